@@ -1,0 +1,49 @@
+/* Logging: topics per module, levels, Flink's line pattern, to stderr or a file.  A line is made in
+ * a thread-local buffer and written by one write(2).  Never on the data path per record.
+ *
+ *   LOG_INFO("flinc.jobmaster", "job switched from %s to %s", a, b);
+ *   2026-01-31 12:00:00,123 INFO  flinc.jobmaster        [] - job switched ... job=... attempt=...
+ *
+ * Thread: any. */
+#ifndef FLINC_COMMON_BASE_LOG_H
+#define FLINC_COMMON_BASE_LOG_H
+
+#include "common/base/error.h"
+
+enum log_level {
+    LOG_LEVEL_TRACE,
+    LOG_LEVEL_DEBUG,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_OFF,
+};
+const char *log_level_name(enum log_level level);
+bool log_level_parse(const char *name, enum log_level *ret_level);
+
+/* Root level, and level by topic prefix ("flinc.exchange" covers "flinc.exchange.gate"). */
+void log_set_level(enum log_level level);
+void log_set_topic_level(const char *topic_prefix, enum log_level level);
+/* Lines go to this file (appended) instead of stderr; NULL: stderr. */
+int log_open_file(const char *path, struct error *err) MUST_CHECK;
+/* Tests: every line goes to fn instead; NULL: back. */
+void log_set_sink(void (*fn)(void *arg, enum log_level level, const char *line), void *arg);
+/* Context of the calling thread, put behind each of its lines (key=value ...); NULL clears.  Kept by
+ * reference. */
+void log_set_thread_context(const char *context);
+void log_close(void);
+
+bool log_enabled(enum log_level level, const char *topic);
+void log_write(enum log_level level, const char *topic, const char *fmt, ...) PRINTF(3, 4) COLD;
+#define LOG_AT(level, topic, ...)                                                                  \
+    do {                                                                                           \
+        if (log_enabled((level), (topic))) {                                                       \
+            log_write((level), (topic), __VA_ARGS__);                                              \
+        }                                                                                          \
+    } while (0)
+#define LOG_DEBUG(topic, ...) LOG_AT(LOG_LEVEL_DEBUG, topic, __VA_ARGS__)
+#define LOG_INFO(topic, ...) LOG_AT(LOG_LEVEL_INFO, topic, __VA_ARGS__)
+#define LOG_WARN(topic, ...) LOG_AT(LOG_LEVEL_WARN, topic, __VA_ARGS__)
+#define LOG_ERROR(topic, ...) LOG_AT(LOG_LEVEL_ERROR, topic, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,33 @@
+/* Threads with names, and the event count that everything sleeps on.
+ *
+ * An event count is a futex word: a waiter takes a ticket, checks its conditions, then sleeps only if
+ * nobody signalled since.  Signalling an awake waiter is one atomic load after a fence. */
+#ifndef FLINC_COMMON_BASE_THREAD_H
+#define FLINC_COMMON_BASE_THREAD_H
+
+#include "common/base/error.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Starts a thread; `name` shows in ps (15 bytes kept).  Signals are blocked in it, so that the main
+ * thread gets them. */
+int thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg), void *arg,
+                 struct error *err) MUST_CHECK;
+void thread_join(pthread_t thread);
+void thread_set_name(const char *name);
+int thread_count(void); /* started by thread_start and not yet joined; leak tests use it */
+
+struct event_count {
+    _Atomic uint32_t epoch;
+    _Atomic uint32_t waiters;
+};
+
+/* Wakes every waiter that took its ticket before now.  Cheap when nobody sleeps. */
+void event_count_signal(struct event_count *e);
+/* Takes a ticket.  Afterwards check the conditions; then wait (or drop the ticket by cancel). */
+uint32_t event_count_prepare(struct event_count *e);
+void event_count_cancel(struct event_count *e);
+/* Sleeps until a signal after the ticket, or the time-out (ns; negative: none).  False: timed out. */
+bool event_count_wait(struct event_count *e, uint32_t ticket, int64_t timeout_ns);
+
+#endif
