@@ -1,0 +1,49 @@
+/* The key hash and key groups: fixed, versioned, seedless; golden values in tests.
+ *
+ * A key's hash is over a canonical encoding of its values: -0.0 counts as 0.0 and every NaN as one,
+ * DECIMAL by unscaled value, CHAR without trailing pad, NULL by a constant of its own.  Stored state is
+ * addressed by it, so it never changes within KEY_HASH_VERSION.
+ *   one column: h = type-wise hash; several: combined in order.
+ *   key group  = (uint32_t)hash % max_parallelism
+ *   subtask    = key_group * parallelism / max_parallelism      (Flink's formulas)
+ * State tables use the high half, remixed with a per-process seed. */
+#ifndef FLINC_ENGINE_DATA_HASH_H
+#define FLINC_ENGINE_DATA_HASH_H
+
+#include "engine/data/batch.h"
+
+enum { KEY_HASH_VERSION = 1, MAX_PARALLELISM_LIMIT = 32768, MAX_PARALLELISM_MIN_DEFAULT = 128 };
+
+uint64_t key_hash_i64(int64_t v); /* all integer layouts hash as int64 */
+uint64_t key_hash_bytes(const void *data, size_t len);
+uint64_t key_hash_combine(uint64_t a, uint64_t b);
+
+/* Hashes the key columns of all selected rows and sets b->hashes (b must be unique). */
+void batch_hash_keys(struct buffer_pool *pool, struct batch *b, const uint32_t *key_columns,
+                     uint32_t n_keys);
+
+/* hash -> subtask for one (max_parallelism, parallelism), without a division per row. */
+struct key_router {
+    uint32_t max_parallelism, parallelism;
+    uint64_t fastmod; /* ceil(2^64 / max_parallelism) */
+    uint16_t *owner;  /* Owns: subtask by key group */
+};
+void key_router_init(struct key_router *r, uint32_t max_parallelism, uint32_t parallelism);
+void key_router_fini(struct key_router *r);
+static inline uint32_t key_group_of(const struct key_router *r, uint64_t hash)
+{
+    uint64_t low = r->fastmod * (uint32_t)hash;
+    return (uint32_t)(((unsigned __int128)low * r->max_parallelism) >> 64);
+}
+static inline uint32_t key_owner_of(const struct key_router *r, uint64_t hash)
+{
+    return r->owner[key_group_of(r, hash)];
+}
+uint32_t key_group_subtask(uint32_t key_group, uint32_t max_parallelism, uint32_t parallelism);
+/* The contiguous key groups [*ret_first, *ret_last] of a subtask. */
+void key_group_range(uint32_t subtask, uint32_t max_parallelism, uint32_t parallelism,
+                     uint32_t *ret_first, uint32_t *ret_last);
+/* Flink's default: clamp(next power of two of 1.5 * parallelism, 128, 32768). */
+uint32_t max_parallelism_default(uint32_t parallelism);
+
+#endif
