@@ -14,28 +14,28 @@
 #include <stdbool.h>
 
 /* One row per code: name, value, class, text for people (error.c has the table made of it). */
-#define ERROR_CODES(X)                                                                             \
-    X(OK, 0, USER, "no error")                                                                     \
-    X(INVALID_ARGUMENT, -1, USER, "invalid argument")                                              \
-    X(INVALID_CONFIG, -2, USER, "invalid configuration")                                           \
-    X(NOT_FOUND, -3, USER, "not found")                                                            \
-    X(ALREADY_EXISTS, -4, USER, "already exists")                                                  \
-    X(PERMISSION, -5, USER, "permission denied")                                                   \
-    X(PARSE, -6, USER, "malformed input")                                                          \
-    X(TOO_LARGE, -7, USER, "over a limit")                                                         \
-    X(UNSUPPORTED, -8, USER, "not supported")                                                      \
-    X(USER_CODE, -9, TRANSIENT, "user function failed")                                            \
-    X(IO, -10, TRANSIENT, "input/output error")                                                    \
-    X(NO_SPACE, -11, TRANSIENT, "no space left")                                                   \
-    X(OUT_OF_MEMORY, -12, TRANSIENT, "out of memory")                                              \
-    X(TIMEOUT, -13, TRANSIENT, "timed out")                                                        \
-    X(CANCELLED, -14, TRANSIENT, "cancelled")                                                      \
-    X(UNAVAILABLE, -15, TRANSIENT, "unavailable")                                                  \
-    X(CORRUPT, -16, FATAL, "damaged data")                                                         \
-    X(FENCED, -17, FATAL, "refused: stale token or attempt")                                       \
-    X(STATE, -18, BUG, "not allowed in this state")                                                \
-    X(INTERNAL, -19, BUG, "internal error")                                                        \
-    X(LIMIT, -20, TRANSIENT, "resource limit reached")                                             \
+#define ERROR_CODES(X)                                       \
+    X(OK, 0, USER, "no error")                               \
+    X(INVALID_ARGUMENT, -1, USER, "invalid argument")        \
+    X(INVALID_CONFIG, -2, USER, "invalid configuration")     \
+    X(NOT_FOUND, -3, USER, "not found")                      \
+    X(ALREADY_EXISTS, -4, USER, "already exists")            \
+    X(PERMISSION, -5, USER, "permission denied")             \
+    X(PARSE, -6, USER, "malformed input")                    \
+    X(TOO_LARGE, -7, USER, "over a limit")                   \
+    X(UNSUPPORTED, -8, USER, "not supported")                \
+    X(USER_CODE, -9, TRANSIENT, "user function failed")      \
+    X(IO, -10, TRANSIENT, "input/output error")              \
+    X(NO_SPACE, -11, TRANSIENT, "no space left")             \
+    X(OUT_OF_MEMORY, -12, TRANSIENT, "out of memory")        \
+    X(TIMEOUT, -13, TRANSIENT, "timed out")                  \
+    X(CANCELLED, -14, TRANSIENT, "cancelled")                \
+    X(UNAVAILABLE, -15, TRANSIENT, "unavailable")            \
+    X(CORRUPT, -16, FATAL, "damaged data")                   \
+    X(FENCED, -17, FATAL, "refused: stale token or attempt") \
+    X(STATE, -18, BUG, "not allowed in this state")          \
+    X(INTERNAL, -19, BUG, "internal error")                  \
+    X(LIMIT, -20, TRANSIENT, "resource limit reached")       \
     X(CLOSED, -21, TRANSIENT, "closed")
 
 enum error_code {
@@ -66,7 +66,10 @@ struct error {
     char frames[ERROR_FRAMES_MAX]; /* "context 1\ncontext 2\n", innermost first */
 };
 
-#define ERROR_INIT {.code = 0}
+#define ERROR_INIT \
+    {              \
+        .code = 0  \
+    }
 
 const char *error_code_name(int code);
 const char *error_code_text(int code);
@@ -78,7 +81,7 @@ enum error_class error_code_class(int code);
 int error_set_at(struct error *err, int code, const char *file, int line, const char *fmt, ...)
     PRINTF(5, 6) COLD;
 /* From an errno value: "opening /x: No space left on device", with the fitting code. */
-#define error_set_errno(err, errno_value, ...)                                                     \
+#define error_set_errno(err, errno_value, ...) \
     error_set_errno_at((err), (errno_value), __FILE__, __LINE__, __VA_ARGS__)
 int error_set_errno_at(struct error *err, int errno_value, const char *file, int line,
                        const char *fmt, ...) PRINTF(5, 6) COLD;
@@ -93,21 +96,21 @@ void error_copy(struct error *dst, const struct error *src);
 const char *error_format(const struct error *err, char *buf, size_t size);
 
 /* Returns from the caller with the code of `expr` when it is negative. */
-#define TRY(expr)                                                                                  \
-    do {                                                                                           \
-        int try_rc_ = (expr);                                                                      \
-        if (UNLIKELY(try_rc_ < 0)) {                                                               \
-            return try_rc_;                                                                        \
-        }                                                                                          \
+#define TRY(expr)                    \
+    do {                             \
+        int try_rc_ = (expr);        \
+        if (UNLIKELY(try_rc_ < 0)) { \
+            return try_rc_;          \
+        }                            \
     } while (0)
 /* The same with a context frame. */
-#define TRY_CTX(err, expr, ...)                                                                    \
-    do {                                                                                           \
-        int try_rc_ = (expr);                                                                      \
-        if (UNLIKELY(try_rc_ < 0)) {                                                               \
-            error_context((err), __VA_ARGS__);                                                     \
-            return try_rc_;                                                                        \
-        }                                                                                          \
+#define TRY_CTX(err, expr, ...)                \
+    do {                                       \
+        int try_rc_ = (expr);                  \
+        if (UNLIKELY(try_rc_ < 0)) {           \
+            error_context((err), __VA_ARGS__); \
+            return try_rc_;                    \
+        }                                      \
     } while (0)
 
 #endif

@@ -27,11 +27,11 @@ uint64_t failpoint_hits(const char *name);
 void failpoint_seed(uint64_t seed);
 
 /* An expression: 0, or the error that the action asks for. */
-#define FAILPOINT(err, point_name)                                                                 \
-    ({                                                                                             \
-        static struct failpoint fp_ = {.name = (point_name), .armed = -1};                         \
-        atomic_load_explicit(&fp_.armed, memory_order_relaxed) == 0 ? 0                            \
-                                                                    : failpoint_hit(&fp_, (err));  \
+#define FAILPOINT(err, point_name)                                                                \
+    ({                                                                                            \
+        static struct failpoint fp_ = {.name = (point_name), .armed = -1};                        \
+        atomic_load_explicit(&fp_.armed, memory_order_relaxed) == 0 ? 0                           \
+                                                                    : failpoint_hit(&fp_, (err)); \
     })
 
 #endif

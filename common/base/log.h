@@ -35,11 +35,11 @@ void log_close(void);
 
 bool log_enabled(enum log_level level, const char *topic);
 void log_write(enum log_level level, const char *topic, const char *fmt, ...) PRINTF(3, 4) COLD;
-#define LOG_AT(level, topic, ...)                                                                  \
-    do {                                                                                           \
-        if (log_enabled((level), (topic))) {                                                       \
-            log_write((level), (topic), __VA_ARGS__);                                              \
-        }                                                                                          \
+#define LOG_AT(level, topic, ...)                     \
+    do {                                              \
+        if (log_enabled((level), (topic))) {          \
+            log_write((level), (topic), __VA_ARGS__); \
+        }                                             \
     } while (0)
 #define LOG_DEBUG(topic, ...) LOG_AT(LOG_LEVEL_DEBUG, topic, __VA_ARGS__)
 #define LOG_INFO(topic, ...) LOG_AT(LOG_LEVEL_INFO, topic, __VA_ARGS__)

@@ -79,10 +79,11 @@ struct buffer {
     uint64_t capacity; /* usable bytes */
     uint64_t size;     /* bytes in use, kept by the owner */
     _Atomic uint32_t refs;
-    uint32_t generation;          /* debug: counts lives, see buffer_check() */
-    struct buffer_pool *pool;     /* Borrows: home; NULL for buffers over foreign memory */
-    struct buffer *next;          /* free list of the pool */
-    void (*release)(void *owner); /* foreign memory (mmap, Arrow import): called at the last unref */
+    uint32_t generation;      /* debug: counts lives, see buffer_check() */
+    struct buffer_pool *pool; /* Borrows: home; NULL for buffers over foreign memory */
+    struct buffer *next;      /* free list of the pool */
+    void (*release)(
+        void *owner); /* foreign memory (mmap, Arrow import): called at the last unref */
     void *owner;
     uint32_t size_class;
 };
@@ -95,8 +96,8 @@ enum { BUFFER_PADDING = 64 };
  * The pool struct lives until its last buffer is back (refcounted inside). */
 struct buffer_pool_options {
     const char *name;
-    struct mem_budget *budget;  /* Borrows; may be NULL */
-    uint64_t retain_bytes;      /* free bytes kept for reuse; above that they go back to the system;
+    struct mem_budget *budget; /* Borrows; may be NULL */
+    uint64_t retain_bytes;     /* free bytes kept for reuse; above that they go back to the system;
                                    0: 64 MiB */
 };
 struct buffer_pool *buffer_pool_new(const struct buffer_pool_options *options);
@@ -104,7 +105,7 @@ struct buffer_pool *buffer_pool_new(const struct buffer_pool_options *options);
 struct buffer_pool *buffer_pool_close(struct buffer_pool *pool);
 /* Declares the calling thread to be the owner (a task adopts its pool when its thread starts). */
 void buffer_pool_adopt(struct buffer_pool *pool);
-uint64_t buffer_pool_out_bytes(const struct buffer_pool *pool);  /* held by somebody */
+uint64_t buffer_pool_out_bytes(const struct buffer_pool *pool); /* held by somebody */
 uint64_t buffer_pool_out_count(const struct buffer_pool *pool);
 
 /* At least `capacity` usable bytes, refs 1, size 0, contents undefined.  Never NULL: over the budget

@@ -35,7 +35,10 @@ struct str {
     size_t len, cap;
 };
 
-#define STR_INIT {NULL, 0, 0}
+#define STR_INIT   \
+    {              \
+        NULL, 0, 0 \
+    }
 void str_fini(struct str *s);
 void str_clear(struct str *s);
 void str_reserve(struct str *s, size_t extra);

@@ -10,13 +10,16 @@ struct vec {
     size_t len, cap, item_size;
 };
 
-#define VEC_INIT(type) {NULL, 0, 0, sizeof(type)}
+#define VEC_INIT(type)           \
+    {                            \
+        NULL, 0, 0, sizeof(type) \
+    }
 #define VEC_AT(v, type, i) ((type *)vec_at((v), (i)))
 #define VEC_PUSH(v, type) ((type *)vec_push(v))
 
 void vec_init(struct vec *v, size_t item_size);
-void vec_fini(struct vec *v); /* frees the array, not what the items own */
-void *vec_push(struct vec *v); /* a zeroed new last item */
+void vec_fini(struct vec *v);                    /* frees the array, not what the items own */
+void *vec_push(struct vec *v);                   /* a zeroed new last item */
 void vec_push_ptr(struct vec *v, const void *p); /* for vectors of pointers */
 void *vec_at(const struct vec *v, size_t i);     /* asserts i < len */
 void *vec_ptr(const struct vec *v, size_t i);    /* the pointer stored at i */

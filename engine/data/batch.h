@@ -52,8 +52,8 @@ struct column {
 
 struct batch {
     _Atomic uint32_t refs;
-    uint32_t n_rows;      /* physical rows */
-    uint32_t n_sel;       /* rows that count: n_rows without a selection */
+    uint32_t n_rows; /* physical rows */
+    uint32_t n_sel;  /* rows that count: n_rows without a selection */
     uint32_t n_columns;
     struct buffer *self;       /* the buffer in which this header lies */
     struct schema *schema;     /* Owns a ref */
@@ -111,7 +111,7 @@ struct batch *batch_slice(struct buffer_pool *pool, struct batch *b, uint32_t fr
  * are referenced (DESIGN.md 3).  `b` must be unique. */
 void batch_compact_strings(struct buffer_pool *pool, struct batch *b);
 
-uint64_t batch_bytes(const struct batch *b);        /* of the selected rows, as numBytes counts them */
+uint64_t batch_bytes(const struct batch *b); /* of the selected rows, as numBytes counts them */
 uint64_t batch_pinned_bytes(const struct batch *b); /* capacity of all buffers that it holds */
 
 /* Checks every invariant (types, sizes, offsets, view bounds, UTF-8 not included): for data from

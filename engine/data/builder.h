@@ -11,13 +11,13 @@
 #include "flinc/out.h"
 
 struct builder {
-    struct flinc_out out; /* first member: the SDK's face of a builder */
+    struct flinc_out out;     /* first member: the SDK's face of a builder */
     struct buffer_pool *pool; /* Borrows */
     struct schema *schema;    /* Owns a ref */
     uint32_t target_rows;
     uint64_t target_bytes;
     uint64_t max_row_bytes;
-    struct batch *batch;      /* Owns: under construction; NULL between batches */
+    struct batch *batch;            /* Owns: under construction; NULL between batches */
     struct builder_column *columns; /* Owns: what flinc_out does not show */
     bool has_kinds, has_timestamps;
 };
@@ -41,8 +41,9 @@ struct batch *builder_finish(struct builder *b);
  * names the column. */
 void builder_put_null(struct builder *b, uint32_t column);
 void builder_put_bool(struct builder *b, uint32_t column, bool v);
-void builder_put_i64(struct builder *b, uint32_t column, int64_t v); /* any integer layout <= 64 bit */
-void builder_put_f64(struct builder *b, uint32_t column, double v);  /* FLOAT and DOUBLE */
+void builder_put_i64(struct builder *b, uint32_t column,
+                     int64_t v); /* any integer layout <= 64 bit */
+void builder_put_f64(struct builder *b, uint32_t column, double v); /* FLOAT and DOUBLE */
 void builder_put_i128(struct builder *b, uint32_t column, __int128 v);
 void builder_put_ts_nano(struct builder *b, uint32_t column, struct ts_nano v);
 int builder_put_bytes(struct builder *b, uint32_t column, const char *data, size_t len,

@@ -24,7 +24,7 @@ struct schema *schema_new(const char *const *names, struct data_type *const *tak
 struct schema *schema_ref(const struct schema *s);
 struct schema *schema_unref(struct schema *s);
 bool schema_equals(const struct schema *a, const struct schema *b);
-int schema_find(const struct schema *s, const char *name); /* index or -1 */
+int schema_find(const struct schema *s, const char *name);  /* index or -1 */
 void schema_print(const struct schema *s, struct str *out); /* as the ROW type of its fields */
 int schema_parse(struct slice text, struct schema **ret, struct error *err) MUST_CHECK;
 

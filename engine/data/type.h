@@ -70,14 +70,14 @@ struct data_type {
     enum type_id id;
     enum type_layout layout;
     bool nullable;
-    uint32_t width;     /* bytes of one value in the values buffer; 0 for bits, structs, nulls */
-    int32_t length;     /* CHAR, VARCHAR, BINARY, VARBINARY */
-    int32_t precision;  /* DECIMAL, TIME, TIMESTAMP*, intervals */
-    int32_t scale;      /* DECIMAL */
+    uint32_t width;      /* bytes of one value in the values buffer; 0 for bits, structs, nulls */
+    int32_t length;      /* CHAR, VARCHAR, BINARY, VARBINARY */
+    int32_t precision;   /* DECIMAL, TIME, TIMESTAMP*, intervals */
+    int32_t scale;       /* DECIMAL */
     uint32_t n_children; /* ARRAY 1, MAP 2, MULTISET 1 (+ implied INT count), ROW n */
     struct data_type **children; /* Owns refs */
-    char **names;       /* Owns; ROW field names, else NULL */
-    char *raw_name;     /* Owns; RAW: name of the foreign type */
+    char **names;                /* Owns; ROW field names, else NULL */
+    char *raw_name;              /* Owns; RAW: name of the foreign type */
 };
 
 struct data_type *type_new(enum type_id id, bool nullable); /* defaults of parameters as Flink's */

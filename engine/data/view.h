@@ -21,7 +21,7 @@ struct view {
             int32_t offset;
         };
         struct {
-            uint32_t word0; /* the first four bytes either way */
+            uint32_t word0;                         /* the first four bytes either way */
             uint64_t word1 __attribute__((packed)); /* the other eight */
         };
     };

@@ -18,13 +18,13 @@ extern "C" {
 /* One column of the batch under construction.  Read-only for users of FLINC_EMIT; the inline put
  * functions below are the only writers. */
 typedef struct flinc_out_column {
-    void *values;       /* fixed-width values, bits or 16-byte views, by row */
-    uint8_t *validity;  /* bit set = not NULL; NULL pointer until the first NULL */
-    char *heap;         /* next free byte of the current block of long strings */
-    uint32_t heap_left; /* bytes left in it */
-    int32_t heap_index; /* number of the block in the column */
+    void *values;        /* fixed-width values, bits or 16-byte views, by row */
+    uint8_t *validity;   /* bit set = not NULL; NULL pointer until the first NULL */
+    char *heap;          /* next free byte of the current block of long strings */
+    uint32_t heap_left;  /* bytes left in it */
+    int32_t heap_index;  /* number of the block in the column */
     int32_t heap_offset; /* offset of `heap` in it */
-    uint32_t layout;    /* one of FLINC_LAYOUT_* */
+    uint32_t layout;     /* one of FLINC_LAYOUT_* */
 } flinc_out_column;
 
 typedef struct flinc_out {
