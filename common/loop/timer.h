@@ -1,0 +1,54 @@
+/* Timers of one owner thread over a clock: a heap of deadlines with cancel handles.  Equal deadlines
+ * fire in the order in which they were added, so that a run over a manual clock repeats exactly.
+ *
+ * Thread: one owner.  (Flink: the scheduled executor of an RPC endpoint, ProcessingTimeService.) */
+#ifndef FLINC_COMMON_LOOP_TIMER_H
+#define FLINC_COMMON_LOOP_TIMER_H
+
+#include "common/base/clock.h"
+#include "common/base/error.h"
+
+/* Names one timer; stays unique after it fired or was cancelled, so a late cancel is harmless. */
+typedef uint64_t timer_handle;
+#define TIMER_NONE ((timer_handle)0)
+#define TIMER_NEVER_NS INT64_MAX
+
+struct timer_slot;
+
+/* Caller's memory. */
+struct timers {
+    const struct clock *clock;  /* Borrows */
+    struct timer_slot *slots;   /* Owns; by slot number, with a free list inside */
+    uint32_t *heap;             /* Owns; slot numbers, the earliest first */
+    uint32_t n, cap, free_slot; /* timers waiting; capacity of both arrays; head of the free list */
+    uint64_t sequence;
+};
+
+void timers_init(struct timers *t, const struct clock *clock);
+/* Drops the timers that wait. */
+void timers_fini(struct timers *t);
+
+/* Calls fn(arg) from timers_run_due() once the monotonic clock has reached deadline_ns. */
+timer_handle timers_add(struct timers *t, int64_t deadline_ns, void (*fn)(void *arg), void *arg);
+timer_handle timers_add_after_ms(struct timers *t, int64_t delay_ms, void (*fn)(void *arg),
+                                 void *arg);
+/* The same with a destructor of `arg`, called instead of fn when the timer is cancelled or dropped. */
+timer_handle timers_add_owned(struct timers *t, int64_t deadline_ns, void (*fn)(void *arg),
+                              void *arg, void (*drop)(void *arg));
+/* True when the timer was waiting and now is not; false for TIMER_NONE and timers of the past. */
+bool timers_cancel(struct timers *t, timer_handle handle);
+void timers_clear(struct timers *t);
+
+/* When the next timer is due, on the monotonic clock; TIMER_NEVER_NS when none waits. */
+int64_t timers_next_deadline_ns(const struct timers *t);
+/* How long a wait may last until then: 0 when due, -1 (no limit) when none waits. */
+int64_t timers_wait_ns(const struct timers *t);
+/* Runs what is due now, earliest first, and returns how many ran.  Timers added by these callbacks
+ * run in the next call even when they are due, so that a call always ends. */
+size_t timers_run_due(struct timers *t);
+static inline uint32_t timers_len(const struct timers *t)
+{
+    return t->n;
+}
+
+#endif
