@@ -34,7 +34,6 @@ enum op_result {
 
 struct operator;
 struct op_context;
-struct op_waker;
 struct metric_group;
 struct executor;
 struct arena;
@@ -44,36 +43,37 @@ enum { OPERATOR_DESC_VERSION = 1, OPERATOR_INPUTS_MAX = 2, OPERATOR_EMIT_MAX = 6
 /* What an operator kind is; const, one per kind, last in its file. */
 struct operator_desc {
     uint32_t struct_size;
-    uint32_t version;    /* of the operator's configuration and state */
-    const char *kind;    /* "flinc.map" */
-    const char *summary; /* one line for the reference page */
+    uint32_t version;     /* of the operator's configuration and state */
+    const char *kind;     /* "flinc.map" */
+    const char *summary;  /* one line for the reference page */
     size_t instance_size; /* bytes of the struct that starts with struct operator; zeroed */
     uint32_t n_inputs;    /* 0: a source */
 
     /* Reads the configuration, resolves functions, opens state.  May fail with a clear message. */
-    int (*open)(struct operator *op, struct op_context *ctx, struct error *err);
+    int (*open)(struct operator* op, struct op_context *ctx, struct error *err);
     /* Takes `batch`.  Returns OP_DONE, OP_MORE or a negative code. */
-    int (*process)(struct operator *op, struct op_context *ctx, uint32_t input,
+    int (*process)(struct operator* op, struct op_context *ctx, uint32_t input,
                    struct batch *take_batch, struct error *err);
     /* Goes on where process(), resume() or end_of_input() returned OP_MORE. */
-    int (*resume)(struct operator *op, struct op_context *ctx, struct error *err);
+    int (*resume)(struct operator* op, struct op_context *ctx, struct error *err);
     /* Input number `input` has ended; called once per input.  OP_MORE as above.  NULL: nothing to do. */
-    int (*end_of_input)(struct operator *op, struct op_context *ctx, uint32_t input,
+    int (*end_of_input)(struct operator* op, struct op_context *ctx, uint32_t input,
                         struct error *err);
     /* Sources: emits about one batch.  OP_DONE: call again; OP_IDLE; OP_END. */
-    int (*poll)(struct operator *op, struct op_context *ctx, struct error *err);
+    int (*poll)(struct operator* op, struct op_context *ctx, struct error *err);
     /* A message of the coordinator half (enumerator).  NULL: none expected. */
-    int (*on_event)(struct operator *op, struct op_context *ctx, const uint8_t *data, size_t size,
+    int (*on_event)(struct operator* op, struct op_context *ctx, const uint8_t *data, size_t size,
                     struct error *err);
     /* Emit what is buffered inside (half-built output batches): called when the input pauses or the
      * buffer time-out strikes.  NULL: the operator buffers nothing between calls. */
-    int (*flush)(struct operator *op, struct op_context *ctx, struct error *err);
+    int (*flush)(struct operator* op, struct op_context *ctx, struct error *err);
     /* Always called once when open() was called, however the task ends; must not block. */
-    void (*close)(struct operator *op, struct op_context *ctx);
+    void (*close)(struct operator* op, struct op_context *ctx);
 };
 
 /* First member of every operator's own struct. */
-struct operator {
+struct operator
+{
     const struct operator_desc *desc;
 };
 
@@ -98,8 +98,8 @@ struct op_context {
     struct arena *arena;            /* Borrows: lives as long as the task */
     struct metric_group *metrics;   /* Borrows: the operator's group; may be NULL (harness) */
     const struct clock *clock;
-    struct executor *io_executor;   /* Borrows: threads for blocking work; may be NULL (harness) */
-    const _Atomic bool *cancelled;  /* set when the task is being cancelled; poll it in long loops */
+    struct executor *io_executor;  /* Borrows: threads for blocking work; may be NULL (harness) */
+    const _Atomic bool *cancelled; /* set when the task is being cancelled; poll it in long loops */
 };
 
 /* Services of the task behind op_context. */
@@ -137,8 +137,14 @@ static inline struct op_waker *op_get_waker(struct op_context *ctx)
 {
     return ctx->host->waker(ctx);
 }
-/* Thread: any. */
-void op_wake(struct op_waker *waker);
+/* What wakes a task; made by the host (task or harness), which embeds it.  Thread: any. */
+struct op_waker {
+    void (*wake)(struct op_waker *waker);
+};
+static inline void op_wake(struct op_waker *waker)
+{
+    waker->wake(waker);
+}
 
 /* The registry of kinds (a const table in registry.c; later plug-ins add to it). */
 const struct operator_desc *operator_find(const char *kind);
