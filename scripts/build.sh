@@ -5,12 +5,13 @@ cd "$(dirname "$0")/.."
 
 usage() {
     cat <<END
-usage: scripts/build.sh [release|debug|asan|tsan] [--compiler gcc|clang] [options]
+usage: scripts/build.sh [release|debug|asan|tsan|fuzz] [--compiler gcc|clang] [options]
 
   release   -O3 for x86-64-v2 (default)
   debug     -O0 with debug information
   asan      AddressSanitizer and UndefinedBehaviorSanitizer
   tsan      ThreadSanitizer
+  fuzz      libFuzzer with ASan and UBSan, always by clang (scripts/fuzz.sh uses it)
 Results are in build/<kind>; with clang in build/<kind>-clang.
 
   --compiler C   gcc (default) or clang
@@ -29,7 +30,7 @@ fail() {
 kind=release compiler=gcc quiet=0 jobs=$(nproc) targets=()
 while [ $# -gt 0 ]; do
     case $1 in
-    release | debug | asan | tsan) kind=$1 ;;
+    release | debug | asan | tsan | fuzz) kind=$1 ;;
     --compiler | --target | -j)
         [ $# -ge 2 ] || fail "$1 needs a value"
         case $1 in
@@ -52,9 +53,11 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-case $compiler in
-gcc) dir=build/$kind ;;
-clang) dir=build/$kind-clang ;;
+[ "$kind" != fuzz ] || compiler=clang
+case $kind-$compiler in
+fuzz-clang) dir=build/fuzz ;;
+*-gcc) dir=build/$kind ;;
+*-clang) dir=build/$kind-clang ;;
 *) fail "unknown compiler '$compiler' (gcc, clang)" ;;
 esac
 for tool in meson ninja "$compiler"; do
@@ -71,6 +74,8 @@ asan) setup=(--buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -
     "-Dc_args=-fno-sanitize-recover=undefined$sanitized") ;;
 tsan) setup=(--buildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false
     "-Dc_args=${sanitized# }") ;;
+fuzz) setup=(--buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false
+    -Dlibfuzzer=true '-Dc_args=-fno-sanitize-recover=undefined -fsanitize=fuzzer-no-link') ;;
 esac
 cc=$compiler
 if command -v ccache >/dev/null; then
@@ -87,7 +92,7 @@ run() {
         "$@"
     elif ! "$@" >>"$log" 2>&1; then
         echo "build: $dir failed:" >&2
-        sed -n '/FAILED:/,$p; /ERROR:/,$p' "$log" | head -n 60 >&2
+        sed -n 's/\x1b\[[0-9;]*[mK]//g; /FAILED:\|ERROR:/,$p' "$log" | head -n 60 >&2
         echo "build: the whole output is in $log" >&2
         return 1
     fi

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# The long tests: what is too slow for every change.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+    cat <<END
+usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N]
+
+  1. everything by clang, with warnings as errors, and its unit tests
+  2. a ThreadSanitizer build and its unit tests
+  3. every fuzz target by libFuzzer, N minutes altogether (default 10)
+  4. the tests that are random, N rounds (default 20) with another seed each: tests that draw numbers
+     read FLINC_TEST_SEED, and FLINC_TEST_ROUNDS says how much longer than usual they should run
+Goes on after a failure; closes with one line per step, and fails when one of them did.
+END
+}
+
+fail() {
+    echo "nightly: $*" >&2
+    exit 2
+}
+
+minutes=10 rounds=20 seed=$(date +%s)
+while [ $# -gt 0 ]; do
+    case $1 in
+    --minutes | --rounds | --seed)
+        [ $# -ge 2 ] || fail "$1 needs a value"
+        case $2 in
+        '' | *[!0-9]*) fail "$1: not a number: '$2'" ;;
+        esac
+        declare "${1#--}=$2"
+        shift
+        ;;
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    *)
+        usage >&2
+        fail "unknown argument '$1'"
+        ;;
+    esac
+    shift
+done
+
+scripts/deps.sh --test
+logs=$PWD/build/nightly
+mkdir -p "$logs"
+summary=() failed=0
+
+step() {
+    local name=$1 log
+    log=$logs/$(tr -c '[:alnum:]\n' - <<<"$name").log
+    shift
+    echo "nightly: $name"
+    if "$@" >"$log" 2>&1; then
+        summary+=("fine    $name")
+    else
+        failed=1
+        summary+=("FAILED  $name  ($log)")
+    fi
+}
+
+# Runs the unit tests of a build.
+unit_tests() {
+    # ThreadSanitizer cannot place its shadow memory where address randomization is wide.
+    setarch -R meson test -C "$1" --no-suite fuzz --timeout-multiplier 10 --print-errorlogs
+}
+
+clang_step() {
+    scripts/build.sh release --compiler clang --quiet && unit_tests build/release-clang
+}
+
+tsan_step() {
+    export TSAN_OPTIONS="halt_on_error=0 second_deadlock_stack=1 exitcode=66 ${TSAN_OPTIONS:-}"
+    scripts/build.sh tsan --quiet && unit_tests build/tsan
+}
+
+fuzz_step() {
+    local targets
+    targets=$(scripts/fuzz.sh --list | wc -l)
+    [ "$targets" -gt 0 ] || return 0
+    scripts/fuzz.sh all --seconds $((minutes * 60 / targets + 1)) # of 0 there would be no end
+}
+
+rounds_step() {
+    local round rc=0
+    scripts/build.sh asan --quiet || return 1
+    for ((round = 0; round < rounds; round++)); do
+        export FLINC_TEST_SEED=$((seed + round)) FLINC_TEST_ROUNDS=10
+        echo "round $round: FLINC_TEST_SEED=$FLINC_TEST_SEED"
+        unit_tests build/asan || rc=1
+    done
+    return $rc
+}
+
+step "clang" clang_step
+step "tsan" tsan_step
+step "fuzz" fuzz_step
+step "random rounds from seed $seed" rounds_step
+
+printf '%s\n' "${summary[@]}"
+exit $failed
