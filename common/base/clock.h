@@ -4,6 +4,7 @@
 #define FLINC_COMMON_BASE_CLOCK_H
 
 #include "common/base/macros.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* Thread: any. */

@@ -85,14 +85,16 @@ int error_set_at(struct error *err, int code, const char *file, int line, const 
     error_set_errno_at((err), (errno_value), __FILE__, __LINE__, __VA_ARGS__)
 int error_set_errno_at(struct error *err, int errno_value, const char *file, int line,
                        const char *fmt, ...) PRINTF(5, 6) COLD;
+int error_code_from_errno(int errno_value); /* ERR_IO when none fits better */
 /* Overrides the class that the code implies. */
 void error_set_class(struct error *err, enum error_class cls);
-/* Adds a context frame ("while restoring key group 7"). */
+/* Adds a context frame that completes "while ...": "restoring key group 7".  Frames that no longer
+ * fit are left out. */
 void error_context(struct error *err, const char *fmt, ...) PRINTF(2, 3) COLD;
 /* Empties it. */
 void error_clear(struct error *err);
 void error_copy(struct error *dst, const struct error *src);
-/* "message (caused while context 1, context 2)"; always NUL-terminated.  Returns buf. */
+/* "message (while context 1, context 2)"; always NUL-terminated.  Returns buf. */
 const char *error_format(const struct error *err, char *buf, size_t size);
 
 /* Returns from the caller with the code of `expr` when it is negative. */

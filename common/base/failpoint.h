@@ -4,7 +4,9 @@
  *
  * Off (the normal case) it is one relaxed load of a static flag.  Actions, set by
  * failpoint_configure("name=action[,nth=N][,one_in=K][;...]") or the variable FLINC_FAILPOINTS:
- *   off, error[:text], delay:MS, kill (SIGKILL self), stop (SIGSTOP self), abort.
+ *   off, error[:text] (ERR_IO), delay:MS, kill (SIGKILL self), stop (SIGSTOP self), abort.
+ * nth=N: at the Nth hit only; one_in=K: at random once in K hits.  A faulty specification is refused
+ * as a whole.
  * Thread: any. */
 #ifndef FLINC_COMMON_BASE_FAILPOINT_H
 #define FLINC_COMMON_BASE_FAILPOINT_H
@@ -22,6 +24,7 @@ struct failpoint {
 int failpoint_hit(struct failpoint *fp, struct error *err) COLD;
 int failpoint_configure(const char *spec, struct error *err) MUST_CHECK;
 void failpoint_clear_all(void);
+/* How often places of this name were reached since a rule was set for it. */
 uint64_t failpoint_hits(const char *name);
 /* Seeds one_in=K choices. */
 void failpoint_seed(uint64_t seed);

@@ -1,5 +1,5 @@
-/* Logging: topics per module, levels, Flink's line pattern, to stderr or a file.  A line is made in
- * a thread-local buffer and written by one write(2).  Never on the data path per record.
+/* Logging: topics per module, levels, Flink's line pattern, to stderr or a file.  A line is made on
+ * the stack and written by one write(2).  Never on the data path per record.
  *
  *   LOG_INFO("flinc.jobmaster", "job switched from %s to %s", a, b);
  *   2026-01-31 12:00:00,123 INFO  flinc.jobmaster        [] - job switched ... job=... attempt=...
@@ -8,6 +8,7 @@
 #ifndef FLINC_COMMON_BASE_LOG_H
 #define FLINC_COMMON_BASE_LOG_H
 
+#include "common/base/clock.h"
 #include "common/base/error.h"
 
 enum log_level {
@@ -21,16 +22,23 @@ enum log_level {
 const char *log_level_name(enum log_level level);
 bool log_level_parse(const char *name, enum log_level *ret_level);
 
-/* Root level, and level by topic prefix ("flinc.exchange" covers "flinc.exchange.gate"). */
+/* Root level (INFO), and level by topic prefix ("flinc.exchange" covers "flinc.exchange.gate", not
+ * "flinc.exchanges"); the longest prefix wins.  Above 64 prefixes a warning says that one was left out. */
 void log_set_level(enum log_level level);
 void log_set_topic_level(const char *topic_prefix, enum log_level level);
-/* Lines go to this file (appended) instead of stderr; NULL: stderr. */
+void log_reset_levels(void); /* root INFO, no prefixes */
+/* Lines go to this file (appended) instead of stderr; NULL: stderr.  May be called again while others
+ * log, for instance after the file was rotated away. */
 int log_open_file(const char *path, struct error *err) MUST_CHECK;
-/* Tests: every line goes to fn instead; NULL: back. */
+/* Tests: every line (without its line break) goes to fn instead; NULL: back.  When it returns, no call
+ * of the old fn is running.  fn must neither log nor set sinks. */
 void log_set_sink(void (*fn)(void *arg, enum log_level level, const char *line), void *arg);
 /* Context of the calling thread, put behind each of its lines (key=value ...); NULL clears.  Kept by
  * reference. */
 void log_set_thread_context(const char *context);
+/* Whose time lines carry; NULL: the system's. */
+void log_set_clock(const struct clock *clock);
+/* Closes the file: lines go to stderr again.  For the end of main, when no other thread logs. */
 void log_close(void);
 
 bool log_enabled(enum log_level level, const char *topic);

@@ -28,8 +28,12 @@ bool map_put_bytes(struct map *m, const void *key, size_t key_len, void *value);
 void *map_find(const struct map *m, const char *key); /* NULL when absent */
 void *map_find_bytes(const struct map *m, const void *key, size_t key_len);
 bool map_has(const struct map *m, const char *key);
-bool map_remove(struct map *m, const char *key); /* frees the value; true when there was one */
-void *map_take(struct map *m, const char *key);  /* removes without freeing */
+/* Frees the value; true when there was one.  Removing, also the current entry, is safe while
+ * iterating; putting is not. */
+bool map_remove(struct map *m, const char *key);
+bool map_remove_bytes(struct map *m, const void *key, size_t key_len);
+void *map_take(struct map *m, const char *key); /* removes without freeing */
+void *map_take_bytes(struct map *m, const void *key, size_t key_len);
 void map_clear(struct map *m);
 /* for (const struct map_entry *e = NULL; (e = map_next(m, e)) != NULL;) */
 const struct map_entry *map_next(const struct map *m, const struct map_entry *prev);

@@ -26,7 +26,8 @@ bool slice_starts_with(struct slice s, const char *prefix);
 bool slice_ends_with(struct slice s, const char *suffix);
 int slice_compare(struct slice a, struct slice b); /* bytewise, like memcmp then length */
 struct slice slice_trim(struct slice s);           /* ASCII blanks off both ends */
-/* Splits off what is before `sep` into *ret_head and advances *rest behind it.  False at the end. */
+/* Splits off what is before `sep` into *ret_head and advances *rest behind it.  False at the end,
+ * when rest->data is NULL.  n separators make n + 1 pieces, some of them empty. */
 bool slice_next(struct slice *rest, char sep, struct slice *ret_head);
 
 /* A growing byte string, always NUL-terminated (data may be NULL while empty: use str_cstr). */
@@ -42,7 +43,7 @@ struct str {
 void str_fini(struct str *s);
 void str_clear(struct str *s);
 void str_reserve(struct str *s, size_t extra);
-void str_append(struct str *s, const char *data, size_t len);
+void str_append(struct str *s, const char *data, size_t len); /* data must not lie in s */
 void str_append_cstr(struct str *s, const char *text);
 void str_append_slice(struct str *s, struct slice t);
 void str_append_char(struct str *s, char c);

@@ -1,7 +1,12 @@
 /* Threads with names, and the event count that everything sleeps on.
  *
  * An event count is a futex word: a waiter takes a ticket, checks its conditions, then sleeps only if
- * nobody signalled since.  Signalling an awake waiter is one atomic load after a fence. */
+ * nobody signalled since.  Signalling when nobody waits is one uncontended atomic operation.
+ *
+ *   waiter:   uint32_t ticket = event_count_prepare(e);
+ *             if (ready()) { event_count_cancel(e); } else { event_count_wait(e, ticket, -1); }
+ *   other:    make_ready();  event_count_signal(e);
+ */
 #ifndef FLINC_COMMON_BASE_THREAD_H
 #define FLINC_COMMON_BASE_THREAD_H
 
@@ -27,7 +32,8 @@ void event_count_signal(struct event_count *e);
 /* Takes a ticket.  Afterwards check the conditions; then wait (or drop the ticket by cancel). */
 uint32_t event_count_prepare(struct event_count *e);
 void event_count_cancel(struct event_count *e);
-/* Sleeps until a signal after the ticket, or the time-out (ns; negative: none).  False: timed out. */
+/* Sleeps until a signal after the ticket, or the time-out (ns; negative: none).  False: timed out.
+ * The ticket is used up either way. */
 bool event_count_wait(struct event_count *e, uint32_t ticket, int64_t timeout_ns);
 
 #endif
