@@ -56,7 +56,8 @@ command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
 # Prints those of "$@" that are not installed.
 missing_of() {
     local installed package
-    installed=" $(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null |
+    # It fails for names that it never heard of: those are missing too.
+    installed=" $({ dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null || true; } |
         sed -n 's/^ii //p' | tr '\n' ' ')"
     for package in "$@"; do
         case $installed in
