@@ -26,11 +26,18 @@ enum component_state {
 };
 const char *component_state_name(enum component_state state);
 
+/* mailbox_op.kind of a component's own operations; negative, so that owners count theirs from 0. */
+enum component_op {
+    COMPONENT_OP_STOP = -1, /* component_request_stop() -> the component */
+};
+
 struct component_options {
-    const char *name; /* Borrows; the thread's name and the mailbox's */
+    const char *name; /* copied; the thread's name and the mailbox's */
     enum component_mode mode;
-    const struct clock *clock; /* Borrows; NULL: clock_system */
-    uint32_t mailbox_limit;    /* see mailbox_options.limit */
+    const struct clock
+        *clock;             /* Borrows; NULL: clock_system.  A thread does not sleep by another one:
+                                  whoever moves that clock posts something */
+    uint32_t mailbox_limit; /* see mailbox_options.limit */
     /* On the component's thread: first thing, and last thing before the mailbox closes (there it may
      * still post to others, and to itself: those ops run too).  May be NULL. */
     void (*on_start)(void *owner);
@@ -48,13 +55,14 @@ int component_start(struct component *c, struct error *err) MUST_CHECK;
 /* Thread: any.  Asks it to stop after the operations that were posted before; does not wait.  A
  * component stops itself so. */
 void component_request_stop(struct component *c);
-/* Thread: any but the component's.  Asks for the stop and waits until the thread has ended: operations
+/* Thread: any one but the component's (the creator's, when it was never started).  Asks for the stop and waits until the thread has ended: operations
  * posted before have run, on_stop ran, timers are dropped, later posts get ERR_CLOSED. */
 void component_stop(struct component *c);
 /* Stops it when it runs, then frees it.  NULL is fine; returns NULL. */
 struct component *component_free(struct component *c);
 
-/* Thread: any.  Posts run(owner, payload) as mailbox_post() does; see there for failures. */
+/* Thread: any.  Posts run(owner, payload) as mailbox_post() does; see there for failures.  The
+ * component's own posts never meet the limit. */
 int component_post(struct component *c, enum mailbox_lane lane, int kind,
                    void (*run)(void *owner, void *payload), void *payload,
                    void (*drop)(void *payload)) MUST_CHECK;
@@ -66,9 +74,9 @@ enum component_state component_get_state(const struct component *c);
 const char *component_name(const struct component *c);
 
 /* Thread: the component's.  Calls fn(arg) there after the delay; see timer.h for the handle. */
-timer_handle component_schedule(struct component *c, int64_t delay_ms, void (*fn)(void *arg),
-                                void *arg);
-bool component_cancel(struct component *c, timer_handle handle);
+uint64_t component_schedule(struct component *c, int64_t delay_ms, void (*fn)(void *arg),
+                            void *arg);
+bool component_cancel(struct component *c, uint64_t handle);
 
 /* The thread of a component is: its own while it runs; the creator's before the start, in manual mode
  * and (the joiner's) after the stop. */

@@ -8,25 +8,8 @@
 #ifndef FLINC_COMMON_LOOP_EXECUTOR_H
 #define FLINC_COMMON_LOOP_EXECUTOR_H
 
+#include "common/loop/cancel.h"
 #include "common/loop/mailbox.h"
-
-/* ---- cancel tokens: thread any ----------------------------------------------------------------- */
-
-/* A counted flag that says "stop soon".  Long work looks at it between its pieces; work that waits for
- * descriptors adds cancel_token_fd() to them. */
-struct cancel_token;
-struct cancel_token *cancel_token_new(void);
-struct cancel_token *cancel_token_ref(struct cancel_token *t);
-struct cancel_token *cancel_token_unref(struct cancel_token *t); /* NULL is fine; returns NULL */
-void cancel_token_cancel(struct cancel_token *t);
-bool cancel_token_is_cancelled(const struct cancel_token *t); /* NULL: false */
-/* 0, or ERR_CANCELLED with a message that names what was cancelled. */
-int cancel_token_check(const struct cancel_token *t, const char *what,
-                       struct error *err) MUST_CHECK;
-/* A descriptor that is readable once it is cancelled; belongs to the token.  Negative: an error. */
-int cancel_token_fd(struct cancel_token *t, struct error *err) MUST_CHECK;
-
-/* ---- the pool ---------------------------------------------------------------------------------- */
 
 enum { EXECUTOR_QUEUE_LIMIT_DEFAULT = 1024, EXECUTOR_THREADS_MAX = 64 };
 
@@ -63,6 +46,6 @@ int executor_submit(struct executor *x, const struct executor_job *job,
                     struct error *err) MUST_CHECK;
 /* Runs one waiting job on the calling thread; false when there was none.  Only with no threads. */
 bool executor_run_once(struct executor *x);
-uint32_t executor_queue_len(const struct executor *x);
+uint32_t executor_queue_len(struct executor *x);
 
 #endif

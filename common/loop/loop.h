@@ -19,8 +19,8 @@ enum loop_events {
 
 struct loop_options {
     const char *name;          /* Borrows */
-    const struct clock *clock; /* Borrows; NULL: clock_system.  With a manual clock waits for timers
-                                  do not block: the test moves the clock and wakes the loop. */
+    const struct clock *clock; /* Borrows; NULL: clock_system.  The loop does not wait by
+                                  another one: whoever moves that clock wakes the loop. */
     uint32_t mailbox_limit;
 };
 
@@ -32,7 +32,8 @@ struct loop_signal;
 
 int loop_new(const struct loop_options *options, struct loop **ret_loop,
              struct error *err) MUST_CHECK;
-/* Closes the mailbox, drops timers and watches.  NULL is fine; returns NULL. */
+/* Closes the mailbox, drops timers and watches.  No other thread may be posting or waking any more.
+ * NULL is fine; returns NULL. */
 struct loop *loop_free(struct loop *l);
 
 /* Level-triggered: fn is called in each round while one of `events` holds. */
@@ -49,8 +50,8 @@ struct loop_fd *loop_del(struct loop_fd *watch);
 int loop_add_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg,
                     struct error *err) MUST_CHECK;
 
-timer_handle loop_schedule(struct loop *l, int64_t delay_ms, void (*fn)(void *arg), void *arg);
-bool loop_cancel(struct loop *l, timer_handle handle);
+uint64_t loop_schedule(struct loop *l, int64_t delay_ms, void (*fn)(void *arg), void *arg);
+bool loop_cancel(struct loop *l, uint64_t handle);
 
 /* Runs rounds until loop_stop().  A later loop_run() continues. */
 int loop_run(struct loop *l, struct error *err) MUST_CHECK;

@@ -33,7 +33,7 @@ struct mailbox_op {
 enum { MAILBOX_LIMIT_DEFAULT = 16384 };
 
 struct mailbox_options {
-    const char *name; /* Borrows; for errors and metrics */
+    const char *name; /* copied; for errors and metrics */
     uint32_t limit;   /* operations waiting in both lanes before mailbox_post() says ERR_LIMIT;
                          0: MAILBOX_LIMIT_DEFAULT */
     /* What a post wakes.  Share one event count between a mailbox and the queues that the same thread

@@ -8,19 +8,22 @@
 #include "common/base/clock.h"
 #include "common/base/error.h"
 
-/* Names one timer; stays unique after it fired or was cancelled, so a late cancel is harmless. */
-typedef uint64_t timer_handle;
-#define TIMER_NONE ((timer_handle)0)
+/* A handle names one timer and stays unique after it fired or was cancelled, so a late cancel is
+ * harmless. */
+#define TIMER_NONE UINT64_C(0)
 #define TIMER_NEVER_NS INT64_MAX
 
 struct timer_slot;
 
 /* Caller's memory. */
 struct timers {
-    const struct clock *clock;  /* Borrows */
-    struct timer_slot *slots;   /* Owns; by slot number, with a free list inside */
-    uint32_t *heap;             /* Owns; slot numbers, the earliest first */
-    uint32_t n, cap, free_slot; /* timers waiting; capacity of both arrays; head of the free list */
+    const struct clock *clock; /* Borrows */
+    struct timer_slot *slots;  /* Owns; by slot number */
+    uint32_t *heap;            /* Owns; slot numbers, the earliest deadline first */
+    uint32_t n, n_due, cap;    /* in the heap; taken out of it by a run; room in both arrays */
+    uint32_t free_slot;        /* first of the free list, plus 1; 0: none */
+    uint32_t n_slots;          /* ever used */
+    uint32_t due_first;        /* of those that the present run has taken, plus 1 */
     uint64_t sequence;
 };
 
@@ -29,14 +32,13 @@ void timers_init(struct timers *t, const struct clock *clock);
 void timers_fini(struct timers *t);
 
 /* Calls fn(arg) from timers_run_due() once the monotonic clock has reached deadline_ns. */
-timer_handle timers_add(struct timers *t, int64_t deadline_ns, void (*fn)(void *arg), void *arg);
-timer_handle timers_add_after_ms(struct timers *t, int64_t delay_ms, void (*fn)(void *arg),
-                                 void *arg);
+uint64_t timers_add(struct timers *t, int64_t deadline_ns, void (*fn)(void *arg), void *arg);
+uint64_t timers_add_after_ms(struct timers *t, int64_t delay_ms, void (*fn)(void *arg), void *arg);
 /* The same with a destructor of `arg`, called instead of fn when the timer is cancelled or dropped. */
-timer_handle timers_add_owned(struct timers *t, int64_t deadline_ns, void (*fn)(void *arg),
-                              void *arg, void (*drop)(void *arg));
+uint64_t timers_add_owned(struct timers *t, int64_t deadline_ns, void (*fn)(void *arg), void *arg,
+                          void (*drop)(void *arg));
 /* True when the timer was waiting and now is not; false for TIMER_NONE and timers of the past. */
-bool timers_cancel(struct timers *t, timer_handle handle);
+bool timers_cancel(struct timers *t, uint64_t handle);
 void timers_clear(struct timers *t);
 
 /* When the next timer is due, on the monotonic clock; TIMER_NEVER_NS when none waits. */
@@ -48,7 +50,7 @@ int64_t timers_wait_ns(const struct timers *t);
 size_t timers_run_due(struct timers *t);
 static inline uint32_t timers_len(const struct timers *t)
 {
-    return t->n;
+    return t->n + t->n_due;
 }
 
 #endif
