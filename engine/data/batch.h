@@ -8,6 +8,9 @@
  *   physical.  Exchanges and codecs materialise it.
  * - `row_kinds` is left out (NULL) while all rows are inserts, `timestamps` while there are none,
  *   `hashes` until keys were hashed (hash.h).
+ * - A cell under a NULL still holds a valid value: any number, any valid view, an empty or legal
+ *   range; columns of a struct have as many rows as the struct.  A column of type NULL has a validity
+ *   buffer of zero bits.
  * - Memory: the header lies in a pool buffer itself, so that making and dropping a batch calls no
  *   malloc.
  * Flink: RowData in StreamRecord, many at a time.  Thread: one owner until shared; then read-only. */
@@ -45,9 +48,8 @@ struct column {
     struct buffer *data_inline[BATCH_DATA_INLINE];
     uint32_t n_data, cap_data;
     uint32_t n_children;
-    uint32_t child_rows;            /* rows of the children of lists and maps */
-    struct column *children;        /* Owns; memory in children_memory */
-    struct buffer *children_memory; /* Owns a ref */
+    uint32_t child_rows;     /* rows of the children of lists and maps */
+    struct column *children; /* Owns; they lie in the batch's header behind the top columns */
 };
 
 struct batch {
@@ -83,13 +85,35 @@ struct batch *batch_make_unique(struct buffer_pool *pool, struct batch *take_b);
 struct batch *batch_project(struct buffer_pool *pool, struct batch *b, const struct schema *schema,
                             const int32_t *column_map);
 
+/* Rows of the children of a column that itself has `rows` rows. */
+static inline uint32_t column_child_rows(const struct column *c, uint32_t rows)
+{
+    return c->type->layout == LAYOUT_STRUCT ? rows : c->child_rows;
+}
+/* Bytes that the values buffer of a column of this layout needs for `rows` rows. */
+static inline uint64_t column_values_bytes(const struct data_type *t, uint64_t rows)
+{
+    switch (t->layout) {
+    case LAYOUT_BIT:
+        return (rows + 7) / 8;
+    case LAYOUT_LIST:
+    case LAYOUT_MAP:
+        return (rows + 1) * t->width;
+    default:
+        return rows * t->width;
+    }
+}
+
 /* Column buffers; for whoever makes a batch.  All take the reference given. */
 void column_set_values(struct column *c, struct buffer *take_values);
 void column_set_validity(struct column *c, struct buffer *take_validity);
 void column_add_data(struct buffer_pool *pool, struct column *c, struct buffer *take_data);
 /* Takes over all buffers of `src` by reference (types must be equal). */
 void column_share(struct buffer_pool *pool, struct column *dst, const struct column *src);
+/* Drops all buffers, those of children too. */
 void column_clear(struct column *c);
+/* Makes `n` NULL rows of any type. */
+void column_fill_nulls(struct buffer_pool *pool, struct column *c, uint32_t n);
 
 /* Selection: takes `sel` (uint16_t[n], strictly increasing physical row numbers). */
 void batch_set_selection(struct batch *b, struct buffer *take_sel, uint32_t n);
@@ -107,8 +131,10 @@ static inline uint32_t batch_row(const struct batch *b, uint32_t i)
 struct batch *batch_materialize(struct buffer_pool *pool, struct batch *take_b);
 /* Rows [from, to) of the selected rows as a batch of its own (shares buffers by a selection). */
 struct batch *batch_slice(struct buffer_pool *pool, struct batch *b, uint32_t from, uint32_t to);
+/* True when less than half of the string bytes that the batch pins are referenced by selected rows. */
+bool batch_wastes_strings(const struct batch *b);
 /* Copies string bytes of view columns into fresh buffers when less than half of the bytes they pin
- * are referenced (DESIGN.md 3).  `b` must be unique. */
+ * are referenced; does nothing otherwise (DESIGN.md 3).  `b` must be unique. */
 void batch_compact_strings(struct buffer_pool *pool, struct batch *b);
 
 uint64_t batch_bytes(const struct batch *b); /* of the selected rows, as numBytes counts them */
@@ -129,9 +155,13 @@ static inline bool column_is_null(const struct column *c, uint32_t row)
     return c->validity != NULL && ((c->validity->data[row >> 3] >> (row & 7)) & 1) == 0;
 }
 #define COLUMN_VALUES(column, ctype) ((ctype *)(void *)(column)->values->data)
+static inline bool column_get_bool(const struct column *c, uint32_t row)
+{
+    return ((c->values->data[row >> 3] >> (row & 7)) & 1) != 0;
+}
 static inline struct slice column_get_bytes(const struct column *c, uint32_t row)
 {
-    const struct view *v = COLUMN_VALUES(c, struct view) + row;
+    const struct view *v = COLUMN_VALUES(c, const struct view) + row;
     if (v->len <= VIEW_INLINE_MAX) {
         return (struct slice){v->inlined, (size_t)v->len};
     }

@@ -3,7 +3,13 @@
  * A key's hash is over a canonical encoding of its values: -0.0 counts as 0.0 and every NaN as one,
  * DECIMAL by unscaled value, CHAR without trailing pad, NULL by a constant of its own.  Stored state is
  * addressed by it, so it never changes within KEY_HASH_VERSION.
- *   one column: h = type-wise hash; several: combined in order.
+ *   one column: h = type-wise hash; several: combined in order; none: KEY_HASH_NO_COLUMNS.
+ *   integers, DATE, TIME, intervals, BOOLEAN (0, 1), DECIMAL (unscaled): key_hash_i64, which gives
+ *   different values for different integers; 128-bit decimals that do not fit: both halves combined
+ *   FLOAT as DOUBLE; DOUBLE: key_hash_i64 of its canonical bits
+ *   TIMESTAMP(7..9): milliseconds and nanoseconds combined; below: the stored int64
+ *   strings: key_hash_bytes; ARRAY, MAP, MULTISET: length, then elements in order (ARRAY) or the sum
+ *   over the entries (MAP, MULTISET); ROW: fields in order
  *   key group  = (uint32_t)hash % max_parallelism
  *   subtask    = key_group * parallelism / max_parallelism      (Flink's formulas)
  * State tables use the high half, remixed with a per-process seed. */
@@ -14,9 +20,17 @@
 
 enum { KEY_HASH_VERSION = 1, MAX_PARALLELISM_LIMIT = 32768, MAX_PARALLELISM_MIN_DEFAULT = 128 };
 
+#define KEY_HASH_NULL 0x2d358dccaa6c78a5u       /* of a NULL cell */
+#define KEY_HASH_NO_COLUMNS 0x8bb84b93962eacc9u /* of the key without columns */
+
 uint64_t key_hash_i64(int64_t v); /* all integer layouts hash as int64 */
+uint64_t key_hash_f64(double v);
+uint64_t key_hash_i128(__int128 v);
 uint64_t key_hash_bytes(const void *data, size_t len);
 uint64_t key_hash_combine(uint64_t a, uint64_t b);
+
+/* One cell, as batch_hash_keys hashes it. */
+uint64_t key_hash_cell(const struct column *c, uint32_t row);
 
 /* Hashes the key columns of all selected rows and sets b->hashes (b must be unique). */
 void batch_hash_keys(struct buffer_pool *pool, struct batch *b, const uint32_t *key_columns,

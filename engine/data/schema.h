@@ -13,6 +13,8 @@ struct field {
 struct schema {
     _Atomic uint32_t refs;
     uint32_t n_fields;
+    uint32_t n_nested;    /* columns below the fields (elements, keys, row fields), all levels */
+    uint32_t row_bytes;   /* of the values buffers of the fields, per row; bits not counted */
     uint64_t fingerprint; /* of names and types; equal schemas have equal ones */
     struct field fields[];
 };
@@ -26,6 +28,8 @@ struct schema *schema_unref(struct schema *s);
 bool schema_equals(const struct schema *a, const struct schema *b);
 int schema_find(const struct schema *s, const char *name);  /* index or -1 */
 void schema_print(const struct schema *s, struct str *out); /* as the ROW type of its fields */
+/* Names and types in order, and no name twice: for schemas that come from outside. */
+int schema_validate(const struct schema *s, struct error *err) MUST_CHECK;
 int schema_parse(struct slice text, struct schema **ret, struct error *err) MUST_CHECK;
 
 #endif

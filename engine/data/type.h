@@ -57,7 +57,30 @@ enum type_layout {
     LAYOUT_STRUCT,  /* children only */
 };
 
-enum { TYPE_LENGTH_MAX = 2147483647, TYPE_PRECISION_MAX = 38, TYPE_CHILDREN_MAX = 4096 };
+enum {
+    TYPE_LENGTH_MAX = 2147483647,
+    TYPE_PRECISION_MAX = 38,
+    TYPE_CHILDREN_MAX = 4096,
+    TYPE_DEPTH_MAX = 32, /* levels of nesting */
+};
+
+/* Fields of an interval: one row per INTERVAL type of SQL. */
+enum interval_resolution {
+    INTERVAL_YEAR,
+    INTERVAL_YEAR_TO_MONTH,
+    INTERVAL_MONTH,
+    INTERVAL_DAY,
+    INTERVAL_DAY_TO_HOUR,
+    INTERVAL_DAY_TO_MINUTE,
+    INTERVAL_DAY_TO_SECOND,
+    INTERVAL_HOUR,
+    INTERVAL_HOUR_TO_MINUTE,
+    INTERVAL_HOUR_TO_SECOND,
+    INTERVAL_MINUTE,
+    INTERVAL_MINUTE_TO_SECOND,
+    INTERVAL_SECOND,
+    INTERVAL_RESOLUTION_COUNT
+};
 
 struct ts_nano {
     int64_t millis;
@@ -70,11 +93,12 @@ struct data_type {
     enum type_id id;
     enum type_layout layout;
     bool nullable;
-    uint32_t width;      /* bytes of one value in the values buffer; 0 for bits, structs, nulls */
-    int32_t length;      /* CHAR, VARCHAR, BINARY, VARBINARY */
-    int32_t precision;   /* DECIMAL, TIME, TIMESTAMP*, intervals */
-    int32_t scale;       /* DECIMAL */
-    uint32_t n_children; /* ARRAY 1, MAP 2, MULTISET 1 (+ implied INT count), ROW n */
+    uint32_t width;    /* bytes of one value in the values buffer; 0 for bits, structs, nulls */
+    int32_t length;    /* CHAR, VARCHAR, BINARY, VARBINARY */
+    int32_t precision; /* DECIMAL, TIME, TIMESTAMP*; year or day digits of intervals */
+    int32_t scale;     /* DECIMAL; digits of fractional seconds of day-time intervals */
+    enum interval_resolution resolution; /* intervals */
+    uint32_t n_children;         /* ARRAY 1, MAP 2, MULTISET 1 (+ implied INT count), ROW n */
     struct data_type **children; /* Owns refs */
     char **names;                /* Owns; ROW field names, else NULL */
     char *raw_name;              /* Owns; RAW: name of the foreign type */
@@ -85,12 +109,22 @@ struct data_type *type_new_string(bool nullable);
 struct data_type *type_new_sized(enum type_id id, int32_t length, bool nullable);
 struct data_type *type_new_precision(enum type_id id, int32_t precision, int32_t scale,
                                      bool nullable);
+/* `digits` of years or days, `fraction` of seconds; Flink's defaults are 2 and 6. */
+struct data_type *type_new_interval(enum interval_resolution resolution, int32_t digits,
+                                    int32_t fraction, bool nullable);
+/* Names another language's type; values are bytes that only that language reads. */
+struct data_type *type_new_raw(const char *name, bool nullable);
 struct data_type *type_new_array(struct data_type *take_element, bool nullable);
 struct data_type *type_new_map(struct data_type *take_key, struct data_type *take_value,
                                bool nullable);
 struct data_type *type_new_multiset(struct data_type *take_element, bool nullable);
 struct data_type *type_new_row(struct data_type *const *take_children, const char *const *names,
                                uint32_t n, bool nullable);
+/* Child columns of a column of this type: as n_children, but a MULTISET has two (element, count). */
+uint32_t type_child_columns(const struct data_type *t);
+const struct data_type *type_child_column(const struct data_type *t, uint32_t i); /* borrowed */
+/* Columns below this one, all levels together. */
+uint32_t type_nested_columns(const struct data_type *t);
 struct data_type *type_with_nullable(const struct data_type *t, bool nullable); /* a new ref */
 struct data_type *type_ref(const struct data_type *t);
 struct data_type *type_unref(struct data_type *t);
