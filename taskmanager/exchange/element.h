@@ -1,0 +1,64 @@
+/* What travels through channels: a stream is a sequence of elements, and an element's position is its
+ * meaning (everything before a barrier belongs to the checkpoint).
+ *
+ * A channel and a gate look into batches and END_OF_DATA only; the other control elements they pass on
+ * in their place, or ahead of it on the priority lane.
+ * Flink: StreamElement, and the events among the buffers of a subpartition. */
+#ifndef FLINC_TASKMANAGER_EXCHANGE_ELEMENT_H
+#define FLINC_TASKMANAGER_EXCHANGE_ELEMENT_H
+
+#include "common/metrics/metric.h"
+#include "engine/data/batch.h"
+
+enum element_kind {
+    ELEMENT_BATCH,
+    ELEMENT_WATERMARK,
+    ELEMENT_WATERMARK_STATUS, /* idle or active again */
+    ELEMENT_BARRIER,
+    ELEMENT_END_OF_DATA,
+    ELEMENT_LATENCY_MARKER,
+    ELEMENT_KINDS,
+};
+const char *element_kind_name(enum element_kind kind); /* "BATCH", ... */
+
+enum element_flags {
+    ELEMENT_FLAG_IDLE = 1u << 0, /* WATERMARK_STATUS: the channel is idle */
+};
+
+/* Passed by value.  A BATCH owns one reference. */
+struct element {
+    uint8_t kind;           /* enum element_kind */
+    uint8_t flags;          /* enum element_flags */
+    uint16_t channel;       /* set by the gate: the channel that it came by */
+    uint32_t payload_bytes; /* BATCH: bytes of its rows, as numBytes counts them */
+    union {
+        uint64_t pinned_bytes; /* BATCH: memory that it holds; what the channel is charged */
+        uint64_t position;     /* on the priority lane: ordinary elements pushed before it */
+    };
+    union {
+        struct batch *batch;    /* Owns a ref */
+        int64_t timestamp_ms;   /* WATERMARK, LATENCY_MARKER */
+        uint64_t checkpoint_id; /* BARRIER */
+    };
+};
+_Static_assert(sizeof(struct element) == 24, "elements are copied through rings");
+
+/* Takes the batch; counts its bytes. */
+struct element element_of_batch(struct batch *take_batch);
+static inline struct element element_of_control(enum element_kind kind)
+{
+    return (struct element){.kind = (uint8_t)kind};
+}
+static inline bool element_is_control(const struct element *e)
+{
+    return e->kind != ELEMENT_BATCH;
+}
+/* Drops what it owns. */
+void element_drop(struct element *e);
+
+/* What went through, as the task's metrics show it.  Thread: the task's writes, any reads. */
+struct exchange_counters {
+    struct metric_counter n_records, n_bytes, n_batches;
+};
+
+#endif

@@ -1,0 +1,49 @@
+/* An input gate: the reading end of one edge in one consuming subtask, over its n channels.
+ *
+ * Channels that have something take turns, one element each; asking costs as much as there are ready
+ * channels, not as there are channels.  Elements of the priority lane come first.
+ *
+ * Small batches (below GATE_SMALL_ROWS) of all channels are gathered into full ones while more is
+ * ready; the gate never waits for more, and hands out what it gathered before any control element.  A
+ * small batch that comes alone goes through by pointer.
+ *
+ * END_OF_DATA of a channel ends the channel; when all have ended the gate delivers one END_OF_DATA.
+ * Other control elements are delivered as they come, with their channel number.
+ *
+ * Thread: the task's.  Flink: SingleInputGate, and the input selection of CheckpointedInputGate. */
+#ifndef FLINC_TASKMANAGER_EXCHANGE_GATE_H
+#define FLINC_TASKMANAGER_EXCHANGE_GATE_H
+
+#include "engine/data/builder.h"
+#include "taskmanager/exchange/channel.h"
+
+enum { GATE_SMALL_ROWS = 512 };
+
+struct gate_options {
+    struct buffer_pool *pool;        /* Borrows; of the consuming task */
+    const struct schema *schema;     /* a reference is taken */
+    struct mailbox *mailbox;         /* what a filling channel wakes; a reference is taken */
+    struct channel *const *channels; /* their references are taken; the consumer is attached */
+    uint32_t n_channels;             /* > 0 */
+};
+
+struct gate;
+struct gate *gate_new(const struct gate_options *options);
+/* Closes the channels on this side.  NULL is fine; returns NULL. */
+struct gate *gate_free(struct gate *g);
+
+/* The next element; false: nothing now.  The caller owns what the element owns.  After END_OF_DATA
+ * there is nothing more. */
+bool gate_poll(struct gate *g, struct element *ret_element) MUST_CHECK;
+/* Whether a poll would find something: what a waiter checks between event_count_prepare() and
+ * event_count_wait(). */
+bool gate_is_ready(const struct gate *g);
+bool gate_has_ended(const struct gate *g);
+
+uint32_t gate_n_channels(const struct gate *g);
+/* The channel numbers whose producer has not come yet: how many, and the first of them. */
+uint32_t gate_n_unconnected(const struct gate *g, uint32_t *ret_first);
+/* Elements waiting in the channels; thread: any that holds the gate. */
+uint32_t gate_queue_len(const struct gate *g);
+
+#endif

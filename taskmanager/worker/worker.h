@@ -1,0 +1,88 @@
+/* A worker: runs the tasks of one job on one task manager.  A component that gets MasterToWorker
+ * messages by a channel and answers with WorkerToMaster; each subtask that it deploys is one thread.
+ *
+ * Everything that it takes for a task (thread, buffers, descriptors, metrics, channels) is back when
+ * the task's terminal state is reported.  Repeated messages change nothing; messages with another
+ * fencing token are dropped.
+ *
+ * The watchdog: a task that is being cancelled (in whatever state it was) is woken and warned about
+ * every task.cancellation.interval; after task.cancellation.timeout the owner's on_stuck_task is
+ * called, which ends the process with a report.
+ *
+ * Lifetime: worker_new, worker_get_end + rpc pair, worker_start, then messages; worker_stop cancels
+ * what runs and waits; worker_free.  Thread: the component's, unless said otherwise.
+ * Flink: TaskExecutor for one job, Task, TaskManagerJobMasterConnection. */
+#ifndef FLINC_TASKMANAGER_WORKER_WORKER_H
+#define FLINC_TASKMANAGER_WORKER_WORKER_H
+
+#include "common/conf/conf.h"
+#include "common/loop/component.h"
+#include "common/loop/executor.h"
+#include "common/metrics/registry.h"
+#include "common/rpc/channel.h"
+#include "engine/operators/operator.h"
+#include "proto/control.pb-c.h"
+#include "taskmanager/exchange/result_partition.h"
+
+struct worker;
+
+/* How user code gets into the worker; given by the owner (sdk, minicluster), which keeps it as long as
+ * the worker lives. */
+struct code_resolver {
+    /* Loads the libraries of a deployment (again: nothing to do).  Thread: the worker's.  An error
+     * refuses the deployment. */
+    int (*load)(struct code_resolver *resolver, Flinc__Library *const *libraries,
+                size_t n_libraries, struct error *err);
+    /* The address of a function; thread: any. */
+    int (*resolve)(struct code_resolver *resolver, const Flinc__FunctionRef *ref, void **ret_fn,
+                   struct error *err);
+    /* Opens a CUSTOM partitioner for a subtask, in the task's thread; `ctx` is the operator's whose
+     * output it splits.  NULL: such edges are refused. */
+    int (*open_partitioner)(struct code_resolver *resolver, const Flinc__Partitioner *partitioner,
+                            const struct schema *schema, struct op_context *ctx,
+                            struct custom_partitioner *ret_partitioner, struct error *err);
+};
+
+/* What is known about a task that does not end; for logs and the report of the process. */
+struct stuck_task {
+    const char *job_name;
+    const char *task_name;     /* "Flat Map (2/4)" */
+    const char *operator_name; /* the operator that was running last */
+    struct flinc_id attempt_id;
+    int64_t cancelling_ms; /* since the cancellation */
+};
+
+struct worker_options {
+    const char *name;         /* Borrows; in thread names and logs */
+    const char *host, *tm_id; /* Borrows; scope variables of metrics; NULL: "localhost", name */
+    struct flinc_id job_id;   /* deployments of other jobs are refused */
+    const struct conf *conf;  /* Borrows; the cluster's; NULL: defaults.  The job's lies over it. */
+    enum component_mode mode; /* COMPONENT_MANUAL: the owner steps worker_component() */
+    const struct clock *clock;       /* Borrows; NULL: clock_system */
+    struct code_resolver *code;      /* Borrows; NULL: graphs without functions only */
+    struct metric_registry *metrics; /* Borrows; NULL: none */
+    struct executor *io_executor;    /* Borrows; for operators that block; may be NULL */
+    struct mem_budget *budget;       /* Borrows; of all buffer pools; may be NULL */
+    const struct operator_desc *(*find_operator)(const char *kind); /* NULL: operator_find */
+    int64_t report_interval_ms; /* periodic TaskReport; 0: only on request */
+    /* A task did not end within task.cancellation.timeout.  NULL: the process ends with a report. */
+    void (*on_stuck_task)(void *owner, const struct stuck_task *task);
+    void *owner; /* Borrows */
+};
+
+struct worker *worker_new(const struct worker_options *options);
+/* Fills the worker's end of its channel to the job master. */
+void worker_get_end(struct worker *w, struct rpc_end_options *ret_end);
+/* Takes the channel. */
+int worker_start(struct worker *w, struct rpc_channel *take_master, struct error *err) MUST_CHECK;
+/* Cancels all tasks, waits until they have ended, then stops.  Thread: any but the worker's.  In
+ * manual mode it steps the component itself. */
+void worker_stop(struct worker *w);
+/* Stops it when it runs.  NULL is fine; returns NULL. */
+struct worker *worker_free(struct worker *w);
+
+struct component *worker_component(struct worker *w);
+/* Tasks that have not ended; thread: any. */
+uint32_t worker_n_tasks(const struct worker *w);
+
+#endif
