@@ -355,7 +355,7 @@ static void result_partition_append(struct result_partition *p, uint32_t channel
 static bool result_partition_may_send_whole(const struct result_partition *p, const struct batch *b,
                                             uint32_t channel)
 {
-    return b->n_sel >= MIN(RESULT_PARTITION_WHOLE_ROWS, p->target_rows) &&
+    return b->n_sel >= MIN((uint32_t)RESULT_PARTITION_WHOLE_ROWS, p->target_rows) &&
            builder_rows(&p->builders[channel]) == 0;
 }
 
