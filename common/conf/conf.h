@@ -37,7 +37,7 @@ struct conf_entry {
 
 struct conf {
     struct conf_schema *schema; /* Borrows */
-    struct map entries;         /* Owns: key -> struct conf_entry */
+    struct map entries;         /* Owns: key -> struct conf_entry; MAP_FOREACH in the order set */
     struct text_list warnings;  /* unknown and deprecated keys, ignored lines */
 };
 
@@ -103,8 +103,6 @@ void conf_prefix(const struct conf *conf, const char *prefix, struct text_map *r
 /* ---- showing ------------------------------------------------------------------------------- */
 
 #define CONF_MASK "******"
-/* for (const struct conf_entry *e = NULL; (e = conf_next(conf, e)) != NULL;) in the order set */
-const struct conf_entry *conf_next(const struct conf *conf, const struct conf_entry *prev);
 /* Should the value under this key be masked?  By Flink's list of words, the option's flag and
  * security.redaction.additional-keys. */
 bool conf_is_sensitive(const struct conf *conf, const char *key);

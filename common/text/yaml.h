@@ -28,8 +28,11 @@ struct yaml_node {
     size_t n;                             /* items or entries */
     const struct yaml_node *const *items; /* list */
     const struct yaml_entry *entries;     /* map, in the order of the text */
-    uint64_t weight;                      /* nodes at and below it, aliases expanded */
+    uint64_t weight; /* nodes at and below it and their text, aliases expanded */
+    int height;      /* levels of lists and maps in it: 0 for scalars */
 };
+
+enum { YAML_WEIGHT_BYTES = 32 }; /* so many bytes of text count as one more node */
 
 struct yaml_limits {
     size_t max_bytes; /* 0: 1 MiB */
