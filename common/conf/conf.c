@@ -89,8 +89,8 @@ static void put_entry(struct conf *conf, struct conf_place place, const char *ke
                       const char *value, const struct conf_option *option, enum conf_match match)
 {
     struct slice k = slice_cstr(key);
-    struct slice v = match == CONF_MATCH_MAP_KEY ? slice_cstr(value)
-                                                 : canonical_value(option, value);
+    struct slice v =
+        match == CONF_MATCH_MAP_KEY ? slice_cstr(value) : canonical_value(option, value);
     struct slice file = slice_cstr(place.file);
     struct conf_entry *entry = mem_alloc(sizeof(*entry) + k.len + v.len + file.len + 3);
     char *at = (char *)(entry + 1);
@@ -175,7 +175,7 @@ void conf_unset(struct conf *conf, const char *key)
 void conf_merge(struct conf *dst, const struct conf *src)
 {
     ASSERT(dst->schema == src->schema);
-    MAP_FOREACH(&src->entries, item) {
+    MAP_FOREACH (&src->entries, item) {
         const struct conf_entry *e = item->value;
         if (e->match == CONF_MATCH_NAME || e->match == CONF_MATCH_ALIAS) {
             drop_other_names(dst, e->option, e->key, e->place);
@@ -261,7 +261,7 @@ const char *conf_raw(const struct conf *conf, const char *key)
 static bool has_prefix_entry(const struct conf *conf, const char *name)
 {
     size_t len = strlen(name);
-    MAP_FOREACH(&conf->entries, e) {
+    MAP_FOREACH (&conf->entries, e) {
         if (strncmp(e->key, name, len) == 0 && e->key[len] == '.') {
             return true;
         }
@@ -357,7 +357,7 @@ void conf_map(const struct conf *conf, const char *name, struct text_map *ret_ma
 void conf_prefix(const struct conf *conf, const char *prefix, struct text_map *ret_map)
 {
     size_t len = strlen(prefix);
-    MAP_FOREACH(&conf->entries, item) {
+    MAP_FOREACH (&conf->entries, item) {
         const struct conf_entry *e = item->value;
         if (strncmp(e->key, prefix, len) == 0 && e->key[len] != '\0') {
             text_map_put(ret_map, slice_cstr(e->key + len), slice_cstr(e->value));

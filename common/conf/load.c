@@ -237,8 +237,7 @@ static int legacy_line(struct conf *conf, struct conf_place place, struct slice 
     return conf_set_at(conf, place, str_cstr(&k), str_cstr(&v), err);
 }
 
-int conf_load_legacy_text(struct conf *conf, const char *name, struct slice text,
-                          struct error *err)
+int conf_load_legacy_text(struct conf *conf, const char *name, struct slice text, struct error *err)
 {
     struct slice rest = text;
     struct slice line;
@@ -293,10 +292,11 @@ int conf_load_dir(struct conf *conf, const char *dir, struct error *err)
         return conf_load_legacy(conf, str_cstr(&legacy), err);
     }
     if (access(str_cstr(&modern), F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR)) {
-        return error_set(err, ERR_NOT_FOUND,
-                         "no configuration: neither %s nor %s is in %s (set FLINK_CONF_DIR, or pass "
-                         "the folder)",
-                         modern_name, legacy_name, str_cstr(&folder));
+        return error_set(
+            err, ERR_NOT_FOUND,
+            "no configuration: neither %s nor %s is in %s (set FLINK_CONF_DIR, or pass "
+            "the folder)",
+            modern_name, legacy_name, str_cstr(&folder));
     }
     return conf_load_yaml(conf, str_cstr(&modern), err);
 }

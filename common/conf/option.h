@@ -63,7 +63,7 @@ struct conf_group {
 
 /* Static memory: start from CONF_SCHEMA_INIT(groups). */
 struct conf_schema {
-    const struct conf_group *groups;
+    const struct conf_group *const *groups;
     size_t n_groups;
     pthread_mutex_t lock; /* guards building the index */
     _Atomic bool indexed;

@@ -3,7 +3,7 @@
  * configuration pays nothing. */
 #include "common/base/vec.h"
 #include "common/conf/value.h"
-#include <stdio.h>
+#include <stdlib.h>
 
 /* ---- index --------------------------------------------------------------------------------- */
 
@@ -61,13 +61,13 @@ static void build_index(struct conf_schema *schema)
     struct vec patterns = VEC_INIT(void *);
     map_init(&schema->by_key, NULL);
     for (size_t g = 0; g < schema->n_groups; g++) {
-        for (size_t i = 0; i < schema->groups[g].n_options; i++) {
-            index_option(schema, &schema->groups[g].options[i], &patterns);
+        for (size_t i = 0; i < schema->groups[g]->n_options; i++) {
+            index_option(schema, &schema->groups[g]->options[i], &patterns);
         }
     }
     for (size_t g = 0; g < schema->n_groups; g++) {
-        for (size_t i = 0; i < schema->groups[g].n_options; i++) {
-            index_aliases(schema, &schema->groups[g].options[i]);
+        for (size_t i = 0; i < schema->groups[g]->n_options; i++) {
+            index_aliases(schema, &schema->groups[g]->options[i]);
         }
     }
     schema->n_patterns = patterns.len;
@@ -168,8 +168,8 @@ const char *conf_schema_nearest(struct conf_schema *schema, const char *key)
 {
     struct vec names = VEC_INIT(void *);
     for (size_t g = 0; g < schema->n_groups; g++) {
-        for (size_t i = 0; i < schema->groups[g].n_options; i++) {
-            const struct conf_option *option = &schema->groups[g].options[i];
+        for (size_t i = 0; i < schema->groups[g]->n_options; i++) {
+            const struct conf_option *option = &schema->groups[g]->options[i];
             if (!has_placeholder(option->name) && (option->flags & CONF_FLAG_INTERNAL) == 0) {
                 vec_push_ptr(&names, option->name);
             }
@@ -192,12 +192,10 @@ static int check_bounds(const struct conf_option *option, struct error *err)
     }
     struct conf_value value;
     if (option->min != NULL) {
-        TRY_CTX(err, conf_value_parse(option, option->min, &value, err), "min of %s",
-                option->name);
+        TRY_CTX(err, conf_value_parse(option, option->min, &value, err), "min of %s", option->name);
     }
     if (option->max != NULL) {
-        TRY_CTX(err, conf_value_parse(option, option->max, &value, err), "max of %s",
-                option->name);
+        TRY_CTX(err, conf_value_parse(option, option->max, &value, err), "max of %s", option->name);
     }
     return 0;
 }
@@ -245,8 +243,8 @@ int conf_schema_check(struct conf_schema *schema, struct error *err)
     map_init(&seen, NULL);
     int rc = 0;
     for (size_t g = 0; g < schema->n_groups && rc == 0; g++) {
-        for (size_t i = 0; i < schema->groups[g].n_options && rc == 0; i++) {
-            const struct conf_option *option = &schema->groups[g].options[i];
+        for (size_t i = 0; i < schema->groups[g]->n_options && rc == 0; i++) {
+            const struct conf_option *option = &schema->groups[g]->options[i];
             rc = check_option(option, err);
             if (rc == 0 && !map_put(&seen, option->name, (void *)(uintptr_t)1)) {
                 rc = error_set(err, ERR_INTERNAL, "%s has two rows", option->name);

@@ -8,9 +8,20 @@
 
 /* Flink's words: a key that contains one of them, in any case, holds a secret. */
 static const char *const secret_words[] = {
-    "password",     "secret",     "token",      "apikey",    "api-key",
-    "auth-params",  "service-key", "basic-auth", "jaas.config", "http-headers",
-    "fs.azure.account.key", "access-key", "access.key", "accesskey",
+    "password",
+    "secret",
+    "token",
+    "apikey",
+    "api-key",
+    "auth-params",
+    "service-key",
+    "basic-auth",
+    "jaas.config",
+    "http-headers",
+    "fs.azure.account.key",
+    "access-key",
+    "access.key",
+    "accesskey",
 };
 
 static const char redaction_key[] = "security.redaction.additional-keys";
@@ -116,7 +127,7 @@ static int compare_entries(const void *a, const void *b)
 void conf_write_json(const struct conf *conf, struct json_writer *w)
 {
     struct vec sorted = VEC_INIT(void *);
-    MAP_FOREACH(&conf->entries, item) {
+    MAP_FOREACH (&conf->entries, item) {
         vec_push_ptr(&sorted, item->value);
     }
     if (sorted.len > 0) {

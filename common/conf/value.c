@@ -62,8 +62,7 @@ static int parse_bool(struct slice text, bool *ret, struct error *err)
     return error_set(err, ERR_PARSE, "neither true nor false");
 }
 
-static int parse_whole(struct slice text, int64_t min, int64_t max, int64_t *ret,
-                       struct error *err)
+static int parse_whole(struct slice text, int64_t min, int64_t max, int64_t *ret, struct error *err)
 {
     int64_t value;
     int rc = number_parse_int64(text, &value);
@@ -241,6 +240,5 @@ int conf_option_check(const struct conf_option *option, const char *value, const
     /* The reason may quote the value, so it is left out when that is a secret. */
     bool secret = strcmp(value, shown) != 0;
     return error_set(err, ERR_INVALID_CONFIG, "%s cannot be \"%.200s\"%s%s; %s", option->name,
-                     shown, secret ? "" : ": ", secret ? "" : reason.message,
-                     str_cstr(&expected));
+                     shown, secret ? "" : ": ", secret ? "" : reason.message, str_cstr(&expected));
 }

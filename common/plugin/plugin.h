@@ -89,9 +89,9 @@ const struct plugin_descriptor *plugin_find(const struct plugin_registry *regist
 /* The same, with an error that lists the names there are and the nearest one. */
 int plugin_require(const struct plugin_registry *registry, enum plugin_kind kind, const char *name,
                    const struct plugin_descriptor **ret_descriptor, struct error *err) MUST_CHECK;
-/* for (const struct plugin_descriptor *d = NULL; (d = plugin_next(r, kind, d)) != NULL;) */
-const struct plugin_descriptor *plugin_next(const struct plugin_registry *registry,
-                                            enum plugin_kind kind,
-                                            const struct plugin_descriptor *prev);
+/* Those of a kind, in the order they were registered: pushes const struct plugin_descriptor * to a
+ * vector of pointers. */
+void plugin_list(const struct plugin_registry *registry, enum plugin_kind kind,
+                 struct vec *ret_descriptors);
 
 #endif

@@ -1,0 +1,270 @@
+/* What a job is and how it runs: execution, pipeline, restarts, tasks.
+ * Rows of names, types and defaults are Flink's; see README.md for how to add or switch one on. */
+#include "common/conf/options.h"
+
+static const struct conf_option execution_options[] = {
+    {"execution.async-state.active-buffer-size", CONF_TYPE_INT, "1000"},
+    {"execution.async-state.active-buffer-timeout", CONF_TYPE_LONG, "1000"},
+    {"execution.async-state.total-buffer-size", CONF_TYPE_INT, "6000"},
+    {"execution.attached", CONF_TYPE_BOOL, "false",
+     .description = "Whether the client that submits a job stays until the job has ended.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"execution.batch-shuffle-mode", CONF_TYPE_ENUM, "ALL_EXCHANGES_BLOCKING",
+     .enum_values = "ALL_EXCHANGES_PIPELINED|ALL_EXCHANGES_BLOCKING|ALL_EXCHANGES_HYBRID_FULL|ALL_"
+                    "EXCHANGES_HYBRID_SELECTIVE"},
+    {"execution.batch-state-backend.enabled", CONF_TYPE_BOOL, "true"},
+    {"execution.buffer-timeout.enabled", CONF_TYPE_BOOL, "true",
+     .description =
+         "Whether a partly filled batch is passed on after execution.buffer-timeout.interval; if "
+         "false it waits until it is full or the input ends.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"execution.buffer-timeout.interval", CONF_TYPE_DURATION, "5 ms",
+     .aliases = "execution.buffer-timeout",
+     .description = "How long a partly filled batch may wait for more rows before it is passed on; "
+                    "0 ms passes everything on at once. Shorter is lower latency, longer is less "
+                    "CPU. The default in Flink is 100 ms.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"execution.job-listeners", CONF_TYPE_LIST},
+    {"execution.job-status-changed-listeners", CONF_TYPE_LIST},
+    {"execution.program-config.enabled", CONF_TYPE_BOOL, "true",
+     .aliases = "execution.allow-client-job-configurations"},
+    {"execution.program-config.wildcards", CONF_TYPE_LIST, ""},
+    {"execution.runtime-mode", CONF_TYPE_ENUM, "STREAMING",
+     .enum_values = "STREAMING|BATCH|AUTOMATIC",
+     .description =
+         "STREAMING runs until stopped and sends changes as they come. BATCH runs bounded input to "
+         "its end and gives final results only. AUTOMATIC is BATCH when all sources are bounded.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"execution.shutdown-on-application-finish", CONF_TYPE_BOOL, "true"},
+    {"execution.shutdown-on-attached-exit", CONF_TYPE_BOOL, "false"},
+    {"execution.sort-keyed-partition.memory", CONF_TYPE_MEMORY, "128 mb"},
+    {"execution.sort-partition.memory", CONF_TYPE_MEMORY, "128 mb"},
+    {"execution.sorted-inputs.enabled", CONF_TYPE_BOOL, "true"},
+    {"execution.sorted-inputs.memory", CONF_TYPE_MEMORY, "128 mb"},
+    {"execution.submit-failed-job-on-application-error", CONF_TYPE_BOOL, "false"},
+    {"execution.target", CONF_TYPE_STRING,
+     .description =
+         "Where flink run executes a job: local runs it inside the command, in one process.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"execution.terminate-application-on-any-job-terminated-exceptionally", CONF_TYPE_BOOL, "true"},
+    {"parallelism.default", CONF_TYPE_INT, "1", .min = "1", .max = "32768",
+     .description =
+         "Parallelism of the operators of a job for which neither the program nor -p sets one.",
+     .flags = CONF_FLAG_EFFECTIVE},
+};
+
+static const struct conf_option batch_options[] = {
+    {"execution.batch.adaptive.auto-parallelism.avg-data-volume-per-task", CONF_TYPE_MEMORY,
+     "16 mb", .aliases = "jobmanager.adaptive-batch-scheduler.avg-data-volume-per-task"},
+    {"execution.batch.adaptive.auto-parallelism.default-source-parallelism", CONF_TYPE_INT,
+     .aliases = "jobmanager.adaptive-batch-scheduler.default-source-parallelism"},
+    {"execution.batch.adaptive.auto-parallelism.enabled", CONF_TYPE_BOOL, "true"},
+    {"execution.batch.adaptive.auto-parallelism.max-parallelism", CONF_TYPE_INT, "128",
+     .aliases = "jobmanager.adaptive-batch-scheduler.max-parallelism"},
+    {"execution.batch.adaptive.auto-parallelism.min-parallelism", CONF_TYPE_INT, "1",
+     .aliases = "jobmanager.adaptive-batch-scheduler.min-parallelism"},
+    {"execution.batch.adaptive.stream-graph-optimization.strategies", CONF_TYPE_LIST},
+    {"execution.batch.job-recovery.enabled", CONF_TYPE_BOOL, "false"},
+    {"execution.batch.job-recovery.previous-worker.recovery.timeout", CONF_TYPE_DURATION, "30 s"},
+    {"execution.batch.job-recovery.snapshot.min-pause", CONF_TYPE_DURATION, "3 min"},
+    {"execution.batch.speculative.block-slow-node-duration", CONF_TYPE_DURATION, "1 min",
+     .aliases = "jobmanager.adaptive-batch-scheduler.speculative.block-slow-node-duration"},
+    {"execution.batch.speculative.enabled", CONF_TYPE_BOOL, "false",
+     .aliases = "jobmanager.adaptive-batch-scheduler.speculative.enabled"},
+    {"execution.batch.speculative.max-concurrent-executions", CONF_TYPE_INT, "2",
+     .aliases = "jobmanager.adaptive-batch-scheduler.speculative.max-concurrent-executions"},
+};
+
+static const struct conf_option pipeline_options[] = {
+    {"pipeline.auto-generate-uids", CONF_TYPE_BOOL, "true",
+     .description = "Whether operators without a uid get one derived from the shape of the job. If "
+                    "false, a job with such an operator is refused.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"pipeline.auto-watermark-interval", CONF_TYPE_DURATION, "200 ms"},
+    {"pipeline.cached-files", CONF_TYPE_LIST},
+    {"pipeline.cep.sharedbuffer.cache.entry-slots", CONF_TYPE_INT, "1024"},
+    {"pipeline.cep.sharedbuffer.cache.event-slots", CONF_TYPE_INT, "1024"},
+    {"pipeline.cep.sharedbuffer.cache.statistics-interval", CONF_TYPE_DURATION, "30 min"},
+    {"pipeline.classpaths", CONF_TYPE_LIST},
+    {"pipeline.closure-cleaner-level", CONF_TYPE_ENUM, "RECURSIVE",
+     .enum_values = "NONE|TOP_LEVEL|RECURSIVE"},
+    {"pipeline.force-avro", CONF_TYPE_BOOL, "false"},
+    {"pipeline.force-kryo", CONF_TYPE_BOOL, "false"},
+    {"pipeline.force-kryo-avro", CONF_TYPE_BOOL},
+    {"pipeline.generic-types", CONF_TYPE_BOOL, "true"},
+    {"pipeline.global-job-parameters", CONF_TYPE_MAP,
+     .description = "Parameters that every user function of the job can read.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"pipeline.jars", CONF_TYPE_LIST},
+    {"pipeline.jobvertex-parallelism-overrides", CONF_TYPE_MAP, ""},
+    {"pipeline.max-parallelism", CONF_TYPE_INT, "-1", .min = "-1", .max = "32768",
+     .description = "Number of key groups, which bounds how far a keyed operator can be scaled "
+                    "later; -1 derives it from the parallelism.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"pipeline.name", CONF_TYPE_STRING,
+     .description = "Name of the job, unless the program gives one.", .flags = CONF_FLAG_EFFECTIVE},
+    {"pipeline.object-reuse", CONF_TYPE_BOOL, "false"},
+    {"pipeline.operator-chaining.chain-operators-with-different-max-parallelism", CONF_TYPE_BOOL,
+     "true"},
+    {"pipeline.operator-chaining.enabled", CONF_TYPE_BOOL, "true",
+     .aliases = "pipeline.operator-chaining",
+     .description = "Whether neighbouring operators are fused into one task where that is "
+                    "possible. Without it every operator is a task of its own, which costs "
+                    "hand-overs and helps to find a slow operator.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"pipeline.serialization-config", CONF_TYPE_LIST},
+    {"pipeline.sources.pause-until-first-checkpoint", CONF_TYPE_BOOL, "false"},
+    {"pipeline.vertex-description-mode", CONF_TYPE_ENUM, "TREE", .enum_values = "TREE|CASCADING"},
+    {"pipeline.vertex-name-include-index-prefix", CONF_TYPE_BOOL, "false"},
+    {"pipeline.watermark-alignment.allow-unaligned-source-splits", CONF_TYPE_BOOL, "false"},
+    {"pipeline.watermark-alignment.buffer-size", CONF_TYPE_INT, "3"},
+};
+
+static const struct conf_option restart_options[] = {
+    {"restart-strategy.exponential-delay.attempts-before-reset-backoff", CONF_TYPE_INT,
+     "2147483647", .min = "1",
+     .description = "How often a job is restarted before it is given up; counted anew after the "
+                    "reset threshold.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"restart-strategy.exponential-delay.backoff-multiplier", CONF_TYPE_DOUBLE, "1.5", .min = "1.0",
+     .description = "By what the time is multiplied after each failure.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"restart-strategy.exponential-delay.initial-backoff", CONF_TYPE_DURATION, "1 s", .min = "1 ms",
+     .description = "Time between the first failure and its restart.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"restart-strategy.exponential-delay.jitter-factor", CONF_TYPE_DOUBLE, "0.1", .min = "0.0",
+     .max = "1.0",
+     .description = "By which part of itself the time is varied at random, so that jobs that "
+                    "failed together do not return together.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"restart-strategy.exponential-delay.max-backoff", CONF_TYPE_DURATION, "1 min", .min = "1 ms",
+     .description = "Longest time between a failure and its restart.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"restart-strategy.exponential-delay.reset-backoff-threshold", CONF_TYPE_DURATION, "1 h",
+     .min = "1 ms",
+     .description =
+         "How long a job must run without failure for the time to go back to the initial one.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"restart-strategy.failure-rate.delay", CONF_TYPE_DURATION, "1 s",
+     .description = "Time between a failure and the restart.", .flags = CONF_FLAG_EFFECTIVE},
+    {"restart-strategy.failure-rate.failure-rate-interval", CONF_TYPE_DURATION, "1 min",
+     .min = "1 ms", .description = "Length of the interval in which failures are counted.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"restart-strategy.failure-rate.max-failures-per-interval", CONF_TYPE_INT, "1", .min = "1",
+     .description = "How many failures within one interval are answered by a restart; one more and "
+                    "the job is given up.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"restart-strategy.fixed-delay.attempts", CONF_TYPE_INT, "1", .min = "0",
+     .description = "How often a job is restarted before it is given up.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"restart-strategy.fixed-delay.delay", CONF_TYPE_DURATION, "1 s",
+     .description = "Time between a failure and the restart.", .flags = CONF_FLAG_EFFECTIVE},
+    {"restart-strategy.type", CONF_TYPE_ENUM,
+     .enum_values = "none|off|disable|fixed-delay|fixeddelay|exponential-delay|exponentialdelay|"
+                    "failure-rate|failurerate",
+     .aliases = "restart-strategy",
+     .description =
+         "What happens to a job that fails. none, off, disable: it stays failed. fixed-delay, "
+         "exponential-delay, failure-rate: it is restarted as the options of that strategy say. "
+         "Without a value: exponential-delay if checkpoints are on, else none.",
+     .flags = CONF_FLAG_EFFECTIVE},
+};
+
+static const struct conf_option checkpoint_options[] = {
+    {"execution.checkpointing.aligned-checkpoint-timeout", CONF_TYPE_DURATION, "0 ms",
+     .aliases = "execution.checkpointing.alignment-timeout"},
+    {"execution.checkpointing.checkpoints-after-tasks-finish", CONF_TYPE_BOOL, "true",
+     .aliases = "execution.checkpointing.checkpoints-after-tasks-finish.enabled"},
+    {"execution.checkpointing.cleaner.parallel-mode", CONF_TYPE_BOOL, "true",
+     .aliases = "state.checkpoint.cleaner.parallel-mode"},
+    {"execution.checkpointing.create-subdir", CONF_TYPE_BOOL, "true",
+     .aliases = "state.checkpoints.create-subdir"},
+    {"execution.checkpointing.data-inline-threshold", CONF_TYPE_MEMORY, "20 kb",
+     .aliases = "state.storage.fs.memory-threshold,state.backend.fs.memory-threshold"},
+    {"execution.checkpointing.dir", CONF_TYPE_STRING,
+     .aliases = "state.checkpoints.dir,state.backend.fs.checkpointdir"},
+    {"execution.checkpointing.externalized-checkpoint-retention", CONF_TYPE_ENUM,
+     "NO_EXTERNALIZED_CHECKPOINTS",
+     .enum_values = "DELETE_ON_CANCELLATION|RETAIN_ON_CANCELLATION|NO_EXTERNALIZED_CHECKPOINTS"},
+    {"execution.checkpointing.file-merging.across-checkpoint-boundary", CONF_TYPE_BOOL, "false"},
+    {"execution.checkpointing.file-merging.enabled", CONF_TYPE_BOOL, "false"},
+    {"execution.checkpointing.file-merging.max-file-size", CONF_TYPE_MEMORY, "32 mb"},
+    {"execution.checkpointing.file-merging.max-space-amplification", CONF_TYPE_FLOAT, "2.0"},
+    {"execution.checkpointing.file-merging.max-subtasks-per-file", CONF_TYPE_INT, "4"},
+    {"execution.checkpointing.file-merging.pool-blocking", CONF_TYPE_BOOL, "false"},
+    {"execution.checkpointing.incremental", CONF_TYPE_BOOL, "false",
+     .aliases = "state.backend.incremental"},
+    {"execution.checkpointing.interval", CONF_TYPE_DURATION},
+    {"execution.checkpointing.interval-during-backlog", CONF_TYPE_DURATION},
+    {"execution.checkpointing.local-backup.dirs", CONF_TYPE_STRING,
+     .aliases = "taskmanager.state.local.root-dirs"},
+    {"execution.checkpointing.local-backup.enabled", CONF_TYPE_BOOL, "false",
+     .aliases = "state.backend.local-recovery", .fallbacks = "execution.state-recovery.from-local"},
+    {"execution.checkpointing.max-concurrent-checkpoints", CONF_TYPE_INT, "1"},
+    {"execution.checkpointing.min-pause", CONF_TYPE_DURATION, "0 ms"},
+    {"execution.checkpointing.mode", CONF_TYPE_ENUM, "EXACTLY_ONCE",
+     .enum_values = "EXACTLY_ONCE|AT_LEAST_ONCE"},
+    {"execution.checkpointing.num-retained", CONF_TYPE_INT, "1",
+     .aliases = "state.checkpoints.num-retained"},
+    {"execution.checkpointing.savepoint-dir", CONF_TYPE_STRING,
+     .aliases = "state.savepoints.dir,savepoints.state.backend.fs.dir"},
+    {"execution.checkpointing.snapshot-compression", CONF_TYPE_BOOL, "false"},
+    {"execution.checkpointing.storage", CONF_TYPE_STRING, .aliases = "state.checkpoint-storage"},
+    {"execution.checkpointing.timeout", CONF_TYPE_DURATION, "10 min"},
+    {"execution.checkpointing.tolerable-failed-checkpoints", CONF_TYPE_INT, "0"},
+    {"execution.checkpointing.unaligned.during-recovery.enabled", CONF_TYPE_BOOL, "false"},
+    {"execution.checkpointing.unaligned.enabled", CONF_TYPE_BOOL, "false",
+     .aliases = "execution.checkpointing.unaligned"},
+    {"execution.checkpointing.unaligned.forced", CONF_TYPE_BOOL, "false"},
+    {"execution.checkpointing.unaligned.interruptible-timers.enabled", CONF_TYPE_BOOL, "false"},
+    {"execution.checkpointing.unaligned.max-subtasks-per-channel-state-file", CONF_TYPE_INT, "5"},
+    {"execution.checkpointing.unaligned.recover-output-on-downstream.enabled", CONF_TYPE_BOOL,
+     "false"},
+    {"execution.checkpointing.write-buffer-size", CONF_TYPE_INT, "4096",
+     .aliases = "state.storage.fs.write-buffer-size,state.backend.fs.write-buffer-size"},
+    {"execution.state-recovery.approximate-local-recovery", CONF_TYPE_BOOL, "false",
+     .aliases = "execution.checkpointing.approximate-local-recovery"},
+    {"execution.state-recovery.claim-mode", CONF_TYPE_ENUM, "NO_CLAIM",
+     .enum_values = "CLAIM|NO_CLAIM", .aliases = "execution.savepoint-restore-mode"},
+    {"execution.state-recovery.from-local", CONF_TYPE_BOOL, "false",
+     .aliases = "state.backend.local-recovery"},
+    {"execution.state-recovery.ignore-unclaimed-state", CONF_TYPE_BOOL, "false",
+     .aliases = "execution.savepoint.ignore-unclaimed-state"},
+    {"execution.state-recovery.path", CONF_TYPE_STRING, .aliases = "execution.savepoint.path"},
+    {"execution.state-recovery.without-channel-state.checkpoint-id", CONF_TYPE_LONG, "-1",
+     .aliases = "execution.checkpointing.recover-without-channel-state.checkpoint-id"},
+};
+
+static const struct conf_option user_code_options[] = {
+    {"classloader.check-leaked-classloader", CONF_TYPE_BOOL, "true"},
+    {"classloader.fail-on-metaspace-oom-error", CONF_TYPE_BOOL, "true"},
+    {"classloader.parent-first-patterns.additional", CONF_TYPE_LIST, ""},
+    {"classloader.parent-first-patterns.default", CONF_TYPE_LIST,
+     "java.;scala.;org.apache.flink.;com.esotericsoftware.kryo;org.apache.hadoop.;javax.annotation."
+     ";org.xml;javax.xml;org.apache.xerces;org.w3c;org.rocksdb.;org.slf4j;org.apache.log4j;org."
+     "apache.logging;org.apache.commons.logging;ch.qos.logback",
+     .aliases = "classloader.parent-first-patterns"},
+    {"classloader.resolve-order", CONF_TYPE_STRING, "child-first"},
+    {"compiler.delimited-informat.max-line-samples", CONF_TYPE_INT, "10"},
+    {"compiler.delimited-informat.max-sample-len", CONF_TYPE_INT, "2097152"},
+    {"compiler.delimited-informat.min-line-samples", CONF_TYPE_INT, "2"},
+    {"minicluster.number-of-taskmanagers", CONF_TYPE_INT, "1",
+     .aliases = "local.number-taskmanager"},
+    {"plugin.classloader.parent-first-patterns.additional", CONF_TYPE_LIST, ""},
+    {"plugin.classloader.parent-first-patterns.default", CONF_TYPE_LIST,
+     "java.;org.apache.flink.;javax.annotation.;org.slf4j;org.apache.log4j;org.apache.logging;org."
+     "apache.commons.logging;ch.qos.logback"},
+    {"sink.committer.retries", CONF_TYPE_INT, "10"},
+    {"user.artifacts.artifact-list", CONF_TYPE_LIST},
+    {"user.artifacts.base-dir", CONF_TYPE_STRING, "/opt/flink/artifacts"},
+    {"user.artifacts.http-headers", CONF_TYPE_MAP},
+    {"user.artifacts.raw-http-enabled", CONF_TYPE_BOOL, "false"},
+};
+
+const struct conf_group conf_execution_group = CONF_GROUP("Execution", execution_options);
+const struct conf_group conf_batch_group = CONF_GROUP("Batch execution", batch_options);
+const struct conf_group conf_pipeline_group = CONF_GROUP("Pipeline", pipeline_options);
+const struct conf_group conf_restart_group = CONF_GROUP("Restart strategies", restart_options);
+const struct conf_group conf_checkpoint_group =
+    CONF_GROUP("Checkpoints and recovery", checkpoint_options);
+const struct conf_group conf_user_code_group = CONF_GROUP("User code", user_code_options);
