@@ -29,8 +29,12 @@ int rpc_channel_new(const struct rpc_end_options *options, const struct rpc_tran
 int rpc_channel_deliver(struct rpc_channel *c, const uint8_t *bytes, size_t size,
                         struct error *err) MUST_CHECK;
 void rpc_channel_peer_closed(struct rpc_channel *c, const struct error *why);
+/* The transport of a channel when it is of this kind, else NULL. */
+void *rpc_channel_transport(const struct rpc_channel *c, const struct rpc_transport_ops *ops);
 
 /* ---- in memory ---------------------------------------------------------------------------------- */
+
+enum { RPC_MEMORY_HELD_LIMIT = 65536 }; /* messages held back per direction */
 
 /* What an interceptor decides about one send. */
 enum rpc_verdict {
