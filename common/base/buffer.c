@@ -250,15 +250,20 @@ struct buffer_pool *buffer_pool_new(const struct buffer_pool_options *options)
     return pool;
 }
 
-static void pool_free(struct buffer_pool *pool)
+/* After close() nothing is kept any more. */
+static void give_returns(struct buffer_pool *pool)
 {
-    /* What came in between the drain of close() and the end. */
     struct buffer *b = atomic_exchange_explicit(&pool->returns, NULL, memory_order_acquire);
     while (b != NULL) {
         struct buffer *next = b->next;
         system_give(pool->budget, b);
         b = next;
     }
+}
+
+static void pool_free(struct buffer_pool *pool)
+{
+    give_returns(pool); /* what came in between close()'s look and the end */
     mem_free(pool->name);
     mem_free(pool);
 }
@@ -271,8 +276,7 @@ struct buffer_pool *buffer_pool_close(struct buffer_pool *pool)
     ASSERT(!atomic_load_explicit(&pool->closed, memory_order_relaxed));
     atomic_store_explicit(&pool->owner_thread, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->closed, true, memory_order_relaxed);
-    pool->retain_bytes = 0;
-    drain_returns(pool);
+    give_returns(pool);
     free_all(pool);
     int64_t delta =
         (int64_t)atomic_load_explicit(&pool->owner_out, memory_order_relaxed) - BALANCE_OPEN;

@@ -135,6 +135,8 @@ static int parse_action(struct slice text, struct failpoint_rule *rule, struct e
 {
     struct slice argument = text, verb;
     slice_next(&argument, ':', &verb);
+    verb = slice_trim(verb);
+    argument = slice_trim(argument);
     for (size_t i = 0; i < ARRAY_LEN(action_rows); i++) {
         if (!slice_eq_cstr(verb, action_rows[i].name)) {
             continue;

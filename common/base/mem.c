@@ -127,9 +127,10 @@ static void raise_peak(struct mem_budget *b, uint64_t used)
  * another thread fail. */
 static bool take_one(struct mem_budget *b, uint64_t bytes)
 {
+    uint64_t limit = b->limit_bytes != 0 ? b->limit_bytes : UINT64_MAX;
     uint64_t used = atomic_load_explicit(&b->used_bytes, memory_order_relaxed);
     do {
-        if (b->limit_bytes != 0 && (used > b->limit_bytes || bytes > b->limit_bytes - used)) {
+        if (used > limit || bytes > limit - used) {
             return false;
         }
     } while (!atomic_compare_exchange_weak_explicit(&b->used_bytes, &used, used + bytes,
