@@ -1,0 +1,124 @@
+/* The job master: runs one job.  A component with one mailbox: all state of the execution graph changes
+ * there, in order.  It asks a slot provider for slots, deploys tasks by messages (proto/control.proto) to
+ * workers, follows their states, restarts what failed as the restart strategy says, hosts the coordinator
+ * halves of operators, and ends in a globally terminal state.
+ *
+ * It is the production job master: here it runs with workers in one process over in-memory channels, in
+ * a cluster over gRPC.  Nothing in it knows which.
+ *
+ * Flink: JobMaster, SchedulerBase, ExecutionGraph.
+ * Lifetime: jobmaster_new, jobmaster_start, ..., on_terminal, jobmaster_free. */
+#ifndef FLINC_JOBMANAGER_JOBMASTER_JOBMASTER_H
+#define FLINC_JOBMANAGER_JOBMASTER_JOBMASTER_H
+
+#include "common/base/clock.h"
+#include "common/conf/conf.h"
+#include "common/loop/component.h"
+#include "common/loop/executor.h"
+#include "common/rpc/channel.h"
+#include "engine/operators/operator.h"
+#include "proto/control.pb-c.h"
+
+/* Flink's JobStatus, by its names. */
+enum job_status {
+    JOB_STATUS_INITIALIZING,
+    JOB_STATUS_CREATED,
+    JOB_STATUS_RUNNING,
+    JOB_STATUS_FAILING,
+    JOB_STATUS_FAILED,
+    JOB_STATUS_CANCELLING,
+    JOB_STATUS_CANCELED,
+    JOB_STATUS_FINISHED,
+    JOB_STATUS_RESTARTING,
+    JOB_STATUS_SUSPENDED,
+    JOB_STATUS_RECONCILING,
+    JOB_STATUS_COUNT
+};
+const char *job_status_name(enum job_status status);
+bool job_status_is_globally_terminal(enum job_status status); /* FAILED, CANCELED, FINISHED */
+
+struct jobmaster;
+
+/* A slot given by the provider: which worker, under which allocation. */
+struct slot {
+    struct flinc_id allocation_id;
+    uint32_t worker; /* number of the worker at this job master */
+};
+
+/* Where slots come from.  The calls of the job master; answers come back through
+ * jobmaster_offer_slots() and jobmaster_slot_lost().  Flink: SlotPool over the ResourceManager. */
+struct slot_provider {
+    void *arg;
+    /* The job needs `n_slots` in all from now on (declarative: a new number replaces the old one; 0
+     * gives all back).  Thread: the job master's; must not block. */
+    void (*declare)(void *arg, struct jobmaster *jm, uint32_t n_slots);
+    /* Gives one slot back.  Thread: the job master's. */
+    void (*release)(void *arg, struct jobmaster *jm, const struct slot *slot);
+};
+
+struct jobmaster_options {
+    const Flinc__JobGraph *graph; /* Borrows until jobmaster_free */
+    const struct conf *conf;      /* Borrows; the cluster's; the job's entries lie over it */
+    enum component_mode mode;
+    const struct clock *clock;    /* Borrows; NULL: clock_system */
+    struct executor *io_executor; /* Borrows; for coordinators; may be NULL in manual mode */
+    struct flinc_id fencing_token;
+    uint64_t seed;                     /* of attempt ids and jitter; 0: from the system */
+    const struct slot_provider *slots; /* Borrows */
+    const struct coordinator_desc *(*find_coordinator)(
+        const char *kind); /* NULL: coordinator_find */
+    /* The job reached a globally terminal state: the last call to the owner, on the job master's
+     * thread; jobmaster_free() must come from another one. */
+    void (*on_terminal)(void *owner, enum job_status status, const struct error *cause);
+    void (*on_status)(void *owner, enum job_status from, enum job_status to); /* may be NULL */
+    void *owner;                                                              /* Borrows */
+};
+
+int jobmaster_new(const struct jobmaster_options *options, struct jobmaster **ret,
+                  struct error *err) MUST_CHECK;
+/* Fills the job master's end of a channel to a worker; `worker` is its number, chosen by the caller. */
+void jobmaster_get_end(struct jobmaster *jm, uint32_t worker, struct rpc_end_options *ret_end);
+/* Takes the channel.  Thread: any. */
+void jobmaster_add_worker(struct jobmaster *jm, uint32_t worker, struct rpc_channel *take_channel);
+int jobmaster_start(struct jobmaster *jm, struct error *err) MUST_CHECK;
+/* Thread: any.  Slots for the job; ones that are not needed are released again. */
+void jobmaster_offer_slots(struct jobmaster *jm, const struct slot *slots, uint32_t n);
+/* Thread: any.  The slot is gone with whatever ran in it. */
+void jobmaster_slot_lost(struct jobmaster *jm, const struct slot *slot, const struct error *why);
+/* Thread: any.  Cancels the job; in a terminal state nothing happens. */
+void jobmaster_cancel(struct jobmaster *jm);
+/* Thread: any but the job master's.  Cancels when it runs, waits for the end, frees.  NULL is fine. */
+struct jobmaster *jobmaster_free(struct jobmaster *jm);
+struct component *jobmaster_component(struct jobmaster *jm);
+
+/* ---- what others may see; thread: any --------------------------------------------------------- */
+
+/* One failure, as /jobs/:id/exceptions shows it. */
+struct job_failure {
+    int64_t timestamp_ms;
+    struct error error;
+    char task_name[256]; /* "Flat Map (2/4)"; empty: global */
+    struct flinc_id attempt_id;
+    uint32_t attempt_number;
+    uint32_t n_concurrent; /* failures that came with it before the restart */
+};
+enum { JOBMASTER_EXCEPTION_HISTORY_MAX = 16 }; /* web.exception-history-size */
+
+struct job_progress {
+    enum job_status status;
+    int64_t start_ms, end_ms; /* wall clock; end 0 while it runs */
+    uint32_t tasks_total;
+    uint32_t tasks_by_state[16];           /* by Flinc__ExecutionState */
+    uint64_t source_records, source_bytes; /* out of / read by the sources */
+    uint32_t restarts;
+};
+/* A snapshot of where the job is; copied under a short lock that the job master fills when something
+ * changes. */
+void jobmaster_get_progress(struct jobmaster *jm, struct job_progress *ret);
+/* The exception history, oldest first; returns how many were written to ret (at most max). */
+uint32_t jobmaster_get_failures(struct jobmaster *jm, struct job_failure *ret, uint32_t max);
+/* Sums of user accumulators of the last (or ended) attempt of every subtask: calls fn for each. */
+void jobmaster_each_accumulator(struct jobmaster *jm,
+                                void (*fn)(void *arg, const Flinc__Accumulator *sum), void *arg);
+
+#endif
