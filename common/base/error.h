@@ -76,8 +76,14 @@ const char *error_code_text(int code);
 const char *error_class_name(enum error_class cls);
 enum error_class error_code_class(int code);
 
-/* Sets `err` (may be NULL) and returns `code`, so that callers can `return error_set(...)`. */
-#define error_set(err, code, ...) error_set_at((err), (code), __FILE__, __LINE__, __VA_ARGS__)
+/* Sets `err` (may be NULL) and is `code`, so that callers can `return error_set(...)`.  Its value is the
+ * code itself and not the call's, so that the compiler knows which path a failure takes. */
+#define error_set(err, code, ...)                                          \
+    ({                                                                     \
+        int error_code_ = (code);                                          \
+        error_set_at((err), error_code_, __FILE__, __LINE__, __VA_ARGS__); \
+        error_code_;                                                       \
+    })
 int error_set_at(struct error *err, int code, const char *file, int line, const char *fmt, ...)
     PRINTF(5, 6) COLD;
 /* From an errno value: "opening /x: No space left on device", with the fitting code. */

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -65,7 +66,8 @@ static void work_done(void *target, void *arg, int rc, const struct error *err)
         r->sum += w->output;
     }
     if (rc < 0) {
-        strncpy(r->last_message, err->message, sizeof(r->last_message) - 1);
+        snprintf(r->last_message, sizeof(r->last_message), "%.*s", (int)sizeof(r->last_message) - 1,
+                 err->message);
     }
     work_free(w);
 }
