@@ -110,6 +110,8 @@ struct op_host {
     int (*resolve)(struct op_context *ctx, const Flinc__FunctionRef *ref, void **ret_fn,
                    struct error *err);
     struct op_waker *(*waker)(struct op_context *ctx);
+    /* Sources: wakes the task after a delay, once; a later call replaces an earlier one. */
+    void (*wake_after)(struct op_context *ctx, int64_t delay_ms);
     /* Adds `delta` to a user accumulator of this subtask (registered on first use). */
     int (*accumulate)(struct op_context *ctx, const char *name, const char *type, int64_t delta,
                       double delta_double, struct error *err);
@@ -136,6 +138,11 @@ static inline int op_resolve(struct op_context *ctx, const Flinc__FunctionRef *r
 static inline struct op_waker *op_get_waker(struct op_context *ctx)
 {
     return ctx->host->waker(ctx);
+}
+/* For sources that wait for time (rates): poll() then returns OP_IDLE. */
+static inline void op_wake_after(struct op_context *ctx, int64_t delay_ms)
+{
+    ctx->host->wake_after(ctx, delay_ms);
 }
 /* What wakes a task; made by the host (task or harness), which embeds it.  Thread: any. */
 struct op_waker {
