@@ -1,0 +1,244 @@
+/* The keyed table: life, memory, iteration, removal.  The hot loops are in keyed_table_probe.c, keys in
+ * keyed_table_key.c.
+ *
+ * Tags: a live slot has seven bits of its hash, an empty one 0x80, a removed one 0xfe.  A removed slot
+ * in a group that has an empty one becomes empty at once, because no probe went past that group.
+ * Thread: one owner. */
+#include "engine/state/keyed_table_probe.h"
+
+#include "common/base/clock.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+enum {
+    SLOTS_MIN = 128,
+    SLOTS_MAX = 1 << 30,
+    HUGE_BYTES = 2 * 1024 * 1024, /* from here on huge pages are asked for */
+    CACHE_LINE = 64,
+};
+
+static uint64_t process_seed;
+static pthread_once_t process_seed_once = PTHREAD_ONCE_INIT;
+
+static void process_seed_make(void)
+{
+    struct rng rng;
+    rng_init_system(&rng);
+    process_seed = rng_next(&rng) | 1;
+}
+
+static void table_layout(struct keyed_table *t)
+{
+    const struct schema *keys = t->key_schema;
+    const struct data_type *type = keys->fields[0].type;
+    t->key_layout = type->layout;
+    t->key_is_char = type->id == TYPE_CHAR;
+    if (keys->n_fields > 1) {
+        t->key_kind = KEYED_KEY_BYTES;
+    } else if (type->layout == LAYOUT_VIEW) {
+        t->key_kind = KEYED_KEY_VIEW;
+    } else if (type->layout == LAYOUT_BIT || (type->width > 0 && type->width <= 8)) {
+        t->key_kind = KEYED_KEY_FIXED;
+    } else {
+        t->key_kind = KEYED_KEY_BYTES;
+    }
+    t->hash_offset = t->key_kind == KEYED_KEY_FIXED ? 8 : 16;
+    t->value_offset = t->hash_offset + 8;
+    t->stride = t->value_offset + t->value_bytes;
+}
+
+int keyed_table_init(struct keyed_table *t, const struct keyed_table_options *options,
+                     struct error *err)
+{
+    const struct schema *keys = options->key_schema;
+    ASSERT(keys->n_fields > 0 && options->value_bytes <= KEYED_VALUE_BYTES_MAX);
+    for (uint32_t i = 0; i < keys->n_fields; i++) {
+        enum type_layout layout = keys->fields[i].type->layout;
+        if (layout == LAYOUT_NULL || layout >= LAYOUT_LIST) {
+            return error_set(err, ERR_UNSUPPORTED,
+                             "column '%s' cannot be a key: its type is %s; keys are numbers, "
+                             "booleans, strings, dates and times",
+                             keys->fields[i].name, type_id_name(keys->fields[i].type->id));
+        }
+    }
+    uint64_t seed = options->seed;
+    if (seed == 0) {
+        pthread_once(&process_seed_once, process_seed_make);
+        seed = process_seed;
+    }
+    *t = (struct keyed_table){
+        .seed = seed | 1,
+        .value_bytes = (options->value_bytes + 7) & ~7u,
+        .key_schema = schema_ref(keys),
+        .budget = options->budget,
+        .group_shift = 63,
+    };
+    state_heap_init(&t->heap, options->budget);
+    table_layout(t);
+    return 0;
+}
+
+void keyed_table_fini(struct keyed_table *t)
+{
+    keyed_table_clear(t);
+    schema_unref(t->key_schema);
+    str_fini(&t->scratch);
+    memset(t, 0, sizeof(*t));
+}
+
+/* ---- memory ------------------------------------------------------------------------------------ */
+
+static uint64_t slots_bytes(const struct keyed_table *t, uint32_t n_slots)
+{
+    return (uint64_t)n_slots + ((uint64_t)n_slots + 1) * t->stride;
+}
+
+static void *alloc_array(size_t bytes)
+{
+    if (bytes < HUGE_BYTES) {
+        return mem_alloc_aligned(CACHE_LINE, bytes);
+    }
+    void *p = mem_alloc_aligned(HUGE_BYTES, bytes);
+    /* Advice only: random probes over small pages would miss the TLB each time. */
+    (void)madvise(p, bytes, MADV_HUGEPAGE);
+    return p;
+}
+
+static void free_slots(struct keyed_table *t)
+{
+    t->tags = NULL;
+    if (t->budget != NULL) {
+        mem_budget_give(t->budget, t->held_bytes);
+    }
+    t->held_bytes = 0;
+}
+
+void keyed_table_clear(struct keyed_table *t)
+{
+    mem_free(t->tags);
+    mem_free(t->entries);
+    t->entries = NULL;
+    free_slots(t);
+    state_heap_clear(&t->heap);
+    t->n_slots = 0;
+    t->group_shift = 63;
+    t->n_keys = 0;
+    t->n_used = 0;
+    t->has_null = false;
+}
+
+uint64_t keyed_table_bytes(const struct keyed_table *t)
+{
+    return t->held_bytes + t->heap.held_bytes;
+}
+
+/* ---- growth ------------------------------------------------------------------------------------ */
+
+/* Moves every live entry of `old` to `t`, which is empty and large enough; `renumber`, when there, gets
+ * the new slot of each old one. */
+static void move_entries(struct keyed_table *t, const struct keyed_table *old, uint32_t *renumber)
+{
+    for (uint32_t slot = 0; slot < old->n_slots; slot++) {
+        if ((old->tags[slot / KEYED_GROUP_SLOTS] >> (slot % KEYED_GROUP_SLOTS * 8)) & 0x80) {
+            continue;
+        }
+        uint64_t mixed = keyed_mix(t, keyed_table_hash(old, slot));
+        uint32_t to = keyed_claim_slot(t, mixed);
+        memcpy(t->entries + (size_t)to * t->stride, old->entries + (size_t)slot * t->stride,
+               t->stride);
+        if (renumber != NULL) {
+            renumber[slot] = to;
+        }
+    }
+    if (old->has_null) {
+        memcpy(t->entries + (size_t)t->n_slots * t->stride,
+               old->entries + (size_t)old->n_slots * t->stride, t->stride);
+    }
+    if (renumber != NULL) {
+        renumber[old->n_slots] = t->n_slots;
+    }
+}
+
+int keyed_table_grow(struct keyed_table *t, uint32_t *inout_slots, uint32_t n, struct error *err)
+{
+    struct keyed_table old = *t;
+    /* With many removed slots the same size is enough. */
+    uint32_t live = t->n_keys - t->has_null;
+    uint32_t n_slots = t->n_slots == 0 ? SLOTS_MIN : t->n_slots;
+    if (t->n_slots > 0 && live >= keyed_limit(t) / 2) {
+        n_slots *= 2;
+    }
+    uint64_t bytes = slots_bytes(t, n_slots);
+    if (n_slots > SLOTS_MAX) {
+        return error_set(err, ERR_LIMIT, "keyed state has %u keys, the limit of one table",
+                         t->n_keys);
+    }
+    if (t->budget != NULL && mem_budget_take(t->budget, bytes) < 0) {
+        return keyed_over_budget(t, bytes, err);
+    }
+    t->tags = alloc_array(n_slots);
+    t->entries = alloc_array((size_t)(bytes - n_slots));
+    memset(t->tags, KEYED_TAG_EMPTY, n_slots);
+    t->n_slots = n_slots;
+    t->n_used = 0;
+    t->group_shift = 64 - (uint32_t)__builtin_ctz(n_slots / KEYED_GROUP_SLOTS);
+    t->held_bytes = bytes;
+    uint32_t *renumber = n > 0 ? mem_alloc(((size_t)old.n_slots + 1) * sizeof(uint32_t)) : NULL;
+    move_entries(t, &old, renumber);
+    for (uint32_t i = 0; i < n; i++) {
+        inout_slots[i] = renumber[inout_slots[i]];
+    }
+    mem_free(renumber);
+    mem_free(old.tags);
+    mem_free(old.entries);
+    free_slots(&old);
+    return 0;
+}
+
+int keyed_over_budget(const struct keyed_table *t, uint64_t bytes, struct error *err)
+{
+    return error_set(err, ERR_LIMIT,
+                     "keyed state of %u keys holds %llu bytes and needs %llu more, but the memory "
+                     "budget '%s' has %llu of %llu bytes in use",
+                     t->n_keys, (unsigned long long)keyed_table_bytes(t), (unsigned long long)bytes,
+                     t->budget->name, (unsigned long long)atomic_load(&t->budget->used_bytes),
+                     (unsigned long long)t->budget->limit_bytes);
+}
+
+/* ---- iteration and removal --------------------------------------------------------------------- */
+
+uint32_t keyed_table_next(const struct keyed_table *t, uint32_t from)
+{
+    while (from < t->n_slots) {
+        uint32_t group = from / KEYED_GROUP_SLOTS, at = from % KEYED_GROUP_SLOTS;
+        uint64_t live = ~t->tags[group] & KEYED_MSBS & (UINT64_MAX << (at * 8));
+        if (live != 0) {
+            return group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctzll(live) / 8;
+        }
+        from = (group + 1) * KEYED_GROUP_SLOTS;
+    }
+    return from == t->n_slots && t->has_null ? from : KEYED_SLOT_NONE;
+}
+
+void keyed_table_remove(struct keyed_table *t, uint32_t slot)
+{
+    t->n_keys--;
+    if (slot == t->n_slots) {
+        t->has_null = false;
+        return;
+    }
+    if (t->key_kind != KEYED_KEY_FIXED) {
+        struct probe_key k;
+        memcpy(&k, t->entries + (size_t)slot * t->stride, sizeof(k));
+        if (probe_key_len(&k) > VIEW_INLINE_MAX) {
+            state_heap_free(&t->heap, (char *)(uintptr_t)k.w1, probe_key_len(&k));
+        }
+    }
+    uint64_t *tags = &t->tags[slot / KEYED_GROUP_SLOTS];
+    uint32_t shift = slot % KEYED_GROUP_SLOTS * 8;
+    bool was_full = keyed_match_empty(*tags) == 0;
+    uint64_t tag = was_full ? KEYED_TAG_REMOVED : KEYED_TAG_EMPTY;
+    *tags = (*tags & ~(UINT64_C(0xff) << shift)) | tag << shift;
+    t->n_used -= !was_full;
+}

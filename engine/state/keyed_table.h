@@ -1,0 +1,114 @@
+/* A flat hash table from keys to fixed-size values, made for whole batches.
+ *
+ * Groups of eight slots share a word of one-byte tags, so that a probe looks at eight candidates with a
+ * few instructions and touches an entry only when its tag fits.  An entry is key, hash and value side by
+ * side.  Keys:
+ *   one fixed-width column of at most 8 bytes   its 64 bits, inline
+ *   one string column                           a 16-byte view; bytes over 12 in the table's heap
+ *   anything else                               the key codec's bytes, kept like a string
+ * NULL is a key like any other.  Keys are equal as their hashes have it: -0.0 is 0.0, every NaN is one,
+ * CHAR without trailing pad.
+ *
+ * Slots of a batch stay valid until the next upsert, remove or clear: growth in the middle of a batch
+ * renumbers the slots that it has already given.  The table finds its place by the batch's key hashes
+ * multiplied by an odd seed of the process: dense integers spread, and who chooses keys cannot choose
+ * collisions.
+ *
+ * Memory of slots and heap is taken from a budget; over it upsert fails with ERR_LIMIT, and the table
+ * is as usable as before.
+ *
+ * Thread: one owner (the task).  Flink: CopyOnWriteStateMap of the hashmap backend. */
+#ifndef FLINC_ENGINE_STATE_KEYED_TABLE_H
+#define FLINC_ENGINE_STATE_KEYED_TABLE_H
+
+#include "engine/data/batch.h"
+#include "engine/state/state_heap.h"
+
+#define KEYED_SLOT_NONE UINT32_MAX
+
+enum keyed_key_kind {
+    KEYED_KEY_FIXED, /* 8 bytes */
+    KEYED_KEY_VIEW,  /* 16 bytes */
+    KEYED_KEY_BYTES, /* 16 bytes, of the key codec */
+};
+
+enum {
+    KEYED_GROUP_SLOTS = 8,
+    KEYED_VALUE_BYTES_MAX = 64 * 1024,
+};
+
+struct keyed_table_options {
+    const struct schema *key_schema; /* names and types of the key columns */
+    uint32_t value_bytes;            /* rounded up to 8; a new value is zeroed */
+    struct mem_budget *budget;       /* Borrows; may be NULL */
+    uint64_t seed;                   /* 0: the seed of this process */
+};
+
+struct keyed_table {
+    uint64_t *tags;        /* Owns; a word per group, a byte per slot */
+    char *entries;         /* Owns; n_slots + 1 of `stride` bytes, the last one for the NULL key */
+    uint32_t n_slots;      /* a power of two; 0 before the first key */
+    uint32_t stride;       /* bytes of an entry */
+    uint32_t hash_offset;  /* in an entry; the key is at 0 */
+    uint32_t value_offset; /* in an entry, 8-aligned */
+    uint32_t group_shift;  /* 64 - log2(groups) */
+    uint32_t n_keys;       /* live, the NULL key included */
+    uint32_t n_used;       /* slots that are live or removed, the NULL key's not included */
+    bool has_null;
+    enum keyed_key_kind key_kind;
+    enum type_layout key_layout; /* of a FIXED key */
+    bool key_is_char;            /* trailing pad does not count */
+    uint64_t seed;               /* odd */
+    uint32_t value_bytes;
+    struct schema *key_schema; /* Owns a ref */
+    struct mem_budget *budget; /* Borrows; may be NULL */
+    uint64_t held_bytes;       /* of tags and entries, taken from the budget */
+    struct state_heap heap;    /* long keys; values may keep bytes there too */
+    struct str scratch;        /* encoded keys of a block of rows */
+};
+
+/* Fails for a key of a nested type. */
+int keyed_table_init(struct keyed_table *t, const struct keyed_table_options *options,
+                     struct error *err) MUST_CHECK;
+void keyed_table_fini(struct keyed_table *t);
+
+/* Finds or adds the keys of all selected rows: ret_slots[i] and ret_is_new[i] (1 for the first row of a
+ * key that was not there) belong to the i-th selected row; room for b->n_sel each.  `b->hashes` must be
+ * there.  On failure keys of the batch may have been added; their values are zero. */
+int keyed_table_upsert(struct keyed_table *t, const struct batch *b, const uint32_t *key_columns,
+                       uint32_t *ret_slots, uint8_t *ret_is_new, struct error *err) MUST_CHECK;
+/* The same without adding: KEYED_SLOT_NONE for a key that is not there. */
+int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_t *key_columns,
+                     uint32_t *ret_slots, struct error *err) MUST_CHECK;
+
+static inline void *keyed_table_value(const struct keyed_table *t, uint32_t slot)
+{
+    return t->entries + (size_t)slot * t->stride + t->value_offset;
+}
+/* The key hash that the batch brought; key group = (uint32_t)hash % max_parallelism. */
+static inline uint64_t keyed_table_hash(const struct keyed_table *t, uint32_t slot)
+{
+    uint64_t hash;
+    memcpy(&hash, t->entries + (size_t)slot * t->stride + t->hash_offset, sizeof(hash));
+    return hash;
+}
+static inline uint32_t keyed_table_len(const struct keyed_table *t)
+{
+    return t->n_keys;
+}
+/* The first live slot that is not before `from`; KEYED_SLOT_NONE at the end.  In no order that means
+ * anything.  Removing the slot at hand is allowed. */
+uint32_t keyed_table_next(const struct keyed_table *t, uint32_t from);
+/* A batch of the key schema with the keys of `n` slots (at most BATCH_ROWS_MAX), in their canonical
+ * form. */
+int keyed_table_read_keys(const struct keyed_table *t, struct buffer_pool *pool,
+                          const uint32_t *slots, uint32_t n, struct batch **ret_batch,
+                          struct error *err) MUST_CHECK;
+/* Removes one key.  What its value owns in the heap is the caller's to free before. */
+void keyed_table_remove(struct keyed_table *t, uint32_t slot);
+/* Removes all keys and gives all memory back. */
+void keyed_table_clear(struct keyed_table *t);
+/* Bytes held: slots and heap. */
+uint64_t keyed_table_bytes(const struct keyed_table *t);
+
+#endif

@@ -1,0 +1,379 @@
+/* Keys in and out of the table: from the columns of a batch to probe keys, and back to a batch.
+ *
+ * Keys of several columns, and of columns wider than 8 bytes, become bytes: per column a byte that says
+ * NULL (0) or not (1), then the canonical value, little-endian: fixed width as it is, strings as a
+ * 32-bit length and their bytes.  This form lives in memory only.
+ * Thread: one owner. */
+#include "engine/state/keyed_table_key.h"
+
+#include "engine/data/builder.h"
+
+static const uint64_t NAN_F64 = UINT64_C(0x7ff8000000000000);
+static const uint32_t NAN_F32 = UINT32_C(0x7fc00000);
+
+static inline uint64_t canonical_f64(double v)
+{
+    uint64_t bits;
+    v = v == 0 ? 0 : v;
+    memcpy(&bits, &v, sizeof(bits));
+    return v == v ? bits : NAN_F64;
+}
+
+static inline uint32_t canonical_f32(float v)
+{
+    uint32_t bits;
+    v = v == 0 ? 0 : v;
+    memcpy(&bits, &v, sizeof(bits));
+    return v == v ? bits : NAN_F32;
+}
+
+/* CHAR compares without its pad. */
+static inline size_t trimmed_len(const char *data, size_t len)
+{
+    while (len > 0 && data[len - 1] == ' ') {
+        len--;
+    }
+    return len;
+}
+
+static inline uint32_t row_at(const uint16_t *sel, uint32_t i)
+{
+    return sel != NULL ? sel[i] : i;
+}
+
+/* ---- one fixed-width column -------------------------------------------------------------------- */
+
+#define LOAD_FIXED(ctype, convert)                                              \
+    do {                                                                        \
+        const ctype *values = COLUMN_VALUES(c, const ctype);                    \
+        for (uint32_t i = 0; i < n; i++) {                                      \
+            p->keys[i].w0 = (uint64_t)(convert(values[row_at(sel, from + i)])); \
+        }                                                                       \
+    } while (0)
+
+static void load_fixed(struct probe_block *p, const struct column *c, const uint16_t *sel,
+                       uint32_t from, uint32_t n)
+{
+    switch (c->type->layout) {
+    case LAYOUT_BIT:
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t row = row_at(sel, from + i);
+            p->keys[i].w0 = (c->values->data[row >> 3] >> (row & 7)) & 1;
+        }
+        break;
+    case LAYOUT_I8:
+        LOAD_FIXED(int8_t, (int64_t));
+        break;
+    case LAYOUT_I16:
+        LOAD_FIXED(int16_t, (int64_t));
+        break;
+    case LAYOUT_I32:
+        LOAD_FIXED(int32_t, (int64_t));
+        break;
+    case LAYOUT_I64:
+        LOAD_FIXED(int64_t, );
+        break;
+    case LAYOUT_F32:
+        LOAD_FIXED(float, canonical_f32);
+        break;
+    case LAYOUT_F64:
+        LOAD_FIXED(double, canonical_f64);
+        break;
+    default:
+        ASSERT(!"a key of this layout is not FIXED");
+    }
+}
+
+/* ---- one string column ------------------------------------------------------------------------- */
+
+static inline void probe_key_set_bytes(struct probe_key *k, const char *data, size_t len)
+{
+    if (len <= VIEW_INLINE_MAX) {
+        struct view v = view_inline(data, (uint32_t)len);
+        memcpy(k, &v, sizeof(v));
+        return;
+    }
+    uint32_t prefix;
+    memcpy(&prefix, data, sizeof(prefix));
+    k->w0 = (uint64_t)prefix << 32 | (uint32_t)len;
+    k->w1 = (uint64_t)(uintptr_t)data;
+}
+
+static void load_views(struct probe_block *p, const struct column *c, const uint16_t *sel,
+                       uint32_t from, uint32_t n)
+{
+    const struct view *views = COLUMN_VALUES(c, const struct view);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct view *v = &views[row_at(sel, from + i)];
+        memcpy(&p->keys[i], v, sizeof(*v));
+        if (UNLIKELY(v->len > VIEW_INLINE_MAX)) {
+            const char *data = (const char *)c->data[v->buffer]->data + v->offset;
+            p->keys[i].w1 = (uint64_t)(uintptr_t)data;
+        }
+    }
+}
+
+static void load_chars(struct probe_block *p, const struct column *c, const uint16_t *sel,
+                       uint32_t from, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct slice s = column_get_bytes(c, row_at(sel, from + i));
+        probe_key_set_bytes(&p->keys[i], s.data, trimmed_len(s.data, s.len));
+    }
+}
+
+/* ---- several columns --------------------------------------------------------------------------- */
+
+static void append_u32(struct str *out, uint32_t v)
+{
+    str_append(out, (const char *)&v, sizeof(v));
+}
+
+static void encode_cell(const struct column *c, uint32_t row, struct str *out)
+{
+    const struct data_type *type = c->type;
+    if (column_is_null(c, row)) {
+        str_append_char(out, 0);
+        return;
+    }
+    str_append_char(out, 1);
+    switch (type->layout) {
+    case LAYOUT_BIT:
+        str_append_char(out, column_get_bool(c, row) ? 1 : 0);
+        break;
+    case LAYOUT_F32:
+        append_u32(out, canonical_f32(COLUMN_VALUES(c, const float)[row]));
+        break;
+    case LAYOUT_F64: {
+        uint64_t bits = canonical_f64(COLUMN_VALUES(c, const double)[row]);
+        str_append(out, (const char *)&bits, sizeof(bits));
+        break;
+    }
+    case LAYOUT_TS_NANO: {
+        const struct ts_nano *v = COLUMN_VALUES(c, const struct ts_nano) + row;
+        str_append(out, (const char *)&v->millis, sizeof(v->millis));
+        append_u32(out, (uint32_t)v->nanos);
+        break;
+    }
+    case LAYOUT_VIEW: {
+        struct slice s = column_get_bytes(c, row);
+        size_t len = type->id == TYPE_CHAR ? trimmed_len(s.data, s.len) : s.len;
+        append_u32(out, (uint32_t)len);
+        str_append(out, s.data, len);
+        break;
+    }
+    default:
+        str_append(out, (const char *)c->values->data + (size_t)row * type->width, type->width);
+        break;
+    }
+}
+
+static int load_bytes(struct keyed_table *t, struct probe_block *p, const struct batch *b,
+                      const uint32_t *key_columns, uint32_t from, uint32_t n, struct error *err)
+{
+    const uint16_t *sel = batch_sel(b);
+    size_t ends[KEYED_BLOCK_ROWS];
+    str_clear(&t->scratch);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t row = row_at(sel, from + i);
+        for (uint32_t k = 0; k < t->key_schema->n_fields; k++) {
+            encode_cell(&b->columns[key_columns[k]], row, &t->scratch);
+        }
+        ends[i] = t->scratch.len;
+    }
+    size_t start = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        size_t len = ends[i] - start;
+        if (len > (size_t)INT32_MAX) {
+            return error_set(err, ERR_TOO_LARGE, "a key has %zu bytes, the limit is 2147483647",
+                             len);
+        }
+        probe_key_set_bytes(&p->keys[i], t->scratch.data + start, len);
+        start = ends[i];
+    }
+    return 0;
+}
+
+int probe_block_load(struct keyed_table *t, struct probe_block *p, const struct batch *b,
+                     const uint32_t *key_columns, uint32_t from, uint32_t n, struct error *err)
+{
+    const uint16_t *sel = batch_sel(b);
+    const uint64_t *hashes = (const uint64_t *)(const void *)b->hashes->data;
+    for (uint32_t i = 0; i < n; i++) {
+        p->hashes[i] = hashes[row_at(sel, from + i)];
+    }
+    p->has_nulls = false;
+    if (t->key_kind == KEYED_KEY_BYTES) {
+        return load_bytes(t, p, b, key_columns, from, n, err);
+    }
+    const struct column *c = &b->columns[key_columns[0]];
+    if (c->validity != NULL) {
+        uint8_t any = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            p->is_null[i] = column_is_null(c, row_at(sel, from + i));
+            any |= p->is_null[i];
+        }
+        p->has_nulls = any != 0;
+    }
+    if (t->key_kind == KEYED_KEY_FIXED) {
+        load_fixed(p, c, sel, from, n);
+    } else if (t->key_is_char) {
+        load_chars(p, c, sel, from, n);
+    } else {
+        load_views(p, c, sel, from, n);
+    }
+    return 0;
+}
+
+/* ---- back to columns --------------------------------------------------------------------------- */
+
+static void put_fixed(const struct keyed_table *t, uint64_t bits, struct builder *out)
+{
+    switch (t->key_layout) {
+    case LAYOUT_BIT:
+        builder_put_bool(out, 0, bits != 0);
+        break;
+    case LAYOUT_F32: {
+        uint32_t low = (uint32_t)bits;
+        float v;
+        memcpy(&v, &low, sizeof(v));
+        builder_put_f64(out, 0, v);
+        break;
+    }
+    case LAYOUT_F64: {
+        double v;
+        memcpy(&v, &bits, sizeof(v));
+        builder_put_f64(out, 0, v);
+        break;
+    }
+    default:
+        builder_put_i64(out, 0, (int64_t)bits);
+        break;
+    }
+}
+
+static const char *key_data(const char *entry)
+{
+    struct probe_key k;
+    memcpy(&k, entry, sizeof(k));
+    return probe_key_len(&k) <= VIEW_INLINE_MAX ? entry + 4 : (const char *)(uintptr_t)k.w1;
+}
+
+/* Cells of a fixed width as encode_cell() left them; returns the bytes read. */
+static size_t decode_fixed(const struct data_type *type, const char *in, uint32_t column,
+                           struct builder *out)
+{
+    int64_t i = 0;
+    switch (type->layout) {
+    case LAYOUT_BIT:
+        builder_put_bool(out, column, in[0] != 0);
+        return 1;
+    case LAYOUT_F32: {
+        float v;
+        memcpy(&v, in, sizeof(v));
+        builder_put_f64(out, column, v);
+        return sizeof(v);
+    }
+    case LAYOUT_F64: {
+        double v;
+        memcpy(&v, in, sizeof(v));
+        builder_put_f64(out, column, v);
+        return sizeof(v);
+    }
+    case LAYOUT_TS_NANO: {
+        struct ts_nano v = {0};
+        memcpy(&v.millis, in, sizeof(v.millis));
+        memcpy(&v.nanos, in + sizeof(v.millis), sizeof(v.nanos));
+        builder_put_ts_nano(out, column, v);
+        return sizeof(v.millis) + sizeof(v.nanos);
+    }
+    case LAYOUT_I128: {
+        __int128 v;
+        memcpy(&v, in, sizeof(v));
+        builder_put_i128(out, column, v);
+        return sizeof(v);
+    }
+    case LAYOUT_I8:
+        i = (int8_t)in[0];
+        break;
+    case LAYOUT_I16: {
+        int16_t v;
+        memcpy(&v, in, sizeof(v));
+        i = v;
+        break;
+    }
+    case LAYOUT_I32: {
+        int32_t v;
+        memcpy(&v, in, sizeof(v));
+        i = v;
+        break;
+    }
+    default:
+        memcpy(&i, in, sizeof(i));
+        break;
+    }
+    builder_put_i64(out, column, i);
+    return type->width;
+}
+
+static int decode_bytes(const struct keyed_table *t, const char *in, struct builder *out,
+                        struct error *err)
+{
+    for (uint32_t k = 0; k < t->key_schema->n_fields; k++) {
+        const struct data_type *type = t->key_schema->fields[k].type;
+        if (*in++ == 0) {
+            builder_put_null(out, k);
+        } else if (type->layout == LAYOUT_VIEW) {
+            uint32_t len;
+            memcpy(&len, in, sizeof(len));
+            TRY(builder_put_bytes(out, k, in + sizeof(len), len, err));
+            in += sizeof(len) + len;
+        } else {
+            in += decode_fixed(type, in, k, out);
+        }
+    }
+    return 0;
+}
+
+static int put_key(const struct keyed_table *t, uint32_t slot, struct builder *out,
+                   struct error *err)
+{
+    const char *entry = t->entries + (size_t)slot * t->stride;
+    if (slot == t->n_slots) {
+        builder_put_null(out, 0);
+        return 0;
+    }
+    if (t->key_kind == KEYED_KEY_BYTES) {
+        return decode_bytes(t, key_data(entry), out, err);
+    }
+    uint64_t w0;
+    memcpy(&w0, entry, sizeof(w0));
+    if (t->key_kind == KEYED_KEY_FIXED) {
+        put_fixed(t, w0, out);
+        return 0;
+    }
+    return builder_put_bytes(out, 0, key_data(entry), (uint32_t)w0, err);
+}
+
+int keyed_table_read_keys(const struct keyed_table *t, struct buffer_pool *pool,
+                          const uint32_t *slots, uint32_t n, struct batch **ret_batch,
+                          struct error *err)
+{
+    struct builder out;
+    int rc = 0;
+    ASSERT(n > 0 && n <= BATCH_ROWS_MAX);
+    builder_init(&out, pool, t->key_schema, BATCH_ROWS_MAX);
+    /* The caller chose the number of rows; keys were within the limit of a row when they came. */
+    out.target_bytes = UINT64_MAX;
+    out.max_row_bytes = UINT64_MAX;
+    for (uint32_t i = 0; i < n && rc == 0; i++) {
+        builder_begin(&out);
+        rc = put_key(t, slots[i], &out, err);
+        builder_end_row(&out);
+    }
+    if (rc == 0) {
+        *ret_batch = builder_finish(&out);
+    }
+    builder_fini(&out);
+    return rc;
+}

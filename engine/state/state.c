@@ -1,0 +1,188 @@
+/* Keyed state: the front of all backends.  What is the same for each of them happens here: finding a
+ * kind, opening a state once, checking that a second opening agrees.
+ * Thread: one owner (the task). */
+#include "engine/state/state.h"
+
+extern const struct keyed_backend_desc hashmap_backend;
+
+static const struct keyed_backend_desc *const backends[] = {
+    &hashmap_backend,
+};
+
+static const struct keyed_backend_desc *backend_find(const char *kind, struct error *err)
+{
+    STR_AUTO known = STR_INIT;
+    for (size_t i = 0; i < ARRAY_LEN(backends); i++) {
+        if (strcmp(backends[i]->kind, kind) == 0) {
+            return backends[i];
+        }
+        str_printf(&known, "%s%s", i > 0 ? ", " : "", backends[i]->kind);
+    }
+    error_set(err, ERR_NOT_FOUND, "there is no state backend '%s'; known: %s", kind,
+              str_cstr(&known));
+    return NULL;
+}
+
+int keyed_backend_new(const char *kind, const struct keyed_backend_options *options,
+                      struct keyed_backend **ret_backend, struct error *err)
+{
+    const struct keyed_backend_desc *desc = backend_find(kind, err);
+    if (desc == NULL) {
+        return ERR_NOT_FOUND;
+    }
+    ASSERT(options->max_parallelism > 0 && options->first_group <= options->last_group &&
+           options->last_group < options->max_parallelism);
+    struct keyed_backend *b = mem_zalloc(desc->instance_size);
+    b->desc = desc;
+    b->options = *options;
+    vec_init(&b->states, sizeof(struct keyed_state *));
+    int rc = desc->open(b, err);
+    if (rc < 0) {
+        keyed_backend_free(b);
+        return rc;
+    }
+    *ret_backend = b;
+    return 0;
+}
+
+struct keyed_backend *keyed_backend_free(struct keyed_backend *b)
+{
+    if (b == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < b->states.len; i++) {
+        struct keyed_state *s = vec_ptr(&b->states, i);
+        b->desc->close_state(s);
+        schema_unref(s->key_schema);
+        mem_free(s->name);
+        mem_free(s);
+    }
+    vec_fini(&b->states);
+    b->desc->close(b);
+    mem_free(b);
+    return NULL;
+}
+
+uint64_t keyed_backend_bytes(const struct keyed_backend *b)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < b->states.len; i++) {
+        bytes += keyed_state_bytes(vec_ptr(&b->states, i));
+    }
+    return bytes;
+}
+
+/* ---- states ------------------------------------------------------------------------------------ */
+
+static uint32_t value_bytes_of(const struct keyed_state_desc *desc)
+{
+    return desc->record != NULL ? desc->record->size : desc->value_bytes;
+}
+
+static int check_same(const struct keyed_state *s, const struct keyed_state_desc *desc,
+                      struct error *err)
+{
+    bool records_agree =
+        (s->record == NULL) == (desc->record == NULL) &&
+        (s->record == NULL || schema_equals(s->record->schema, desc->record->schema));
+    if (!schema_equals(s->key_schema, desc->key_schema) || s->value_bytes != value_bytes_of(desc) ||
+        !records_agree) {
+        return error_set(err, ERR_STATE,
+                         "state '%s' of operator '%s' is opened a second time with another key or "
+                         "value",
+                         desc->name, s->backend->options.operator_name);
+    }
+    return 0;
+}
+
+int keyed_backend_state(struct keyed_backend *b, const struct keyed_state_desc *desc,
+                        struct keyed_state **ret_state, struct error *err)
+{
+    size_t name_len = strlen(desc->name);
+    ASSERT(name_len > 0 && name_len <= STATE_NAME_MAX);
+    for (size_t i = 0; i < b->states.len; i++) {
+        struct keyed_state *s = vec_ptr(&b->states, i);
+        if (strcmp(s->name, desc->name) == 0) {
+            TRY(check_same(s, desc, err));
+            *ret_state = s;
+            return 0;
+        }
+    }
+    if (b->states.len == STATES_MAX) {
+        return error_set(err, ERR_LIMIT, "operator '%s' opens more than %d states",
+                         b->options.operator_name, STATES_MAX);
+    }
+    struct keyed_state *s = mem_zalloc(b->desc->state_size);
+    s->backend = b;
+    s->name = mem_strdup(desc->name);
+    s->key_schema = schema_ref(desc->key_schema);
+    s->value_bytes = value_bytes_of(desc);
+    s->record = desc->record;
+    int rc = b->desc->open_state(s, err);
+    if (rc < 0) {
+        schema_unref(s->key_schema);
+        mem_free(s->name);
+        mem_free(s);
+        return rc;
+    }
+    vec_push_ptr(&b->states, s);
+    *ret_state = s;
+    return 0;
+}
+
+/* ---- access ------------------------------------------------------------------------------------ */
+
+int keyed_state_upsert(struct keyed_state *s, int64_t name_space, const struct batch *b,
+                       const uint32_t *key_columns, uint32_t *ret_slots, uint8_t *ret_is_new,
+                       struct error *err)
+{
+    const struct keyed_backend_desc *desc = s->backend->desc;
+    TRY(desc->select(s, name_space, true, err));
+    int rc = desc->upsert(s, b, key_columns, ret_slots, ret_is_new, err);
+    if (UNLIKELY(rc < 0)) {
+        error_context(err, "state '%s' of operator '%s'", s->name,
+                      s->backend->options.operator_name);
+    }
+    return rc;
+}
+
+int keyed_state_find(struct keyed_state *s, int64_t name_space, const struct batch *b,
+                     const uint32_t *key_columns, uint32_t *ret_slots, struct error *err)
+{
+    const struct keyed_backend_desc *desc = s->backend->desc;
+    TRY(desc->select(s, name_space, false, err));
+    if (s->table == NULL) {
+        memset(ret_slots, 0xff, b->n_sel * sizeof(*ret_slots));
+        return 0;
+    }
+    return desc->find(s, b, key_columns, ret_slots, err);
+}
+
+uint32_t keyed_state_next(struct keyed_state *s, int64_t name_space, uint32_t from)
+{
+    /* Selecting without creating cannot fail. */
+    int rc = s->backend->desc->select(s, name_space, false, NULL);
+    ASSERT(rc == 0);
+    return s->table != NULL ? keyed_table_next(s->table, from) : KEYED_SLOT_NONE;
+}
+
+int keyed_state_read_keys(struct keyed_state *s, const uint32_t *slots, uint32_t n,
+                          struct batch **ret_batch, struct error *err)
+{
+    return keyed_table_read_keys(s->table, s->backend->options.pool, slots, n, ret_batch, err);
+}
+
+void keyed_state_remove(struct keyed_state *s, uint32_t slot)
+{
+    s->backend->desc->remove(s, slot);
+}
+
+void keyed_state_drop_namespace(struct keyed_state *s, int64_t name_space)
+{
+    s->backend->desc->drop_namespace(s, name_space);
+}
+
+uint64_t keyed_state_bytes(const struct keyed_state *s)
+{
+    return s->backend->desc->bytes(s);
+}

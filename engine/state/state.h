@@ -1,0 +1,136 @@
+/* Keyed state behind an interface: what operators that keep something per key stand on.
+ *
+ * An address is (state, key group, key, namespace).  A state is declared once per operator by its name;
+ * the key group follows from the key's hash; a namespace is a number, NAMESPACE_VOID where there is
+ * none, and is dropped as a whole.  A value is either fixed-size memory or a record (record.h), zeroed
+ * when its key is new.
+ *
+ * Access is by batch: keyed_state_upsert() turns the keys of a batch into slots, and keyed_state_value()
+ * is the value of a slot, changed in place.  Slots are good until the next call of a function that takes
+ * the state without const, except keyed_state_keep().
+ *
+ * Thread: one owner (the task).  Flink: KeyedStateBackend, InternalKvState. */
+#ifndef FLINC_ENGINE_STATE_STATE_H
+#define FLINC_ENGINE_STATE_STATE_H
+
+#include "common/base/vec.h"
+#include "engine/state/keyed_table.h"
+#include "engine/state/record.h"
+
+#define NAMESPACE_VOID INT64_C(0)
+
+enum {
+    STATE_NAME_MAX = 255,
+    STATES_MAX = 256, /* per operator */
+    STATE_NAMESPACES_MAX = 1 << 20,
+};
+
+/* What a state is; given by the operator that opens it. */
+struct keyed_state_desc {
+    const char *name;                   /* stable: snapshots will know it by this */
+    const struct schema *key_schema;    /* the key columns: names and types */
+    uint32_t value_bytes;               /* of a fixed-size value; not for records */
+    const struct record_layout *record; /* Borrows, as long as the state; NULL: fixed-size */
+};
+
+/* What a backend gets to know; copied. */
+struct keyed_backend_options {
+    const char *operator_name;        /* Borrows: for messages */
+    struct buffer_pool *pool;         /* Borrows: the task's, for batches that are made */
+    struct mem_budget *budget;        /* Borrows: of state; may be NULL */
+    uint32_t max_parallelism;         /* number of key groups */
+    uint32_t first_group, last_group; /* those of this subtask */
+    uint64_t seed;                    /* of tables; 0: of the process */
+};
+
+struct keyed_backend {
+    const struct keyed_backend_desc *desc;
+    struct keyed_backend_options options;
+    struct vec states; /* struct keyed_state *, Owns */
+};
+
+struct keyed_state {
+    struct keyed_backend *backend;
+    char *name;                         /* Owns */
+    struct schema *key_schema;          /* Owns a ref */
+    uint32_t value_bytes;               /* of a slot */
+    const struct record_layout *record; /* Borrows; NULL: fixed-size */
+    /* The table that the last batched call was about: where slots point into.  NULL: nothing yet. */
+    struct keyed_table *table; /* Borrows: the backend's */
+};
+
+/* One kind of backend; const, last in its file. */
+struct keyed_backend_desc {
+    uint32_t struct_size;
+    const char *kind;     /* "hashmap", as state.backend.type has it */
+    size_t instance_size; /* of the backend; starts with struct keyed_backend */
+    size_t state_size;    /* of one state; starts with struct keyed_state */
+    int (*open)(struct keyed_backend *b, struct error *err);
+    void (*close)(struct keyed_backend *b);
+    int (*open_state)(struct keyed_state *s, struct error *err);
+    void (*close_state)(struct keyed_state *s);
+    /* Sets s->table to the table of a namespace, made when it is not there (`create`), else NULL. */
+    int (*select)(struct keyed_state *s, int64_t name_space, bool create, struct error *err);
+    /* The batched face, on s->table. */
+    int (*upsert)(struct keyed_state *s, const struct batch *b, const uint32_t *key_columns,
+                  uint32_t *ret_slots, uint8_t *ret_is_new, struct error *err);
+    int (*find)(struct keyed_state *s, const struct batch *b, const uint32_t *key_columns,
+                uint32_t *ret_slots, struct error *err);
+    void (*remove)(struct keyed_state *s, uint32_t slot);
+    void (*drop_namespace)(struct keyed_state *s, int64_t name_space);
+    uint64_t (*bytes)(const struct keyed_state *s);
+};
+
+/* ---- backends and states ----------------------------------------------------------------------- */
+
+/* ERR_NOT_FOUND names the kinds there are. */
+int keyed_backend_new(const char *kind, const struct keyed_backend_options *options,
+                      struct keyed_backend **ret_backend, struct error *err) MUST_CHECK;
+/* Closes its states too.  NULL is fine; returns NULL. */
+struct keyed_backend *keyed_backend_free(struct keyed_backend *b);
+uint64_t keyed_backend_bytes(const struct keyed_backend *b);
+
+/* Opens a state, or gives the one of this name when key and value agree (else ERR_STATE).  It lives
+ * as long as the backend. */
+int keyed_backend_state(struct keyed_backend *b, const struct keyed_state_desc *desc,
+                        struct keyed_state **ret_state, struct error *err) MUST_CHECK;
+
+/* ---- the batched face -------------------------------------------------------------------------- */
+
+/* Slots of the keys of all selected rows, adding those that are not there; as keyed_table_upsert().
+ * `b->hashes` must be the hashes of `key_columns`. */
+int keyed_state_upsert(struct keyed_state *s, int64_t name_space, const struct batch *b,
+                       const uint32_t *key_columns, uint32_t *ret_slots, uint8_t *ret_is_new,
+                       struct error *err) MUST_CHECK;
+/* Without adding: KEYED_SLOT_NONE for a key that has no value. */
+int keyed_state_find(struct keyed_state *s, int64_t name_space, const struct batch *b,
+                     const uint32_t *key_columns, uint32_t *ret_slots,
+                     struct error *err) MUST_CHECK;
+static inline void *keyed_state_value(const struct keyed_state *s, uint32_t slot)
+{
+    return keyed_table_value(s->table, slot);
+}
+/* For kernels: the value of slot i is at base + i * stride. */
+static inline char *keyed_state_values(const struct keyed_state *s, uint32_t *ret_stride)
+{
+    *ret_stride = s->table->stride;
+    return s->table->entries + s->table->value_offset;
+}
+/* Makes the record of a slot a copy of `record` (record_keep()). */
+static inline int keyed_state_keep(struct keyed_state *s, uint32_t slot, const char *record,
+                                   struct error *err)
+{
+    return record_keep(s->record, &s->table->heap, keyed_state_value(s, slot), record, err);
+}
+/* The next slot of a namespace from `from` on, KEYED_SLOT_NONE at the end. */
+uint32_t keyed_state_next(struct keyed_state *s, int64_t name_space, uint32_t from);
+/* The keys of slots as a batch; keyed_table_read_keys(). */
+int keyed_state_read_keys(struct keyed_state *s, const uint32_t *slots, uint32_t n,
+                          struct batch **ret_batch, struct error *err) MUST_CHECK;
+/* Removes one key of the namespace of the last call, with what its value owns. */
+void keyed_state_remove(struct keyed_state *s, uint32_t slot);
+/* Removes a namespace with all its keys, and gives its memory back. */
+void keyed_state_drop_namespace(struct keyed_state *s, int64_t name_space);
+uint64_t keyed_state_bytes(const struct keyed_state *s);
+
+#endif
