@@ -88,8 +88,9 @@ double metric_meter_get_rate(const struct metric_meter *m);
 
 /* ---- histogram ---------------------------------------------------------------------------------- */
 
-/* Statistics of the values so far in fixed memory: exact count, min, max, mean and deviation, and
- * quantiles within 1/32 (3.2 %) of the value, from buckets that grow with it.  Values are >= 0;
+/* Statistics of the values since the start or the last reset, in fixed memory (7.6 KB from the first
+ * value on): exact count, min, max, mean and deviation, and quantiles within 1/64 of the value, from
+ * buckets that grow with it.  Values are >= 0;
  * negative ones count as 0.  Thread: one writer, any readers (who may see a value half counted). */
 enum {
     HISTOGRAM_SUB_BITS = 5,
@@ -97,7 +98,7 @@ enum {
 };
 struct metric_histogram {
     _Atomic int64_t count, min, max;
-    _Atomic uint64_t sum_bits, sum_squares_bits; /* doubles */
+    _Atomic uint64_t mean_bits, deviation_bits; /* doubles: mean, sum of squared deviations */
     _Atomic uint32_t *buckets; /* Owns; HISTOGRAM_BUCKETS, made at the first value */
 };
 void metric_histogram_init(struct metric_histogram *h);

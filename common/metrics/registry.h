@@ -61,7 +61,9 @@ struct metric_variable {
     const char *value;
 };
 
-/* A group of one of the scopes; the variables of the parent (may be NULL) are inherited. */
+/* A group of one of the scopes; the variables of the parent (may be NULL) are inherited.  A variable
+ * that the format names and nobody gave stays as it is written.  A format that begins with `*.` goes on
+ * from the identifier of the nearest group above that has a scope. */
 struct metric_group *metric_group_new(struct metric_registry *r, struct metric_group *parent,
                                       enum metric_scope scope,
                                       const struct metric_variable *variables, size_t n_variables);
@@ -110,8 +112,9 @@ struct metric_sample {
     struct metric_value value; /* counter: count; meter: rate; gauge: value; histogram: count */
     struct metric_histogram_stats histogram; /* METRIC_HISTOGRAM only */
 };
-/* Calls fn for each metric, in the order of registration, of one group and those below it (NULL: all),
- * with the lock held: fn copies, and calls nothing of this header. */
+/* Calls fn for each metric of one group and those below it (NULL: all), groups in the order of their
+ * making and metrics in the order of their registration.  The lock is held, so that no group goes away
+ * meanwhile: fn copies, and calls nothing here but metric_group_variable(). */
 void metric_registry_visit(struct metric_registry *r, const struct metric_group *group,
                            void (*fn)(void *arg, const struct metric_sample *sample), void *arg);
 /* "identifier<TAB>kind<TAB>value" per line, for logs and tests; histograms give one line a statistic. */
