@@ -36,9 +36,9 @@ static void append_cell(struct str *out, const char *text)
 static void append_default(struct str *out, const struct conf_option *option)
 {
     if (option->default_text == NULL) {
-        str_append_cstr(out, "none");
+        str_append_cstr(out, "(none)");
     } else if (option->default_text[0] == '\0') {
-        str_append_cstr(out, "empty");
+        str_append_cstr(out, "(empty)");
     } else {
         append_cell(out, option->default_text);
     }

@@ -49,8 +49,11 @@ static void index_aliases(struct conf_schema *schema, const struct conf_option *
     struct slice rest = slice_cstr(option->aliases);
     struct slice alias;
     while (slice_next(&rest, ',', &alias)) {
-        /* A name wins over an alias of another option, and the first of two equal aliases. */
-        if (map_find_bytes(&schema->by_key, alias.data, alias.len) == NULL) {
+        /* A name wins over an alias of another option; of two with equal aliases the first, but one
+         * whose type checks more than text does. */
+        const struct conf_option *known = map_find_bytes(&schema->by_key, alias.data, alias.len);
+        if (known == NULL ||
+            (known->type == CONF_TYPE_STRING && !slice_eq_cstr(alias, known->name))) {
             map_put_bytes(&schema->by_key, alias.data, alias.len, (void *)(uintptr_t)option);
         }
     }
@@ -220,7 +223,18 @@ static int check_option(const struct conf_option *option, struct error *err)
     return 0;
 }
 
-/* Other names must be readable by the option's type wherever they belong to another option too. */
+/* Can a value that was checked for `other` be read as `option`'s type?  Text takes anything. */
+static bool is_readable_as(const struct conf_option *option, const struct conf_option *other)
+{
+    if (option->type == CONF_TYPE_STRING) {
+        return true;
+    }
+    const char *values = option->enum_values != NULL ? option->enum_values : "";
+    const char *other_values = other->enum_values != NULL ? other->enum_values : "";
+    return option->type == other->type && strcmp(values, other_values) == 0;
+}
+
+/* Other names of an option may belong to another option too, which then does the checking. */
 static int check_names(struct conf_schema *schema, const struct conf_option *option,
                        const char *names, struct error *err)
 {
@@ -228,7 +242,7 @@ static int check_names(struct conf_schema *schema, const struct conf_option *opt
     struct slice name;
     while (slice_next(&rest, ',', &name)) {
         const struct conf_option *other = map_find_bytes(&schema->by_key, name.data, name.len);
-        if (other != NULL && other->type != option->type) {
+        if (other != NULL && !is_readable_as(option, other)) {
             return error_set(err, ERR_INTERNAL, "%.*s is read for %s and %s, of different types",
                              (int)name.len, name.data, option->name, other->name);
         }

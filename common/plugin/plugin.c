@@ -258,22 +258,17 @@ int plugin_load_dir(struct plugin_registry *registry, const char *dir,
                     void (*on_error)(void *arg, const char *path, const struct error *err),
                     void *arg, struct error *err)
 {
-    struct text_list folders = TEXT_LIST_INIT;
-    struct error error = ERROR_INIT;
-    int rc = list_folder(dir, is_visible, &folders, &error);
-    if (rc == ERR_NOT_FOUND) {
+    struct stat st;
+    if (stat(dir, &st) < 0 && errno == ENOENT) {
         return 0; /* no plugins folder: no plug-ins */
     }
-    if (rc < 0) {
-        error_copy(err, &error);
-        return rc;
-    }
+    struct text_list folders = TEXT_LIST_INIT;
+    TRY(list_folder(dir, is_visible, &folders, err));
     sort_names(&folders);
     struct loader l = {.registry = registry, .on_error = on_error, .arg = arg};
     for (size_t i = 0; i < folders.n; i++) {
         STR_AUTO path = STR_INIT;
         str_printf(&path, "%s/%s", dir, folders.items[i]);
-        struct stat st;
         if (stat(str_cstr(&path), &st) == 0 && S_ISDIR(st.st_mode)) {
             load_one_folder(&l, str_cstr(&path));
         }

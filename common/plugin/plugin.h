@@ -51,6 +51,8 @@ struct plugin_exports {
 };
 typedef const struct plugin_exports *(*plugin_entry_fn)(void);
 #define PLUGIN_ENTRY_SYMBOL "flinc_plugin_entry"
+/* Put before the definition of flinc_plugin_entry. */
+#define PLUGIN_EXPORT __attribute__((visibility("default")))
 
 struct plugin_registry {
     struct map by_key;                    /* "kind:name" -> const struct plugin_descriptor */
