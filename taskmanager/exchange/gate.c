@@ -136,11 +136,7 @@ static void gate_append(struct gate *g, struct element *take_element)
     if (b->sel != NULL) {
         builder_append_rows(&g->builder, b, batch_sel(b), b->n_sel);
     } else {
-        uint16_t rows[GATE_SMALL_ROWS];
-        for (uint32_t i = 0; i < b->n_rows; i++) {
-            rows[i] = (uint16_t)i;
-        }
-        builder_append_rows(&g->builder, b, rows, b->n_rows);
+        builder_append_range(&g->builder, b, 0, b->n_rows);
     }
     g->gathered_bytes += take_element->payload_bytes;
     element_drop(take_element);
