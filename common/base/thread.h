@@ -22,6 +22,16 @@ void thread_join(pthread_t thread);
 void thread_set_name(const char *name);
 int thread_count(void); /* started by thread_start and not yet joined; leak tests use it */
 
+/* One turn of a short spin: tells the core that we wait. */
+static inline void thread_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 struct event_count {
     _Atomic uint32_t epoch;
     _Atomic uint32_t waiters;

@@ -78,13 +78,23 @@ static void test_tickets(void **state)
 enum { N_ROUNDS = 100000 };
 
 struct ping_pong {
-    struct event_count to_pong, to_ping;
-    _Atomic uint32_t ball; /* even: ping's turn */
-    uint64_t payload;      /* plain: handed over with the ball */
+    _Alignas(64) struct event_count to_pong;
+    _Alignas(64) struct event_count to_ping;
+    _Alignas(64) _Atomic uint32_t ball; /* even: ping's turn */
+    uint64_t payload;                   /* plain: handed over with the ball */
 };
 
+/* Looks for a varying while before it lies down, so that over the rounds prepare() meets signal() at
+ * every distance: asleep, just before, in the middle, just after.  (An event count whose signal()
+ * only loads `waiters` hangs here nearly every time.) */
 static void await_ball(struct ping_pong *p, struct event_count *e, uint32_t turn)
 {
+    for (uint32_t looks = turn % 300; looks > 0; looks--) {
+        if (atomic_load_explicit(&p->ball, memory_order_relaxed) == turn) {
+            break;
+        }
+        thread_relax();
+    }
     for (;;) {
         uint32_t ticket = event_count_prepare(e);
         if (atomic_load_explicit(&p->ball, memory_order_acquire) == turn) {
