@@ -1,5 +1,5 @@
 /* The reference page of a schema: one Markdown table per group for what this build reads, then what is
- * accepted without effect.  Committed as docs/reference/configuration.md; a test compares. */
+ * accepted without effect.  Committed as docs/reference/configuration.md; tools/check_reference compares. */
 #include "common/conf/conf.h"
 
 static bool is_shown(const struct conf_option *option, bool effective)
@@ -103,7 +103,8 @@ static void append_accepted_row(struct str *out, const struct conf_option *optio
 static const char intro[] =
     "# Configuration\n"
     "\n"
-    "<!-- Generated from the option tables in common/conf by its test; do not edit. -->\n"
+    "<!-- Generated from the option tables in common/conf by tools/check_reference --write; do not "
+    "edit. -->\n"
     "\n"
     "Options are set in `conf/config.yaml` (nested or flat keys), in the legacy "
     "`conf/flink-conf.yaml`\n"
