@@ -14,21 +14,27 @@ const char *row_kind_name(enum row_kind kind)
 
 /* ---- header ------------------------------------------------------------------------------------ */
 
+static void column_init_children(struct column *c, struct column **inout_free);
+
 /* Sets up the column for the type, with children taken from *inout_free; all else is zero. */
-static void column_init(struct column *c, const struct data_type *type, struct column **inout_free)
+static inline void column_init(struct column *c, const struct data_type *type,
+                               struct column **inout_free)
 {
     c->type = type;
     c->data = c->data_inline;
     c->cap_data = BATCH_DATA_INLINE;
-    uint32_t n = type_child_columns(type);
-    if (n == 0) {
-        return;
+    if (type->n_children > 0) {
+        column_init_children(c, inout_free);
     }
-    c->n_children = n;
+}
+
+static void column_init_children(struct column *c, struct column **inout_free)
+{
+    c->n_children = type_child_columns(c->type);
     c->children = *inout_free;
-    *inout_free += n;
-    for (uint32_t i = 0; i < n; i++) {
-        column_init(&c->children[i], type_child_column(type, i), inout_free);
+    *inout_free += c->n_children;
+    for (uint32_t i = 0; i < c->n_children; i++) {
+        column_init(&c->children[i], type_child_column(c->type, i), inout_free);
     }
 }
 
@@ -50,6 +56,17 @@ struct batch *batch_new(struct buffer_pool *pool, const struct schema *schema)
     return b;
 }
 
+/* The references of a column that is not used again. */
+static inline void column_drop(struct column *c)
+{
+    buffer_unref(c->validity);
+    buffer_unref(c->values);
+    for (uint32_t i = 0; i < c->n_data; i++) {
+        buffer_unref(c->data[i]);
+    }
+    buffer_unref(c->data_array);
+}
+
 struct batch *batch_unref(struct batch *b)
 {
     if (b == NULL) {
@@ -59,8 +76,10 @@ struct batch *batch_unref(struct batch *b)
     if (!batch_is_unique(b) && atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1) {
         return NULL;
     }
-    for (uint32_t i = 0; i < b->n_columns; i++) {
-        column_clear(&b->columns[i]);
+    /* Nested columns lie behind the top ones. */
+    uint32_t n = b->n_columns + b->schema->n_nested;
+    for (uint32_t i = 0; i < n; i++) {
+        column_drop(&b->columns[i]);
     }
     buffer_unref(b->sel);
     buffer_unref(b->row_kinds);

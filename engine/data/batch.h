@@ -147,6 +147,7 @@ int batch_validate(const struct batch *b, struct error *err) MUST_CHECK;
 bool batch_equals(const struct batch *a, const struct batch *b);
 /* "+I[hello, 3]" per selected row, Flink's Row.toString; `row` is physical. */
 void batch_print_row(const struct batch *b, uint32_t row, struct str *out);
+void column_print_cell(const struct column *c, uint32_t row, struct str *out);
 
 /* ---- cells --------------------------------------------------------------------------------- */
 

@@ -223,7 +223,7 @@ static void compact_views(struct buffer_pool *pool, struct column *c, const uint
                 block = buffer_get(pool, MAX(room, (uint64_t)len));
                 column_add_data(pool, c, block);
             }
-            copy_string((char *)block->data + block->size, bytes, len);
+            memcpy((char *)block->data + block->size, bytes, len);
             v.buffer = (int32_t)c->n_data - 1;
             v.offset = (int32_t)block->size;
             block->size += len;

@@ -33,28 +33,28 @@ static void append_views(struct buffer_pool *pool, struct builder_column *c, uin
     struct buffer *memory = data_bases(pool, src, local, &bases);
     const struct view *from = COLUMN_VALUES(src, const struct view);
     struct view *to = (struct view *)c->face->values + at;
-    struct flinc_out_column heap = *c->face; /* kept in registers */
-    for (uint32_t i = 0; i < n; i++) {
-        struct view v = from[row_index_at(ix, i)];
-        if (v.len > VIEW_INLINE_MAX) {
-            uint32_t len = (uint32_t)v.len;
-            const char *bytes = bases[v.buffer] + v.offset;
-            if (UNLIKELY(len > heap.heap_left)) {
-                *c->face = heap;
-                memcpy(builder_column_heap(pool, c, len, &v.buffer, &v.offset), bytes, len);
-                heap = *c->face;
-            } else {
-                copy_string(heap.heap, bytes, len);
-                v.buffer = heap.heap_index;
-                v.offset = heap.heap_offset;
-                heap.heap += len;
-                heap.heap_left -= len;
-                heap.heap_offset += (int32_t)len;
-            }
+    struct row_index rest = *ix;
+    for (uint32_t done = 0;; done++) {
+        struct flinc_out_column *face = c->face;
+        struct string_heap heap = {face->heap, face->heap_left, face->heap_index,
+                                   face->heap_offset};
+        uint32_t k = gather_strings(to + done, from, bases, &rest, n - done, &heap);
+        face->heap = heap.next;
+        face->heap_left = heap.left;
+        face->heap_offset = heap.offset;
+        done += k;
+        if (done == n) {
+            break;
         }
-        to[i] = v;
+        /* The next one starts a new block. */
+        rest = row_index_from(&rest, k);
+        struct view v = from[row_index_at(&rest, 0)];
+        const char *bytes = bases[v.buffer] + v.offset;
+        memcpy(builder_column_heap(pool, c, (size_t)v.len, &v.buffer, &v.offset), bytes,
+               (size_t)v.len);
+        to[done] = v;
+        rest = row_index_from(&rest, 1);
     }
-    *c->face = heap;
     buffer_unref(memory);
 }
 
@@ -149,6 +149,19 @@ static void append_row_facts(struct builder *b, uint32_t at, const struct batch 
     }
 }
 
+void builder_append_column(struct builder *b, uint32_t column, const struct batch *src,
+                           const struct row_index *ix, uint32_t n)
+{
+    append_column(b->pool, &b->columns[column], b->out.n, &src->columns[column], ix, n);
+}
+
+void builder_append_end(struct builder *b, const struct batch *src, const struct row_index *ix,
+                        uint32_t n)
+{
+    append_row_facts(b, b->out.n, src, ix, n);
+    b->out.n += n;
+}
+
 static void append_indexed(struct builder *b, const struct batch *src, const struct row_index *ix,
                            uint32_t n)
 {
@@ -157,12 +170,10 @@ static void append_indexed(struct builder *b, const struct batch *src, const str
     }
     ASSERT(src->n_columns == b->out.n_columns);
     builder_reserve_rows(b, n);
-    uint32_t at = b->out.n;
     for (uint32_t i = 0; i < src->n_columns; i++) {
-        append_column(b->pool, &b->columns[i], at, &src->columns[i], ix, n);
+        builder_append_column(b, i, src, ix, n);
     }
-    append_row_facts(b, at, src, ix, n);
-    b->out.n = at + n;
+    builder_append_end(b, src, ix, n);
 }
 
 void builder_append_rows(struct builder *b, const struct batch *src, const uint16_t *rows,
@@ -185,11 +196,7 @@ static int push_indexed(struct builder *b, const struct batch *src, struct row_i
         uint32_t some = MIN(n, builder_room(b));
         append_indexed(b, src, &ix, some);
         n -= some;
-        if (ix.rows16 != NULL) {
-            ix.rows16 += some;
-        } else {
-            ix.from += some;
-        }
+        ix = row_index_from(&ix, some);
         (void)builder_hand_on(b);
     }
     return b->out.status;

@@ -57,6 +57,13 @@ void builder_reserve_rows(struct builder *b, uint32_t n);
 /* The kinds and timestamps of the unfinished batch, made when there are none. */
 uint8_t *builder_need_kinds(struct builder *b);
 int64_t *builder_need_timestamps(struct builder *b);
+/* Appends rows in three steps, so that whoever fills several builders can go column by column: room
+ * for n rows (builder_reserve_rows), each column, then kinds, timestamps, hashes and the count. */
+struct row_index;
+void builder_append_column(struct builder *b, uint32_t column, const struct batch *src,
+                           const struct row_index *ix, uint32_t n);
+void builder_append_end(struct builder *b, const struct batch *src, const struct row_index *ix,
+                        uint32_t n);
 /* Hands the batch to on_full when it is full.  Returns out.status. */
 int builder_hand_on(struct builder *b);
 

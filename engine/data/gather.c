@@ -1,15 +1,12 @@
 /* The gather kernels (gather.h), stamped out by width of the value and of the row number. */
 #include "engine/data/gather.h"
 
-struct wide {
-    uint64_t low, high;
-};
-
 #define GATHER_KERNEL(name, ctype, itype)                                                        \
     static void name(ctype *restrict dst, const ctype *restrict src, const itype *restrict rows, \
                      uint32_t n)                                                                 \
     {                                                                                            \
-        for (uint32_t i = 0; i < n; i++) {                                                       \
+        uint32_t i = 0;                                                                          \
+        for (; i < n; i++) {                                                                     \
             dst[i] = src[rows[i]];                                                               \
         }                                                                                        \
     }
@@ -101,4 +98,120 @@ uint32_t gather_lists(int32_t *restrict offsets, const int32_t *restrict src_off
         offsets[i + 1] = offsets[0] + (int32_t)total;
     }
     return total;
+}
+
+/* ---- strings ----------------------------------------------------------------------------------- */
+
+/* 64 bytes at any address: one, two or four registers, as the target has them. */
+typedef uint8_t bytes64 __attribute__((vector_size(64), aligned(1), may_alias));
+
+/* A string of 13 bytes or more.  Two copies of a fixed size, of which the second ends with the string:
+ * no loop whose number of rounds would have to be predicted. */
+static ALWAYS_INLINE void copy_string(char *restrict dst, const char *restrict src, uint32_t len)
+{
+    if (LIKELY(len <= 128)) {
+        uint32_t tail = len > 64 ? len - 64 : 0;
+        bytes64 first = *(const bytes64 *)(const void *)src;
+        bytes64 last = *(const bytes64 *)(const void *)(src + tail);
+        *(bytes64 *)(void *)dst = first;
+        *(bytes64 *)(void *)(dst + tail) = last;
+    } else {
+        memcpy(dst, src, len);
+    }
+}
+
+enum index_form { INDEX_ROWS16, INDEX_ROWS32, INDEX_RANGE };
+
+static ALWAYS_INLINE uint32_t gather_strings_body(struct view *restrict dst,
+                                                  const struct view *restrict src,
+                                                  const char *const *bases,
+                                                  const struct row_index *ix, enum index_form form,
+                                                  uint32_t n, struct string_heap *heap)
+{
+    const uint64_t(*restrict from)[2] = (const uint64_t(*)[2])(const void *)src;
+    uint64_t(*restrict to)[2] = (uint64_t(*)[2])(void *)dst;
+    char *next = heap->next;
+    uint32_t left = heap->left;
+    uint64_t place = (uint32_t)heap->buffer | (uint64_t)(uint32_t)heap->offset << 32;
+    uint32_t i = 0;
+    for (; i < n; i++) {
+        uint32_t row = form == INDEX_ROWS16   ? ix->rows16[i]
+                       : form == INDEX_ROWS32 ? ix->rows32[i]
+                                              : ix->from + i;
+        /* A view as two words, {length, prefix} and {buffer, offset}: as a struct it would go through
+         * memory, where its parts do not forward. */
+        uint64_t head = from[row][0];
+        uint64_t tail = from[row][1];
+        uint32_t len = (uint32_t)head;
+        if (len > VIEW_INLINE_MAX) {
+            if (UNLIKELY(len > left)) {
+                break;
+            }
+            copy_string(next, bases[(uint32_t)tail] + (tail >> 32), len);
+            tail = place;
+            next += len;
+            left -= len;
+            place += (uint64_t)len << 32;
+        }
+        to[i][0] = head;
+        to[i][1] = tail;
+    }
+    heap->next = next;
+    heap->left = left;
+    heap->offset = (int32_t)(place >> 32);
+    return i;
+}
+
+typedef uint32_t gather_strings_fn(struct view *restrict dst, const struct view *restrict src,
+                                   const char *const *bases, const struct row_index *ix, uint32_t n,
+                                   struct string_heap *heap);
+
+#define GATHER_STRINGS(name, attributes)                                                        \
+    attributes static uint32_t name(struct view *restrict dst, const struct view *restrict src, \
+                                    const char *const *bases, const struct row_index *ix,       \
+                                    uint32_t n, struct string_heap *heap)                       \
+    {                                                                                           \
+        if (ix->rows16 != NULL) {                                                               \
+            return gather_strings_body(dst, src, bases, ix, INDEX_ROWS16, n, heap);             \
+        }                                                                                       \
+        if (ix->rows32 != NULL) {                                                               \
+            return gather_strings_body(dst, src, bases, ix, INDEX_ROWS32, n, heap);             \
+        }                                                                                       \
+        return gather_strings_body(dst, src, bases, ix, INDEX_RANGE, n, heap);                  \
+    }
+
+GATHER_STRINGS(gather_strings_any, )
+#if defined(__x86_64__)
+GATHER_STRINGS(gather_strings_avx2, __attribute__((target("avx2"))))
+GATHER_STRINGS(gather_strings_avx512, __attribute__((target("avx512f"))))
+#endif
+
+/* Chosen at the first call (bench/data: AVX-512 gains 10 to 20 % of a hash partition).  A pointer of
+ * our own, not an ifunc: those are resolved before sanitizers are up. */
+static gather_strings_fn gather_strings_choose;
+static _Atomic(gather_strings_fn *) gather_strings_best = gather_strings_choose;
+
+static uint32_t gather_strings_choose(struct view *restrict dst, const struct view *restrict src,
+                                      const char *const *bases, const struct row_index *ix,
+                                      uint32_t n, struct string_heap *heap)
+{
+    gather_strings_fn *best = gather_strings_any;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f")) {
+        best = gather_strings_avx512;
+    } else if (__builtin_cpu_supports("avx2")) {
+        best = gather_strings_avx2;
+    }
+#endif
+    atomic_store_explicit(&gather_strings_best, best, memory_order_relaxed);
+    return best(dst, src, bases, ix, n, heap);
+}
+
+uint32_t gather_strings(struct view *restrict dst, const struct view *restrict src,
+                        const char *const *bases, const struct row_index *ix, uint32_t n,
+                        struct string_heap *heap)
+{
+    gather_strings_fn *best = atomic_load_explicit(&gather_strings_best, memory_order_relaxed);
+    return best(dst, src, bases, ix, n, heap);
 }

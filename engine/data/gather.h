@@ -14,9 +14,23 @@ struct row_index {
     uint32_t from;          /* of the range when both are NULL */
 };
 
+/* A value of 16 bytes, whatever it is. */
+struct wide {
+    uint64_t low, high;
+};
+
 static inline uint32_t row_index_at(const struct row_index *ix, uint32_t i)
 {
     return ix->rows16 != NULL ? ix->rows16[i] : ix->rows32 != NULL ? ix->rows32[i] : ix->from + i;
+}
+/* Without the first `skip` rows. */
+static inline struct row_index row_index_from(const struct row_index *ix, uint32_t skip)
+{
+    return (struct row_index){
+        ix->rows16 != NULL ? ix->rows16 + skip : NULL,
+        ix->rows32 != NULL ? ix->rows32 + skip : NULL,
+        ix->from + skip,
+    };
 }
 static inline bool row_index_is_range(const struct row_index *ix)
 {
@@ -34,18 +48,17 @@ uint32_t gather_bits(uint8_t *restrict dst, uint32_t at, const uint8_t *restrict
 uint32_t gather_lists(int32_t *restrict offsets, const int32_t *restrict src_offsets,
                       const struct row_index *ix, uint32_t n, uint32_t *restrict ret_rows);
 
-/* Copies a string of 13 bytes or more; up to BUFFER_PADDING bytes behind either side are touched. */
-static inline void copy_string(char *restrict dst, const char *restrict src, uint32_t len)
-{
-    if (LIKELY(len <= 128)) {
-        /* Two copies of a fixed size, of which the second ends with the string: no loop whose number
-         * of rounds would have to be predicted. */
-        uint32_t tail = len > 64 ? len - 64 : 0;
-        memcpy(dst, src, 64);
-        memcpy(dst + tail, src + tail, 64);
-    } else {
-        memcpy(dst, src, len);
-    }
-}
-
+/* Where strings are appended to: the rest of a block. */
+struct string_heap {
+    char *next;
+    uint32_t left;
+    int32_t buffer; /* number of the block */
+    int32_t offset; /* of `next` in it */
+};
+/* Copies views and the bytes of long strings; stops before the first that does not fit the heap.
+ * Returns the number of rows done.  Up to BUFFER_PADDING bytes behind strings are touched on either
+ * side.  `bases`: addresses of the column's data buffers. */
+uint32_t gather_strings(struct view *restrict dst, const struct view *restrict src,
+                        const char *const *bases, const struct row_index *ix, uint32_t n,
+                        struct string_heap *heap);
 #endif
