@@ -4,8 +4,6 @@
 #include "common/conf/value.h"
 #include <inttypes.h>
 
-enum { NEAREST_HINTS_MAX = 20 }; /* looking for one costs about 0.1 ms */
-
 void conf_init(struct conf *conf, struct conf_schema *schema)
 {
     conf->schema = schema != NULL ? schema : conf_schema_cluster();
@@ -121,7 +119,7 @@ static void warn(struct conf *conf, struct conf_place place, const char *fmt, ..
 static void warn_unknown(struct conf *conf, struct conf_place place, const char *key)
 {
     const char *nearest =
-        conf->warnings.n < NEAREST_HINTS_MAX ? conf_schema_nearest(conf->schema, key) : NULL;
+        conf->warnings.n < CONF_NEAREST_HINTS_MAX ? conf_schema_nearest(conf->schema, key) : NULL;
     if (nearest != NULL) {
         warn(conf, place, "unknown key %s, did you mean %s? It has no effect", key, nearest);
     } else {

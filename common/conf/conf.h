@@ -47,6 +47,8 @@ void conf_fini(struct conf *conf);
 /* Sets everything of src over dst (values were checked under the same schema). */
 void conf_merge(struct conf *dst, const struct conf *src);
 
+enum { CONF_NEAREST_HINTS_MAX = 20 }; /* warnings with a hint; looking for one costs about 0.1 ms */
+
 /* Checks and sets; an existing value is replaced.  ERR_INVALID_CONFIG names place, key, value,
  * expected type and an example.  Unknown keys are kept and warned about. */
 int conf_set_at(struct conf *conf, struct conf_place place, const char *key, const char *value,

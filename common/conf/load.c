@@ -161,9 +161,13 @@ int conf_load_yaml_text(struct conf *conf, const char *name, struct slice text, 
 {
     struct yaml_document document;
     int rc = yaml_parse(text, name, NULL, &document, err);
-    if (rc < 0) {
-        return rc == ERR_PARSE ? ERR_INVALID_CONFIG : rc;
+    if (rc == ERR_PARSE) {
+        if (err != NULL) {
+            err->code = ERR_INVALID_CONFIG;
+        }
+        return ERR_INVALID_CONFIG;
     }
+    TRY(rc);
     struct flattener f = {.conf = conf, .name = name};
     map_init(&f.seen, NULL);
     const struct yaml_node *root = document.root;

@@ -108,7 +108,8 @@ static void test_mistakes_in_yaml(void **state)
         conf_init(&conf, NULL);
         struct error err = ERROR_INIT;
         int rc = load_yaml(&conf, rows[i].text, &err);
-        if (rc != ERR_INVALID_CONFIG || strstr(err.message, rows[i].message) == NULL) {
+        if (rc != ERR_INVALID_CONFIG || err.code != rc ||
+            strstr(err.message, rows[i].message) == NULL) {
             fail_msg("%s: %d %s", rows[i].text, rc, err.message);
         }
         conf_fini(&conf);
