@@ -7,6 +7,7 @@
 /* cmocka wants these four first. */
 #include <cmocka.h>
 
+#include "common/base/thread.h"
 #include <string.h>
 
 static void test_cluster_tables_are_sound(void **state)
@@ -99,6 +100,31 @@ static void test_a_schema_of_its_own(void **state)
     conf_schema_fini(&schema);
 }
 
+static void *look_up(void *arg)
+{
+    const struct conf_option *option = NULL;
+    assert_int_equal(conf_schema_match(arg, "fields.id.kind", &option), CONF_MATCH_NAME);
+    assert_ptr_equal(option, &own_rows[1]);
+    return NULL;
+}
+
+/* Many threads may come first; TSan watches the index being built. */
+static void test_first_look_up_by_many(void **state)
+{
+    for (int round = 0; round < 50; round++) {
+        struct conf_schema schema = CONF_SCHEMA_INIT(own_groups);
+        pthread_t threads[4];
+        struct error err = ERROR_INIT;
+        for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+            assert_int_equal(thread_start(&threads[i], "look-up", look_up, &schema, &err), 0);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+            thread_join(threads[i]);
+        }
+        conf_schema_fini(&schema);
+    }
+}
+
 /* The check finds each kind of mistake in a table. */
 static void test_check_finds_mistakes(void **state)
 {
@@ -138,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_matches),
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_a_schema_of_its_own),
+        cmocka_unit_test(test_first_look_up_by_many),
         cmocka_unit_test(test_check_finds_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
