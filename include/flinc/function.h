@@ -82,9 +82,10 @@ typedef struct flinc_function {
 
 /* Fails the task: prints the message into the error and returns the code to return with. */
 FLINC_API int flinc_ctx_fail(flinc_ctx *ctx, const char *format, ...) FLINC_PRINTF(2, 3);
-/* The function's own configuration (8-byte aligned; the subtask's copy), NULL without one. */
+/* The function's own configuration (16-byte aligned; the subtask's copy), NULL without one. */
 FLINC_API const void *flinc_ctx_config(const flinc_ctx *ctx);
-/* A pointer of the function's own, for what open() allocates; NULL at first. */
+/* A pointer of the operator's own, for what open() allocates; NULL at first.  The two calls of a co-
+ * function share it. */
 FLINC_API void *flinc_ctx_user(const flinc_ctx *ctx);
 FLINC_API void flinc_ctx_set_user(flinc_ctx *ctx, void *user);
 /* Facts.  Subtask numbers start at 0. */

@@ -68,19 +68,19 @@ extern FLINC_API const flinc_struct flinc_bool_struct;
 
 /* ---- fields of FLINC_STRUCT ---- */
 
-#define FLINC_BOOL(name) (BOOL, bool, bool, name)
-#define FLINC_INT8(name) (INT8, int8_t, int8, name)
-#define FLINC_INT16(name) (INT16, int16_t, int16, name)
-#define FLINC_INT32(name) (INT32, int32_t, int32, name)
-#define FLINC_INT64(name) (INT64, int64_t, int64, name)
-#define FLINC_FLOAT(name) (FLOAT, float, float, name)
-#define FLINC_DOUBLE(name) (DOUBLE, double, double, name)
-#define FLINC_STRING(name) (STRING, flinc_string, string, name)
-#define FLINC_BYTES(name) (BYTES, flinc_string, string, name)
-#define FLINC_DATE(name) (DATE, int32_t, int32, name)
-#define FLINC_TIME(name) (TIME, int32_t, int32, name)
-#define FLINC_TIMESTAMP(name) (TIMESTAMP, int64_t, int64, name)
-#define FLINC_TIMESTAMP_LTZ(name) (TIMESTAMP_LTZ, int64_t, int64, name)
+#define FLINC_BOOL(name) (BOOL, bool, flinc_out_put_bool, name)
+#define FLINC_INT8(name) (INT8, int8_t, flinc_out_put_int8, name)
+#define FLINC_INT16(name) (INT16, int16_t, flinc_out_put_int16, name)
+#define FLINC_INT32(name) (INT32, int32_t, flinc_out_put_int32, name)
+#define FLINC_INT64(name) (INT64, int64_t, flinc_out_put_int64, name)
+#define FLINC_FLOAT(name) (FLOAT, float, flinc_out_put_float, name)
+#define FLINC_DOUBLE(name) (DOUBLE, double, flinc_out_put_double, name)
+#define FLINC_STRING(name) (STRING, flinc_string, flinc_out_put_string, name)
+#define FLINC_BYTES(name) (BYTES, flinc_string, flinc_out_put_string, name)
+#define FLINC_DATE(name) (DATE, int32_t, flinc_out_put_int32, name)
+#define FLINC_TIME(name) (TIME, int32_t, flinc_out_put_int32, name)
+#define FLINC_TIMESTAMP(name) (TIMESTAMP, int64_t, flinc_out_put_int64, name)
+#define FLINC_TIMESTAMP_LTZ(name) (TIMESTAMP_LTZ, int64_t, flinc_out_put_int64, name)
 /* A field that may be NULL: FLINC_NULLABLE(FLINC_INT64(age)) adds `bool age_is_null`. */
 #define FLINC_NULLABLE(field) FLINC_NULLABLE_I_ field
 #define FLINC_NULLABLE_I_(kind, ctype, put, name) (kind, ctype, put, name, nullable)
@@ -222,12 +222,12 @@ extern FLINC_API const flinc_struct flinc_bool_struct;
 #define FLINC_DESC_nullable(c, i, kind, ctype, put, name) \
     {#name, FLINC_KIND_##kind, (uint32_t)offsetof(c, name), (uint32_t)offsetof(c, name##_is_null)},
 #define FLINC_PUT_(c, i, field) FLINC_FIELD_CALL_(FLINC_PUT_, c, i, field)
-#define FLINC_PUT_never(c, i, kind, ctype, put, name) flinc_out_put_##put(out, i, record->name);
+#define FLINC_PUT_never(c, i, kind, ctype, put, name) put(out, i, record->name);
 #define FLINC_PUT_nullable(c, i, kind, ctype, put, name) \
     if (record->name##_is_null) {                        \
         flinc_out_put_null(out, i);                      \
     } else {                                             \
-        flinc_out_put_##put(out, i, record->name);       \
+        put(out, i, record->name);                       \
     }
 
 /* Declares struct `type` and what FLINC_TYPE(type) and FLINC_EMIT(out, type, ...) need. */

@@ -1,0 +1,35 @@
+/* The registry of operator and coordinator kinds: const tables, searched once per operator and
+ * deployment. */
+#include "engine/operators/registry.h"
+
+#include <string.h>
+
+static const struct operator_desc *const operators[] = {
+    &operator_co_flat_map, &operator_co_map, &operator_co_process, &operator_filter,
+    &operator_flat_map,    &operator_map,    &operator_process,
+};
+
+/* Ends with NULL: a tree without sources has none. */
+static const struct coordinator_desc *const coordinators[] = {
+    NULL,
+};
+
+const struct operator_desc *operator_find(const char *kind)
+{
+    for (size_t i = 0; i < ARRAY_LEN(operators); i++) {
+        if (strcmp(operators[i]->kind, kind) == 0) {
+            return operators[i];
+        }
+    }
+    return NULL;
+}
+
+const struct coordinator_desc *coordinator_find(const char *kind)
+{
+    for (size_t i = 0; coordinators[i] != NULL; i++) {
+        if (strcmp(coordinators[i]->kind, kind) == 0) {
+            return coordinators[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,16 @@
+/* The kinds of operators and coordinators in the tree, each defined last in its own file.
+ * To add one: its line here, its row in registry.c. */
+#ifndef FLINC_ENGINE_OPERATORS_REGISTRY_H
+#define FLINC_ENGINE_OPERATORS_REGISTRY_H
+
+#include "engine/operators/operator.h"
+
+extern const struct operator_desc operator_co_flat_map;
+extern const struct operator_desc operator_co_map;
+extern const struct operator_desc operator_co_process;
+extern const struct operator_desc operator_filter;
+extern const struct operator_desc operator_flat_map;
+extern const struct operator_desc operator_map;
+extern const struct operator_desc operator_process;
+
+#endif

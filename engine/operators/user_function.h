@@ -1,0 +1,90 @@
+/* User functions as operators call them: resolved, opened, with a context and a name for errors.
+ *
+ * Operator.functions lists the calls; each is followed by its FLINC_FN_OPEN and FLINC_FN_CLOSE parts, if
+ * it has them.  All functions of an operator share one user pointer (flinc_ctx_user), so that the two
+ * calls of a co- function can share what one of them allocated; each has its own configuration.
+ *
+ *   in open():   TRY(user_functions_open(&op->functions, ctx, (const uint32_t[]){FLINC_FN_MAP}, 1, err));
+ *   per row:     rc = call(&f->ctx, in, out);
+ *                if (UNLIKELY(rc < 0)) { return user_function_failed(f, rc, err); }
+ *   per tile:    TRY(user_function_check(f, err));
+ *   in close():  user_functions_close(&op->functions);
+ *
+ * Thread: one owner (the task).  Flink: RichFunction, RuntimeContext. */
+#ifndef FLINC_ENGINE_OPERATORS_USER_FUNCTION_H
+#define FLINC_ENGINE_OPERATORS_USER_FUNCTION_H
+
+#include "common/base/str.h"
+#include "engine/operators/operator.h"
+#include "flinc/function.h"
+
+enum {
+    USER_FUNCTIONS_MAX = OPERATOR_INPUTS_MAX, /* calls of one operator */
+    USER_SIDES_MAX = 32,                      /* side outputs of one operator */
+};
+
+/* What flinc_ctx_side() finds. */
+struct user_side {
+    const char *tag; /* Borrows: the spec's */
+    flinc_out *out;  /* Borrows: the operator's builder */
+};
+
+/* The context of one function. */
+struct flinc_ctx {
+    struct op_context *op;        /* Borrows */
+    struct user_functions *owner; /* Borrows */
+    const void *config;           /* Borrows: in the task's arena; NULL without one */
+    bool failed;
+    char message[ERROR_MESSAGE_MAX]; /* of flinc_ctx_fail() */
+};
+
+struct user_function {
+    struct flinc_ctx ctx;
+    const Flinc__FunctionRef *ref; /* Borrows: the spec's */
+    flinc_any_fn call;
+    int (*open)(flinc_ctx *ctx);   /* may be NULL */
+    void (*close)(flinc_ctx *ctx); /* may be NULL */
+    bool opened;                   /* close() is due */
+};
+
+struct user_functions {
+    struct user_function items[USER_FUNCTIONS_MAX];
+    uint32_t n;
+    void *user; /* Borrows: user code's own */
+    struct user_side sides[USER_SIDES_MAX];
+    uint32_t n_sides;
+};
+
+/* Resolves the `n` calls of the spec, which must be of these kinds (flinc_fn_kind), and runs their open
+ * callbacks.  After a failure close is due as well. */
+int user_functions_open(struct user_functions *fs, struct op_context *ctx, const uint32_t *kinds,
+                        uint32_t n, struct error *err) MUST_CHECK;
+/* The same in two steps, for operators that must set up in between what open callbacks may ask for. */
+int user_functions_resolve(struct user_functions *fs, struct op_context *ctx, const uint32_t *kinds,
+                           uint32_t n, struct error *err) MUST_CHECK;
+int user_functions_start(struct user_functions *fs, struct error *err) MUST_CHECK;
+/* One function that is not in the spec's list (a partitioner's). */
+int user_function_resolve(struct user_functions *fs, struct op_context *ctx,
+                          const Flinc__FunctionRef *ref, uint32_t kind,
+                          struct error *err) MUST_CHECK;
+/* Runs the close callbacks of what was opened, last first.  Safe on a zeroed struct and twice. */
+void user_functions_close(struct user_functions *fs);
+
+/* The error of a call that returned `rc` < 0: the function's own message, or its code; with name and
+ * place.  Always returns a negative code. */
+int user_function_failed(const struct user_function *f, int rc, struct error *err) COLD;
+/* A function that called flinc_ctx_fail() has failed, whatever it returned. */
+static inline int user_function_check(const struct user_function *f, struct error *err)
+{
+    return UNLIKELY(f->ctx.failed) ? user_function_failed(f, -1, err) : 0;
+}
+const char *user_function_kind_name(uint32_t kind); /* "map", "filter", ... */
+
+/* ---- text of format functions ------------------------------------------------------------------ */
+
+/* A flinc_text is a growing string: hand its address to the function, then read and clear `str`. */
+struct flinc_text {
+    struct str str;
+};
+
+#endif
