@@ -23,6 +23,7 @@ enum {
     N_CLASSES = CLASS_MAX_SHIFT - CLASS_MIN_SHIFT + 1, /* larger ones: CLASS_DIRECT */
     CLASS_DIRECT = N_CLASSES,
     CLASS_FOREIGN,
+    CLASS_FOREIGN_AT, /* the header is not ours either */
     DATA_ALIGN = 64,
     PAGE_BYTES = 4096,
     HUGE_PAGE_BYTES = 2 * 1024 * 1024, /* from here on: mmap with huge pages */
@@ -393,10 +394,14 @@ struct buffer *buffer_get(struct buffer_pool *pool, uint64_t capacity)
 
 static void foreign_give(struct buffer *b)
 {
+    /* release() may free a header that is not ours. */
+    bool own_header = b->size_class == CLASS_FOREIGN;
     if (b->release != NULL) {
         b->release(b->owner);
     }
-    mem_free(b);
+    if (own_header) {
+        mem_free(b);
+    }
 }
 
 /* Any thread but the owner; also every thread after close(). */
@@ -447,16 +452,23 @@ void buffer_free_last(struct buffer *b)
 struct buffer *buffer_wrap(void *data, uint64_t size, void (*release)(void *owner), void *owner)
 {
     struct buffer *b = mem_alloc(sizeof(*b));
-    *b = (struct buffer){
+    buffer_wrap_at(b, data, size, release, owner);
+    b->size_class = CLASS_FOREIGN;
+    return b;
+}
+
+void buffer_wrap_at(struct buffer *ret_header, void *data, uint64_t size,
+                    void (*release)(void *owner), void *owner)
+{
+    *ret_header = (struct buffer){
         .data = data,
         .capacity = size,
         .size = size,
         .owner = owner,
         .release = release,
-        .size_class = CLASS_FOREIGN,
+        .size_class = CLASS_FOREIGN_AT,
     };
-    atomic_init(&b->refs, 1);
-    return b;
+    atomic_init(&ret_header->refs, 1);
 }
 
 struct buffer *buffer_grow(struct buffer_pool *pool, struct buffer *b, uint64_t capacity)

@@ -136,6 +136,10 @@ struct buffer *buffer_get(struct buffer_pool *pool, uint64_t capacity)
     __attribute__((returns_nonnull));
 /* Over foreign memory, which is not copied; `release(owner)` runs at the last unref. */
 struct buffer *buffer_wrap(void *data, uint64_t size, void (*release)(void *owner), void *owner);
+/* The same with the header in the caller's memory, for many headers at once and no malloc.  The memory
+ * must last until release() runs, which may free it. */
+void buffer_wrap_at(struct buffer *ret_header, void *data, uint64_t size,
+                    void (*release)(void *owner), void *owner);
 /* A buffer with room for `capacity` that starts with the old one's `size` bytes.  Takes `b`. */
 struct buffer *buffer_grow(struct buffer_pool *pool, struct buffer *b, uint64_t capacity);
 

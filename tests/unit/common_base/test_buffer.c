@@ -269,6 +269,43 @@ static void test_foreign_memory(void **state)
     buffer_unref(buffer_wrap(fixed, 4, NULL, NULL));
 }
 
+/* Two headers in one block, which the last of them frees. */
+struct headers {
+    int refs;
+    struct buffer parts[2];
+};
+
+static void release_headers(void *owner)
+{
+    struct headers *h = owner;
+    if (--h->refs == 0) {
+        mem_free(h);
+        n_released++;
+    }
+}
+
+static void test_foreign_headers(void **state)
+{
+    static char memory[] = "left right";
+    struct headers *h = MEM_NEW(struct headers);
+    struct buffer *left = &h->parts[0], *right = &h->parts[1];
+    uint64_t allocations = mem_thread_allocations();
+    n_released = 0;
+    h->refs = 2;
+    buffer_wrap_at(left, memory, 4, release_headers, h);
+    buffer_wrap_at(right, memory + 5, 5, release_headers, h);
+    assert_int_equal(right->size, 5);
+    assert_int_equal(right->capacity, 5);
+    assert_memory_equal(right->data, "right", 5);
+    buffer_ref(left);
+    buffer_unref(left);
+    buffer_unref(left);
+    assert_int_equal(n_released, 0);
+    buffer_unref(right);
+    assert_int_equal(n_released, 1);
+    assert_int_equal(mem_thread_allocations(), allocations);
+}
+
 static void test_grow(void **state)
 {
     struct buffer_pool *pool = pool_new(NULL, 0);
@@ -521,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_pool_outlives_its_close),
         cmocka_unit_test(test_foreign_memory),
+        cmocka_unit_test(test_foreign_headers),
         cmocka_unit_test(test_grow),
         cmocka_unit_test(test_misuse_is_caught),
         cmocka_unit_test(test_stress_producer_consumers),
