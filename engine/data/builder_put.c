@@ -294,6 +294,7 @@ void builder_cancel_row(struct builder *b)
     if (b->batch == NULL) {
         return;
     }
+    b->long_row = UINT32_MAX;
     for (uint32_t i = 0; i < b->out.n_columns; i++) {
         builder_column_cancel(&b->columns[i], n);
     }
