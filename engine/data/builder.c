@@ -161,7 +161,7 @@ void builder_begin(struct builder *b)
     builder_reserve_rows(b, 1);
 }
 
-static uint64_t builder_bytes(const struct builder *b)
+uint64_t builder_bytes(const struct builder *b)
 {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < b->out.n_columns; i++) {

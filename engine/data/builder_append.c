@@ -25,12 +25,12 @@ static struct buffer *data_bases(struct buffer_pool *pool, const struct column *
     return memory;
 }
 
-static void append_views(struct buffer_pool *pool, struct builder_column *c, uint32_t at,
+static void append_views(struct builder *b, struct builder_column *c, uint32_t at,
                          const struct column *src, const struct row_index *ix, uint32_t n)
 {
     const char *local[DATA_BASES];
     const char *const *bases = NULL;
-    struct buffer *memory = data_bases(pool, src, local, &bases);
+    struct buffer *memory = data_bases(b->pool, src, local, &bases);
     const struct view *from = COLUMN_VALUES(src, const struct view);
     struct view *to = (struct view *)c->face->values + at;
     struct row_index rest = *ix;
@@ -50,7 +50,7 @@ static void append_views(struct buffer_pool *pool, struct builder_column *c, uin
         rest = row_index_from(&rest, k);
         struct view v = from[row_index_at(&rest, 0)];
         const char *bytes = bases[v.buffer] + v.offset;
-        memcpy(builder_column_heap(pool, c, (size_t)v.len, &v.buffer, &v.offset), bytes,
+        memcpy(builder_column_heap(b, c, (size_t)v.len, &v.buffer, &v.offset), bytes,
                (size_t)v.len);
         to[done] = v;
         rest = row_index_from(&rest, 1);
@@ -58,21 +58,21 @@ static void append_views(struct buffer_pool *pool, struct builder_column *c, uin
     buffer_unref(memory);
 }
 
-static void append_column(struct buffer_pool *pool, struct builder_column *c, uint32_t at,
+static void append_column(struct builder *b, struct builder_column *c, uint32_t at,
                           const struct column *src, const struct row_index *ix, uint32_t n);
 
 /* Appends to a nested column, behind what it has. */
-static void append_child(struct buffer_pool *pool, struct builder_column *c,
-                         const struct column *src, const struct row_index *ix, uint32_t n)
+static void append_child(struct builder *b, struct builder_column *c, const struct column *src,
+                         const struct row_index *ix, uint32_t n)
 {
     if (c->n + n > c->cap) {
-        builder_column_reserve(pool, c, c->n, MAX(c->n + n, c->cap * 2));
+        builder_column_reserve(b->pool, c, c->n, MAX(c->n + n, c->cap * 2));
     }
-    append_column(pool, c, c->n, src, ix, n);
+    append_column(b, c, c->n, src, ix, n);
     c->n += n;
 }
 
-static void append_lists(struct buffer_pool *pool, struct builder_column *c, uint32_t at,
+static void append_lists(struct builder *b, struct builder_column *c, uint32_t at,
                          const struct column *src, const struct row_index *ix, uint32_t n)
 {
     int32_t *offsets = (int32_t *)c->face->values + at;
@@ -84,24 +84,24 @@ static void append_lists(struct buffer_pool *pool, struct builder_column *c, uin
     struct row_index child_ix = {.from = (uint32_t)src_offsets[ix->from]};
     struct buffer *rows = NULL;
     if (!row_index_is_range(ix)) {
-        rows = buffer_get(pool, (uint64_t)total * sizeof(uint32_t));
+        rows = buffer_get(b->pool, (uint64_t)total * sizeof(uint32_t));
         child_ix = (struct row_index){.rows32 = (const uint32_t *)(void *)rows->data};
         gather_lists(offsets, src_offsets, ix, n, (uint32_t *)(void *)rows->data);
     }
     for (uint32_t i = 0; i < c->n_children; i++) {
-        append_child(pool, &c->children[i], &src->children[i], &child_ix, total);
+        append_child(b, &c->children[i], &src->children[i], &child_ix, total);
     }
     buffer_unref(rows);
 }
 
-static void append_column(struct buffer_pool *pool, struct builder_column *c, uint32_t at,
+static void append_column(struct builder *b, struct builder_column *c, uint32_t at,
                           const struct column *src, const struct row_index *ix, uint32_t n)
 {
     if (n == 0) {
         return;
     }
     if (src->validity != NULL) {
-        builder_column_need_validity(pool, c);
+        builder_column_need_validity(b->pool, c);
         gather_bits(c->face->validity, at, src->validity->data, ix, n);
     }
     switch (c->type->layout) {
@@ -111,15 +111,15 @@ static void append_column(struct buffer_pool *pool, struct builder_column *c, ui
         gather_bits(c->face->values, at, src->values->data, ix, n);
         break;
     case LAYOUT_VIEW:
-        append_views(pool, c, at, src, ix, n);
+        append_views(b, c, at, src, ix, n);
         break;
     case LAYOUT_LIST:
     case LAYOUT_MAP:
-        append_lists(pool, c, at, src, ix, n);
+        append_lists(b, c, at, src, ix, n);
         break;
     case LAYOUT_STRUCT:
         for (uint32_t i = 0; i < c->n_children; i++) {
-            append_child(pool, &c->children[i], &src->children[i], ix, n);
+            append_child(b, &c->children[i], &src->children[i], ix, n);
         }
         break;
     default:
@@ -152,7 +152,7 @@ static void append_row_facts(struct builder *b, uint32_t at, const struct batch 
 void builder_append_column(struct builder *b, uint32_t column, const struct batch *src,
                            const struct row_index *ix, uint32_t n)
 {
-    append_column(b->pool, &b->columns[column], b->out.n, &src->columns[column], ix, n);
+    append_column(b, &b->columns[column], b->out.n, &src->columns[column], ix, n);
 }
 
 void builder_append_end(struct builder *b, const struct batch *src, const struct row_index *ix,
@@ -221,6 +221,6 @@ int builder_put_cell(struct builder *b, uint32_t column, const struct column *sr
         return builder_put_bytes(b, column, bytes.data, bytes.len, err);
     }
     struct row_index ix = {.from = row};
-    append_column(b->pool, c, b->out.n, src, &ix, 1);
+    append_column(b, c, b->out.n, src, &ix, 1);
     return 0;
 }

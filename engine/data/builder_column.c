@@ -1,12 +1,12 @@
 /* Columns under construction (builder_column.h): life, growth, and blocks of string bytes.
  *
  * Blocks double within a batch; the first one of a batch has the size that the last batch needed, so
- * that a steady stream has one block per column. */
+ * that a steady stream has one block per column.  No block reaches beyond the target of bytes, so that
+ * the slow path of the inline writers, taken when a block is used up, sees that the batch is full. */
 #include "engine/data/builder_column.h"
 
 enum {
     HEAP_FIRST_BYTES = 4 * 1024,
-    HEAP_BLOCK_MAX_BYTES = 1024 * 1024,
     HEAP_OWN_BLOCK_BYTES = 32 * 1024, /* longer strings leave the current block as it is */
     CHILD_ROWS_FIRST = 64,
 };
@@ -153,12 +153,13 @@ static COLD char *heap_own_block(struct buffer_pool *pool, struct builder_column
     return (char *)block->data;
 }
 
-static void heap_new_block(struct buffer_pool *pool, struct builder_column *c, size_t len)
+static void heap_new_block(struct buffer_pool *pool, struct builder_column *c, size_t len,
+                           uint64_t room)
 {
     uint64_t used = builder_column_heap_bytes(c);
     uint64_t want = used > 0 ? used : c->heap_hint + c->heap_hint / 8;
+    want = MIN(want, room);
     want = MAX(want, (uint64_t)HEAP_FIRST_BYTES);
-    want = MIN(want, (uint64_t)HEAP_BLOCK_MAX_BYTES);
     struct buffer *block = buffer_get(pool, MAX(want, (uint64_t)len));
     if (c->block != NULL) {
         c->block->size = (uint64_t)c->face->heap_offset;
@@ -172,15 +173,16 @@ static void heap_new_block(struct buffer_pool *pool, struct builder_column *c, s
     column_add_data(pool, c->col, block);
 }
 
-char *builder_column_heap(struct buffer_pool *pool, struct builder_column *c, size_t len,
+char *builder_column_heap(struct builder *b, struct builder_column *c, size_t len,
                           int32_t *ret_buffer, int32_t *ret_offset)
 {
     struct flinc_out_column *face = c->face;
     if (len > face->heap_left) {
         if (len >= HEAP_OWN_BLOCK_BYTES && c->block != NULL) {
-            return heap_own_block(pool, c, len, ret_buffer, ret_offset);
+            return heap_own_block(b->pool, c, len, ret_buffer, ret_offset);
         }
-        heap_new_block(pool, c, len);
+        uint64_t bytes = builder_bytes(b);
+        heap_new_block(b->pool, c, len, b->target_bytes > bytes ? b->target_bytes - bytes : 0);
     }
     char *at = face->heap;
     *ret_buffer = face->heap_index;

@@ -36,7 +36,7 @@ void builder_column_cancel(struct builder_column *c, uint32_t n);
 void builder_column_need_validity(struct buffer_pool *pool, struct builder_column *c);
 /* A block with room for `len` bytes: current, new, or one of its own for a very long string.  Returns
  * where to copy to and sets the number of the block and the offset in it; the bytes count as used. */
-char *builder_column_heap(struct buffer_pool *pool, struct builder_column *c, size_t len,
+char *builder_column_heap(struct builder *b, struct builder_column *c, size_t len,
                           int32_t *ret_buffer, int32_t *ret_offset);
 /* String bytes, and all bytes, of the `n` rows written so far. */
 uint64_t builder_column_heap_bytes(const struct builder_column *c);
@@ -52,6 +52,8 @@ static inline void builder_column_need_row(struct buffer_pool *pool, struct buil
 
 /* ---- the builder's own ------------------------------------------------------------------------- */
 
+/* Of the values and strings written so far. */
+uint64_t builder_bytes(const struct builder *b);
 /* Room for `n` more rows in all columns. */
 void builder_reserve_rows(struct builder *b, uint32_t n);
 /* The kinds and timestamps of the unfinished batch, made when there are none. */

@@ -107,7 +107,7 @@ static int set_long(struct builder *b, struct builder_column *c, uint32_t row, c
     b->long_bytes = row_bytes;
     struct view v = {.len = (int32_t)len};
     memcpy(v.prefix, data, sizeof(v.prefix));
-    char *to = builder_column_heap(b->pool, c, len, &v.buffer, &v.offset);
+    char *to = builder_column_heap(b, c, len, &v.buffer, &v.offset);
     memcpy(to, data, len);
     ((struct view *)c->face->values)[row] = v;
     return 0;
