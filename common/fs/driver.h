@@ -5,6 +5,7 @@
 #define FLINC_COMMON_FS_DRIVER_H
 
 #include "common/fs/fs.h"
+#include "common/fs/recoverable.h"
 
 enum { FS_DRIVERS_MAX = 16 };
 
@@ -38,6 +39,30 @@ struct fs_output {
     uint64_t position_bytes;
 };
 
+/* First member of a driver's recoverable file.  `inprogress` is whatever the driver needs to find the
+ * unfinished file again; the handles carry it. */
+struct recoverable {
+    const struct recoverable_ops *ops;
+    char *target_uri;      /* Owns */
+    char *inprogress;      /* Owns */
+    uint64_t length_bytes; /* written so far */
+};
+enum recoverable_commit_mode {
+    RECOVERABLE_COMMIT_FIRST, /* the file must be there, exactly as it was closed */
+    RECOVERABLE_COMMIT_AGAIN, /* it may have been committed before, or be longer than persisted */
+};
+struct recoverable_ops {
+    int (*open)(const struct fs_location *target, struct recoverable **ret_file, struct error *err);
+    int (*recover)(const struct recoverable_handle *handle, struct recoverable **ret_file,
+                   struct error *err);
+    int (*write)(struct recoverable *f, const void *data, size_t size, struct error *err);
+    int (*sync)(struct recoverable *f, struct error *err); /* all bytes to the disk */
+    void (*close)(struct recoverable *f);                  /* frees it, leaves what is on disk */
+    int (*commit)(const struct recoverable_handle *handle, enum recoverable_commit_mode mode,
+                  struct error *err);
+    int (*cleanup)(const struct recoverable_handle *handle, struct error *err);
+};
+
 struct fs_driver {
     const char *scheme;      /* "file" */
     const char *description; /* "local files" */
@@ -59,6 +84,8 @@ extern const struct fs_driver fs_driver_local;
 int fs_driver_register(const struct fs_driver *driver, struct error *err) MUST_CHECK;
 /* NULL when no driver has the scheme. */
 const struct fs_driver *fs_driver_find(const char *scheme);
+/* Appends the known schemes, "file, s3". */
+void fs_driver_schemes(struct str *ret_list);
 
 /* For drivers: appends an entry (names are copied) / sorts what list() found. */
 int fs_list_add(struct fs_list *list, const char *name, const char *path,

@@ -91,7 +91,7 @@ struct fs_output *fs_output_abandon(struct fs_output *out);
 enum fs_kind {
     FS_KIND_FILE,
     FS_KIND_DIRECTORY,
-    FS_KIND_SYMLINK, /* in listings only, and only dangling ones: links are followed for reading */
+    FS_KIND_SYMLINK, /* in listings only, and only dangling ones: links are followed */
     FS_KIND_OTHER,   /* devices, sockets, pipes */
 };
 const char *fs_kind_name(enum fs_kind kind);
@@ -100,6 +100,7 @@ struct fs_status {
     enum fs_kind kind;
     uint64_t size_bytes;
     int64_t modified_ms; /* since 1970 UTC */
+    bool is_link;        /* the name is a symbolic link; the rest says what it leads to */
 };
 int fs_stat(const char *uri, struct fs_status *ret_status, struct error *err) MUST_CHECK;
 /* 1: it is there, 0: it is not, negative: cannot tell. */
@@ -110,7 +111,11 @@ struct fs_entry {
     char *path; /* Owns; the location in full, ready for fs_open() */
     struct fs_status status;
 };
-enum { FS_LIST_LIMIT = 10 * 1000 * 1000 }; /* entries of one listing or glob */
+enum {
+    FS_LIST_LIMIT = 10 * 1000 * 1000, /* entries of one listing or glob */
+    FS_DEPTH_MAX = 256,               /* folders in folders that a glob or a delete goes into */
+    FS_BRACES_MAX = 1024,             /* patterns that the braces of one glob stand for */
+};
 struct fs_list {
     struct fs_entry *entries; /* Owns; sorted by path, bytewise */
     size_t n, cap;
@@ -123,8 +128,9 @@ void fs_list_fini(struct fs_list *list);
 /* What is in a folder.  Entries that vanish meanwhile are left out. */
 int fs_list_dir(const char *uri, struct fs_list *ret_list, struct error *err) MUST_CHECK;
 /* Existing files and folders that match: `*` and `?` within a component, `[a-z]` `[!a]`, `{a,b}`, `**` for
- * any number of folders; `\` quotes.  Hidden names (leading dot) match only a pattern that begins with
- * a dot.  A pattern without such characters gives the path itself when it exists. */
+ * any number of folders (links to folders are not followed there); `\` quotes.  Hidden names (leading
+ * dot) match only a pattern that begins with a dot.  A file whose name is the pattern as it stands is
+ * taken for what was meant.  Nothing found is an empty list; ERR_INVALID_ARGUMENT: malformed pattern. */
 int fs_glob(const char *pattern, struct fs_list *ret_list, struct error *err) MUST_CHECK;
 bool fs_is_glob(const char *pattern);
 /* Whether a name matches one component of a pattern. */

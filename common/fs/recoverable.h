@@ -7,9 +7,9 @@
  *     commit_after_recovery(commit handle) commits, or finds that it was done
  *
  * The bytes go to `.NAME.inprogress.UUID` beside the target.  Handles are bytes for checkpoints:
- * versioned, with a checksum, checked when read.  Local layout of a handle, little-endian:
- *   "FRWH" u8 version=1 u8 kind(1 resume, 2 commit) u16 0, u64 length, u32 n + target path,
- *   u32 n + in-progress path, u32 crc32 of all before.
+ * versioned, with a checksum, checked when read.  Layout of a handle, little-endian:
+ *   "FRWH" u8 version=1 u8 kind (1 resume, 2 commit) u16 0, u64 length, u32 n + target URI,
+ *   u32 n + in-progress file (local: its URI), u32 crc32 of all before.
  *
  * Thread: one at a time. */
 #ifndef FLINC_COMMON_FS_RECOVERABLE_H
@@ -49,12 +49,18 @@ int recoverable_resume_to_commit(struct slice resume_handle, struct str *ret_com
 /* Deletes the in-progress file of a handle that no checkpoint needs any more; fine when it is gone. */
 int recoverable_cleanup(struct slice handle, struct error *err) MUST_CHECK;
 
-/* What a handle says, for messages and tests. */
+enum recoverable_kind {
+    RECOVERABLE_RESUME = 1,
+    RECOVERABLE_COMMIT = 2,
+};
+const char *recoverable_kind_name(enum recoverable_kind kind);
+
+/* What a handle says. */
 struct recoverable_handle {
-    bool is_commit;
+    enum recoverable_kind kind;
     uint64_t length_bytes;
-    char *target_path;     /* Owns */
-    char *inprogress_path; /* Owns */
+    char *target_uri; /* Owns */
+    char *inprogress; /* Owns; how the driver finds the unfinished file */
 };
 int recoverable_handle_decode(struct slice bytes, struct recoverable_handle *ret_handle,
                               struct error *err) MUST_CHECK;

@@ -1,5 +1,6 @@
-/* Reading a file from front to back, decompressed on the way: plain files, gzip (several members too)
- * and zstd (several frames too), chosen by the name's extension as Flink does (.gz .gzip .zst .zstd).
+/* Reading a file from front to back, decompressed on the way: plain files, gzip (several members too),
+ * deflate (zlib) and zstd (several frames too), chosen by the name's extension as Flink does (.gz .gzip
+ * .deflate .zst .zstd; .bz2 and .xz are refused with a sentence).
  * A compressed file that ends early or is damaged is ERR_CORRUPT with its name and offset, never a
  * silent end.
  *
@@ -12,7 +13,9 @@
 enum fs_compression {
     FS_COMPRESSION_NONE,
     FS_COMPRESSION_GZIP,
+    FS_COMPRESSION_DEFLATE,
     FS_COMPRESSION_ZSTD,
+    FS_COMPRESSION_UNSUPPORTED, /* known, but not built in: opening is ERR_UNSUPPORTED */
 };
 const char *fs_compression_name(enum fs_compression compression);
 enum fs_compression fs_compression_of(const char *path); /* by extension, case ignored */
