@@ -274,6 +274,21 @@ void batch_compact_strings(struct buffer_pool *pool, struct batch *b)
 
 /* ---- bytes ------------------------------------------------------------------------------------- */
 
+static uint64_t string_bytes(const struct view *views, const struct row_index *ix, uint32_t n)
+{
+    uint64_t bytes = 0;
+    if (row_index_is_range(ix)) {
+        for (uint32_t i = 0; i < n; i++) {
+            bytes += (uint32_t)views[ix->from + i].len;
+        }
+        return bytes;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        bytes += (uint32_t)views[row_index_at(ix, i)].len;
+    }
+    return bytes;
+}
+
 static uint64_t column_bytes(const struct column *c, const struct row_index *ix, uint32_t n)
 {
     uint64_t bytes = (uint64_t)n * c->type->width + (c->validity != NULL ? (n + 7) / 8 : 0);
@@ -281,15 +296,11 @@ static uint64_t column_bytes(const struct column *c, const struct row_index *ix,
     case LAYOUT_BIT:
         bytes += (n + 7) / 8;
         break;
-    case LAYOUT_VIEW: {
+    case LAYOUT_VIEW:
         /* As offsets and bytes, which is how strings travel. */
-        const struct view *views = COLUMN_VALUES(c, const struct view);
-        bytes = (uint64_t)n * sizeof(int32_t);
-        for (uint32_t i = 0; i < n; i++) {
-            bytes += (uint64_t)views[row_index_at(ix, i)].len;
-        }
+        bytes -= (uint64_t)n * (sizeof(struct view) - sizeof(int32_t));
+        bytes += string_bytes(COLUMN_VALUES(c, const struct view), ix, n);
         break;
-    }
     case LAYOUT_LIST:
     case LAYOUT_MAP: {
         const int32_t *offsets = COLUMN_VALUES(c, const int32_t);

@@ -80,11 +80,10 @@ static void set_ts_nano(struct builder_column *c, uint32_t row, struct ts_nano v
 
 static COLD int row_too_large(struct builder *b, const struct builder_column *c, uint64_t bytes)
 {
-    /* Nested columns answer for their top column. */
+    /* Nested columns answer for their top column: those of column i lie before those of i + 1. */
     uint32_t top = 0;
-    while (top + 1 < b->out.n_columns && !(c == &b->columns[top]) &&
-           !(b->columns[top].n_children > 0 && c >= b->columns[top].children &&
-             (b->columns[top + 1].n_children == 0 || c < b->columns[top + 1].children))) {
+    while (top + 1 < b->out.n_columns && c != &b->columns[top] &&
+           !(c >= b->columns[top].children && c < b->columns[top + 1].children)) {
         top++;
     }
     b->failed_column = top;
@@ -173,13 +172,18 @@ static void set_null(struct builder *b, struct builder_column *c, uint32_t row)
 
 /* ---- top columns ------------------------------------------------------------------------------- */
 
-/* The column, with room for the row under construction. */
-static inline struct builder_column *put_column(struct builder *b, uint32_t column)
+/* Room for the row under construction. */
+static inline void put_begin(struct builder *b)
 {
-    ASSERT(column < b->out.n_columns);
     if (UNLIKELY(b->out.n == b->out.cap)) {
         builder_begin(b);
     }
+}
+
+static inline struct builder_column *put_column(struct builder *b, uint32_t column)
+{
+    ASSERT(column < b->out.n_columns);
+    put_begin(b);
     return &b->columns[column];
 }
 
@@ -249,7 +253,7 @@ void builder_put_nested(struct builder *b, uint32_t column)
 
 void builder_set_kind(struct builder *b, enum row_kind kind)
 {
-    (void)put_column(b, 0);
+    put_begin(b);
     if (kind != ROW_KIND_INSERT || b->batch->row_kinds != NULL) {
         builder_need_kinds(b)[b->out.n] = (uint8_t)kind;
     }
@@ -257,7 +261,7 @@ void builder_set_kind(struct builder *b, enum row_kind kind)
 
 void builder_set_timestamp(struct builder *b, int64_t timestamp_ms)
 {
-    (void)put_column(b, 0);
+    put_begin(b);
     if (timestamp_ms != BATCH_NO_TIMESTAMP || b->batch->timestamps != NULL) {
         builder_need_timestamps(b)[b->out.n] = timestamp_ms;
     }
@@ -282,9 +286,7 @@ void builder_fill_timestamps(struct builder *b, uint32_t from, int64_t timestamp
 
 void builder_end_row(struct builder *b)
 {
-    if (UNLIKELY(b->out.n == b->out.cap)) {
-        builder_begin(b); /* a row without columns */
-    }
+    put_begin(b); /* a row without columns */
     b->out.n++;
 }
 

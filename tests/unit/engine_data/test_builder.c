@@ -105,6 +105,22 @@ static void random_rows_survive_every_way_of_copying(void **state)
         } else {
             assert_int_equal(batch->n_sel, 0);
         }
+        /* A slice of the selection. */
+        uint32_t from = (uint32_t)rng_below(&r, batch->n_sel + 1);
+        uint32_t to = from + (uint32_t)rng_below(&r, batch->n_sel - from + 1);
+        struct batch *slice = batch_slice(pool, batch, from, to);
+        struct batch *plain_slice = batch_materialize(pool, batch_ref(slice));
+        check_valid(slice);
+        check_valid(plain_slice);
+        assert_true(batch_equals(slice, plain_slice));
+        if (batch_is_unique(plain_slice)) {
+            batch_compact_strings(pool, plain_slice);
+            check_valid(plain_slice);
+            assert_true(batch_equals(slice, plain_slice));
+        }
+        assert_true(batch_bytes(slice) <= batch_bytes(batch));
+        batch_unref(plain_slice);
+        batch_unref(slice);
         batch_unref(plain);
         batch_unref(appended);
         batch_unref(by_cell);
@@ -229,6 +245,43 @@ static void a_cancelled_row_leaves_no_trace(void **state)
         builder_fini(&without);
         schema_unref(s);
     }
+}
+
+static void nested_strings_answer_for_their_top_column(void **state)
+{
+    struct schema *s =
+        schema_of("ROW<a ARRAY<STRING>, b INT, c MAP<STRING, ARRAY<STRING>>, d INT>");
+    struct error err = ERROR_INIT;
+    struct builder b;
+    char text[200] = "";
+    builder_init(&b, *state, s, 0);
+    b.max_row_bytes = 100;
+    struct builder_column *map = builder_column_of(&b, 2);
+    struct builder_column *items = builder_child_of(builder_child_of(map, 1), 0);
+    check_error(builder_add_bytes(&b, items, text, 200, &err), ERR_TOO_LARGE, &err, "column 'c'");
+    struct builder_column *item = builder_child_of(builder_column_of(&b, 0), 0);
+    check_error(builder_add_bytes(&b, item, text, 200, &err), ERR_TOO_LARGE, &err, "column 'a'");
+    builder_fini(&b);
+    schema_unref(s);
+}
+
+static void rows_may_have_no_columns(void **state)
+{
+    struct schema *s = schema_of("ROW<>");
+    struct builder b;
+    builder_init(&b, *state, s, 0);
+    for (int i = 0; i < 3; i++) {
+        builder_set_kind(&b, ROW_KIND_DELETE);
+        builder_set_timestamp(&b, i);
+        builder_end_row(&b);
+    }
+    struct batch *batch = builder_finish(&b);
+    check_valid(batch);
+    assert_int_equal(batch->n_rows, 3);
+    check_row(batch, 2, "-D[]");
+    batch_unref(batch);
+    builder_fini(&b);
+    schema_unref(s);
 }
 
 /* ---- the SDK's face ---------------------------------------------------------------------------- */
@@ -469,6 +522,8 @@ int main(void)
         POOL_TEST(long_strings_are_legal),
         POOL_TEST(a_row_above_the_limit_is_refused_by_name),
         POOL_TEST(a_cancelled_row_leaves_no_trace),
+        POOL_TEST(nested_strings_answer_for_their_top_column),
+        POOL_TEST(rows_may_have_no_columns),
         POOL_TEST(emitted_rows_come_out_in_full_batches),
         POOL_TEST(bytes_make_a_batch_full_too),
         POOL_TEST(failures_stick_to_the_out),
