@@ -53,30 +53,42 @@ typedef void (*flinc_any_fn)(void);
 /* A function as named in a job.  Made by the macros below. */
 typedef struct flinc_function {
     uint32_t struct_size;
-    uint32_t config_size;
+    int line; /* where it was named */
+    const char *file;
+    const char *name; /* for people */
     flinc_any_fn call;
     int (*open)(flinc_ctx *ctx);   /* once per subtask, before the first call; may be NULL */
     void (*close)(flinc_ctx *ctx); /* once per subtask, also after a failure; may be NULL */
     const void *config;            /* copied into the graph; plain data without pointers */
-    const char *name;              /* for people */
-    const char *file;              /* where it was named */
-    int line;
+    size_t config_size;
 } flinc_function;
 
-#define FLINC_FN(f)                                                           \
-    (&(const flinc_function){.struct_size = (uint32_t)sizeof(flinc_function), \
-                             .call = (flinc_any_fn)(f),                       \
-                             .name = #f,                                      \
-                             .file = __FILE__,                                \
-                             .line = __LINE__})
-/* FLINC_FUNCTION(split, .open = split_open, .config = &options, .config_size = sizeof options) */
+/* FLINC_FUNCTION(split, .open = split_open, .config = &options, .config_size = sizeof options): a function
+ * with its optional parts, in the order of the struct.  FLINC_FN(split): without. */
+#ifndef __cplusplus
 #define FLINC_FUNCTION(f, ...)                                                \
     (&(const flinc_function){.struct_size = (uint32_t)sizeof(flinc_function), \
-                             .call = (flinc_any_fn)(f),                       \
-                             .name = #f,                                      \
-                             .file = __FILE__,                                \
                              .line = __LINE__,                                \
+                             .file = __FILE__,                                \
+                             .name = #f,                                      \
+                             .call = (flinc_any_fn)(f),                       \
                              __VA_ARGS__})
+#define FLINC_FN(f) FLINC_FUNCTION(f, .open = NULL)
+#else
+/* The environment copies a function at the call that names it, so a slot per place is enough. */
+#define FLINC_FUNCTION(f, ...)                                \
+    ([&]() -> const flinc_function * {                        \
+        static thread_local flinc_function slot_;             \
+        slot_ = flinc_function{__VA_ARGS__};                  \
+        slot_.struct_size = (uint32_t)sizeof(flinc_function); \
+        slot_.line = __LINE__;                                \
+        slot_.file = __FILE__;                                \
+        slot_.name = #f;                                      \
+        slot_.call = (flinc_any_fn)(f);                       \
+        return &slot_;                                        \
+    }())
+#define FLINC_FN(f) FLINC_FUNCTION(f, )
+#endif
 
 /* ---- the context ---- */
 

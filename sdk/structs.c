@@ -1,0 +1,125 @@
+/* C structs as schemas: FLINC_STRUCT descriptions are copied into the environment, checked, and turned
+ * into a schema and into the message that operators read.  Flink: PojoTypeInfo. */
+#include "sdk/internal.h"
+
+struct kind_info {
+    enum type_id type;
+    int32_t precision; /* negative: the type's default */
+    uint32_t size;     /* of the C field */
+};
+
+static const struct kind_info kinds[] = {
+    [FLINC_KIND_BOOL] = {TYPE_BOOLEAN, -1, sizeof(bool)},
+    [FLINC_KIND_INT8] = {TYPE_TINYINT, -1, 1},
+    [FLINC_KIND_INT16] = {TYPE_SMALLINT, -1, 2},
+    [FLINC_KIND_INT32] = {TYPE_INTEGER, -1, 4},
+    [FLINC_KIND_INT64] = {TYPE_BIGINT, -1, 8},
+    [FLINC_KIND_FLOAT] = {TYPE_FLOAT, -1, 4},
+    [FLINC_KIND_DOUBLE] = {TYPE_DOUBLE, -1, 8},
+    [FLINC_KIND_STRING] = {TYPE_VARCHAR, -1, sizeof(flinc_string)},
+    [FLINC_KIND_BYTES] = {TYPE_VARBINARY, -1, sizeof(flinc_string)},
+    [FLINC_KIND_DATE] = {TYPE_DATE, -1, 4},
+    [FLINC_KIND_TIME] = {TYPE_TIME, 3, 4},
+    [FLINC_KIND_TIMESTAMP] = {TYPE_TIMESTAMP, 3, 8},
+    [FLINC_KIND_TIMESTAMP_LTZ] = {TYPE_TIMESTAMP_LTZ, 3, 8},
+};
+
+enum { STRUCT_FIELDS_MAX = 1024, STRUCT_BYTES_MAX = 64 * 1024 };
+
+#define SINGLE_VALUE(ctype, kind)                                                        \
+    static const flinc_field ctype##_fields[] = {{"f0", (kind), 0, FLINC_NEVER_NULL}};   \
+    const flinc_struct ctype##_struct = {sizeof(flinc_struct), sizeof(ctype), #ctype, 1, \
+                                         ctype##_fields}
+SINGLE_VALUE(flinc_string, FLINC_KIND_STRING);
+SINGLE_VALUE(flinc_int64, FLINC_KIND_INT64);
+SINGLE_VALUE(flinc_int32, FLINC_KIND_INT32);
+SINGLE_VALUE(flinc_double, FLINC_KIND_DOUBLE);
+SINGLE_VALUE(flinc_bool, FLINC_KIND_BOOL);
+
+static bool field_is_sound(const flinc_struct *type, const flinc_field *f)
+{
+    return f->name != NULL && f->kind > 0 && f->kind < ARRAY_LEN(kinds) &&
+           f->offset <= type->size && kinds[f->kind].size <= type->size - f->offset &&
+           (f->null_offset == FLINC_NEVER_NULL || f->null_offset < type->size);
+}
+
+const flinc_struct *env_copy_struct(flinc_env *env, const flinc_struct *type, const char *call,
+                                    flinc_place at)
+{
+    if (type == NULL || type->struct_size < sizeof(flinc_struct) || type->n_fields == 0 ||
+        type->n_fields > STRUCT_FIELDS_MAX || type->size > STRUCT_BYTES_MAX) {
+        (void)env_fail_at(env, at, ERR_INVALID_ARGUMENT,
+                          "%s: the result type is missing or is no FLINC_STRUCT; give "
+                          "FLINC_TYPE(name) of a struct with 1 to %d fields",
+                          call, STRUCT_FIELDS_MAX);
+        return NULL;
+    }
+    flinc_struct *copy = arena_alloc(&env->arena, sizeof(*copy));
+    flinc_field *fields = arena_alloc(&env->arena, sizeof(*fields) * type->n_fields);
+    *copy = *type;
+    copy->name = arena_strdup(&env->arena, type->name);
+    copy->fields = fields;
+    for (uint32_t i = 0; i < type->n_fields; i++) {
+        if (!field_is_sound(type, &type->fields[i])) {
+            (void)env_fail_at(env, at, ERR_INVALID_ARGUMENT,
+                              "%s: field %u of struct '%s' is damaged: use FLINC_STRUCT to declare "
+                              "it",
+                              call, i, type->name);
+            return NULL;
+        }
+        fields[i] = type->fields[i];
+        fields[i].name = arena_strdup(&env->arena, type->fields[i].name);
+    }
+    return copy;
+}
+
+static struct data_type *field_type(const flinc_field *f)
+{
+    const struct kind_info *k = &kinds[f->kind];
+    bool nullable = f->null_offset != FLINC_NEVER_NULL;
+
+    if (k->precision >= 0) {
+        return type_new_precision(k->type, k->precision, 0, nullable);
+    }
+    if (k->type == TYPE_VARCHAR || k->type == TYPE_VARBINARY) {
+        return type_new_sized(k->type, TYPE_LENGTH_MAX, nullable);
+    }
+    return type_new(k->type, nullable);
+}
+
+struct schema *env_schema_of(flinc_env *env, const flinc_struct *type)
+{
+    const char **names = MEM_NEW_ARRAY(const char *, type->n_fields);
+    struct data_type **types = MEM_NEW_ARRAY(struct data_type *, type->n_fields);
+
+    for (uint32_t i = 0; i < type->n_fields; i++) {
+        names[i] = type->fields[i].name;
+        types[i] = field_type(&type->fields[i]);
+    }
+    struct schema *schema = schema_new(names, types, type->n_fields);
+    mem_free(names);
+    mem_free(types);
+    vec_push_ptr(&env->schemas, schema);
+    return schema;
+}
+
+Flinc__StructDesc *env_struct_desc(flinc_env *env, const flinc_struct *type)
+{
+    Flinc__StructDesc *d = arena_alloc(&env->arena, sizeof(*d));
+
+    flinc__struct_desc__init(d);
+    d->name = arena_strdup(&env->arena, type->name);
+    d->size = type->size;
+    d->n_fields = type->n_fields;
+    d->fields = arena_alloc(&env->arena, sizeof(Flinc__StructField *) * type->n_fields);
+    for (uint32_t i = 0; i < type->n_fields; i++) {
+        Flinc__StructField *f = arena_alloc(&env->arena, sizeof(*f));
+        flinc__struct_field__init(f);
+        f->name = arena_strdup(&env->arena, type->fields[i].name);
+        f->kind = type->fields[i].kind;
+        f->offset = type->fields[i].offset;
+        f->null_offset = type->fields[i].null_offset;
+        d->fields[i] = f;
+    }
+    return d;
+}

@@ -1,0 +1,215 @@
+/* Environments and streams: the graph that a program makes, and what its mistakes are told as. */
+#include "flinc/flinc.h"
+#include "sdk/environment.h"
+/* clang-format off */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+/* clang-format on */
+
+FLINC_STRUCT(pair, FLINC_STRING(word), FLINC_INT64(count));
+FLINC_STRUCT(other, FLINC_INT64(id), FLINC_NULLABLE(FLINC_DOUBLE(score)));
+
+static int split(flinc_ctx *ctx, const flinc_string *line, flinc_out *out)
+{
+    (void)ctx;
+    return FLINC_EMIT(out, pair, .word = *line, .count = 1);
+}
+
+static int add(flinc_ctx *ctx, const pair *a, const pair *b, pair *out)
+{
+    (void)ctx;
+    out->word = a->word;
+    out->count = a->count + b->count;
+    return 0;
+}
+
+static int keep(flinc_ctx *ctx, const pair *in)
+{
+    (void)ctx;
+    return in->count > 0;
+}
+
+static int side(flinc_ctx *ctx, const pair *in, flinc_out *out)
+{
+    (void)ctx;
+    return FLINC_EMIT_STRUCT(out, pair, in);
+}
+
+static flinc_env *capturing(void)
+{
+    struct env_options o = {.mode = ENV_MODE_CAPTURE, .one_job = true};
+    return env_new(&o);
+}
+
+static flinc_stream *words(flinc_env *env)
+{
+    flinc_stream *lines = flinc_env_read_text(env, FLINC_TEXT_SOURCE(.path = "/tmp/in"));
+    return flinc_flat_map(lines, FLINC_FN(split), FLINC_TYPE(pair));
+}
+
+static void assert_error(flinc_env *env, const char *text)
+{
+    assert_true(flinc_env_execute(env, "job") < 0);
+    const char *error = flinc_env_error(env);
+    assert_non_null(error);
+    if (strstr(error, text) == NULL) {
+        fail_msg("expected '%s' in '%s'", text, error);
+    }
+    flinc_env_free(env);
+}
+
+static void a_program_becomes_a_graph(void **state)
+{
+    flinc_env *env = capturing();
+
+    (void)state;
+    flinc_env_set_parallelism(env, 3);
+    flinc_stream *counts = flinc_sum(flinc_key_by(words(env), "word"), "count");
+    flinc_uid(flinc_name(counts, "Counts"), "counts");
+    flinc_print(counts);
+    assert_int_equal(flinc_env_execute(env, "words"), 0);
+    const Flinc__JobGraph *job = env_captured_graph(env);
+    assert_string_equal(job->name, "words");
+    assert_int_equal(job->n_vertices, 2);
+    assert_string_equal(job->vertices[0]->name, "Source: Text File Source -> Flat Map");
+    assert_string_equal(job->vertices[1]->name, "Counts -> Sink: Print to Std. Out");
+    assert_int_equal(job->vertices[1]->parallelism, 3);
+    assert_int_equal(job->n_libraries, 1);
+    const Flinc__FunctionRef *fn = job->vertices[0]->operators[1]->functions[0];
+    assert_string_equal(fn->name, "split");
+    assert_non_null(strstr(fn->location, "test_streams.c:"));
+    assert_true(fn->offset > 0);
+    assert_string_equal(job->vertices[0]->operators[1]->outputs[0]->schema,
+                        "ROW<`word` STRING NOT NULL, `count` BIGINT NOT NULL> NOT NULL");
+    flinc_env_free(env);
+}
+
+static void unions_and_sides_are_edges(void **state)
+{
+    flinc_env *env = capturing();
+
+    (void)state;
+    flinc_stream *main_stream =
+        flinc_process(flinc_filter(words(env), FLINC_FN(keep)), FLINC_FN(side), FLINC_TYPE(pair));
+    flinc_stream *late = flinc_side_output(main_stream, "late", FLINC_TYPE(other));
+    flinc_stream *again = flinc_side_output(main_stream, "late", FLINC_TYPE(other));
+    flinc_discard(flinc_union(late, again));
+    flinc_discard(flinc_reduce(flinc_key_by(main_stream, "word"), FLINC_FN(add), FLINC_TYPE(pair)));
+    assert_int_equal(flinc_env_execute(env, "x"), 0);
+    const Flinc__JobGraph *job = env_captured_graph(env);
+    const Flinc__JobVertex *v = job->vertices[0];
+    const Flinc__Operator *process = v->operators[v->n_operators - 1];
+    assert_string_equal(process->kind, "flinc.process");
+    assert_int_equal(process->n_outputs, 2);
+    assert_string_equal(process->outputs[1]->tag, "late");
+    assert_int_equal(job->n_edges, 3);
+    flinc_env_free(env);
+}
+
+static void settings_reach_the_graph(void **state)
+{
+    flinc_env *env = capturing();
+
+    (void)state;
+    flinc_env_set(env, "restart-strategy.type", "none");
+    flinc_env_set_runtime_mode(env, FLINC_BATCH);
+    flinc_stream *s = words(env);
+    flinc_set_parallelism(s, 2);
+    flinc_set_max_parallelism(s, 64);
+    flinc_slot_sharing_group(s, "g");
+    flinc_disable_chaining(s);
+    flinc_discard(flinc_global(s));
+    assert_int_equal(flinc_env_execute(env, NULL), 0);
+    const Flinc__JobGraph *job = env_captured_graph(env);
+    assert_int_equal(job->n_vertices, 3);
+    assert_int_equal(job->vertices[1]->max_parallelism, 64);
+    assert_string_equal(job->vertices[1]->slot_sharing_group, "g");
+    assert_string_equal(job->edges[1]->ship_strategy, "GLOBAL");
+    assert_int_equal(job->runtime_mode, FLINC__RUNTIME_MODE__RUNTIME_BATCH);
+    assert_int_equal(job->n_config, 2);
+    flinc_env_free(env);
+}
+
+static void mistakes_name_their_place(void **state)
+{
+    flinc_env *env = capturing();
+
+    (void)state;
+    flinc_print(flinc_sum(flinc_key_by(words(env), "wort"), "count"));
+    assert_error(env,
+                 "flinc_key_by: the stream of 'pair' has no column 'wort'; did you mean 'word'?");
+    env = capturing();
+    flinc_print(flinc_sum(flinc_key_by(words(env), "word"), "word"));
+    assert_error(env, "numeric type");
+    env = capturing();
+    flinc_sum(words(env), "count");
+    assert_error(env, "is not keyed; call flinc_key_by first");
+    env = capturing();
+    flinc_map(NULL, FLINC_FN(add), FLINC_TYPE(pair));
+    assert_error(env, "test_streams.c:");
+    env = capturing();
+    flinc_flat_map(words(env), NULL, FLINC_TYPE(pair));
+    assert_error(env, "the function is missing");
+    env = capturing();
+    flinc_map(words(env), FLINC_FN(add), NULL);
+    assert_error(env, "the result type is missing");
+    env = capturing();
+    flinc_stream *numbers = flinc_from_sequence(env, 1, 2);
+    flinc_union(words(env), numbers);
+    assert_error(env, "different types: 'pair' and 'flinc_int64'");
+    env = capturing();
+    flinc_map(flinc_print(words(env)), FLINC_FN(add), FLINC_TYPE(pair));
+    assert_error(env, "a sink has no output");
+    env = capturing();
+    flinc_set_parallelism(words(env), -1);
+    assert_error(env, "must be at least 1, not -1");
+    env = capturing();
+    flinc_env_set_parallelism(env, 0);
+    assert_error(env, "must be at least 1, not 0");
+    env = capturing();
+    flinc_env_read_text(env, FLINC_TEXT_SOURCE(.path = NULL));
+    assert_error(env, "no input is named");
+    env = capturing();
+    flinc_side_output(words(env), "x", FLINC_TYPE(pair));
+    assert_error(env, "only the stream of flinc_process");
+    env = capturing();
+    flinc_env_set(env, "parallelism.default", "many");
+    assert_error(env, "parallelism.default");
+    env = capturing();
+    assert_error(env, "nothing to execute");
+}
+
+static void a_bundle_is_one_job(void **state)
+{
+    flinc_env *env = capturing();
+
+    (void)state;
+    flinc_print(words(env));
+    assert_int_equal(flinc_env_execute(env, "one"), 0);
+    assert_true(flinc_env_execute(env, "two") < 0);
+    assert_non_null(strstr(flinc_env_error(env), "twice"));
+    flinc_env_free(env);
+}
+
+static void elements_are_encoded(void **state)
+{
+    flinc_env *env = capturing();
+    const other rows[] = {{.id = 1, .score = 0.5}, {.id = 2, .score_is_null = true}};
+
+    (void)state;
+    flinc_print(flinc_from_elements(env, rows, 2, FLINC_TYPE(other)));
+    assert_int_equal(flinc_env_execute(env, "x"), 0);
+    assert_true(env_captured_graph(env)->vertices[0]->operators[0]->config.len > 16);
+    flinc_env_free(env);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_program_becomes_a_graph), cmocka_unit_test(unions_and_sides_are_edges),
+        cmocka_unit_test(settings_reach_the_graph),  cmocka_unit_test(mistakes_name_their_place),
+        cmocka_unit_test(a_bundle_is_one_job),       cmocka_unit_test(elements_are_encoded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
