@@ -36,7 +36,8 @@ int row_operator_open(struct row_operator *op, struct op_context *ctx,
                       const Flinc__FunctionOperatorConfig *config, uint32_t kind,
                       uint32_t batch_kind, struct error *err)
 {
-    uint32_t n = op->base.desc->n_inputs, kinds[OPERATOR_INPUTS_MAX];
+    uint32_t n = op->base.desc->n_inputs;
+    uint32_t kinds[OPERATOR_INPUTS_MAX] = {0};
     if (ctx->n_inputs != n || ctx->n_outputs == 0) {
         return error_set(err, ERR_INVALID_ARGUMENT,
                          "operator '%s' (%s) has %u inputs and %u outputs", ctx->spec->name,
