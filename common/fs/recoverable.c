@@ -177,7 +177,7 @@ static int handle_open(struct slice bytes, int kind, struct recoverable_handle *
 int recoverable_open(const char *uri, struct recoverable **ret_file, struct error *err)
 {
     CLEANUP(fs_location_fini) struct fs_location at = {.authority = NULL};
-    const struct recoverable_ops *ops;
+    const struct recoverable_ops *ops = NULL;
     TRY(fs_location_parse(uri, &at, err));
     TRY(ops_of(&at, &ops, err));
     return ops->open(&at, ret_file, err);
@@ -255,7 +255,7 @@ struct recoverable *recoverable_abort(struct recoverable *f)
 int recoverable_recover(struct slice handle, struct recoverable **ret_file, struct error *err)
 {
     CLEANUP(recoverable_handle_fini) struct recoverable_handle h = {.target_uri = NULL};
-    const struct recoverable_ops *ops;
+    const struct recoverable_ops *ops = NULL;
     TRY(handle_open(handle, RECOVERABLE_RESUME, &h, &ops, err));
     TRY_CTX(err, ops->recover(&h, ret_file, err), "resuming the writing of %s", h.target_uri);
     return 0;
@@ -264,7 +264,7 @@ int recoverable_recover(struct slice handle, struct recoverable **ret_file, stru
 static int handle_commit(struct slice handle, enum recoverable_commit_mode mode, struct error *err)
 {
     CLEANUP(recoverable_handle_fini) struct recoverable_handle h = {.target_uri = NULL};
-    const struct recoverable_ops *ops;
+    const struct recoverable_ops *ops = NULL;
     TRY(handle_open(handle, RECOVERABLE_COMMIT, &h, &ops, err));
     TRY_CTX(err, ops->commit(&h, mode, err), "committing %s", h.target_uri);
     return 0;
@@ -284,7 +284,7 @@ int recoverable_resume_to_commit(struct slice resume_handle, struct str *ret_com
                                  struct error *err)
 {
     CLEANUP(recoverable_handle_fini) struct recoverable_handle h = {.target_uri = NULL};
-    const struct recoverable_ops *ops;
+    const struct recoverable_ops *ops = NULL;
     TRY(handle_open(resume_handle, RECOVERABLE_RESUME, &h, &ops, err));
     h.kind = RECOVERABLE_COMMIT;
     recoverable_handle_encode(&h, ret_commit_handle);
@@ -294,7 +294,7 @@ int recoverable_resume_to_commit(struct slice resume_handle, struct str *ret_com
 int recoverable_cleanup(struct slice handle, struct error *err)
 {
     CLEANUP(recoverable_handle_fini) struct recoverable_handle h = {.target_uri = NULL};
-    const struct recoverable_ops *ops;
+    const struct recoverable_ops *ops = NULL;
     TRY(handle_open(handle, 0, &h, &ops, err));
     TRY_CTX(err, ops->cleanup(&h, err), "cleaning up for %s", h.target_uri);
     return 0;

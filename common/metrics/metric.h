@@ -99,7 +99,7 @@ enum {
 struct metric_histogram {
     _Atomic int64_t count, min, max;
     _Atomic uint64_t mean_bits, deviation_bits; /* doubles: mean, sum of squared deviations */
-    _Atomic uint32_t *buckets; /* Owns; HISTOGRAM_BUCKETS, made at the first value */
+    _Atomic uint32_t *_Atomic buckets; /* Owns; HISTOGRAM_BUCKETS, made at the first value */
 };
 void metric_histogram_init(struct metric_histogram *h);
 void metric_histogram_fini(struct metric_histogram *h);

@@ -37,7 +37,7 @@ static int teardown(void **state)
 /* A path in the folder; valid until the eighth call after it. */
 static inline const char *in_dir(const char *name)
 {
-    static char paths[8][512];
+    static char paths[8][1024];
     static unsigned next;
     char *p = paths[next++ % 8];
     snprintf(p, sizeof(paths[0]), "%s/%s", fixture_dir, name);
