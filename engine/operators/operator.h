@@ -98,7 +98,8 @@ struct op_context {
     struct arena *arena;            /* Borrows: lives as long as the task */
     struct metric_group *metrics;   /* Borrows: the operator's group; may be NULL (harness) */
     const struct clock *clock;
-    struct executor *io_executor;  /* Borrows: threads for blocking work; may be NULL (harness) */
+    struct mem_budget *state_budget; /* Borrows: of keyed state; NULL: no limit */
+    struct executor *io_executor;    /* Borrows: threads for blocking work; may be NULL (harness) */
     const _Atomic bool *cancelled; /* set when the task is being cancelled; poll it in long loops */
 };
 

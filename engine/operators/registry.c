@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const struct operator_desc *const operators[] = {
-    &operator_co_flat_map, &operator_co_map, &operator_co_process, &operator_filter,
-    &operator_flat_map,    &operator_map,    &operator_process,
+    &operator_co_flat_map, &operator_co_map,          &operator_co_process, &operator_filter,
+    &operator_flat_map,    &operator_keyed_aggregate, &operator_map,        &operator_process,
 };
 
 /* Ends with NULL: a tree without sources has none. */

@@ -105,12 +105,20 @@ static char *tile_new(const struct record_layout *l)
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
+void row_reader_init_layout(struct row_reader *r, struct record_layout *take_layout)
+{
+    *r = (struct row_reader){.layout = *take_layout};
+    memset(take_layout, 0, sizeof(*take_layout));
+    r->tile = tile_new(&r->layout);
+}
+
 int row_reader_init(struct row_reader *r, const Flinc__StructDesc *desc,
                     const struct schema *schema, const char *what, struct error *err)
 {
+    struct record_layout l;
     *r = (struct row_reader){.batch = NULL};
-    TRY(struct_layout_init(&r->layout, desc, schema, what, err));
-    r->tile = tile_new(&r->layout);
+    TRY(struct_layout_init(&l, desc, schema, what, err));
+    row_reader_init_layout(r, &l);
     return 0;
 }
 

@@ -32,6 +32,8 @@ struct row_reader {
 
 int row_reader_init(struct row_reader *r, const Flinc__StructDesc *desc,
                     const struct schema *schema, const char *what, struct error *err) MUST_CHECK;
+/* The same over a layout, which is taken. */
+void row_reader_init_layout(struct row_reader *r, struct record_layout *take_layout);
 /* Safe on a zeroed struct. */
 void row_reader_fini(struct row_reader *r);
 void row_reader_start(struct row_reader *r, const struct batch *b);

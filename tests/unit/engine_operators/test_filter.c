@@ -77,6 +77,7 @@ static void a_selection_is_narrowed(void **state)
                             "2, a\n4, b\n5, c\n6, d\n8, e", &b, &err));
     struct buffer *sel = buffer_get(harness_pool(h), 6);
     memcpy(sel->data, (const uint16_t[]){1, 2, 4}, 6);
+    sel->size = 6;
     batch_set_selection(b, sel, 3);
     must(harness_push(h, 0, b, &err));
     assert_string_equal(harness_rows(h, 0), "+I[4, b]\n+I[8, e]");

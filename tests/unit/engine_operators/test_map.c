@@ -134,6 +134,7 @@ static void only_selected_rows_count(void **state)
                             "1 @10\n2 @20\n3 @30\n4 @40", &b, &err));
     struct buffer *sel = buffer_get(harness_pool(h), 4);
     memcpy(sel->data, (const uint16_t[]){1, 3}, 4);
+    sel->size = 4;
     batch_set_selection(b, sel, 2);
     must(harness_push(h, 0, b, &err));
     assert_string_equal(harness_rows(h, 0), "+I[4] @20\n+I[8] @40");
