@@ -40,6 +40,7 @@ while [ $# -gt 0 ]; do
         esac
         shift
         ;;
+    -j[0-9]*) jobs=${1#-j} ;;
     --quiet) quiet=1 ;;
     -h | --help)
         usage

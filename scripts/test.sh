@@ -7,8 +7,9 @@ usage() {
     cat <<END
 usage: scripts/test.sh [--kind release|asan] [--only TEXT] [-j N]
 
-Runs everything that CI runs: unit tests in a release and in an ASan+UBSan build, a smoke run of each
-fuzz target, the checks of tools/, and the whole-system tests against build/dist/flinc.
+Runs everything that CI runs: unit tests in a release build by gcc and in an ASan+UBSan build by clang,
+a smoke run of each fuzz target, the checks of tools/, and the whole-system tests against
+build/dist/flinc.
 Prints a line for each failing test with the file that has its output, and last
   N passed, N failed[, N skipped]
 
@@ -106,8 +107,8 @@ collect() {
 }
 
 run_meson() {
-    local kind=$1 dir=build/$1 log=$logs/meson-$1.log names
-    shift
+    local kind=$1 dir=$2 log=$logs/meson-$1.log names
+    shift 2
     mapfile -t names < <(meson introspect --tests "$dir" | jq -r --arg only "$only" --arg kind "$kind" \
         '.[] | select("\($kind)/\(.suite[0] | split(":")[-1])/\(.name)" | contains($only)) | .name' | sort -u)
     [ ${#names[@]} -gt 0 ] || return 0
@@ -145,16 +146,21 @@ run_pytest() {
 
 for kind in "${kinds[@]}"; do
     echo "test: building $kind"
-    if ! step "$kind/build" scripts/build.sh "$kind" --quiet; then
+    # One build by each compiler, so that both have seen every file.
+    case $kind in
+    release) dir=build/release build=(release) ;;
+    asan) dir=build/asan-clang build=(asan --compiler clang) ;;
+    esac
+    if ! step "$kind/build" scripts/build.sh "${build[@]}" --quiet; then
         cat "$logs/$kind-build.log"
         continue
     fi
     echo "test: running the $kind tests"
     # Fuzz targets tell more under the sanitizers: there only.
     if [ "$kind" = asan ]; then
-        run_meson "$kind"
+        run_meson "$kind" "$dir"
     else
-        run_meson "$kind" --no-suite fuzz
+        run_meson "$kind" "$dir" --no-suite fuzz
     fi
 done
 
