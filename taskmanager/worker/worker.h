@@ -33,14 +33,9 @@ struct code_resolver {
      * refuses the deployment. */
     int (*load)(struct code_resolver *resolver, Flinc__Library *const *libraries,
                 size_t n_libraries, struct error *err);
-    /* The address of a function; thread: any. */
+    /* The address of a function; thread: a task's. */
     int (*resolve)(struct code_resolver *resolver, const Flinc__FunctionRef *ref, void **ret_fn,
                    struct error *err);
-    /* Opens a CUSTOM partitioner for a subtask, in the task's thread; `ctx` is the operator's whose
-     * output it splits.  NULL: such edges are refused. */
-    int (*open_partitioner)(struct code_resolver *resolver, const Flinc__Partitioner *partitioner,
-                            const struct schema *schema, struct op_context *ctx,
-                            struct custom_partitioner *ret_partitioner, struct error *err);
 };
 
 /* What is known about a task that does not end; for logs and the report of the process. */

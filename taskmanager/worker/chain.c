@@ -1,0 +1,322 @@
+/* The driver: which operator is called next, and what its answer means. */
+#include "taskmanager/worker/chain.h"
+#include "common/base/failpoint.h"
+#include "taskmanager/worker/chain_host.h"
+
+/* ---- lists and the set of operators with work ---------------------------------------------------- */
+
+static void chain_set_work(struct chain *c, const struct chain_op *op)
+{
+    uint64_t bit = UINT64_C(1) << (op->index % 64);
+    if (op->more || op->items.len > 0) {
+        c->work[op->index / 64] |= bit;
+    } else {
+        c->work[op->index / 64] &= ~bit;
+    }
+}
+
+/* The deepest operator with work; NULL: none. */
+static struct chain_op *chain_deepest(const struct chain *c)
+{
+    for (uint32_t word = c->n_words; word-- > 0;) {
+        if (c->work[word] != 0) {
+            return &c->ops[word * 64 + 63 - (uint32_t)__builtin_clzll(c->work[word])];
+        }
+    }
+    return NULL;
+}
+
+static COLD void chain_items_grow(struct chain_items *items)
+{
+    uint32_t cap = items->cap > 0 ? items->cap * 2 : 16;
+    struct chain_item *ring = MEM_NEW_ARRAY(struct chain_item, cap);
+    for (uint32_t i = 0; i < items->len; i++) {
+        ring[i] = items->ring[(items->head + i) % items->cap];
+    }
+    mem_free(items->ring);
+    items->ring = ring;
+    items->head = 0;
+    items->cap = cap;
+}
+
+void chain_enqueue(struct chain *c, uint32_t index, struct chain_item take_item)
+{
+    struct chain_op *op = &c->ops[index];
+    struct chain_items *items = &op->items;
+    if (UNLIKELY(items->len == items->cap)) {
+        chain_items_grow(items);
+    }
+    items->ring[(items->head + items->len) % items->cap] = take_item;
+    items->len++;
+    chain_set_work(c, op);
+}
+
+static struct chain_item chain_items_pop(struct chain_items *items)
+{
+    struct chain_item item = items->ring[items->head];
+    items->head = (items->head + 1) % items->cap;
+    items->len--;
+    return item;
+}
+
+void chain_push(struct chain *c, uint32_t op, uint32_t input, struct batch *take_batch)
+{
+    chain_enqueue(c, op, (struct chain_item){.batch = take_batch, .input = input});
+}
+
+void chain_push_end(struct chain *c, uint32_t op, uint32_t input)
+{
+    chain_enqueue(c, op, (struct chain_item){.input = input});
+}
+
+bool chain_has_work(const struct chain *c)
+{
+    return c->flushing || chain_deepest(c) != NULL;
+}
+
+/* ---- calls -------------------------------------------------------------------------------------- */
+
+static void chain_begin_call(struct chain_op *op)
+{
+    op->n_emitted = 0;
+    op->chain->dirty = true;
+    crash_slot_set(op->chain->options.slot, &op->site);
+}
+
+/* The operator's answer, or the failure of something that it emitted. */
+static int chain_end_call(struct chain_op *op, int rc, struct error *err)
+{
+    struct chain *c = op->chain;
+    crash_slot_set(c->options.slot, c->options.site);
+    if (UNLIKELY(rc >= 0 && c->emit_rc < 0)) {
+        rc = c->emit_rc;
+        if (err != NULL) {
+            error_copy(err, &c->emit_error);
+        }
+    }
+    if (UNLIKELY(rc < 0)) {
+        error_context(err, "%s", op->label);
+    }
+    return rc;
+}
+
+static int chain_op_after(struct chain_op *op, int rc, enum chain_call during, struct error *err);
+
+static int chain_op_flush(struct chain_op *op, enum chain_call during, struct error *err)
+{
+    int rc = OP_DONE;
+    if (op->op->desc->flush != NULL) {
+        chain_begin_call(op);
+        rc = chain_end_call(op, op->op->desc->flush(op->op, &op->ctx, err), err);
+    }
+    return chain_op_after(op, rc, during, err);
+}
+
+/* All inputs have ended, or the source is exhausted, and the last rows are out: the inputs below it
+ * end. */
+static void chain_op_finish(struct chain_op *op)
+{
+    struct chain *c = op->chain;
+    op->finished = true;
+    c->n_finished++;
+    for (uint32_t i = 0; i < op->ctx.n_outputs; i++) {
+        for (uint32_t j = 0; j < op->outputs[i].n_targets; j++) {
+            const struct chain_target *t = &op->outputs[i].targets[j];
+            if (t->partition == NULL) {
+                chain_push_end(c, t->op, t->input);
+            }
+        }
+    }
+}
+
+/* What the answer to a call leads to. */
+static int chain_op_after(struct chain_op *op, int rc, enum chain_call during, struct error *err)
+{
+    if (rc < 0) {
+        return rc;
+    }
+    ASSERT(rc == OP_DONE || (rc == OP_MORE && op->op->desc->resume != NULL));
+    op->more = rc == OP_MORE;
+    op->during = during;
+    if (rc == OP_DONE && during == CHAIN_CALL_LAST_FLUSH) {
+        chain_op_finish(op);
+    }
+    if (rc == OP_DONE && during == CHAIN_CALL_END && --op->n_open_inputs == 0) {
+        return chain_op_flush(op, CHAIN_CALL_LAST_FLUSH, err);
+    }
+    chain_set_work(op->chain, op);
+    return 0;
+}
+
+static int chain_op_end_input(struct chain_op *op, uint32_t input, struct error *err)
+{
+    ASSERT(op->open_feeds[input] > 0);
+    if (--op->open_feeds[input] > 0) {
+        chain_set_work(op->chain, op);
+        return 0;
+    }
+    int rc = FAILPOINT(err, "task.run.end_of_input");
+    if (rc == 0 && op->op->desc->end_of_input != NULL) {
+        chain_begin_call(op);
+        rc = op->op->desc->end_of_input(op->op, &op->ctx, input, err);
+        rc = chain_end_call(op, rc, err);
+    }
+    return chain_op_after(op, rc, CHAIN_CALL_END, err);
+}
+
+static int chain_op_run(struct chain_op *op, struct error *err)
+{
+    if (op->more) {
+        chain_begin_call(op);
+        int rc = op->op->desc->resume(op->op, &op->ctx, err);
+        return chain_op_after(op, chain_end_call(op, rc, err), op->during, err);
+    }
+    struct chain_item item = chain_items_pop(&op->items);
+    if (item.batch == NULL) {
+        return chain_op_end_input(op, item.input, err);
+    }
+    int failed = FAILPOINT(err, "task.run.process");
+    if (UNLIKELY(failed < 0)) {
+        batch_unref(item.batch);
+        return chain_end_call(op, failed, err);
+    }
+    metric_counter_add(&op->records_in, item.batch->n_sel);
+    chain_begin_call(op);
+    int rc = op->op->desc->process(op->op, &op->ctx, item.input, item.batch, err);
+    return chain_op_after(op, chain_end_call(op, rc, err), CHAIN_CALL_INPUT, err);
+}
+
+/* ---- steps -------------------------------------------------------------------------------------- */
+
+void chain_begin_flush(struct chain *c)
+{
+    if (c->dirty && !c->flushing) {
+        c->flushing = true;
+        c->flush_next = 0;
+    }
+}
+
+static int chain_flush_step(struct chain *c, struct error *err)
+{
+    if (c->flush_next < c->n_ops) {
+        struct chain_op *op = &c->ops[c->flush_next++];
+        return op->finished ? 0 : chain_op_flush(op, CHAIN_CALL_FLUSH, err);
+    }
+    for (uint32_t i = 0; i < c->n_partitions; i++) {
+        result_partition_flush(c->partitions[i]);
+    }
+    c->flushing = false;
+    c->dirty = false;
+    return 0;
+}
+
+int chain_step(struct chain *c, struct error *err)
+{
+    struct chain_op *op = chain_deepest(c);
+    return op != NULL ? chain_op_run(op, err) : chain_flush_step(c, err);
+}
+
+/* ---- sources ------------------------------------------------------------------------------------ */
+
+static bool source_is_ready(const struct chain_op *op)
+{
+    if (op->finished || op->more || op->ctx.n_inputs > 0) {
+        return false;
+    }
+    return !op->idle || atomic_load(&op->waker.pending) ||
+           (op->wake_at_ns != INT64_MAX && clock_monotonic_ns(op->ctx.clock) >= op->wake_at_ns);
+}
+
+bool chain_has_ready_source(const struct chain *c)
+{
+    for (uint32_t i = 0; i < c->n_ops; i++) {
+        if (source_is_ready(&c->ops[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int64_t chain_next_wake_ns(const struct chain *c)
+{
+    int64_t next_ns = INT64_MAX;
+    for (uint32_t i = 0; i < c->n_ops; i++) {
+        if (!c->ops[i].finished && c->ops[i].idle) {
+            next_ns = MIN(next_ns, c->ops[i].wake_at_ns);
+        }
+    }
+    return next_ns;
+}
+
+static int source_poll(struct chain_op *op, struct error *err)
+{
+    if (op->idle) {
+        op->idle = false;
+        op->wake_at_ns = INT64_MAX;
+    }
+    /* Before the call: a wake-up during it is for the next one. */
+    atomic_store(&op->waker.pending, false);
+    chain_begin_call(op);
+    int rc = chain_end_call(op, op->op->desc->poll(op->op, &op->ctx, err), err);
+    if (rc < 0) {
+        return rc;
+    }
+    ASSERT(rc != OP_MORE);
+    op->idle = rc == OP_IDLE;
+    if (rc == OP_END) {
+        TRY(FAILPOINT(err, "task.run.end_of_source"));
+        TRY(chain_op_flush(op, CHAIN_CALL_LAST_FLUSH, err));
+    }
+    return 1;
+}
+
+int chain_poll_source(struct chain *c, struct error *err)
+{
+    for (uint32_t i = 0; i < c->n_ops; i++) {
+        uint32_t index = (c->next_source + i) % c->n_ops;
+        if (source_is_ready(&c->ops[index])) {
+            c->next_source = index + 1;
+            return source_poll(&c->ops[index], err);
+        }
+    }
+    return 0;
+}
+
+/* ---- events ------------------------------------------------------------------------------------- */
+
+static struct chain_op *chain_find(struct chain *c, const uint8_t *id, size_t id_len)
+{
+    for (uint32_t i = 0; i < c->n_ops; i++) {
+        const ProtobufCBinaryData *own = &c->ops[i].ctx.spec->id;
+        if (own->len == id_len && memcmp(own->data, id, id_len) == 0) {
+            return &c->ops[i];
+        }
+    }
+    return NULL;
+}
+
+int chain_on_event(struct chain *c, const uint8_t *operator_id, size_t id_len, const uint8_t *data,
+                   size_t size, uint64_t sequence, struct error *err)
+{
+    struct chain_op *op = chain_find(c, operator_id, id_len);
+    if (op == NULL) {
+        return error_set(err, ERR_INTERNAL, "an event for an operator that the task does not have");
+    }
+    if (sequence <= op->n_events_received || op->finished) {
+        return 0; /* a repeated message; or nobody needs it any more */
+    }
+    if (sequence != op->n_events_received + 1) {
+        error_set(err, ERR_INTERNAL, "events of the coordinator got lost: number %llu after %llu",
+                  (unsigned long long)sequence, (unsigned long long)op->n_events_received);
+        return chain_end_call(op, ERR_INTERNAL, err);
+    }
+    op->n_events_received = sequence;
+    if (op->op->desc->on_event == NULL) {
+        error_set(err, ERR_INTERNAL, "the operator does not take events");
+        return chain_end_call(op, ERR_INTERNAL, err);
+    }
+    chain_begin_call(op);
+    int rc = chain_end_call(op, op->op->desc->on_event(op->op, &op->ctx, data, size, err), err);
+    op->idle = false; /* what came may be what the source waited for */
+    return rc < 0 ? rc : 0;
+}

@@ -1,0 +1,178 @@
+/* A chain: the operators of one task, fused, and the driver that runs them without recursion.
+ *
+ * What an operator emits for the next one waits in that one's list; what it emits on an edge of the
+ * vertex goes to the result partition at once.  chain_step() makes one operator call: the deepest
+ * operator that has something to do first, so that an operator is called again (with its next input, or
+ * to resume) only when everything below it is drained.  Between two steps the task serves its mailbox
+ * and waits until its outputs can be written: one call is what may overdraw them.
+ *
+ * The end of an input travels in the lists too: it comes behind the last batch.  An operator whose
+ * inputs have all ended is flushed, and ends the inputs below it.
+ *
+ * Lifetime: chain_new, chain_add_feed and chain_add_partition, chain_open, steps, chain_close,
+ * chain_free.  Thread: the task's.  Flink: OperatorChain. */
+#ifndef FLINC_TASKMANAGER_WORKER_CHAIN_H
+#define FLINC_TASKMANAGER_WORKER_CHAIN_H
+
+#include "common/loop/mailbox.h"
+#include "common/metrics/registry.h"
+#include "engine/operators/operator.h"
+#include "taskmanager/exchange/result_partition.h"
+#include "taskmanager/worker/crash_report.h"
+
+struct chain;
+
+/* A batch, or the end of an input, on its way to an operator. */
+struct chain_item {
+    struct batch *batch; /* Owns; NULL: the input has ended */
+    uint32_t input;
+};
+
+/* A growing ring. */
+struct chain_items {
+    struct chain_item *ring; /* Owns */
+    uint32_t head, len, cap;
+};
+
+/* Where an output of an operator leads; one row per edge. */
+struct chain_target {
+    uint32_t op, input;                 /* an operator of the chain */
+    struct result_partition *partition; /* Borrows; else an edge of the vertex */
+};
+struct chain_output {
+    struct chain_target *targets; /* Owns */
+    uint32_t n_targets;
+};
+
+/* What another thread wakes. */
+struct chain_waker {
+    struct op_waker base;
+    _Atomic bool pending;
+    struct mailbox *mailbox; /* Borrows: the task's */
+};
+
+enum chain_call {
+    CHAIN_CALL_INPUT,      /* process() */
+    CHAIN_CALL_END,        /* end_of_input() */
+    CHAIN_CALL_FLUSH,      /* flush() */
+    CHAIN_CALL_LAST_FLUSH, /* flush() after the last input has ended */
+};
+
+struct chain_op {
+    struct op_context ctx; /* ctx.host_data is this */
+    struct operator* op;   /* Owns */
+    struct chain *chain;
+    uint32_t index;
+    bool open_called, finished;
+    bool more;              /* the last call returned OP_MORE */
+    enum chain_call during; /* what `more` goes on with */
+    struct chain_items items;
+    struct chain_output *outputs;             /* Owns; ctx.n_outputs */
+    uint32_t open_feeds[OPERATOR_INPUTS_MAX]; /* edges that have not ended, by input */
+    uint32_t n_open_inputs;
+    uint32_t n_emitted; /* in this call */
+    bool idle;          /* a source that said OP_IDLE and was not woken */
+    int64_t wake_at_ns; /* a source's time to be woken; INT64_MAX: none */
+    struct chain_waker waker;
+    uint64_t n_events_sent, n_events_received;
+    struct metric_counter records_in, records_out;
+    struct crash_site site;
+    char *label; /* Owns: "Flat Map (2/4)" */
+};
+
+/* What the task does for its operators. */
+struct chain_services {
+    void *owner;
+    void (*send_event)(void *owner, struct chain_op *op, const uint8_t *data, size_t size);
+    int (*resolve)(void *owner, const Flinc__FunctionRef *ref, void **ret_fn, struct error *err);
+    int (*accumulate)(void *owner, const char *name, const char *type, int64_t delta,
+                      double delta_double, struct error *err);
+};
+
+struct chain_options {
+    const Flinc__JobVertex *vertex; /* Borrows as long as the chain lives */
+    const struct operator_desc *(*find_operator)(const char *kind);
+    struct chain_services services;
+    const char *job_name, *task_name; /* Borrows */
+    uint32_t subtask, attempt_number;
+    uint32_t flags;                   /* enum op_flags */
+    struct buffer_pool *pool;         /* Borrows */
+    struct arena *arena;              /* Borrows */
+    struct metric_registry *registry; /* Borrows; NULL: no metrics */
+    struct metric_group *metrics;     /* Borrows: the task's group */
+    const struct clock *clock;
+    struct executor *io_executor;
+    const _Atomic bool *cancelled;
+    struct mailbox *mailbox;       /* Borrows: the task's */
+    struct crash_slot *slot;       /* Borrows: of the task's thread */
+    const struct crash_site *site; /* Borrows: of the task; what the slot says between calls */
+};
+
+struct chain {
+    struct chain_options options;
+    struct chain_op *ops; /* Owns; topological order */
+    uint32_t n_ops, n_finished;
+    uint64_t *work; /* Owns: bit per operator that has something to do */
+    uint32_t n_words;
+    struct result_partition **partitions; /* Borrows */
+    uint32_t n_partitions;
+    bool flushing;
+    uint32_t flush_next; /* the operator whose flush comes next */
+    bool dirty;          /* something may be half built since the last flush */
+    uint32_t next_source;
+    int emit_rc; /* the first failure of an emit in this call */
+    struct error emit_error;
+};
+
+/* Finds the operators, checks the edges and parses the schemas; no user code runs yet. */
+int chain_new(const struct chain_options *options, struct chain **ret_chain,
+              struct error *err) MUST_CHECK;
+/* An edge from another vertex leads to this input; its schema is borrowed. */
+int chain_add_feed(struct chain *c, uint32_t op, uint32_t input, const struct schema **ret_schema,
+                   struct error *err) MUST_CHECK;
+/* The schema of an output, borrowed. */
+int chain_find_output(const struct chain *c, uint32_t op, uint32_t output,
+                      const struct schema **ret_schema, struct error *err) MUST_CHECK;
+/* An edge to another vertex starts at this output, which there is. */
+void chain_add_partition(struct chain *c, uint32_t op, uint32_t output,
+                         struct result_partition *partition);
+/* Opens the operators, the last one first. */
+int chain_open(struct chain *c, struct error *err) MUST_CHECK;
+/* Closes what was opened, the first one first.  May be called again. */
+void chain_close(struct chain *c);
+/* NULL is fine; returns NULL. */
+struct chain *chain_free(struct chain *c);
+
+/* ---- running ------------------------------------------------------------------------------------ */
+
+/* Input from a gate; takes the batch. */
+void chain_push(struct chain *c, uint32_t op, uint32_t input, struct batch *take_batch);
+/* One feed of the input has ended. */
+void chain_push_end(struct chain *c, uint32_t op, uint32_t input);
+bool chain_has_work(const struct chain *c);
+/* One operator call (or the last part of a flush).  Errors name the operator. */
+int chain_step(struct chain *c, struct error *err) MUST_CHECK;
+/* Flushes operators, then partitions, by the next steps; nothing when nothing may be half built. */
+void chain_begin_flush(struct chain *c);
+static inline bool chain_is_dirty(const struct chain *c)
+{
+    return c->dirty;
+}
+static inline bool chain_is_finished(const struct chain *c)
+{
+    return c->n_finished == c->n_ops;
+}
+/* A message of the coordinator half; `sequence` counts from 1 without gaps, repeats are dropped. */
+int chain_on_event(struct chain *c, const uint8_t *operator_id, size_t id_len, const uint8_t *data,
+                   size_t size, uint64_t sequence, struct error *err) MUST_CHECK;
+
+/* ---- sources ------------------------------------------------------------------------------------ */
+
+/* Polls one source that is not idle; 1: one was polled, 0: there is none. */
+int chain_poll_source(struct chain *c, struct error *err) MUST_CHECK;
+/* Some source would be polled now. */
+bool chain_has_ready_source(const struct chain *c);
+/* When the next source wants to be woken; INT64_MAX: none. */
+int64_t chain_next_wake_ns(const struct chain *c);
+
+#endif

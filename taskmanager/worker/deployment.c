@@ -1,0 +1,123 @@
+/* Checking a DeployTasks message and reading the settings that tasks need. */
+#include "taskmanager/worker/deployment.h"
+#include "common/base/mem.h"
+#include "common/rpc/channel.h"
+#include <string.h>
+
+struct flinc_id id_of_bytes(const ProtobufCBinaryData *bytes)
+{
+    struct flinc_id id;
+    ASSERT(bytes->len == sizeof(id.bytes));
+    memcpy(id.bytes, bytes->data, sizeof(id.bytes));
+    return id;
+}
+
+static int check_id(const ProtobufCBinaryData *bytes, const char *what, struct error *err)
+{
+    if (bytes->len != sizeof(struct flinc_id)) {
+        return error_set(err, ERR_INVALID_ARGUMENT, "%s has %zu bytes instead of %zu", what,
+                         bytes->len, sizeof(struct flinc_id));
+    }
+    return 0;
+}
+
+static int deployment_check(const Flinc__DeployTasks *d, struct error *err)
+{
+    TRY(check_id(&d->job_id, "the job id", err));
+    if (d->vertex == NULL || d->vertex->parallelism == 0) {
+        return error_set(err, ERR_INVALID_ARGUMENT, "a deployment without a vertex");
+    }
+    for (size_t i = 0; i < d->n_subtasks; i++) {
+        TRY(check_id(&d->subtasks[i]->attempt_id, "an attempt id", err));
+        if (d->subtasks[i]->subtask >= d->vertex->parallelism) {
+            return error_set(err, ERR_INVALID_ARGUMENT, "subtask %u of %u", d->subtasks[i]->subtask,
+                             d->vertex->parallelism);
+        }
+    }
+    for (size_t i = 0; i < d->n_gates; i++) {
+        const Flinc__GateDescriptor *g = d->gates[i];
+        if (g->partitioner == NULL || g->producer_parallelism == 0 ||
+            g->n_producer_attempts != g->producer_parallelism) {
+            return error_set(err, ERR_INVALID_ARGUMENT,
+                             "edge %u names %zu attempts of %u producing subtasks", g->edge,
+                             g->n_producer_attempts, g->producer_parallelism);
+        }
+        for (size_t j = 0; j < g->n_producer_attempts; j++) {
+            TRY(check_id(&g->producer_attempts[j], "a producer's attempt id", err));
+        }
+        for (size_t j = 0; j < g->n_producer_locations; j++) {
+            if (g->producer_locations[j][0] != '\0') {
+                return error_set(err, ERR_UNSUPPORTED, "edge %u reads from another worker, at %s",
+                                 g->edge, g->producer_locations[j]);
+            }
+        }
+    }
+    for (size_t i = 0; i < d->n_results; i++) {
+        if (d->results[i]->consumer_parallelism == 0 || d->results[i]->partitioner == NULL) {
+            return error_set(err, ERR_INVALID_ARGUMENT, "edge %u leads to nobody",
+                             d->results[i]->edge);
+        }
+    }
+    return 0;
+}
+
+static int deployment_read_conf(struct deployment *d, const struct conf *cluster, struct error *err)
+{
+    struct conf conf;
+    int rc = 0;
+    conf_init(&conf, NULL);
+    if (cluster != NULL) {
+        conf_merge(&conf, cluster);
+    }
+    for (size_t i = 0; rc == 0 && i < d->tasks->n_config; i++) {
+        rc = conf_set(&conf, d->tasks->config[i]->key, d->tasks->config[i]->value, err);
+    }
+    if (rc == 0) {
+        d->buffer_timeout_ns =
+            conf_bool(&conf, "execution.buffer-timeout.enabled")
+                ? duration_to_ns(conf_duration(&conf, "execution.buffer-timeout.interval"))
+                : -1;
+        d->partition_timeout_ms =
+            conf_duration_ms(&conf, "taskmanager.network.partition-request-timeout");
+        d->cancellation_interval_ms = conf_duration_ms(&conf, "task.cancellation.interval");
+        d->cancellation_timeout_ms = conf_duration_ms(&conf, "task.cancellation.timeout");
+    }
+    conf_fini(&conf);
+    return rc;
+}
+
+int deployment_new(Flinc__MasterToWorker *take_message, const struct conf *conf,
+                   struct deployment **ret_deployment, struct error *err)
+{
+    TRY(deployment_check(take_message->deploy, err));
+    struct deployment *d = MEM_NEW(struct deployment);
+    atomic_init(&d->refs, 1);
+    d->tasks = take_message->deploy;
+    struct flinc_id job_id = id_of_bytes(&d->tasks->job_id);
+    id_format(&job_id, d->job_id);
+    int rc = deployment_read_conf(d, conf, err);
+    if (rc < 0) {
+        mem_free(d);
+        return rc;
+    }
+    d->message = take_message;
+    *ret_deployment = d;
+    return 0;
+}
+
+struct deployment *deployment_ref(struct deployment *d)
+{
+    atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed);
+    return d;
+}
+
+struct deployment *deployment_unref(struct deployment *d)
+{
+    if (d != NULL && atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) == 1) {
+        if (d->message != NULL) {
+            rpc_message_free(&d->message->base);
+        }
+        mem_free(d);
+    }
+    return NULL;
+}

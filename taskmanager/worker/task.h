@@ -1,0 +1,134 @@
+/* A task: one attempt of one subtask, as one thread with a mailbox.
+ *
+ * The worker makes it, starts it, may cancel it and reads its counters; everything else happens on the
+ * task's own thread: setting up, opening the operators, the loop, and giving everything back.  The last
+ * thing that the thread does is to say on_ended(); the worker then joins and frees it.
+ *
+ * The loop, in turns: mailbox; wait for outputs that are full; the chain's pending calls; input from
+ * gates and sources in fair turns; flush when the input pauses or the buffer time-out strikes; sleep.
+ * All sleeping is on the mailbox's event count, which channels, gates and sources signal as well.
+ *
+ * Flink: Task, StreamTask, MailboxProcessor. */
+#ifndef FLINC_TASKMANAGER_WORKER_TASK_H
+#define FLINC_TASKMANAGER_WORKER_TASK_H
+
+#include "taskmanager/exchange/gate.h"
+#include "taskmanager/exchange/partition_registry.h"
+#include "taskmanager/worker/accumulators.h"
+#include "taskmanager/worker/chain.h"
+#include "taskmanager/worker/deployment.h"
+#include "taskmanager/worker/task_state.h"
+#include "taskmanager/worker/worker.h"
+
+struct task;
+
+/* What tasks of a worker share; const while there are tasks. */
+struct task_environment {
+    const struct clock *clock;
+    struct code_resolver *code;
+    struct metric_registry *registry; /* may be NULL */
+    struct metric_group *job_metrics; /* likewise */
+    struct executor *io_executor;
+    struct mem_budget *budget;
+    const struct operator_desc *(*find_operator)(const char *kind);
+    struct partition_registry *partitions;
+    /* Thread: the task's.  on_ended is the last call; the task's thread touches nothing after it. */
+    void (*on_state)(void *owner, struct task *task, task_state state);
+    void (*on_event)(void *owner, struct task *task, const ProtobufCBinaryData *operator_id,
+                     const uint8_t *data, size_t size, uint64_t sequence);
+    void (*on_ended)(void *owner, struct task *task);
+    void *owner;
+};
+
+enum task_wait {
+    TASK_WAIT_NONE,
+    TASK_WAIT_IDLE,          /* for input */
+    TASK_WAIT_BACKPRESSURED, /* for an output */
+};
+
+/* Thread: the task's writes, any reads. */
+struct task_times {
+    _Atomic int64_t running_since_ns;          /* 0: not yet */
+    _Atomic int64_t ended_ns;                  /* 0: not yet */
+    _Atomic int64_t idle_ns, backpressured_ns; /* without the present wait */
+    _Atomic int wait;                          /* enum task_wait */
+    _Atomic int64_t wait_since_ns;
+};
+struct task_times_sample {
+    int64_t busy_ms, idle_ms, backpressured_ms;
+};
+
+/* One edge into the task. */
+struct task_input {
+    struct gate *gate; /* Owns */
+    uint32_t op, input;
+    bool ended;
+};
+
+struct task_metrics;
+
+struct task {
+    const struct task_environment *env;   /* Borrows: the worker's */
+    struct deployment *deployment;        /* Owns a ref */
+    const Flinc__SubtaskDeployment *spec; /* in the deployment */
+    struct flinc_id attempt_id;
+    char *name;                       /* Owns: "Source: Text -> Flat Map (2/4)" */
+    char *attempt_text, *log_context; /* Own */
+    struct crash_site site;
+    struct crash_slot slot;
+    pthread_t thread;
+    struct mailbox *mailbox; /* Owns a ref */
+    _Atomic int state;       /* enum Flinc__ExecutionState; task_state_transition() only */
+    _Atomic bool cancelled;
+    struct task_times times;
+    struct exchange_counters in, out;
+    struct accumulators accumulators;
+    /* The task's thread only. */
+    struct buffer_pool *pool; /* Owns */
+    struct arena arena;
+    struct chain *chain;       /* Owns */
+    struct task_input *inputs; /* Owns */
+    uint32_t n_inputs, n_made_inputs, next_input;
+    struct result_partition **results; /* Owns */
+    uint32_t n_results, n_made_results;
+    struct task_metrics *metrics; /* Owns */
+    int64_t connect_deadline_ns;  /* by then all producers must have come; INT64_MAX: they have */
+    int64_t next_flush_ns;
+    int async_rc; /* the first failure of a mailbox operation */
+    struct error error;
+    /* The worker's thread only. */
+    int64_t cancelling_since_ns;
+    uint64_t watchdog; /* timer */
+};
+
+/* ---- the worker's thread ------------------------------------------------------------------------ */
+
+struct task *task_new(const struct task_environment *env, struct deployment *deployment,
+                      const Flinc__SubtaskDeployment *spec);
+int task_start(struct task *t, struct error *err) MUST_CHECK;
+/* Asks it to end; may be called again (wakes it again).  False: it has ended already. */
+bool task_cancel(struct task *t);
+/* Takes the message: an event of the coordinator half. */
+void task_post_event(struct task *t, Flinc__MasterToWorker *take_message);
+/* After on_ended (or a failed start): joins and frees. */
+void task_join(struct task *t);
+struct task *task_free(struct task *t);
+
+/* ---- thread: any, while the task exists ---------------------------------------------------------- */
+
+task_state task_get_state(const struct task *t);
+void task_times_get(const struct task *t, struct task_times_sample *ret_sample);
+/* Fills counters as they are reported. */
+void task_get_io_metrics(const struct task *t, Flinc__TaskIoMetrics *ret_metrics);
+/* The operator whose code runs, or ran when there is none. */
+const char *task_current_operator(const struct task *t);
+
+/* ---- inside: the task's thread ------------------------------------------------------------------- */
+
+/* task_setup.c: pool, chain, partitions, gates, metrics; and back. */
+int task_setup(struct task *t, struct error *err) MUST_CHECK;
+void task_teardown(struct task *t);
+/* task_loop.c: until all input is processed and END_OF_DATA is sent, an error, or ERR_CANCELLED. */
+int task_loop(struct task *t, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,208 @@
+/* The loop of a task (task.h says what a turn is), its sleep, and the account of its time. */
+#include "common/base/failpoint.h"
+#include "taskmanager/worker/task.h"
+
+enum { TASK_OPS_PER_TURN = 64 }; /* mailbox operations before the data gets its turn */
+
+/* ---- sleeping ----------------------------------------------------------------------------------- */
+
+static bool task_outputs_writable(struct task *t)
+{
+    for (uint32_t i = 0; i < t->n_results; i++) {
+        if (!result_partition_is_writable(t->results[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Asks for a signal; true when there is no need to wait. */
+static bool task_arm_outputs(struct task *t)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < t->n_results; i++) {
+        all = result_partition_arm_writable(t->results[i]) && all;
+    }
+    return all;
+}
+
+static bool task_has_input(const struct task *t)
+{
+    for (uint32_t i = 0; i < t->n_inputs; i++) {
+        if (!t->inputs[i].ended && gate_is_ready(t->inputs[i].gate)) {
+            return true;
+        }
+    }
+    return chain_has_ready_source(t->chain);
+}
+
+static bool task_may_go_on(struct task *t, enum task_wait wait)
+{
+    if (atomic_load(&t->cancelled) || mailbox_has_ops(t->mailbox)) {
+        return true;
+    }
+    return wait == TASK_WAIT_BACKPRESSURED ? task_arm_outputs(t) : task_has_input(t);
+}
+
+/* Until something is signalled or the deadline (INT64_MAX: none), and books the time. */
+static void task_wait(struct task *t, enum task_wait wait, int64_t deadline_ns)
+{
+    struct event_count *event = mailbox_event(t->mailbox);
+    struct task_times *times = &t->times;
+    uint32_t ticket = event_count_prepare(event);
+    if (task_may_go_on(t, wait)) {
+        event_count_cancel(event);
+        return;
+    }
+    int64_t from_ns = clock_monotonic_ns(t->env->clock);
+    int64_t timeout_ns = deadline_ns == INT64_MAX ? -1 : MAX(deadline_ns - from_ns, (int64_t)0);
+    atomic_store(&times->wait_since_ns, from_ns);
+    atomic_store(&times->wait, wait);
+    event_count_wait(event, ticket, timeout_ns);
+    int64_t waited_ns = clock_monotonic_ns(t->env->clock) - from_ns;
+    atomic_store(&times->wait, TASK_WAIT_NONE);
+    atomic_fetch_add(wait == TASK_WAIT_IDLE ? &times->idle_ns : &times->backpressured_ns,
+                     waited_ns);
+}
+
+/* Producers that do not come: the consumer fails, so that the job is failed over. */
+static int task_check_connected(struct task *t, struct error *err)
+{
+    for (uint32_t i = 0; i < t->n_inputs; i++) {
+        uint32_t first, n = gate_n_unconnected(t->inputs[i].gate, &first);
+        if (n > 0 && clock_monotonic_ns(t->env->clock) >= t->connect_deadline_ns) {
+            return error_set(
+                err, ERR_UNAVAILABLE,
+                "%u of %u producers of input %u did not come within %lld ms, the first "
+                "of them channel %u",
+                n, gate_n_channels(t->inputs[i].gate), t->inputs[i].input,
+                (long long)t->deployment->partition_timeout_ms, first);
+        }
+        if (n > 0) {
+            return 0;
+        }
+    }
+    t->connect_deadline_ns = INT64_MAX;
+    return 0;
+}
+
+static int task_sleep(struct task *t, enum task_wait wait, struct error *err)
+{
+    if (t->connect_deadline_ns != INT64_MAX) {
+        TRY(task_check_connected(t, err));
+    }
+    int64_t deadline_ns = t->connect_deadline_ns;
+    if (wait == TASK_WAIT_IDLE) {
+        deadline_ns = MIN(deadline_ns, chain_next_wake_ns(t->chain));
+    }
+    task_wait(t, wait, deadline_ns);
+    return 0;
+}
+
+/* ---- input -------------------------------------------------------------------------------------- */
+
+static int task_on_element(struct task *t, struct task_input *in, struct element *take_element,
+                           struct error *err)
+{
+    switch (take_element->kind) {
+    case ELEMENT_BATCH:
+        metric_counter_add(&t->in.n_records, take_element->batch->n_sel);
+        metric_counter_add(&t->in.n_bytes, take_element->payload_bytes);
+        metric_counter_add(&t->in.n_batches, 1);
+        chain_push(t->chain, in->op, in->input, take_element->batch);
+        return 0;
+    case ELEMENT_END_OF_DATA:
+        in->ended = true;
+        chain_push_end(t->chain, in->op, in->input);
+        return 0;
+    default: {
+        const char *name = element_kind_name((enum element_kind)take_element->kind);
+        element_drop(take_element);
+        return error_set(err, ERR_INTERNAL, "tasks do not process elements of kind %s", name);
+    }
+    }
+}
+
+/* The gates and, behind them, the sources take turns.  1: something came, 0: nothing now. */
+static int task_take_input(struct task *t, struct error *err)
+{
+    uint32_t turns = t->n_inputs + 1;
+    TRY(FAILPOINT(err, "task.run.poll_input"));
+    for (uint32_t i = 0; i < turns; i++) {
+        uint32_t turn = (t->next_input + i) % turns;
+        int rc = 0;
+        if (turn == t->n_inputs) {
+            rc = chain_poll_source(t->chain, err);
+        } else if (!t->inputs[turn].ended) {
+            struct element e;
+            if (gate_poll(t->inputs[turn].gate, &e)) {
+                TRY(task_on_element(t, &t->inputs[turn], &e, err));
+                rc = 1;
+            }
+        }
+        if (rc != 0) {
+            t->next_input = turn + 1;
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* ---- turns -------------------------------------------------------------------------------------- */
+
+/* After an input: what is half built may have waited long enough. */
+static void task_flush_when_due(struct task *t)
+{
+    int64_t timeout_ns = t->deployment->buffer_timeout_ns;
+    if (timeout_ns < 0) {
+        return;
+    }
+    int64_t now_ns = timeout_ns > 0 ? clock_monotonic_ns(t->env->clock) : 0;
+    if (now_ns >= t->next_flush_ns) {
+        chain_begin_flush(t->chain);
+        t->next_flush_ns = timeout_ns > 0 ? now_ns + timeout_ns : 0;
+    }
+}
+
+static int task_turn(struct task *t, struct error *err)
+{
+    if (mailbox_has_ops(t->mailbox)) {
+        mailbox_run(t->mailbox, TASK_OPS_PER_TURN);
+        TRY(t->async_rc);
+    }
+    if (UNLIKELY(atomic_load_explicit(&t->cancelled, memory_order_relaxed))) {
+        return error_set(err, ERR_CANCELLED, "%s was cancelled", t->name);
+    }
+    if (!task_outputs_writable(t)) {
+        return task_sleep(t, TASK_WAIT_BACKPRESSURED, err);
+    }
+    if (chain_has_work(t->chain)) {
+        return chain_step(t->chain, err);
+    }
+    int rc = task_take_input(t, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (rc > 0) {
+        task_flush_when_due(t);
+        return 0;
+    }
+    if (t->deployment->buffer_timeout_ns >= 0 && chain_is_dirty(t->chain)) {
+        chain_begin_flush(t->chain); /* the input pauses */
+        return 0;
+    }
+    return task_sleep(t, TASK_WAIT_IDLE, err);
+}
+
+int task_loop(struct task *t, struct error *err)
+{
+    while (!chain_is_finished(t->chain) || chain_has_work(t->chain)) {
+        TRY(task_turn(t, err));
+    }
+    TRY(FAILPOINT(err, "task.end.before_end_of_data"));
+    for (uint32_t i = 0; i < t->n_results; i++) {
+        struct element end = element_of_control(ELEMENT_END_OF_DATA);
+        result_partition_send_control(t->results[i], &end);
+    }
+    return 0;
+}

@@ -1,0 +1,310 @@
+/* Setting a task up on its own thread, and giving everything back, however it ended. */
+#include "common/base/failpoint.h"
+#include "engine/operators/partition_function.h"
+#include "taskmanager/exchange/edge_channels.h"
+#include "taskmanager/worker/task.h"
+#include "taskmanager/worker/task_metrics.h"
+
+enum {
+    /* Elements that may wait in all channels of a partition together, as far as each channel has at
+     * least CHANNEL_ELEMENTS_MIN. */
+    PARTITION_ELEMENTS = 128,
+    CHANNEL_ELEMENTS_MIN = 2,
+};
+
+/* ---- what the chain asks of the task ------------------------------------------------------------ */
+
+static void task_send_event(void *owner, struct chain_op *op, const uint8_t *data, size_t size)
+{
+    struct task *t = owner;
+    t->env->on_event(t->env->owner, t, &op->ctx.spec->id, data, size, op->n_events_sent);
+}
+
+static int task_resolve(void *owner, const Flinc__FunctionRef *ref, void **ret_fn,
+                        struct error *err)
+{
+    struct task *t = owner;
+    if (t->env->code == NULL) {
+        return error_set(err, ERR_UNSUPPORTED,
+                         "function '%s': this worker does not run user functions", ref->name);
+    }
+    return t->env->code->resolve(t->env->code, ref, ret_fn, err);
+}
+
+static int task_accumulate(void *owner, const char *name, const char *type, int64_t delta,
+                           double delta_double, struct error *err)
+{
+    struct task *t = owner;
+    return accumulators_add(&t->accumulators, name, type, delta, delta_double, err);
+}
+
+static int task_make_chain(struct task *t, struct error *err)
+{
+    const Flinc__DeployTasks *d = t->deployment->tasks;
+    bool batch = d->runtime_mode == FLINC__RUNTIME_MODE__RUNTIME_BATCH;
+    const struct chain_options options = {
+        .vertex = d->vertex,
+        .find_operator = t->env->find_operator,
+        .services = {t, task_send_event, task_resolve, task_accumulate},
+        .job_name = d->job_name,
+        .task_name = t->name,
+        .subtask = t->spec->subtask,
+        .attempt_number = t->spec->attempt_number,
+        .flags = batch ? OP_FLAG_BATCH_MODE | OP_FLAG_INPUTS_BOUNDED : 0,
+        .pool = t->pool,
+        .arena = &t->arena,
+        .registry = t->env->registry,
+        .metrics = task_metrics_group(t->metrics),
+        .clock = t->env->clock,
+        .io_executor = t->env->io_executor,
+        .cancelled = &t->cancelled,
+        .mailbox = t->mailbox,
+        .slot = &t->slot,
+        .site = &t->site,
+    };
+    return chain_new(&options, &t->chain, err);
+}
+
+/* ---- channels ----------------------------------------------------------------------------------- */
+
+struct edge_side {
+    enum channel_side side;
+    struct edge_shape shape;
+    uint32_t edge;
+    struct subtask_range peers;
+    const ProtobufCBinaryData *producer_attempts; /* by producing subtask; consumers only */
+};
+
+static void task_drop_channels(struct channel **channels, uint32_t n, enum channel_side side)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (side == CHANNEL_SIDE_PRODUCER) {
+            channel_close_producer(channels[i]);
+        } else {
+            channel_close_consumer(channels[i]);
+        }
+        channel_unref(channels[i]);
+    }
+    mem_free(channels);
+}
+
+static int task_connect(struct task *t, const struct edge_side *side,
+                        struct channel ***ret_channels, struct error *err)
+{
+    struct channel **channels = MEM_NEW_ARRAY(struct channel *, side->peers.n);
+    for (uint32_t i = 0; i < side->peers.n; i++) {
+        struct subpartition_id id = {
+            .producer_attempt = t->attempt_id, .edge = side->edge, .subpartition = i};
+        if (side->side == CHANNEL_SIDE_CONSUMER) {
+            uint32_t producer = side->peers.first + i;
+            id.producer_attempt = id_of_bytes(&side->producer_attempts[producer]);
+            id.subpartition = edge_subpartition(&side->shape, producer, t->spec->subtask);
+        }
+        int rc = FAILPOINT(err, "task.deploy.connect_channel");
+        if (rc == 0) {
+            rc = partition_registry_connect(t->env->partitions, &id, side->side, &channels[i], err);
+        }
+        if (rc < 0) {
+            task_drop_channels(channels, i, side->side);
+            return rc;
+        }
+    }
+    *ret_channels = channels;
+    return 0;
+}
+
+/* The text on the edge and the schema of the operator must say the same. */
+static int task_check_schema(const char *text, const struct schema *expected, uint32_t edge,
+                             struct error *err)
+{
+    struct schema *schema = NULL;
+    if (text[0] == '\0') {
+        return 0;
+    }
+    TRY_CTX(err, schema_parse(slice_cstr(text), &schema, err), "schema of edge %u", edge);
+    bool equal = schema_equals(schema, expected);
+    schema_unref(schema);
+    return equal ? 0
+                 : error_set(err, ERR_INVALID_ARGUMENT,
+                             "edge %u and the operator at its end have different schemas", edge);
+}
+
+/* ---- outputs ------------------------------------------------------------------------------------ */
+
+static int route_by_function(void *data, const struct batch *b, uint32_t n_channels,
+                             int32_t *ret_channels, struct error *err)
+{
+    return partition_function_call(data, b, n_channels, ret_channels, err);
+}
+
+static void close_function(void *data)
+{
+    partition_function_free(data);
+}
+
+static int task_open_partitioner(struct task *t, const Flinc__ResultDescriptor *r,
+                                 const struct schema *schema,
+                                 struct custom_partitioner *ret_partitioner, struct error *err)
+{
+    struct partition_function *function = NULL;
+    struct chain_op *op = &t->chain->ops[r->source_operator];
+    crash_slot_set(&t->slot, &op->site);
+    int rc = partition_function_new(r->partitioner, schema, &op->ctx, &function, err);
+    crash_slot_set(&t->slot, &t->site);
+    if (rc < 0) {
+        return rc;
+    }
+    *ret_partitioner = (struct custom_partitioner){route_by_function, close_function, function};
+    return 0;
+}
+
+static int task_open_result(struct task *t, const Flinc__ResultDescriptor *r,
+                            struct result_partition_options *options, struct error *err)
+{
+    struct result_partition *partition = NULL;
+    if (r->partitioner->kind == FLINC__PARTITIONER_KIND__PARTITION_CUSTOM) {
+        TRY(task_open_partitioner(t, r, options->schema, &options->custom, err));
+    }
+    int rc = result_partition_open(options, &partition, err);
+    if (rc < 0) {
+        if (options->custom.close != NULL) {
+            options->custom.close(options->custom.data);
+        }
+        return rc;
+    }
+    chain_add_partition(t->chain, r->source_operator, r->source_output, partition);
+    t->results[t->n_results++] = partition;
+    return 0;
+}
+
+static int task_make_result(struct task *t, const Flinc__ResultDescriptor *r, struct error *err)
+{
+    const struct schema *schema = NULL;
+    TRY(chain_find_output(t->chain, r->source_operator, r->source_output, &schema, err));
+    TRY(task_check_schema(r->schema, schema, r->edge, err));
+    struct edge_side side = {
+        .side = CHANNEL_SIDE_PRODUCER,
+        .shape = {r->partitioner->kind, t->deployment->tasks->vertex->parallelism,
+                  r->consumer_parallelism},
+        .edge = r->edge,
+    };
+    side.peers = edge_consumers(&side.shape, t->spec->subtask);
+    struct channel **channels = NULL;
+    TRY(task_connect(t, &side, &channels, err));
+    uint32_t elements = MAX(PARTITION_ELEMENTS / side.peers.n, (uint32_t)CHANNEL_ELEMENTS_MIN);
+    struct result_partition_options options = {
+        .pool = t->pool,
+        .schema = schema,
+        .kind = r->partitioner->kind,
+        .key_columns = r->partitioner->key_columns,
+        .n_keys = (uint32_t)r->partitioner->n_key_columns,
+        .max_parallelism = r->consumer_max_parallelism,
+        .channels = channels,
+        .n_channels = side.peers.n,
+        .seed = t->spec->subtask,
+        .counters = &t->out,
+        .mailbox = t->mailbox,
+        .channel = {.capacity_elements = MIN(elements, (uint32_t)CHANNEL_ELEMENTS_DEFAULT)},
+    };
+    int rc = task_open_result(t, r, &options, err);
+    if (rc < 0) {
+        task_drop_channels(channels, side.peers.n, side.side);
+        return rc;
+    }
+    mem_free(channels);
+    return 0;
+}
+
+static int task_make_results(struct task *t, struct error *err)
+{
+    const Flinc__DeployTasks *d = t->deployment->tasks;
+    t->results = MEM_NEW_ARRAY(struct result_partition *, d->n_results + 1);
+    for (size_t i = 0; i < d->n_results; i++) {
+        TRY_CTX(err, task_make_result(t, d->results[i], err), "output edge %u",
+                d->results[i]->edge);
+    }
+    return 0;
+}
+
+/* ---- inputs ------------------------------------------------------------------------------------- */
+
+static int task_make_input(struct task *t, const Flinc__GateDescriptor *g, struct error *err)
+{
+    const struct schema *schema = NULL;
+    TRY(chain_add_feed(t->chain, g->target_operator, g->target_input, &schema, err));
+    TRY(task_check_schema(g->schema, schema, g->edge, err));
+    struct edge_side side = {
+        .side = CHANNEL_SIDE_CONSUMER,
+        .shape = {g->partitioner->kind, g->producer_parallelism,
+                  t->deployment->tasks->vertex->parallelism},
+        .edge = g->edge,
+        .producer_attempts = g->producer_attempts,
+    };
+    side.peers = edge_producers(&side.shape, t->spec->subtask);
+    struct channel **channels = NULL;
+    TRY(task_connect(t, &side, &channels, err));
+    const struct gate_options options = {
+        .pool = t->pool,
+        .schema = schema,
+        .mailbox = t->mailbox,
+        .channels = channels,
+        .n_channels = side.peers.n,
+    };
+    t->inputs[t->n_inputs++] = (struct task_input){
+        .gate = gate_new(&options), .op = g->target_operator, .input = g->target_input};
+    mem_free(channels);
+    return 0;
+}
+
+static int task_make_inputs(struct task *t, struct error *err)
+{
+    const Flinc__DeployTasks *d = t->deployment->tasks;
+    t->inputs = MEM_NEW_ARRAY(struct task_input, d->n_gates + 1);
+    for (size_t i = 0; i < d->n_gates; i++) {
+        TRY_CTX(err, task_make_input(t, d->gates[i], err), "input edge %u", d->gates[i]->edge);
+    }
+    int64_t timeout_ms = t->deployment->partition_timeout_ms;
+    t->connect_deadline_ns = clock_monotonic_ns(t->env->clock) + timeout_ms * 1000000;
+    return 0;
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------- */
+
+int task_setup(struct task *t, struct error *err)
+{
+    t->pool =
+        buffer_pool_new(&(struct buffer_pool_options){.name = t->name, .budget = t->env->budget});
+    buffer_pool_adopt(t->pool);
+    arena_init(&t->arena, 0);
+    t->metrics = task_metrics_new(t);
+    TRY(task_make_chain(t, err));
+    TRY(task_make_results(t, err));
+    TRY(task_make_inputs(t, err));
+    task_metrics_add_queues(t->metrics);
+    return 0;
+}
+
+void task_teardown(struct task *t)
+{
+    if (t->pool == NULL) {
+        return; /* not set up */
+    }
+    if (t->chain != NULL) {
+        chain_close(t->chain);
+    }
+    task_metrics_remove_queues(t->metrics); /* they look at gates and partitions */
+    for (uint32_t i = 0; i < t->n_inputs; i++) {
+        gate_free(t->inputs[i].gate);
+    }
+    for (uint32_t i = 0; i < t->n_results; i++) {
+        result_partition_close(t->results[i]);
+    }
+    mem_free(t->inputs);
+    mem_free(t->results);
+    /* After the partitions, whose user functions know their operators; before the task's metrics, below
+     * which those of the operators are. */
+    t->chain = chain_free(t->chain);
+    t->metrics = task_metrics_free(t->metrics);
+    arena_fini(&t->arena);
+    t->pool = buffer_pool_close(t->pool);
+}

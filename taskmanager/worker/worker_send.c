@@ -1,0 +1,187 @@
+/* Messages of a worker to its job master.
+ *
+ * A master that does not keep up (ERR_LIMIT) makes them wait in the outbox, in order; when that is full,
+ * or the connection is broken, the master counts as lost. */
+#include "common/base/log.h"
+#include "taskmanager/worker/worker_internal.h"
+#include <stdio.h>
+
+static const char TOPIC[] = "flinc.taskmanager.worker";
+
+/* ---- outbox ------------------------------------------------------------------------------------- */
+
+static int worker_send_now(struct worker *w, const Flinc__WorkerToMaster *message)
+{
+    struct error err = ERROR_INIT;
+    int rc = rpc_channel_send(w->master, &message->base, &err);
+    if (rc < 0 && rc != ERR_LIMIT && rc != ERR_CLOSED) {
+        LOG_ERROR(TOPIC,
+                  "a message to the job master could not be sent, its tasks are cancelled: %s",
+                  err.message);
+        rpc_channel_close(w->master);
+        worker_cancel_all(w);
+    }
+    return rc;
+}
+
+static void worker_flush_outbox(void *arg)
+{
+    struct worker *w = arg;
+    size_t sent = 0;
+    w->outbox_timer = TIMER_NONE;
+    while (sent < w->outbox.len) {
+        Flinc__WorkerToMaster *message = vec_ptr(&w->outbox, sent);
+        if (worker_send_now(w, message) == ERR_LIMIT) {
+            break;
+        }
+        rpc_message_free(&message->base);
+        sent++;
+    }
+    if (sent > 0) {
+        size_t left = w->outbox.len - sent;
+        memmove(w->outbox.data, (char *)w->outbox.data + sent * w->outbox.item_size,
+                left * w->outbox.item_size);
+        w->outbox.len = left;
+    }
+    if (w->outbox.len > 0) {
+        w->outbox_timer =
+            component_schedule(w->component, WORKER_OUTBOX_RETRY_MS, worker_flush_outbox, w);
+    }
+}
+
+/* A copy of its own: the message borrows from its caller. */
+static void worker_keep(struct worker *w, const Flinc__WorkerToMaster *message)
+{
+    if (w->outbox.len >= WORKER_OUTBOX_MAX) {
+        LOG_ERROR(TOPIC, "%d messages wait for the job master: it counts as lost",
+                  WORKER_OUTBOX_MAX);
+        rpc_channel_close(w->master);
+        worker_cancel_all(w);
+        return;
+    }
+    size_t size = protobuf_c_message_get_packed_size(&message->base);
+    uint8_t *bytes = mem_alloc(size + 1);
+    protobuf_c_message_pack(&message->base, bytes);
+    ProtobufCMessage *copy =
+        protobuf_c_message_unpack(&flinc__worker_to_master__descriptor, NULL, size, bytes);
+    mem_free(bytes);
+    ASSERT(copy != NULL);
+    vec_push_ptr(&w->outbox, copy);
+    if (w->outbox_timer == TIMER_NONE) {
+        w->outbox_timer =
+            component_schedule(w->component, WORKER_OUTBOX_RETRY_MS, worker_flush_outbox, w);
+    }
+}
+
+void worker_outbox_free(struct worker *w)
+{
+    for (size_t i = 0; i < w->outbox.len; i++) {
+        Flinc__WorkerToMaster *message = vec_ptr(&w->outbox, i);
+        rpc_message_free(&message->base);
+    }
+    vec_fini(&w->outbox);
+}
+
+void worker_send(struct worker *w, Flinc__WorkerToMaster *message)
+{
+    component_assert_on_thread(w->component);
+    message->version = 1;
+    message->fencing_token = (ProtobufCBinaryData){w->token_len, w->token};
+    if (w->outbox.len > 0 || worker_send_now(w, message) == ERR_LIMIT) {
+        worker_keep(w, message);
+    }
+}
+
+/* ---- messages ----------------------------------------------------------------------------------- */
+
+/* Borrows the texts of `err`; `origin` is the caller's buffer. */
+static void error_info_fill(Flinc__ErrorInfo *info, const struct error *err, char *origin,
+                            size_t origin_size)
+{
+    flinc__error_info__init(info);
+    snprintf(origin, origin_size, "%s:%d", err->file != NULL ? err->file : "unknown", err->line);
+    info->code = err->code;
+    info->error_class = (uint32_t)err->cls;
+    info->message = (char *)err->message;
+    info->frames = (char *)err->frames;
+    info->origin = origin;
+}
+
+static ProtobufCBinaryData attempt_bytes(const struct task *t)
+{
+    return t->spec->attempt_id;
+}
+
+void worker_send_state(struct worker *w, struct task *task, task_state state)
+{
+    Flinc__WorkerToMaster message = FLINC__WORKER_TO_MASTER__INIT;
+    Flinc__TaskStateUpdate update = FLINC__TASK_STATE_UPDATE__INIT;
+    Flinc__TaskIoMetrics metrics;
+    Flinc__ErrorInfo info;
+    char origin[256];
+    task_get_io_metrics(task, &metrics);
+    update.attempt_id = attempt_bytes(task);
+    update.state = state;
+    update.metrics = &metrics;
+    update.accumulators = accumulators_snapshot(&task->accumulators, &update.n_accumulators);
+    if (state == FLINC__EXECUTION_STATE__EXECUTION_FAILED) {
+        error_info_fill(&info, &task->error, origin, sizeof(origin));
+        update.error = &info;
+    }
+    message.body_case = FLINC__WORKER_TO_MASTER__BODY_STATE;
+    message.state = &update;
+    worker_send(w, &message);
+    mem_free(update.accumulators);
+}
+
+void worker_send_refused(struct worker *w, const ProtobufCBinaryData *attempts, size_t n_attempts,
+                         const struct error *why)
+{
+    Flinc__WorkerToMaster message = FLINC__WORKER_TO_MASTER__INIT;
+    Flinc__DeployRefused refused = FLINC__DEPLOY_REFUSED__INIT;
+    Flinc__ErrorInfo info;
+    char origin[256];
+    error_info_fill(&info, why, origin, sizeof(origin));
+    refused.n_attempt_ids = n_attempts;
+    refused.attempt_ids = (ProtobufCBinaryData *)attempts;
+    refused.error = &info;
+    message.body_case = FLINC__WORKER_TO_MASTER__BODY_REFUSED;
+    message.refused = &refused;
+    worker_send(w, &message);
+}
+
+/* One task's part of a report. */
+struct report_row {
+    Flinc__TaskReportEntry entry;
+    Flinc__TaskIoMetrics metrics;
+};
+
+void worker_send_report(struct worker *w, uint64_t request_id)
+{
+    Flinc__WorkerToMaster message = FLINC__WORKER_TO_MASTER__INIT;
+    Flinc__TaskReport report = FLINC__TASK_REPORT__INIT;
+    size_t n = w->tasks.len;
+    struct report_row *rows = MEM_NEW_ARRAY(struct report_row, n + 1);
+    report.tasks = MEM_NEW_ARRAY(Flinc__TaskReportEntry *, n + 1);
+    report.request_id = request_id;
+    MAP_FOREACH (&w->tasks, e) {
+        const struct task *t = e->value;
+        struct report_row *row = &rows[report.n_tasks];
+        flinc__task_report_entry__init(&row->entry);
+        task_get_io_metrics(t, &row->metrics);
+        row->entry.attempt_id = attempt_bytes(t);
+        row->entry.state = task_get_state(t);
+        row->entry.metrics = &row->metrics;
+        row->entry.accumulators =
+            accumulators_snapshot(&t->accumulators, &row->entry.n_accumulators);
+        report.tasks[report.n_tasks++] = &row->entry;
+    }
+    message.body_case = FLINC__WORKER_TO_MASTER__BODY_REPORT;
+    message.report = &report;
+    worker_send(w, &message);
+    for (size_t i = 0; i < report.n_tasks; i++) {
+        mem_free(rows[i].entry.accumulators);
+    }
+    mem_free(report.tasks);
+    mem_free(rows);
+}
