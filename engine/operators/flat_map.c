@@ -215,6 +215,9 @@ static int flat_resume(struct operator* op, struct op_context *ctx, struct error
 static int flat_flush(struct operator* op, struct op_context *ctx, struct error *err)
 {
     struct flat_map_operator *m = (struct flat_map_operator *)op;
+    if (m->rows.batch != NULL || emit_queue_len(&m->rows.queue) > 0) {
+        return 0; /* full batches come first: they leave by resume() */
+    }
     for (uint32_t i = 0; i < m->n_outputs; i++) {
         struct batch *b = builder_finish(&m->outputs[i].builder);
         if (b != NULL) {

@@ -23,24 +23,39 @@ static inline bool bytes_equal(const struct probe_key *stored, const struct prob
            memcmp((const void *)(uintptr_t)stored->w1, (const void *)(uintptr_t)key->w1, len) == 0;
 }
 
+/* What a probe needs of the table, in registers: stores to slots could change the table itself, as far
+ * as the compiler knows. */
+struct probe_table {
+    const uint64_t *tags;
+    const char *entries;
+    uint64_t seed;
+    uint32_t group_mask, group_shift, stride;
+};
+
+static inline struct probe_table probe_table_of(const struct keyed_table *t)
+{
+    return (struct probe_table){.tags = t->tags,
+                                .entries = t->entries,
+                                .seed = t->seed,
+                                .group_mask = t->n_slots / KEYED_GROUP_SLOTS - 1,
+                                .group_shift = t->group_shift,
+                                .stride = t->stride};
+}
+
 /* The slot of a key, or KEYED_SLOT_NONE.  `wide`: a constant of each caller. */
-static ALWAYS_INLINE uint32_t probe(const struct keyed_table *t, uint64_t mixed,
+static ALWAYS_INLINE uint32_t probe(const struct probe_table *t, uint64_t hash,
                                     const struct probe_key *key, const bool wide)
 {
-    uint32_t mask = t->n_slots / KEYED_GROUP_SLOTS - 1;
-    uint32_t group = keyed_group(t, mixed);
-    uint64_t tag = keyed_tag(t, mixed);
+    const uint64_t mixed = hash * t->seed;
+    const uint64_t tag = (mixed >> (t->group_shift - 7)) & 0x7f;
+    uint32_t group = (uint32_t)(mixed >> t->group_shift);
     for (;;) {
         uint64_t tags = t->tags[group];
         for (uint64_t m = keyed_match_tag(tags, tag); m != 0; m &= m - 1) {
             uint32_t slot = group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctzll(m) / 8;
             const char *entry = t->entries + (size_t)slot * t->stride;
             struct probe_key stored;
-            if (wide) {
-                memcpy(&stored, entry, sizeof(stored));
-            } else {
-                memcpy(&stored.w0, entry, sizeof(stored.w0));
-            }
+            memcpy(&stored, entry, wide ? sizeof(stored) : sizeof(stored.w0));
             if (LIKELY(wide ? bytes_equal(&stored, key) : stored.w0 == key->w0)) {
                 return slot;
             }
@@ -48,7 +63,7 @@ static ALWAYS_INLINE uint32_t probe(const struct keyed_table *t, uint64_t mixed,
         if (LIKELY(keyed_match_empty(tags) != 0)) {
             return KEYED_SLOT_NONE;
         }
-        group = (group + 1) & mask;
+        group = (group + 1) & t->group_mask;
     }
 }
 
@@ -124,17 +139,19 @@ static ALWAYS_INLINE int upsert_block(struct keyed_table *t, const struct probe_
                                       uint32_t *slots, uint8_t *is_new, uint32_t from, uint32_t n,
                                       const bool wide, struct error *err)
 {
+    struct probe_table table = probe_table_of(t);
+    const bool has_nulls = p->has_nulls;
     for (uint32_t i = 0; i < n; i++) {
-        if (UNLIKELY(p->has_nulls && p->is_null[i])) {
+        if (UNLIKELY(has_nulls) && p->is_null[i]) {
             TRY(upsert_null(t, p->hashes[i], slots, from + i, &is_new[from + i]));
             continue;
         }
-        uint32_t slot = probe(t, keyed_mix(t, p->hashes[i]), &p->keys[i], wide);
+        uint32_t slot = probe(&table, p->hashes[i], &p->keys[i], wide);
+        slots[from + i] = slot;
         is_new[from + i] = slot == KEYED_SLOT_NONE;
         if (UNLIKELY(slot == KEYED_SLOT_NONE)) {
             TRY(add_key(t, &p->keys[i], p->hashes[i], slots, from + i, err));
-        } else {
-            slots[from + i] = slot;
+            table = probe_table_of(t);
         }
     }
     return 0;
@@ -189,6 +206,7 @@ int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_
                      uint32_t *ret_slots, struct error *err)
 {
     struct probe_block p;
+    const struct probe_table table = probe_table_of(t);
     ASSERT(b->hashes != NULL);
     for (uint32_t from = 0; from < b->n_sel; from += KEYED_BLOCK_ROWS) {
         uint32_t n = MIN(b->n_sel - from, (uint32_t)KEYED_BLOCK_ROWS);
@@ -204,9 +222,9 @@ int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_
                 slots[i] = t->has_null ? t->n_slots : KEYED_SLOT_NONE;
                 continue;
             }
-            uint64_t mixed = keyed_mix(t, p.hashes[i]);
-            slots[i] = t->key_kind == KEYED_KEY_FIXED ? probe(t, mixed, &p.keys[i], false)
-                                                      : probe(t, mixed, &p.keys[i], true);
+            slots[i] = t->key_kind == KEYED_KEY_FIXED
+                           ? probe(&table, p.hashes[i], &p.keys[i], false)
+                           : probe(&table, p.hashes[i], &p.keys[i], true);
         }
     }
     return 0;
