@@ -49,8 +49,9 @@ struct slot {
  * jobmaster_offer_slots() and jobmaster_slot_lost().  Flink: SlotPool over the ResourceManager. */
 struct slot_provider {
     void *arg;
-    /* The job needs `n_slots` in all from now on (declarative: a new number replaces the old one; 0
-     * gives all back).  Thread: the job master's; must not block. */
+    /* The job needs `n_slots` in all from now on (declarative: a new number replaces the old one, the
+     * same number says it again after a loss).  0: none any more; release() of each slot that the job
+     * has follows.  Thread: the job master's; must not block. */
     void (*declare)(void *arg, struct jobmaster *jm, uint32_t n_slots);
     /* Gives one slot back.  Thread: the job master's. */
     void (*release)(void *arg, struct jobmaster *jm, const struct slot *slot);
@@ -76,7 +77,8 @@ struct jobmaster_options {
 
 int jobmaster_new(const struct jobmaster_options *options, struct jobmaster **ret,
                   struct error *err) MUST_CHECK;
-/* Fills the job master's end of a channel to a worker; `worker` is its number, chosen by the caller. */
+/* Fills the job master's end of a channel to a worker; `worker` is its number, chosen by the caller.  A
+ * number whose channel is over may be given to a new worker.  Thread: any. */
 void jobmaster_get_end(struct jobmaster *jm, uint32_t worker, struct rpc_end_options *ret_end);
 /* Takes the channel.  Thread: any. */
 void jobmaster_add_worker(struct jobmaster *jm, uint32_t worker, struct rpc_channel *take_channel);
@@ -101,8 +103,12 @@ struct job_failure {
     struct flinc_id attempt_id;
     uint32_t attempt_number;
     uint32_t n_concurrent; /* failures that came with it before the restart */
+    uint64_t number;       /* of the failure, from 1; concurrent ones have their root's */
 };
-enum { JOBMASTER_EXCEPTION_HISTORY_MAX = 16 }; /* web.exception-history-size */
+enum {
+    JOBMASTER_EXCEPTION_HISTORY_MAX = 16,  /* default of web.exception-history-size */
+    JOBMASTER_CONCURRENT_FAILURES_MAX = 8, /* kept of one failure */
+};
 
 struct job_progress {
     enum job_status status;
@@ -112,11 +118,23 @@ struct job_progress {
     uint64_t source_records, source_bytes; /* out of / read by the sources */
     uint32_t restarts;
 };
+/* What the job master did not act on, and why; for metrics and tests. */
+struct jobmaster_stats {
+    uint64_t messages_fenced;    /* with another fencing token */
+    uint64_t messages_malformed; /* an id that is none, an unknown state, another version */
+    uint64_t updates_stale;      /* of attempts that are unknown or over */
+    uint64_t events_stale;       /* of coordinators: repeated, or of such attempts */
+    uint64_t events_dropped;     /* to subtasks that do not run */
+};
+void jobmaster_get_stats(struct jobmaster *jm, struct jobmaster_stats *ret);
 /* A snapshot of where the job is; copied under a short lock that the job master fills when something
  * changes. */
 void jobmaster_get_progress(struct jobmaster *jm, struct job_progress *ret);
-/* The exception history, oldest first; returns how many were written to ret (at most max). */
+/* The exception history, oldest first (the newest `max`); returns how many were written to ret. */
 uint32_t jobmaster_get_failures(struct jobmaster *jm, struct job_failure *ret, uint32_t max);
+/* The failures that came with failure `number`, the first JOBMASTER_CONCURRENT_FAILURES_MAX of them. */
+uint32_t jobmaster_get_concurrent_failures(struct jobmaster *jm, uint64_t number,
+                                           struct job_failure *ret, uint32_t max);
 /* Sums of user accumulators of the last (or ended) attempt of every subtask: calls fn for each. */
 void jobmaster_each_accumulator(struct jobmaster *jm,
                                 void (*fn)(void *arg, const Flinc__Accumulator *sum), void *arg);

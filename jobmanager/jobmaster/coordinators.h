@@ -1,0 +1,62 @@
+/* The coordinator halves of operators: one per operator that names a coordinator, in the mailbox of
+ * the job master; blocking work goes to the I/O executor.
+ *
+ *   NEW ──start──► STARTED ──close──► CLOSED
+ *    ▲                │ global restart: reset(); without one, or after a failed start, closed and
+ *    └────────────────┘ made anew
+ *
+ * What a coordinator does never fails anything while it is being called: it posts, and the job
+ * master fails the job or the task afterwards.
+ * Events carry attempt id and sequence number: one that is repeated is dropped, a gap fails the
+ * attempt, since a lost split would be a lost part of the input.
+ * Thread: the job master's.  Flink: OperatorCoordinatorHolder, SubtaskGatewayImpl. */
+#ifndef FLINC_JOBMANAGER_JOBMASTER_COORDINATORS_H
+#define FLINC_JOBMANAGER_JOBMASTER_COORDINATORS_H
+
+#include "jobmanager/jobmaster/execution_graph.h"
+
+enum { COORDINATOR_WAITING_EVENTS_MAX = 4096 }; /* to an attempt that is being deployed */
+
+enum coordinator_state {
+    COORDINATOR_NEW,
+    COORDINATOR_STARTED,
+    COORDINATOR_CLOSED,
+};
+
+struct coordinator_holder {
+    struct jobmaster *jm; /* Borrows */
+    struct execution_vertex *vertex;
+    uint32_t number; /* in the vertex */
+    const struct coordinator_desc *desc;
+    struct coordinator_context context;
+    struct coordinator *coordinator; /* Owns; NULL unless STARTED */
+    enum coordinator_state state;
+    bool healthy;   /* STARTED: its start or last reset succeeded */
+    uint64_t life;  /* counts starts and resets: work of an earlier life is dropped */
+    uint64_t timer; /* of schedule() */
+    void (*on_timer)(struct coordinator *c);
+};
+
+/* Caller's memory. */
+struct coordinators {
+    struct coordinator_holder *holders; /* Owns; vertex by vertex */
+    uint32_t n_holders;
+};
+
+/* Finds the coordinators of the graph; ERR_UNSUPPORTED for a kind that is not there. */
+int coordinators_init(struct jobmaster *jm, struct error *err) MUST_CHECK;
+void coordinators_fini(struct jobmaster *jm);
+/* Starts all that are not. */
+int coordinators_start(struct jobmaster *jm, struct error *err) MUST_CHECK;
+/* Global restart: all go back to their start. */
+int coordinators_reset(struct jobmaster *jm, struct error *err) MUST_CHECK;
+/* The subtask gets a new attempt. */
+void coordinators_subtask_reset(struct jobmaster *jm, const struct subtask *subtask);
+void coordinators_close(struct jobmaster *jm);
+/* An event of a running task.  An error fails the attempt (gap) or, by a post, the job. */
+int coordinators_on_event(struct jobmaster *jm, struct execution *e,
+                          const Flinc__OperatorEvent *event, struct error *err) MUST_CHECK;
+/* The attempt is acknowledged: sends what waited for it. */
+void coordinators_on_acknowledged(struct jobmaster *jm, struct execution *e);
+
+#endif

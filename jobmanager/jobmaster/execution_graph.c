@@ -1,0 +1,289 @@
+/* Building the execution graph, its attempts, and the states of an execution; see
+ * execution_graph.h. */
+#include "jobmanager/jobmaster/execution_graph.h"
+
+#include "engine/graph/job_graph.h"
+#include <stdio.h>
+
+/* ---- states ----------------------------------------------------------------------------------- */
+
+#define STATE_BIT(name) (1 << FLINC__EXECUTION_STATE__EXECUTION_##name)
+
+static const struct {
+    const char *name;
+    bool terminal;
+    uint16_t moves; /* bit `to` */
+} state_rows[] = {
+    [FLINC__EXECUTION_STATE__EXECUTION_CREATED] = {"CREATED", false,
+                                                   STATE_BIT(SCHEDULED) | STATE_BIT(CANCELED) |
+                                                       STATE_BIT(FAILED)},
+    [FLINC__EXECUTION_STATE__EXECUTION_SCHEDULED] = {"SCHEDULED", false,
+                                                     STATE_BIT(DEPLOYING) | STATE_BIT(CANCELED) |
+                                                         STATE_BIT(FAILED)},
+    [FLINC__EXECUTION_STATE__EXECUTION_DEPLOYING] = {"DEPLOYING", false,
+                                                     STATE_BIT(INITIALIZING) |
+                                                         STATE_BIT(CANCELING) | STATE_BIT(FAILED)},
+    [FLINC__EXECUTION_STATE__EXECUTION_INITIALIZING] = {"INITIALIZING", false,
+                                                        STATE_BIT(RUNNING) | STATE_BIT(CANCELING) |
+                                                            STATE_BIT(FAILED)},
+    [FLINC__EXECUTION_STATE__EXECUTION_RUNNING] = {"RUNNING", false,
+                                                   STATE_BIT(FINISHED) | STATE_BIT(CANCELING) |
+                                                       STATE_BIT(FAILED)},
+    [FLINC__EXECUTION_STATE__EXECUTION_FINISHED] = {"FINISHED", true, 0},
+    [FLINC__EXECUTION_STATE__EXECUTION_CANCELING] = {"CANCELING", false,
+                                                     STATE_BIT(CANCELED) | STATE_BIT(FAILED)},
+    [FLINC__EXECUTION_STATE__EXECUTION_CANCELED] = {"CANCELED", true, 0},
+    [FLINC__EXECUTION_STATE__EXECUTION_FAILED] = {"FAILED", true, 0},
+};
+_Static_assert(ARRAY_LEN(state_rows) == EXECUTION_STATES, "one row per state");
+
+const char *execution_state_name(Flinc__ExecutionState state)
+{
+    return (unsigned)state < EXECUTION_STATES ? state_rows[state].name : "UNKNOWN";
+}
+
+bool execution_state_is_terminal(Flinc__ExecutionState state)
+{
+    return (unsigned)state < EXECUTION_STATES && state_rows[state].terminal;
+}
+
+bool execution_state_may_move(Flinc__ExecutionState from, Flinc__ExecutionState to)
+{
+    return (unsigned)from < EXECUTION_STATES && (unsigned)to < EXECUTION_STATES &&
+           (state_rows[from].moves & 1 << to) != 0;
+}
+
+/* ---- attempts --------------------------------------------------------------------------------- */
+
+static void execution_init(struct execution_graph *g, struct subtask *s, uint32_t number,
+                           struct rng *rng, int64_t now_ms)
+{
+    struct execution *e = &s->execution;
+    *e = (struct execution){.subtask = s, .number = number};
+    do {
+        id_random(&e->id, rng);
+    } while (execution_graph_find(g, e->id.bytes) != NULL);
+    e->since_ms[e->state] = now_ms;
+    if (s->vertex->n_coordinators > 0) {
+        e->events = MEM_NEW_ARRAY(struct event_channel, s->vertex->n_coordinators);
+    }
+    vec_init(&e->waiting_events, sizeof(struct waiting_event));
+    (void)map_put_bytes(&g->attempts, e->id.bytes, sizeof(e->id.bytes), e);
+}
+
+void execution_drop_waiting_events(struct execution *e)
+{
+    for (size_t i = 0; i < e->waiting_events.len; i++) {
+        mem_free(VEC_AT(&e->waiting_events, struct waiting_event, i)->data);
+    }
+    vec_clear(&e->waiting_events);
+}
+
+static void execution_fini(struct execution *e)
+{
+    execution_drop_waiting_events(e);
+    vec_fini(&e->waiting_events);
+    mem_free(e->events);
+}
+
+void execution_graph_new_attempt(struct execution_graph *g, struct subtask *s, struct rng *rng,
+                                 int64_t now_ms)
+{
+    struct execution *e = &s->execution;
+    struct region *r = execution_region(g, e);
+    ASSERT(execution_state_is_terminal(e->state));
+    g->n_finished -= e->state == FLINC__EXECUTION_STATE__EXECUTION_FINISHED;
+    g->n_live++;
+    r->n_live++;
+    map_remove_bytes(&g->attempts, e->id.bytes, sizeof(e->id.bytes));
+    uint32_t number = e->number + 1;
+    execution_fini(e);
+    execution_init(g, s, number, rng, now_ms);
+}
+
+struct execution *execution_graph_find(const struct execution_graph *g, const uint8_t id[16])
+{
+    return map_find_bytes(&g->attempts, id, 16);
+}
+
+struct region *execution_region(struct execution_graph *g, const struct execution *e)
+{
+    return &g->regions[e->subtask->vertex->region];
+}
+
+bool execution_is_on_worker(const struct execution *e)
+{
+    switch (e->state) {
+    case FLINC__EXECUTION_STATE__EXECUTION_DEPLOYING:
+    case FLINC__EXECUTION_STATE__EXECUTION_INITIALIZING:
+    case FLINC__EXECUTION_STATE__EXECUTION_RUNNING:
+    case FLINC__EXECUTION_STATE__EXECUTION_CANCELING:
+        return true;
+    default:
+        return false;
+    }
+}
+
+const char *execution_task_name(const struct execution *e, char *buf, size_t size)
+{
+    const struct execution_vertex *v = e->subtask->vertex;
+    char suffix[32]; /* kept whole when a long chain's name is cut */
+    int len = snprintf(suffix, sizeof(suffix), " (%u/%u)", e->subtask->index + 1, v->n_subtasks);
+    snprintf(buf, size, "%.*s%s", MAX(0, (int)size - 1 - len), v->spec->name, suffix);
+    return buf;
+}
+
+/* ---- the graph -------------------------------------------------------------------------------- */
+
+static void vertex_init(struct execution_graph *g, uint32_t number, uint32_t region)
+{
+    struct execution_vertex *v = &g->vertices[number];
+    v->spec = g->spec->vertices[number];
+    v->number = number;
+    v->region = region;
+    v->first_coordinator = g->n_coordinators;
+    for (size_t i = 0; i < v->spec->n_operators; i++) {
+        v->n_coordinators += v->spec->operators[i]->coordinator[0] != '\0';
+    }
+    g->n_coordinators += v->n_coordinators;
+    v->n_subtasks = v->spec->parallelism;
+}
+
+/* Every vertex of a slot sharing group starts at the group's first slot. */
+static void assign_slots(struct execution_graph *g)
+{
+    struct map groups; /* name -> its widest vertex */
+    map_init(&groups, NULL);
+    for (uint32_t i = 0; i < g->n_vertices; i++) {
+        const char *name = g->vertices[i].spec->slot_sharing_group;
+        const struct execution_vertex *widest = map_find(&groups, name);
+        if (widest == NULL || widest->n_subtasks < g->vertices[i].n_subtasks) {
+            (void)map_put(&groups, name, &g->vertices[i]);
+        }
+    }
+    MAP_FOREACH (&groups, entry) {
+        const struct execution_vertex *widest = entry->value;
+        for (uint32_t i = 0; i < g->n_vertices; i++) {
+            if (strcmp(g->vertices[i].spec->slot_sharing_group, entry->key) == 0) {
+                g->vertices[i].first_slot = g->n_slots;
+            }
+        }
+        g->n_slots += widest->n_subtasks;
+    }
+    map_fini(&groups);
+    ASSERT(g->n_slots == job_graph_slots(g->spec));
+}
+
+static void connect_edges(struct execution_graph *g)
+{
+    const Flinc__JobGraph *spec = g->spec;
+    for (size_t i = 0; i < spec->n_edges; i++) {
+        g->vertices[spec->edges[i]->source_vertex].n_out_edges++;
+        g->vertices[spec->edges[i]->target_vertex].n_in_edges++;
+    }
+    for (uint32_t i = 0; i < g->n_vertices; i++) {
+        struct execution_vertex *v = &g->vertices[i];
+        v->is_source = v->n_in_edges == 0;
+        v->in_edges = MEM_NEW_ARRAY(uint32_t, v->n_in_edges + 1);
+        v->out_edges = MEM_NEW_ARRAY(uint32_t, v->n_out_edges + 1);
+        v->n_in_edges = v->n_out_edges = 0;
+    }
+    for (uint32_t i = 0; i < spec->n_edges; i++) {
+        struct execution_vertex *source = &g->vertices[spec->edges[i]->source_vertex];
+        struct execution_vertex *target = &g->vertices[spec->edges[i]->target_vertex];
+        source->out_edges[source->n_out_edges++] = i;
+        target->in_edges[target->n_in_edges++] = i;
+    }
+}
+
+static void regions_init(struct execution_graph *g, struct jobmaster *jm)
+{
+    g->regions = MEM_NEW_ARRAY(struct region, g->n_regions);
+    for (uint32_t i = 0; i < g->n_vertices; i++) {
+        g->regions[g->vertices[i].region].n_vertices++;
+        g->n_subtasks += g->vertices[i].n_subtasks;
+    }
+    for (uint32_t i = 0; i < g->n_regions; i++) {
+        struct region *r = &g->regions[i];
+        r->jm = jm;
+        r->number = i;
+        r->vertices = MEM_NEW_ARRAY(uint32_t, r->n_vertices);
+        r->n_vertices = 0;
+    }
+    for (uint32_t i = 0; i < g->n_vertices; i++) {
+        struct region *r = &g->regions[g->vertices[i].region];
+        r->vertices[r->n_vertices++] = i;
+    }
+}
+
+static void subtasks_init(struct execution_graph *g, struct rng *rng, int64_t now_ms)
+{
+    g->subtasks = MEM_NEW_ARRAY(struct subtask, g->n_subtasks);
+    struct subtask *next = g->subtasks;
+    for (uint32_t i = 0; i < g->n_regions; i++) {
+        struct region *r = &g->regions[i];
+        r->subtasks = next;
+        for (uint32_t j = 0; j < r->n_vertices; j++) {
+            struct execution_vertex *v = &g->vertices[r->vertices[j]];
+            v->subtasks = next;
+            for (uint32_t k = 0; k < v->n_subtasks; k++) {
+                v->subtasks[k].vertex = v;
+                v->subtasks[k].index = k;
+                vec_init(&v->subtasks[k].accumulators, sizeof(struct task_accumulator));
+                execution_init(g, &v->subtasks[k], 0, rng, now_ms);
+            }
+            next += v->n_subtasks;
+        }
+        r->n_subtasks = r->n_live = (uint32_t)(next - r->subtasks);
+    }
+    g->n_live = g->n_subtasks;
+}
+
+void execution_graph_init(struct execution_graph *g, const Flinc__JobGraph *spec,
+                          struct jobmaster *jm, struct rng *rng, int64_t now_ms)
+{
+    *g = (struct execution_graph){.spec = spec, .n_vertices = (uint32_t)spec->n_vertices};
+    map_init(&g->attempts, NULL);
+    uint32_t *region = MEM_NEW_ARRAY(uint32_t, spec->n_vertices);
+    g->n_regions = job_graph_regions(spec, region);
+    g->vertices = MEM_NEW_ARRAY(struct execution_vertex, spec->n_vertices);
+    for (uint32_t i = 0; i < g->n_vertices; i++) {
+        vertex_init(g, i, region[i]);
+    }
+    mem_free(region);
+    assign_slots(g);
+    connect_edges(g);
+    regions_init(g, jm);
+    subtasks_init(g, rng, now_ms);
+}
+
+void subtask_drop_accumulators(struct subtask *subtask)
+{
+    for (size_t i = 0; i < subtask->accumulators.len; i++) {
+        struct task_accumulator *a = VEC_AT(&subtask->accumulators, struct task_accumulator, i);
+        mem_free(a->name);
+        mem_free(a->type);
+    }
+    vec_fini(&subtask->accumulators);
+    vec_init(&subtask->accumulators, sizeof(struct task_accumulator));
+}
+
+void execution_graph_fini(struct execution_graph *g)
+{
+    for (uint32_t i = 0; i < g->n_subtasks; i++) {
+        execution_fini(&g->subtasks[i].execution);
+        subtask_drop_accumulators(&g->subtasks[i]);
+    }
+    for (uint32_t i = 0; i < g->n_vertices; i++) {
+        mem_free(g->vertices[i].in_edges);
+        mem_free(g->vertices[i].out_edges);
+    }
+    for (uint32_t i = 0; i < g->n_regions; i++) {
+        mem_free(g->regions[i].vertices);
+    }
+    mem_free(g->regions);
+    mem_free(g->subtasks);
+    mem_free(g->vertices);
+    map_fini(&g->attempts);
+    *g = (struct execution_graph){0};
+}

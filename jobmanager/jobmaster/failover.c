@@ -1,0 +1,400 @@
+/* Failures, restarts, cancellation, and the end of the job.
+ *
+ * A failed task takes its region with it: the other tasks of the region are cancelled, and when all
+ * have ended and the restart strategy's delay (counted from the failure) is over, the region runs anew
+ * with new attempts.  A global failure does the same to all regions and resets the coordinators.
+ * Only transient errors restart; wrong input, damage and bugs fail the job, since trying again does
+ * not help.  While the job ends, failures change nothing but the count of what still runs.
+ * Thread: the job master's.  Flink: DefaultScheduler, ExecutionFailureHandler,
+ * RestartPipelinedRegionFailoverStrategy. */
+#include "jobmanager/jobmaster/jobmaster_internal.h"
+
+/* ---- states ----------------------------------------------------------------------------------- */
+
+void job_transition(struct jobmaster *jm, enum job_status to)
+{
+    enum job_status from = jm->status;
+    ASSERT(job_status_may_move(from, to));
+    jm->status = to;
+    char text[ERROR_MESSAGE_MAX] = "";
+    if (to == JOB_STATUS_FAILING || to == JOB_STATUS_FAILED) {
+        error_format(&jm->cause, text, sizeof(text));
+    }
+    LOG_INFO(JOBMASTER_TOPIC, "Job %s (%s) switched from state %s to %s.%s%s",
+             jm->options.graph->name, jm->job_hex, job_status_name(from), job_status_name(to),
+             text[0] != '\0' ? " " : "", text);
+    snapshot_set_status(&jm->snapshot, to, jobmaster_now_ms(jm));
+    if (jm->options.on_status != NULL) {
+        jm->options.on_status(jm->options.owner, from, to);
+    }
+}
+
+static void log_execution(const struct execution *e, Flinc__ExecutionState from,
+                          const struct error *why)
+{
+    char name[JOBMASTER_TASK_NAME_BYTES];
+    char attempt[ID_HEX_LEN + 1];
+    char text[ERROR_MESSAGE_MAX];
+    execution_task_name(e, name, sizeof(name));
+    id_format(&e->id, attempt);
+    if (why == NULL) {
+        LOG_INFO(JOBMASTER_TOPIC, "%s (%s) switched from %s to %s.", name, attempt,
+                 execution_state_name(from), execution_state_name(e->state));
+    } else {
+        LOG_INFO(JOBMASTER_TOPIC, "%s (%s) switched from %s to %s on worker %u: %s", name, attempt,
+                 execution_state_name(from), execution_state_name(e->state), e->slot.worker,
+                 error_format(why, text, sizeof(text)));
+    }
+}
+
+void execution_transition(struct jobmaster *jm, struct execution *e, Flinc__ExecutionState to,
+                          const struct error *why)
+{
+    Flinc__ExecutionState from = e->state;
+    ASSERT(execution_state_may_move(from, to));
+    e->state = to;
+    e->since_ms[to] = jobmaster_now_ms(jm);
+    if (execution_state_is_terminal(to)) {
+        jm->graph.n_live--;
+        execution_region(&jm->graph, e)->n_live--;
+        jm->graph.n_finished += to == FLINC__EXECUTION_STATE__EXECUTION_FINISHED;
+        execution_drop_waiting_events(e);
+    }
+    snapshot_move_task(&jm->snapshot, from, to);
+    log_execution(e, from, why);
+}
+
+/* ---- cancelling tasks ------------------------------------------------------------------------- */
+
+/* Flushed by the caller: workers_flush_cancels(). */
+static void execution_cancel(struct jobmaster *jm, struct execution *e)
+{
+    switch (e->state) {
+    case FLINC__EXECUTION_STATE__EXECUTION_CREATED:
+    case FLINC__EXECUTION_STATE__EXECUTION_SCHEDULED:
+        execution_transition(jm, e, FLINC__EXECUTION_STATE__EXECUTION_CANCELED, NULL);
+        break;
+    case FLINC__EXECUTION_STATE__EXECUTION_DEPLOYING:
+    case FLINC__EXECUTION_STATE__EXECUTION_INITIALIZING:
+    case FLINC__EXECUTION_STATE__EXECUTION_RUNNING:
+        execution_transition(jm, e, FLINC__EXECUTION_STATE__EXECUTION_CANCELING, NULL);
+        workers_cancel(&jm->workers, e->slot.worker, &e->id);
+        break;
+    default:
+        break;
+    }
+}
+
+static void region_stop_timers(struct region *r)
+{
+    component_cancel(r->jm->component, r->slot_timer);
+    component_cancel(r->jm->component, r->restart_timer);
+    r->slot_timer = r->restart_timer = TIMER_NONE;
+    r->restart_due = false;
+}
+
+static void region_cancel(struct jobmaster *jm, struct region *r, enum region_state state)
+{
+    region_stop_timers(r);
+    r->state = state;
+    for (uint32_t i = 0; i < r->n_subtasks; i++) {
+        execution_cancel(jm, &r->subtasks[i].execution);
+    }
+}
+
+static void cancel_all(struct jobmaster *jm, enum region_state state)
+{
+    component_cancel(jm->component, jm->global.timer);
+    jm->global = (struct global_restart){.timer = TIMER_NONE};
+    for (uint32_t i = 0; i < jm->graph.n_regions; i++) {
+        region_cancel(jm, &jm->graph.regions[i], state);
+    }
+    workers_flush_cancels(&jm->workers);
+}
+
+/* ---- the end of the job ----------------------------------------------------------------------- */
+
+static bool is_ending(const struct jobmaster *jm)
+{
+    switch (jm->status) {
+    case JOB_STATUS_CREATED:
+    case JOB_STATUS_RUNNING:
+    case JOB_STATUS_RESTARTING:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static void fail_job(struct jobmaster *jm, const struct error *why)
+{
+    if (is_ending(jm)) {
+        return;
+    }
+    error_copy(&jm->cause, why);
+    job_transition(jm, JOB_STATUS_FAILING);
+    cancel_all(jm, REGION_ENDING);
+}
+
+void failover_cancel_job(struct jobmaster *jm)
+{
+    if (jm->status == JOB_STATUS_FAILING) {
+        job_transition(jm, JOB_STATUS_CANCELLING); /* its tasks are being cancelled already */
+    } else if (!is_ending(jm)) {
+        job_transition(jm, JOB_STATUS_CANCELLING);
+        cancel_all(jm, REGION_ENDING);
+    }
+    failover_check(jm);
+}
+
+void failover_abandon(struct jobmaster *jm)
+{
+    for (uint32_t i = 0; i < jm->graph.n_subtasks; i++) {
+        struct execution *e = &jm->graph.subtasks[i].execution;
+        if (e->state == FLINC__EXECUTION_STATE__EXECUTION_CANCELING) {
+            execution_transition(jm, e, FLINC__EXECUTION_STATE__EXECUTION_CANCELED, NULL);
+        }
+    }
+    failover_check(jm);
+}
+
+/* ---- restarting ------------------------------------------------------------------------------- */
+
+static bool restart_is_pending(const struct jobmaster *jm)
+{
+    if (jm->global.pending) {
+        return true;
+    }
+    for (uint32_t i = 0; i < jm->graph.n_regions; i++) {
+        if (jm->graph.regions[i].state == REGION_RESTARTING) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void region_renew(struct jobmaster *jm, struct region *r)
+{
+    region_stop_timers(r);
+    r->state = REGION_IDLE;
+    for (uint32_t i = 0; i < r->n_subtasks; i++) {
+        struct subtask *s = &r->subtasks[i];
+        Flinc__ExecutionState old = s->execution.state;
+        execution_graph_new_attempt(&jm->graph, s, &jm->rng, jobmaster_now_ms(jm));
+        snapshot_new_attempt(&jm->snapshot, s, old);
+    }
+}
+
+static void back_to_running(struct jobmaster *jm)
+{
+    snapshot_count_restart(&jm->snapshot);
+    if (jm->status == JOB_STATUS_RESTARTING && !restart_is_pending(jm)) {
+        job_transition(jm, JOB_STATUS_RUNNING);
+    }
+}
+
+static void restart_region(struct jobmaster *jm, struct region *r)
+{
+    struct error err = ERROR_INIT;
+    if (FAILPOINT(&err, "jobmaster.failover.before_restart") < 0) {
+        failover_global(jm, &err);
+        return;
+    }
+    region_renew(jm, r);
+    for (uint32_t i = 0; i < r->n_subtasks; i++) {
+        coordinators_subtask_reset(jm, &r->subtasks[i]);
+    }
+    back_to_running(jm);
+    region_schedule(jm, r);
+}
+
+static void restart_job(struct jobmaster *jm)
+{
+    struct error err = ERROR_INIT;
+    component_cancel(jm->component, jm->global.timer);
+    jm->global = (struct global_restart){.timer = TIMER_NONE};
+    int rc = FAILPOINT(&err, "jobmaster.failover.before_restart");
+    if (rc == 0) {
+        rc = coordinators_reset(jm, &err);
+    }
+    if (rc < 0) {
+        failover_global(jm, &err);
+        return;
+    }
+    for (uint32_t i = 0; i < jm->graph.n_regions; i++) {
+        region_renew(jm, &jm->graph.regions[i]);
+    }
+    back_to_running(jm);
+    for (uint32_t i = 0; i < jm->graph.n_regions; i++) {
+        if (jm->graph.regions[i].state == REGION_IDLE) {
+            region_schedule(jm, &jm->graph.regions[i]);
+        }
+    }
+}
+
+/* Timer: the delay of a region's restart is over. */
+static void on_region_due(void *arg)
+{
+    struct region *r = arg;
+    r->restart_timer = TIMER_NONE;
+    r->restart_due = true;
+    failover_check(r->jm);
+}
+
+/* Timer: the delay of a global restart is over. */
+static void on_global_due(void *arg)
+{
+    struct jobmaster *jm = arg;
+    jm->global.timer = TIMER_NONE;
+    jm->global.due = true;
+    failover_check(jm);
+}
+
+static void check_restarts(struct jobmaster *jm)
+{
+    if (jm->global.pending) {
+        if (jm->global.due && jm->graph.n_live == 0) {
+            restart_job(jm);
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < jm->graph.n_regions; i++) {
+        struct region *r = &jm->graph.regions[i];
+        if (r->state == REGION_RESTARTING && r->restart_due && r->n_live == 0) {
+            restart_region(jm, r);
+        }
+    }
+}
+
+void failover_check(struct jobmaster *jm)
+{
+    if (jm->status == JOB_STATUS_RUNNING || jm->status == JOB_STATUS_RESTARTING) {
+        check_restarts(jm);
+    }
+    if (jm->status == JOB_STATUS_RUNNING && jm->graph.n_finished == jm->graph.n_subtasks) {
+        jobmaster_end(jm, JOB_STATUS_FINISHED);
+    } else if (jm->status == JOB_STATUS_FAILING && jm->graph.n_live == 0) {
+        jobmaster_end(jm, JOB_STATUS_FAILED);
+    } else if (jm->status == JOB_STATUS_CANCELLING && jm->graph.n_live == 0) {
+        jobmaster_end(jm, JOB_STATUS_CANCELED);
+    }
+}
+
+/* ---- failures --------------------------------------------------------------------------------- */
+
+/* Asks the restart strategy.  False: no restart, the job has been failed. */
+static bool may_restart(struct jobmaster *jm, const struct error *why)
+{
+    if (why->cls != ERROR_CLASS_TRANSIENT) {
+        LOG_INFO(JOBMASTER_TOPIC,
+                 "Recovery of job %s is not tried: the failure is of class %s, which a restart "
+                 "does not heal.",
+                 jm->options.graph->name, error_class_name(why->cls));
+        fail_job(jm, why);
+        return false;
+    }
+    restart_strategy_on_failure(&jm->strategy, clock_monotonic_ms(jm->clock), &jm->rng);
+    if (!restart_strategy_may_restart(&jm->strategy)) {
+        LOG_INFO(JOBMASTER_TOPIC, "Recovery of job %s is suppressed by its restart strategy: %s.",
+                 jm->options.graph->name, restart_strategy_name(jm->strategy.kind));
+        fail_job(jm, why);
+        return false;
+    }
+    struct error err = ERROR_INIT;
+    if (FAILPOINT(&err, "jobmaster.failover.before_cancel") < 0) {
+        fail_job(jm, &err);
+        return false;
+    }
+    return true;
+}
+
+static void region_failed(struct jobmaster *jm, struct region *r, const struct execution *e,
+                          const struct error *why)
+{
+    if (is_ending(jm) || r->state == REGION_RESTARTING) {
+        snapshot_add_concurrent_failure(&jm->snapshot, e, why, jobmaster_now_ms(jm));
+        return;
+    }
+    snapshot_add_failure(&jm->snapshot, e, why, jobmaster_now_ms(jm));
+    if (!may_restart(jm, why)) {
+        return;
+    }
+    char name[JOBMASTER_TASK_NAME_BYTES];
+    int64_t delay_ms = restart_strategy_delay_ms(&jm->strategy);
+    LOG_INFO(JOBMASTER_TOPIC,
+             "%u tasks will be restarted to recover the failed task %s, in %lld ms.", r->n_subtasks,
+             execution_task_name(e, name, sizeof(name)), (long long)delay_ms);
+    region_cancel(jm, r, REGION_RESTARTING);
+    r->restart_timer = component_schedule(jm->component, delay_ms, on_region_due, r);
+    if (jm->status == JOB_STATUS_RUNNING) {
+        job_transition(jm, JOB_STATUS_RESTARTING);
+    }
+}
+
+/* Takes the attempt out of the race.  True: it counts as a failure of its region. */
+static bool execution_fail(struct jobmaster *jm, struct execution *e, const struct error *why,
+                           enum failure_source source)
+{
+    if (execution_state_is_terminal(e->state)) {
+        return false;
+    }
+    if (source == FAILURE_HERE && execution_is_on_worker(e)) {
+        workers_cancel(&jm->workers, e->slot.worker, &e->id);
+    }
+    if (e->state == FLINC__EXECUTION_STATE__EXECUTION_CANCELING) {
+        execution_transition(jm, e, FLINC__EXECUTION_STATE__EXECUTION_CANCELED, why);
+        snapshot_add_concurrent_failure(&jm->snapshot, e, why, jobmaster_now_ms(jm));
+        return false;
+    }
+    execution_transition(jm, e, FLINC__EXECUTION_STATE__EXECUTION_FAILED, why);
+    return true;
+}
+
+void failover_tasks_failed(struct jobmaster *jm, struct execution *const *executions, size_t n,
+                           const struct error *why, enum failure_source source)
+{
+    struct vec failed = VEC_INIT(struct execution *);
+    for (size_t i = 0; i < n; i++) {
+        if (execution_fail(jm, executions[i], why, source)) {
+            vec_push_ptr(&failed, executions[i]);
+        }
+    }
+    for (size_t i = 0; i < failed.len; i++) {
+        struct execution *e = vec_ptr(&failed, i);
+        region_failed(jm, execution_region(&jm->graph, e), e, why);
+    }
+    vec_fini(&failed);
+    workers_flush_cancels(&jm->workers);
+    failover_check(jm);
+}
+
+void failover_task_failed(struct jobmaster *jm, struct execution *e, const struct error *why,
+                          enum failure_source source)
+{
+    failover_tasks_failed(jm, &e, 1, why, source);
+}
+
+void failover_global(struct jobmaster *jm, const struct error *why)
+{
+    if (is_ending(jm)) {
+        snapshot_add_concurrent_failure(&jm->snapshot, NULL, why, jobmaster_now_ms(jm));
+        return;
+    }
+    snapshot_add_failure(&jm->snapshot, NULL, why, jobmaster_now_ms(jm));
+    char text[ERROR_MESSAGE_MAX];
+    LOG_INFO(JOBMASTER_TOPIC, "Trying to recover from a global failure: %s",
+             error_format(why, text, sizeof(text)));
+    if (may_restart(jm, why)) {
+        int64_t delay_ms = restart_strategy_delay_ms(&jm->strategy);
+        LOG_INFO(JOBMASTER_TOPIC,
+                 "%u tasks will be restarted to recover from a global failure, in %lld ms.",
+                 jm->graph.n_subtasks, (long long)delay_ms);
+        cancel_all(jm, REGION_RESTARTING);
+        jm->global.pending = true;
+        jm->global.timer = component_schedule(jm->component, delay_ms, on_global_due, jm);
+        if (jm->status == JOB_STATUS_RUNNING) {
+            job_transition(jm, JOB_STATUS_RESTARTING);
+        }
+    }
+    failover_check(jm);
+}

@@ -1,0 +1,128 @@
+/* The job master's own struct, and what its files offer each other.  Everything here runs on the job
+ * master's thread.
+ *
+ *   jobmaster.c     start, end, the public calls as operations of the mailbox
+ *   messages.c      what workers say
+ *   workers.c       channels to workers, fencing
+ *   scheduling.c    slots, waiting for them
+ *   deployment.c    deploy messages
+ *   failover.c      failures, restarts, cancellation, the end of the job
+ *   coordinators.c  coordinator halves of operators
+ *   reconcile.c     asking workers for what they run */
+#ifndef FLINC_JOBMANAGER_JOBMASTER_JOBMASTER_INTERNAL_H
+#define FLINC_JOBMANAGER_JOBMASTER_JOBMASTER_INTERNAL_H
+
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "jobmanager/jobmaster/coordinators.h"
+#include "jobmanager/jobmaster/execution_graph.h"
+#include "jobmanager/jobmaster/job_status.h"
+#include "jobmanager/jobmaster/restart_strategy.h"
+#include "jobmanager/jobmaster/slot_pool.h"
+#include "jobmanager/jobmaster/snapshot.h"
+#include "jobmanager/jobmaster/workers.h"
+
+#define JOBMASTER_TOPIC "flinc.jobmaster"
+
+enum { JOBMASTER_TASK_NAME_BYTES = 512 }; /* task names in log lines */
+
+/* mailbox_op.kind of the job master's operations; sender -> job master. */
+enum jobmaster_op {
+    JOBMASTER_OP_ADD_WORKER,     /* owner */
+    JOBMASTER_OP_OFFER_SLOTS,    /* slot provider */
+    JOBMASTER_OP_SLOT_LOST,      /* slot provider */
+    JOBMASTER_OP_CANCEL,         /* owner */
+    JOBMASTER_OP_WORKER_MESSAGE, /* worker */
+    JOBMASTER_OP_WORKER_CLOSED,  /* worker's channel */
+    JOBMASTER_OP_ASYNC_DONE,     /* I/O executor, for a coordinator */
+    JOBMASTER_OP_GLOBAL_FAILURE, /* a coordinator */
+    JOBMASTER_OP_TASK_FAILURE,   /* a coordinator whose event does not get through */
+};
+
+/* A restart of the whole job that is under way. */
+struct global_restart {
+    bool pending;
+    bool due; /* the delay is over */
+    uint64_t timer;
+};
+
+struct jobmaster {
+    struct jobmaster_options options;
+    struct conf conf; /* the cluster's with the job's over it */
+    struct flinc_id job_id;
+    char job_hex[ID_HEX_LEN + 1];
+    char log_context[ID_HEX_LEN + 8]; /* "job=<id>" */
+    const struct clock *clock;        /* Borrows */
+    struct component *component;      /* Owns */
+    struct rng rng;
+    enum job_status status; /* written by job_transition() only */
+    struct error cause;     /* why the job is FAILING */
+    struct execution_graph graph;
+    struct slot_pool slots;
+    struct restart_strategy strategy;
+    struct global_restart global;
+    struct workers workers;
+    struct coordinators coordinators;
+    struct snapshot snapshot;
+    uint64_t reconcile_timer;
+    uint64_t reconcile_round; /* number of the last state request */
+};
+
+int64_t jobmaster_now_ms(const struct jobmaster *jm); /* wall clock */
+
+/* ---- states (failover.c) ----------------------------------------------------------------------- */
+
+void job_transition(struct jobmaster *jm, enum job_status to);
+/* why: for FAILED, what to log; else NULL. */
+void execution_transition(struct jobmaster *jm, struct execution *e, Flinc__ExecutionState to,
+                          const struct error *why);
+
+/* ---- scheduling.c, deployment.c ---------------------------------------------------------------- */
+
+/* All attempts of the region are new: takes them to SCHEDULED, and on when the slots are there. */
+void region_schedule(struct jobmaster *jm, struct region *r);
+void slots_declare(struct jobmaster *jm);
+void slots_offer(struct jobmaster *jm, const struct slot *slots, uint32_t n);
+/* The slot is gone; with `give_back` the provider does not know it yet. */
+void slots_lost(struct jobmaster *jm, const struct flinc_id *allocation_id,
+                const struct error *why);
+/* The worker is gone: all its slots go back to the provider. */
+void slots_drop_worker(struct jobmaster *jm, uint32_t worker);
+void slots_release_all(struct jobmaster *jm);
+/* Sends the tasks of a region to their workers. */
+void region_deploy(struct jobmaster *jm, struct region *r);
+
+/* ---- failover.c -------------------------------------------------------------------------------- */
+
+/* Where the news of a failure comes from. */
+enum failure_source {
+    FAILURE_OF_WORKER, /* nothing of the task is left there */
+    FAILURE_HERE,      /* something may run there: it is cancelled */
+};
+
+/* These attempts have failed for one reason; ended ones are passed over. */
+void failover_tasks_failed(struct jobmaster *jm, struct execution *const *executions, size_t n,
+                           const struct error *why, enum failure_source source);
+void failover_task_failed(struct jobmaster *jm, struct execution *e, const struct error *why,
+                          enum failure_source source);
+/* Something that concerns the whole job has failed. */
+void failover_global(struct jobmaster *jm, const struct error *why);
+void failover_cancel_job(struct jobmaster *jm);
+/* Goes on where the last attempts have ended: restarts, or the end of the job. */
+void failover_check(struct jobmaster *jm);
+/* The owner does not wait for workers any more: what still runs counts as cancelled. */
+void failover_abandon(struct jobmaster *jm);
+
+/* ---- messages.c -------------------------------------------------------------------------------- */
+
+void messages_on_message(struct jobmaster *jm, struct worker_link *link,
+                         const Flinc__WorkerToMaster *message);
+void messages_on_worker_closed(struct jobmaster *jm, struct worker_link *link,
+                               const struct error *why);
+
+/* ---- jobmaster.c ------------------------------------------------------------------------------- */
+
+/* The job is in a terminal state: closes what it has and tells the owner. */
+void jobmaster_end(struct jobmaster *jm, enum job_status status);
+
+#endif

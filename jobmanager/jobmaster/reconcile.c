@@ -1,0 +1,75 @@
+/* State requests to workers, and what follows from their answers; see reconcile.h. */
+#include "jobmanager/jobmaster/reconcile.h"
+
+#include "jobmanager/jobmaster/jobmaster_internal.h"
+
+static void on_timer(void *arg);
+
+static void schedule_next(struct jobmaster *jm)
+{
+    jm->reconcile_timer = component_schedule(
+        jm->component, conf_duration_ms(&jm->conf, "heartbeat.interval"), on_timer, jm);
+}
+
+void reconcile_start(struct jobmaster *jm)
+{
+    schedule_next(jm);
+}
+
+void reconcile_stop(struct jobmaster *jm)
+{
+    component_cancel(jm->component, jm->reconcile_timer);
+    jm->reconcile_timer = TIMER_NONE;
+}
+
+/* Timer: heartbeat.interval. */
+static void on_timer(void *arg)
+{
+    struct jobmaster *jm = arg;
+    Flinc__ReportRequest request = FLINC__REPORT_REQUEST__INIT;
+    Flinc__MasterToWorker message = FLINC__MASTER_TO_WORKER__INIT;
+    request.request_id = ++jm->reconcile_round;
+    message.body_case = FLINC__MASTER_TO_WORKER__BODY_REPORT_REQUEST;
+    message.report_request = &request;
+    MAP_FOREACH (&jm->workers.by_number, entry) {
+        struct worker_link *link = entry->value;
+        struct error err = ERROR_INIT;
+        if (workers_send(&jm->workers, link, &message, &err) < 0) {
+            LOG_WARN(JOBMASTER_TOPIC, "Worker %u is asked for its tasks next time: %s",
+                     link->number, err.message);
+        }
+    }
+    schedule_next(jm);
+}
+
+void reconcile_on_report(struct jobmaster *jm, struct worker_link *link,
+                         const Flinc__TaskReport *report)
+{
+    struct map reported; /* attempt id -> its entry */
+    struct vec missing = VEC_INIT(struct execution *);
+    map_init(&reported, NULL);
+    for (size_t i = 0; i < report->n_tasks; i++) {
+        const ProtobufCBinaryData *id = &report->tasks[i]->attempt_id;
+        (void)map_put_bytes(&reported, id->data, id->len, report->tasks[i]);
+    }
+    for (uint32_t i = 0; i < jm->graph.n_subtasks; i++) {
+        struct execution *e = &jm->graph.subtasks[i].execution;
+        if (!execution_is_on_worker(e) || e->slot.worker != link->number ||
+            e->deploy_round >= report->request_id) {
+            continue; /* not its, or deployed after the request was sent */
+        }
+        const Flinc__TaskReportEntry *entry =
+            map_find_bytes(&reported, e->id.bytes, sizeof(e->id.bytes));
+        if (entry == NULL) {
+            vec_push_ptr(&missing, e);
+        } else if (e->state == FLINC__EXECUTION_STATE__EXECUTION_CANCELING &&
+                   entry->state != FLINC__EXECUTION_STATE__EXECUTION_CANCELING) {
+            workers_cancel(&jm->workers, link->number, &e->id);
+        }
+    }
+    struct error err = ERROR_INIT;
+    error_set(&err, ERR_UNAVAILABLE, "worker %u does not know the task any more", link->number);
+    failover_tasks_failed(jm, missing.data, missing.len, &err, FAILURE_OF_WORKER);
+    map_fini(&reported);
+    vec_fini(&missing);
+}

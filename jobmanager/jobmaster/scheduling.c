@@ -1,0 +1,169 @@
+/* Slots of the job: what it needs, what it was given, and regions that wait for theirs.
+ *
+ * A region is deployed when all its slots are there; until then its tasks are SCHEDULED, for at most
+ * slot.request.timeout.  Slots stay with the job over restarts and go back at its end.
+ * Thread: the job master's.  Flink: PipelinedRegionSchedulingStrategy, DeclarativeSlotPoolBridge. */
+#include "common/text/units.h"
+#include "jobmanager/jobmaster/jobmaster_internal.h"
+
+/* Has the job work for slots? */
+static bool needs_slots(const struct jobmaster *jm)
+{
+    switch (jm->status) {
+    case JOB_STATUS_CREATED:
+    case JOB_STATUS_RUNNING:
+    case JOB_STATUS_RESTARTING:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void slots_declare(struct jobmaster *jm)
+{
+    const struct slot_provider *provider = jm->options.slots;
+    struct error err = ERROR_INIT;
+    if (FAILPOINT(&err, "jobmaster.slots.before_declare") < 0) {
+        LOG_WARN(JOBMASTER_TOPIC, "Declaring %u slots was left out: %s", jm->graph.n_slots,
+                 err.message);
+        return;
+    }
+    provider->declare(provider->arg, jm, jm->graph.n_slots);
+}
+
+static void slot_release(struct jobmaster *jm, const struct slot *slot)
+{
+    const struct slot_provider *provider = jm->options.slots;
+    provider->release(provider->arg, jm, slot);
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------- */
+
+static bool region_has_slots(const struct jobmaster *jm, const struct region *r)
+{
+    for (uint32_t i = 0; i < r->n_vertices; i++) {
+        const struct execution_vertex *v = &jm->graph.vertices[r->vertices[i]];
+        if (!slot_pool_covers(&jm->slots, v->first_slot, v->n_subtasks)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void schedule_waiting(struct jobmaster *jm)
+{
+    for (uint32_t i = 0; i < jm->graph.n_regions; i++) {
+        struct region *r = &jm->graph.regions[i];
+        if (r->state == REGION_WAITING && region_has_slots(jm, r)) {
+            component_cancel(jm->component, r->slot_timer);
+            r->slot_timer = TIMER_NONE;
+            region_deploy(jm, r);
+        }
+    }
+}
+
+/* Timer: slot.request.timeout. */
+static void on_slot_timeout(void *arg)
+{
+    struct region *r = arg;
+    struct jobmaster *jm = r->jm;
+    ASSERT(r->state == REGION_WAITING);
+    r->slot_timer = TIMER_NONE;
+    struct error err = ERROR_INIT;
+    STR_AUTO waited = STR_INIT;
+    duration_format(conf_duration(&jm->conf, "slot.request.timeout"), &waited);
+    error_set(&err, ERR_UNAVAILABLE,
+              "Could not acquire the minimum required resources: the job needs %u slots and has %u "
+              "after waiting %s (slot.request.timeout). Add task managers or slots "
+              "(taskmanager.numberOfTaskSlots), or lower the parallelism",
+              jm->slots.n_places, jm->slots.n_filled, str_cstr(&waited));
+    failover_task_failed(jm, &r->subtasks[0].execution, &err, FAILURE_OF_WORKER);
+}
+
+void region_schedule(struct jobmaster *jm, struct region *r)
+{
+    ASSERT(r->state == REGION_IDLE);
+    for (uint32_t i = 0; i < r->n_subtasks; i++) {
+        execution_transition(jm, &r->subtasks[i].execution,
+                             FLINC__EXECUTION_STATE__EXECUTION_SCHEDULED, NULL);
+    }
+    r->state = REGION_WAITING;
+    r->slot_timer = component_schedule(
+        jm->component, conf_duration_ms(&jm->conf, "slot.request.timeout"), on_slot_timeout, r);
+    schedule_waiting(jm);
+}
+
+/* ---- what the provider says ------------------------------------------------------------------- */
+
+void slots_offer(struct jobmaster *jm, const struct slot *slots, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (!needs_slots(jm)) {
+            slot_release(jm, &slots[i]);
+        } else if (workers_find(&jm->workers, slots[i].worker) == NULL) {
+            LOG_WARN(JOBMASTER_TOPIC, "A slot of worker %u is given back: it is not connected.",
+                     slots[i].worker);
+            slot_release(jm, &slots[i]);
+        } else if (slot_pool_offer(&jm->slots, &slots[i]) == SLOT_OFFER_UNNEEDED) {
+            slot_release(jm, &slots[i]);
+        }
+    }
+    schedule_waiting(jm);
+}
+
+/* The attempts that use this slot now, in a vector of struct execution *. */
+static void find_users(struct jobmaster *jm, const struct flinc_id *allocation_id, struct vec *ret)
+{
+    for (uint32_t i = 0; i < jm->graph.n_subtasks; i++) {
+        struct execution *e = &jm->graph.subtasks[i].execution;
+        if (execution_is_on_worker(e) && id_eq(&e->slot.allocation_id, allocation_id)) {
+            vec_push_ptr(ret, e);
+        }
+    }
+}
+
+void slots_lost(struct jobmaster *jm, const struct flinc_id *allocation_id, const struct error *why)
+{
+    if (!slot_pool_remove(&jm->slots, allocation_id)) {
+        return; /* given back or lost already */
+    }
+    if (needs_slots(jm)) {
+        slots_declare(jm);
+    }
+    struct error err = ERROR_INIT;
+    error_set(&err, ERR_UNAVAILABLE, "The slot of the task was lost%s%s",
+              why->code != 0 ? ": " : "", why->message);
+    struct vec users = VEC_INIT(struct execution *);
+    find_users(jm, allocation_id, &users);
+    failover_tasks_failed(jm, users.data, users.len, &err, FAILURE_HERE);
+    vec_fini(&users);
+}
+
+void slots_drop_worker(struct jobmaster *jm, uint32_t worker)
+{
+    uint32_t n_dropped = 0;
+    for (uint32_t i = 0; i < jm->slots.n_places; i++) {
+        struct slot_place place = jm->slots.places[i];
+        if (place.filled && place.slot.worker == worker) {
+            (void)slot_pool_remove(&jm->slots, &place.slot.allocation_id);
+            slot_release(jm, &place.slot);
+            n_dropped++;
+        }
+    }
+    if (n_dropped > 0 && needs_slots(jm)) {
+        slots_declare(jm);
+    }
+}
+
+void slots_release_all(struct jobmaster *jm)
+{
+    const struct slot_provider *provider = jm->options.slots;
+    provider->declare(provider->arg, jm, 0);
+    for (uint32_t i = 0; i < jm->slots.n_places; i++) {
+        struct slot_place place = jm->slots.places[i];
+        if (place.filled) {
+            (void)slot_pool_remove(&jm->slots, &place.slot.allocation_id);
+            slot_release(jm, &place.slot);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+/* The slots of one job: places 0 .. n-1, each empty or filled by a slot of the provider.  Subtask i of
+ * every vertex of a slot sharing group runs in the same place.
+ * Flink: DeclarativeSlotPool, SlotSharingExecutionSlotAllocator.  Thread: the job master's. */
+#ifndef FLINC_JOBMANAGER_JOBMASTER_SLOT_POOL_H
+#define FLINC_JOBMANAGER_JOBMASTER_SLOT_POOL_H
+
+#include "common/base/map.h"
+#include "jobmanager/jobmaster/jobmaster.h"
+
+struct slot_place {
+    struct slot slot;
+    bool filled;
+};
+
+/* Caller's memory. */
+struct slot_pool {
+    struct slot_place *places; /* Owns */
+    uint32_t n_places, n_filled;
+    uint32_t first_empty;     /* no place before it is empty */
+    struct map by_allocation; /* allocation id -> its place */
+};
+
+enum slot_offer {
+    SLOT_OFFER_TAKEN,
+    SLOT_OFFER_KNOWN,    /* this allocation is here already */
+    SLOT_OFFER_UNNEEDED, /* all places are filled */
+};
+
+void slot_pool_init(struct slot_pool *p, uint32_t n_places);
+void slot_pool_fini(struct slot_pool *p);
+enum slot_offer slot_pool_offer(struct slot_pool *p, const struct slot *slot);
+/* Empties the place of this allocation; false when it is not here. */
+bool slot_pool_remove(struct slot_pool *p, const struct flinc_id *allocation_id);
+/* Are all places from `first` on filled? */
+bool slot_pool_covers(const struct slot_pool *p, uint32_t first, uint32_t n);
+const struct slot *slot_pool_get(const struct slot_pool *p, uint32_t place);
+
+#endif

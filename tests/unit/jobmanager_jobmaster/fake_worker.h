@@ -1,0 +1,271 @@
+/* A worker that speaks the control messages and does what the test says: its tasks are rows whose
+ * states the test sets by task_say().  Stepped by mailbox_run() on the test's thread. */
+#ifndef FLINC_TESTS_UNIT_JOBMANAGER_JOBMASTER_FAKE_WORKER_H
+#define FLINC_TESTS_UNIT_JOBMANAGER_JOBMASTER_FAKE_WORKER_H
+
+#include "common/base/clock.h"
+#include "common/base/str.h"
+#include "common/base/vec.h"
+#include "common/rpc/transport.h"
+#include "proto/control.pb-c.h"
+/* clang-format off */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+/* clang-format on */
+
+#define CREATED FLINC__EXECUTION_STATE__EXECUTION_CREATED
+#define SCHEDULED FLINC__EXECUTION_STATE__EXECUTION_SCHEDULED
+#define DEPLOYING FLINC__EXECUTION_STATE__EXECUTION_DEPLOYING
+#define INITIALIZING FLINC__EXECUTION_STATE__EXECUTION_INITIALIZING
+#define RUNNING FLINC__EXECUTION_STATE__EXECUTION_RUNNING
+#define FINISHED FLINC__EXECUTION_STATE__EXECUTION_FINISHED
+#define CANCELING FLINC__EXECUTION_STATE__EXECUTION_CANCELING
+#define CANCELED FLINC__EXECUTION_STATE__EXECUTION_CANCELED
+#define FAILED FLINC__EXECUTION_STATE__EXECUTION_FAILED
+
+enum fake_flags {
+    FAKE_ACKNOWLEDGES = 1 << 0, /* deployed tasks say INITIALIZING and RUNNING at once */
+    FAKE_CANCELS = 1 << 1,      /* cancelled tasks say CANCELED at once */
+};
+
+/* A task as the fake worker has it. */
+struct fake_task {
+    struct fake_worker *worker;
+    struct flinc_id id;
+    char vertex[64];
+    uint32_t subtask, attempt_number;
+    Flinc__ExecutionState state;
+    uint32_t n_cancels;   /* CancelTasks that named it */
+    uint64_t events_sent; /* to coordinators */
+    struct str events;    /* from coordinators: "1:text;" */
+    struct flinc_id operator_id;
+};
+
+struct fake_worker {
+    uint32_t number;
+    unsigned flags; /* enum fake_flags */
+    struct mailbox *mailbox;
+    struct rpc_channel *channel;
+    struct flinc_id token; /* as the job master's messages bring it */
+    struct vec tasks;      /* of struct fake_task *; in the order of deployment, ended ones too */
+    uint32_t n_deploys, n_cancels, n_report_requests;
+    Flinc__DeployTasks *last_deploy; /* Owns, in last_message */
+    ProtobufCMessage *last_message;
+    uint32_t n_unknown_cancels; /* CancelTasks of attempts that were never deployed here */
+    bool closed;
+};
+
+static inline struct error test_error(int code, const char *text)
+{
+    struct error err = ERROR_INIT;
+    error_set(&err, code, "%s", text);
+    return err;
+}
+
+static inline void worker_say(struct fake_worker *fw, Flinc__WorkerToMaster *m)
+{
+    m->version = 1;
+    if (m->fencing_token.len == 0) {
+        m->fencing_token = (ProtobufCBinaryData){sizeof(fw->token.bytes), fw->token.bytes};
+    }
+    struct error err = ERROR_INIT;
+    (void)!rpc_channel_send(fw->channel, &m->base, &err);
+}
+
+static inline void fill_error(Flinc__ErrorInfo *info, const struct error *err)
+{
+    flinc__error_info__init(info);
+    info->code = err->code;
+    info->error_class = err->cls;
+    info->message = (char *)err->message;
+    info->frames = (char *)err->frames;
+}
+
+static inline void task_say_error(struct fake_task *t, Flinc__ExecutionState state,
+                                  const struct error *err)
+{
+    Flinc__TaskStateUpdate update = FLINC__TASK_STATE_UPDATE__INIT;
+    Flinc__WorkerToMaster m = FLINC__WORKER_TO_MASTER__INIT;
+    Flinc__ErrorInfo info;
+    t->state = state;
+    update.attempt_id = (ProtobufCBinaryData){sizeof(t->id.bytes), t->id.bytes};
+    update.state = state;
+    if (err != NULL) {
+        fill_error(&info, err);
+        update.error = &info;
+    }
+    m.body_case = FLINC__WORKER_TO_MASTER__BODY_STATE;
+    m.state = &update;
+    worker_say(t->worker, &m);
+}
+
+static inline void task_say(struct fake_task *t, Flinc__ExecutionState state)
+{
+    task_say_error(t, state, NULL);
+}
+
+static inline void task_send_event(struct fake_task *t, uint64_t sequence, const char *text)
+{
+    Flinc__OperatorEvent event = FLINC__OPERATOR_EVENT__INIT;
+    Flinc__WorkerToMaster m = FLINC__WORKER_TO_MASTER__INIT;
+    event.attempt_id = (ProtobufCBinaryData){sizeof(t->id.bytes), t->id.bytes};
+    event.operator_id = (ProtobufCBinaryData){sizeof(t->operator_id.bytes), t->operator_id.bytes};
+    event.payload = (ProtobufCBinaryData){strlen(text), (uint8_t *)text};
+    event.sequence = sequence;
+    m.body_case = FLINC__WORKER_TO_MASTER__BODY_OPERATOR_EVENT;
+    m.operator_event = &event;
+    worker_say(t->worker, &m);
+}
+
+static inline bool fake_task_is_live(const struct fake_task *t)
+{
+    return t->state != FINISHED && t->state != CANCELED && t->state != FAILED;
+}
+
+static inline struct fake_task *worker_find_task(struct fake_worker *fw,
+                                                 const ProtobufCBinaryData *id)
+{
+    for (size_t i = 0; i < fw->tasks.len; i++) {
+        struct fake_task *t = vec_ptr(&fw->tasks, i);
+        if (id->len == 16 && memcmp(id->data, t->id.bytes, 16) == 0) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static inline void fake_deploy(struct fake_worker *fw, const Flinc__DeployTasks *d)
+{
+    fw->n_deploys++;
+    for (size_t i = 0; i < d->n_subtasks; i++) {
+        if (worker_find_task(fw, &d->subtasks[i]->attempt_id) != NULL) {
+            continue; /* repeated */
+        }
+        struct fake_task *t = MEM_NEW(struct fake_task);
+        t->worker = fw;
+        memcpy(t->id.bytes, d->subtasks[i]->attempt_id.data, 16);
+        memcpy(t->operator_id.bytes, d->vertex->operators[0]->id.data, 16);
+        snprintf(t->vertex, sizeof(t->vertex), "%s", d->vertex->name);
+        t->subtask = d->subtasks[i]->subtask;
+        t->attempt_number = d->subtasks[i]->attempt_number;
+        t->state = DEPLOYING;
+        vec_push_ptr(&fw->tasks, t);
+        if (fw->flags & FAKE_ACKNOWLEDGES) {
+            task_say(t, INITIALIZING);
+            task_say(t, RUNNING);
+        }
+    }
+}
+
+static inline void fake_cancel(struct fake_worker *fw, const Flinc__CancelTasks *c)
+{
+    fw->n_cancels++;
+    for (size_t i = 0; i < c->n_attempt_ids; i++) {
+        struct fake_task *t = worker_find_task(fw, &c->attempt_ids[i]);
+        if (t == NULL) {
+            fw->n_unknown_cancels++;
+            continue;
+        }
+        t->n_cancels++;
+        if (fake_task_is_live(t) && (fw->flags & FAKE_CANCELS)) {
+            task_say(t, CANCELED);
+        } else if (fake_task_is_live(t)) {
+            t->state = CANCELING;
+        }
+    }
+}
+
+static inline void fake_report(struct fake_worker *fw, uint64_t request_id)
+{
+    Flinc__TaskReport report = FLINC__TASK_REPORT__INIT;
+    Flinc__WorkerToMaster m = FLINC__WORKER_TO_MASTER__INIT;
+    Flinc__TaskReportEntry *entries = MEM_NEW_ARRAY(Flinc__TaskReportEntry, fw->tasks.len + 1);
+    report.tasks = MEM_NEW_ARRAY(Flinc__TaskReportEntry *, fw->tasks.len + 1);
+    report.request_id = request_id;
+    for (size_t i = 0; i < fw->tasks.len; i++) {
+        struct fake_task *t = vec_ptr(&fw->tasks, i);
+        if (fake_task_is_live(t)) {
+            Flinc__TaskReportEntry *e = &entries[report.n_tasks];
+            flinc__task_report_entry__init(e);
+            e->attempt_id = (ProtobufCBinaryData){sizeof(t->id.bytes), t->id.bytes};
+            e->state = t->state;
+            report.tasks[report.n_tasks++] = e;
+        }
+    }
+    m.body_case = FLINC__WORKER_TO_MASTER__BODY_REPORT;
+    m.report = &report;
+    worker_say(fw, &m);
+    mem_free(report.tasks);
+    mem_free(entries);
+}
+
+static inline void fake_event(struct fake_worker *fw, const Flinc__OperatorEvent *e)
+{
+    struct fake_task *t = worker_find_task(fw, &e->attempt_id);
+    assert_non_null(t); /* only to what was deployed before */
+    str_printf(&t->events, "%llu:%.*s;", (unsigned long long)e->sequence, (int)e->payload.len,
+               (const char *)e->payload.data);
+}
+
+static inline void fake_on_message(void *target, ProtobufCMessage *message)
+{
+    struct fake_worker *fw = target;
+    Flinc__MasterToWorker *m = (Flinc__MasterToWorker *)message;
+    assert_int_equal(m->version, 1);
+    assert_int_equal(m->fencing_token.len, 16);
+    memcpy(fw->token.bytes, m->fencing_token.data, 16);
+    switch (m->body_case) {
+    case FLINC__MASTER_TO_WORKER__BODY_DEPLOY:
+        fake_deploy(fw, m->deploy);
+        rpc_message_free(fw->last_message);
+        fw->last_message = message;
+        fw->last_deploy = m->deploy;
+        return;
+    case FLINC__MASTER_TO_WORKER__BODY_CANCEL:
+        fake_cancel(fw, m->cancel);
+        break;
+    case FLINC__MASTER_TO_WORKER__BODY_OPERATOR_EVENT:
+        fake_event(fw, m->operator_event);
+        break;
+    case FLINC__MASTER_TO_WORKER__BODY_REPORT_REQUEST:
+        fw->n_report_requests++;
+        fake_report(fw, m->report_request->request_id);
+        break;
+    default:
+        fail_msg("an unexpected message");
+    }
+    rpc_message_free(message);
+}
+
+static inline void fake_on_closed(void *target, const struct error *why)
+{
+    ((struct fake_worker *)target)->closed = true;
+}
+
+/* The process of the worker dies: its tasks are gone. */
+static inline void worker_die(struct fake_worker *fw)
+{
+    for (size_t i = 0; i < fw->tasks.len; i++) {
+        ((struct fake_task *)vec_ptr(&fw->tasks, i))->state = FAILED;
+    }
+    fw->closed = true;
+    fw->channel = rpc_channel_free(fw->channel);
+}
+
+static inline void worker_clear(struct fake_worker *fw)
+{
+    for (size_t i = 0; i < fw->tasks.len; i++) {
+        struct fake_task *t = vec_ptr(&fw->tasks, i);
+        str_fini(&t->events);
+        mem_free(t);
+    }
+    vec_fini(&fw->tasks);
+    rpc_channel_free(fw->channel);
+    mailbox_unref(fw->mailbox);
+    rpc_message_free(fw->last_message);
+}
+
+#endif
