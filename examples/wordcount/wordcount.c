@@ -27,19 +27,23 @@ static int split(flinc_ctx *ctx, const flinc_string *line, flinc_out *out)
 {
     char small[1024];
     char *word = line->len <= sizeof(small) ? small : malloc(line->len);
+    const char *end = line->data + line->len;
     size_t len = 0;
 
     if (word == NULL) {
         return flinc_ctx_fail(ctx, "no memory for a line of %zu bytes", line->len);
     }
-    for (size_t i = 0; i <= line->len; i++) {
-        char letter = i < line->len ? letters[(unsigned char)line->data[i]] : 0;
+    for (const char *at = line->data; at < end; at++) {
+        char letter = letters[(unsigned char)*at];
         if (letter != 0) {
             word[len++] = letter;
         } else if (len > 0) {
             FLINC_EMIT(out, word_count, .word = {word, len}, .count = 1);
             len = 0;
         }
+    }
+    if (len > 0) {
+        FLINC_EMIT(out, word_count, .word = {word, len}, .count = 1);
     }
     if (word != small) {
         free(word);

@@ -1,0 +1,194 @@
+/* Finds the action, loads the configuration, runs; see cli.h. */
+#include "client/cli/cli.h"
+#include "common/base/log.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#ifndef FLINC_COMMIT
+#define FLINC_COMMIT "unknown"
+#endif
+
+static const struct cli_action actions[] = {
+    {"run", "run [OPTIONS] <job bundle> <arguments>", "compiles and runs a job", cli_run},
+    {"info", "info [OPTIONS] <job bundle> <arguments>", "shows the execution plan of a job as JSON",
+     cli_info},
+};
+
+/* ---- help ------------------------------------------------------------------------------------------ */
+
+static void print_action_help(const struct cli_action *a)
+{
+    printf("Action \"%s\" %s.\n\n  Syntax: %s\n", a->name, a->summary, a->usage);
+    cli_print_options();
+    printf("\n");
+}
+
+static void print_help(void)
+{
+    printf("./flink <ACTION> [OPTIONS] [ARGUMENTS]\n\nThe following actions are available:\n\n");
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+        print_action_help(&actions[i]);
+    }
+    printf("  -h,--help      Show this help.\n  -v,--version   Show the version.\n");
+}
+
+static void print_unknown_action(const char *name)
+{
+    const char *names[ARRAY_LEN(actions)];
+
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+        names[i] = actions[i].name;
+    }
+    const char *near = cstr_nearest(name, names, ARRAY_LEN(names));
+    fprintf(stderr, "\"%s\" is not a valid action.%s%s%s\n\n", name,
+            near != NULL ? " Did you mean \"" : "", near != NULL ? near : "",
+            near != NULL ? "\"?" : "");
+    fprintf(stderr, "Valid actions are");
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+        fprintf(stderr, "%s \"%s\"", i > 0 ? "," : "", names[i]);
+    }
+    fprintf(stderr, ".\n\nSpecify the version option (-v or --version) to print Flinc's version.\n"
+                    "\nSpecify the help option (-h or --help) to get help on the command.\n");
+}
+
+int cli_fail(const struct error *err)
+{
+    char text[ERROR_MESSAGE_MAX + ERROR_FRAMES_MAX + 64];
+
+    (void)fflush(stdout);
+    fprintf(stderr,
+            "\n------------------------------------------------------------\n"
+            " The program finished with the following exception:\n\n%s\n",
+            error_format(err, text, sizeof(text)));
+    return err->code == ERR_CANCELLED ? CLI_EXIT_CANCELLED : CLI_EXIT_ERROR;
+}
+
+/* ---- signals --------------------------------------------------------------------------------------- */
+
+struct crash_slot cli_crash_slot;
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    if (interrupted) { /* a second one: the user does not want to wait */
+        _exit(128 + signal_number);
+    }
+    interrupted = 1;
+}
+
+bool cli_is_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+static int install_handlers(struct error *err)
+{
+    struct sigaction sa = {.sa_handler = on_interrupt};
+
+    (void)sigemptyset(&sa.sa_mask);
+    (void)sigaction(SIGINT, &sa, NULL);
+    (void)sigaction(SIGTERM, &sa, NULL);
+    sa.sa_handler = SIG_IGN; /* a reader that goes away is an error of the write */
+    (void)sigaction(SIGPIPE, &sa, NULL);
+    TRY(crash_report_install(err));
+    crash_report_enter_thread(&cli_crash_slot);
+    return 0;
+}
+
+/* ---- configuration and logs ------------------------------------------------------------------------- */
+
+static void open_log(const struct conf *conf)
+{
+    const char *dir = getenv("FLINK_LOG_DIR");
+    const char *user = getenv("USER");
+    const char *level_name =
+        conf_has_value(conf, "env.log.level") ? conf_string(conf, "env.log.level") : "INFO";
+    enum log_level level = LOG_LEVEL_INFO;
+    char host[256] = "localhost";
+    struct error err = ERROR_INIT;
+    STR_AUTO path = STR_INIT;
+
+    if (dir == NULL && conf_has_value(conf, "env.log.dir")) {
+        dir = conf_string(conf, "env.log.dir");
+    }
+    (void)log_level_parse(level_name, &level);
+    log_set_level(level);
+    if (dir == NULL) {
+        /* Without a folder for logs only what a person should see now goes to standard error. */
+        log_set_level(level < LOG_LEVEL_WARN ? LOG_LEVEL_WARN : level);
+        return;
+    }
+    (void)gethostname(host, sizeof(host) - 1);
+    str_printf(&path, "%s/flink-%s-client-%s.log", dir, user != NULL ? user : "flink", host);
+    if (log_open_file(str_cstr(&path), &err) < 0) {
+        LOG_WARN("flinc.cli", "logging to standard error: %s", err.message);
+    }
+}
+
+static int load_conf(struct conf *conf, struct error *err)
+{
+    struct error cause = ERROR_INIT;
+
+    conf_init(conf, NULL);
+    int rc = conf_load_dir(conf, NULL, &cause);
+    if (rc == ERR_NOT_FOUND && getenv("FLINK_CONF_DIR") == NULL) {
+        return 0; /* run from a build folder, or with the defaults on purpose */
+    }
+    if (rc < 0) {
+        error_copy(err, &cause);
+    }
+    return rc;
+}
+
+static int run_action(const struct cli_action *action, int argc, char **argv)
+{
+    struct cli_args args = {.bundle = NULL};
+    struct error err = ERROR_INIT;
+
+    int rc = load_conf(&args.conf, &err);
+    if (rc == 0) {
+        rc = cli_args_parse(&args, argc, argv, &err);
+    }
+    if (rc == 0 && args.help) {
+        print_action_help(action);
+        cli_args_fini(&args);
+        return CLI_EXIT_OK;
+    }
+    if (rc == 0) {
+        open_log(&args.conf);
+        conf_log_warnings(&args.conf);
+        rc = install_handlers(&err);
+    }
+    int status = rc < 0 ? cli_fail(&err) : action->run(&args);
+    cli_args_fini(&args);
+    log_close();
+    return status;
+}
+
+__attribute__((visibility("default"))) int flinc_private_cli_main(int argc, char **argv);
+
+int flinc_private_cli_main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help();
+        fprintf(stderr, "\nPlease specify an action.\n");
+        return CLI_EXIT_ERROR;
+    }
+    if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
+        print_help();
+        return CLI_EXIT_OK;
+    }
+    if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0) {
+        printf("Version: %s, Commit ID: %s\n", FLINC_VERSION, FLINC_COMMIT);
+        return CLI_EXIT_OK;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+        if (strcmp(argv[1], actions[i].name) == 0) {
+            return run_action(&actions[i], argc - 2, argv + 2);
+        }
+    }
+    print_unknown_action(argv[1]);
+    return CLI_EXIT_ERROR;
+}

@@ -1,0 +1,49 @@
+/* The `flink` command.  Actions and options are rows of const tables; output lines and exit codes are
+ * Flink's (CliFrontend).  Thread: main. */
+#ifndef FLINC_CLIENT_CLI_CLI_H
+#define FLINC_CLIENT_CLI_CLI_H
+
+#include "common/base/vec.h"
+#include "common/conf/conf.h"
+#include "taskmanager/worker/crash_report.h"
+
+enum cli_exit {
+    CLI_EXIT_OK = 0,
+    CLI_EXIT_ERROR = 1,
+    CLI_EXIT_CANCELLED = 130, /* as shells tell an interrupt */
+};
+
+/* What the common options said. */
+struct cli_args {
+    struct conf conf; /* the cluster's configuration, with -D, -t and -p over it */
+    const char *bundle;
+    char **job_args;
+    int n_job_args;
+    bool help;
+    bool detached;
+};
+
+struct cli_action {
+    const char *name;
+    const char *usage;
+    const char *summary;
+    int (*run)(struct cli_args *args);
+};
+
+/* Parses what follows the action.  Errors are the user's. */
+int cli_args_parse(struct cli_args *args, int argc, char **argv, struct error *err) MUST_CHECK;
+void cli_args_fini(struct cli_args *args);
+/* The options that an action takes, for its help. */
+void cli_print_options(void);
+
+int cli_run(struct cli_args *args);
+int cli_info(struct cli_args *args);
+
+/* "The program finished with the following exception", as Flink shows failures; returns the exit code. */
+int cli_fail(const struct error *err);
+/* Whose code the main thread runs: reports of crashes look here. */
+extern struct crash_slot cli_crash_slot;
+/* Set by SIGINT and SIGTERM: cancel the job. */
+bool cli_is_interrupted(void);
+
+#endif

@@ -1,0 +1,161 @@
+/* `flink run` and `flink info`: load a bundle, call its main with an environment, show what comes of it. */
+#include "client/cli/cli.h"
+#include "client/cli/progress.h"
+#include "sdk/bundle.h"
+#include "sdk/environment.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The main of a job that calls exit() would end the command without a word. */
+static bool in_main;
+
+static void on_exit_in_main(void)
+{
+    if (in_main) {
+        fprintf(stderr,
+                "\nThe job's main called exit(); it must return instead, with the result of "
+                "flinc_env_execute().\n");
+        _exit(CLI_EXIT_ERROR);
+    }
+}
+
+static int check_target(const struct cli_args *args, struct error *err)
+{
+    const char *target = conf_has_value(&args->conf, "execution.target")
+                             ? conf_string(&args->conf, "execution.target")
+                             : NULL;
+
+    if (args->bundle == NULL) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "The job bundle was not specified; give the path of a shared object built "
+                         "with FLINC_JOB.");
+    }
+    if (target == NULL) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "No execution target is given, and this release runs jobs in one process "
+                         "only: add -t local.");
+    }
+    if (job_executor_find(target) == NULL) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "There is no execution target '%s' in this release; use -t local.",
+                         target);
+    }
+    if (args->detached) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "A job of -t local lives in this process and cannot be detached: leave -d "
+                         "away.");
+    }
+    return 0;
+}
+
+/* Runs the bundle's main in the environment, so that a crash in it is told apart from one in a task. */
+static int run_main(const struct cli_args *args, flinc_env *env, struct bundle *bundle,
+                    struct error *err)
+{
+    struct crash_site site = {.job_name = args->bundle,
+                              .job_id = "",
+                              .task_name = "main",
+                              .operator_name = bundle->job->name,
+                              .attempt = ""};
+
+    crash_slot_set(&cli_crash_slot, &site);
+    in_main = true;
+    int rc = bundle_run_main(bundle, env, args->n_job_args, args->job_args, err);
+    in_main = false;
+    crash_slot_set(&cli_crash_slot, NULL);
+    return rc;
+}
+
+static int with_bundle(const struct cli_args *args, const struct env_options *options,
+                       void (*show)(flinc_env *env), struct error *err)
+{
+    struct bundle bundle;
+
+    TRY(bundle_open(&bundle, args->bundle, err));
+    flinc_env *env = env_new(options);
+    int rc = run_main(args, env, &bundle, err);
+    if (rc == 0) {
+        show(env);
+    }
+    flinc_env_free(env);
+    bundle_close(&bundle);
+    return rc;
+}
+
+/* ---- run --------------------------------------------------------------------------------------------- */
+
+static char submitted_job_id[33];
+
+static void on_submitted(void *arg, const char *job_id_hex, const char *job_name)
+{
+    (void)arg;
+    (void)job_name;
+    (void)snprintf(submitted_job_id, sizeof(submitted_job_id), "%s", job_id_hex);
+    printf("Job has been submitted with JobID %s\n", job_id_hex);
+    (void)fflush(stdout);
+}
+
+static bool on_progress(void *arg, const char *state, uint64_t records, uint64_t bytes,
+                        uint32_t running, uint32_t total)
+{
+    progress_show(arg, state, records, bytes, running, total);
+    return !cli_is_interrupted();
+}
+
+static void show_result(flinc_env *env)
+{
+    printf("Program execution finished\nJob with JobID %s has finished.\nJob Runtime: %lld ms\n",
+           submitted_job_id, (long long)flinc_env_runtime_ms(env));
+    if (env_result(env)->accumulators.len > 0) {
+        printf("Accumulator Results: \n");
+        MAP_FOREACH (&env_result(env)->accumulators, e) {
+            printf("- %s (java.lang.Long): %lld\n", e->key, (long long)*(const int64_t *)e->value);
+        }
+    }
+}
+
+int cli_run(struct cli_args *args)
+{
+    struct progress progress;
+    struct job_listener listener = {
+        .arg = &progress, .on_submitted = on_submitted, .on_progress = on_progress};
+    struct env_options options = {
+        .mode = ENV_MODE_EXECUTE, .conf = &args->conf, .one_job = true, .listener = &listener};
+    struct error err = ERROR_INIT;
+
+    progress_init(&progress);
+    (void)atexit(on_exit_in_main);
+    int rc = check_target(args, &err);
+    if (rc == 0) {
+        rc = with_bundle(args, &options, show_result, &err);
+    }
+    progress_clear(&progress);
+    return rc < 0 ? cli_fail(&err) : CLI_EXIT_OK;
+}
+
+/* ---- info --------------------------------------------------------------------------------------------- */
+
+static void show_plan(flinc_env *env)
+{
+    printf("----------------------- Execution Plan -----------------------\n%s\n"
+           "--------------------------------------------------------------\n\n"
+           "No description provided.\n",
+           env_captured_graph(env)->plan_json);
+}
+
+int cli_info(struct cli_args *args)
+{
+    struct env_options options = {.mode = ENV_MODE_CAPTURE, .conf = &args->conf, .one_job = true};
+    struct error err = ERROR_INIT;
+    int rc = 0;
+
+    (void)atexit(on_exit_in_main);
+    if (args->bundle == NULL) {
+        rc = error_set(&err, ERR_INVALID_ARGUMENT, "The job bundle was not specified.");
+    }
+    if (rc == 0) {
+        rc = with_bundle(args, &options, show_plan, &err);
+    }
+    return rc < 0 ? cli_fail(&err) : CLI_EXIT_OK;
+}
