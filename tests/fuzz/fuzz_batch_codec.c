@@ -2,7 +2,7 @@
  *
  * Input: two bytes choose the schema, the third how the rest is decoded: bit 0 with its size put into
  * the header, as most changes would fail there; bit 1 by reference to a frame. */
-#include "engine/data/batch_wire.h"
+#include "engine/data/codec/batch_wire.h"
 #include "tests/fuzz/codec_schema.h"
 
 enum { FIX_SIZE = 1, IN_FRAME = 2 };

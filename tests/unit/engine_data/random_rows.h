@@ -85,6 +85,17 @@ static inline struct schema *random_schema(struct rng *r, uint32_t max_fields, u
     return schema_new(name_of, types, n);
 }
 
+/* Unscaled, within the precision. */
+static inline __int128 random_decimal(const struct data_type *type, struct rng *r)
+{
+    __int128 limit = 1;
+    for (int32_t i = 0; i < type->precision; i++) {
+        limit *= 10;
+    }
+    __int128 v = (__int128)(int64_t)rng_next(r) * ((__int128)1 << rng_below(r, 60));
+    return v % limit;
+}
+
 /* Lengths around the limits of the layout more often than others. */
 static inline size_t random_length(struct rng *r)
 {
@@ -135,7 +146,7 @@ static inline void random_cell(struct cell_target t, const struct data_type *typ
         RANDOM_PUT(f64, rng_below(r, 9) == 0 ? -0.0 : (rng_double(r) - 0.5) * 1e6);
         break;
     case LAYOUT_I128:
-        RANDOM_PUT(i128, (__int128)(int64_t)rng_next(r) * ((__int128)1 << rng_below(r, 60)));
+        RANDOM_PUT(i128, random_decimal(type, r));
         break;
     case LAYOUT_TS_NANO:
         RANDOM_PUT(ts_nano,
@@ -163,7 +174,8 @@ static inline void random_cell(struct cell_target t, const struct data_type *typ
         }
         break;
     default:
-        RANDOM_PUT(i64, (int64_t)rng_next(r) >> rng_below(r, 64));
+        RANDOM_PUT(i64, type->id == TYPE_DECIMAL ? (int64_t)random_decimal(type, r)
+                                                 : (int64_t)rng_next(r) >> rng_below(r, 64));
         break;
     }
 #undef RANDOM_PUT

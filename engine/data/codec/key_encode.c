@@ -2,7 +2,7 @@
  *
  * Numbers are big-endian with the sign turned over, strings escaped and ended, nested values element by
  * element; a column in descending order is encoded as usual and then inverted byte by byte. */
-#include "engine/data/key_wire.h"
+#include "engine/data/codec/key_wire.h"
 
 static int write_value(struct str *out, const struct column *c, uint32_t row);
 

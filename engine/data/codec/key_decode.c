@@ -2,8 +2,8 @@
  *
  * Takes exactly what the encoder writes.  Cells go straight into the builder; an error half way cancels
  * the row there. */
-#include "engine/data/cell.h"
-#include "engine/data/key_wire.h"
+#include "engine/data/codec/cell.h"
+#include "engine/data/codec/key_wire.h"
 
 struct key_reader {
     const uint8_t *at, *end;

@@ -1,7 +1,7 @@
 /* A cell under construction, wherever it is: in a top column of a builder or in a nested one.  What the
  * row and key decoders write to.  Inside the room only. */
-#ifndef FLINC_ENGINE_DATA_CELL_H
-#define FLINC_ENGINE_DATA_CELL_H
+#ifndef FLINC_ENGINE_DATA_CODEC_CELL_H
+#define FLINC_ENGINE_DATA_CODEC_CELL_H
 
 #include "engine/data/builder.h"
 

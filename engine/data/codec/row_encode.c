@@ -4,7 +4,7 @@
  *
  * Entries of maps are sorted by their bytes, so that equal maps are equal bytes; the room behind the
  * row in `out` is the scratch space for it. */
-#include "engine/data/row_wire.h"
+#include "engine/data/codec/row_wire.h"
 #include <stdlib.h>
 
 struct row_writer {

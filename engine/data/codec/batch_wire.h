@@ -4,8 +4,8 @@
  *   header | one node per column, depth first | pieces | zeros up to a multiple of 16
  *
  * A piece starts at a multiple of its alignment, counted from the header. */
-#ifndef FLINC_ENGINE_DATA_BATCH_WIRE_H
-#define FLINC_ENGINE_DATA_BATCH_WIRE_H
+#ifndef FLINC_ENGINE_DATA_CODEC_BATCH_WIRE_H
+#define FLINC_ENGINE_DATA_CODEC_BATCH_WIRE_H
 
 #include "engine/data/codec.h"
 

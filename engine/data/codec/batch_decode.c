@@ -6,7 +6,7 @@
  *
  * The columns' buffers are headers over parts of the frame.  They lie together in one pool buffer, a
  * `frame_share`, so that decoding calls no malloc; the last of them drops the frame. */
-#include "engine/data/batch_wire.h"
+#include "engine/data/codec/batch_wire.h"
 
 enum { VIEW_MASKS = VIEW_INLINE_MAX + 2 };
 

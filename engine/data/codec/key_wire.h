@@ -1,7 +1,7 @@
 /* The bytes of the key codec, version 1 (docs/internals/encodings.md): what encoder and decoder share.
  * Inside the room only. */
-#ifndef FLINC_ENGINE_DATA_KEY_WIRE_H
-#define FLINC_ENGINE_DATA_KEY_WIRE_H
+#ifndef FLINC_ENGINE_DATA_CODEC_KEY_WIRE_H
+#define FLINC_ENGINE_DATA_CODEC_KEY_WIRE_H
 
 #include "engine/data/codec.h"
 

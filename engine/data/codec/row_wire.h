@@ -7,8 +7,8 @@
  *   xxxxxxx1 | xxxxxx10 xxxxxxxx | ... | 10000000 7 bytes | 00000000 8 bytes
  *
  * Signed ones are folded first (0, -1, 1, -2, ... as 0, 1, 2, 3). */
-#ifndef FLINC_ENGINE_DATA_ROW_WIRE_H
-#define FLINC_ENGINE_DATA_ROW_WIRE_H
+#ifndef FLINC_ENGINE_DATA_CODEC_ROW_WIRE_H
+#define FLINC_ENGINE_DATA_CODEC_ROW_WIRE_H
 
 #include "engine/data/codec.h"
 

@@ -7,7 +7,7 @@
  *
  * Null cells are written as zeros and bitmaps without a NULL are left out: the bytes are a function of
  * the values, and no byte that nobody wrote leaves the process. */
-#include "engine/data/batch_wire.h"
+#include "engine/data/codec/batch_wire.h"
 #include "engine/data/gather.h"
 
 enum {

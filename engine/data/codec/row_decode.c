@@ -2,8 +2,8 @@
  *
  * Takes exactly what the encoder writes: numbers in their shortest form, one NaN, sorted maps, no byte
  * left over.  Cells go straight into the builder; an error half way cancels the row there. */
-#include "engine/data/cell.h"
-#include "engine/data/row_wire.h"
+#include "engine/data/codec/cell.h"
+#include "engine/data/codec/row_wire.h"
 
 struct row_reader {
     const uint8_t *at, *end;
