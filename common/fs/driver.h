@@ -12,6 +12,8 @@ enum { FS_DRIVERS_MAX = 16 };
 struct fs_input_ops {
     int (*read_at)(struct fs_input *in, uint64_t offset, void *buf, size_t size, size_t *ret_n,
                    struct error *err);
+    int (*read_cached)(struct fs_input *in, uint64_t offset, void *buf, size_t size,
+                       size_t *ret_n);                                        /* NULL: never */
     void (*advise)(struct fs_input *in, uint64_t offset, uint64_t size);      /* may be NULL */
     void (*drop_behind)(struct fs_input *in, uint64_t offset, uint64_t size); /* may be NULL */
     int (*map)(struct fs_input *in, const uint8_t **ret_data, uint64_t *ret_size,

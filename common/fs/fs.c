@@ -68,6 +68,12 @@ int fs_input_read_at(struct fs_input *in, uint64_t offset, void *buf, size_t siz
     return in->ops->read_at(in, offset, buf, size, ret_n, err);
 }
 
+int fs_input_read_cached(struct fs_input *in, uint64_t offset, void *buf, size_t size,
+                         size_t *ret_n)
+{
+    return in->ops->read_cached != NULL ? in->ops->read_cached(in, offset, buf, size, ret_n) : 0;
+}
+
 void fs_input_advise(struct fs_input *in, uint64_t offset, uint64_t size)
 {
     if (in->ops->advise != NULL) {

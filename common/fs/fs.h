@@ -6,7 +6,7 @@
  * a missing file ERR_NOT_FOUND, a forbidden one ERR_PERMISSION.
  *
  * Thread: functions of paths any; an open file belongs to one thread at a time, except that
- * fs_input_read_at() and fs_input_map() may be called by several. */
+ * fs_input_read_at(), fs_input_read_cached() and fs_input_map() may be called by several. */
 #ifndef FLINC_COMMON_FS_FS_H
 #define FLINC_COMMON_FS_FS_H
 
@@ -50,6 +50,11 @@ int fs_open(const char *uri, enum fs_access access, struct fs_input **ret_input,
 /* Reads up to `size` bytes at `offset`; less only at the end of the file. */
 int fs_input_read_at(struct fs_input *in, uint64_t offset, void *buf, size_t size, size_t *ret_n,
                      struct error *err) MUST_CHECK;
+/* The same for bytes that the system has in memory: 1 when all of `size`, or all up to the end of the
+ * file, were there; 0 when some are not, or the system cannot tell: then read_at() may wait for them.
+ * Never waits; an error of reading is a 0, too. */
+int fs_input_read_cached(struct fs_input *in, uint64_t offset, void *buf, size_t size,
+                         size_t *ret_n);
 /* Says that this range is wanted soon; costs nothing when the system cannot use it. */
 void fs_input_advise(struct fs_input *in, uint64_t offset, uint64_t size);
 /* Says that this range is done with, so that a scan of a huge file does not empty the page cache. */

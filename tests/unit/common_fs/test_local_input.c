@@ -26,6 +26,42 @@ static void test_read_at(void **state)
     fs_input_close(in);
 }
 
+/* What was just written is in the page cache, where the file system can say so at all. */
+static void test_read_cached(void **state)
+{
+    struct fs_input *in;
+    char buf[16];
+    size_t n = 77;
+    put_text(in_dir("f"), "0123456789");
+    assert_int_equal(fs_open(in_dir("f"), FS_ACCESS_SEQUENTIAL, &in, NULL), 0);
+    if (fs_input_read_cached(in, 3, buf, 4, &n) == 1) {
+        assert_int_equal(n, 4);
+        assert_memory_equal(buf, "3456", 4);
+        assert_int_equal(fs_input_read_cached(in, 8, buf, 16, &n), 1);
+        assert_int_equal(n, 2);
+        assert_memory_equal(buf, "89", 2);
+        assert_int_equal(fs_input_read_cached(in, 100, buf, 16, &n), 1);
+        assert_int_equal(n, 0);
+    } else {
+        print_message("%s does not support RWF_NOWAIT: misses only\n", fixture_dir);
+    }
+    n = 77;
+    assert_int_equal(failpoint_configure("fs.local.read_cached=error", NULL), 0);
+    assert_int_equal(fs_input_read_cached(in, 3, buf, 4, &n), 0);
+    assert_int_equal(n, 77);
+    fs_input_close(in);
+}
+
+/* A driver without it never answers from memory. */
+static void test_read_cached_unsupported(void **state)
+{
+    static const struct fs_input_ops ops = {.close = NULL};
+    struct fs_input in = {.ops = &ops};
+    char buf[4];
+    size_t n;
+    assert_int_equal(fs_input_read_cached(&in, 0, buf, sizeof(buf), &n), 0);
+}
+
 static void test_map(void **state)
 {
     struct fs_input *in;
@@ -75,9 +111,8 @@ static void test_cannot_open(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FS_TEST(test_read_at),
-        FS_TEST(test_map),
-        FS_TEST(test_cannot_open),
+        FS_TEST(test_read_at), FS_TEST(test_read_cached), FS_TEST(test_read_cached_unsupported),
+        FS_TEST(test_map),     FS_TEST(test_cannot_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
