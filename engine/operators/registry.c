@@ -5,13 +5,15 @@
 #include <string.h>
 
 static const struct operator_desc *const operators[] = {
-    &operator_co_flat_map, &operator_co_map,          &operator_co_process, &operator_filter,
-    &operator_flat_map,    &operator_keyed_aggregate, &operator_map,        &operator_process,
+    &operator_co_flat_map, &operator_co_map,    &operator_co_process,
+    &operator_filter,      &operator_flat_map,  &operator_keyed_aggregate,
+    &operator_map,         &operator_process,   &operator_sink_discard,
+    &operator_sink_print,  &operator_sink_text, &operator_source_sequence,
+    &operator_source_text,
 };
 
-/* Ends with NULL: a tree without sources has none. */
 static const struct coordinator_desc *const coordinators[] = {
-    NULL,
+    &coordinator_source_text,
 };
 
 const struct operator_desc *operator_find(const char *kind)
@@ -26,7 +28,7 @@ const struct operator_desc *operator_find(const char *kind)
 
 const struct coordinator_desc *coordinator_find(const char *kind)
 {
-    for (size_t i = 0; coordinators[i] != NULL; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(coordinators); i++) {
         if (strcmp(coordinators[i]->kind, kind) == 0) {
             return coordinators[i];
         }

@@ -13,5 +13,12 @@ extern const struct operator_desc operator_flat_map;
 extern const struct operator_desc operator_keyed_aggregate;
 extern const struct operator_desc operator_map;
 extern const struct operator_desc operator_process;
+extern const struct operator_desc operator_sink_discard;
+extern const struct operator_desc operator_sink_print;
+extern const struct operator_desc operator_sink_text;
+extern const struct operator_desc operator_source_sequence;
+extern const struct operator_desc operator_source_text;
+
+extern const struct coordinator_desc coordinator_source_text;
 
 #endif

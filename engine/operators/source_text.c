@@ -1,0 +1,153 @@
+/* flinc.source.text: lines of files.  The reader half: asks its enumerator for splits, reads them one
+ * after another, and emits batches of lines.  Flink: FileSource, FileSourceReader. */
+#include "common/base/vec.h"
+#include "engine/operators/registry.h"
+#include "engine/operators/text_reader.h"
+#include "proto/operators.pb-c.h"
+
+struct text_source {
+    struct operator op;
+    struct text_reader reader;
+    struct vec splits; /* Flinc__FileSplit *, owned, to be read in order */
+    bool reading;      /* a split is being read */
+    bool requested;    /* a request for splits is out */
+    bool no_more;
+};
+
+static int text_source_open(struct operator* op, struct op_context *ctx, struct error *err)
+{
+    struct text_source *s = (struct text_source *)op;
+    Flinc__TextSourceConfig *c =
+        flinc__text_source_config__unpack(NULL, ctx->spec->config.len, ctx->spec->config.data);
+
+    vec_init(&s->splits, sizeof(void *));
+    if (c == NULL) {
+        return error_set(err, ERR_PARSE, "the configuration of the text source is damaged");
+    }
+    uint64_t max_line_bytes = c->max_line_bytes;
+    flinc__text_source_config__free_unpacked(c, NULL);
+    if (max_line_bytes > TEXT_LINE_BYTES_MAX) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "max_line_bytes of the text source is %llu, the most is %d",
+                         (unsigned long long)max_line_bytes, TEXT_LINE_BYTES_MAX);
+    }
+    text_reader_init(&s->reader, ctx, max_line_bytes);
+    return 0;
+}
+
+static void send_event(struct op_context *ctx, Flinc__SourceReaderEvent *e)
+{
+    uint8_t bytes[64];
+    size_t size = flinc__source_reader_event__get_packed_size(e);
+
+    ASSERT(size <= sizeof(bytes)); /* requests only: a few bytes */
+    flinc__source_reader_event__pack(e, bytes);
+    op_send_event(ctx, bytes, size);
+}
+
+static void request_splits(struct text_source *s, struct op_context *ctx)
+{
+    Flinc__SourceReaderEvent e = FLINC__SOURCE_READER_EVENT__INIT;
+    Flinc__RequestSplit request = FLINC__REQUEST_SPLIT__INIT;
+
+    request.subtask = ctx->subtask;
+    e.body_case = FLINC__SOURCE_READER_EVENT__BODY_REQUEST_SPLIT;
+    e.request_split = &request;
+    send_event(ctx, &e);
+    s->requested = true;
+}
+
+/* Starts the next split.  OP_DONE when one is there, else what poll() returns. */
+static int next_split(struct text_source *s, struct op_context *ctx)
+{
+    if (s->splits.len == 0) {
+        if (s->no_more) {
+            return OP_END;
+        }
+        if (!s->requested) {
+            request_splits(s, ctx);
+        }
+        return OP_IDLE; /* the answer wakes the task */
+    }
+    Flinc__FileSplit *split = vec_ptr(&s->splits, 0);
+    vec_remove(&s->splits, 0); /* a few at most: what one answer assigns */
+    text_reader_start(&s->reader, split->path, split->offset, split->length, split->whole_file);
+    flinc__file_split__free_unpacked(split, NULL);
+    s->reading = true;
+    return OP_DONE;
+}
+
+static int text_source_poll(struct operator* op, struct op_context *ctx, struct error *err)
+{
+    struct text_source *s = (struct text_source *)op;
+    struct batch *lines = NULL;
+    enum text_state state;
+
+    while (lines == NULL) {
+        if (!s->reading) {
+            int rc = next_split(s, ctx);
+            if (rc != OP_DONE) {
+                return rc;
+            }
+        }
+        TRY(text_reader_advance(&s->reader, &state, err));
+        if (state == TEXT_WAITING) {
+            return OP_IDLE;
+        }
+        if (state == TEXT_END) {
+            s->reading = false;
+            continue;
+        }
+        TRY(text_reader_take_lines(&s->reader, ctx->output_schemas[0], &lines, err));
+    }
+    op_emit(ctx, 0, lines);
+    return OP_DONE;
+}
+
+static int text_source_on_event(struct operator* op, struct op_context *ctx, const uint8_t *data,
+                                size_t size, struct error *err)
+{
+    struct text_source *s = (struct text_source *)op;
+    Flinc__EnumeratorEvent *e = flinc__enumerator_event__unpack(NULL, size, data);
+
+    if (e == NULL) {
+        return error_set(err, ERR_PARSE, "an event of the split enumerator is damaged");
+    }
+    if (e->body_case == FLINC__ENUMERATOR_EVENT__BODY_ASSIGN) {
+        s->requested = false;
+        for (size_t i = 0; i < e->assign->n_splits; i++) {
+            vec_push_ptr(&s->splits, STEAL(e->assign->splits[i]));
+        }
+        e->assign->n_splits = 0; /* taken */
+    } else if (e->body_case == FLINC__ENUMERATOR_EVENT__BODY_NO_MORE) {
+        s->no_more = true;
+    }
+    flinc__enumerator_event__free_unpacked(e, NULL);
+    op_wake(op_get_waker(ctx));
+    return 0;
+}
+
+static void text_source_close(struct operator* op, struct op_context *ctx)
+{
+    struct text_source *s = (struct text_source *)op;
+
+    (void)ctx;
+    text_reader_fini(&s->reader);
+    for (size_t i = 0; i < s->splits.len; i++) {
+        flinc__file_split__free_unpacked(vec_ptr(&s->splits, i), NULL);
+    }
+    vec_fini(&s->splits);
+}
+
+const struct operator_desc operator_source_text = {
+    .struct_size = sizeof(struct operator_desc),
+    .version = OPERATOR_DESC_VERSION,
+    .kind = "flinc.source.text",
+    .summary = "lines of text files, in splits handed out by an enumerator",
+    .instance_size = sizeof(struct text_source),
+    .n_inputs = 0,
+    .open = text_source_open,
+    .poll = text_source_poll,
+    .on_event = text_source_on_event,
+    .close = text_source_close,
+};

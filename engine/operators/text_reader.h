@@ -1,0 +1,61 @@
+/* Reads one split of a text file in chunks, off the task's thread where it would block.
+ *
+ * A chunk lies in one pool buffer, to which the batches' string views refer: line bytes are not copied.
+ * What is left of a chunk without a line end is copied in front of the next one.  Bytes that are in the
+ * system's page cache are read at once; others are read by an I/O thread, which wakes the task.
+ *
+ * A split [offset, offset + length) holds the lines that begin in it: a reader that does not start at 0
+ * begins one byte early and drops everything through the first line end.  Lines end by "\n" or "\r\n";
+ * the last line of a file needs no end.  Bytes are not looked at otherwise: invalid UTF-8 passes.
+ *
+ * Thread: the task's, but for the one job that is out at a time.  Flink: FileSourceSplit, StreamFormat. */
+#ifndef FLINC_ENGINE_OPERATORS_TEXT_READER_H
+#define FLINC_ENGINE_OPERATORS_TEXT_READER_H
+
+#include "common/loop/executor.h"
+#include "engine/operators/operator.h"
+
+enum {
+    TEXT_CHUNK_BYTES = 256 * 1024,
+    TEXT_TAIL_BYTES = 4 * 1024, /* read behind a split, for the end of its last line */
+    TEXT_LINE_BYTES_DEFAULT = 64 * 1024 * 1024, /* DESIGN.md 3: the largest legal record */
+    TEXT_LINE_BYTES_MAX = 1024 * 1024 * 1024,   /* offsets of views are int32 */
+};
+
+/* What a reader does next. */
+enum text_state {
+    TEXT_READY,   /* a chunk with at least one whole line is there */
+    TEXT_WAITING, /* an I/O thread reads; it will wake the task */
+    TEXT_END,     /* the split is done */
+};
+
+struct text_io; /* the open file, and the read that an I/O thread does */
+
+struct text_reader {
+    struct buffer_pool *pool;     /* Borrows */
+    struct executor *io_executor; /* Borrows; NULL: everything at once */
+    struct text_io *io;           /* Owns a reference */
+    bool reading;                 /* a job is out: io is the I/O thread's */
+    uint64_t max_line_bytes;
+    uint64_t split_end;
+    struct buffer *chunk;    /* Owns */
+    uint32_t cursor, limit;  /* unread bytes of the chunk */
+    uint64_t chunk_position; /* position in the (unpacked) file of the chunk's byte 0 */
+    bool at_eof;             /* nothing follows the chunk */
+    bool skip_first;         /* still looking for the first line end */
+};
+
+/* max_line_bytes 0: the default; at most TEXT_LINE_BYTES_MAX. */
+void text_reader_init(struct text_reader *r, struct op_context *ctx, uint64_t max_line_bytes);
+/* Does not wait for a job that is out.  Safe on a zeroed struct. */
+void text_reader_fini(struct text_reader *r);
+/* Starts a split; the one before must have ended. */
+void text_reader_start(struct text_reader *r, const char *path, uint64_t offset, uint64_t length,
+                       bool whole_file);
+/* Moves on as far as it can without waiting. */
+int text_reader_advance(struct text_reader *r, enum text_state *ret, struct error *err) MUST_CHECK;
+/* Makes a batch of the whole lines of a ready chunk, at most BATCH_ROWS_TARGET. */
+int text_reader_take_lines(struct text_reader *r, const struct schema *schema, struct batch **ret,
+                           struct error *err) MUST_CHECK;
+
+#endif

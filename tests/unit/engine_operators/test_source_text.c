@@ -1,0 +1,304 @@
+/* The text source, both halves: files to rows at any parallelism, restarts, watched folders, and what is
+ * said about input that cannot be read. */
+#include "engine/operators/text_reader.h"
+
+#include "coordinator_fixture.h"
+
+/* A source of `parallelism` subtasks and its enumerator; events are carried by pump(). */
+struct text_job {
+    struct fake_coordinator f;
+    uint32_t parallelism;
+    struct harness *subtasks[SUBTASKS_MAX];
+    struct executor *executor; /* Owns; stepped */
+    Flinc__TextSourceConfig config;
+    char *path;
+    bool ended[SUBTASKS_MAX];
+    size_t carried[SUBTASKS_MAX]; /* events of a subtask that the enumerator has */
+};
+
+static void open_subtask(struct text_job *j, uint32_t i)
+{
+    j->subtasks[i] = opened(&(struct harness_options){.kind = "flinc.source.text",
+                                                      .config = &j->config.base,
+                                                      .output_schemas = {"ROW<line STRING>"},
+                                                      .io_executor = j->executor,
+                                                      .subtask = i,
+                                                      .parallelism = j->parallelism});
+    j->ended[i] = false;
+    j->carried[i] = 0;
+}
+
+static void start(struct text_job *j, uint32_t parallelism, const char *path, uint64_t split_bytes,
+                  uint64_t interval_ms)
+{
+    *j = (struct text_job){.parallelism = parallelism, .path = mem_strdup(path)};
+    must(executor_new(&(struct executor_options){.name = "io"}, &j->executor, &err));
+    flinc__text_source_config__init(&j->config);
+    j->config.paths = &j->path;
+    j->config.n_paths = 1;
+    j->config.recursive = true;
+    j->config.split_bytes = split_bytes;
+    j->config.discovery_interval_ms = interval_ms;
+    fake_start(&j->f, "flinc.source.text", parallelism, &j->config.base);
+    for (uint32_t i = 0; i < parallelism; i++) {
+        open_subtask(j, i);
+    }
+}
+
+static void finish(struct text_job *j)
+{
+    j->executor = executor_free(j->executor); /* a read that is out holds a buffer until then */
+    for (uint32_t i = 0; i < j->parallelism; i++) {
+        harness_free(j->subtasks[i]);
+    }
+    fake_close(&j->f);
+    mem_free(j->path);
+}
+
+/* Carries events between the halves. */
+static void carry_events(struct text_job *j)
+{
+    for (uint32_t i = 0; i < j->parallelism; i++) {
+        while (j->carried[i] < harness_event_count(j->subtasks[i])) {
+            struct slice e = harness_event(j->subtasks[i], j->carried[i]++);
+            must(j->f.c->desc->on_event(j->f.c, i, (const uint8_t *)e.data, e.len, &err));
+        }
+    }
+    for (size_t i = 0; i < j->f.events.len; i++) {
+        const struct fake_event *e = VEC_AT(&j->f.events, struct fake_event, i);
+        must(harness_send_event(j->subtasks[e->subtask], (const uint8_t *)e->bytes.data,
+                                e->bytes.len, &err));
+        assert_true(harness_wait_wake(j->subtasks[e->subtask], 0)); /* an answer wakes the task */
+    }
+    fake_clear_events(&j->f);
+}
+
+/* Polls all subtasks in turn until each is idle for good, or at its end, or one fails. */
+static int pump(struct text_job *j, struct error *err)
+{
+    bool progress = true;
+    while (progress) {
+        progress = false;
+        for (uint32_t i = 0; i < j->parallelism; i++) {
+            int rc = j->ended[i] ? OP_END : harness_poll(j->subtasks[i], err);
+            TRY(rc);
+            progress |= rc == OP_DONE;
+            j->ended[i] = rc == OP_END;
+        }
+        bool events = j->f.events.len > 0;
+        for (uint32_t i = 0; i < j->parallelism; i++) {
+            events |= harness_event_count(j->subtasks[i]) > j->carried[i];
+        }
+        carry_events(j);
+        progress |= events || executor_run_once(j->executor);
+    }
+    return 0;
+}
+
+static bool all_ended(const struct text_job *j)
+{
+    for (uint32_t i = 0; i < j->parallelism; i++) {
+        if (!j->ended[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+static void test_one_file(void **state)
+{
+    struct text_job j;
+    const char *path = put_text("f", "to be\r\n\nor not\xff to be");
+    start(&j, 1, path, 0, 0);
+    fake_run_work(&j.f);
+    must(pump(&j, &err));
+    assert_true(all_ended(&j));
+    assert_string_equal(harness_rows(j.subtasks[0], 0), "+I[to be]\n+I[]\n+I[or not\xff to be]");
+    finish(&j);
+}
+
+/* Every line of many files once, whatever the parallelism and the splits. */
+static void check_numbers(uint32_t parallelism, uint64_t split_bytes)
+{
+    enum { FILES = 7, LINES = 3000 };
+    struct text_job j;
+    bool *seen = MEM_NEW_ARRAY(bool, FILES *LINES);
+    uint64_t total = 0;
+    for (int i = 0; i < FILES; i++) {
+        STR_AUTO text = STR_INIT;
+        char name[32];
+        for (int k = 0; k < LINES; k++) {
+            str_printf(&text, "%d\n", i * LINES + k);
+        }
+        snprintf(name, sizeof(name), "in/%d", i);
+        put_file(name, text.data, text.len);
+    }
+    start(&j, parallelism, in_dir("in"), split_bytes, 0);
+    fake_run_work(&j.f);
+    must(pump(&j, &err));
+    assert_true(all_ended(&j));
+    for (uint32_t i = 0; i < parallelism; i++) {
+        struct slice rest = slice_cstr(harness_rows(j.subtasks[i], 0)), row;
+        total += harness_row_count(j.subtasks[i], 0);
+        while (rest.len > 0 && slice_next(&rest, '\n', &row)) {
+            int n = atoi(row.data + strlen("+I["));
+            assert_in_range(n, 0, FILES * LINES - 1);
+            assert_false(seen[n]);
+            seen[n] = true;
+        }
+    }
+    assert_int_equal(total, FILES * LINES);
+    mem_free(seen);
+    finish(&j);
+}
+
+static void test_parallel(void **state)
+{
+    check_numbers(1, 0);
+    check_numbers(3, 1000);
+    check_numbers(8, 100);
+    must(failpoint_configure("fs.local.read_cached=error", &err));
+    check_numbers(4, 777);
+}
+
+/* A subtask that starts anew gets back what it had. */
+static void test_restart(void **state)
+{
+    struct text_job j;
+    put_text("f", "aaaa\nbbbb\ncccc\ndddd\n");
+    start(&j, 2, in_dir("f"), 10, 0);
+    fake_run_work(&j.f);
+    for (int i = 0; i < 3; i++) {
+        assert_true(harness_poll(j.subtasks[0], NULL) >= 0);
+        carry_events(&j);
+        (void)executor_run_once(j.executor);
+    }
+    harness_free(j.subtasks[0]);
+    j.f.c->desc->subtask_reset(j.f.c, 0);
+    open_subtask(&j, 0);
+    must(pump(&j, &err));
+    assert_true(all_ended(&j));
+    assert_int_equal(harness_row_count(j.subtasks[0], 0) + harness_row_count(j.subtasks[1], 0), 4);
+    finish(&j);
+}
+
+static void test_watched_folder(void **state)
+{
+    struct text_job j;
+    put_text("in/a", "a1\na2");
+    start(&j, 1, in_dir("in"), 0, 500);
+    fake_run_work(&j.f);
+    must(pump(&j, &err));
+    assert_false(all_ended(&j));
+    assert_string_equal(harness_rows(j.subtasks[0], 0), "+I[a1]\n+I[a2]");
+    harness_clear(j.subtasks[0]);
+    j.carried[0] = 0;
+    put_text("in/b", "b1\n");
+    put_text("in/.c", "being written");
+    fake_fire_timer(&j.f);
+    fake_run_work(&j.f);
+    must(pump(&j, &err));
+    assert_string_equal(harness_rows(j.subtasks[0], 0), "+I[b1]");
+    assert_int_equal(harness_poll(j.subtasks[0], NULL), OP_IDLE);
+    finish(&j);
+}
+
+static void test_packed(void **state)
+{
+    struct text_job j;
+    STR_AUTO gz = STR_INIT;
+    STR_AUTO zst = STR_INIT;
+    pack_gzip("g1\ng2\n", 6, &gz);
+    pack_zstd("z1\nz2", 5, &zst);
+    put_file("in/a.gz", gz.data, gz.len);
+    put_file("in/b.zst", zst.data, zst.len);
+    put_text("in/c.txt", "plain");
+    start(&j, 1, in_dir("in"), 2, 0);
+    fake_run_work(&j.f);
+    must(pump(&j, &err));
+    assert_true(all_ended(&j));
+    assert_string_equal(harness_rows(j.subtasks[0], 0),
+                        "+I[g1]\n+I[g2]\n+I[z1]\n+I[z2]\n+I[plain]");
+    finish(&j);
+}
+
+/* ---- what goes wrong --------------------------------------------------------------------------- */
+
+static void check_fails(const char *path, int code, const char *text)
+{
+    struct text_job j;
+    start(&j, 1, path, 0, 0);
+    fake_run_work(&j.f);
+    must_fail(pump(&j, &err), code, text);
+    finish(&j);
+}
+
+static void test_truncated(void **state)
+{
+    STR_AUTO gz = STR_INIT;
+    STR_AUTO zst = STR_INIT;
+    pack_gzip("some text\n", 10, &gz);
+    pack_zstd("some text\n", 10, &zst);
+    check_fails(put_file("cut.gz", gz.data, gz.len - 5), ERR_CORRUPT,
+                "cut.gz ends in the middle of its gzip data, at byte");
+    check_fails(put_file("cut.zst", zst.data, zst.len - 5), ERR_CORRUPT,
+                "cut.zst ends in the middle of its zstd data, at byte");
+    check_fails(put_text("no.gz", "this is no gzip"), ERR_CORRUPT, "no.gz");
+}
+
+static void test_vanished_file(void **state)
+{
+    struct text_job j;
+    put_text("in/a", "x");
+    start(&j, 1, in_dir("in"), 0, 0);
+    fake_run_work(&j.f);
+    assert_int_equal(unlink(in_dir("in/a")), 0);
+    must_fail(pump(&j, &err), ERR_NOT_FOUND, "in/a");
+    finish(&j);
+}
+
+static void test_bad_configuration(void **state)
+{
+    struct harness *h;
+    Flinc__TextSourceConfig c = FLINC__TEXT_SOURCE_CONFIG__INIT;
+    c.max_line_bytes = (uint64_t)TEXT_LINE_BYTES_MAX + 1;
+    must(harness_new(&(struct harness_options){.kind = "flinc.source.text",
+                                               .config = &c.base,
+                                               .output_schemas = {"ROW<line STRING>"}},
+                     &h, &err));
+    must_fail(harness_open(h, &err), ERR_INVALID_ARGUMENT, "max_line_bytes");
+    harness_free(h);
+    c.max_line_bytes = 0;
+    h = opened(&(struct harness_options){
+        .kind = "flinc.source.text", .config = &c.base, .output_schemas = {"ROW<line STRING>"}});
+    must_fail(harness_send_event(h, (const uint8_t *)"\xff\xff", 2, &err), ERR_PARSE, "damaged");
+    harness_free(h);
+}
+
+/* Closing while splits wait and a read is out leaves nothing behind. */
+static void test_close_early(void **state)
+{
+    struct text_job j;
+    put_text("f", "aaaa\nbbbb\ncccc\ndddd\n");
+    start(&j, 1, in_dir("f"), 5, 0);
+    fake_run_work(&j.f);
+    assert_int_equal(harness_poll(j.subtasks[0], NULL), OP_IDLE);
+    carry_events(&j);
+    assert_int_equal(harness_poll(j.subtasks[0], NULL), OP_IDLE);
+    assert_int_equal(executor_queue_len(j.executor), 1);
+    finish(&j);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FILES_TEST(test_one_file),      FILES_TEST(test_parallel),
+        FILES_TEST(test_restart),       FILES_TEST(test_watched_folder),
+        FILES_TEST(test_packed),        FILES_TEST(test_truncated),
+        FILES_TEST(test_vanished_file), FILES_TEST(test_bad_configuration),
+        FILES_TEST(test_close_early),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
