@@ -199,7 +199,10 @@ static const struct conf_option web_options[] = {
     {"web.cancel.enable", CONF_TYPE_BOOL, "true"},
     {"web.checkpoints.history", CONF_TYPE_INT, "10",
      .aliases = "jobmanager.web.checkpoints.history"},
-    {"web.exception-history-size", CONF_TYPE_INT, "16"},
+    {"web.exception-history-size", CONF_TYPE_INT, "16", .min = "0",
+     .description = "How many failures of a job are remembered, each with those that came with it; "
+                    "at most 1024.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"web.history", CONF_TYPE_INT, "5", .aliases = "jobmanager.web.history"},
     {"web.log.path", CONF_TYPE_STRING, .aliases = "jobmanager.web.log.path"},
     {"web.refresh-interval", CONF_TYPE_DURATION, "3 s",

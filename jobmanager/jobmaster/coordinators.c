@@ -305,7 +305,14 @@ static void host_send_event(struct coordinator_context *ctx, uint32_t subtask, c
                             size_t size)
 {
     struct coordinator_holder *h = ctx->host_data;
-    ASSERT(subtask < h->vertex->n_subtasks);
+    if (subtask >= h->vertex->n_subtasks) {
+        struct error err = ERROR_INIT;
+        error_set(&err, ERR_INTERNAL,
+                  "the coordinator of %s sent an event to subtask %u, of which there are %u",
+                  h->context.spec->name, subtask, h->vertex->n_subtasks);
+        post_global_failure(h->jm, &err);
+        return;
+    }
     struct execution *e = &h->vertex->subtasks[subtask].execution;
     switch (e->state) {
     case FLINC__EXECUTION_STATE__EXECUTION_DEPLOYING:
@@ -398,7 +405,7 @@ static void host_run_async(struct coordinator_context *ctx, void (*work)(void *a
         return;
     }
     struct executor_job job = {
-        .name = h->context.spec->name,
+        .name = "work of a coordinator",
         .run = async_run,
         .done = async_done,
         .target = jm,

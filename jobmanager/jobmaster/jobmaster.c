@@ -31,6 +31,20 @@ static int read_conf(struct jobmaster *jm, struct error *err)
     return restart_strategy_init(&jm->strategy, &jm->conf, err);
 }
 
+/* What this job master does not run yet is refused by name. */
+static int check_supported(const Flinc__JobGraph *graph, struct error *err)
+{
+    for (size_t i = 0; i < graph->n_edges; i++) {
+        if (graph->edges[i]->mode != FLINC__EXCHANGE_MODE__EXCHANGE_PIPELINED) {
+            return error_set(err, ERR_UNSUPPORTED,
+                             "job %s has a blocking exchange in front of %s; exchanges are "
+                             "pipelined",
+                             graph->name, graph->vertices[graph->edges[i]->target_vertex]->name);
+        }
+    }
+    return 0;
+}
+
 static void on_start(void *owner);
 static void on_stop(void *owner);
 
@@ -47,6 +61,7 @@ static int jobmaster_init(struct jobmaster *jm, const struct jobmaster_options *
     jm->options = *options;
     jm->clock = options->clock != NULL ? options->clock : &clock_system;
     TRY(job_graph_validate(options->graph, err));
+    TRY(check_supported(options->graph, err));
     memcpy(jm->job_id.bytes, options->graph->job_id.data, sizeof(jm->job_id.bytes));
     id_format(&jm->job_id, jm->job_hex);
     snprintf(jm->log_context, sizeof(jm->log_context), "job=%s", jm->job_hex);

@@ -115,7 +115,7 @@ struct job_progress {
     int64_t start_ms, end_ms; /* wall clock; end 0 while it runs */
     uint32_t tasks_total;
     uint32_t tasks_by_state[16];           /* by Flinc__ExecutionState */
-    uint64_t source_records, source_bytes; /* out of / read by the sources */
+    uint64_t source_records, source_bytes; /* read by source tasks; where not counted, sent on */
     uint32_t restarts;
 };
 /* What the job master did not act on, and why; for metrics and tests. */

@@ -62,13 +62,24 @@ void snapshot_count_restart(struct snapshot *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* What a source task has read, as far as it counts that; else what it has sent on. */
+static uint64_t source_records(const struct task_counters *c)
+{
+    return c->records_in != 0 ? c->records_in : c->records_out;
+}
+
+static uint64_t source_bytes(const struct task_counters *c)
+{
+    return c->bytes_in != 0 ? c->bytes_in : c->bytes_out;
+}
+
 /* Under the lock. */
 static void replace_counters(struct snapshot *s, struct subtask *subtask,
                              const struct task_counters *counters)
 {
     if (subtask->vertex->is_source) {
-        s->progress.source_records += counters->records_out - subtask->counters.records_out;
-        s->progress.source_bytes += counters->bytes_in - subtask->counters.bytes_in;
+        s->progress.source_records += source_records(counters) - source_records(&subtask->counters);
+        s->progress.source_bytes += source_bytes(counters) - source_bytes(&subtask->counters);
     }
     subtask->counters = *counters;
 }

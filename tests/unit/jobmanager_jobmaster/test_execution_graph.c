@@ -1,0 +1,151 @@
+/* The execution graph: moves of an execution, slots of sharing groups, regions, attempts. */
+#include "jobmanager/jobmaster/execution_graph.h"
+#include "tests/unit/jobmanager_jobmaster/fake_worker.h"
+#include "tests/unit/jobmanager_jobmaster/graphs.h"
+
+static void moves_are_flinks(void **state)
+{
+    static const char *const moves[EXECUTION_STATES] = {
+        [CREATED] = "SCHEDULED CANCELED FAILED ",
+        [SCHEDULED] = "DEPLOYING CANCELED FAILED ",
+        [DEPLOYING] = "INITIALIZING CANCELING FAILED ",
+        [INITIALIZING] = "RUNNING CANCELING FAILED ",
+        [RUNNING] = "FINISHED CANCELING FAILED ",
+        [CANCELING] = "CANCELED FAILED ",
+        [FINISHED] = "",
+        [CANCELED] = "",
+        [FAILED] = "",
+    };
+    const Flinc__ExecutionState unknown = (Flinc__ExecutionState)EXECUTION_STATES;
+    for (Flinc__ExecutionState from = 0; from <= FAILED; from++) {
+        char found[256] = "";
+        for (Flinc__ExecutionState to = 0; to <= FAILED; to++) {
+            if (execution_state_may_move(from, to)) {
+                strcat(strcat(found, execution_state_name(to)), " ");
+            }
+        }
+        assert_string_equal(found, moves[from]);
+        assert_int_equal(execution_state_is_terminal(from), moves[from][0] == '\0');
+    }
+    assert_false(execution_state_may_move(unknown, RUNNING));
+    assert_false(execution_state_may_move(RUNNING, unknown));
+    assert_string_equal(execution_state_name(unknown), "UNKNOWN");
+}
+
+static void sharing_groups_share_slots(void **state)
+{
+    static const struct vertex_spec vertices[] = {
+        {"A", 2, NULL, NULL},
+        {"B", 4, "b", NULL},
+        {"C", 3, NULL, "test.coordinator"},
+        {"D", 1, "b", NULL},
+    };
+    Flinc__JobGraph *spec = graph_new(vertices, 4, NULL, 0);
+    struct execution_graph g;
+    struct rng rng;
+    rng_init(&rng, 1);
+    execution_graph_init(&g, spec, NULL, &rng, 5);
+    assert_int_equal(g.n_slots, 7); /* three of the default group, four of b */
+    assert_int_equal(g.n_subtasks, 10);
+    assert_int_equal(g.n_coordinators, 1);
+    assert_int_equal(g.vertices[2].n_coordinators, 1);
+    assert_int_equal(g.vertices[0].first_slot, 0);
+    assert_int_equal(g.vertices[1].first_slot, 3);
+    assert_int_equal(g.vertices[2].first_slot, 0);
+    assert_int_equal(g.vertices[3].first_slot, 3);
+    assert_int_equal(g.n_regions, 4); /* nothing ties them */
+    execution_graph_fini(&g);
+    flinc__job_graph__free_unpacked(spec, NULL);
+}
+
+/* Two pipelines: 0 -> 2 and 1 -> 3. */
+static Flinc__JobGraph *two_pipelines(void)
+{
+    static const struct vertex_spec vertices[] = {
+        {"A", 1, NULL, NULL}, {"B", 2, NULL, NULL}, {"C", 2, NULL, NULL}, {"D", 2, NULL, NULL}};
+    static const struct edge_spec edges[] = {
+        {0, 2, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE, 0},
+        {1, 3, FLINC__PARTITIONER_KIND__PARTITION_FORWARD, 0}};
+    return graph_new(vertices, 4, edges, 2);
+}
+
+static void regions_hold_their_subtasks_together(void **state)
+{
+    Flinc__JobGraph *spec = two_pipelines();
+    struct execution_graph g;
+    struct rng rng;
+    rng_init(&rng, 1);
+    execution_graph_init(&g, spec, NULL, &rng, 5);
+    assert_int_equal(g.n_regions, 2);
+    assert_int_equal(g.regions[0].n_subtasks, 3);
+    assert_int_equal(g.regions[1].n_subtasks, 4);
+    for (uint32_t r = 0; r < g.n_regions; r++) {
+        for (uint32_t i = 0; i < g.regions[r].n_subtasks; i++) {
+            struct subtask *s = &g.regions[r].subtasks[i];
+            assert_int_equal(s->vertex->region, r);
+            assert_ptr_equal(execution_graph_find(&g, s->execution.id.bytes), &s->execution);
+            assert_ptr_equal(execution_region(&g, &s->execution), &g.regions[r]);
+            assert_int_equal(s->execution.since_ms[CREATED], 5);
+        }
+    }
+    assert_true(g.vertices[0].is_source && g.vertices[1].is_source);
+    assert_false(g.vertices[2].is_source || g.vertices[3].is_source);
+    assert_int_equal(g.vertices[3].in_edges[0], 1);
+    assert_int_equal(g.vertices[1].out_edges[0], 1);
+    execution_graph_fini(&g);
+    flinc__job_graph__free_unpacked(spec, NULL);
+}
+
+static void new_attempts_replace_old_ones(void **state)
+{
+    Flinc__JobGraph *spec = two_pipelines();
+    struct execution_graph g;
+    struct rng rng;
+    rng_init(&rng, 1);
+    execution_graph_init(&g, spec, NULL, &rng, 5);
+    struct subtask *s = &g.subtasks[0];
+    struct flinc_id old = s->execution.id;
+    s->execution.state = FINISHED;
+    g.n_live--;
+    g.regions[0].n_live--;
+    g.n_finished++;
+    execution_graph_new_attempt(&g, s, &rng, 9);
+    assert_int_equal(s->execution.number, 1);
+    assert_int_equal(s->execution.state, CREATED);
+    assert_false(id_eq(&old, &s->execution.id));
+    assert_null(execution_graph_find(&g, old.bytes));
+    assert_ptr_equal(execution_graph_find(&g, s->execution.id.bytes), &s->execution);
+    assert_int_equal(g.n_finished, 0);
+    assert_int_equal(g.n_live, g.n_subtasks);
+    assert_int_equal(g.regions[0].n_live, g.regions[0].n_subtasks);
+    execution_graph_fini(&g);
+    flinc__job_graph__free_unpacked(spec, NULL);
+}
+
+static void long_names_keep_their_number(void **state)
+{
+    static const struct vertex_spec vertices[] = {
+        {"Source: Text -> Flat Map -> Filter -> Sink: Print", 12, NULL, NULL}};
+    Flinc__JobGraph *spec = graph_new(vertices, 1, NULL, 0);
+    struct execution_graph g;
+    struct rng rng;
+    char name[24];
+    rng_init(&rng, 1);
+    execution_graph_init(&g, spec, NULL, &rng, 5);
+    assert_string_equal(execution_task_name(&g.subtasks[11].execution, name, sizeof(name)),
+                        "Source: Text -> (12/12)");
+    execution_graph_fini(&g);
+    flinc__job_graph__free_unpacked(spec, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(moves_are_flinks),
+        cmocka_unit_test(sharing_groups_share_slots),
+        cmocka_unit_test(regions_hold_their_subtasks_together),
+        cmocka_unit_test(new_attempts_replace_old_ones),
+        cmocka_unit_test(long_names_keep_their_number),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
