@@ -85,6 +85,7 @@ static int translate(flinc_env *env, const char *job_name, Flinc__JobGraph **ret
         .chain_different_max_parallelism =
             conf_bool(&env->conf, "pipeline.operator-chaining.chain-operators-with-different-max-"
                                   "parallelism"),
+        .combine = conf_bool(&env->conf, "pipeline.batch.local-aggregation.enabled"),
         .require_uids = !conf_bool(&env->conf, "pipeline.auto-generate-uids"),
         .batch = mode != NULL && strcasecmp(mode, "BATCH") == 0,
         .automatic = mode != NULL && strcasecmp(mode, "AUTOMATIC") == 0,

@@ -146,8 +146,7 @@ flinc_stream *flinc_filter_(flinc_stream *s, const flinc_function *fn, flinc_pla
 flinc_stream *flinc_map_batch_(flinc_stream *s, const flinc_function *fn, const flinc_struct *type,
                                flinc_place at)
 {
-    static const struct unary u = {"flinc.map", "flinc.map_batch", "Map", FLINC_FN_BATCH_MAP,
-                                   true};
+    static const struct unary u = {"flinc.map", "flinc.map_batch", "Map", FLINC_FN_BATCH_MAP, true};
     return add_unary(s, &u, fn, type, at);
 }
 
@@ -300,6 +299,41 @@ flinc_stream *flinc_key_by_(flinc_stream *s, const char *columns, flinc_place at
     return r;
 }
 
+/* Sums of whole numbers, minima and maxima may be added up before the exchange, when nothing but the key
+ * and the number travels: then no other column depends on which record came first. */
+static bool is_combinable(const flinc_stream *s, const Flinc__KeyedAggregateConfig *c)
+{
+    enum type_id type = s->schema->fields[c->column].type->id;
+    bool whole = type >= TYPE_TINYINT && type <= TYPE_BIGINT;
+    bool number = type >= TYPE_TINYINT && type <= TYPE_DOUBLE;
+
+    if (s->n_keys + 1 != s->schema->n_fields) {
+        return false;
+    }
+    for (uint32_t k = 0; k < s->n_keys; k++) {
+        if (s->keys[k] == c->column) {
+            return false;
+        }
+    }
+    return (c->kind == FLINC__AGGREGATE_KIND__AGGREGATE_SUM && whole) ||
+           (c->kind <= FLINC__AGGREGATE_KIND__AGGREGATE_MAX && number &&
+            c->kind != FLINC__AGGREGATE_KIND__AGGREGATE_SUM);
+}
+
+static void add_combiner(flinc_stream *s, const struct stream_node *node,
+                         const Flinc__KeyedAggregateConfig *c)
+{
+    Flinc__KeyedAggregateConfig local = *c;
+    struct stream_combiner combiner = {.kind = "flinc.keyed_aggregate",
+                                       .name = "Local Keyed Aggregation"};
+
+    local.local = true;
+    combiner.config_size = flinc__keyed_aggregate_config__get_packed_size(&local);
+    combiner.config = arena_alloc(&s->env->arena, combiner.config_size + 1);
+    flinc__keyed_aggregate_config__pack(&local, combiner.config);
+    stream_graph_combine(&s->env->graph, node, 0, &combiner);
+}
+
 static flinc_stream *add_aggregate(flinc_stream *s, const Flinc__KeyedAggregateConfig *c,
                                    const char *name, const flinc_function *fn, flinc_place at)
 {
@@ -313,6 +347,9 @@ static flinc_stream *add_aggregate(flinc_stream *s, const Flinc__KeyedAggregateC
     }
     STREAM_SET_CONFIG(env, node, flinc__keyed_aggregate_config, c);
     stream_connect(env, s, node, 0, at);
+    if (is_combinable(s, c)) {
+        add_combiner(s, node, c);
+    }
     return stream_of_node(env, node, 0, s->type, s->schema);
 }
 

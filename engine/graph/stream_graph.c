@@ -179,6 +179,24 @@ void stream_graph_connect(struct stream_graph *g, uint32_t source, uint32_t sour
         VEC_AT(&from->outputs, struct stream_output, source_output)->schema;
 }
 
+void stream_graph_combine(struct stream_graph *g, const struct stream_node *target, uint32_t input,
+                          const struct stream_combiner *combiner)
+{
+    struct stream_combiner *c = arena_alloc(&g->arena, sizeof(*c));
+
+    c->kind = arena_strdup(&g->arena, combiner->kind);
+    c->name = arena_strdup(&g->arena, combiner->name);
+    c->config_size = combiner->config_size;
+    c->config = arena_alloc(&g->arena, combiner->config_size + 1);
+    memcpy(c->config, combiner->config, combiner->config_size);
+    for (size_t i = 0; i < g->edges.len; i++) {
+        struct stream_edge *e = vec_ptr(&g->edges, i);
+        if (e->target == target->index && e->target_input == input) {
+            e->combiner = c;
+        }
+    }
+}
+
 bool stream_graph_is_bounded(const struct stream_graph *g)
 {
     for (size_t i = 0; i < g->nodes.len; i++) {

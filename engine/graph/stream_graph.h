@@ -39,7 +39,17 @@ struct stream_edge {
     uint32_t target_input;
     bool has_partitioner; /* false: forward where parallelisms agree, else rebalance */
     Flinc__Partitioner *partitioner;
-    const char *location; /* where the job asked for it */
+    const char *location;             /* where the job asked for it */
+    struct stream_combiner *combiner; /* NULL: none */
+};
+
+/* An operator that may run before an edge in BATCH mode, chained to its source, to send less over it: it
+ * keeps the schema, and its target gives the same results with it as without. */
+struct stream_combiner {
+    const char *kind;
+    const char *name;
+    uint8_t *config;
+    size_t config_size;
 };
 
 struct stream_node {
@@ -81,6 +91,7 @@ struct translate_options {
     int32_t max_parallelism;     /* pipeline.max-parallelism; <= 0: derived */
     bool chaining;               /* pipeline.operator-chaining.enabled */
     bool chain_different_max_parallelism;
+    bool combine;      /* pipeline.batch.local-aggregation.enabled */
     bool require_uids; /* pipeline.auto-generate-uids is false */
     bool batch;        /* execution.runtime-mode BATCH */
     bool automatic;    /* execution.runtime-mode AUTOMATIC: batch when all is bounded */
@@ -108,6 +119,9 @@ void stream_node_add_function(struct stream_graph *g, struct stream_node *n,
 void stream_graph_connect(struct stream_graph *g, uint32_t source, uint32_t source_output,
                           uint32_t target, uint32_t target_input,
                           const Flinc__Partitioner *partitioner, const char *location);
+/* Gives every edge into an input of the node a combiner. */
+void stream_graph_combine(struct stream_graph *g, const struct stream_node *target, uint32_t input,
+                          const struct stream_combiner *combiner);
 /* True when every source ends by itself. */
 bool stream_graph_is_bounded(const struct stream_graph *g);
 /* Effective parallelism of a node under the options. */

@@ -181,6 +181,49 @@ static Flinc__Operator *make_operator(const struct translation *t, const struct 
     return op;
 }
 
+/* The combiner of an edge, as the last operator of its source's vertex so far. */
+static void add_combiner(const struct translation *t, Flinc__JobVertex *v, struct translate_edge *e)
+{
+    const struct stream_combiner *combiner = e->edge->combiner;
+    const struct translate_node *up = &t->nodes[e->edge->source];
+    const struct translate_node *down = &t->nodes[e->edge->target];
+    Flinc__Operator *op = zalloc(t, sizeof(*op));
+    Flinc__ChainEdge *c = zalloc(t, sizeof(*c));
+    struct flinc_id *id = zalloc(t, sizeof(*id));
+    uint8_t seed[17];
+
+    memcpy(seed, down->id.bytes, 16);
+    seed[16] = (uint8_t)e->edge->target_input;
+    murmur3_128(seed, sizeof(seed), 0, id->bytes);
+    flinc__operator__init(op);
+    op->id = id_bytes(id);
+    op->name = op->description = literal(combiner->name);
+    op->kind = literal(combiner->kind);
+    op->version = 1;
+    op->config = (ProtobufCBinaryData){combiner->config_size, combiner->config};
+    op->stream_node = down->node->index + 1;
+    op->n_input_schemas = op->n_outputs = 1;
+    op->input_schemas = zalloc(t, sizeof(char *));
+    op->outputs = zalloc(t, sizeof(Flinc__OperatorOutput *));
+    op->outputs[0] = zalloc(t, sizeof(Flinc__OperatorOutput));
+    flinc__operator_output__init(op->outputs[0]);
+    op->input_schemas[0] = op->outputs[0]->schema =
+        schema_text(t, down->node->input_schemas[e->edge->target_input]);
+    e->combined = true;
+    e->combiner = (uint32_t)v->n_operators;
+    flinc__chain_edge__init(c);
+    c->source_operator = up->position;
+    c->source_output = e->edge->source_output;
+    c->target_operator = e->combiner;
+    v->operators[v->n_operators++] = op;
+    v->chain[v->n_chain++] = c;
+}
+
+static bool has_combiner(const struct translation *t, const struct translate_edge *e)
+{
+    return t->batch && t->options->combine && !e->chained && e->edge->combiner != NULL;
+}
+
 static Flinc__JobVertex *make_vertex(const struct translation *t, uint32_t vertex)
 {
     const struct translate_node *head = &t->nodes[*VEC_AT(&t->heads, uint32_t, vertex)];
@@ -190,15 +233,13 @@ static Flinc__JobVertex *make_vertex(const struct translation *t, uint32_t verte
     flinc__job_vertex__init(v);
     v->id = id_bytes(&head->id);
     translation_chain_name(t, head->node->index, &name);
-    v->name = arena_strdup(&t->graph->arena, str_cstr(&name));
-    v->description = v->name;
     v->parallelism = head->parallelism;
     v->min_parallelism = 1;
     v->max_bound_parallelism = head->parallelism;
     v->max_parallelism = head->max_parallelism;
     v->slot_sharing_group = literal(head->group);
     v->n_inputs = head->node->n_inputs;
-    v->operators = zalloc(t, sizeof(Flinc__Operator *) * t->n_nodes);
+    v->operators = zalloc(t, sizeof(Flinc__Operator *) * (t->n_nodes + t->n_edges));
     v->chain = zalloc(t, sizeof(Flinc__ChainEdge *) * (t->n_edges + 1));
     for (uint32_t i = 0; i < t->n_nodes; i++) {
         const struct translate_node *n = &t->nodes[t->order[i]];
@@ -218,6 +259,15 @@ static Flinc__JobVertex *make_vertex(const struct translation *t, uint32_t verte
             v->chain[v->n_chain++] = c;
         }
     }
+    for (uint32_t i = 0; i < t->n_edges; i++) {
+        struct translate_edge *e = &t->edges[i];
+        if (has_combiner(t, e) && t->nodes[e->edge->source].vertex == vertex) {
+            add_combiner(t, v, e);
+            str_printf(&name, " -> %s", e->edge->combiner->name);
+        }
+    }
+    v->name = arena_strdup(&t->graph->arena, str_cstr(&name));
+    v->description = v->name;
     return v;
 }
 
@@ -236,8 +286,8 @@ static Flinc__JobEdge *make_edge(const struct translation *t, const struct trans
     murmur3_128(seed, sizeof(seed), 0, id->bytes);
     edge->id = id_bytes(id);
     edge->source_vertex = up->vertex;
-    edge->source_operator = up->position;
-    edge->source_output = e->edge->source_output;
+    edge->source_operator = e->combined ? e->combiner : up->position;
+    edge->source_output = e->combined ? 0 : e->edge->source_output;
     edge->target_vertex = down->vertex;
     edge->target_operator = down->position;
     edge->target_input = e->edge->target_input;

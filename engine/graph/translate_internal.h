@@ -10,6 +10,8 @@ struct translate_edge {
     const struct stream_edge *edge;
     Flinc__PartitionerKind kind; /* after defaults */
     bool chained;
+    bool combined;     /* its combiner is an operator of the source's vertex, */
+    uint32_t combiner; /* at this position */
 };
 
 struct translate_node {

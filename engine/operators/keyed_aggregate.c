@@ -110,8 +110,11 @@ static struct schema *key_schema_new(const struct keyed_aggregate *a, const stru
 
 static int open_state(struct keyed_aggregate *a, struct op_context *ctx, struct error *err)
 {
-    uint32_t first, last;
-    key_group_range(ctx->subtask, ctx->max_parallelism, ctx->parallelism, &first, &last);
+    uint32_t first = 0,
+             last = ctx->max_parallelism - 1; /* before the exchange: keys of all groups */
+    if (!a->local.enabled) {
+        key_group_range(ctx->subtask, ctx->max_parallelism, ctx->parallelism, &first, &last);
+    }
     TRY(keyed_backend_new("hashmap",
                           &(struct keyed_backend_options){.operator_name = ctx->spec->name,
                                                           .pool = ctx->pool,
@@ -147,6 +150,7 @@ static int aggregate_open(struct operator* op, struct op_context *ctx, struct er
     a->kind = config->kind;
     a->column = config->column;
     a->first = config->first;
+    a->local.enabled = config->local;
     a->final_only = (ctx->flags & OP_FLAG_BATCH_MODE) != 0;
     a->n_keys = (uint32_t)config->n_key_columns;
     a->key_columns = arena_alloc(ctx->arena, a->n_keys * sizeof(*a->key_columns));
@@ -156,6 +160,12 @@ static int aggregate_open(struct operator* op, struct op_context *ctx, struct er
     a->kernel = value_kernel_find(a->kind, schema->fields[a->column].type);
     a->value_width = schema->fields[a->column].type->width;
     a->by_value = is_by_value(a, schema);
+    if (a->local.enabled && !(a->by_value && a->final_only)) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "operator '%s': only sums, minima and maxima of numbers in BATCH mode are "
+                         "added up before the exchange",
+                         ctx->spec->name);
+    }
     if (!a->by_value) {
         TRY_CTX(err, aggregate_records_open(a, ctx, config, err), "opening %s of operator '%s'",
                 kind_names[a->kind], ctx->spec->name);
@@ -206,30 +216,67 @@ static int find_slots(struct keyed_aggregate *a, struct op_context *ctx, struct 
                               err);
 }
 
+static int emit_results(struct keyed_aggregate *a, struct op_context *ctx, struct error *err)
+{
+    int rc = a->by_value ? aggregate_values_emit(a, ctx, err) : aggregate_records_emit(a, ctx, err);
+    if (rc == OP_DONE) {
+        keyed_state_drop_namespace(a->state, NAMESPACE_VOID);
+        a->ended = false;
+    }
+    return rc;
+}
+
+static int begin_results(struct keyed_aggregate *a, struct op_context *ctx, struct error *err)
+{
+    a->ended = true;
+    a->next_slot = 0;
+    return emit_results(a, ctx, err);
+}
+
+/* Before the exchange; the slots of the batch are found. */
+static int aggregate_local(struct keyed_aggregate *a, struct op_context *ctx,
+                           struct batch *take_batch, struct error *err)
+{
+    struct local_aggregate *l = &a->local;
+    uint64_t n_new = 0;
+    uint32_t n = take_batch->n_sel;
+
+    for (uint32_t i = 0; i < n; i++) {
+        n_new += a->is_new[i];
+    }
+    l->rows += n;
+    l->keys += n_new;
+    TRY(aggregate_values(a, ctx, take_batch, err));
+    if (l->keys < LOCAL_KEYS_MAX) {
+        return OP_DONE;
+    }
+    l->pass_through = l->rows / l->keys < LOCAL_ROWS_PER_KEY_MIN;
+    l->rows = l->keys = 0;
+    return begin_results(a, ctx, err);
+}
+
 static int aggregate_process(struct operator* op, struct op_context *ctx, uint32_t input,
                              struct batch *take_batch, struct error *err)
 {
     struct keyed_aggregate *a = (struct keyed_aggregate *)op;
     struct batch *b = take_batch;
+    if (a->local.pass_through) {
+        op_emit(ctx, 0, b);
+        return OP_DONE;
+    }
     int rc = find_slots(a, ctx, &b, err);
     if (rc < 0) {
         batch_unref(b);
         return rc;
+    }
+    if (a->local.enabled) {
+        return aggregate_local(a, ctx, b, err);
     }
     if (a->by_value) {
         return aggregate_values(a, ctx, b, err);
     }
     row_operator_take(&a->rows, 0, b);
     return aggregate_records(a, ctx, err);
-}
-
-static int emit_results(struct keyed_aggregate *a, struct op_context *ctx, struct error *err)
-{
-    int rc = a->by_value ? aggregate_values_emit(a, ctx, err) : aggregate_records_emit(a, ctx, err);
-    if (rc == OP_DONE) {
-        keyed_state_drop_namespace(a->state, NAMESPACE_VOID);
-    }
-    return rc;
 }
 
 static int aggregate_resume(struct operator* op, struct op_context *ctx, struct error *err)
@@ -245,9 +292,7 @@ static int aggregate_end_of_input(struct operator* op, struct op_context *ctx, u
     if (!a->final_only) {
         return OP_DONE;
     }
-    a->ended = true;
-    a->next_slot = 0;
-    return emit_results(a, ctx, err);
+    return begin_results(a, ctx, err);
 }
 
 const struct operator_desc operator_keyed_aggregate = {

@@ -25,6 +25,18 @@ struct value_run {
 };
 typedef void (*value_kernel)(const struct value_run *run);
 
+/* The half before the exchange, in BATCH mode: it adds up what it sees and sends on one partial value
+ * per key, when it has many keys or the input ends.  Where keys hardly repeat it steps aside. */
+struct local_aggregate {
+    bool enabled;
+    bool pass_through;   /* keys hardly repeat: records go on as they are */
+    uint64_t rows, keys; /* since the last partial values were sent */
+};
+enum {
+    LOCAL_KEYS_MAX = 64 * 1024, /* partial values kept: a table that stays in the cache */
+    LOCAL_ROWS_PER_KEY_MIN = 4, /* with fewer it does not pay */
+};
+
 struct keyed_aggregate {
     struct row_operator rows; /* functions (reduce), reader, queue and place of the way by record */
     struct row_writer writer; /* by record */
@@ -40,10 +52,11 @@ struct keyed_aggregate {
     struct keyed_backend *backend; /* Owns */
     struct keyed_state *state;     /* the backend's */
     uint32_t next_slot;            /* where emitting the results goes on */
-    value_kernel kernel;           /* by value */
-    uint32_t value_width;          /* by value: bytes of a number */
-    struct record_field field;     /* by record: of `column` */
-    char *scratch;                 /* Owns: one record */
+    struct local_aggregate local;
+    value_kernel kernel;       /* by value */
+    uint32_t value_width;      /* by value: bytes of a number */
+    struct record_field field; /* by record: of `column` */
+    char *scratch;             /* Owns: one record */
     uint32_t slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX];
 };

@@ -185,6 +185,40 @@ static void automatic_means_batch_when_bounded(void **state)
     stream_graph_fini(&g);
 }
 
+static void combiners_join_the_source_in_batch_mode(void **state)
+{
+    struct stream_graph g;
+    struct translate_options o = default_options();
+    uint8_t config[] = {1, 2, 3};
+    struct stream_combiner combiner = {"k.local", "Local", config, sizeof(config)};
+
+    (void)state;
+    build_word_count(&g);
+    stream_graph_combine(&g, stream_graph_node(&g, 2), 0, &combiner);
+    o.combine = true;
+    Flinc__JobGraph *job = translate_ok(&g, &o);
+    assert_int_equal(job->vertices[0]->n_operators, 2);
+    flinc__job_graph__free_unpacked(job, NULL);
+
+    o.batch = true;
+    job = translate_ok(&g, &o);
+    const Flinc__JobVertex *v = job->vertices[0];
+    assert_string_equal(v->name, "Source: Text -> Flat Map -> Local");
+    assert_int_equal(v->n_operators, 3);
+    assert_string_equal(v->operators[2]->kind, "k.local");
+    assert_int_equal(v->operators[2]->config.len, 3);
+    assert_int_equal(v->chain[1]->source_operator, 1);
+    assert_int_equal(job->edges[0]->source_operator, 2);
+    assert_int_equal(job->edges[0]->source_output, 0);
+    flinc__job_graph__free_unpacked(job, NULL);
+
+    o.combine = false;
+    job = translate_ok(&g, &o);
+    assert_int_equal(job->vertices[0]->n_operators, 2);
+    flinc__job_graph__free_unpacked(job, NULL);
+    stream_graph_fini(&g);
+}
+
 static void plans_are_flinks(void **state)
 {
     struct stream_graph g;
@@ -215,6 +249,7 @@ int main(void)
         cmocka_unit_test(murmur_has_known_values),
         cmocka_unit_test(bad_programs_are_refused),
         cmocka_unit_test(automatic_means_batch_when_bounded),
+        cmocka_unit_test(combiners_join_the_source_in_batch_mode),
         cmocka_unit_test(plans_are_flinks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
