@@ -186,26 +186,33 @@ int cstr_distance(const char *a, const char *b, int max)
     if (max < 0 || gap > (size_t)max) {
         return max + 1;
     }
-    /* One row of the edit matrix: row[j] is the distance of a[0..i) and b[0..j). */
-    int *row = mem_alloc((nb + 1) * sizeof(*row));
+    /* Three rows of the edit matrix: row[j] is the distance of a[0..i) and b[0..j). */
+    int *rows = mem_alloc(3 * (nb + 1) * sizeof(*rows));
+    int *before = rows, *above = rows + nb + 1, *row = above + nb + 1;
     for (size_t j = 0; j <= nb; j++) {
         row[j] = (int)MIN(j, (size_t)max + 1);
     }
-    int best_in_row = 0;
-    for (size_t i = 1; i <= na && best_in_row <= max; i++) {
-        int diagonal = row[0];
-        row[0] = (int)MIN(i, (size_t)max + 1);
-        best_in_row = row[0];
+    /* A swap looks two rows back: only two rows over the limit end the search. */
+    int best_above = 0, best = 0;
+    for (size_t i = 1; i <= na && MIN(best_above, best) <= max; i++) {
+        int *oldest = before;
+        before = above;
+        above = row;
+        row = oldest;
+        best_above = best;
+        best = row[0] = (int)MIN(i, (size_t)max + 1);
         for (size_t j = 1; j <= nb; j++) {
-            int replace = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            int insert_or_delete = MIN(row[j], row[j - 1]) + 1;
+            int replace = above[j - 1] + (a[i - 1] != b[j - 1]);
+            int insert_or_delete = MIN(above[j], row[j - 1]) + 1;
             row[j] = MIN(replace, insert_or_delete);
-            best_in_row = MIN(best_in_row, row[j]);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+                row[j] = MIN(row[j], before[j - 2] + 1);
+            }
+            best = MIN(best, row[j]);
         }
     }
-    int distance = best_in_row > max ? max + 1 : MIN(row[nb], max + 1);
-    mem_free(row);
+    int distance = MIN(best_above, best) > max ? max + 1 : MIN(row[nb], max + 1);
+    mem_free(rows);
     return distance;
 }
 

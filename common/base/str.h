@@ -59,7 +59,8 @@ static inline struct slice str_slice(const struct str *s)
 
 bool cstr_starts_with(const char *s, const char *prefix);
 bool cstr_ends_with(const char *s, const char *suffix);
-/* Levenshtein distance, capped at `max` + 1; for near-miss hints. */
+/* Letters to put in, leave out, replace or swap with their neighbour (optimal string alignment), capped
+ * at `max` + 1; for near-miss hints. */
 int cstr_distance(const char *a, const char *b, int max);
 /* The nearest of `names` within a distance a person would make (a third of the length), or NULL. */
 const char *cstr_nearest(const char *name, const char *const *names, size_t n);

@@ -44,6 +44,10 @@ static int explain(const char *path, const char *message, struct error *err)
             "folder into LD_LIBRARY_PATH",
             path, (int)library.len, library.data);
     }
+    if (strstr(message, "position-independent executable") != NULL) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "%s is a program: build it with -shared -fPIC instead", path);
+    }
     struct slice version = word_after(message, "version `");
     if (version.len > 0 && strstr(message, "not found") != NULL) {
         return error_set(err, ERR_INVALID_ARGUMENT,

@@ -110,7 +110,12 @@ static int naive_distance(const char *a, const char *b)
     }
     int remove = naive_distance(a + 1, b), insert = naive_distance(a, b + 1);
     int best = MIN(remove, insert), replace = naive_distance(a + 1, b + 1);
-    return 1 + MIN(best, replace);
+    best = MIN(best, replace);
+    if (a[1] != '\0' && a[0] == b[1] && a[1] == b[0]) {
+        int swap = naive_distance(a + 2, b + 2);
+        best = MIN(best, swap);
+    }
+    return 1 + best;
 }
 
 static void test_distance(void **state)
@@ -155,6 +160,9 @@ static void test_nearest(void **state)
     assert_null(cstr_nearest("y", names, n)); /* nothing of it would be left */
     assert_null(cstr_nearest("", names, n));
     assert_null(cstr_nearest("anything", NULL, 0));
+    /* Two letters the wrong way round are one mistake. */
+    assert_string_equal(cstr_nearest("rnu", (const char *[]){"info", "run"}, 2), "run");
+    assert_string_equal(cstr_nearest("inptu", (const char *[]){"output", "input"}, 2), "input");
     /* Of equals the first. */
     assert_string_equal(cstr_nearest("abcd", (const char *[]){"abce", "abcf"}, 2), "abce");
 }
