@@ -30,7 +30,12 @@ int bundle_open(struct bundle *b, const char *path, struct error *err)
     *b = (struct bundle){.object = SHARED_OBJECT_INIT};
     TRY(shared_object_open(&b->object, path, err));
     int rc = shared_object_symbol(&b->object, entry_symbol, "job bundle", &entry, err);
-    if (rc == 0) {
+    if (rc < 0) {
+        rc = error_set(err, rc,
+                       "%s is no job bundle: it does not export %s; end the job's source with "
+                       "FLINC_JOB(main)",
+                       path, entry_symbol);
+    } else {
         b->job = entry;
         rc = check_entry(b, err);
     }

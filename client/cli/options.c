@@ -116,16 +116,38 @@ static int apply(struct cli_args *args, const struct cli_option *o, const char *
     return 0;
 }
 
+/* `-p 4`, `-p4`, `--parallelism 4` and `--parallelism=4`.  *ret_value: what is attached, or NULL. */
+static const struct cli_option *match_option(const char *arg, const char **ret_value)
+{
+    const struct cli_option *o = find_option(arg);
+
+    *ret_value = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(options) && o == NULL; i++) {
+        const struct cli_option *c = &options[i];
+        size_t len = c->long_name != NULL ? strlen(c->long_name) : 0;
+        if (c->value == NULL) {
+            continue;
+        }
+        if (len > 0 && strncmp(arg, c->long_name, len) == 0 && arg[len] == '=') {
+            o = c;
+            *ret_value = arg + len + 1;
+        } else if (cstr_starts_with(arg, c->short_name)) {
+            o = c;
+            *ret_value = arg + strlen(c->short_name);
+        }
+    }
+    return o;
+}
+
 int cli_args_parse(struct cli_args *args, int argc, char **argv, struct error *err)
 {
     int i = 0;
 
     for (; i < argc && argv[i][0] == '-' && argv[i][1] != '\0'; i++) {
-        const struct cli_option *o = find_option(argv[i]);
-        const char *value = NULL;
-        if (o == NULL && cstr_starts_with(argv[i], "-D") && argv[i][2] != '\0') {
-            o = find_option("-D");
-            value = argv[i] + 2;
+        const char *value;
+        const struct cli_option *o = match_option(argv[i], &value);
+        if (o == NULL && args->bundle != NULL) {
+            break; /* behind -j the job's own options begin where the command's end */
         }
         if (o == NULL) {
             return unknown_option(argv[i], err);
