@@ -295,9 +295,15 @@ static bool may_restart(struct jobmaster *jm, const struct error *why)
     }
     restart_strategy_on_failure(&jm->strategy, clock_monotonic_ms(jm->clock), &jm->rng);
     if (!restart_strategy_may_restart(&jm->strategy)) {
+        const char *strategy = restart_strategy_name(jm->strategy.kind);
+        struct error last;
         LOG_INFO(JOBMASTER_TOPIC, "Recovery of job %s is suppressed by its restart strategy: %s.",
-                 jm->options.graph->name, restart_strategy_name(jm->strategy.kind));
-        fail_job(jm, why);
+                 jm->options.graph->name, strategy);
+        error_copy(&last, why);
+        if (jm->strategy.kind != RESTART_STRATEGY_NONE) {
+            error_context(&last, "given up by restart strategy %s", strategy);
+        }
+        fail_job(jm, &last);
         return false;
     }
     struct error err = ERROR_INIT;

@@ -141,7 +141,9 @@ static void report_crash(int signo, const siginfo_t *info)
     report_stack();
     if (thread_slot != NULL && crash_slot_get(thread_slot) != NULL) {
         r.len = 0;
-        report_text(&r, "  Functions of a bundle in this stack are the job's own code.\n");
+        report_text(&r,
+                    "  Functions of a bundle in this stack are the job's own code; built with -g,\n"
+                    "  `addr2line -fe BUNDLE OFFSET` tells their lines.\n");
         report_write(&r);
     }
 }

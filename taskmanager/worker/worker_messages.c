@@ -234,7 +234,12 @@ void worker_on_message(void *target, ProtobufCMessage *take_message)
 void worker_on_master_closed(void *target, const struct error *why)
 {
     struct worker *w = target;
-    LOG_WARN(TOPIC, "worker %s lost its job master, its tasks are cancelled: %s", w->name,
-             why != NULL ? why->message : "the channel was closed");
+    const char *reason = why != NULL ? why->message : "the channel was closed";
+    if (worker_n_tasks(w) > 0) {
+        LOG_WARN(TOPIC, "worker %s lost its job master, its tasks are cancelled: %s", w->name,
+                 reason);
+    } else { /* the job has ended */
+        LOG_DEBUG(TOPIC, "worker %s has no job master any more: %s", w->name, reason);
+    }
     worker_cancel_all(w);
 }
