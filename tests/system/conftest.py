@@ -6,11 +6,49 @@ folders (tmp_path), and waits for events, never for time.
 
 import os
 import subprocess
+import threading
 
 import pytest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LONGEST = 120  # seconds: a program that hangs fails its test
+
+
+class Running:
+    """A program that runs.  What it prints is read line by line; one that hangs is killed."""
+
+    def __init__(self, process):
+        self.process = process
+        self.lines = []
+        self.killer = threading.Timer(LONGEST, process.kill)
+        self.killer.start()
+        self.errors = ""
+        self.drain = threading.Thread(target=self._drain)
+        self.drain.start()
+
+    def _drain(self):
+        self.errors = self.process.stderr.read()
+
+    def wait_for(self, wanted):
+        """Reads standard output until `wanted` (a text, or a function of a line) is seen; returns the line."""
+        matches = wanted if callable(wanted) else lambda line: wanted in line
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if matches(self.lines[-1]):
+                return self.lines[-1]
+        self.end()
+        raise AssertionError(f"ended without {wanted!r}:\n" + "\n".join(self.lines) + "\n" + self.errors)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def end(self):
+        """Reads what is left and returns the exit code (negative: a signal)."""
+        self.lines += self.process.stdout.read().splitlines()
+        code = self.process.wait()
+        self.drain.join()
+        self.killer.cancel()
+        return code
 
 
 class Flinc:
@@ -22,28 +60,50 @@ class Flinc:
     def path(self, *parts):
         return os.path.join(self.home, *parts)
 
-    def run(self, *args, env=None, cwd=None, timeout=LONGEST):
-        """Runs bin/flink; the result has returncode, stdout and stderr."""
+    def command(self, *args):
+        return [self.path("bin", "flink"), *map(str, args)]
+
+    def example(self, name):
+        return self.path("examples", name + ".so")
+
+    def run(self, *args, env=None, cwd=None, timeout=LONGEST, before=()):
+        """Runs bin/flink, behind the command `before`; the result has returncode, stdout and stderr."""
         return subprocess.run(
-            [self.path("bin", "flink"), *map(str, args)],
+            [*before, *self.command(*args)],
             env={**os.environ, **(env or {})},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="surrogateescape",
             timeout=timeout,
         )
 
+    def run_local(self, *args, **more):
+        """flink run -t local, which must succeed."""
+        result = self.run("run", "-t", "local", *args, **more)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result
+
+    def fail_local(self, *args, **more):
+        """flink run -t local, which must fail as a program does that says why; returns its messages."""
+        result = self.run("run", "-t", "local", *args, **more)
+        assert result.returncode == 1, result.stdout + result.stderr
+        assert "Flinc crashed" not in result.stderr
+        return result.stderr
+
     def start(self, *args, env=None, cwd=None):
-        """Starts bin/flink and returns the process; the test ends it."""
-        return subprocess.Popen(
-            [self.path("bin", "flink"), *map(str, args)],
-            env={**os.environ, **(env or {})},
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        """Starts bin/flink; the test ends it."""
+        return Running(
+            subprocess.Popen(
+                self.command(*args),
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
         )
 
 
@@ -58,3 +118,23 @@ def flinc():
     home = os.environ.get("FLINC_HOME", os.path.join(TOP, "build", "dist", "flinc"))
     assert os.path.isfile(os.path.join(home, "bin", "flink")), f"no distribution in {home}: scripts/dist.sh"
     return Flinc(os.path.abspath(home))
+
+
+@pytest.fixture(scope="session")
+def bundle(flinc, tmp_path_factory):
+    """bundle("name", *flags) builds jobs/name.c as a user would, and returns the path of the .so."""
+    built = {}
+
+    def build(name, *flags):
+        if (name, flags) not in built:
+            folder = tmp_path_factory.mktemp(name)
+            source = os.path.join(TOP, "tests", "system", "jobs", name + ".c")
+            config = flinc.path("bin", "flinc-config")
+            quoted = " ".join(flags)
+            command = f'cc -g -O1 -Wall -shared {quoted} $("{config}" --cflags) "{source}" -o {name}.so $("{config}" --libs)'
+            done = subprocess.run(["sh", "-ec", command], cwd=folder, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            built[name, flags] = str(folder / (name + ".so"))
+        return built[name, flags]
+
+    return build
