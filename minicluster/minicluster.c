@@ -242,6 +242,9 @@ struct minicluster *minicluster_free(struct minicluster *m)
     if (m == NULL) {
         return NULL;
     }
+    if (has_ended(m)) { /* nothing runs any more: the worker says goodbye first */
+        m->worker = worker_free(m->worker);
+    }
     jobmaster_free(m->jobmaster);
     worker_free(m->worker);
     executor_free(m->io_executor);

@@ -1,6 +1,7 @@
 /* Finds the action, loads the configuration, runs; see cli.h. */
 #include "client/cli/cli.h"
 #include "common/base/log.h"
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,32 +100,73 @@ static int install_handlers(struct error *err)
 
 /* ---- configuration and logs ------------------------------------------------------------------------- */
 
-static void open_log(const struct conf *conf)
+/* log/ of the distribution that the program lies in; "" when there is none to write to. */
+static void default_log_dir(struct str *ret)
+{
+    char exe[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+    for (int up = 0; up < 2 && n > 0; up++) { /* bin/flink -> bin -> the distribution */
+        exe[n] = '\0';
+        const char *slash = strrchr(exe, '/');
+        n = slash != NULL ? slash - exe : 0;
+    }
+    if (n > 0) {
+        str_append(ret, exe, (size_t)n);
+        str_append_cstr(ret, "/log");
+    }
+    if (ret->len > 0 && access(str_cstr(ret), W_OK) != 0) {
+        str_clear(ret);
+    }
+}
+
+static void find_log_dir(const struct conf *conf, struct str *ret)
 {
     const char *dir = getenv("FLINK_LOG_DIR");
-    const char *user = getenv("USER");
-    const char *level_name =
-        conf_has_value(conf, "env.log.level") ? conf_string(conf, "env.log.level") : "INFO";
-    enum log_level level = LOG_LEVEL_INFO;
-    char host[256] = "localhost";
-    struct error err = ERROR_INIT;
-    STR_AUTO path = STR_INIT;
 
     if (dir == NULL && conf_has_value(conf, "env.log.dir")) {
         dir = conf_string(conf, "env.log.dir");
     }
-    (void)log_level_parse(level_name, &level);
-    log_set_level(level);
-    if (dir == NULL) {
-        /* Without a folder for logs only what a person should see now goes to standard error. */
-        log_set_level(level < LOG_LEVEL_WARN ? LOG_LEVEL_WARN : level);
+    if (dir != NULL) {
+        str_append_cstr(ret, dir);
+    } else {
+        default_log_dir(ret);
+    }
+}
+
+static void open_log(const struct conf *conf)
+{
+    const char *user = getenv("USER");
+    enum log_level level = LOG_LEVEL_INFO;
+    char host[256] = "localhost";
+    struct error err = ERROR_INIT;
+    STR_AUTO dir = STR_INIT;
+    STR_AUTO path = STR_INIT;
+
+    (void)log_level_parse(conf_string(conf, "env.log.level"), &level);
+    find_log_dir(conf, &dir);
+    if (dir.len == 0) {
+        /* Nowhere to write: the command itself says what a person must know. */
+        log_set_level(LOG_LEVEL_ERROR);
         return;
     }
+    log_set_level(level);
     (void)gethostname(host, sizeof(host) - 1);
-    str_printf(&path, "%s/flink-%s-client-%s.log", dir, user != NULL ? user : "flink", host);
+    str_printf(&path, "%s/flink-%s-client-%s.log", str_cstr(&dir), user != NULL ? user : "flink",
+               host);
     if (log_open_file(str_cstr(&path), &err) < 0) {
-        LOG_WARN("flinc.cli", "logging to standard error: %s", err.message);
+        fprintf(stderr, "WARNING: nothing is logged: %s\n", err.message);
+        log_set_level(LOG_LEVEL_ERROR);
     }
+}
+
+/* What is odd about the configuration is said to the person who gave it, and kept in the log. */
+static void show_conf_warnings(struct conf *conf)
+{
+    for (size_t i = 0; i < conf->warnings.n; i++) {
+        fprintf(stderr, "WARNING: %s\n", conf->warnings.items[i]);
+    }
+    conf_log_warnings(conf);
 }
 
 static int load_conf(struct conf *conf, struct error *err)
@@ -158,7 +200,7 @@ static int run_action(const struct cli_action *action, int argc, char **argv)
     }
     if (rc == 0) {
         open_log(&args.conf);
-        conf_log_warnings(&args.conf);
+        show_conf_warnings(&args.conf);
         rc = install_handlers(&err);
     }
     int status = rc < 0 ? cli_fail(&err) : action->run(&args);
