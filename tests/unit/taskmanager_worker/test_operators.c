@@ -19,12 +19,29 @@ static struct test_operator *test_of(struct operator* op)
     return (struct test_operator *)op;
 }
 
-/* Counts a call; fails when it is told to. */
+static void test_hang(struct test_counts *c)
+{
+    atomic_store(&c->reached, true);
+    event_count_signal(&c->changed);
+    for (;;) {
+        uint32_t ticket = event_count_prepare(&c->changed);
+        if (atomic_load(&c->release)) {
+            event_count_cancel(&c->changed);
+            return;
+        }
+        event_count_wait(&c->changed, ticket, -1);
+    }
+}
+
+/* Counts a call; hangs or fails when it is told to. */
 static int test_called(struct operator* op, struct op_context *ctx, enum test_callback callback,
                        struct error *err)
 {
     struct test_operator *t = test_of(op);
     t->calls[callback]++;
+    if (t->config.hang_in == callback) {
+        test_hang(t->config.counts);
+    }
     if (t->config.fail_in == callback && t->calls[callback] > t->config.fail_after) {
         return error_set(err, ERR_USER_CODE, "told to fail in callback %d", (int)callback);
     }
@@ -231,18 +248,30 @@ static int co_process(struct operator* op, struct op_context *ctx, uint32_t inpu
 
 /* ---- sink --------------------------------------------------------------------------------------- */
 
-static void sink_hang(struct test_operator *t)
+/* Wrong on purpose: the sanitizers must not come first. */
+__attribute__((no_sanitize("undefined", "address", "thread"), noinline)) static int
+test_overflow(volatile int depth)
 {
-    struct test_counts *c = t->config.counts;
-    atomic_store(&c->reached, true);
-    event_count_signal(&c->changed);
-    for (;;) {
-        uint32_t ticket = event_count_prepare(&c->changed);
-        if (atomic_load(&c->release)) {
-            event_count_cancel(&c->changed);
-            return;
-        }
-        event_count_wait(&c->changed, ticket, -1);
+    volatile char frame[4096];
+    frame[0] = (char)depth;
+    return depth < 0 ? 0 : test_overflow(depth + 1) + frame[0];
+}
+
+__attribute__((no_sanitize("undefined", "address", "thread"), noinline)) static void
+test_crash(enum test_crash crash)
+{
+    volatile int *volatile nowhere = NULL;
+    switch (crash) {
+    case TEST_CRASH_NULL:
+        *nowhere = 1;
+        break;
+    case TEST_CRASH_STACK:
+        test_overflow(0);
+        break;
+    case TEST_CRASH_ABORT:
+        abort();
+    default:
+        break;
     }
 }
 
@@ -270,13 +299,7 @@ static int sink_process(struct operator* op, struct op_context *ctx, uint32_t in
         sink_count(t, ctx, take_batch);
     }
     batch_unref(take_batch);
-    if (t->config.crash) {
-        volatile int *nowhere = NULL;
-        *nowhere = 1;
-    }
-    if (t->config.hang) {
-        sink_hang(t);
-    }
+    test_crash(t->config.crash);
     if (t->config.accumulate) {
         int rc = ctx->host->accumulate(ctx, "rows", "LongCounter", rows, 0, err);
         if (rc < 0) {

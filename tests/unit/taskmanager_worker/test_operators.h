@@ -22,6 +22,13 @@ enum test_callback {
     TEST_CALLBACKS,
 };
 
+enum test_crash {
+    TEST_CRASH_NOT,
+    TEST_CRASH_NULL,
+    TEST_CRASH_STACK, /* overflows it */
+    TEST_CRASH_ABORT,
+};
+
 /* Counts of all subtasks of an operator; thread: any. */
 struct test_counts {
     _Atomic int64_t rows, sum, batches, opened, closed, ended, flushed, events, resumed;
@@ -42,11 +49,11 @@ struct test_config {
     int64_t side_modulo;  /* split: rows whose number it divides go to output 1 */
     int64_t fail_after;   /* calls of the callback before it fails */
     enum test_callback fail_in;
-    bool wait_for_event; /* source: nothing before the coordinator sent something */
-    bool send_event;     /* source: says hello to the coordinator */
-    bool accumulate;     /* sink: counts rows in the accumulator "rows" */
-    bool hang;           /* sink: never returns until released, and does not look at `cancelled` */
-    bool crash;          /* sink: NULL pointer */
+    bool wait_for_event;        /* source: nothing before the coordinator sent something */
+    bool send_event;            /* source: says hello to the coordinator */
+    bool accumulate;            /* sink: counts rows in the accumulator "rows" */
+    enum test_callback hang_in; /* does not return until released, and ignores `cancelled` */
+    enum test_crash crash;      /* sink: in its first batch */
     struct test_counts *counts;
 };
 
