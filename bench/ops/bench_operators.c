@@ -11,7 +11,8 @@
 
 enum {
     ROWS = BATCH_ROWS_TARGET,
-    RING = 64, /* batches made beforehand: 131,072 rows */
+    RING = 64,        /* batches made beforehand: 131,072 rows */
+    RING_MANY = 3072, /* for many keys: 6.3 million rows */
     REPEATS = 5,
 };
 
@@ -210,7 +211,8 @@ static void plain_calls(void *arg)
 
 /* Batches of (key, number): words of 2 to 10 bytes or int64 keys; `skewed` like words of a text. */
 struct keyed_input {
-    struct batch *batches[RING];
+    struct batch **batches; /* Owns */
+    int n_batches;
     struct schema *schema;
     uint32_t n_keys;
     bool words, skewed;
@@ -231,8 +233,9 @@ static void make_input(struct keyed_input *in, struct buffer_pool *pool)
     struct builder b;
     static const uint32_t key_column = 0;
     rng_init(&rng, 42);
+    in->batches = MEM_NEW_ARRAY(struct batch *, (size_t)in->n_batches);
     builder_init(&b, pool, in->schema, ROWS);
-    for (int k = 0; k < RING; k++) {
+    for (int k = 0; k < in->n_batches; k++) {
         for (int i = 0; i < ROWS; i++) {
             uint32_t key = pick(in, &rng);
             char text[16];
@@ -252,6 +255,14 @@ static void make_input(struct keyed_input *in, struct buffer_pool *pool)
     builder_fini(&b);
 }
 
+static void free_input(struct keyed_input *in)
+{
+    for (int k = 0; k < in->n_batches; k++) {
+        batch_unref(in->batches[k]);
+    }
+    mem_free(in->batches);
+}
+
 struct keyed_run {
     struct harness *h;
     struct keyed_input in;
@@ -264,7 +275,7 @@ static void run_keyed(void *arg)
 {
     struct keyed_run *r = arg;
     for (int round = 0; round < r->rounds; round++) {
-        for (int k = 0; k < RING; k++) {
+        for (int k = 0; k < r->in.n_batches; k++) {
             struct batch *b = batch_make_unique(harness_pool(r->h), batch_ref(r->in.batches[k]));
             if (!r->hashed) {
                 b->hashes = buffer_unref(b->hashes);
@@ -292,10 +303,8 @@ static double keyed_rate(struct keyed_run *r, uint32_t flags)
                                            .on_batch_arg = &r->results});
     r->in.schema = schema_ref(harness_input_schema(r->h, 0));
     make_input(&r->in, harness_pool(r->h));
-    double rate = best_rate(run_keyed, r, (double)r->rounds * RING * ROWS);
-    for (int k = 0; k < RING; k++) {
-        batch_unref(r->in.batches[k]);
-    }
+    double rate = best_rate(run_keyed, r, (double)r->rounds * r->in.n_batches * ROWS);
+    free_input(&r->in);
     harness_free(r->h);
     schema_unref(r->in.schema);
     return rate;
@@ -323,7 +332,7 @@ static void run_plain_sum(void *arg)
     struct plain_sum *p = arg;
     static int64_t out[ROWS];
     for (int round = 0; round < p->rounds; round++) {
-        for (int k = 0; k < RING; k++) {
+        for (int k = 0; k < p->in.n_batches; k++) {
             const uint64_t *words = p->words + (size_t)k * ROWS * 2;
             const uint64_t *hashes = p->hashes + (size_t)k * ROWS;
             const int64_t *values = p->values + (size_t)k * ROWS;
@@ -344,10 +353,12 @@ static void run_plain_sum(void *arg)
     }
 }
 
-static double plain_sum_rate(bool words, bool skewed, uint32_t n_keys, int rounds)
+static double plain_sum_rate(const struct keyed_input *in, int rounds)
 {
-    struct plain_sum p = {.in = {.n_keys = n_keys, .words = words, .skewed = skewed},
-                          .rounds = rounds};
+    struct plain_sum p = {.in = *in, .rounds = rounds};
+    const bool words = in->words;
+    const uint32_t n_keys = in->n_keys;
+    const size_t n_rows = (size_t)in->n_batches * ROWS;
     struct buffer_pool *pool = buffer_pool_new(&(struct buffer_pool_options){.name = "plain"});
     struct schema *schema =
         harness_struct_schema(words ? FLINC_TYPE(word_count) : FLINC_TYPE(pair));
@@ -360,10 +371,10 @@ static double plain_sum_rate(bool words, bool skewed, uint32_t n_keys, int round
     }
     p.table = mem_zalloc(p.mask * sizeof(*p.table));
     p.mask--;
-    p.words = MEM_NEW_ARRAY(uint64_t, (size_t)RING * ROWS * 2);
-    p.hashes = MEM_NEW_ARRAY(uint64_t, (size_t)RING * ROWS);
-    p.values = MEM_NEW_ARRAY(int64_t, (size_t)RING * ROWS);
-    for (int k = 0; k < RING; k++) {
+    p.words = MEM_NEW_ARRAY(uint64_t, n_rows * 2);
+    p.hashes = MEM_NEW_ARRAY(uint64_t, n_rows);
+    p.values = MEM_NEW_ARRAY(int64_t, n_rows);
+    for (int k = 0; k < p.in.n_batches; k++) {
         const struct batch *b = p.in.batches[k];
         for (int i = 0; i < ROWS; i++) {
             size_t at = (size_t)k * ROWS + (size_t)i;
@@ -375,9 +386,9 @@ static double plain_sum_rate(bool words, bool skewed, uint32_t n_keys, int round
             p.hashes[at] = ((const uint64_t *)(const void *)b->hashes->data)[i];
             p.values[at] = 1;
         }
-        batch_unref(p.in.batches[k]);
     }
-    double rate = best_rate(run_plain_sum, &p, (double)rounds * RING * ROWS);
+    free_input(&p.in);
+    double rate = best_rate(run_plain_sum, &p, (double)rounds * (double)n_rows);
     mem_free(p.table);
     mem_free(p.words);
     mem_free(p.hashes);
@@ -502,19 +513,23 @@ int main(void)
                      BENCH_MORE_IS_BETTER);
 
     struct keyed_run words = {
-        .in = {.n_keys = 5000, .words = true, .skewed = true}, .rounds = rounds, .hashed = true};
-    double limit = plain_sum_rate(true, true, 5000, rounds);
+        .in = {.n_batches = RING, .n_keys = 5000, .words = true, .skewed = true},
+        .rounds = rounds,
+        .hashed = true};
+    double limit = plain_sum_rate(&words.in, rounds);
     report_keyed(&report, "ops: sum by 5,000 words, rolling", words, 0, 60, limit);
     report_keyed(&report, "ops: sum by 5,000 words, final", words, OP_FLAG_BATCH_MODE, 60, limit);
     words.hashed = false;
     report_keyed(&report, "ops: sum by 5,000 words, rolling, with hashing", words, 0, 0, limit);
 
-    struct keyed_run numbers = {.in = {.n_keys = 5000}, .rounds = rounds, .hashed = true};
+    struct keyed_run numbers = {
+        .in = {.n_batches = RING, .n_keys = 5000}, .rounds = rounds, .hashed = true};
     report_keyed(&report, "ops: sum by 5,000 int64 keys, rolling", numbers, 0, 0,
-                 plain_sum_rate(false, false, 5000, rounds));
-    numbers.in.n_keys = 100 * 1000;
-    report_keyed(&report, "ops: sum by 100,000 int64 keys, rolling", numbers, 0, 0,
-                 plain_sum_rate(false, false, 100 * 1000, rounds));
+                 plain_sum_rate(&numbers.in, rounds));
+    struct keyed_run many = {
+        .in = {.n_batches = RING_MANY, .n_keys = 10 * 1000 * 1000}, .rounds = 1, .hashed = true};
+    report_keyed(&report, "ops: sum by 5 million int64 keys, rolling", many, 0, 0,
+                 plain_sum_rate(&many.in, 1));
     bench_report_print(&report);
     return 0;
 }

@@ -8,7 +8,7 @@
 
 #include "engine/state/keyed_table.h"
 
-enum { KEYED_BLOCK_ROWS = 128 }; /* rows probed together */
+enum { KEYED_BLOCK_ROWS = 32 }; /* rows probed together */
 
 struct probe_key {
     uint64_t w0, w1;

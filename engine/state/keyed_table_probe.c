@@ -67,15 +67,21 @@ static ALWAYS_INLINE uint32_t probe(const struct probe_table *t, uint64_t hash,
     }
 }
 
-/* Asks for the cache lines that the block's probes will touch. */
-static void prefetch_block(const struct keyed_table *t, const uint64_t *mixed, uint32_t n)
+/* Asks for the cache lines that the block's probes will touch.  Inlined, because gcc takes a function
+ * that only prefetches for one without effect and drops its calls. */
+static ALWAYS_INLINE void prefetch_if_large(const struct keyed_table *t,
+                                            const struct probe_block *p, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        __builtin_prefetch(&t->tags[keyed_group(t, mixed[i])]);
+    if (t->held_bytes <= CACHED_BYTES) {
+        return;
     }
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t group = keyed_group(t, mixed[i]);
-        uint64_t m = keyed_match_tag(t->tags[group], keyed_tag(t, mixed[i]));
+        __builtin_prefetch(&t->tags[keyed_group(t, keyed_mix(t, p->hashes[i]))]);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t mixed = keyed_mix(t, p->hashes[i]);
+        uint32_t group = keyed_group(t, mixed);
+        uint64_t m = keyed_match_tag(t->tags[group], keyed_tag(t, mixed));
         /* Without a match: the place where a new key would go. */
         m = m != 0 ? m : t->tags[group] & KEYED_MSBS;
         uint32_t at = m != 0 ? (uint32_t)__builtin_ctzll(m) / 8 : 0;
@@ -167,18 +173,6 @@ static int upsert_wide(struct keyed_table *t, const struct probe_block *p, uint3
                        uint8_t *is_new, uint32_t from, uint32_t n, struct error *err)
 {
     return upsert_block(t, p, slots, is_new, from, n, true, err);
-}
-
-static void prefetch_if_large(const struct keyed_table *t, const struct probe_block *p, uint32_t n)
-{
-    uint64_t mixed[KEYED_BLOCK_ROWS];
-    if (t->held_bytes <= CACHED_BYTES) {
-        return;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        mixed[i] = keyed_mix(t, p->hashes[i]);
-    }
-    prefetch_block(t, mixed, n);
 }
 
 int keyed_table_upsert(struct keyed_table *t, const struct batch *b, const uint32_t *key_columns,
