@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "common/text/json_writer.h"
 #include "engine/graph/job_graph.h"
+#include "engine/graph/partitioner.h"
 #include "engine/graph/translate_internal.h"
 
 static const char *node_pact(const struct translate_node *n)
@@ -29,7 +30,7 @@ static void plan_node(const struct translation *t, const struct translate_node *
             const struct translate_edge *e = vec_ptr(&n->in, i);
             json_writer_object(w);
             json_writer_put_int(w, "id", t->nodes[e->edge->source].node->index + 1);
-            json_writer_put_string(w, "ship_strategy", ship_strategy_name(e->kind));
+            json_writer_put_string(w, "ship_strategy", partitioner_name(e->kind));
             json_writer_put_string(w, "side", i == 0 ? "first" : "second");
             json_writer_end(w);
         }

@@ -6,22 +6,6 @@
 
 enum { STREAM_GRAPH_ARENA_BYTES = 16 * 1024 };
 
-static const char *const ship_strategy_names[] = {
-    [FLINC__PARTITIONER_KIND__PARTITION_FORWARD] = "FORWARD",
-    [FLINC__PARTITIONER_KIND__PARTITION_HASH] = "HASH",
-    [FLINC__PARTITIONER_KIND__PARTITION_REBALANCE] = "REBALANCE",
-    [FLINC__PARTITIONER_KIND__PARTITION_RESCALE] = "RESCALE",
-    [FLINC__PARTITIONER_KIND__PARTITION_BROADCAST] = "BROADCAST",
-    [FLINC__PARTITIONER_KIND__PARTITION_SHUFFLE] = "SHUFFLE",
-    [FLINC__PARTITIONER_KIND__PARTITION_GLOBAL] = "GLOBAL",
-    [FLINC__PARTITIONER_KIND__PARTITION_CUSTOM] = "CUSTOM",
-};
-
-const char *ship_strategy_name(Flinc__PartitionerKind kind)
-{
-    return (unsigned)kind < ARRAY_LEN(ship_strategy_names) ? ship_strategy_names[kind] : "UNKNOWN";
-}
-
 void stream_graph_init(struct stream_graph *g)
 {
     arena_init(&g->arena, STREAM_GRAPH_ARENA_BYTES);

@@ -132,7 +132,4 @@ uint32_t stream_node_parallelism(const struct stream_node *n, const struct trans
 int stream_graph_translate(struct stream_graph *g, const struct translate_options *options,
                            Flinc__JobGraph **ret, struct error *err) MUST_CHECK;
 
-/* "FORWARD", "HASH", ... as plans show it. */
-const char *ship_strategy_name(Flinc__PartitionerKind kind);
-
 #endif

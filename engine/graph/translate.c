@@ -4,6 +4,7 @@
 #include "engine/data/hash.h"
 #include "engine/data/schema.h"
 #include "engine/graph/job_graph.h"
+#include "engine/graph/partitioner.h"
 #include "engine/graph/translate_internal.h"
 
 static const char default_group[] = "default";
@@ -298,7 +299,7 @@ static Flinc__JobEdge *make_edge(const struct translation *t, const struct trans
         edge->partitioner->kind = e->kind;
     }
     edge->mode = FLINC__EXCHANGE_MODE__EXCHANGE_PIPELINED;
-    edge->ship_strategy = literal(ship_strategy_name(e->kind));
+    edge->ship_strategy = literal(partitioner_name(e->kind));
     edge->schema = schema_text(
         t, VEC_AT(&up->node->outputs, struct stream_output, e->edge->source_output)->schema);
     return edge;

@@ -2,30 +2,6 @@
  * [c * P / C, (c + 1) * P / C), at least one; the consumers of a producer are the inverse of that. */
 #include "taskmanager/exchange/edge_channels.h"
 
-static const struct {
-    const char *name;
-    bool pointwise;
-} PARTITIONERS[] = {
-    [FLINC__PARTITIONER_KIND__PARTITION_FORWARD] = {"FORWARD", true},
-    [FLINC__PARTITIONER_KIND__PARTITION_HASH] = {"HASH", false},
-    [FLINC__PARTITIONER_KIND__PARTITION_REBALANCE] = {"REBALANCE", false},
-    [FLINC__PARTITIONER_KIND__PARTITION_RESCALE] = {"RESCALE", true},
-    [FLINC__PARTITIONER_KIND__PARTITION_BROADCAST] = {"BROADCAST", false},
-    [FLINC__PARTITIONER_KIND__PARTITION_SHUFFLE] = {"SHUFFLE", false},
-    [FLINC__PARTITIONER_KIND__PARTITION_GLOBAL] = {"GLOBAL", false},
-    [FLINC__PARTITIONER_KIND__PARTITION_CUSTOM] = {"CUSTOM", false},
-};
-
-const char *partitioner_name(Flinc__PartitionerKind kind)
-{
-    return (size_t)kind < ARRAY_LEN(PARTITIONERS) ? PARTITIONERS[kind].name : "UNKNOWN";
-}
-
-bool partitioner_is_pointwise(Flinc__PartitionerKind kind)
-{
-    return (size_t)kind < ARRAY_LEN(PARTITIONERS) && PARTITIONERS[kind].pointwise;
-}
-
 struct subtask_range edge_consumers(const struct edge_shape *edge, uint32_t producer)
 {
     uint64_t p = edge->producers, c = edge->consumers;

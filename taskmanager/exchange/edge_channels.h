@@ -8,9 +8,7 @@
 #ifndef FLINC_TASKMANAGER_EXCHANGE_EDGE_CHANNELS_H
 #define FLINC_TASKMANAGER_EXCHANGE_EDGE_CHANNELS_H
 
-#include "common/base/macros.h"
-#include "proto/graph.pb-c.h"
-#include <stdbool.h>
+#include "engine/graph/partitioner.h"
 
 /* A run of subtasks: first, first + 1, ... */
 struct subtask_range {
@@ -22,8 +20,6 @@ struct edge_shape {
     uint32_t producers, consumers; /* parallelisms, > 0 */
 };
 
-const char *partitioner_name(Flinc__PartitionerKind kind); /* "FORWARD", "HASH", ... */
-bool partitioner_is_pointwise(Flinc__PartitionerKind kind);
 /* The consumers that a producing subtask feeds. */
 struct subtask_range edge_consumers(const struct edge_shape *edge, uint32_t producer);
 /* The producers that feed a consuming subtask. */
