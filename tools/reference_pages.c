@@ -1,5 +1,5 @@
 /* reference_pages: writes the generated pages of docs/reference from the const tables that the program
- * itself uses (option tables, error codes), so that they cannot tell otherwise.
+ * itself uses (options, error codes, operators), so that they cannot tell otherwise.
  *
  *     reference_pages --list     names of the pages
  *     reference_pages PAGE       the page's Markdown
@@ -9,6 +9,7 @@
 #include "common/base/error.h"
 #include "common/base/str.h"
 #include "common/conf/conf.h"
+#include "engine/operators/registry.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -40,12 +41,30 @@ static void write_errors(struct str *out)
     }
 }
 
+static void write_operators(struct str *out)
+{
+    size_t n;
+    const struct operator_desc *const *operators = operator_all(&n);
+    str_append_cstr(
+        out,
+        "# Operators\n\n"
+        "<!-- Generated from the operator registry by tools/check_reference --write; do not edit. "
+        "-->\n\n"
+        "The kinds of operators that a job graph may name. A kind without inputs is a source.\n\n"
+        "| kind | version | inputs | what it does |\n|---|---:|---:|---|\n");
+    for (size_t i = 0; i < n; i++) {
+        const struct operator_desc *o = operators[i];
+        str_printf(out, "| `%s` | %u | %u | %s |\n", o->kind, o->version, o->n_inputs, o->summary);
+    }
+}
+
 static const struct {
     const char *name;
     void (*write)(struct str *out);
 } pages[] = {
     {"configuration", write_configuration},
     {"errors", write_errors},
+    {"operators", write_operators},
 };
 
 int main(int argc, char **argv)

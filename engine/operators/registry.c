@@ -16,6 +16,12 @@ static const struct coordinator_desc *const coordinators[] = {
     &coordinator_source_text,
 };
 
+const struct operator_desc *const *operator_all(size_t *ret_n)
+{
+    *ret_n = ARRAY_LEN(operators);
+    return operators;
+}
+
 const struct operator_desc *operator_find(const char *kind)
 {
     for (size_t i = 0; i < ARRAY_LEN(operators); i++) {

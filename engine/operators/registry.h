@@ -21,4 +21,7 @@ extern const struct operator_desc operator_source_text;
 
 extern const struct coordinator_desc coordinator_source_text;
 
+/* All operator kinds, for the reference page. */
+const struct operator_desc *const *operator_all(size_t *ret_n);
+
 #endif

@@ -24,7 +24,7 @@ def test_without_the_room_there_is_nothing_to_check(small_tree):
 
 
 def test_without_a_build(small_tree):
-    small_tree.write("common/conf/option.h", "")
+    small_tree.write("engine/operators/operator.h", "")
     code, out = small_tree.check("check_reference")
     assert code == 1 and "scripts/build.sh makes it" in out[0]
 
