@@ -16,7 +16,10 @@ extern const struct operator_desc operator_process;
 extern const struct operator_desc operator_sink_discard;
 extern const struct operator_desc operator_sink_print;
 extern const struct operator_desc operator_sink_text;
+extern const struct operator_desc operator_source_datagen;
+extern const struct operator_desc operator_source_elements;
 extern const struct operator_desc operator_source_sequence;
+extern const struct operator_desc operator_source_socket;
 extern const struct operator_desc operator_source_text;
 
 extern const struct coordinator_desc coordinator_source_text;

@@ -1,6 +1,7 @@
 /* The text sink: parts that appear by rename when they are finished, and nothing else ever. */
 #include "files_fixture.h"
 #include "proto/operators.pb-c.h"
+#include "struct_fixture.h"
 
 #include <errno.h>
 #include <sys/mount.h>
@@ -226,30 +227,12 @@ static int csv(flinc_ctx *ctx, const count *in, flinc_text *out)
     return 0;
 }
 
-static Flinc__StructDesc *desc_of(const flinc_struct *type, struct arena *arena)
-{
-    Flinc__StructDesc *d = arena_alloc(arena, sizeof(*d));
-    flinc__struct_desc__init(d);
-    d->size = type->size;
-    d->fields = arena_alloc(arena, sizeof(*d->fields) * type->n_fields);
-    for (uint32_t i = 0; i < type->n_fields; i++) {
-        Flinc__StructField *f = arena_alloc(arena, sizeof(*f));
-        flinc__struct_field__init(f);
-        f->name = (char *)(uintptr_t)type->fields[i].name;
-        f->kind = type->fields[i].kind;
-        f->offset = type->fields[i].offset;
-        f->null_offset = type->fields[i].null_offset;
-        d->fields[d->n_fields++] = f;
-    }
-    return d;
-}
-
 static void test_format_function(void **state)
 {
     struct arena arena;
     Flinc__TextSinkConfig c = config_of(in_dir("out"));
     arena_init(&arena, 0);
-    c.record = desc_of(FLINC_TYPE(count), &arena);
+    c.record = struct_desc_of(FLINC_TYPE(count), &arena);
     struct harness_options options = {.kind = "flinc.sink.text",
                                       .config = &c.base,
                                       .inputs = {FLINC_TYPE(count)},

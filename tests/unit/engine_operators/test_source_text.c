@@ -1,6 +1,6 @@
 /* The text source, both halves: files to rows at any parallelism, restarts, watched folders, and what is
  * said about input that cannot be read. */
-#include "engine/operators/text_reader.h"
+#include "engine/operators/io/text_reader.h"
 
 #include "coordinator_fixture.h"
 

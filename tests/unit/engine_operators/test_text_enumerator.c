@@ -1,6 +1,6 @@
 /* The split enumerator of the text source: which files are found, how they are cut, who gets what, and
  * what goes back. */
-#include "engine/operators/text_splits.h"
+#include "engine/operators/io/text_splits.h"
 
 #include "coordinator_fixture.h"
 #include <sys/wait.h>

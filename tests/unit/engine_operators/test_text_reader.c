@@ -1,9 +1,9 @@
 /* The text reader: every line exactly once whatever the contents, the splits and the way of reading; long
  * lines, packed files, readers that go while a read is out. */
-#include "engine/operators/text_reader.h"
+#include "engine/operators/io/text_reader.h"
 
 #include "common/base/thread.h"
-#include "engine/operators/line_split.h"
+#include "engine/operators/io/line_split.h"
 #include "files_fixture.h"
 #include "proto/operators.pb-c.h"
 

@@ -1,7 +1,7 @@
 /* Finding the files of a text source and cutting them into splits: blocking work, done on an I/O
  * thread.  Flink: NonSplittingRecursiveEnumerator, BlockSplittingRecursiveEnumerator. */
-#ifndef FLINC_ENGINE_OPERATORS_TEXT_SPLITS_H
-#define FLINC_ENGINE_OPERATORS_TEXT_SPLITS_H
+#ifndef FLINC_ENGINE_OPERATORS_IO_TEXT_SPLITS_H
+#define FLINC_ENGINE_OPERATORS_IO_TEXT_SPLITS_H
 
 #include "common/base/map.h"
 #include "common/base/vec.h"

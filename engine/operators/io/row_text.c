@@ -1,6 +1,6 @@
 /* Rows as text; see row_text.h.  The common types are written here, the others by the printer of
  * engine/data. */
-#include "engine/operators/row_text.h"
+#include "engine/operators/io/row_text.h"
 #include "common/text/number.h"
 
 static void append_int(struct str *out, int64_t v)

@@ -9,8 +9,8 @@
  * the last line of a file needs no end.  Bytes are not looked at otherwise: invalid UTF-8 passes.
  *
  * Thread: the task's, but for the one job that is out at a time.  Flink: FileSourceSplit, StreamFormat. */
-#ifndef FLINC_ENGINE_OPERATORS_TEXT_READER_H
-#define FLINC_ENGINE_OPERATORS_TEXT_READER_H
+#ifndef FLINC_ENGINE_OPERATORS_IO_TEXT_READER_H
+#define FLINC_ENGINE_OPERATORS_IO_TEXT_READER_H
 
 #include "common/loop/executor.h"
 #include "engine/operators/operator.h"

@@ -1,8 +1,8 @@
 /* Splits of text files as batches of lines; see text_reader.h. */
-#include "engine/operators/text_reader.h"
+#include "engine/operators/io/text_reader.h"
 
 #include "common/fs/stream.h"
-#include "engine/operators/line_split.h"
+#include "engine/operators/io/line_split.h"
 #include <pthread.h>
 
 /* ---- the file, and work on it --------------------------------------------------------------------- */

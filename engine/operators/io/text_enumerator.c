@@ -6,8 +6,8 @@
  *
  * Thread: the job master's mailbox; files are looked for on an I/O thread.
  * Flink: ContinuousFileSplitEnumerator, StaticFileSplitEnumerator. */
+#include "engine/operators/io/text_splits.h"
 #include "engine/operators/registry.h"
-#include "engine/operators/text_splits.h"
 
 enum {
     ASSIGN_SPLITS_MAX = 16,            /* splits in one answer, */

@@ -1,6 +1,6 @@
 /* The kernel of the text sources: string views of the lines in a block of bytes.  Thread: any. */
-#ifndef FLINC_ENGINE_OPERATORS_LINE_SPLIT_H
-#define FLINC_ENGINE_OPERATORS_LINE_SPLIT_H
+#ifndef FLINC_ENGINE_OPERATORS_IO_LINE_SPLIT_H
+#define FLINC_ENGINE_OPERATORS_IO_LINE_SPLIT_H
 
 #include "engine/data/view.h"
 

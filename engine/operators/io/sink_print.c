@@ -1,16 +1,15 @@
 /* flinc.sink.print: a line per record on standard output (or error), with "3> " in front when there are
  * several subtasks, as Flink prints them.  The lines of one batch are written in one go, so that those of
  * subtasks do not mix.  Flink: PrintSink, PrintSinkOutputWriter. */
+#include "common/base/thread.h"
+#include "engine/operators/io/row_text.h"
 #include "engine/operators/registry.h"
-#include "engine/operators/row_text.h"
 #include "proto/operators.pb-c.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -26,9 +25,10 @@ struct print_sink {
     size_t write_max; /* bytes that a descriptor which is writable takes without blocking */
 };
 
-/* All print sinks of the process write whole batches in turn: the one lock that is held over a write,
- * because keeping lines apart is its purpose.  Nothing else takes it, nothing else is taken under it. */
-static pthread_mutex_t print_lock = PTHREAD_MUTEX_INITIALIZER;
+/* All print sinks of the process write whole batches in turn.  It is no mutex because a turn may last for
+ * as long as nobody reads the pipe, and whoever waits for its turn can be cancelled meanwhile. */
+static _Atomic bool printing;
+static struct event_count print_turn;
 
 static int print_open(struct operator* op, struct op_context *ctx, struct error *err)
 {
@@ -63,18 +63,24 @@ static int check_cancelled(const struct op_context *ctx, struct error *err)
                : 0;
 }
 
-/* Another job's sink may hold the lock for as long as nobody reads the pipe. */
-static int lock_output(const struct op_context *ctx, struct error *err)
+static int begin_turn(const struct op_context *ctx, struct error *err)
 {
-    for (;;) {
-        /* Time of the system, whatever the operator's clock is: this is the system's own wait. */
-        int64_t until_ns = clock_monotonic_ns(&clock_system) + PRINT_POLL_MS * 1000000L;
-        struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
-        if (pthread_mutex_clocklock(&print_lock, CLOCK_MONOTONIC, &until) == 0) {
-            return 0;
+    while (atomic_exchange(&printing, true)) {
+        uint32_t ticket = event_count_prepare(&print_turn);
+        if (!atomic_load(&printing)) {
+            event_count_cancel(&print_turn);
+            continue;
         }
+        (void)event_count_wait(&print_turn, ticket, PRINT_POLL_MS * INT64_C(1000000));
         TRY(check_cancelled(ctx, err));
     }
+    return 0;
+}
+
+static void end_turn(void)
+{
+    atomic_store(&printing, false);
+    event_count_signal(&print_turn);
 }
 
 static int wait_writable(const struct print_sink *s, const struct op_context *ctx,
@@ -117,9 +123,9 @@ static int print_process(struct operator* op, struct op_context *ctx, uint32_t i
         str_append_char(&s->lines, '\n');
     }
     batch_unref(take_batch);
-    TRY(lock_output(ctx, err));
+    TRY(begin_turn(ctx, err));
     int rc = write_lines(s, ctx, err);
-    pthread_mutex_unlock(&print_lock);
+    end_turn();
     if (s->lines.cap > PRINT_KEEP_BYTES) {
         str_fini(&s->lines);
     }

@@ -1,5 +1,5 @@
 /* Splitting at line ends; see line_split.h. */
-#include "engine/operators/line_split.h"
+#include "engine/operators/io/line_split.h"
 
 /* Masks of the leading bytes that an inline view keeps, by length: of its first four, of its last
  * eight.  Lengths from 4 and 12 on keep all. */

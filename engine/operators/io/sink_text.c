@@ -13,9 +13,9 @@
  * Flink: FileSink with a row format, OnCheckpointRollingPolicy, DefaultRollingPolicy. */
 #include "common/base/vec.h"
 #include "common/fs/recoverable.h"
-#include "engine/operators/line_format.h"
+#include "engine/operators/io/line_format.h"
+#include "engine/operators/io/row_text.h"
 #include "engine/operators/registry.h"
-#include "engine/operators/row_text.h"
 #include "proto/operators.pb-c.h"
 
 enum {

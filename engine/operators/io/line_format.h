@@ -1,6 +1,6 @@
 /* Lines of a text sink, made by a user's format function.  Thread: the task's. */
-#ifndef FLINC_ENGINE_OPERATORS_LINE_FORMAT_H
-#define FLINC_ENGINE_OPERATORS_LINE_FORMAT_H
+#ifndef FLINC_ENGINE_OPERATORS_IO_LINE_FORMAT_H
+#define FLINC_ENGINE_OPERATORS_IO_LINE_FORMAT_H
 
 #include "engine/operators/row_reader.h"
 #include "engine/operators/user_function.h"

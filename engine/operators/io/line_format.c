@@ -1,5 +1,5 @@
 /* Calls format functions over the rows of a batch; see line_format.h. */
-#include "engine/operators/line_format.h"
+#include "engine/operators/io/line_format.h"
 
 typedef int (*format_fn)(flinc_ctx *ctx, const void *in, flinc_text *out);
 

@@ -1,5 +1,5 @@
 /* Files below paths, and their splits; see text_splits.h. */
-#include "engine/operators/text_splits.h"
+#include "engine/operators/io/text_splits.h"
 
 #include "common/fs/stream.h"
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* flinc.source.text: lines of files.  The reader half: asks its enumerator for splits, reads them one
  * after another, and emits batches of lines.  Flink: FileSource, FileSourceReader. */
 #include "common/base/vec.h"
+#include "engine/operators/io/text_reader.h"
 #include "engine/operators/registry.h"
-#include "engine/operators/text_reader.h"
 #include "proto/operators.pb-c.h"
 
 struct text_source {

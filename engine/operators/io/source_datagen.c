@@ -1,0 +1,248 @@
+/* flinc.source.datagen: records made by a user's function of the index, or of random fields, at a rate.
+ *
+ * Index i of n belongs to subtask i mod parallelism, so that the same records are made at any
+ * parallelism.  With a rate, each subtask makes its share of what is due by the clock: nothing at the
+ * start, and no more than DATAGEN_BURST_MS worth of records after it was held up.
+ * Flink: DataGeneratorSource, RateLimiterStrategy. */
+#include "engine/operators/registry.h"
+#include "engine/operators/row_reader.h"
+#include "engine/operators/user_function.h"
+#include "proto/operators.pb-c.h"
+
+#include <math.h>
+
+enum {
+    DATAGEN_WAKE_MS = 5,         /* a rate is served no more often than this */
+    DATAGEN_WAKE_MAX_MS = 60000, /* and no less: a clock that jumps is noticed */
+    DATAGEN_BURST_MS = 1000,     /* how far behind the rate a source catches up */
+    DATAGEN_TEXT_BYTES = 16,     /* of random strings */
+    DATAGEN_EMIT_MAX = 4,        /* batches of one poll: wide records fill several */
+    DATAGEN_DAYS = 36525, /* random dates and timestamps lie in the hundred years from 1970 */
+    MS_PER_DAY = 24 * 60 * 60 * 1000,
+};
+
+typedef int (*generate_fn)(flinc_ctx *ctx, int64_t index, void *out);
+
+struct datagen_source {
+    struct operator op;
+    struct op_context *ctx; /* Borrows */
+    struct user_functions functions;
+    bool has_function;
+    struct row_writer writer;
+    char *texts; /* Borrows: the task's arena; DATAGEN_TEXT_BYTES per field */
+    struct rng rng;
+    int64_t next;       /* index of the next record */
+    int64_t count;      /* of all subtasks; negative: unbounded */
+    uint32_t step;      /* parallelism */
+    uint32_t emitted;   /* batches in this poll */
+    double rows_per_ns; /* of this subtask; 0: no limit */
+    double due;         /* records that may be made now */
+    int64_t last_ns;    /* when `due` was brought up to date */
+};
+
+/* A batch is full. */
+static int datagen_emit(void *arg, struct builder *b)
+{
+    struct datagen_source *s = arg;
+
+    s->emitted++;
+    op_emit(s->ctx, 0, builder_finish(b));
+    return 0;
+}
+
+static int apply_config(struct datagen_source *s, struct op_context *ctx,
+                        const Flinc__DatagenSourceConfig *c, struct error *err)
+{
+    if (c == NULL || c->record == NULL || !(c->rows_per_second >= 0)) {
+        return error_set(err, ERR_PARSE, "the configuration of the data generator is damaged");
+    }
+    s->ctx = ctx;
+    s->count = c->count;
+    s->next = ctx->subtask;
+    s->step = ctx->parallelism;
+    s->rows_per_ns = c->rows_per_second / ctx->parallelism * 1e-9;
+    s->last_ns = clock_monotonic_ns(ctx->clock);
+    rng_init(&s->rng, c->seed * UINT64_C(0x9e3779b97f4a7c15) + ctx->subtask);
+    TRY(row_writer_init(&s->writer, c->record, ctx->output_schemas[0],
+                        "the record of the data generator", ctx->pool, BATCH_ROWS_TARGET, err));
+    row_writer_on_full(&s->writer, datagen_emit, s);
+    s->texts = arena_alloc(ctx->arena, (size_t)s->writer.layout.n_fields * DATAGEN_TEXT_BYTES);
+    return 0;
+}
+
+static int datagen_open(struct operator* op, struct op_context *ctx, struct error *err)
+{
+    static const uint32_t kinds[] = {FLINC_FN_GENERATE};
+    struct datagen_source *s = (struct datagen_source *)op;
+    Flinc__DatagenSourceConfig *c =
+        flinc__datagen_source_config__unpack(NULL, ctx->spec->config.len, ctx->spec->config.data);
+    int rc = apply_config(s, ctx, c, err);
+
+    if (c != NULL) {
+        flinc__datagen_source_config__free_unpacked(c, NULL);
+    }
+    TRY(rc);
+    s->has_function = ctx->spec->n_functions > 0;
+    return s->has_function ? user_functions_open(&s->functions, ctx, kinds, 1, err) : 0;
+}
+
+/* ---- records ------------------------------------------------------------------------------------------ */
+
+/* A random value within what the type means. */
+static int64_t random_integer(struct rng *rng, enum type_id type)
+{
+    switch (type) {
+    case TYPE_DATE:
+        return (int64_t)rng_below(rng, DATAGEN_DAYS);
+    case TYPE_TIME:
+        return (int64_t)rng_below(rng, MS_PER_DAY);
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMP_LTZ:
+        return (int64_t)rng_below(rng, (uint64_t)DATAGEN_DAYS * MS_PER_DAY);
+    default:
+        return (int64_t)rng_next(rng);
+    }
+}
+
+static void random_field(struct datagen_source *s, const struct record_field *f, char *record,
+                         char text[DATAGEN_TEXT_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    const struct data_type *type = s->writer.layout.schema->fields[f->column].type;
+    flinc_string string = {text, DATAGEN_TEXT_BYTES};
+    uint64_t bits;
+    int64_t integer;
+    double d;
+    float d32;
+
+    switch (f->layout) {
+    case LAYOUT_VIEW:
+        bits = rng_next(&s->rng);
+        for (int i = 0; i < DATAGEN_TEXT_BYTES; i++) {
+            text[i] = digits[bits >> (4 * i) & 15];
+        }
+        memcpy(record + f->offset, &string, sizeof(string));
+        return;
+    case LAYOUT_F32:
+        d32 = (float)rng_double(&s->rng);
+        memcpy(record + f->offset, &d32, sizeof(d32));
+        return;
+    case LAYOUT_F64:
+        d = rng_double(&s->rng);
+        memcpy(record + f->offset, &d, sizeof(d));
+        return;
+    case LAYOUT_BIT:
+        record[f->offset] = (char)(rng_next(&s->rng) & 1);
+        return;
+    default: /* little-endian: the leading bytes are a narrower integer */
+        integer = random_integer(&s->rng, type->id);
+        memcpy(record + f->offset, &integer, MIN((size_t)f->width, sizeof(integer)));
+        return;
+    }
+}
+
+static void random_record(struct datagen_source *s, char *record)
+{
+    const struct record_layout *l = &s->writer.layout;
+
+    for (uint32_t i = 0; i < l->n_fields; i++) {
+        random_field(s, &l->fields[i], record, s->texts + (size_t)i * DATAGEN_TEXT_BYTES);
+    }
+}
+
+static int make_record(struct datagen_source *s, struct error *err)
+{
+    void *record = row_writer_record(&s->writer);
+
+    if (s->has_function) {
+        struct user_function *f = &s->functions.items[0];
+        int rc = ((generate_fn)f->call)(&f->ctx, s->next, record);
+        if (UNLIKELY(rc < 0)) {
+            return user_function_failed(f, rc, err);
+        }
+        TRY(user_function_check(f, err));
+    } else {
+        random_record(s, record);
+    }
+    row_writer_add(&s->writer);
+    s->next += s->step;
+    return 0;
+}
+
+/* ---- the rate ----------------------------------------------------------------------------------------- */
+
+/* How many records may be made now, at most a batch. */
+static uint32_t allowance(struct datagen_source *s)
+{
+    uint64_t n = BATCH_ROWS_TARGET;
+
+    if (s->rows_per_ns > 0) {
+        int64_t now = clock_monotonic_ns(s->ctx->clock);
+        double most = MAX(s->rows_per_ns * DATAGEN_BURST_MS * 1e6, 1.0);
+        double due = s->due + (double)(now - s->last_ns) * s->rows_per_ns;
+        s->due = MIN(due, most);
+        s->last_ns = now;
+        n = (uint64_t)MIN(s->due, (double)BATCH_ROWS_TARGET);
+    }
+    if (s->count >= 0) {
+        uint64_t left = ((uint64_t)(s->count - s->next) + s->step - 1) / s->step;
+        n = MIN(n, left);
+    }
+    return (uint32_t)n;
+}
+
+/* Until the next record is due. */
+static int64_t wake_delay_ms(const struct datagen_source *s)
+{
+    double delay_ms = ceil((1.0 - s->due) / s->rows_per_ns * 1e-6);
+
+    delay_ms = MAX(delay_ms, (double)DATAGEN_WAKE_MS);
+    return (int64_t)MIN(delay_ms, (double)DATAGEN_WAKE_MAX_MS);
+}
+
+static int datagen_poll(struct operator* op, struct op_context *ctx, struct error *err)
+{
+    struct datagen_source *s = (struct datagen_source *)op;
+    uint32_t made = 0;
+
+    if (s->count >= 0 && s->next >= s->count) {
+        return OP_END;
+    }
+    uint32_t n = allowance(s);
+    if (n == 0) {
+        op_wake_after(ctx, wake_delay_ms(s));
+        return OP_IDLE;
+    }
+    s->emitted = 0;
+    for (; made < n && s->emitted < DATAGEN_EMIT_MAX; made++) {
+        TRY(make_record(s, err));
+    }
+    TRY(row_writer_check(&s->writer, err));
+    s->due -= s->rows_per_ns > 0 ? made : 0;
+    struct batch *b = row_writer_finish(&s->writer);
+    if (b != NULL) {
+        op_emit(ctx, 0, b);
+    }
+    return OP_DONE;
+}
+
+static void datagen_close(struct operator* op, struct op_context *ctx)
+{
+    struct datagen_source *s = (struct datagen_source *)op;
+
+    (void)ctx;
+    user_functions_close(&s->functions);
+    row_writer_fini(&s->writer);
+}
+
+const struct operator_desc operator_source_datagen = {
+    .struct_size = sizeof(struct operator_desc),
+    .version = OPERATOR_DESC_VERSION,
+    .kind = "flinc.source.datagen",
+    .summary = "generated records, at a rate",
+    .instance_size = sizeof(struct datagen_source),
+    .n_inputs = 0,
+    .open = datagen_open,
+    .poll = datagen_poll,
+    .close = datagen_close,
+};
