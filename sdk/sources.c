@@ -220,7 +220,6 @@ flinc_stream *flinc_write_text_(flinc_stream *s, flinc_text_sink o, flinc_place 
     c.part_prefix = (char *)(uintptr_t)(o.prefix != NULL ? o.prefix : "part");
     c.part_suffix = o.suffix != NULL ? (char *)(uintptr_t)o.suffix : c.part_suffix;
     c.record = env_struct_desc(s->env, s->type);
-    c.tuple_format = o.format == NULL;
     c.run_id = arena_printf(&s->env->arena, "%08x", (unsigned)rng_next(&s->env->rng));
 
     STREAM_SET_CONFIG(s->env, node, flinc__text_sink_config, &c);

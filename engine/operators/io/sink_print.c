@@ -2,6 +2,7 @@
  * several subtasks, as Flink prints them.  The lines of one batch are written in one go, so that those of
  * subtasks do not mix.  Flink: PrintSink, PrintSinkOutputWriter. */
 #include "common/base/thread.h"
+#include "engine/operators/io/io_counter.h"
 #include "engine/operators/io/row_text.h"
 #include "engine/operators/registry.h"
 #include "proto/operators.pb-c.h"
@@ -19,6 +20,7 @@ enum {
 
 struct print_sink {
     struct operator op;
+    struct metric_counter *bytes_send; /* Borrows */
     struct str prefix;
     struct str lines;
     int fd;
@@ -40,6 +42,7 @@ static int print_open(struct operator* op, struct op_context *ctx, struct error 
     if (c == NULL) {
         return error_set(err, ERR_PARSE, "the configuration of the print sink is damaged");
     }
+    s->bytes_send = io_bytes_send(ctx);
     s->fd = c->to_stderr ? STDERR_FILENO : STDOUT_FILENO;
     str_append_cstr(&s->prefix, c->identifier);
     if (ctx->parallelism > 1) {
@@ -126,6 +129,7 @@ static int print_process(struct operator* op, struct op_context *ctx, uint32_t i
     TRY(begin_turn(ctx, err));
     int rc = write_lines(s, ctx, err);
     end_turn();
+    metric_counter_add(s->bytes_send, rc < 0 ? 0 : (int64_t)s->lines.len);
     if (s->lines.cap > PRINT_KEEP_BYTES) {
         str_fini(&s->lines);
     }

@@ -13,6 +13,7 @@
  * Flink: FileSink with a row format, OnCheckpointRollingPolicy, DefaultRollingPolicy. */
 #include "common/base/vec.h"
 #include "common/fs/recoverable.h"
+#include "engine/operators/io/io_counter.h"
 #include "engine/operators/io/line_format.h"
 #include "engine/operators/io/row_text.h"
 #include "engine/operators/registry.h"
@@ -26,7 +27,8 @@ enum {
 
 struct text_sink {
     struct operator op;
-    Flinc__TextSinkConfig *config; /* Owns */
+    Flinc__TextSinkConfig *config;     /* Owns */
+    struct metric_counter *bytes_send; /* Borrows */
     struct line_format format;
     bool has_format;          /* else as the print sink prints */
     struct recoverable *part; /* Owns; being written; NULL: none is open */
@@ -65,6 +67,7 @@ static int text_sink_open(struct operator* op, struct op_context *ctx, struct er
     struct text_sink *s = (struct text_sink *)op;
 
     vec_init(&s->pending, sizeof(struct str));
+    s->bytes_send = io_bytes_send(ctx);
     s->bounded = (ctx->flags & OP_FLAG_INPUTS_BOUNDED) != 0;
     s->config =
         flinc__text_sink_config__unpack(NULL, ctx->spec->config.len, ctx->spec->config.data);
@@ -151,6 +154,7 @@ static int write_lines(struct text_sink *s, const struct op_context *ctx, struct
         TRY(open_part(s, ctx, err));
     }
     TRY(recoverable_write(s->part, s->lines.data, s->lines.len, err));
+    metric_counter_add(s->bytes_send, (int64_t)s->lines.len);
     if (s->lines.cap > LINES_KEEP_BYTES) {
         str_fini(&s->lines);
     }

@@ -3,6 +3,7 @@
  * or connects again as often as it was told; a line that was cut goes on then.
  * Flink: SocketTextStreamFunction. */
 #include "engine/data/builder.h"
+#include "engine/operators/io/io_counter.h"
 #include "engine/operators/io/socket_reader.h"
 #include "engine/operators/registry.h"
 #include "proto/operators.pb-c.h"
@@ -14,7 +15,8 @@ enum {
 
 struct socket_source {
     struct operator op;
-    struct socket_reader *reader; /* Owns */
+    struct socket_reader *reader;    /* Owns */
+    struct metric_counter *bytes_in; /* Borrows */
     struct builder builder;
     bool has_builder;
     struct str rest; /* the beginning of a line whose end did not come yet */
@@ -35,6 +37,7 @@ static int read_config(struct socket_source *s, struct op_context *ctx,
     s->delimiter = c->delimiter[0] != '\0' ? c->delimiter[0] : '\n';
     builder_init(&s->builder, ctx->pool, ctx->output_schemas[0], BATCH_ROWS_TARGET);
     s->has_builder = true;
+    s->bytes_in = io_bytes_in(ctx);
     return socket_reader_open(
         &(struct socket_reader_options){.host = c->host,
                                         .port = c->port,
@@ -142,6 +145,7 @@ static int socket_poll(struct operator* op, struct op_context *ctx, struct error
     }
     TRY(split_bytes(s, bytes, &used, err));
     socket_reader_take(s->reader, used);
+    metric_counter_add(s->bytes_in, (int64_t)used);
     emit_lines(s, ctx);
     return OP_DONE;
 }

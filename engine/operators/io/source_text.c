@@ -110,21 +110,21 @@ static int text_source_on_event(struct operator* op, struct op_context *ctx, con
     struct text_source *s = (struct text_source *)op;
     Flinc__EnumeratorEvent *e = flinc__enumerator_event__unpack(NULL, size, data);
 
-    if (e == NULL) {
-        return error_set(err, ERR_PARSE, "an event of the split enumerator is damaged");
-    }
-    if (e->body_case == FLINC__ENUMERATOR_EVENT__BODY_ASSIGN) {
+    int rc = 0;
+    if (e != NULL && e->body_case == FLINC__ENUMERATOR_EVENT__BODY_ASSIGN) {
         s->requested = false;
         for (size_t i = 0; i < e->assign->n_splits; i++) {
             vec_push_ptr(&s->splits, STEAL(e->assign->splits[i]));
         }
         e->assign->n_splits = 0; /* taken */
-    } else if (e->body_case == FLINC__ENUMERATOR_EVENT__BODY_NO_MORE) {
+    } else if (e != NULL && e->body_case == FLINC__ENUMERATOR_EVENT__BODY_NO_MORE) {
         s->no_more = true;
+    } else {
+        rc = error_set(err, ERR_PARSE, "an event of the split enumerator is damaged");
     }
     flinc__enumerator_event__free_unpacked(e, NULL);
     op_wake(op_get_waker(ctx));
-    return 0;
+    return rc;
 }
 
 static void text_source_close(struct operator* op, struct op_context *ctx)

@@ -231,18 +231,15 @@ static int text_enumerator_on_event(struct coordinator *c, uint32_t subtask, con
 {
     struct text_enumerator *e = (struct text_enumerator *)c;
     Flinc__SourceReaderEvent *event = flinc__source_reader_event__unpack(NULL, size, data);
+    bool good = event != NULL && subtask < e->parallelism &&
+                event->body_case == FLINC__SOURCE_READER_EVENT__BODY_REQUEST_SPLIT;
 
-    if (event == NULL || subtask >= e->parallelism) {
-        if (event != NULL) {
-            flinc__source_reader_event__free_unpacked(event, NULL);
-        }
+    flinc__source_reader_event__free_unpacked(event, NULL);
+    if (!good) {
         return error_set(err, ERR_PARSE, "an event of reader %u of the text source is damaged",
                          subtask);
     }
-    if (event->body_case == FLINC__SOURCE_READER_EVENT__BODY_REQUEST_SPLIT) {
-        answer(e, subtask);
-    }
-    flinc__source_reader_event__free_unpacked(event, NULL);
+    answer(e, subtask);
     return 0;
 }
 

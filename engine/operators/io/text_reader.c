@@ -2,6 +2,7 @@
 #include "engine/operators/io/text_reader.h"
 
 #include "common/fs/stream.h"
+#include "engine/operators/io/io_counter.h"
 #include "engine/operators/io/line_split.h"
 #include <pthread.h>
 
@@ -132,8 +133,11 @@ void text_reader_init(struct text_reader *r, struct op_context *ctx, uint64_t ma
     atomic_store(&io->refs, 1);
     pthread_mutex_init(&io->lock, NULL);
     io->waker = op_get_waker(ctx);
-    *r = (struct text_reader){
-        .pool = ctx->pool, .io_executor = ctx->io_executor, .io = io, .max_line_bytes = max};
+    *r = (struct text_reader){.pool = ctx->pool,
+                              .io_executor = ctx->io_executor,
+                              .io = io,
+                              .bytes_in = io_bytes_in(ctx),
+                              .max_line_bytes = max};
 }
 
 void text_reader_fini(struct text_reader *r)
@@ -241,6 +245,7 @@ static int finish_read(struct text_reader *r, struct error *err)
         }
         return io->rc;
     }
+    metric_counter_add(r->bytes_in, (int64_t)io->got);
     r->limit += (uint32_t)io->got;
     r->chunk->size = r->limit;
     r->at_eof = io->got < io->want;

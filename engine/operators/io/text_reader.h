@@ -32,10 +32,11 @@ enum text_state {
 struct text_io; /* the open file, and the read that an I/O thread does */
 
 struct text_reader {
-    struct buffer_pool *pool;     /* Borrows */
-    struct executor *io_executor; /* Borrows; NULL: everything at once */
-    struct text_io *io;           /* Owns a reference */
-    bool reading;                 /* a job is out: io is the I/O thread's */
+    struct buffer_pool *pool;        /* Borrows */
+    struct executor *io_executor;    /* Borrows; NULL: everything at once */
+    struct text_io *io;              /* Owns a reference */
+    bool reading;                    /* a job is out: io is the I/O thread's */
+    struct metric_counter *bytes_in; /* Borrows; unpacked bytes */
     uint64_t max_line_bytes;
     uint64_t split_end;
     struct buffer *chunk;    /* Owns */

@@ -1,5 +1,6 @@
 /* The text source, both halves: files to rows at any parallelism, restarts, watched folders, and what is
  * said about input that cannot be read. */
+#include "common/metrics/registry.h"
 #include "engine/operators/io/text_reader.h"
 
 #include "coordinator_fixture.h"
@@ -274,7 +275,40 @@ static void test_bad_configuration(void **state)
     h = opened(&(struct harness_options){
         .kind = "flinc.source.text", .config = &c.base, .output_schemas = {"ROW<line STRING>"}});
     must_fail(harness_send_event(h, (const uint8_t *)"\xff\xff", 2, &err), ERR_PARSE, "damaged");
+    must_fail(harness_send_event(h, NULL, 0, &err), ERR_PARSE, "damaged");
     harness_free(h);
+}
+
+static void find_bytes_in(void *arg, const struct metric_sample *sample)
+{
+    if (strcmp(sample->name, "numBytesIn") == 0) {
+        *(int64_t *)arg = sample->value.i64;
+    }
+}
+
+static void test_metrics(void **state)
+{
+    struct text_job j;
+    struct metric_registry *registry;
+    int64_t bytes_in = -1;
+    must(metric_registry_new(&(struct metric_registry_options){.limit = 100}, &registry, &err));
+    struct metric_group *group = metric_group_new(registry, NULL, METRIC_SCOPE_OPERATOR, NULL, 0);
+    put_text("f", "to be\nor not to be\n");
+    start(&j, 1, in_dir("f"), 0, 0);
+    harness_free(j.subtasks[0]);
+    must(harness_new(&(struct harness_options){.kind = "flinc.source.text",
+                                               .config = &j.config.base,
+                                               .output_schemas = {"ROW<line STRING>"}},
+                     &j.subtasks[0], &err));
+    harness_context(j.subtasks[0])->metrics = group;
+    must(harness_open(j.subtasks[0], &err));
+    fake_run_work(&j.f);
+    must(pump(&j, &err));
+    metric_registry_visit(registry, group, find_bytes_in, &bytes_in);
+    assert_int_equal(bytes_in, 19);
+    finish(&j);
+    metric_group_free(group);
+    metric_registry_free(registry);
 }
 
 /* Closing while splits wait and a read is out leaves nothing behind. */
@@ -298,7 +332,7 @@ int main(void)
         FILES_TEST(test_restart),       FILES_TEST(test_watched_folder),
         FILES_TEST(test_packed),        FILES_TEST(test_truncated),
         FILES_TEST(test_vanished_file), FILES_TEST(test_bad_configuration),
-        FILES_TEST(test_close_early),
+        FILES_TEST(test_close_early),   FILES_TEST(test_metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
