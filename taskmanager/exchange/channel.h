@@ -25,8 +25,10 @@
 #include "common/loop/mailbox.h"
 #include "taskmanager/exchange/element.h"
 
-enum { CHANNEL_ELEMENTS_DEFAULT = 8, CHANNEL_SEGMENT_ELEMENTS = 32 };
-#define CHANNEL_BYTES_DEFAULT ((uint64_t)4 * 1024 * 1024)
+/* Bytes are what bounds full batches; elements bound small ones, of which enough must fit that a
+ * sleeping side is worth waking. */
+enum { CHANNEL_ELEMENTS_DEFAULT = 64, CHANNEL_SEGMENT_ELEMENTS = 32 };
+#define CHANNEL_BYTES_DEFAULT ((uint64_t)512 * 1024)
 
 enum channel_lane {
     CHANNEL_LANE_DATA,

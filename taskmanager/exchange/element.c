@@ -2,7 +2,7 @@
  * Thread: whoever holds the element. */
 #include "taskmanager/exchange/element.h"
 
-static const char *const ELEMENT_NAMES[] = {
+static const char *const element_names[] = {
     [ELEMENT_BATCH] = "BATCH",
     [ELEMENT_WATERMARK] = "WATERMARK",
     [ELEMENT_WATERMARK_STATUS] = "WATERMARK_STATUS",
@@ -10,11 +10,11 @@ static const char *const ELEMENT_NAMES[] = {
     [ELEMENT_END_OF_DATA] = "END_OF_DATA",
     [ELEMENT_LATENCY_MARKER] = "LATENCY_MARKER",
 };
-_Static_assert(ARRAY_LEN(ELEMENT_NAMES) == ELEMENT_KINDS, "a name per kind");
+_Static_assert(ARRAY_LEN(element_names) == ELEMENT_KINDS, "a name per kind");
 
 const char *element_kind_name(enum element_kind kind)
 {
-    return (unsigned)kind < ELEMENT_KINDS ? ELEMENT_NAMES[kind] : "UNKNOWN";
+    return (unsigned)kind < ELEMENT_KINDS ? element_names[kind] : "UNKNOWN";
 }
 
 struct element element_of_batch(struct batch *take_batch)

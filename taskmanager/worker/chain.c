@@ -284,39 +284,39 @@ int chain_poll_source(struct chain *c, struct error *err)
 
 /* ---- events ------------------------------------------------------------------------------------- */
 
-static struct chain_op *chain_find(struct chain *c, const uint8_t *id, size_t id_len)
+static struct chain_op *chain_find(struct chain *c, const ProtobufCBinaryData *id)
 {
     for (uint32_t i = 0; i < c->n_ops; i++) {
         const ProtobufCBinaryData *own = &c->ops[i].ctx.spec->id;
-        if (own->len == id_len && memcmp(own->data, id, id_len) == 0) {
+        if (own->len == id->len && memcmp(own->data, id->data, id->len) == 0) {
             return &c->ops[i];
         }
     }
     return NULL;
 }
 
-int chain_on_event(struct chain *c, const uint8_t *operator_id, size_t id_len, const uint8_t *data,
-                   size_t size, uint64_t sequence, struct error *err)
+int chain_on_event(struct chain *c, const Flinc__OperatorEvent *event, struct error *err)
 {
-    struct chain_op *op = chain_find(c, operator_id, id_len);
+    struct chain_op *op = chain_find(c, &event->operator_id);
     if (op == NULL) {
         return error_set(err, ERR_INTERNAL, "an event for an operator that the task does not have");
     }
-    if (sequence <= op->n_events_received || op->finished) {
+    if (event->sequence <= op->n_events_received || op->finished) {
         return 0; /* a repeated message; or nobody needs it any more */
     }
-    if (sequence != op->n_events_received + 1) {
-        error_set(err, ERR_INTERNAL, "events of the coordinator got lost: number %llu after %llu",
-                  (unsigned long long)sequence, (unsigned long long)op->n_events_received);
-        return chain_end_call(op, ERR_INTERNAL, err);
-    }
-    op->n_events_received = sequence;
-    if (op->op->desc->on_event == NULL) {
-        error_set(err, ERR_INTERNAL, "the operator does not take events");
-        return chain_end_call(op, ERR_INTERNAL, err);
-    }
+    int rc = OP_DONE;
     chain_begin_call(op);
-    int rc = chain_end_call(op, op->op->desc->on_event(op->op, &op->ctx, data, size, err), err);
+    if (event->sequence != op->n_events_received + 1) {
+        rc = error_set(
+            err, ERR_INTERNAL, "events of the coordinator got lost: number %llu after %llu",
+            (unsigned long long)event->sequence, (unsigned long long)op->n_events_received);
+    } else if (op->op->desc->on_event == NULL) {
+        rc = error_set(err, ERR_INTERNAL, "the operator does not take events");
+    } else {
+        op->n_events_received = event->sequence;
+        rc = op->op->desc->on_event(op->op, &op->ctx, event->payload.data, event->payload.len, err);
+    }
     op->idle = false; /* what came may be what the source waited for */
+    rc = chain_end_call(op, rc, err);
     return rc < 0 ? rc : 0;
 }

@@ -17,6 +17,7 @@
 #include "common/loop/mailbox.h"
 #include "common/metrics/registry.h"
 #include "engine/operators/operator.h"
+#include "proto/control.pb-c.h"
 #include "taskmanager/exchange/result_partition.h"
 #include "taskmanager/worker/crash_report.h"
 
@@ -162,9 +163,10 @@ static inline bool chain_is_finished(const struct chain *c)
 {
     return c->n_finished == c->n_ops;
 }
-/* A message of the coordinator half; `sequence` counts from 1 without gaps, repeats are dropped. */
-int chain_on_event(struct chain *c, const uint8_t *operator_id, size_t id_len, const uint8_t *data,
-                   size_t size, uint64_t sequence, struct error *err) MUST_CHECK;
+/* A message of the coordinator half for one of its operators; sequences count from 1 without gaps,
+ * repeats are dropped. */
+int chain_on_event(struct chain *c, const Flinc__OperatorEvent *event,
+                   struct error *err) MUST_CHECK;
 
 /* ---- sources ------------------------------------------------------------------------------------ */
 

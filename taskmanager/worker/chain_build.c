@@ -92,7 +92,7 @@ static int chain_op_init(struct chain *c, uint32_t index, struct error *err)
     op->site = *o->site;
     op->site.operator_name = op->label;
     op->ctx = (struct op_context){
-        .host = &CHAIN_HOST,
+        .host = &chain_host,
         .host_data = op,
         .spec = spec,
         .job_name = o->job_name,

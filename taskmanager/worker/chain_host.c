@@ -95,7 +95,7 @@ static int host_accumulate(struct op_context *ctx, const char *name, const char 
     return s->accumulate(s->owner, name, type, delta, delta_double, err);
 }
 
-const struct op_host CHAIN_HOST = {
+const struct op_host chain_host = {
     .emit = host_emit,
     .send_event = host_send_event,
     .resolve = host_resolve,

@@ -4,7 +4,7 @@
 
 #include "taskmanager/worker/chain.h"
 
-extern const struct op_host CHAIN_HOST;
+extern const struct op_host chain_host;
 void chain_host_init_waker(struct chain_op *op);
 
 /* Appends to an operator's list (chain.c). */

@@ -25,7 +25,7 @@ static const struct {
     int number;
     const char *name;
     const char *meaning;
-} CRASHES[] = {
+} crashes[] = {
     {SIGSEGV, "SIGSEGV", "invalid memory access"},
     {SIGBUS, "SIGBUS", "memory that is not there"},
     {SIGFPE, "SIGFPE", "arithmetic error"},
@@ -39,7 +39,7 @@ static int dump_signal(void)
     return SIGRTMIN + 5;
 }
 
-static struct sigaction old_actions[ARRAY_LEN(CRASHES) + 1];
+static struct sigaction old_actions[ARRAY_LEN(crashes) + 1];
 static _Atomic bool installed;
 static _Atomic pid_t crashing; /* the thread that reports; 0: none */
 
@@ -122,11 +122,11 @@ static void report_crash(int signo, const siginfo_t *info)
 {
     struct report r = {.len = 0};
     report_text(&r, "\nFlinc crashed: ");
-    for (size_t i = 0; i < ARRAY_LEN(CRASHES); i++) {
-        if (CRASHES[i].number == signo) {
-            report_text(&r, CRASHES[i].name);
+    for (size_t i = 0; i < ARRAY_LEN(crashes); i++) {
+        if (crashes[i].number == signo) {
+            report_text(&r, crashes[i].name);
             report_text(&r, " (");
-            report_text(&r, CRASHES[i].meaning);
+            report_text(&r, crashes[i].meaning);
             report_text(&r, ")");
         }
     }
@@ -198,13 +198,13 @@ int crash_report_install(struct error *err)
     }
     void *frame;
     backtrace(&frame, 1);
-    for (size_t i = 0; i <= ARRAY_LEN(CRASHES); i++) {
-        bool is_dump = i == ARRAY_LEN(CRASHES);
+    for (size_t i = 0; i <= ARRAY_LEN(crashes); i++) {
+        bool is_dump = i == ARRAY_LEN(crashes);
         struct sigaction action = {.sa_sigaction = is_dump ? on_dump : on_crash};
         /* No SA_RESTART: a blocking call of user code shall return when its task is cancelled. */
         action.sa_flags = SA_SIGINFO | SA_ONSTACK;
         sigemptyset(&action.sa_mask);
-        int number = is_dump ? dump_signal() : CRASHES[i].number;
+        int number = is_dump ? dump_signal() : crashes[i].number;
         if (sigaction(number, &action, &old_actions[i]) != 0) {
             return error_set_errno(err, errno, "installing the handler of signal %d", number);
         }
@@ -217,8 +217,8 @@ void crash_report_uninstall(void)
     if (!atomic_exchange(&installed, false)) {
         return;
     }
-    for (size_t i = 0; i <= ARRAY_LEN(CRASHES); i++) {
-        int number = i == ARRAY_LEN(CRASHES) ? dump_signal() : CRASHES[i].number;
+    for (size_t i = 0; i <= ARRAY_LEN(crashes); i++) {
+        int number = i == ARRAY_LEN(crashes) ? dump_signal() : crashes[i].number;
         sigaction(number, &old_actions[i], NULL);
     }
 }

@@ -73,10 +73,10 @@ static int deployment_read_conf(struct deployment *d, const struct conf *cluster
         rc = conf_set(&conf, d->tasks->config[i]->key, d->tasks->config[i]->value, err);
     }
     if (rc == 0) {
+        bool batch = d->tasks->runtime_mode == FLINC__RUNTIME_MODE__RUNTIME_BATCH;
+        bool flush = conf_bool(&conf, "execution.buffer-timeout.enabled") && !batch;
         d->buffer_timeout_ns =
-            conf_bool(&conf, "execution.buffer-timeout.enabled")
-                ? duration_to_ns(conf_duration(&conf, "execution.buffer-timeout.interval"))
-                : -1;
+            flush ? duration_to_ns(conf_duration(&conf, "execution.buffer-timeout.interval")) : -1;
         d->partition_timeout_ms =
             conf_duration_ms(&conf, "taskmanager.network.partition-request-timeout");
         d->cancellation_interval_ms = conf_duration_ms(&conf, "task.cancellation.interval");

@@ -12,7 +12,8 @@ struct deployment {
     Flinc__MasterToWorker *message;  /* Owns */
     const Flinc__DeployTasks *tasks; /* in the message */
     char job_id[ID_HEX_LEN + 1];
-    int64_t buffer_timeout_ns;    /* 0: flush after each input; < 0: only when full */
+    int64_t buffer_timeout_ns;    /* 0: flush after each input; < 0: only when full,
+                                          as always in BATCH mode */
     int64_t partition_timeout_ms; /* how long an input waits for its producers */
     int64_t cancellation_interval_ms;
     int64_t cancellation_timeout_ms; /* 0: the watchdog waits for ever */

@@ -117,6 +117,9 @@ static void task_conclude(struct task *t, int rc)
     if (task_state_transition(&t->state, FLINC__EXECUTION_STATE__EXECUTION_CANCELED, NULL)) {
         return; /* whatever else went wrong meanwhile */
     }
+    if (t->error.code == 0) {
+        error_set(&t->error, rc, "failed without saying why, in %s", task_current_operator(t));
+    }
     error_context(&t->error, "task %s", t->name);
     ASSERT(task_state_transition(&t->state, FLINC__EXECUTION_STATE__EXECUTION_FAILED, NULL));
 }
@@ -161,10 +164,8 @@ static void task_op_event(void *target, void *payload)
 {
     struct task *t = target;
     Flinc__MasterToWorker *message = payload;
-    const Flinc__OperatorEvent *e = message->operator_event;
     if (t->async_rc == 0) {
-        t->async_rc = chain_on_event(t->chain, e->operator_id.data, e->operator_id.len,
-                                     e->payload.data, e->payload.len, e->sequence, &t->error);
+        t->async_rc = chain_on_event(t->chain, message->operator_event, &t->error);
     }
     rpc_message_free(&message->base);
 }

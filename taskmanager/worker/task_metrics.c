@@ -30,12 +30,12 @@ struct task_metrics {
 
 static const struct {
     const char *per_second, *total;
-} SHARE_NAMES[] = {
+} share_names[] = {
     [SHARE_BUSY] = {"busyTimeMsPerSecond", "accumulateBusyTimeMs"},
     [SHARE_IDLE] = {"idleTimeMsPerSecond", "accumulateIdleTimeMs"},
     [SHARE_BACKPRESSURED] = {"backPressuredTimeMsPerSecond", "accumulateBackPressuredTimeMs"},
 };
-_Static_assert(ARRAY_LEN(SHARE_NAMES) == SHARES, "names of each share");
+_Static_assert(ARRAY_LEN(share_names) == SHARES, "names of each share");
 
 /* ---- gauges ------------------------------------------------------------------------------------- */
 
@@ -154,8 +154,8 @@ struct task_metrics *task_metrics_new(struct task *t)
     for (size_t i = 0; i < SHARES; i++) {
         m->shares[i] =
             (struct time_share){.task = t, .kind = (enum time_share_kind)i, .at_ms = now_ms};
-        metric_group_gauge_fn(g, SHARE_NAMES[i].per_second, gauge_time_share, &m->shares[i]);
-        metric_group_gauge_fn(g, SHARE_NAMES[i].total, gauge_time_total, &m->shares[i]);
+        metric_group_gauge_fn(g, share_names[i].per_second, gauge_time_share, &m->shares[i]);
+        metric_group_gauge_fn(g, share_names[i].total, gauge_time_total, &m->shares[i]);
     }
     metric_group_gauge_fn(g, "isBackPressured", gauge_is_backpressured, t);
     metric_group_gauge_fn(g, "mailboxQueueSize", gauge_mailbox, t);

@@ -5,12 +5,11 @@
 #include "taskmanager/worker/task.h"
 #include "taskmanager/worker/task_metrics.h"
 
-enum {
-    /* Elements that may wait in all channels of a partition together, as far as each channel has at
-     * least CHANNEL_ELEMENTS_MIN. */
-    PARTITION_ELEMENTS = 128,
-    CHANNEL_ELEMENTS_MIN = 2,
-};
+/* What may wait in all channels of a partition together, as far as that leaves each channel its
+ * minimum. */
+enum { PARTITION_ELEMENTS = 1024, CHANNEL_ELEMENTS_MIN = 8 };
+#define PARTITION_BYTES ((uint64_t)16 * 1024 * 1024)
+#define CHANNEL_BYTES_MIN ((uint64_t)128 * 1024)
 
 /* ---- what the chain asks of the task ------------------------------------------------------------ */
 
@@ -177,6 +176,17 @@ static int task_open_result(struct task *t, const Flinc__ResultDescriptor *r,
     return 0;
 }
 
+/* The bounds of one of n channels. */
+static struct channel_options channel_share(uint32_t n)
+{
+    uint32_t elements = MAX(PARTITION_ELEMENTS / n, (uint32_t)CHANNEL_ELEMENTS_MIN);
+    uint64_t bytes = MAX(PARTITION_BYTES / n, CHANNEL_BYTES_MIN);
+    return (struct channel_options){
+        .capacity_elements = MIN(elements, (uint32_t)CHANNEL_ELEMENTS_DEFAULT),
+        .capacity_bytes = MIN(bytes, CHANNEL_BYTES_DEFAULT),
+    };
+}
+
 static int task_make_result(struct task *t, const Flinc__ResultDescriptor *r, struct error *err)
 {
     const struct schema *schema = NULL;
@@ -191,7 +201,6 @@ static int task_make_result(struct task *t, const Flinc__ResultDescriptor *r, st
     side.peers = edge_consumers(&side.shape, t->spec->subtask);
     struct channel **channels = NULL;
     TRY(task_connect(t, &side, &channels, err));
-    uint32_t elements = MAX(PARTITION_ELEMENTS / side.peers.n, (uint32_t)CHANNEL_ELEMENTS_MIN);
     struct result_partition_options options = {
         .pool = t->pool,
         .schema = schema,
@@ -204,7 +213,7 @@ static int task_make_result(struct task *t, const Flinc__ResultDescriptor *r, st
         .seed = t->spec->subtask,
         .counters = &t->out,
         .mailbox = t->mailbox,
-        .channel = {.capacity_elements = MIN(elements, (uint32_t)CHANNEL_ELEMENTS_DEFAULT)},
+        .channel = channel_share(side.peers.n),
     };
     int rc = task_open_result(t, r, &options, err);
     if (rc < 0) {

@@ -7,7 +7,7 @@
 static const struct {
     const char *name;
     uint32_t moves; /* states that may follow */
-} STATES[] = {
+} states[] = {
     [STATE(CREATED)] = {"CREATED", MOVE(SCHEDULED) | MOVE(CANCELED) | MOVE(FAILED)},
     [STATE(SCHEDULED)] = {"SCHEDULED", MOVE(DEPLOYING) | MOVE(CANCELED) | MOVE(FAILED)},
     [STATE(DEPLOYING)] = {"DEPLOYING", MOVE(INITIALIZING) | MOVE(CANCELING) | MOVE(FAILED)},
@@ -21,17 +21,17 @@ static const struct {
 
 const char *task_state_name(task_state state)
 {
-    return (size_t)state < ARRAY_LEN(STATES) ? STATES[state].name : "UNKNOWN";
+    return (size_t)state < ARRAY_LEN(states) ? states[state].name : "UNKNOWN";
 }
 
 bool task_state_is_terminal(task_state state)
 {
-    return (size_t)state < ARRAY_LEN(STATES) && STATES[state].moves == 0;
+    return (size_t)state < ARRAY_LEN(states) && states[state].moves == 0;
 }
 
 bool task_state_may_follow(task_state from, task_state to)
 {
-    return (size_t)from < ARRAY_LEN(STATES) && (STATES[from].moves >> to & 1) != 0;
+    return (size_t)from < ARRAY_LEN(states) && (states[from].moves >> to & 1) != 0;
 }
 
 bool task_state_transition(_Atomic int *state, task_state to, task_state *ret_from)

@@ -5,7 +5,7 @@
 #include "common/base/log.h"
 #include "taskmanager/worker/worker_internal.h"
 
-static const char TOPIC[] = "flinc.taskmanager.worker";
+static const char topic[] = "flinc.taskmanager.worker";
 
 /* ---- from tasks --------------------------------------------------------------------------------- */
 
@@ -32,7 +32,7 @@ static void worker_post(struct worker *w, enum worker_op kind,
 static void worker_op_task_state(void *target, void *payload)
 {
     struct task_event *e = payload;
-    LOG_INFO(TOPIC, "task %s switched to %s", e->task->name, task_state_name(e->state));
+    LOG_INFO(topic, "task %s switched to %s", e->task->name, task_state_name(e->state));
     worker_send_state(target, e->task, e->state);
     mem_free(e);
 }
@@ -79,10 +79,10 @@ static void worker_log_end(const struct task *t, task_state state)
 {
     if (state == FLINC__EXECUTION_STATE__EXECUTION_FAILED) {
         char text[ERROR_MESSAGE_MAX + ERROR_FRAMES_MAX];
-        LOG_WARN(TOPIC, "task %s switched to FAILED: %s", t->name,
+        LOG_WARN(topic, "task %s switched to FAILED: %s", t->name,
                  error_format(&t->error, text, sizeof(text)));
     } else {
-        LOG_INFO(TOPIC, "task %s switched to %s", t->name, task_state_name(state));
+        LOG_INFO(topic, "task %s switched to %s", t->name, task_state_name(state));
     }
 }
 
@@ -177,7 +177,7 @@ static void worker_sweep(void *arg)
     struct worker *w = arg;
     uint32_t n = partition_registry_sweep(w->env.partitions, 2 * w->partition_timeout_ms);
     if (n > 0) {
-        LOG_INFO(TOPIC, "%u channels are dropped: their other side did not come", n);
+        LOG_INFO(topic, "%u channels are dropped: their other side did not come", n);
     }
     component_schedule(w->component, WORKER_SWEEP_INTERVAL_MS, worker_sweep, w);
 }

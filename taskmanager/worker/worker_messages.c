@@ -3,7 +3,7 @@
 #include "common/base/log.h"
 #include "taskmanager/worker/worker_internal.h"
 
-static const char TOPIC[] = "flinc.taskmanager.worker";
+static const char topic[] = "flinc.taskmanager.worker";
 
 static struct task *worker_find_task(const struct worker *w, const ProtobufCBinaryData *attempt)
 {
@@ -63,7 +63,7 @@ static int worker_deploy_task(struct worker *w, struct deployment *d,
     }
     map_put_bytes(&w->tasks, spec->attempt_id.data, spec->attempt_id.len, task);
     atomic_fetch_add(&w->n_tasks, 1);
-    LOG_INFO(TOPIC, "deploying task %s, attempt %s", task->name, task->attempt_text);
+    LOG_INFO(topic, "deploying task %s, attempt %s", task->name, task->attempt_text);
     return 0;
 }
 
@@ -103,7 +103,7 @@ static void worker_deploy(struct worker *w, Flinc__MasterToWorker *take_message)
     struct deployment *deployment = NULL;
     struct error err = ERROR_INIT;
     if (worker_accept(w, take_message, &deployment, &err) < 0) {
-        LOG_WARN(TOPIC, "a deployment of %zu tasks is refused: %s", d->n_subtasks, err.message);
+        LOG_WARN(topic, "a deployment of %zu tasks is refused: %s", d->n_subtasks, err.message);
         ProtobufCBinaryData *attempts = MEM_NEW_ARRAY(ProtobufCBinaryData, d->n_subtasks + 1);
         for (size_t i = 0; i < d->n_subtasks; i++) {
             attempts[i] = d->subtasks[i]->attempt_id;
@@ -122,7 +122,7 @@ static void worker_deploy(struct worker *w, Flinc__MasterToWorker *take_message)
         }
         error_clear(&err);
         if (worker_deploy_task(w, deployment, spec, &err) < 0) {
-            LOG_WARN(TOPIC, "a deployment is refused: %s", err.message);
+            LOG_WARN(topic, "a deployment is refused: %s", err.message);
             worker_send_refused(w, &spec->attempt_id, 1, &err);
         }
     }
@@ -158,7 +158,7 @@ static void worker_cancel(struct worker *w, const Flinc__CancelTasks *cancel)
 static void worker_shutdown(struct worker *w, const Flinc__Shutdown *shutdown)
 {
     if (!w->shutting_down) {
-        LOG_INFO(TOPIC, "worker %s shuts down: %s", w->name, shutdown->reason);
+        LOG_INFO(topic, "worker %s shuts down: %s", w->name, shutdown->reason);
     }
     w->shutting_down = true;
     worker_cancel_all(w);
@@ -214,7 +214,7 @@ static void worker_dispatch(struct worker *w, Flinc__MasterToWorker *take_messag
         worker_send_report(w, take_message->report_request->request_id);
         break;
     default:
-        LOG_WARN(TOPIC, "a message of unknown kind %d is ignored", take_message->body_case);
+        LOG_WARN(topic, "a message of unknown kind %d is ignored", take_message->body_case);
     }
     rpc_message_free(&take_message->base);
 }
@@ -224,7 +224,7 @@ void worker_on_message(void *target, ProtobufCMessage *take_message)
     struct worker *w = target;
     Flinc__MasterToWorker *message = (Flinc__MasterToWorker *)take_message;
     if (!worker_check_token(w, &message->fencing_token)) {
-        LOG_WARN(TOPIC, "a message with the token of another job master is dropped");
+        LOG_WARN(topic, "a message with the token of another job master is dropped");
         rpc_message_free(take_message);
         return;
     }
@@ -236,10 +236,10 @@ void worker_on_master_closed(void *target, const struct error *why)
     struct worker *w = target;
     const char *reason = why != NULL ? why->message : "the channel was closed";
     if (worker_n_tasks(w) > 0) {
-        LOG_WARN(TOPIC, "worker %s lost its job master, its tasks are cancelled: %s", w->name,
+        LOG_WARN(topic, "worker %s lost its job master, its tasks are cancelled: %s", w->name,
                  reason);
     } else { /* the job has ended */
-        LOG_DEBUG(TOPIC, "worker %s has no job master any more: %s", w->name, reason);
+        LOG_DEBUG(topic, "worker %s has no job master any more: %s", w->name, reason);
     }
     worker_cancel_all(w);
 }

@@ -6,7 +6,7 @@
 #include "taskmanager/worker/worker_internal.h"
 #include <stdio.h>
 
-static const char TOPIC[] = "flinc.taskmanager.worker";
+static const char topic[] = "flinc.taskmanager.worker";
 
 /* ---- outbox ------------------------------------------------------------------------------------- */
 
@@ -15,7 +15,7 @@ static int worker_send_now(struct worker *w, const Flinc__WorkerToMaster *messag
     struct error err = ERROR_INIT;
     int rc = rpc_channel_send(w->master, &message->base, &err);
     if (rc < 0 && rc != ERR_LIMIT && rc != ERR_CLOSED) {
-        LOG_ERROR(TOPIC,
+        LOG_ERROR(topic,
                   "a message to the job master could not be sent, its tasks are cancelled: %s",
                   err.message);
         rpc_channel_close(w->master);
@@ -53,7 +53,7 @@ static void worker_flush_outbox(void *arg)
 static void worker_keep(struct worker *w, const Flinc__WorkerToMaster *message)
 {
     if (w->outbox.len >= WORKER_OUTBOX_MAX) {
-        LOG_ERROR(TOPIC, "%d messages wait for the job master: it counts as lost",
+        LOG_ERROR(topic, "%d messages wait for the job master: it counts as lost",
                   WORKER_OUTBOX_MAX);
         rpc_channel_close(w->master);
         worker_cancel_all(w);

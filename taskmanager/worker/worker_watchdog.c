@@ -5,7 +5,7 @@
 #include "taskmanager/worker/worker_internal.h"
 #include <unistd.h>
 
-static const char TOPIC[] = "flinc.taskmanager.worker";
+static const char topic[] = "flinc.taskmanager.worker";
 
 /* The task finds its worker by the environment. */
 static struct worker *worker_of(const struct task *t)
@@ -22,7 +22,7 @@ static void worker_give_up(struct worker *w, struct task *task, int64_t cancelli
         .attempt_id = task->attempt_id,
         .cancelling_ms = cancelling_ms,
     };
-    LOG_ERROR(TOPIC,
+    LOG_ERROR(topic,
               "task %s of job '%s' did not end within %lld ms of its cancellation, in %s: %s",
               stuck.task_name, stuck.job_name, (long long)cancelling_ms, stuck.operator_name,
               w->options.on_stuck_task != NULL ? "its owner is asked" : "the process ends");
@@ -47,7 +47,7 @@ static void worker_watch_again(void *arg)
     struct str title = STR_INIT;
     str_printf(&title, "Stack of task %s of job '%s', cancelled %lld ms ago:", task->name,
                d->tasks->job_name, (long long)cancelling_ms);
-    LOG_WARN(TOPIC,
+    LOG_WARN(topic,
              "task %s has not ended %lld ms after its cancellation, in %s; it is woken again",
              task->name, (long long)cancelling_ms, task_current_operator(task));
     (void)task_cancel(task);

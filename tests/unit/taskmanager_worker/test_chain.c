@@ -481,6 +481,15 @@ static void test_waking_after_a_delay(void **state)
     clock_manual_advance_ms(&clock, 1);
 }
 
+static void send_event(struct fixture *f, const char *payload, uint64_t sequence)
+{
+    Flinc__OperatorEvent event = FLINC__OPERATOR_EVENT__INIT;
+    event.operator_id = f->ops[0].id;
+    event.payload = (ProtobufCBinaryData){strlen(payload), (uint8_t *)payload};
+    event.sequence = sequence;
+    assert_int_equal(chain_on_event(f->chain, &event, &f->err), 0);
+}
+
 static void test_events(void **state)
 {
     struct fixture *f = *state;
@@ -493,10 +502,9 @@ static void test_events(void **state)
     assert_int_equal(chain_poll_source(f->chain, &f->err), 1);
     assert_false(chain_has_ready_source(f->chain));
     str_clear(&f->trace);
-    const uint8_t *id = f->ids[0];
-    assert_int_equal(chain_on_event(f->chain, id, 16, (const uint8_t *)"x", 1, 1, &f->err), 0);
-    assert_int_equal(chain_on_event(f->chain, id, 16, (const uint8_t *)"x", 1, 1, &f->err), 0);
-    assert_int_equal(chain_on_event(f->chain, id, 16, (const uint8_t *)"y", 1, 2, &f->err), 0);
+    send_event(f, "x", 1);
+    send_event(f, "x", 1);
+    send_event(f, "y", 2);
     assert_true(chain_has_ready_source(f->chain)); /* it may have waited for them */
     expect_trace(f, "<x><y>");
     drain(f);

@@ -1,5 +1,6 @@
 /* See test_job.h.  Thread: the test's. */
 #include "tests/unit/taskmanager_worker/test_job.h"
+#include "flinc/function.h"
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,12 @@ static int count_fds(void)
 
 void cluster_open(struct test_cluster *c, const struct worker_options *options)
 {
+    cluster_open_limited(c, options, 0);
+}
+
+void cluster_open_limited(struct test_cluster *c, const struct worker_options *options,
+                          uint32_t master_limit)
+{
     struct error err = ERROR_INIT;
     struct worker_options o = {.mode = COMPONENT_MANUAL};
     *c = (struct test_cluster){.threads_before = thread_count(), .fds_before = count_fds()};
@@ -135,7 +142,7 @@ void cluster_open(struct test_cluster *c, const struct worker_options *options)
     o.budget = &c->budget;
     o.metrics = c->metrics;
     c->worker = worker_new(&o);
-    c->mailbox = mailbox_new(&(struct mailbox_options){.name = "master"});
+    c->mailbox = mailbox_new(&(struct mailbox_options){.name = "master", .limit = master_limit});
     struct rpc_end_options worker_end, master_end = {
                                            .name = "master",
                                            .sends = &flinc__master_to_worker__descriptor,
@@ -354,6 +361,24 @@ static Flinc__Partitioner *partitioner_in(struct arena *a, Flinc__PartitionerKin
     if (kind == PARTITION(HASH)) {
         p->n_key_columns = 1;
         p->key_columns = arena_zalloc(a, sizeof(*p->key_columns));
+    }
+    if (kind == PARTITION(CUSTOM)) { /* by the field n of a struct of one field */
+        p->function = ARENA_NEW(a, Flinc__FunctionRef);
+        flinc__function_ref__init(p->function);
+        p->function->name = "by_number";
+        p->function->location = "job.c:7";
+        p->function->kind = FLINC_FN_PARTITION;
+        p->function_input = ARENA_NEW(a, Flinc__StructDesc);
+        flinc__struct_desc__init(p->function_input);
+        p->function_input->name = "number";
+        p->function_input->size = sizeof(int64_t);
+        p->function_input->n_fields = 1;
+        p->function_input->fields = ARENA_LIST(a, Flinc__StructField, 1);
+        p->function_input->fields[0] = ARENA_NEW(a, Flinc__StructField);
+        flinc__struct_field__init(p->function_input->fields[0]);
+        p->function_input->fields[0]->name = "n";
+        p->function_input->fields[0]->kind = FLINC_KIND_INT64;
+        p->function_input->fields[0]->null_offset = FLINC_NEVER_NULL;
     }
     return p;
 }

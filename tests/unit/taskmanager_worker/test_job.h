@@ -80,6 +80,9 @@ struct test_cluster {
 
 /* `options` may be NULL, or have what differs from a plain worker. */
 void cluster_open(struct test_cluster *c, const struct worker_options *options);
+/* The master takes so many messages before it is polled; 0: the default. */
+void cluster_open_limited(struct test_cluster *c, const struct worker_options *options,
+                          uint32_t master_limit);
 /* Stops the worker; checks that no thread, buffer or descriptor is left. */
 void cluster_close(struct test_cluster *c);
 

@@ -76,6 +76,39 @@ static void test_a_lost_master_cancels(void **state)
     cluster_close(&c);
 }
 
+/* A master that does not keep up: what it does not take waits in order. */
+static void test_a_slow_master(void **state)
+{
+    (void)state;
+    struct test_cluster c;
+    struct test_counts counts = {0};
+    struct clock_manual clock;
+    clock_manual_init(&clock);
+    cluster_open_limited(
+        &c, &(struct worker_options){.mode = COMPONENT_MANUAL, .clock = &clock.base}, 2);
+    struct job job =
+        job_pipeline(PARTITION(HASH), 3, 3, &(struct test_config){.rows = 100, .batch_rows = 10},
+                     &(struct test_config){.counts = &counts});
+    cluster_deploy(&c, &job, JOB_SOURCES_FIRST);
+    component_run_until_idle(worker_component(c.worker), 0);
+    while (worker_n_tasks(c.worker) > 0) {
+        component_run_until_idle(worker_component(c.worker), 0);
+        sched_yield();
+    }
+    cluster_step(&c);
+    for (int i = 0; i < 3 * 6; i++) {
+        clock_manual_advance_ms(&clock, 10);
+        cluster_step(&c);
+    }
+    cluster_assert_all(&c, STATE(FINISHED));
+    for (uint32_t i = 0; i < c.n_tasks; i++) {
+        assert_int_equal(c.tasks[i].n_states, 3);
+        assert_int_equal(c.tasks[i].states[0], STATE(INITIALIZING));
+        assert_int_equal(c.tasks[i].states[1], STATE(RUNNING));
+    }
+    cluster_close(&c);
+}
+
 static bool has_report(struct test_cluster *c)
 {
     return c->n_reports > 0;
@@ -185,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_repeated_deployments_change_nothing),
         cmocka_unit_test(test_other_tokens_are_dropped),
         cmocka_unit_test(test_a_lost_master_cancels),
+        cmocka_unit_test(test_a_slow_master),
         cmocka_unit_test(test_reports),
         cmocka_unit_test(test_events_both_ways),
         cmocka_unit_test(test_bad_events_fail_the_task),
