@@ -56,6 +56,13 @@ void coordinators_close(struct jobmaster *jm);
 /* An event of a running task.  An error fails the attempt (gap) or, by a post, the job. */
 int coordinators_on_event(struct jobmaster *jm, struct execution *e,
                           const Flinc__OperatorEvent *event, struct error *err) MUST_CHECK;
+
+/* ---- coordinator_host.c ------------------------------------------------------------------------ */
+
+extern const struct coordinator_host coordinator_host_ops;
+
+/* Fails the job by a global failure once the operation that runs now is over. */
+void coordinator_post_failure(struct jobmaster *jm, const struct error *why);
 /* The attempt is acknowledged: sends what waited for it. */
 void coordinators_on_acknowledged(struct jobmaster *jm, struct execution *e);
 

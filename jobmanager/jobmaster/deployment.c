@@ -186,7 +186,7 @@ void region_deploy(struct jobmaster *jm, struct region *r)
 {
     struct arena arena;
     arena_init(&arena, 64 * 1024);
-    r->state = REGION_DEPLOYED;
+    region_transition(r, REGION_DEPLOYED);
     for (uint32_t i = 0; i < r->n_vertices; i++) {
         if (!deploy_vertex(jm, &jm->graph.vertices[r->vertices[i]], &arena)) {
             break;

@@ -53,6 +53,38 @@ bool execution_state_may_move(Flinc__ExecutionState from, Flinc__ExecutionState 
            (state_rows[from].moves & 1 << to) != 0;
 }
 
+static const struct {
+    const char *name;
+    uint8_t moves; /* bit `to` */
+} region_rows[] = {
+    [REGION_IDLE] = {"IDLE", 1 << REGION_WAITING | 1 << REGION_RESTARTING | 1 << REGION_ENDING},
+    [REGION_WAITING] = {"WAITING",
+                        1 << REGION_DEPLOYED | 1 << REGION_RESTARTING | 1 << REGION_ENDING},
+    [REGION_DEPLOYED] = {"DEPLOYED", 1 << REGION_RESTARTING | 1 << REGION_ENDING},
+    /* To itself: a restart of the whole job takes over. */
+    [REGION_RESTARTING] = {"RESTARTING",
+                           1 << REGION_IDLE | 1 << REGION_RESTARTING | 1 << REGION_ENDING},
+    [REGION_ENDING] = {"ENDING", 0},
+};
+_Static_assert(ARRAY_LEN(region_rows) == REGION_STATES, "one row per state");
+
+const char *region_state_name(enum region_state state)
+{
+    return (unsigned)state < REGION_STATES ? region_rows[state].name : "UNKNOWN";
+}
+
+bool region_state_may_move(enum region_state from, enum region_state to)
+{
+    return (unsigned)from < REGION_STATES && (unsigned)to < REGION_STATES &&
+           (region_rows[from].moves & 1 << to) != 0;
+}
+
+void region_transition(struct region *r, enum region_state to)
+{
+    ASSERT(region_state_may_move(r->state, to));
+    r->state = to;
+}
+
 /* ---- attempts --------------------------------------------------------------------------------- */
 
 static void execution_init(struct execution_graph *g, struct subtask *s, uint32_t number,

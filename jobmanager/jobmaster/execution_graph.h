@@ -82,13 +82,22 @@ struct execution_vertex {
     uint32_t n_in_edges, n_out_edges;
 };
 
+/*
+ *   IDLE ──► WAITING ──► DEPLOYED
+ *    ▲ │        │           │
+ *    │ └────────┼───────────┤
+ *    │          ▼           ▼
+ *    └───── RESTARTING   (any) ──► ENDING            */
 enum region_state {
     REGION_IDLE,       /* its attempts are new */
     REGION_WAITING,    /* for slots */
     REGION_DEPLOYED,   /* until all its tasks have finished, or one fails */
     REGION_RESTARTING, /* its tasks are being cancelled, or the restart delay is running */
     REGION_ENDING,     /* the job ends: its tasks are being cancelled */
+    REGION_STATES,
 };
+const char *region_state_name(enum region_state state);
+bool region_state_may_move(enum region_state from, enum region_state to);
 
 /* Vertices tied by pipelined edges.  Flink: PipelinedRegion. */
 struct region {
@@ -127,6 +136,7 @@ struct execution *execution_graph_find(const struct execution_graph *g, const ui
 /* Replaces the ended attempt of a subtask by a new one. */
 void execution_graph_new_attempt(struct execution_graph *g, struct subtask *subtask,
                                  struct rng *rng, int64_t now_ms);
+void region_transition(struct region *r, enum region_state to);
 struct region *execution_region(struct execution_graph *g, const struct execution *e);
 /* Is something known to a worker of it, so that a worker has to be told when it is cancelled? */
 bool execution_is_on_worker(const struct execution *e);

@@ -253,8 +253,9 @@ static void run_add_worker(void *target, void *payload)
 {
     struct jobmaster *jm = target;
     struct worker_added *added = payload;
-    struct worker_link *link = workers_find_new(&jm->workers, added->number);
-    ASSERT(link != NULL); /* its end came from jobmaster_get_end() */
+    struct worker_link *link = workers_find_by_channel(&jm->workers, added->channel);
+    ASSERT(link != NULL &&
+           link->number == added->number); /* its end came from jobmaster_get_end() */
     struct worker_link *old = workers_find(&jm->workers, added->number);
     struct error why = ERROR_INIT;
     if (old != NULL) {

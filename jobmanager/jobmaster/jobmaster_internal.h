@@ -7,7 +7,9 @@
  *   scheduling.c    slots, waiting for them
  *   deployment.c    deploy messages
  *   failover.c      failures, restarts, cancellation, the end of the job
+ *   transitions.c   the moves of job and executions
  *   coordinators.c  coordinator halves of operators
+ *   coordinator_host.c  what these may ask for
  *   reconcile.c     asking workers for what they run */
 #ifndef FLINC_JOBMANAGER_JOBMASTER_JOBMASTER_INTERNAL_H
 #define FLINC_JOBMANAGER_JOBMASTER_JOBMASTER_INTERNAL_H
@@ -70,7 +72,7 @@ struct jobmaster {
 
 int64_t jobmaster_now_ms(const struct jobmaster *jm); /* wall clock */
 
-/* ---- states (failover.c) ----------------------------------------------------------------------- */
+/* ---- transitions.c ----------------------------------------------------------------------- */
 
 void job_transition(struct jobmaster *jm, enum job_status to);
 /* why: for FAILED, what to log; else NULL. */

@@ -176,6 +176,13 @@ static void on_state(struct jobmaster *jm, struct worker_link *link,
 static void on_report(struct jobmaster *jm, struct worker_link *link,
                       const Flinc__TaskReport *report)
 {
+    struct error err = ERROR_INIT;
+    if (FAILPOINT(&err, "jobmaster.report.before_apply") < 0) {
+        LOG_WARN(JOBMASTER_TOPIC,
+                 "A report of worker %u is left out, the next one says it anew: %s", link->number,
+                 err.message);
+        return;
+    }
     for (size_t i = 0; i < report->n_tasks; i++) {
         const Flinc__TaskReportEntry *t = report->tasks[i];
         struct execution *e = find_attempt(jm, link, &t->attempt_id, t->state);

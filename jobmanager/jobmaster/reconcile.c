@@ -34,7 +34,11 @@ static void on_timer(void *arg)
     MAP_FOREACH (&jm->workers.by_number, entry) {
         struct worker_link *link = entry->value;
         struct error err = ERROR_INIT;
-        if (workers_send(&jm->workers, link, &message, &err) < 0) {
+        int rc = FAILPOINT(&err, "jobmaster.reconcile.before_send");
+        if (rc == 0) {
+            rc = workers_send(&jm->workers, link, &message, &err);
+        }
+        if (rc < 0) {
             LOG_WARN(JOBMASTER_TOPIC, "Worker %u is asked for its tasks next time: %s",
                      link->number, err.message);
         }

@@ -87,7 +87,7 @@ void region_schedule(struct jobmaster *jm, struct region *r)
         execution_transition(jm, &r->subtasks[i].execution,
                              FLINC__EXECUTION_STATE__EXECUTION_SCHEDULED, NULL);
     }
-    r->state = REGION_WAITING;
+    region_transition(r, REGION_WAITING);
     r->slot_timer = component_schedule(
         jm->component, conf_duration_ms(&jm->conf, "slot.request.timeout"), on_slot_timeout, r);
     schedule_waiting(jm);
@@ -97,8 +97,10 @@ void region_schedule(struct jobmaster *jm, struct region *r)
 
 void slots_offer(struct jobmaster *jm, const struct slot *slots, uint32_t n)
 {
+    struct error err = ERROR_INIT;
+    bool refused = FAILPOINT(&err, "jobmaster.slots.before_take") < 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (!needs_slots(jm)) {
+        if (refused || !needs_slots(jm)) {
             slot_release(jm, &slots[i]);
         } else if (workers_find(&jm->workers, slots[i].worker) == NULL) {
             LOG_WARN(JOBMASTER_TOPIC, "A slot of worker %u is given back: it is not connected.",

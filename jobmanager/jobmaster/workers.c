@@ -56,13 +56,14 @@ void workers_get_end(struct workers *w, uint32_t number, struct rpc_end_options 
 {
     struct worker_link *link = MEM_NEW(struct worker_link);
     STR_AUTO name = STR_INIT;
-    str_printf(&name, "jobmaster %s -> worker %u", w->jm->job_hex, number);
     link->jm = w->jm;
     link->number = number;
-    link->name = str_take(&name);
     vec_init(&link->cancel_batch, sizeof(struct flinc_id));
     vec_init(&link->deploy_batch, sizeof(struct subtask *));
     pthread_mutex_lock(&w->lock);
+    str_printf(&name, "jobmaster %s -> worker %u, connection %llu", w->jm->job_hex, number,
+               (unsigned long long)++w->n_connections);
+    link->name = str_take(&name);
     vec_push_ptr(&w->links, link);
     pthread_mutex_unlock(&w->lock);
     *ret_end = (struct rpc_end_options){
@@ -79,13 +80,13 @@ void workers_get_end(struct workers *w, uint32_t number, struct rpc_end_options 
     };
 }
 
-struct worker_link *workers_find_new(struct workers *w, uint32_t number)
+struct worker_link *workers_find_by_channel(struct workers *w, const struct rpc_channel *channel)
 {
     struct worker_link *found = NULL;
     pthread_mutex_lock(&w->lock);
     for (size_t i = w->links.len; i > 0 && found == NULL; i--) {
         struct worker_link *link = vec_ptr(&w->links, i - 1);
-        if (link->number == number && link->channel == NULL) {
+        if (strcmp(link->name, rpc_channel_name(channel)) == 0) {
             found = link;
         }
     }

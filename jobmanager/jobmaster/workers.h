@@ -1,7 +1,7 @@
 /* Channels to the workers of a job.  Every message that leaves carries the job master's fencing
  * token; one that comes in with another is dropped and counted.
  *
- * Thread: the job master's, but workers_get_end() and workers_add(): any.  Lifetime: a link lives until
+ * Thread: the job master's, but workers_get_end(): any.  Lifetime: a link lives until
  * its channel is over, or the job master ends. */
 #ifndef FLINC_JOBMANAGER_JOBMASTER_WORKERS_H
 #define FLINC_JOBMANAGER_JOBMASTER_WORKERS_H
@@ -18,7 +18,7 @@ struct execution;
 struct worker_link {
     struct jobmaster *jm; /* Borrows */
     uint32_t number;
-    char *name;                  /* Owns; "jobmaster -> worker 3" */
+    char *name;                  /* Owns; unique: two links may have had the same number */
     struct rpc_channel *channel; /* Owns; NULL until it is added */
     bool connected;              /* added and not over */
     bool over;                   /* broken before it was added */
@@ -29,8 +29,9 @@ struct worker_link {
 /* Caller's memory. */
 struct workers {
     struct jobmaster *jm; /* Borrows */
-    pthread_mutex_t lock; /* guards `links`; a leaf */
+    pthread_mutex_t lock; /* guards `links` and `n_connections`; a leaf */
     struct vec links;     /* Owns; of struct worker_link * */
+    uint64_t n_connections;
     struct map by_number; /* number -> the link that is connected */
     struct vec to_cancel; /* of struct worker_link *: those with a cancel batch */
 };
@@ -39,8 +40,8 @@ void workers_init(struct workers *w, struct jobmaster *jm);
 /* Closes the channels and frees. */
 void workers_fini(struct workers *w);
 void workers_get_end(struct workers *w, uint32_t number, struct rpc_end_options *ret_end);
-/* The newest link of this number that has no channel yet, or NULL.  Thread: any. */
-struct worker_link *workers_find_new(struct workers *w, uint32_t number);
+/* The link whose end this channel is, known by its name; or NULL. */
+struct worker_link *workers_find_by_channel(struct workers *w, const struct rpc_channel *channel);
 /* Takes the channel into use. */
 void workers_connect(struct workers *w, struct worker_link *link, struct rpc_channel *take_channel);
 void workers_disconnect(struct workers *w, struct worker_link *link);

@@ -29,6 +29,7 @@
 enum fake_flags {
     FAKE_ACKNOWLEDGES = 1 << 0, /* deployed tasks say INITIALIZING and RUNNING at once */
     FAKE_CANCELS = 1 << 1,      /* cancelled tasks say CANCELED at once */
+    FAKE_FINISHES = 1 << 2,     /* acknowledged tasks say FINISHED at once */
 };
 
 /* A task as the fake worker has it. */
@@ -49,8 +50,9 @@ struct fake_worker {
     unsigned flags; /* enum fake_flags */
     struct mailbox *mailbox;
     struct rpc_channel *channel;
-    struct flinc_id token; /* as the job master's messages bring it */
-    struct vec tasks;      /* of struct fake_task *; in the order of deployment, ended ones too */
+    struct rpc_channel *master; /* Borrows: the job master's end, while this one is open */
+    struct flinc_id token;      /* as the job master's messages bring it */
+    struct vec tasks; /* of struct fake_task *; in the order of deployment, ended ones too */
     uint32_t n_deploys, n_cancels, n_report_requests;
     Flinc__DeployTasks *last_deploy; /* Owns, in last_message */
     ProtobufCMessage *last_message;
@@ -72,7 +74,9 @@ static inline void worker_say(struct fake_worker *fw, Flinc__WorkerToMaster *m)
         m->fencing_token = (ProtobufCBinaryData){sizeof(fw->token.bytes), fw->token.bytes};
     }
     struct error err = ERROR_INIT;
-    (void)!rpc_channel_send(fw->channel, &m->base, &err);
+    if (fw->channel != NULL) {
+        (void)!rpc_channel_send(fw->channel, &m->base, &err);
+    }
 }
 
 static inline void fill_error(Flinc__ErrorInfo *info, const struct error *err)
@@ -156,6 +160,9 @@ static inline void fake_deploy(struct fake_worker *fw, const Flinc__DeployTasks 
         if (fw->flags & FAKE_ACKNOWLEDGES) {
             task_say(t, INITIALIZING);
             task_say(t, RUNNING);
+        }
+        if (fw->flags & FAKE_FINISHES) {
+            task_say(t, FINISHED);
         }
     }
 }
@@ -252,6 +259,7 @@ static inline void worker_die(struct fake_worker *fw)
         ((struct fake_task *)vec_ptr(&fw->tasks, i))->state = FAILED;
     }
     fw->closed = true;
+    fw->master = NULL;
     fw->channel = rpc_channel_free(fw->channel);
 }
 

@@ -32,6 +32,28 @@ static void moves_are_flinks(void **state)
     assert_string_equal(execution_state_name(unknown), "UNKNOWN");
 }
 
+static void regions_move_along_their_table(void **state)
+{
+    static const char *const moves[REGION_STATES] = {
+        [REGION_IDLE] = "WAITING RESTARTING ENDING ",
+        [REGION_WAITING] = "DEPLOYED RESTARTING ENDING ",
+        [REGION_DEPLOYED] = "RESTARTING ENDING ",
+        [REGION_RESTARTING] = "IDLE RESTARTING ENDING ",
+        [REGION_ENDING] = "",
+    };
+    for (enum region_state from = 0; from < REGION_STATES; from++) {
+        char found[256] = "";
+        for (enum region_state to = 0; to < REGION_STATES; to++) {
+            if (region_state_may_move(from, to)) {
+                strcat(strcat(found, region_state_name(to)), " ");
+            }
+        }
+        assert_string_equal(found, moves[from]);
+    }
+    assert_false(region_state_may_move(REGION_STATES, REGION_IDLE));
+    assert_string_equal(region_state_name(REGION_STATES), "UNKNOWN");
+}
+
 static void sharing_groups_share_slots(void **state)
 {
     static const struct vertex_spec vertices[] = {
@@ -142,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moves_are_flinks),
+        cmocka_unit_test(regions_move_along_their_table),
         cmocka_unit_test(sharing_groups_share_slots),
         cmocka_unit_test(regions_hold_their_subtasks_together),
         cmocka_unit_test(new_attempts_replace_old_ones),

@@ -117,8 +117,7 @@ static void lost_slots_fail_their_tasks(void **state)
     }
     world_settle(&w);
     struct error why = test_error(ERR_UNAVAILABLE, "its host was switched off");
-    w.slots[2].with_job = false;
-    jobmaster_slot_lost(w.jm, &w.slots[2].slot, &why);
+    world_lose_slot(&w, 2, &why);
     jobmaster_slot_lost(w.jm, &w.slots[2].slot, &why); /* said twice */
     world_settle(&w);
     world_assert_ended(&w, JOB_STATUS_FAILED);
@@ -135,8 +134,7 @@ static void lost_slots_are_replaced_before_the_restart(void **state)
     struct world w;
     open_world(&w, true, "1 s");
     world_start(&w);
-    w.slots[0].with_job = false;
-    jobmaster_slot_lost(w.jm, &w.slots[0].slot, NULL);
+    world_lose_slot(&w, 0, NULL);
     world_settle(&w);
     assert_int_equal(world_status(&w), JOB_STATUS_RESTARTING);
     assert_int_equal(w.n_declares, 2); /* said again, and answered by another slot */
@@ -156,8 +154,7 @@ static void slots_lost_while_waiting(void **state)
     world_offer(&w, 0);
     world_offer(&w, 1);
     world_settle(&w);
-    w.slots[0].with_job = false;
-    jobmaster_slot_lost(w.jm, &w.slots[0].slot, NULL);
+    world_lose_slot(&w, 0, NULL);
     world_offer(&w, 2);
     world_settle(&w);
     assert_int_equal(world_n_tasks(&w, SCHEDULED), 5); /* two are here, nothing failed */
@@ -200,6 +197,24 @@ static void a_declaration_may_get_lost(void **state)
     world_fini(&w);
 }
 
+static void an_offer_may_be_refused(void **state)
+{
+    struct world w;
+    struct error err = ERROR_INIT;
+    open_world(&w, false, NULL);
+    world_start(&w);
+    assert_int_equal(failpoint_configure("jobmaster.slots.before_take=error,nth=2", &err), 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        world_offer(&w, i);
+    }
+    world_settle(&w);
+    assert_int_equal(world_slots_with_job(&w), 2);
+    world_offer(&w, 1);
+    world_settle(&w);
+    assert_int_equal(world_n_tasks(&w, RUNNING), 5);
+    world_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +228,7 @@ int main(void)
         cmocka_unit_test(slots_lost_while_waiting),
         cmocka_unit_test(a_region_starts_when_it_has_its_slots),
         cmocka_unit_test(a_declaration_may_get_lost),
+        cmocka_unit_test(an_offer_may_be_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,12 +13,13 @@
 #include "tests/unit/jobmanager_jobmaster/graphs.h"
 #include "tests/unit/jobmanager_jobmaster/test_coordinator.h"
 
-enum { WORLD_WORKERS_MAX = 4, WORLD_SLOTS_MAX = 64 };
+enum { WORLD_WORKERS_MAX = 4, WORLD_SLOTS_MAX = 4096 };
 
 /* Slots of the fake provider. */
 struct fake_slot {
     struct slot slot;
     bool with_job;
+    bool lost; /* the job master was told so; what it says about it crossed that */
 };
 
 struct world {
@@ -78,7 +79,8 @@ static inline void world_offer_all(struct world *w)
         with_job += w->slots[i].with_job;
     }
     for (uint32_t i = 0; i < w->n_slots && with_job < w->declared; i++) {
-        if (!w->slots[i].with_job && !w->workers[w->slots[i].slot.worker].closed) {
+        if (!w->slots[i].with_job && !w->slots[i].lost &&
+            !w->workers[w->slots[i].slot.worker].closed) {
             world_offer(w, i);
             with_job++;
         }
@@ -91,7 +93,6 @@ static inline void world_declare(void *arg, struct jobmaster *jm, uint32_t n)
     w->declared = n;
     w->n_declares++;
     if (w->offers) {
-        w->jm = jm; /* it may be asked in jobmaster_start() */
         world_offer_all(w);
     }
 }
@@ -102,7 +103,7 @@ static inline void world_release(void *arg, struct jobmaster *jm, const struct s
     w->n_released++;
     for (uint32_t i = 0; i < w->n_slots; i++) {
         if (id_eq(&w->slots[i].slot.allocation_id, &slot->allocation_id)) {
-            assert_true(w->slots[i].with_job); /* given back once */
+            assert_true(w->slots[i].with_job || w->slots[i].lost); /* given back once */
             w->slots[i].with_job = false;
             return;
         }
@@ -124,9 +125,21 @@ static inline void world_add_slots(struct world *w, uint32_t worker, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         assert_true(w->n_slots < WORLD_SLOTS_MAX);
         struct fake_slot *s = &w->slots[w->n_slots++];
-        s->slot.worker = worker;
-        memset(s->slot.allocation_id.bytes, (int)w->n_slots, sizeof(s->slot.allocation_id.bytes));
+        *s = (struct fake_slot){.slot.worker = worker};
+        memset(s->slot.allocation_id.bytes, 0xa1, sizeof(s->slot.allocation_id.bytes));
+        memcpy(s->slot.allocation_id.bytes, &w->n_slots, sizeof(w->n_slots));
     }
+}
+
+/* The provider loses a slot and gets another one for it. */
+static inline void world_lose_slot(struct world *w, uint32_t slot, const struct error *why)
+{
+    struct fake_slot *s = &w->slots[slot];
+    uint32_t worker = s->slot.worker;
+    s->with_job = false;
+    s->lost = true;
+    jobmaster_slot_lost(w->jm, &s->slot, why);
+    world_add_slots(w, worker, 1);
 }
 
 /* ---- workers ----------------------------------------------------------------------------------- */
@@ -148,6 +161,7 @@ static inline void world_connect(struct world *w, struct fake_worker *fw)
                                      w->interceptor.decide != NULL ? &w->interceptor : NULL,
                                      &master, &fw->channel, &err),
                      0);
+    fw->master = master;
     jobmaster_add_worker(w->jm, fw->number, master);
 }
 
