@@ -1,5 +1,6 @@
 /* Arguments of a job's main: `--key value`, `--key=value`, `--flag`, `--key a b c`.
  * Flink: MultipleParameterTool. */
+#include "common/text/number.h"
 #include "common/text/units.h"
 #include "sdk/internal.h"
 #include <errno.h>
@@ -51,6 +52,35 @@ static bool check_known(flinc_env *env, const char *key, const char *const *know
     return false;
 }
 
+/* `-p N` and `-D key=value` behind the bundle mean what they mean before it.  Returns how many arguments
+ * were taken; 0: it is none of them. */
+static int take_run_option(flinc_env *env, int argc, char **argv, int i)
+{
+    const char *arg = argv[i];
+    bool attached = arg[0] == '-' && (arg[1] == 'p' || arg[1] == 'D') && arg[2] != '\0';
+    const char *value = attached ? arg + 2 : i + 1 < argc ? argv[i + 1] : "";
+
+    if (arg[0] != '-' || (arg[1] != 'p' && arg[1] != 'D')) {
+        return 0;
+    }
+    if (arg[1] == 'p') {
+        int64_t n = 0;
+        bool sound = number_parse_int64(slice_cstr(value), &n) == 0 && n >= 1 && n <= INT16_MAX + 1;
+        if (!sound) {
+            flinc_env_fail(env, "The parallelism must be a positive number (1 to 32768): %s",
+                           value);
+        } else {
+            flinc_env_set_parallelism(env, (int)n);
+        }
+    } else {
+        const char *equals = strchr(value, '=');
+        char *key = equals != NULL ? arena_strndup(&env->arena, value, (size_t)(equals - value))
+                                   : arena_strdup(&env->arena, value);
+        flinc_env_set(env, key, equals != NULL ? equals + 1 : "true");
+    }
+    return attached ? 1 : 2;
+}
+
 flinc_params *flinc_params_parse(flinc_env *env, int argc, char **argv, const char *const *known)
 {
     flinc_params *p = MEM_NEW(flinc_params);
@@ -59,6 +89,11 @@ flinc_params *flinc_params_parse(flinc_env *env, int argc, char **argv, const ch
     map_init(&p->values, free_values);
     vec_push_ptr(&env->params, p);
     for (int i = 1; i < argc; i++) {
+        int taken = take_run_option(env, argc, argv, i);
+        if (taken > 0) {
+            i += taken - 1;
+            continue;
+        }
         if (!is_key(argv[i])) {
             if (values == NULL) {
                 flinc_env_fail(env,

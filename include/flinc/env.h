@@ -102,7 +102,8 @@ FLINC_API flinc_stream *flinc_socket_text_(flinc_env *env, flinc_socket_source o
 /* ---- arguments of the job ---- */
 
 /* `--key value` pairs of the job's main.  `known` names what it understands, NULL-terminated; another
- * option makes the environment fail with the nearest known one.  Owned by the environment.
+ * option makes the environment fail with the nearest known one.  `-p N` and `-D key=value` are taken as
+ * the options of `flink run` that they are.  Owned by the environment.
  * Flink: ParameterTool, MultipleParameterTool. */
 typedef struct flinc_params flinc_params;
 FLINC_API flinc_params *flinc_params_parse(flinc_env *env, int argc, char **argv,

@@ -76,11 +76,30 @@ static void mistakes_are_explained(void **state)
     assert_refused(3, mode, "STREAMING, BATCH or AUTOMATIC");
 }
 
+static void run_options_may_stand_behind(void **state)
+{
+    const char *argv[] = {"job", "--input", "a", "-p", "4", "-Dpipeline.name=x", "--n", "1"};
+    const char *bad[] = {"job", "--input", "a", "-p", "-1"};
+    flinc_env *env = env_for_test();
+    size_t n;
+
+    (void)state;
+    flinc_params *p = parse(env, 8, argv);
+    assert_null(flinc_env_error(env));
+    assert_int_equal(flinc_env_parallelism(env), 4);
+    (void)flinc_params_all(p, "input", &n);
+    assert_int_equal(n, 1);
+    assert_int_equal(flinc_params_int(p, "n", 0), 1);
+    flinc_env_free(env);
+    assert_refused(5, bad, "The parallelism must be a positive number");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_found),
         cmocka_unit_test(mistakes_are_explained),
+        cmocka_unit_test(run_options_may_stand_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
