@@ -10,8 +10,8 @@ usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N]
   1. everything by clang, with warnings as errors, and its unit tests
   2. a ThreadSanitizer build and its unit tests
   3. every fuzz target by libFuzzer, N minutes altogether (default 10)
-  4. the tests that are random, N rounds (default 20) with another seed each: tests that draw numbers
-     read FLINC_TEST_SEED, and FLINC_TEST_ROUNDS says how much longer than usual they should run
+  4. the random tests (those that use tests/unit/seeds.h), N rounds (default 20) of ten times their usual
+     length, with other seeds each time; a failing round is repeated by the FLINC_TEST_SEED that its log names
 Goes on after a failure; closes with one line per step, and fails when one of them did.
 END
 }
@@ -62,10 +62,12 @@ step() {
     fi
 }
 
-# Runs the unit tests of a build.
+# unit_tests DIR [NAME...]: runs the unit tests of a build, or those named.
 unit_tests() {
+    local dir=$1
+    shift
     # ThreadSanitizer cannot place its shadow memory where address randomization is wide.
-    setarch -R meson test -C "$1" --no-suite fuzz --timeout-multiplier 10 --print-errorlogs
+    setarch -R meson test -C "$dir" --no-suite fuzz --timeout-multiplier 10 --print-errorlogs "$@"
 }
 
 clang_step() {
@@ -85,12 +87,13 @@ fuzz_step() {
 }
 
 rounds_step() {
-    local round rc=0
+    local round rc=0 tests
+    mapfile -t tests < <(grep -l 'tests/unit/seeds.h' tests/unit/*/test_*.c | sed 's|.*/test_\(.*\)\.c|\1|')
     scripts/build.sh asan --quiet || return 1
     for ((round = 0; round < rounds; round++)); do
         export FLINC_TEST_SEED=$((seed + round)) FLINC_TEST_ROUNDS=10
         echo "round $round: FLINC_TEST_SEED=$FLINC_TEST_SEED"
-        unit_tests build/asan || rc=1
+        unit_tests build/asan "${tests[@]}" || rc=1
     done
     return $rc
 }

@@ -4,6 +4,7 @@
 #include "tests/unit/engine_data/codec_test.h"
 
 #include "engine/data/arrow.h"
+#include "tests/unit/seeds.h"
 
 /* ---- out and in -------------------------------------------------------------------------------- */
 
@@ -64,7 +65,8 @@ static bool out_and_in(struct buffer_pool *pool, struct batch *batch, uint32_t f
 static void random_batches_come_back(void **state)
 {
     int done = 0;
-    for (uint64_t seed = 0; seed < 400; seed++) {
+    const struct seeds seeds = seeds_from(0, 400);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
         struct rng r;
         rng_init(&r, seed);
         struct schema *s = random_schema(&r, 6, 3);

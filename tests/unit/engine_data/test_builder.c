@@ -1,6 +1,7 @@
 /* Builders: round trips of all types, growth, limits, flushing, and no malloc once warm. */
 #include "tests/unit/engine_data/random_rows.h"
 #include "tests/unit/engine_data/support.h"
+#include "tests/unit/seeds.h"
 
 /* ---- cells ------------------------------------------------------------------------------------- */
 
@@ -59,7 +60,8 @@ static void cells_are_what_was_put(void **state)
 static void random_rows_survive_every_way_of_copying(void **state)
 {
     struct buffer_pool *pool = *state;
-    for (uint64_t seed = 1; seed <= 120; seed++) {
+    const struct seeds seeds = seeds_from(1, 120);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
         struct rng r;
         rng_init(&r, seed);
         struct schema *s = random_schema(&r, 8, 3);
@@ -210,7 +212,8 @@ static void a_row_above_the_limit_is_refused_by_name(void **state)
 
 static void a_cancelled_row_leaves_no_trace(void **state)
 {
-    for (uint64_t seed = 1; seed <= 40; seed++) {
+    const struct seeds seeds = seeds_from(1, 40);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
         struct rng r;
         rng_init(&r, seed);
         struct schema *s = random_schema(&r, 6, 3);

@@ -1,6 +1,7 @@
 /* The key codec: memcmp order against a comparison of the values, round trips, golden bytes, and
  * damaged input. */
 #include "tests/unit/engine_data/edge_rows.h"
+#include "tests/unit/seeds.h"
 
 /* A schema all of whose types have an order. */
 static struct schema *random_ordered_schema(struct rng *r)
@@ -192,7 +193,8 @@ static void check_round_trip(struct buffer_pool *pool, const struct batch *batch
 
 static void order_of_keys_is_order_of_values(void **state)
 {
-    for (uint64_t seed = 0; seed < 300; seed++) {
+    const struct seeds seeds = seeds_from(0, 300);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
         struct rng r;
         enum key_order orders[3];
         rng_init(&r, seed);
@@ -242,7 +244,8 @@ static void every_flat_type_is_ordered(void **state)
         snprintf(text, sizeof(text), "ROW<a %s>", TYPES[i]);
         struct rng r;
         struct schema *s = parse_schema(text);
-        for (uint64_t seed = 0; seed < 5; seed++) {
+        const struct seeds seeds = seeds_from(0, 5);
+        for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
             rng_init(&r, seed);
             struct batch *batch = edge_batch(*state, s, &r, PAIR_ROWS);
             static const enum key_order ASC = KEY_ORDER_ASC, DESC = KEY_ORDER_DESC;
@@ -451,7 +454,8 @@ static void try_damaged(const struct str *key, const enum key_order *orders, str
 
 static void damaged_bytes_never_crash(void **state)
 {
-    for (uint64_t seed = 3000; seed < 3060; seed++) {
+    const struct seeds seeds = seeds_from(3000, 60);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
         struct rng r;
         enum key_order orders[3];
         rng_init(&r, seed);

@@ -3,6 +3,7 @@
 #include "engine/data/partition.h"
 #include "tests/unit/engine_data/random_rows.h"
 #include "tests/unit/engine_data/support.h"
+#include "tests/unit/seeds.h"
 
 static void check_sorted(const struct partition_scratch *s, const struct batch *b)
 {
@@ -190,7 +191,8 @@ static void check_push(struct buffer_pool *pool, uint64_t seed, uint32_t channel
 
 static void pushed_rows_arrive_in_order(void **state)
 {
-    for (uint64_t seed = 1; seed <= 30; seed++) {
+    const struct seeds seeds = seeds_from(1, 30);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
         check_push(*state, seed, 1 + (uint32_t)(seed % 9));
     }
 }

@@ -1,6 +1,7 @@
 /* The row codec: round trips of random rows, equal rows as equal bytes, golden bytes, limits, and
  * damaged input. */
 #include "tests/unit/engine_data/codec_test.h"
+#include "tests/unit/seeds.h"
 
 #include <math.h>
 
@@ -73,7 +74,8 @@ static void check_round_trip(struct buffer_pool *pool, const struct batch *batch
 
 static void random_rows_come_back(void **state)
 {
-    for (uint64_t seed = 0; seed < 300; seed++) {
+    const struct seeds seeds = seeds_from(0, 300);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
         struct rng r;
         rng_init(&r, seed);
         struct schema *s = random_schema(&r, 12, 3);
@@ -403,7 +405,8 @@ static void damaged_bytes_never_crash(void **state)
     batch_unref(batch);
     builder_fini(&b);
     schema_unref(s);
-    for (uint64_t seed = 2000; seed < 2020; seed++) {
+    const struct seeds seeds = seeds_from(2000, 20);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
         struct rng r;
         rng_init(&r, seed);
         s = random_schema(&r, 6, 3);

@@ -3,6 +3,7 @@
  * One million steps, a tenth of it under a sanitizer. */
 #include "engine/state/keyed_table.h"
 #include "tests/unit/engine_state/fixture.h"
+#include "tests/unit/seeds.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define STEPS 100000u
@@ -125,17 +126,16 @@ static void check_iteration(struct run *r)
     assert_int_equal(keyed_table_len(&r->table), r->n_live);
 }
 
-static void run_model(struct buffer_pool *pool, const struct model *model)
+static void run_seed(struct buffer_pool *pool, const struct model *model, uint64_t seed)
 {
     struct run *r = MEM_NEW(struct run);
     struct schema *schema = parse_schema(model->schema_text);
     r->model = model;
-    rng_init(&r->rng, model->seed);
+    rng_init(&r->rng, seed);
     builder_init(&r->builder, pool, schema, BATCH_ROWS_MAX);
     assert_ok(keyed_table_init(
         &r->table,
-        &(struct keyed_table_options){.key_schema = schema, .value_bytes = 8, .seed = model->seed},
-        &err));
+        &(struct keyed_table_options){.key_schema = schema, .value_bytes = 8, .seed = seed}, &err));
     for (uint32_t steps = 0, round = 0; steps < STEPS; round++) {
         uint32_t universe = round % 5 == 0 ? UNIVERSE : 2000;
         struct batch *b = random_batch(r, universe);
@@ -161,6 +161,14 @@ static void run_model(struct buffer_pool *pool, const struct model *model)
     builder_fini(&r->builder);
     schema_unref(schema);
     mem_free(r);
+}
+
+static void run_model(struct buffer_pool *pool, const struct model *model)
+{
+    const struct seeds seeds = seeds_from(model->seed, 1);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
+        run_seed(pool, model, seed);
+    }
 }
 
 static void fixed_keys(void **state)

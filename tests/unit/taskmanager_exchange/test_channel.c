@@ -1,5 +1,6 @@
 /* Channels: order, lanes, bounds and wake-ups, every order of attaching and closing, and two threads at
  * once. */
+#include "tests/unit/seeds.h"
 #include "tests/unit/taskmanager_exchange/exchange_fixture.h"
 
 struct fixture {
@@ -381,7 +382,8 @@ static void run_stress(struct fixture *f, uint64_t n, uint64_t close_after, uint
 
 static void test_two_threads(void **state)
 {
-    for (uint64_t seed = 0; seed < 10; seed++) {
+    const struct seeds seeds = seeds_from(0, 10);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
         run_stress(*state, 5000, 0, seed);
     }
 }
@@ -390,7 +392,8 @@ static void test_two_threads_consumer_gives_up(void **state)
 {
     struct rng rng;
     rng_init(&rng, 5);
-    for (uint64_t seed = 0; seed < 100; seed++) {
+    const struct seeds seeds = seeds_from(0, 100);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
         run_stress(*state, 300, 1 + rng_below(&rng, 300), seed);
     }
 }

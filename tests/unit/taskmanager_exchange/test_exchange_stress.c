@@ -9,6 +9,7 @@
 #include "taskmanager/exchange/gate.h"
 #include "taskmanager/exchange/partition_registry.h"
 #include "taskmanager/exchange/result_partition.h"
+#include "tests/unit/seeds.h"
 #include "tests/unit/taskmanager_exchange/exchange_fixture.h"
 #include <stdlib.h>
 
@@ -275,7 +276,8 @@ static void test_every_partitioner_delivers_everything(void **state)
         {FLINC__PARTITIONER_KIND__PARTITION_CUSTOM, 2, 2},
     };
     for (size_t i = 0; i < ARRAY_LEN(SHAPES); i++) {
-        for (uint64_t seed = 0; seed < 4; seed++) {
+        const struct seeds seeds = seeds_from(0, 4);
+        for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
             struct edge_run run = {.shape = SHAPES[i], .seed = seed};
             run_edge(&run);
             bool broadcast = SHAPES[i].kind == FLINC__PARTITIONER_KIND__PARTITION_BROADCAST;
@@ -290,7 +292,8 @@ static void test_every_partitioner_delivers_everything(void **state)
 static void test_giving_up_at_random_instants(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 150; seed++) {
+    const struct seeds seeds = seeds_from(0, 150);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
         struct edge_run run = {.shape = {seed % 3 == 0
                                              ? FLINC__PARTITIONER_KIND__PARTITION_BROADCAST
                                              : FLINC__PARTITIONER_KIND__PARTITION_HASH,

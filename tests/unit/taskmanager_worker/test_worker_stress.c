@@ -1,14 +1,13 @@
 /* Random jobs on a worker with its own thread: cancelled, failed by operators and failpoints, and repeated
  * deployments, at random instants.  Every round ends, and nothing is left behind.
  *
- * FLINC_STRESS_ROUNDS sets the number of rounds (the nightly run takes 10,000), FLINC_STRESS_SEED the
- * first seed. */
+ * FLINC_TEST_ROUNDS=34 makes it ten thousand rounds. */
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "tests/unit/seeds.h"
 #include "tests/unit/taskmanager_worker/test_job.h"
-#include <stdlib.h>
 
-enum { ROUNDS_DEFAULT = 300 };
+enum { ROUNDS = 300 };
 
 static const Flinc__PartitionerKind KINDS[] = {
     PARTITION(HASH),      PARTITION(REBALANCE), PARTITION(RESCALE),
@@ -130,20 +129,13 @@ static void run_round(uint64_t seed)
     assert_int_equal(counts.opened, counts.closed);
 }
 
-static uint64_t number_of(const char *variable, uint64_t otherwise)
-{
-    const char *text = getenv(variable);
-    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
-}
-
 static void test_random_ends(void **state)
 {
     (void)state;
-    uint64_t rounds = number_of("FLINC_STRESS_ROUNDS", ROUNDS_DEFAULT);
-    uint64_t seed = number_of("FLINC_STRESS_SEED", 1);
     log_set_level(LOG_LEVEL_OFF);
-    for (uint64_t i = 0; i < rounds; i++) {
-        run_round(seed + i);
+    const struct seeds seeds = seeds_from(1, ROUNDS);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
+        run_round(seed);
     }
 }
 
