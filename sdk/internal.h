@@ -25,6 +25,7 @@ struct flinc_stream {
 };
 
 struct flinc_params {
+    flinc_env *env;    /* Borrows: fails when a value is malformed */
     struct map values; /* key -> struct vec * of char * */
 };
 

@@ -86,6 +86,7 @@ flinc_params *flinc_params_parse(flinc_env *env, int argc, char **argv, const ch
     flinc_params *p = MEM_NEW(flinc_params);
     struct vec *values = NULL;
 
+    p->env = env;
     map_init(&p->values, free_values);
     vec_push_ptr(&env->params, p);
     for (int i = 1; i < argc; i++) {
@@ -140,16 +141,10 @@ const char *const *flinc_params_all(const flinc_params *params, const char *key,
     return values != NULL ? (const char *const *)values->data : NULL;
 }
 
-/* The environment that owns the parameters: the only one that may be failing for them. */
 static void fail_value(const flinc_params *params, const char *key, const char *value,
                        const char *expected)
 {
-    flinc_env *env = env_of(NULL);
-
-    (void)params;
-    if (env != NULL) {
-        flinc_env_fail(env, "option '--%s': '%s' is not %s", key, value, expected);
-    }
+    flinc_env_fail(params->env, "option '--%s': '%s' is not %s", key, value, expected);
 }
 
 int64_t flinc_params_int(const flinc_params *params, const char *key, int64_t otherwise)
