@@ -193,6 +193,7 @@ void component_stop(struct component *c)
         mailbox_close(c->mailbox);
         timers_clear(&c->timers);
         component_transition(c, COMPONENT_STOPPED);
+        c->joined = true; /* there was no thread */
         return;
     }
     if (c->mode == COMPONENT_MANUAL) {

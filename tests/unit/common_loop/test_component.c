@@ -97,6 +97,18 @@ static void expect(struct actor *a, const int *want, int n)
     assert_memory_equal(a->trace, want, sizeof(int) * (size_t)n);
 }
 
+static void test_stopped_before_it_started(void **state)
+{
+    struct actor a;
+    actor_init(&a, COMPONENT_THREAD, NULL);
+    actor_post(&a, 1);
+    component_stop(a.component);
+    assert_int_equal(component_get_state(a.component), COMPONENT_STOPPED);
+    component_stop(a.component); /* again: nothing */
+    component_free(a.component);
+    assert_int_equal(a.started, 0);
+}
+
 static void test_thread_runs_in_order_and_drains(void **state)
 {
     struct actor a;
@@ -299,6 +311,7 @@ static void test_state_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stopped_before_it_started),
         cmocka_unit_test(test_thread_runs_in_order_and_drains),
         cmocka_unit_test(test_thread_wakes_for_its_timers),
         cmocka_unit_test(test_component_stops_itself),
