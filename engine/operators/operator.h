@@ -193,7 +193,8 @@ struct coordinator_desc {
                     struct error *err);
     /* The subtask runs anew (attempt): splits that it had and that no checkpoint covers go back. */
     void (*subtask_reset)(struct coordinator *c, uint32_t subtask);
-    /* Global restart: back to the start state. */
+    /* Global restart: back to the start state.  Work and timers of before are dropped without a word.
+     * NULL: the coordinator is closed, and another one started. */
     int (*reset)(struct coordinator *c, struct error *err);
     void (*close)(struct coordinator *c);
 };

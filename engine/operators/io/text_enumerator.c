@@ -2,7 +2,8 @@
  * readers that ask, and looks for new files every so often when it is told to.
  *
  * Splits that were handed to a subtask are remembered: when the subtask runs anew without a checkpoint
- * to start from, all of them go back.  A search that fails fails the job, and is made again by reset().
+ * to start from, all of them go back.  A search that fails fails the job; when that restarts, it does so
+ * with a new enumerator.
  *
  * Thread: the job master's mailbox; files are looked for on an I/O thread.
  * Flink: ContinuousFileSplitEnumerator, StaticFileSplitEnumerator. */
@@ -189,10 +190,9 @@ static Flinc__TextSourceConfig *parse_config(const struct coordinator_context *c
 
 static void start_scan(struct text_enumerator *e)
 {
-    if (e->scanning) {
-        return;
-    }
     struct file_scan *s = MEM_NEW(struct file_scan);
+
+    ASSERT(!e->scanning); /* the next is arranged when one is in */
     s->config = parse_config(e->c.ctx);
     s->first = !e->scanned;
     s->seen = e->seen;
@@ -251,21 +251,6 @@ static void text_enumerator_subtask_reset(struct coordinator *c, uint32_t subtas
     answer_waiting(e);
 }
 
-/* Files keep their splits: what was seen before is not cut anew. */
-static int text_enumerator_reset(struct coordinator *c, struct error *err)
-{
-    struct text_enumerator *e = (struct text_enumerator *)c;
-
-    (void)err;
-    for (uint32_t i = 0; i < e->parallelism; i++) {
-        give_back(e, i);
-    }
-    if (!e->scanned || e->config->discovery_interval_ms > 0) {
-        start_scan(e); /* the last one may have failed, and no other was arranged then */
-    }
-    return 0;
-}
-
 static void free_splits(struct vec *splits)
 {
     for (size_t i = 0; i < splits->len; i++) {
@@ -297,6 +282,5 @@ const struct coordinator_desc coordinator_source_text = {
     .start = text_enumerator_start,
     .on_event = text_enumerator_on_event,
     .subtask_reset = text_enumerator_subtask_reset,
-    .reset = text_enumerator_reset,
     .close = text_enumerator_close,
 };

@@ -8,6 +8,8 @@
 
 /* ---- the file, and work on it --------------------------------------------------------------------- */
 
+enum { IO_UNREAD = 1 }; /* no code of errors */
+
 /* Shared by the reader and the I/O thread; the last of the two frees it.  What is not atomic or under
  * the lock belongs to the I/O thread while a job is out, else to the reader. */
 struct text_io {
@@ -25,7 +27,7 @@ struct text_io {
     uint64_t position;    /* of the first byte wanted */
     size_t offset, want;  /* where in the chunk, how many */
     size_t got;
-    int rc;
+    int rc; /* of the read; IO_UNREAD before */
     struct error err;
 };
 
@@ -83,18 +85,25 @@ static int job_run(void *arg, struct cancel_token *cancel, struct error *err)
     (void)cancel;
     (void)err; /* the error travels in io: the reader looks at it on its own thread */
     io->rc = io_read(io);
+    return 0; /* job_drop() follows */
+}
+
+/* After the job has run, or in its stead when there are no I/O threads any more. */
+static void job_drop(void *arg)
+{
+    struct text_io *io = arg;
+
+    if (io->rc == IO_UNREAD) {
+        io->rc = error_set(&io->err, ERR_UNAVAILABLE, "%s was not read: the I/O thread is gone",
+                           io->path);
+    }
     atomic_store(&io->done, true);
     pthread_mutex_lock(&io->lock);
     if (io->waker != NULL) {
         op_wake(io->waker);
     }
     pthread_mutex_unlock(&io->lock);
-    return 0; /* job_drop() follows */
-}
-
-static void job_drop(void *arg)
-{
-    io_unref(arg);
+    io_unref(io);
 }
 
 /* Reads on an I/O thread, or at once where there is none.  The same when their queue is full: the task
@@ -106,6 +115,7 @@ static int io_submit(struct text_reader *r, struct error *err)
     int rc = ERR_LIMIT;
 
     atomic_store(&io->done, false);
+    io->rc = IO_UNREAD;
     if (r->io_executor != NULL) {
         atomic_fetch_add(&io->refs, 1);
         rc = executor_submit(r->io_executor, &job, err);
