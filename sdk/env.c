@@ -1,5 +1,6 @@
 /* Environments: settings, the sticky error, and what lives as long as the job's main.
  * Flink: StreamExecutionEnvironment.  Thread: one owner. */
+#include "common/base/log.h"
 #include "sdk/internal.h"
 #include <stdio.h>
 
@@ -32,6 +33,17 @@ flinc_env *env_new(const struct env_options *options)
     return env;
 }
 
+/* In somebody else's program the engine speaks up when something is wrong, and else keeps quiet. */
+static void set_log_level(const struct conf *conf)
+{
+    enum log_level level = LOG_LEVEL_WARN;
+
+    if (conf_has(conf, "env.log.level")) {
+        (void)log_level_parse(conf_string(conf, "env.log.level"), &level);
+    }
+    log_set_level(level);
+}
+
 flinc_env *flinc_env_new_local(const char *conf_dir)
 {
     struct env_options options = {.mode = ENV_MODE_EXECUTE};
@@ -49,6 +61,7 @@ flinc_env *flinc_env_new_local(const char *conf_dir)
         }
         conf_fini(&loaded);
     }
+    set_log_level(&env->conf);
     return env;
 }
 

@@ -18,7 +18,8 @@ typedef enum flinc_runtime_mode {
 } flinc_runtime_mode;
 
 /* An environment that runs jobs in this process.  `conf_dir`: folder of config.yaml, or NULL for the
- * defaults.  Never NULL; errors stick until execute. */
+ * defaults.  Never NULL; errors stick until execute.  The engine logs warnings to standard error, or from
+ * env.log.level of the configuration on. */
 FLINC_API flinc_env *flinc_env_new_local(const char *conf_dir);
 FLINC_API void flinc_env_free(flinc_env *env); /* NULL is fine */
 
