@@ -78,10 +78,10 @@ static int local_execute(const Flinc__JobGraph *graph, const struct conf *conf,
     return rc;
 }
 
-static const struct job_executor local_executor = {"local", local_execute};
+const struct job_executor minicluster_executor = {"local", local_execute};
 
 /* The SDK must not know this room; so the room makes itself known when the library is loaded. */
 __attribute__((constructor)) static void register_local_executor(void)
 {
-    job_executor_register(&local_executor);
+    job_executor_register(&minicluster_executor);
 }

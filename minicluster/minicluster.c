@@ -248,6 +248,7 @@ struct minicluster *minicluster_free(struct minicluster *m)
     jobmaster_free(m->jobmaster);
     worker_free(m->worker);
     executor_free(m->io_executor);
+    ASSERT(atomic_load(&m->budget.used_bytes) == 0); /* every buffer is back */
     metric_registry_free(m->metrics);
     local_code_fini(&m->code);
     conf_fini(&m->conf);

@@ -29,6 +29,9 @@ struct minicluster_options {
     void *owner;                                                       /* Borrows */
 };
 
+/* What runs the target "local".  It registers itself when the library is loaded. */
+extern const struct job_executor minicluster_executor;
+
 struct minicluster;
 
 /* Starts the roles for one job.  `graph` is borrowed until minicluster_free(). */
