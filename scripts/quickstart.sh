@@ -4,21 +4,23 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+flinc=build/dist/flinc
 case ${1:-} in
 -h | --help)
-    echo "usage: scripts/quickstart.sh"
+    echo "usage: scripts/quickstart.sh [DIR]"
     sed -n '2,3s/^# //p' "$0"
+    echo "DIR is where the distribution goes (default: $flinc)."
     exit 0
     ;;
-?*)
-    echo "quickstart: takes no arguments" >&2
+-*)
+    echo "quickstart: unknown option '$1'" >&2
     exit 2
     ;;
+?*) flinc=$1 ;;
 esac
 
 scripts/deps.sh
-scripts/dist.sh
-flinc=build/dist/flinc
+scripts/dist.sh "$flinc"
 
 input=/usr/share/common-licenses
 # Every Debian has them; elsewhere our own licence is text enough.
