@@ -3,6 +3,7 @@
  * the process: a thread cannot be ended from outside, a process can. */
 #include "common/base/log.h"
 #include "taskmanager/worker/worker_internal.h"
+#include <stdio.h>
 #include <unistd.h>
 
 static const char topic[] = "flinc.taskmanager.worker";
@@ -27,6 +28,12 @@ static void worker_give_up(struct worker *w, struct task *task, int64_t cancelli
               stuck.task_name, stuck.job_name, (long long)cancelling_ms, stuck.operator_name,
               w->options.on_stuck_task != NULL ? "its owner is asked" : "the process ends");
     if (w->options.on_stuck_task == NULL) {
+        /* The log may be a file: whoever sees the process end shall see why. */
+        (void)dprintf(STDERR_FILENO,
+                      "\nFlinc ends: task %s of job '%s' did not end within %lld ms of its "
+                      "cancellation (task.cancellation.timeout), in operator %s\n",
+                      stuck.task_name, stuck.job_name, (long long)cancelling_ms,
+                      stuck.operator_name);
         _exit(WORKER_STUCK_EXIT_STATUS);
     }
     w->options.on_stuck_task(w->options.owner, &stuck);

@@ -463,7 +463,7 @@ def test_a_function_that_sleeps(flinc, bundle):
 
 
 def test_nothing_else_was_broken(flinc, tmp_path):
-    """After all that the distribution still works: nothing was written into it."""
+    """After all that the distribution still works, and holds no more than its logs."""
     shutil.copy(GPL, tmp_path / "text")
     flinc.run_local(flinc.example("wordcount"), "--input", tmp_path / "text", "--output", tmp_path / "out")
-    assert os.listdir(flinc.path("log")) == []
+    assert all(name.endswith(".log") for name in os.listdir(flinc.path("log")))

@@ -227,11 +227,17 @@ def test_log_of_the_client(flinc, text, tmp_path):
         assert re.search(rf"Source: .* \([12]/2\).* switched from {state}", log), state
 
 
+def test_log_without_a_folder_of_ones_own(flinc, text):
+    """Beside bin, as Flink's."""
+    flinc.run_local(flinc.example("wordcount"), "--input", text, env={"USER": "beside"})
+    assert glob.glob(flinc.path("log", "flink-beside-client-*.log"))
+
+
 def test_log_folder_that_is_none(flinc, text, tmp_path):
     result = flinc.run_local(
         flinc.example("wordcount"), "--input", text, env={"FLINK_LOG_DIR": str(tmp_path / "not" / "there")}
     )
-    assert "logging to standard error" in result.stderr and "not/there" in result.stderr
+    assert "nothing is logged" in result.stderr and "not/there" in result.stderr
 
 
 # ---- a terminal ---------------------------------------------------------------------------------

@@ -2,11 +2,12 @@
  * armed, cancelled at random instants.  However a job ends, no thread, buffer or descriptor is left, and a
  * job that finishes has counted every record exactly once, whatever went wrong on the way.
  *
- * FLINC_TEST_SEED repeats a run, FLINC_TEST_ROUNDS=50 makes it 10,000 rounds.  The seed of each round is
- * printed when it fails: FLINC_TEST_SEED=that runs it first. */
+ * FLINC_TEST_ROUNDS=50 makes 10,000 rounds.  A round that fails names its seed; with that as its argument
+ * the test runs this one round, and says what it arms. */
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "tests/unit/minicluster/cluster_fixture.h"
+#include "tests/unit/seeds.h"
 #include <ftw.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -134,6 +135,7 @@ struct job_round {
 };
 
 static char folder[64]; /* with in/ and the output of each round */
+static bool tells;      /* one round is looked at closely */
 
 static bool chance(struct job_round *j, uint64_t one_in)
 {
@@ -252,7 +254,7 @@ static void arm(struct job_round *j)
     if (failpoint_configure(str_cstr(&spec), &err) < 0) {
         fail_msg("%s", err.message);
     }
-    if (getenv("FLINC_TEST_VERBOSE") != NULL) {
+    if (tells) {
         fprintf(stderr, "failpoints: %s\n", str_cstr(&spec));
     }
 }
@@ -321,31 +323,19 @@ static uint64_t running_seed;
 static void tell_seed(int number)
 {
     char text[64];
-    int n = snprintf(text, sizeof(text), "\nin the round of FLINC_TEST_SEED=%" PRIu64 "\n",
-                     running_seed);
+    int n = snprintf(text, sizeof(text), "\nin the round of seed %" PRIu64 "\n", running_seed);
 
     (void)!write(STDERR_FILENO, text, (size_t)n);
     (void)signal(number, SIG_DFL);
     (void)raise(number);
 }
 
-static uint64_t number_of(const char *variable, uint64_t otherwise)
-{
-    const char *text = getenv(variable);
-    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
-}
+static struct seeds seeds; /* of the rounds */
 
 static void test_random_rounds(void **state)
 {
-    uint64_t seed = number_of("FLINC_TEST_SEED", 1);
-    uint64_t rounds = ROUNDS * number_of("FLINC_TEST_ROUNDS", 1);
-
     (void)signal(SIGABRT, tell_seed);
-    for (uint64_t i = 0; i < rounds; i++) {
-        running_seed = seed + i;
-        if (getenv("FLINC_TEST_VERBOSE") != NULL) {
-            fprintf(stderr, "round %" PRIu64 "\n", running_seed);
-        }
+    for (running_seed = seeds.first; running_seed < seeds.end; running_seed++) {
         run_round(running_seed);
     }
 }
@@ -372,7 +362,7 @@ static int make_input(void **state)
         }
         assert_int_equal(fclose(file), 0);
     }
-    log_set_level(LOG_LEVEL_ERROR); /* failures are what this is about */
+    log_set_level(tells ? LOG_LEVEL_INFO : LOG_LEVEL_OFF); /* failures are what this is about */
     return 0;
 }
 
@@ -381,8 +371,14 @@ static int remove_all(void **state)
     return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    seeds = seeds_from(1, ROUNDS);
+    if (argc > 1) {
+        seeds.first = strtoull(argv[1], NULL, 10);
+        seeds.end = seeds.first + 1;
+        tells = true;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_random_rounds, make_input, remove_all),
     };
