@@ -1,5 +1,6 @@
 /* Finds the action, loads the configuration, runs; see cli.h. */
 #include "client/cli/cli.h"
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include <limits.h>
 #include <signal.h>
@@ -70,11 +71,21 @@ int cli_fail(const struct error *err)
 
 struct crash_slot cli_crash_slot;
 static volatile sig_atomic_t interrupted;
+static int64_t interrupted_ns; /* by the handler only */
+
+/* A signal sent to the process and to its group arrives twice at once; a person who does not want to wait
+ * needs longer than this for the second one. */
+enum { SAME_INTERRUPT_NS = 300 * 1000 * 1000 };
 
 static void on_interrupt(int signal_number)
 {
-    if (interrupted) { /* a second one: the user does not want to wait */
+    int64_t now = clock_monotonic_ns(&clock_system); /* clock_gettime: safe in a handler */
+
+    if (interrupted && now - interrupted_ns > SAME_INTERRUPT_NS) {
         _exit(128 + signal_number);
+    }
+    if (!interrupted) {
+        interrupted_ns = now;
     }
     interrupted = 1;
 }
