@@ -36,8 +36,9 @@ static inline void bench_report_add(struct bench_report *r, const char *name, do
     *row = (struct bench_row){
         .unit = unit, .figure = figure, .bar = bar, .limit = limit, .better = better};
     snprintf(row->name, sizeof(row->name), "%s", name);
-    printf("{\"bench\":\"%s\",\"figure\":%.4g,\"unit\":\"%s\",\"bar\":%.4g,\"limit\":%.4g}\n", name,
-           figure, unit, bar, limit);
+    printf("{\"bench\":\"%s\",\"figure\":%.4g,\"unit\":\"%s\",\"bar\":%.4g,\"limit\":%.4g,"
+           "\"better\":\"%s\"}\n",
+           name, figure, unit, bar, limit, better == BENCH_MORE_IS_BETTER ? "more" : "less");
     fflush(stdout);
 }
 

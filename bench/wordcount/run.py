@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """WordCount of 1 GB of licence texts: bin/flink run -t local against the hand-written limit program.
 
-usage: bench/wordcount/run.py [--home DIR] [--limit PROGRAM] [--gigabytes N] [--rounds N] [--keep FILE]
+usage: bench/wordcount/run.py [--home DIR] [--limit PROGRAM] [--gigabytes N] [--rounds N] [--mode MODE] [--folder DIR]
 
 "Per core" is per CPU second of all threads of the process.  Parallelism 1 is pinned to one core, parallelism
 2 to two.  Prints a JSON line per figure and a table with bar and limit; the results of all runs are compared.
@@ -16,6 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import table  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LICENSES = "/usr/share/common-licenses"
@@ -105,20 +108,20 @@ def main():
                 sys.exit(f"the counts of run '{name}' differ from the limit program's")
     l, a, b, c = best(limit), best(one), min(two, key=lambda r: r["wall"]), best(free)
     mb = size / 1e6
+    speed = mb / l["cpu"]
+    wall = b["wall"] / min(r["wall"] for r in one)
     rows = [
-        ("wordcount, limit program, per core", mb / l["cpu"], "MB/s", None, None),
-        ("wordcount, parallelism 1 on one core, per core", mb / a["cpu"], "MB/s", 0.5 * mb / l["cpu"], mb / l["cpu"]),
-        ("  the same as a share of the limit's speed", l["cpu"] / a["cpu"], "", 0.5, 1.0),
-        ("wordcount, parallelism 1 on two cores, per core", mb / c["cpu"], "MB/s", None, mb / l["cpu"]),
-        ("wordcount, parallelism 2 on two cores, per core", mb / b["cpu"], "MB/s", None, mb / l["cpu"]),
-        ("wall time: parallelism 2 on two cores / parallelism 1 on one", b["wall"] / min(r["wall"] for r in one), "", 0.6, 0.5),
+        ("wordcount: limit program, per core", speed, "MB/s", 0, 0, "more"),
+        ("wordcount: parallelism 1 on one core, per core", mb / a["cpu"], "MB/s", 0.5 * speed, speed, "more"),
+        ("wordcount: the same, share of the limit's speed", l["cpu"] / a["cpu"], "", 0.5, 1.0, "more"),
+        ("wordcount: parallelism 1 on two cores, per core", mb / c["cpu"], "MB/s", 0, speed, "more"),
+        ("wordcount: parallelism 2 on two cores, per core", mb / b["cpu"], "MB/s", 0, speed, "more"),
+        ("wordcount: wall time of 2 on two cores by 1 on one", wall, "", 0.6, 0.5, "less"),
     ]
-    for name, figure, unit, bar, lim in rows:
-        print(json.dumps({"bench": name.strip(), "figure": round(figure, 3), "unit": unit, "bar": bar, "limit": lim}))
-    print(f"\n{'figure':62} {'measured':>10} {'bar':>10} {'limit':>10} unit")
-    for name, figure, unit, bar, lim in rows:
-        show = lambda v: "-" if v is None else f"{v:.2f}"
-        print(f"{name:62} {show(figure):>10} {show(bar):>10} {show(lim):>10} {unit}")
+    lines = [dict(zip(("bench", "figure", "unit", "bar", "limit", "better"), row)) for row in rows]
+    for line in lines:
+        print(json.dumps(line))
+    table.show(lines)
     if not args.folder:
         shutil.rmtree(folder)
 

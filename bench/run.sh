@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Runs the benchmarks: builds the release, prints a JSON line per figure, and at the end one table.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# name, what it measures, command
+benchmarks=(
+    "wordcount|WordCount of 1 GB against a hand-written program|bench/wordcount/run.py"
+    "handover|batches between tasks: busy, asleep|build/release/bench/bench_exchange_handover"
+    "partition|hash partition of full batches|build/release/bench/bench_data_partition"
+    "operators|map, filter, flatMap, keyed sums|build/release/bench/bench_ops_operators"
+    "codec|batch, row and key codecs|build/release/bench/bench_data_codec"
+    "startup|flink run -t local of an empty job|build/release/bench/bench_startup_start build/dist/flinc/bin/flink build/release/bench/startup/empty.so"
+    "text_source|reading lines of text files|build/release/bench/bench_ops_text_source"
+    "mailbox|mailboxes and in-memory channels|build/release/bench/bench_loop_mailbox"
+    "buffer|buffers of a pool|build/release/bench/bench_base_buffer"
+    "batch|batches of rows|build/release/bench/bench_data_batch"
+)
+# The figures that must hold are all in these.
+usual="wordcount handover partition operators codec startup"
+
+usage() {
+    cat <<END
+usage: bench/run.sh [--all] [NAME...]
+
+Runs the named benchmarks (default: those with bars; --all: every one) on a release build and the
+distribution in build/dist/flinc.  JSON lines are kept in build/bench/results.jsonl.
+Exits with 1 when a bar is missed.  The machine should have nothing else to do.
+
+END
+    local row
+    for row in "${benchmarks[@]}"; do
+        IFS='|' read -r name what _ <<<"$row"
+        printf '  %-12s %s\n' "$name" "$what"
+    done
+}
+
+fail() {
+    echo "bench: $*" >&2
+    exit 2
+}
+
+# Sets $command of a benchmark.
+find_benchmark() {
+    local row name
+    for row in "${benchmarks[@]}"; do
+        IFS='|' read -r name _ command <<<"$row"
+        [ "$name" != "$1" ] || return 0
+    done
+    return 1
+}
+
+names=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    --all) for row in "${benchmarks[@]}"; do names+=("${row%%|*}"); done ;;
+    -*)
+        usage >&2
+        fail "unknown option '$1'"
+        ;;
+    *)
+        find_benchmark "$1" || { usage >&2; fail "there is no benchmark '$1'"; }
+        names+=("$1")
+        ;;
+    esac
+    shift
+done
+[ ${#names[@]} -gt 0 ] || read -ra names <<<"$usual"
+
+scripts/build.sh release --quiet
+scripts/dist.sh
+results=build/bench/results.jsonl
+mkdir -p "$(dirname "$results")"
+: >"$results"
+
+echo "machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores," \
+    "$(awk '/MemTotal/ { printf "%.0f GB", $2 / 1e6 }' /proc/meminfo), Linux $(uname -r)," \
+    "$(${CC:-gcc} --version | head -1)"
+for name in "${names[@]}"; do
+    find_benchmark "$name"
+    echo "bench: $name"
+    # shellcheck disable=SC2086  # a command with its arguments
+    $command | grep '^{' | tee -a "$results"
+done
+exec /usr/bin/python3 bench/table.py <"$results"
