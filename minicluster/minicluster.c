@@ -200,7 +200,11 @@ int minicluster_start(const struct minicluster_options *options, const Flinc__Jo
     init_conf(m, options->conf);
     local_code_init(&m->code);
     mem_budget_init(&m->budget, "worker", 0, NULL);
-    struct metric_registry_options metrics = {.clock = options->clock};
+    struct metric_registry_options metrics = {
+        .clock = options->clock, .delimiter = conf_string(&m->conf, "metrics.scope.delimiter")[0]};
+    for (int i = 0; i < METRIC_SCOPES; i++) {
+        metrics.formats[i] = conf_string(&m->conf, metric_scope_option((enum metric_scope)i));
+    }
     struct executor_options io = {.name = "flinc-io", .n_threads = MINICLUSTER_IO_THREADS};
     int rc = metric_registry_new(&metrics, &m->metrics, err);
     if (rc == 0) {

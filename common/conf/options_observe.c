@@ -22,14 +22,13 @@ static const struct conf_option env_options[] = {
      .description = "Least level that is logged: TRACE, DEBUG, INFO, WARN, ERROR or OFF.",
      .flags = CONF_FLAG_EFFECTIVE},
     {"env.log.max", CONF_TYPE_INT, "10", .min = "0",
-     .description = "How many old log files are kept.", .flags = CONF_FLAG_EFFECTIVE},
+     .description = "How many old log files are kept."},
     {"env.pid.dir", CONF_TYPE_STRING, "/tmp"},
     {"env.ssh.opts", CONF_TYPE_STRING},
     {"env.stdout-err.redirect-to-file", CONF_TYPE_BOOL, "false"},
     {"env.yarn.conf.dir", CONF_TYPE_STRING},
     {"io.tmp.dirs", CONF_TYPE_STRING, "/tmp", .aliases = "taskmanager.tmp.dirs",
-     .description = "Folders for temporary files, between commas, colons or bars; used in turn.",
-     .flags = CONF_FLAG_EFFECTIVE},
+     .description = "Folders for temporary files, between commas, colons or bars; used in turn."},
 };
 
 static const struct conf_option metrics_options[] = {

@@ -186,6 +186,9 @@ static void worker_report(void *arg)
 {
     struct worker *w = arg;
     worker_send_report(w, 0);
+    if (w->options.metrics != NULL) {
+        (void)metric_registry_update(w->options.metrics); /* rates; it looks at the time itself */
+    }
     component_schedule(w->component, w->options.report_interval_ms, worker_report, w);
 }
 
