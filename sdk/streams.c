@@ -146,13 +146,13 @@ flinc_stream *flinc_filter_(flinc_stream *s, const flinc_function *fn, flinc_pla
 flinc_stream *flinc_map_batch_(flinc_stream *s, const flinc_function *fn, const flinc_struct *type,
                                flinc_place at)
 {
-    static const struct unary u = {"flinc.map", "flinc.map_batch", "Map", FLINC_FN_BATCH_MAP, true};
+    static const struct unary u = {"flinc_map_batch", "flinc.map", "Map", FLINC_FN_BATCH_MAP, true};
     return add_unary(s, &u, fn, type, at);
 }
 
 flinc_stream *flinc_filter_batch_(flinc_stream *s, const flinc_function *fn, flinc_place at)
 {
-    static const struct unary u = {"flinc.filter", "flinc.filter_batch", "Filter",
+    static const struct unary u = {"flinc_filter_batch", "flinc.filter", "Filter",
                                    FLINC_FN_BATCH_FILTER, true};
     return add_unary(s, &u, fn, s != NULL ? s->type : NULL, at);
 }

@@ -27,16 +27,20 @@ typedef struct flinc_job {
 #define FLINC_VERSION_TEXT "0.1.0"
 
 #ifdef __cplusplus
-#define FLINC_EXPORT_ extern "C" FLINC_API
+#define FLINC_C_BEGIN_ extern "C" {
+#define FLINC_C_END_ }
 #else
-#define FLINC_EXPORT_ FLINC_API
+#define FLINC_C_BEGIN_
+#define FLINC_C_END_
 #endif
 
 /* Makes a shared object a bundle whose job is `fn`: int fn(flinc_env *, int argc, char **argv). */
-#define FLINC_JOB(fn)                                     \
-    FLINC_EXPORT_ extern const flinc_job flinc_job_entry; \
-    FLINC_EXPORT_ const flinc_job flinc_job_entry = {     \
-        (uint32_t)sizeof(flinc_job), FLINC_ABI_VERSION, #fn, (fn), FLINC_VERSION_TEXT};
+#define FLINC_JOB(fn)                                                                            \
+    FLINC_C_BEGIN_                                                                               \
+    FLINC_API extern const flinc_job flinc_job_entry;                                            \
+    FLINC_API const flinc_job flinc_job_entry = {(uint32_t)sizeof(flinc_job), FLINC_ABI_VERSION, \
+                                                 #fn, (fn), FLINC_VERSION_TEXT};                 \
+    FLINC_C_END_
 
 #ifdef __cplusplus
 }
