@@ -79,9 +79,13 @@ static void task_complete(struct executor_task *t)
                             .target = t->job.target,
                             .payload = t,
                             .drop = task_drop};
-    if (mailbox_post_internal(t->job.reply_to, t->job.reply_lane, &op) < 0) {
+    /* Once posted, the receiver may run the completion, and with it drop the task's reference and its own,
+     * before the post returns here. */
+    struct mailbox *reply_to = mailbox_ref(t->job.reply_to);
+    if (mailbox_post_internal(reply_to, t->job.reply_lane, &op) < 0) {
         task_drop(t);
     }
+    mailbox_unref(reply_to);
 }
 
 static void task_run(struct executor_task *t)

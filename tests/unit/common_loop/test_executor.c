@@ -269,6 +269,47 @@ static void test_close_waits_for_the_running(void **state)
     assert_int_equal(thread_count(), 0);
 }
 
+static int quick_run(void *arg, struct cancel_token *cancel, struct error *err)
+{
+    (void)arg;
+    (void)cancel;
+    (void)err;
+    return 0;
+}
+
+static void quick_done(void *target, void *arg, int rc, const struct error *err)
+{
+    (void)arg;
+    (void)rc;
+    (void)err;
+    *(bool *)target = true;
+}
+
+/* The owner gives its mailbox up as soon as the completion has run, while the thread that posted it may
+ * still be on its way out of the post.  A sanitizer tells when that thread touches what is gone. */
+static void test_mailbox_goes_with_the_completion(void **state)
+{
+    enum { ROUNDS = 3000 };
+    struct executor *x = NULL;
+    struct executor_options o = {.name = "quick", .n_threads = 2};
+
+    (void)state;
+    assert_int_equal(executor_new(&o, &x, NULL), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        bool done = false;
+        struct mailbox *m = mailbox_new(&(struct mailbox_options){.name = "short-lived"});
+        struct executor_job job = {
+            .name = "quick", .run = quick_run, .done = quick_done, .target = &done, .reply_to = m};
+        assert_int_equal(executor_submit(x, &job, NULL), 0);
+        while (!done) {
+            (void)mailbox_run(m, 1);
+        }
+        mailbox_close(m);
+        mailbox_unref(m);
+    }
+    executor_free(x);
+}
+
 static void test_too_many_threads(void **state)
 {
     struct executor *x = NULL;
@@ -289,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_failpoint),
         cmocka_unit_test(test_arguments_are_dropped_when_nobody_listens),
         cmocka_unit_test(test_close_waits_for_the_running),
+        cmocka_unit_test(test_mailbox_goes_with_the_completion),
         cmocka_unit_test(test_too_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
