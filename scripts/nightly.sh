@@ -8,7 +8,7 @@ usage() {
 usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N]
 
   1. everything by clang, with warnings as errors, and its unit tests
-  2. a ThreadSanitizer build and its unit tests
+  2. a ThreadSanitizer build and its unit tests, with 10,000 random cancels and failures
   3. every fuzz target by libFuzzer, N minutes altogether (default 10)
   4. the random tests (those that use tests/unit/seeds.h), N rounds (default 20) of ten times their usual
      length, with other seeds each time; a failing round is repeated by the FLINC_TEST_SEED that its log names
@@ -76,7 +76,8 @@ clang_step() {
 
 tsan_step() {
     export TSAN_OPTIONS="halt_on_error=0 second_deadlock_stack=1 exitcode=66 ${TSAN_OPTIONS:-}"
-    scripts/build.sh tsan --quiet && unit_tests build/tsan
+    scripts/build.sh tsan --quiet && unit_tests build/tsan &&
+        FLINC_TEST_ROUNDS=50 unit_tests build/tsan random_failures # 10,000 of them
 }
 
 fuzz_step() {

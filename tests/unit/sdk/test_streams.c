@@ -1,4 +1,5 @@
 /* Environments and streams: the graph that a program makes, and what its mistakes are told as. */
+#include "engine/operators/operator.h"
 #include "flinc/flinc.h"
 #include "sdk/environment.h"
 /* clang-format off */
@@ -204,12 +205,92 @@ static void elements_are_encoded(void **state)
     flinc_env_free(env);
 }
 
+static int copy(flinc_ctx *ctx, const pair *in, pair *out)
+{
+    (void)ctx;
+    *out = *in;
+    return 0;
+}
+
+static int choose(flinc_ctx *ctx, const pair *in, int n)
+{
+    (void)ctx;
+    return (int)(in->count % n);
+}
+
+static int make(flinc_ctx *ctx, int64_t index, pair *out)
+{
+    (void)ctx;
+    out->count = index;
+    return 0;
+}
+
+static int map_whole(flinc_ctx *ctx, const flinc_batch *in, flinc_batch_out *out)
+{
+    (void)ctx;
+    (void)in;
+    return flinc_batch_out_forward(out, 0, 0);
+}
+
+static int keep_none(flinc_ctx *ctx, const flinc_batch *in, uint16_t *ret_rows)
+{
+    (void)ctx;
+    (void)in;
+    (void)ret_rows;
+    return 0;
+}
+
+/* What a builder asks for, the registry of operators has. */
+static void every_builder_has_its_operator(void **state)
+{
+    flinc_env *env = capturing();
+    const pair one = {FLINC_STR("one"), 1};
+
+    (void)state;
+    flinc_stream *s = flinc_union(
+        words(env), flinc_from_datagen(env, FLINC_DATAGEN(.generate = FLINC_FN(make),
+                                                          .type = FLINC_TYPE(pair), .count = 1)));
+    s = flinc_union(s, flinc_from_elements(env, &one, 1, FLINC_TYPE(pair)));
+    s = flinc_map(flinc_filter(s, FLINC_FN(keep)), FLINC_FN(copy), FLINC_TYPE(pair));
+    s = flinc_map_batch(s, FLINC_FN(map_whole), FLINC_TYPE(pair));
+    s = flinc_filter_batch(s, FLINC_FN(keep_none));
+    s = flinc_process(s, FLINC_FN(side), FLINC_TYPE(pair));
+    s = flinc_partition_custom(s, FLINC_FN(choose));
+    s = flinc_co_map(s, s, FLINC_FN(copy), FLINC_FN(copy), FLINC_TYPE(pair));
+    s = flinc_co_flat_map(s, s, FLINC_FN(side), FLINC_FN(side), FLINC_TYPE(pair));
+    s = flinc_co_process(s, s, FLINC_FN(side), FLINC_FN(side), FLINC_TYPE(pair));
+    s = flinc_min_by(flinc_key_by(s, "word"), "count");
+    s = flinc_reduce(flinc_key_by(s, "word"), FLINC_FN(add), FLINC_TYPE(pair));
+    flinc_print(s);
+    flinc_discard(flinc_from_sequence(env, 1, 2));
+    flinc_write_text(flinc_socket_text(env, FLINC_SOCKET_SOURCE(.host = "localhost", .port = 1)),
+                     FLINC_TEXT_SINK(.path = "/tmp/out"));
+    if (flinc_env_execute(env, "all") < 0) {
+        fail_msg("%s", flinc_env_error(env));
+    }
+    const Flinc__JobGraph *job = env_captured_graph(env);
+    for (size_t v = 0; v < job->n_vertices; v++) {
+        for (size_t o = 0; o < job->vertices[v]->n_operators; o++) {
+            const Flinc__Operator *op = job->vertices[v]->operators[o];
+            if (operator_find(op->kind) == NULL ||
+                (op->coordinator[0] != '\0' && coordinator_find(op->coordinator) == NULL)) {
+                fail_msg("%s wants '%s' and '%s'", op->name, op->kind, op->coordinator);
+            }
+        }
+    }
+    flinc_env_free(env);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_program_becomes_a_graph), cmocka_unit_test(unions_and_sides_are_edges),
-        cmocka_unit_test(settings_reach_the_graph),  cmocka_unit_test(mistakes_name_their_place),
-        cmocka_unit_test(a_bundle_is_one_job),       cmocka_unit_test(elements_are_encoded),
+        cmocka_unit_test(a_program_becomes_a_graph),
+        cmocka_unit_test(unions_and_sides_are_edges),
+        cmocka_unit_test(settings_reach_the_graph),
+        cmocka_unit_test(mistakes_name_their_place),
+        cmocka_unit_test(a_bundle_is_one_job),
+        cmocka_unit_test(elements_are_encoded),
+        cmocka_unit_test(every_builder_has_its_operator),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
