@@ -1,73 +1,16 @@
 /* Elements given in the job's main: C structs become batches, encoded into the graph. */
-#include "engine/data/builder.h"
 #include "engine/data/codec.h"
+#include "engine/operators/row_reader.h"
 #include "sdk/internal.h"
 #include <sys/uio.h>
 
 enum { ELEMENTS_BYTES_MAX = 64 * 1024 * 1024 };
 
-/* The fields of a record that are not plain copies of their bytes. */
-static int put_field(struct builder *b, uint32_t column, const flinc_field *f, const char *record,
-                     struct error *err)
-{
-    const char *at = record + f->offset;
-    flinc_string s;
-
-    if (f->null_offset != FLINC_NEVER_NULL && *(const bool *)(record + f->null_offset)) {
-        builder_put_null(b, column);
-        return 0;
-    }
-    switch (f->kind) {
-    case FLINC_KIND_STRING:
-    case FLINC_KIND_BYTES:
-        memcpy(&s, at, sizeof(s));
-        return builder_put_bytes(b, column, s.data, s.len, err);
-    case FLINC_KIND_BOOL:
-        builder_put_bool(b, column, *(const bool *)at);
-        return 0;
-    case FLINC_KIND_FLOAT: {
-        float v;
-        memcpy(&v, at, sizeof(v));
-        builder_put_f64(b, column, v);
-        return 0;
-    }
-    case FLINC_KIND_DOUBLE: {
-        double v;
-        memcpy(&v, at, sizeof(v));
-        builder_put_f64(b, column, v);
-        return 0;
-    }
-    case FLINC_KIND_INT8:
-        builder_put_i64(b, column, *(const int8_t *)at);
-        return 0;
-    case FLINC_KIND_INT16: {
-        int16_t v;
-        memcpy(&v, at, sizeof(v));
-        builder_put_i64(b, column, v);
-        return 0;
-    }
-    case FLINC_KIND_INT32:
-    case FLINC_KIND_DATE:
-    case FLINC_KIND_TIME: {
-        int32_t v;
-        memcpy(&v, at, sizeof(v));
-        builder_put_i64(b, column, v);
-        return 0;
-    }
-    default: {
-        int64_t v;
-        memcpy(&v, at, sizeof(v));
-        builder_put_i64(b, column, v);
-        return 0;
-    }
-    }
-}
-
-/* Encodes what the builder holds and adds it to the configuration. */
-static int add_batch(struct arena *arena, struct builder *b, struct batch_encoder *encoder,
+/* Encodes what the writer holds and adds it to the configuration. */
+static int add_batch(struct arena *arena, struct row_writer *w, struct batch_encoder *encoder,
                      struct vec *encoded, struct error *err)
 {
-    struct batch *batch = builder_finish(b);
+    struct batch *batch = row_writer_finish(w);
 
     if (batch == NULL) {
         return 0;
@@ -85,30 +28,24 @@ static int add_batch(struct arena *arena, struct builder *b, struct batch_encode
     return rc;
 }
 
-int elements_encode(struct arena *arena, const struct schema *schema, const flinc_struct *record,
-                    const void *elements, size_t n, Flinc__ElementsSourceConfig *ret,
-                    struct error *err)
+int elements_encode(struct arena *arena, const struct schema *schema,
+                    const Flinc__StructDesc *record, const void *elements, size_t n,
+                    Flinc__ElementsSourceConfig *ret, struct error *err)
 {
     struct buffer_pool *pool = buffer_pool_new(&(struct buffer_pool_options){.name = "elements"});
     struct vec encoded = VEC_INIT(ProtobufCBinaryData);
     struct batch_encoder encoder;
-    struct builder builder;
+    struct row_writer writer;
     uint64_t bytes = 0;
-    int rc = 0;
 
     batch_encoder_init(&encoder, pool);
-    builder_init(&builder, pool, schema, BATCH_ROWS_TARGET);
+    int rc = row_writer_init(&writer, record, schema, "the elements", pool, BATCH_ROWS_TARGET, err);
     for (size_t i = 0; i < n && rc == 0; i++) {
-        builder_begin(&builder);
-        for (uint32_t c = 0; c < record->n_fields && rc == 0; c++) {
-            rc = put_field(&builder, c, &record->fields[c],
-                           (const char *)elements + i * record->size, err);
-        }
-        if (rc == 0) {
-            builder_end_row(&builder);
-        }
-        if (rc == 0 && (builder_is_full(&builder) || i + 1 == n)) {
-            rc = add_batch(arena, &builder, &encoder, &encoded, err);
+        memcpy(row_writer_record(&writer), (const char *)elements + i * record->size, record->size);
+        row_writer_add(&writer);
+        rc = row_writer_check(&writer, err);
+        if (rc == 0 && (builder_is_full(&writer.builder) || i + 1 == n)) {
+            rc = add_batch(arena, &writer, &encoder, &encoded, err);
             bytes += encoder.total_bytes;
         }
         if (rc == 0 && bytes > ELEMENTS_BYTES_MAX) {
@@ -124,7 +61,7 @@ int elements_encode(struct arena *arena, const struct schema *schema, const flin
             memcpy(ret->batches, encoded.data, sizeof(*ret->batches) * encoded.len);
         }
     }
-    builder_fini(&builder);
+    row_writer_fini(&writer);
     batch_encoder_fini(&encoder);
     vec_fini(&encoded);
     buffer_pool_close(pool);

@@ -69,6 +69,21 @@ Flinc__FunctionRef *env_function_ref(flinc_env *env, const flinc_function *fn, f
     return make_ref(env, (const void *)(uintptr_t)fn->call, fn, kind, at);
 }
 
+/* The open or close part of a function; nothing when it has none. */
+static int add_part(flinc_env *env, struct stream_node *node, uintptr_t address,
+                    const flinc_function *fn, flinc_fn_kind kind, flinc_place at)
+{
+    if (address == 0) {
+        return 0;
+    }
+    const Flinc__FunctionRef *ref = make_ref(env, (const void *)address, fn, kind, at);
+    if (ref == NULL) {
+        return env->err.code;
+    }
+    stream_node_add_function(&env->graph, node, ref);
+    return 0;
+}
+
 int env_add_function(flinc_env *env, struct stream_node *node, const flinc_function *fn,
                      flinc_fn_kind kind, const char *call, flinc_place at)
 {
@@ -78,19 +93,6 @@ int env_add_function(flinc_env *env, struct stream_node *node, const flinc_funct
         return env->err.code;
     }
     stream_node_add_function(&env->graph, node, ref);
-    if (fn->open != NULL) {
-        ref = make_ref(env, (const void *)(uintptr_t)fn->open, fn, FLINC_FN_OPEN, at);
-        if (ref == NULL) {
-            return env->err.code;
-        }
-        stream_node_add_function(&env->graph, node, ref);
-    }
-    if (fn->close != NULL) {
-        ref = make_ref(env, (const void *)(uintptr_t)fn->close, fn, FLINC_FN_CLOSE, at);
-        if (ref == NULL) {
-            return env->err.code;
-        }
-        stream_node_add_function(&env->graph, node, ref);
-    }
-    return 0;
+    TRY(add_part(env, node, (uintptr_t)fn->open, fn, FLINC_FN_OPEN, at));
+    return add_part(env, node, (uintptr_t)fn->close, fn, FLINC_FN_CLOSE, at);
 }

@@ -72,9 +72,9 @@ Flinc__FunctionRef *env_function_ref(flinc_env *env, const flinc_function *fn, f
                                      const char *call, flinc_place at);
 
 /* Encodes n C structs as the batches of an elements source, into the arena. */
-int elements_encode(struct arena *arena, const struct schema *schema, const flinc_struct *record,
-                    const void *elements, size_t n, Flinc__ElementsSourceConfig *ret,
-                    struct error *err) MUST_CHECK;
+int elements_encode(struct arena *arena, const struct schema *schema,
+                    const Flinc__StructDesc *record, const void *elements, size_t n,
+                    Flinc__ElementsSourceConfig *ret, struct error *err) MUST_CHECK;
 
 /* Streams. */
 flinc_stream *stream_of_node(flinc_env *env, struct stream_node *node, uint32_t output,

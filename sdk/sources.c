@@ -41,7 +41,8 @@ flinc_stream *flinc_from_elements_(flinc_env *env, const void *elements, size_t 
     Flinc__ElementsSourceConfig c = FLINC__ELEMENTS_SOURCE_CONFIG__INIT;
     struct error err = ERROR_INIT;
     struct schema *schema = env_schema_of(env, record);
-    if (elements_encode(&env->arena, schema, record, elements, n, &c, &err) < 0) {
+    if (elements_encode(&env->arena, schema, env_struct_desc(env, record), elements, n, &c, &err) <
+        0) {
         return env_fail_at(env, at, err.code, "%s: %s", call, err.message);
     }
     struct stream_node *node =

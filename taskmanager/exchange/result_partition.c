@@ -163,6 +163,8 @@ int result_partition_open(const struct result_partition_options *options,
     return 0;
 }
 
+static int result_partition_on_full(void *arg, struct builder *b);
+
 static void result_partition_init_spread(struct result_partition *p,
                                          const struct result_partition_options *options)
 {
@@ -170,6 +172,8 @@ static void result_partition_init_spread(struct result_partition *p,
     p->builders = MEM_NEW_ARRAY(struct builder, p->n_channels);
     for (uint32_t i = 0; i < p->n_channels; i++) {
         builder_init(&p->builders[i], p->pool, p->schema, p->target_rows);
+        p->builders[i].on_full = result_partition_on_full;
+        p->builders[i].on_full_arg = p;
     }
     channel_set_init(&p->started, p->n_channels);
     partition_scratch_init(&p->scratch, p->n_channels);
@@ -299,6 +303,13 @@ static void result_partition_send_built(struct result_partition *p, uint32_t cha
     }
 }
 
+static int result_partition_on_full(void *arg, struct builder *b)
+{
+    struct result_partition *p = arg;
+    result_partition_send_built(p, (uint32_t)(b - p->builders));
+    return 0;
+}
+
 void result_partition_flush(struct result_partition *p)
 {
     for (uint32_t i = 0; i < p->started.len; i++) {
@@ -331,24 +342,6 @@ void result_partition_send_priority(struct result_partition *p, const struct ele
 }
 
 /* ---- row by row --------------------------------------------------------------------------------- */
-
-static void result_partition_append(struct result_partition *p, uint32_t channel,
-                                    const struct batch *b, const uint16_t *rows, uint32_t n)
-{
-    struct builder *builder = &p->builders[channel];
-    channel_set_add(&p->started, channel);
-    while (n > 0) {
-        uint32_t built = builder_rows(builder);
-        uint32_t room = p->target_rows > built ? p->target_rows - built : 1;
-        uint32_t part = MIN(n, room);
-        builder_append_rows(builder, b, rows, part);
-        rows += part;
-        n -= part;
-        if (builder_is_full(builder)) {
-            result_partition_send_built(p, channel);
-        }
-    }
-}
 
 /* A batch whose rows all go to one channel goes there as it is, when it is large enough not to be
  * worth copying and nothing of the channel would be overtaken. */
@@ -441,13 +434,13 @@ static int result_partition_spread(struct result_partition *p, struct batch *tak
         return 0;
     }
     for (uint32_t c = 0; c < p->n_channels; c++) {
-        uint32_t n = start[c + 1] - start[c];
-        if (n > 0) {
-            result_partition_append(p, c, b, p->scratch.rows + start[c], n);
+        if (start[c + 1] > start[c]) {
+            channel_set_add(&p->started, c);
         }
     }
+    rc = partition_push(&p->scratch, b, p->builders);
     batch_unref(b);
-    return 0;
+    return rc < 0 ? error_set(err, rc, "a batch for a channel could not be built") : 0;
 }
 
 /* ---- space -------------------------------------------------------------------------------------- */
