@@ -179,7 +179,7 @@ static int connect_roles(struct minicluster *m, struct error *err)
         rpc_channel_free(master_end);
         return rc;
     }
-    jobmaster_add_worker(m->jobmaster, 0, master_end);
+    jobmaster_add_worker(m->jobmaster, 0, NULL, master_end);
     return jobmaster_start(m->jobmaster, err);
 }
 

@@ -68,11 +68,19 @@ def lines(root, path):
 
 
 def rooms(root):
-    """The rooms of the top meson.build, lowest floor first."""
+    """The rooms of the top meson.build: those of every program, then those of the servers; each lowest floor
+    first, and the latter may use the former."""
+    return room_list(root, "rooms") + room_list(root, "server_rooms")
+
+
+def room_list(root, name):
+    """One list of rooms of the top meson.build; `server_rooms` may be missing."""
     text = "\n".join(lines(root, "meson.build"))
-    listed = re.search(r"^rooms = \[(.*?)^\]", text, re.M | re.S)
+    listed = re.search(rf"^{name} = \[(.*?)^\]", text, re.M | re.S)
     if listed is None:
-        sys.exit("meson.build: no `rooms = [...]` list")
+        if name == "rooms":
+            sys.exit("meson.build: no `rooms = [...]` list")
+        return []
     return re.findall(r"'([^']+)'", re.sub(r"#.*", "", listed.group(1)))
 
 

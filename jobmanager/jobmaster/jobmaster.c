@@ -272,8 +272,10 @@ static void run_add_worker(void *target, void *payload)
     drop_worker_added(added);
 }
 
-void jobmaster_add_worker(struct jobmaster *jm, uint32_t worker, struct rpc_channel *take_channel)
+void jobmaster_add_worker(struct jobmaster *jm, uint32_t worker, const struct worker_place *place,
+                          struct rpc_channel *take_channel)
 {
+    (void)place;
     struct worker_added *added = MEM_NEW(struct worker_added);
     *added = (struct worker_added){worker, take_channel};
     post(jm, JOBMASTER_OP_ADD_WORKER, run_add_worker, added, drop_worker_added);

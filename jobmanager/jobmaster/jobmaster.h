@@ -80,8 +80,22 @@ int jobmaster_new(const struct jobmaster_options *options, struct jobmaster **re
 /* Fills the job master's end of a channel to a worker; `worker` is its number, chosen by the caller.  A
  * number whose channel is over may be given to a new worker.  Thread: any. */
 void jobmaster_get_end(struct jobmaster *jm, uint32_t worker, struct rpc_end_options *ret_end);
-/* Takes the channel.  Thread: any. */
-void jobmaster_add_worker(struct jobmaster *jm, uint32_t worker, struct rpc_channel *take_channel);
+/* Where a worker is; copied.  All NULL in one process. */
+struct worker_place {
+    const char *tm_id; /* resource id of its task manager */
+    const char *host;
+    const char *endpoint; /* "host:dataport", as REST shows it */
+    const char
+        *data_location; /* "host:port/<incarnation>": what consumers in other workers connect to */
+};
+/* Takes the channel.  place may be NULL (one process).  Thread: any. */
+void jobmaster_add_worker(struct jobmaster *jm, uint32_t worker, const struct worker_place *place,
+                          struct rpc_channel *take_channel);
+/* Messages may have been lost (a stream was made anew): asks all workers now what they run.  Thread: any. */
+void jobmaster_reconcile(struct jobmaster *jm);
+/* Leadership is lost or the process ends: the job is SUSPENDED (locally terminal), workers are told to end
+ * its tasks, on_terminal follows.  Thread: any. */
+void jobmaster_suspend(struct jobmaster *jm, const struct error *why);
 int jobmaster_start(struct jobmaster *jm, struct error *err) MUST_CHECK;
 /* Thread: any.  Slots for the job; ones that are not needed are released again. */
 void jobmaster_offer_slots(struct jobmaster *jm, const struct slot *slots, uint32_t n);

@@ -102,7 +102,7 @@ static void a_channel_that_is_over_at_once(void **state)
     world_start(&w);
     rpc_channel_free(worker);
     world_settle(&w); /* its end is heard before it is added */
-    jobmaster_add_worker(w.jm, 5, master);
+    jobmaster_add_worker(w.jm, 5, NULL, master);
     world_settle(&w);
     assert_int_equal(world_n_tasks(&w, DEPLOYING), 5);
     world_fini(&w);

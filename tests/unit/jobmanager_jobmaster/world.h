@@ -162,7 +162,7 @@ static inline void world_connect(struct world *w, struct fake_worker *fw)
                                      &master, &fw->channel, &err),
                      0);
     fw->master = master;
-    jobmaster_add_worker(w->jm, fw->number, master);
+    jobmaster_add_worker(w->jm, fw->number, NULL, master);
 }
 
 /* ---- the world -------------------------------------------------------------------------------- */

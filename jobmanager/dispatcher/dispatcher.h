@@ -1,0 +1,89 @@
+/* The dispatcher: accepts jobs, runs a job master for each, keeps what ended, answers for all of them.  A
+ * component with one mailbox.  It decides which job ids exist: a submission of an id that is running or
+ * has ended here is refused (same graph again: accepted, it is the same job).
+ *
+ *   submit ─► INITIALIZING (no master yet) ─► its job master's states ─► ended: in the store
+ *
+ * Flink: Dispatcher, StandaloneDispatcher, ExecutionGraphInfoStore.
+ * Lifetime: new, start, ..., stop (cancels nothing: masters are suspended), free. */
+#ifndef FLINC_JOBMANAGER_DISPATCHER_DISPATCHER_H
+#define FLINC_JOBMANAGER_DISPATCHER_DISPATCHER_H
+
+#include "jobmanager/blob/blob_store.h"
+#include "jobmanager/jobmaster/job_details.h"
+#include "jobmanager/resourcemanager/resourcemanager.h"
+
+struct dispatcher;
+struct dispatcher_options {
+    const struct conf *conf;   /* Borrows */
+    enum component_mode mode;  /* of it and of its job masters */
+    const struct clock *clock; /* Borrows; NULL: clock_system */
+    uint64_t seed;
+    struct resourcemanager *resourcemanager; /* Borrows */
+    struct blob_store *blobs;                /* Borrows; NULL: jobs without libraries only */
+    struct executor *io_executor;            /* Borrows */
+    struct metric_registry *metrics;         /* Borrows; may be NULL */
+    struct metric_group *jobmanager_metrics; /* Borrows; may be NULL */
+    const char *store_dir; /* of finished jobs (jobstore.type File); NULL: in memory only */
+    /* A job has ended (application mode waits for it).  Dispatcher's thread.  May be NULL. */
+    void (*on_job_ended)(void *owner, const struct flinc_id *job_id, enum job_status status);
+    void *owner;
+};
+int dispatcher_new(const struct dispatcher_options *options, struct dispatcher **ret,
+                   struct error *err) MUST_CHECK;
+int dispatcher_start(struct dispatcher *d, struct error *err) MUST_CHECK;
+/* Suspends and ends all job masters, waits. */
+struct dispatcher *dispatcher_free(struct dispatcher *d);
+struct component *dispatcher_component(struct dispatcher *d);
+
+/* A graph with the blobs of its libraries: blobs[i] belongs to graph->libraries[i]. */
+struct job_submission {
+    Flinc__JobGraph *graph; /* Owns */
+    struct blob_key *blobs; /* Owns; the references too */
+    uint32_t n_blobs;
+};
+void job_submission_fini(struct job_submission *s, struct blob_store *blobs);
+/* Takes the submission; calls done on the dispatcher's thread once the job exists (or not). */
+void dispatcher_submit(struct dispatcher *d, struct job_submission *take,
+                       void (*done)(void *arg, int rc, const struct error *err), void *arg);
+
+/* ---- thread: any but the dispatcher's and its masters'; bounded waits ----------------------------- */
+
+int dispatcher_submit_sync(struct dispatcher *d, struct job_submission *take, int64_t timeout_ms,
+                           struct error *err) MUST_CHECK;
+/* What lists show of a job; cheap: no mailbox is asked. */
+struct job_overview {
+    struct flinc_id id;
+    char name[256]; /* cut */
+    Flinc__RuntimeMode runtime_mode;
+    enum job_status status;
+    int64_t start_ms, end_ms, last_modification_ms;
+    uint32_t tasks_total, tasks_by_state[16];
+};
+/* All jobs, running ones first in the order of their start, then ended ones, newest first.  `version`
+ * changes when anything in it may have. */
+struct job_overviews {
+    struct job_overview *items; /* Owns */
+    uint32_t n, cap;
+};
+void dispatcher_get_overviews(struct dispatcher *d, struct job_overviews *overviews); /* refills */
+void job_overviews_fini(struct job_overviews *overviews);
+bool dispatcher_get_overview(struct dispatcher *d, const struct flinc_id *job_id,
+                             struct job_overview *ret);
+uint64_t dispatcher_version(
+    const struct dispatcher *d); /* changes with every change of any job's overview */
+struct job_counts {
+    uint32_t running, finished, cancelled, failed; /* as /overview counts them */
+};
+void dispatcher_get_counts(struct dispatcher *d, struct job_counts *ret);
+/* ERR_NOT_FOUND: "Job <id> not found". */
+int dispatcher_get_details(struct dispatcher *d, const struct flinc_id *job_id, int64_t timeout_ms,
+                           const struct job_details **ret, struct error *err) MUST_CHECK;
+/* 0: being cancelled, or CANCELED already; ERR_NOT_FOUND; ERR_STATE: ended otherwise (the text says how). */
+int dispatcher_cancel(struct dispatcher *d, const struct flinc_id *job_id,
+                      struct error *err) MUST_CHECK;
+/* Waits until the job has left INITIALIZING / reached a globally terminal state; ERR_TIMEOUT. */
+int dispatcher_wait_ended(struct dispatcher *d, const struct flinc_id *job_id, int64_t timeout_ms,
+                          enum job_status *ret_status, struct error *err) MUST_CHECK;
+
+#endif

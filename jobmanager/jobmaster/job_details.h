@@ -1,0 +1,104 @@
+/* What is known of a job at one moment: everything that REST shows, the store of finished jobs keeps, and
+ * the command line prints.  Immutable and counted; made by the job master on its thread.
+ *
+ * Times are wall-clock milliseconds; 0: not reached.  Texts are owned.
+ * Flink: ArchivedExecutionGraph, ExecutionGraphInfo.  Thread: any. */
+#ifndef FLINC_JOBMANAGER_JOBMASTER_JOB_DETAILS_H
+#define FLINC_JOBMANAGER_JOBMASTER_JOB_DETAILS_H
+
+#include "jobmanager/jobmaster/execution_graph.h"
+
+/* One attempt of one subtask. */
+struct attempt_details {
+    struct flinc_id attempt_id, allocation_id;
+    uint32_t number;
+    Flinc__ExecutionState state;
+    int64_t since_ms[EXECUTION_STATES];
+    bool on_worker;                /* the following are set */
+    char *tm_id, *host, *endpoint; /* resource id; host; "host:dataport" */
+    struct task_counters io;
+    bool io_complete; /* final values */
+    struct task_accumulator *accumulators;
+    uint32_t n_accumulators;
+    struct error *failure; /* NULL: none */
+};
+
+struct subtask_details {
+    struct attempt_details current;
+    struct attempt_details *prior; /* oldest first; the last JOB_DETAILS_PRIOR_MAX */
+    uint32_t n_prior;
+};
+enum { JOB_DETAILS_PRIOR_MAX = 16 }; /* jobmanager.execution.attempts-history-size */
+
+struct operator_details {
+    struct flinc_id id;
+    char *name;
+    bool has_coordinator;
+};
+
+struct vertex_details {
+    struct flinc_id id;
+    char *name;
+    char *slot_sharing_group; /* name */
+    struct flinc_id slot_sharing_group_id;
+    uint32_t parallelism, max_parallelism;
+    bool is_source;
+    struct subtask_details *subtasks;
+    uint32_t n_subtasks;
+    struct operator_details *operators;
+    uint32_t n_operators;
+};
+
+struct failure_details {
+    struct job_failure root;
+    char *tm_id, *endpoint; /* NULL: global, or not deployed */
+    struct job_failure *concurrent;
+    char **concurrent_tm_ids, **concurrent_endpoints;
+    uint32_t n_concurrent;
+};
+
+struct job_details {
+    _Atomic uint32_t refs;
+    struct flinc_id id;
+    char *name;
+    enum job_status status;
+    int64_t status_since_ms[JOB_STATUS_COUNT];
+    int64_t taken_ms;                      /* when this was taken */
+    uint32_t parallelism, max_parallelism; /* of the job; max 0: not set */
+    uint32_t restarts;
+    Flinc__RuntimeMode runtime_mode;
+    char *plan_json;
+    char *restart_strategy; /* as /jobs/:id/config shows it */
+    struct conf_pair {
+        char *key, *value;
+    } * config; /* the job's own entries; values masked by key */
+    uint32_t n_config;
+    struct vertex_details *vertices; /* sources first */
+    uint32_t n_vertices;
+    struct failure_details *failures; /* oldest first */
+    uint32_t n_failures;
+    bool failures_truncated;
+    struct error *cause;                   /* FAILED: why; else NULL */
+    struct task_accumulator *accumulators; /* sums over subtasks */
+    uint32_t n_accumulators;
+};
+struct job_details *job_details_ref(const struct job_details *d);
+void job_details_unref(const struct job_details *d); /* NULL is fine */
+const struct vertex_details *job_details_find_vertex(const struct job_details *d,
+                                                     const struct flinc_id *id);
+/* The state of a vertex from those of its subtasks, by Flink's rule. */
+Flinc__ExecutionState vertex_details_state(const struct vertex_details *v);
+uint64_t job_details_bytes(const struct job_details *d); /* what it costs to keep */
+
+/* ---- for stores: a packed form, versioned and checked (CRC32C) ---------------------------------- */
+void job_details_pack(const struct job_details *d, struct str *ret_bytes);
+int job_details_unpack(const uint8_t *bytes, size_t size, const struct job_details **ret,
+                       struct error *err) MUST_CHECK;
+
+struct jobmaster;
+/* Asks the job master; waits on the calling thread (not a component's), bounded by the time-out.
+ * ERR_TIMEOUT; ERR_CLOSED when it has ended.  Several asks within a millisecond share one snapshot. */
+int jobmaster_get_details(struct jobmaster *jm, int64_t timeout_ms, const struct job_details **ret,
+                          struct error *err) MUST_CHECK;
+
+#endif
