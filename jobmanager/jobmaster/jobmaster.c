@@ -76,6 +76,8 @@ static int jobmaster_init(struct jobmaster *jm, const struct jobmaster_options *
     snapshot_init(&jm->snapshot, conf_int(&jm->conf, "web.exception-history-size"));
     snapshot_count_tasks(&jm->snapshot, &jm->graph);
     snapshot_set_status(&jm->snapshot, jm->status, jobmaster_now_ms(jm));
+    jm->snapshot.on_progress = options->on_progress; /* from the start on */
+    jm->snapshot.arg = options->owner;
     jm->component = component_new(&(struct component_options){
         .name = "jobmaster",
         .mode = options->mode,

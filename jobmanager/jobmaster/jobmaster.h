@@ -72,7 +72,10 @@ struct jobmaster_options {
      * thread; jobmaster_free() must come from another one. */
     void (*on_terminal)(void *owner, enum job_status status, const struct error *cause);
     void (*on_status)(void *owner, enum job_status from, enum job_status to); /* may be NULL */
-    void *owner;                                                              /* Borrows */
+    /* jobmaster_get_progress() would answer something new (status, states of tasks, restarts; counters
+     * of records do not count).  On the job master's thread, without a lock.  May be NULL. */
+    void (*on_progress)(void *owner);
+    void *owner; /* Borrows */
 };
 
 int jobmaster_new(const struct jobmaster_options *options, struct jobmaster **ret,

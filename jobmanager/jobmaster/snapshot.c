@@ -24,6 +24,15 @@ void snapshot_fini(struct snapshot *s)
 
 /* ---- progress --------------------------------------------------------------------------------- */
 
+/* Releases the lock after a change that lists of jobs show. */
+static void unlock_and_tell(struct snapshot *s)
+{
+    pthread_mutex_unlock(&s->lock);
+    if (s->on_progress != NULL) {
+        s->on_progress(s->arg);
+    }
+}
+
 void snapshot_set_status(struct snapshot *s, enum job_status status, int64_t now_ms)
 {
     pthread_mutex_lock(&s->lock);
@@ -34,7 +43,7 @@ void snapshot_set_status(struct snapshot *s, enum job_status status, int64_t now
     if (job_status_is_globally_terminal(status)) {
         s->progress.end_ms = now_ms;
     }
-    pthread_mutex_unlock(&s->lock);
+    unlock_and_tell(s);
 }
 
 void snapshot_count_tasks(struct snapshot *s, const struct execution_graph *g)
@@ -52,14 +61,14 @@ void snapshot_move_task(struct snapshot *s, Flinc__ExecutionState from, Flinc__E
     pthread_mutex_lock(&s->lock);
     s->progress.tasks_by_state[from]--;
     s->progress.tasks_by_state[to]++;
-    pthread_mutex_unlock(&s->lock);
+    unlock_and_tell(s);
 }
 
 void snapshot_count_restart(struct snapshot *s)
 {
     pthread_mutex_lock(&s->lock);
     s->progress.restarts++;
-    pthread_mutex_unlock(&s->lock);
+    unlock_and_tell(s);
 }
 
 /* What a source task has read, as far as it counts that; else what it has sent on. */
@@ -91,7 +100,7 @@ void snapshot_new_attempt(struct snapshot *s, struct subtask *subtask, Flinc__Ex
     s->progress.tasks_by_state[subtask->execution.state]++;
     replace_counters(s, subtask, &(struct task_counters){0});
     subtask_drop_accumulators(subtask);
-    pthread_mutex_unlock(&s->lock);
+    unlock_and_tell(s);
 }
 
 void snapshot_set_counters(struct snapshot *s, struct subtask *subtask,

@@ -29,6 +29,9 @@ struct snapshot {
     struct jobmaster_stats stats;
     pthread_cond_t ended_changed; /* for jobmaster_free() */
     bool ended;                   /* on_terminal has returned */
+    /* After a change of status, tasks or restarts, without the lock; NULL: nobody asks. */
+    void (*on_progress)(void *arg);
+    void *arg;
 };
 
 void snapshot_init(struct snapshot *s, int32_t max_failures);
