@@ -14,11 +14,18 @@ struct child_exit;
 struct spawner;
 /* Forks: first thing in main. */
 int spawner_fork(const char *name, struct spawner **ret, struct error *err) MUST_CHECK;
-/* Ends the children (SIGTERM, after kill_after_ms SIGKILL), then the spawner; waits.  NULL is fine. */
+/* Ends the children (SIGTERM, after SPAWNER_KILL_AFTER_MS SIGKILL), then the spawner; waits.  Their
+ * on_exit is posted before it returns.  NULL is fine; returns NULL. */
 struct spawner *spawner_free(struct spawner *s);
 /* The owner's loop-less reader thread starts with the first spawn; before that there are no threads. */
 
-enum { SPAWNER_FDS_MAX = 4, SPAWNER_CHILDREN_MAX = 4096, SPAWNER_STDERR_TAIL = 64 * 1024 };
+enum {
+    SPAWNER_FDS_MAX = 4,
+    SPAWNER_CHILDREN_MAX = 4096,
+    SPAWNER_STDERR_TAIL = 64 * 1024,
+    SPAWNER_KILL_AFTER_MS = 3000,  /* spawner_free: from SIGTERM to SIGKILL */
+    SPAWNER_ANSWER_MAX_MS = 10000, /* what a spawn waits for at most */
+};
 
 struct spawn_request {
     const char *path;
@@ -37,7 +44,8 @@ struct spawn_request {
     uint64_t max_address_bytes; /* 0: no limit */
     struct mailbox *mailbox;    /* a reference is taken */
     int exit_kind;
-    /* Once, when the child has ended and was reaped. */
+    /* Once, when the child has ended and was reaped (or the spawner was lost, which ends its children
+     * by SIGKILL).  May run before the spawn returned, when the mailbox is another thread's. */
     void (*on_exit)(void *target, void *arg, const struct child_exit *exit);
     void *target, *arg;
 };
@@ -46,9 +54,12 @@ struct child_exit {
     int exit_code; /* when it exited */
     int signal;    /* which killed it; 0: it exited */
     bool core_dumped;
+    bool spawner_lost;       /* nobody saw it end: the spawner was killed, and it with it */
     const char *stderr_tail; /* Borrows for the call: its last lines */
 };
-/* Waits until the child runs (exec succeeded) or cannot. */
+/* Waits until the child runs (exec succeeded) or cannot: ERR_NOT_FOUND, ERR_PERMISSION, ... as exec said;
+ * ERR_UNAVAILABLE when the spawner is gone.  The descriptors are closed here in any case.  The child has
+ * a process group of its own, which is killed with it, and /dev/null as stdin. */
 int spawner_spawn(struct spawner *s, const struct spawn_request *request, pid_t *ret_pid,
                   struct error *err) MUST_CHECK;
 /* Only a child of this spawner that was not reaped yet is signalled, so that a pid that was given to
