@@ -207,6 +207,11 @@ struct metric_group *metric_group_free(struct metric_group *g)
     return NULL;
 }
 
+struct metric_registry *metric_group_registry(const struct metric_group *g)
+{
+    return g->registry;
+}
+
 void metric_group_identifier(const struct metric_group *g, const char *metric_name,
                              struct str *ret_identifier)
 {

@@ -72,6 +72,7 @@ struct metric_group *metric_group_add(struct metric_group *parent, const char *n
 /* Flink's addGroup(key, value): identifiers get ".key.value", and <key> is a variable. */
 struct metric_group *metric_group_add_pair(struct metric_group *parent, const char *key,
                                            const char *value);
+struct metric_registry *metric_group_registry(const struct metric_group *g);
 /* Unregisters its metrics and subgroups.  NULL is fine; returns NULL. */
 struct metric_group *metric_group_free(struct metric_group *g);
 /* The value of a variable, inherited ones too; NULL when there is none.  Lives with the group. */

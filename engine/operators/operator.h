@@ -162,12 +162,14 @@ const struct operator_desc *operator_find(const char *kind);
 /* Runs in the job master's mailbox; blocking work goes to its executor.  One per operator that names a
  * coordinator.  Flink: OperatorCoordinator, SplitEnumerator. */
 struct coordinator;
+struct metric_group;
 struct coordinator_context {
     const struct coordinator_host *host;
     void *host_data;
     const Flinc__Operator *spec;
     uint32_t parallelism;
     const struct clock *clock;
+    struct metric_group *metrics; /* Borrows; the operator's at the job manager; may be NULL */
 };
 struct coordinator_host {
     /* To the operator in a subtask.  Lost with the subtask's attempt: subtask_reset() says so. */

@@ -46,11 +46,13 @@ int coordinators_init(struct jobmaster *jm, struct error *err)
             }
             struct coordinator_holder *h = &cs->holders[cs->n_holders++];
             *h = (struct coordinator_holder){.jm = jm, .vertex = v, .number = number++};
-            h->context = (struct coordinator_context){.host = &coordinator_host_ops,
-                                                      .host_data = h,
-                                                      .spec = spec,
-                                                      .parallelism = v->n_subtasks,
-                                                      .clock = jm->clock};
+            h->context = (struct coordinator_context){
+                .host = &coordinator_host_ops,
+                .host_data = h,
+                .spec = spec,
+                .parallelism = v->n_subtasks,
+                .clock = jm->clock,
+                .metrics = job_metrics_operator(&jm->metrics, v->spec, spec)};
             TRY(find_desc(jm, spec, &h->desc, err));
         }
     }

@@ -1,8 +1,9 @@
 /* Deploy messages: one per vertex and worker, with all subtasks of the vertex that the worker gets, so
  * that what they share (operators, edges, configuration) is sent once.
  *
- * Gates name the attempts of all producers; producer_locations stays empty, which means the
- * consumer's own worker.
+ * Vertices are deployed in topological order, so that producers come before those who ask for their
+ * output; a consumer in another worker that is faster still waits for them.  Gates name the attempts of all
+ * producers, and where these are unless it is the consumer's own worker.
  * Thread: the job master's.  Flink: TaskDeploymentDescriptorFactory, Execution.deploy. */
 #include "jobmanager/jobmaster/jobmaster_internal.h"
 
@@ -79,6 +80,34 @@ static void describe_vertex(struct jobmaster *jm, const struct execution_vertex 
     }
 }
 
+/* Where the producers are, as this worker sees it: nothing at all when all are in it. */
+static void locate_producers(struct jobmaster *jm, const struct worker_link *link,
+                             Flinc__DeployTasks *d, struct arena *arena)
+{
+    for (size_t i = 0; i < d->n_gates; i++) {
+        Flinc__GateDescriptor *g = d->gates[i];
+        const struct execution_vertex *producer =
+            &jm->graph.vertices[jm->graph.spec->edges[g->edge]->source_vertex];
+        g->n_producer_locations = 0;
+        for (uint32_t j = 0; j < producer->n_subtasks; j++) {
+            const struct execution *e = &producer->subtasks[j].execution;
+            if (e->slot.worker == link->number || e->place == NULL ||
+                e->place->data_location == NULL) {
+                continue;
+            }
+            if (g->n_producer_locations == 0) {
+                g->n_producer_locations = producer->n_subtasks;
+                g->producer_locations =
+                    arena_alloc(arena, producer->n_subtasks * sizeof(g->producer_locations[0]));
+                for (uint32_t k = 0; k < producer->n_subtasks; k++) {
+                    g->producer_locations[k] = (char *)"";
+                }
+            }
+            g->producer_locations[j] = e->place->data_location;
+        }
+    }
+}
+
 /* ---- one message ------------------------------------------------------------------------------ */
 
 static Flinc__SubtaskDeployment *describe_subtask(const struct execution *e, struct arena *arena)
@@ -112,6 +141,7 @@ static bool deploy_batch(struct jobmaster *jm, struct worker_link *link, Flinc__
                          struct arena *arena)
 {
     struct vec *batch = &link->deploy_batch;
+    locate_producers(jm, link, d, arena);
     d->n_subtasks = batch->len;
     d->subtasks = arena_alloc(arena, batch->len * sizeof(d->subtasks[0]));
     struct execution **executions = arena_alloc(arena, batch->len * sizeof(struct execution *));
@@ -159,6 +189,7 @@ static bool deploy_vertex(struct jobmaster *jm, const struct execution_vertex *v
             unconnected = &s->execution;
             continue;
         }
+        s->execution.place = place_ref(link->place);
         if (link->deploy_batch.len == 0) {
             vec_push_ptr(&links, link);
         }

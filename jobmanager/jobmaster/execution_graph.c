@@ -116,6 +116,8 @@ static void execution_fini(struct execution *e)
     execution_drop_waiting_events(e);
     vec_fini(&e->waiting_events);
     mem_free(e->events);
+    place_unref(e->place);
+    attempt_failure_unref(e->failure);
 }
 
 void execution_graph_new_attempt(struct execution_graph *g, struct subtask *s, struct rng *rng,
@@ -262,6 +264,7 @@ static void subtasks_init(struct execution_graph *g, struct rng *rng, int64_t no
                 v->subtasks[k].vertex = v;
                 v->subtasks[k].index = k;
                 vec_init(&v->subtasks[k].accumulators, sizeof(struct task_accumulator));
+                vec_init(&v->subtasks[k].prior, sizeof(struct prior_attempt));
                 execution_init(g, &v->subtasks[k], 0, rng, now_ms);
             }
             next += v->n_subtasks;
@@ -289,14 +292,19 @@ void execution_graph_init(struct execution_graph *g, const Flinc__JobGraph *spec
     subtasks_init(g, rng, now_ms);
 }
 
-void subtask_drop_accumulators(struct subtask *subtask)
+void task_accumulators_fini(struct vec *accumulators)
 {
-    for (size_t i = 0; i < subtask->accumulators.len; i++) {
-        struct task_accumulator *a = VEC_AT(&subtask->accumulators, struct task_accumulator, i);
+    for (size_t i = 0; i < accumulators->len; i++) {
+        struct task_accumulator *a = VEC_AT(accumulators, struct task_accumulator, i);
         mem_free(a->name);
         mem_free(a->type);
     }
-    vec_fini(&subtask->accumulators);
+    vec_fini(accumulators);
+}
+
+void subtask_drop_accumulators(struct subtask *subtask)
+{
+    task_accumulators_fini(&subtask->accumulators);
     vec_init(&subtask->accumulators, sizeof(struct task_accumulator));
 }
 
@@ -305,6 +313,7 @@ void execution_graph_fini(struct execution_graph *g)
     for (uint32_t i = 0; i < g->n_subtasks; i++) {
         execution_fini(&g->subtasks[i].execution);
         subtask_drop_accumulators(&g->subtasks[i]);
+        attempts_forget(&g->subtasks[i]);
     }
     for (uint32_t i = 0; i < g->n_vertices; i++) {
         mem_free(g->vertices[i].in_edges);

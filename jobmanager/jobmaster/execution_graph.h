@@ -15,7 +15,7 @@
 
 #include "common/base/map.h"
 #include "common/base/vec.h"
-#include "jobmanager/jobmaster/jobmaster.h"
+#include "jobmanager/jobmaster/attempts.h"
 
 enum { EXECUTION_STATES = 9 };
 
@@ -42,6 +42,9 @@ struct execution {
     uint32_t number; /* of the attempt, from 0 */
     Flinc__ExecutionState state;
     struct slot slot;                   /* set from DEPLOYING on */
+    struct place *place;                /* counted; as slot; NULL: in one process */
+    struct attempt_failure *failure;    /* counted; FAILED: why */
+    bool io_complete;                   /* its last counters are final */
     int64_t since_ms[EXECUTION_STATES]; /* wall clock at which it came into each state; 0: never */
     uint64_t deploy_round;        /* number of the state request that follows its deployment */
     struct event_channel *events; /* Owns; by coordinator of the vertex; NULL: none */
@@ -60,10 +63,24 @@ struct task_accumulator {
     double double_value;
 };
 
+/* An ended attempt that a newer one has replaced. */
+struct prior_attempt {
+    struct flinc_id id, allocation_id;
+    uint32_t number;
+    Flinc__ExecutionState state;
+    int64_t since_ms[EXECUTION_STATES];
+    struct place *place;             /* counted */
+    struct attempt_failure *failure; /* counted */
+    struct task_counters counters;
+    bool io_complete;
+    struct vec accumulators; /* of struct task_accumulator */
+};
+
 struct subtask {
     struct execution_vertex *vertex; /* Borrows */
     uint32_t index;
     struct execution execution; /* the current attempt */
+    struct vec prior;           /* of struct prior_attempt; oldest first */
     /* What the current attempt last reported.  Under the lock of the job's snapshot. */
     struct task_counters counters;
     struct vec accumulators; /* of struct task_accumulator */
@@ -144,5 +161,6 @@ bool execution_is_on_worker(const struct execution *e);
 const char *execution_task_name(const struct execution *e, char *buf, size_t size);
 void execution_drop_waiting_events(struct execution *e);
 void subtask_drop_accumulators(struct subtask *subtask);
+void task_accumulators_fini(struct vec *accumulators); /* of struct task_accumulator */
 
 #endif

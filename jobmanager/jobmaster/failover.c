@@ -103,6 +103,24 @@ void failover_abandon(struct jobmaster *jm)
     failover_check(jm);
 }
 
+void failover_suspend(struct jobmaster *jm, const struct error *why)
+{
+    if (job_status_is_globally_terminal(jm->status) || jm->status == JOB_STATUS_SUSPENDED) {
+        return;
+    }
+    error_copy(&jm->cause, why);
+    if (!is_ending(jm)) { /* else they are being cancelled already */
+        cancel_all(jm, REGION_ENDING);
+    }
+    for (uint32_t i = 0; i < jm->graph.n_subtasks; i++) {
+        struct execution *e = &jm->graph.subtasks[i].execution;
+        if (e->state == FLINC__EXECUTION_STATE__EXECUTION_CANCELING) {
+            execution_transition(jm, e, FLINC__EXECUTION_STATE__EXECUTION_CANCELED, NULL);
+        }
+    }
+    jobmaster_end(jm, JOB_STATUS_SUSPENDED);
+}
+
 /* ---- restarting ------------------------------------------------------------------------------- */
 
 static bool restart_is_pending(const struct jobmaster *jm)
@@ -125,6 +143,7 @@ static void region_renew(struct jobmaster *jm, struct region *r)
     for (uint32_t i = 0; i < r->n_subtasks; i++) {
         struct subtask *s = &r->subtasks[i];
         Flinc__ExecutionState old = s->execution.state;
+        attempts_remember(&jm->snapshot, s, jm->details.prior_max);
         execution_graph_new_attempt(&jm->graph, s, &jm->rng, jobmaster_now_ms(jm));
         snapshot_new_attempt(&jm->snapshot, s, old);
     }
@@ -133,6 +152,7 @@ static void region_renew(struct jobmaster *jm, struct region *r)
 static void back_to_running(struct jobmaster *jm)
 {
     snapshot_count_restart(&jm->snapshot);
+    job_metrics_count_restart(&jm->metrics);
     if (jm->status == JOB_STATUS_RESTARTING && !restart_is_pending(jm)) {
         job_transition(jm, JOB_STATUS_RUNNING);
     }
@@ -259,16 +279,31 @@ static bool may_restart(struct jobmaster *jm, const struct error *why)
     return true;
 }
 
+/* One piece of news, which may fail tasks of several regions (a worker is lost): the restart strategy
+ * is asked once, and the history has one entry. */
+struct failure_news {
+    struct attempt_failure *failure; /* Borrows */
+    enum failure_source source;
+    bool told; /* the strategy has been asked */
+};
+
 static void region_failed(struct jobmaster *jm, struct region *r, const struct execution *e,
-                          const struct error *why)
+                          struct failure_news *news)
 {
+    const struct error *why = &news->failure->error;
+    details_outdate(jm);
     if (is_ending(jm) || r->state == REGION_RESTARTING) {
         snapshot_add_concurrent_failure(&jm->snapshot, e, why, jobmaster_now_ms(jm));
         return;
     }
-    snapshot_add_failure(&jm->snapshot, e, why, jobmaster_now_ms(jm));
-    if (!may_restart(jm, why)) {
-        return;
+    if (news->told) {
+        snapshot_add_concurrent_failure(&jm->snapshot, e, why, jobmaster_now_ms(jm));
+    } else {
+        news->told = true;
+        snapshot_add_failure(&jm->snapshot, e, why, jobmaster_now_ms(jm));
+        if (!may_restart(jm, why)) {
+            return;
+        }
     }
     char name[JOBMASTER_TASK_NAME_BYTES];
     int64_t delay_ms = restart_strategy_delay_ms(&jm->strategy);
@@ -283,13 +318,14 @@ static void region_failed(struct jobmaster *jm, struct region *r, const struct e
 }
 
 /* Takes the attempt out of the race.  True: it counts as a failure of its region. */
-static bool execution_fail(struct jobmaster *jm, struct execution *e, const struct error *why,
-                           enum failure_source source)
+static bool execution_fail(struct jobmaster *jm, struct execution *e,
+                           const struct failure_news *news)
 {
+    const struct error *why = &news->failure->error;
     if (execution_state_is_terminal(e->state)) {
         return false;
     }
-    if (source == FAILURE_HERE && execution_is_on_worker(e)) {
+    if (news->source == FAILURE_HERE && execution_is_on_worker(e)) {
         workers_cancel(&jm->workers, e->slot.worker, &e->id);
     }
     if (e->state == FLINC__EXECUTION_STATE__EXECUTION_CANCELING) {
@@ -297,6 +333,7 @@ static bool execution_fail(struct jobmaster *jm, struct execution *e, const stru
         snapshot_add_concurrent_failure(&jm->snapshot, e, why, jobmaster_now_ms(jm));
         return false;
     }
+    e->failure = attempt_failure_ref(news->failure);
     execution_transition(jm, e, FLINC__EXECUTION_STATE__EXECUTION_FAILED, why);
     return true;
 }
@@ -305,16 +342,18 @@ void failover_tasks_failed(struct jobmaster *jm, struct execution *const *execut
                            const struct error *why, enum failure_source source)
 {
     struct vec failed = VEC_INIT(struct execution *);
+    struct failure_news news = {attempt_failure_new(why), source, false};
     for (size_t i = 0; i < n; i++) {
-        if (execution_fail(jm, executions[i], why, source)) {
+        if (execution_fail(jm, executions[i], &news)) {
             vec_push_ptr(&failed, executions[i]);
         }
     }
     for (size_t i = 0; i < failed.len; i++) {
         struct execution *e = vec_ptr(&failed, i);
-        region_failed(jm, execution_region(&jm->graph, e), e, why);
+        region_failed(jm, execution_region(&jm->graph, e), e, &news);
     }
     vec_fini(&failed);
+    attempt_failure_unref(news.failure);
     workers_flush_cancels(&jm->workers);
     failover_check(jm);
 }
@@ -327,6 +366,7 @@ void failover_task_failed(struct jobmaster *jm, struct execution *e, const struc
 
 void failover_global(struct jobmaster *jm, const struct error *why)
 {
+    details_outdate(jm);
     if (is_ending(jm)) {
         snapshot_add_concurrent_failure(&jm->snapshot, NULL, why, jobmaster_now_ms(jm));
         return;

@@ -82,7 +82,9 @@ struct job_details {
     struct task_accumulator *accumulators; /* sums over subtasks */
     uint32_t n_accumulators;
 };
-struct job_details *job_details_ref(const struct job_details *d);
+/* For those who make one: empty, counted once; all that it points to lies in its arena. */
+struct job_details *job_details_new(struct arena **ret_arena);
+const struct job_details *job_details_ref(const struct job_details *d);
 void job_details_unref(const struct job_details *d); /* NULL is fine */
 const struct vertex_details *job_details_find_vertex(const struct job_details *d,
                                                      const struct flinc_id *id);
@@ -96,8 +98,10 @@ int job_details_unpack(const uint8_t *bytes, size_t size, const struct job_detai
                        struct error *err) MUST_CHECK;
 
 struct jobmaster;
-/* Asks the job master; waits on the calling thread (not a component's), bounded by the time-out.
- * ERR_TIMEOUT; ERR_CLOSED when it has ended.  Several asks within a millisecond share one snapshot. */
+/* Asks the job master; waits on the calling thread (another component's should not), bounded by the
+ * time-out.  On the job master's own thread (on_terminal, manual mode) it is made at once.
+ * ERR_TIMEOUT; ERR_CLOSED when the job master is being freed.  Several asks within a millisecond share
+ * one snapshot unless something has changed. */
 int jobmaster_get_details(struct jobmaster *jm, int64_t timeout_ms, const struct job_details **ret,
                           struct error *err) MUST_CHECK;
 

@@ -71,6 +71,7 @@ static int jobmaster_init(struct jobmaster *jm, const struct jobmaster_options *
     } else {
         rng_init_system(&jm->rng);
     }
+    jm->status_since_ms[jm->status] = jobmaster_now_ms(jm);
     execution_graph_init(&jm->graph, options->graph, jm, &jm->rng, jobmaster_now_ms(jm));
     slot_pool_init(&jm->slots, jm->graph.n_slots);
     snapshot_init(&jm->snapshot, conf_int(&jm->conf, "web.exception-history-size"));
@@ -87,6 +88,8 @@ static int jobmaster_init(struct jobmaster *jm, const struct jobmaster_options *
         .on_stop = on_stop,
         .owner = jm,
     });
+    details_init(jm);
+    job_metrics_init(&jm->metrics, options->metrics, &jm->conf, jm->clock, options->graph);
     workers_init(&jm->workers, jm);
     return coordinators_init(jm, err);
 }
@@ -99,6 +102,8 @@ static void jobmaster_fini(struct jobmaster *jm)
         workers_fini(&jm->workers);
         coordinators_fini(jm);
         component_free(jm->component);
+        job_metrics_fini(&jm->metrics);
+        details_fini(jm);
         snapshot_fini(&jm->snapshot);
         slot_pool_fini(&jm->slots);
         execution_graph_fini(&jm->graph);
@@ -165,7 +170,10 @@ void jobmaster_end(struct jobmaster *jm, enum job_status status)
     slots_release_all(jm);
     job_transition(jm, status);
     jm->options.on_terminal(jm->options.owner, status,
-                            status == JOB_STATUS_FAILED ? &jm->cause : NULL);
+                            jm->cause.code != 0 &&
+                                    (status == JOB_STATUS_FAILED || status == JOB_STATUS_SUSPENDED)
+                                ? &jm->cause
+                                : NULL);
     pthread_mutex_lock(&jm->snapshot.lock);
     jm->snapshot.ended = true;
     pthread_cond_broadcast(&jm->snapshot.ended_changed);
@@ -234,6 +242,27 @@ void jobmaster_cancel(struct jobmaster *jm)
     post(jm, JOBMASTER_OP_CANCEL, run_cancel, NULL, NULL);
 }
 
+static void run_suspend(void *target, void *payload)
+{
+    failover_suspend(target, payload);
+    mem_free(payload);
+}
+
+void jobmaster_suspend(struct jobmaster *jm, const struct error *why)
+{
+    post(jm, JOBMASTER_OP_SUSPEND, run_suspend, mem_dup(why, sizeof(*why)), mem_free);
+}
+
+static void run_reconcile(void *target, void *payload)
+{
+    reconcile_now(target);
+}
+
+void jobmaster_reconcile(struct jobmaster *jm)
+{
+    post(jm, JOBMASTER_OP_RECONCILE, run_reconcile, NULL, NULL);
+}
+
 void jobmaster_get_end(struct jobmaster *jm, uint32_t worker, struct rpc_end_options *ret_end)
 {
     workers_get_end(&jm->workers, worker, ret_end);
@@ -242,12 +271,14 @@ void jobmaster_get_end(struct jobmaster *jm, uint32_t worker, struct rpc_end_opt
 struct worker_added {
     uint32_t number;
     struct rpc_channel *channel; /* Owns */
+    struct place *place;         /* counted */
 };
 
 static void drop_worker_added(void *payload)
 {
     struct worker_added *added = payload;
     rpc_channel_free(added->channel);
+    place_unref(added->place);
     mem_free(added);
 }
 
@@ -265,6 +296,7 @@ static void run_add_worker(void *target, void *payload)
         messages_on_worker_closed(jm, old, &why);
         workers_remove(&jm->workers, old);
     }
+    link->place = STEAL(added->place);
     workers_connect(&jm->workers, link, STEAL(added->channel));
     if (link->over) {
         error_set(&why, ERR_UNAVAILABLE, "it was closed at once");
@@ -277,9 +309,8 @@ static void run_add_worker(void *target, void *payload)
 void jobmaster_add_worker(struct jobmaster *jm, uint32_t worker, const struct worker_place *place,
                           struct rpc_channel *take_channel)
 {
-    (void)place;
     struct worker_added *added = MEM_NEW(struct worker_added);
-    *added = (struct worker_added){worker, take_channel};
+    *added = (struct worker_added){worker, take_channel, place_new(place)};
     post(jm, JOBMASTER_OP_ADD_WORKER, run_add_worker, added, drop_worker_added);
 }
 

@@ -15,6 +15,7 @@
 #include "common/conf/conf.h"
 #include "common/loop/component.h"
 #include "common/loop/executor.h"
+#include "common/metrics/registry.h"
 #include "common/rpc/channel.h"
 #include "engine/operators/operator.h"
 #include "proto/control.pb-c.h"
@@ -76,6 +77,9 @@ struct jobmaster_options {
      * of records do not count).  On the job master's thread, without a lock.  May be NULL. */
     void (*on_progress)(void *owner);
     void *owner; /* Borrows */
+    /* Borrows; the job manager's group, below which the job's is made (and gone after jobmaster_free).
+     * May be NULL. */
+    struct metric_group *metrics;
 };
 
 int jobmaster_new(const struct jobmaster_options *options, struct jobmaster **ret,

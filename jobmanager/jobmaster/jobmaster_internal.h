@@ -10,14 +10,18 @@
  *   transitions.c   the moves of job and executions
  *   coordinators.c  coordinator halves of operators
  *   coordinator_host.c  what these may ask for
- *   reconcile.c     asking workers for what they run */
+ *   reconcile.c     asking workers for what they run
+ *   attempts.c      where attempts ran and why they failed; prior ones
+ *   details.c       what others may see of all that */
 #ifndef FLINC_JOBMANAGER_JOBMASTER_JOBMASTER_INTERNAL_H
 #define FLINC_JOBMANAGER_JOBMASTER_JOBMASTER_INTERNAL_H
 
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "jobmanager/jobmaster/coordinators.h"
+#include "jobmanager/jobmaster/details.h"
 #include "jobmanager/jobmaster/execution_graph.h"
+#include "jobmanager/jobmaster/job_metrics.h"
 #include "jobmanager/jobmaster/job_status.h"
 #include "jobmanager/jobmaster/restart_strategy.h"
 #include "jobmanager/jobmaster/slot_pool.h"
@@ -39,6 +43,9 @@ enum jobmaster_op {
     JOBMASTER_OP_ASYNC_DONE,     /* I/O executor, for a coordinator */
     JOBMASTER_OP_GLOBAL_FAILURE, /* a coordinator */
     JOBMASTER_OP_TASK_FAILURE,   /* a coordinator whose event does not get through */
+    JOBMASTER_OP_DETAILS,        /* REST, dispatcher */
+    JOBMASTER_OP_SUSPEND,        /* owner */
+    JOBMASTER_OP_RECONCILE,      /* resource manager */
 };
 
 /* A restart of the whole job that is under way. */
@@ -57,8 +64,9 @@ struct jobmaster {
     const struct clock *clock;        /* Borrows */
     struct component *component;      /* Owns */
     struct rng rng;
-    enum job_status status; /* written by job_transition() only */
-    struct error cause;     /* why the job is FAILING */
+    enum job_status status;                    /* written by job_transition() only */
+    int64_t status_since_ms[JOB_STATUS_COUNT]; /* wall clock; the last time; 0: never */
+    struct error cause;                        /* why the job is FAILING, or SUSPENDED */
     struct execution_graph graph;
     struct slot_pool slots;
     struct restart_strategy strategy;
@@ -66,6 +74,8 @@ struct jobmaster {
     struct workers workers;
     struct coordinators coordinators;
     struct snapshot snapshot;
+    struct details_maker details;
+    struct job_metrics metrics;
     uint64_t reconcile_timer;
     uint64_t reconcile_round; /* number of the last state request */
 };
@@ -114,6 +124,8 @@ void failover_cancel_job(struct jobmaster *jm);
 void failover_check(struct jobmaster *jm);
 /* The owner does not wait for workers any more: what still runs counts as cancelled. */
 void failover_abandon(struct jobmaster *jm);
+/* Ends the job here without waiting for workers; it may go on elsewhere. */
+void failover_suspend(struct jobmaster *jm, const struct error *why);
 
 /* ---- messages.c -------------------------------------------------------------------------------- */
 

@@ -168,6 +168,7 @@ static void on_state(struct jobmaster *jm, struct worker_link *link,
         return;
     }
     set_reported(jm, e, update->metrics, update->accumulators, update->n_accumulators);
+    e->io_complete = update->metrics != NULL && !is_live(update->state);
     apply_state(jm, e, update->state, update->error);
 }
 
@@ -188,6 +189,10 @@ static void on_report(struct jobmaster *jm, struct worker_link *link,
         struct execution *e = find_attempt(jm, link, &t->attempt_id, t->state);
         if (e != NULL) {
             set_reported(jm, e, t->metrics, t->accumulators, t->n_accumulators);
+            if (t->state == FLINC__EXECUTION_STATE__EXECUTION_INITIALIZING ||
+                t->state == FLINC__EXECUTION_STATE__EXECUTION_RUNNING) {
+                apply_state(jm, e, t->state, NULL); /* the update may have been lost */
+            }
         }
     }
     if (report->request_id != 0) {
@@ -267,8 +272,13 @@ void messages_on_worker_closed(struct jobmaster *jm, struct worker_link *link,
     }
     workers_disconnect(&jm->workers, link);
     struct error err = ERROR_INIT;
-    error_set(&err, ERR_UNAVAILABLE, "The connection to worker %u was lost: %s", link->number,
-              why->message);
+    if (link->place != NULL) { /* whose owner says what happened: a crash, a lost task manager */
+        error_copy(&err, why);
+        error_set_class(&err, ERROR_CLASS_TRANSIENT);
+    } else {
+        error_set(&err, ERR_UNAVAILABLE, "The connection to worker %u was lost: %s", link->number,
+                  why->message);
+    }
     LOG_INFO(JOBMASTER_TOPIC, "%s", err.message);
     slots_drop_worker(jm, link->number);
     struct vec executions = VEC_INIT(struct execution *);

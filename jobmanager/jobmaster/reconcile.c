@@ -22,10 +22,8 @@ void reconcile_stop(struct jobmaster *jm)
     jm->reconcile_timer = TIMER_NONE;
 }
 
-/* Timer: heartbeat.interval. */
-static void on_timer(void *arg)
+static void ask_workers(struct jobmaster *jm)
 {
-    struct jobmaster *jm = arg;
     Flinc__ReportRequest request = FLINC__REPORT_REQUEST__INIT;
     Flinc__MasterToWorker message = FLINC__MASTER_TO_WORKER__INIT;
     request.request_id = ++jm->reconcile_round;
@@ -43,7 +41,20 @@ static void on_timer(void *arg)
                      link->number, err.message);
         }
     }
-    schedule_next(jm);
+}
+
+/* Timer: heartbeat.interval. */
+static void on_timer(void *arg)
+{
+    ask_workers(arg);
+    schedule_next(arg);
+}
+
+void reconcile_now(struct jobmaster *jm)
+{
+    if (jm->reconcile_timer != TIMER_NONE) { /* started, and not stopped */
+        ask_workers(jm);
+    }
 }
 
 void reconcile_on_report(struct jobmaster *jm, struct worker_link *link,

@@ -12,6 +12,8 @@
 #include "jobmanager/jobmaster/workers.h"
 
 void reconcile_start(struct jobmaster *jm);
+/* Messages may have been lost: asks at once, beside the periodic requests. */
+void reconcile_now(struct jobmaster *jm);
 void reconcile_stop(struct jobmaster *jm);
 /* The answer to a request. */
 void reconcile_on_report(struct jobmaster *jm, struct worker_link *link,

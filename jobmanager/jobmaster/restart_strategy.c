@@ -186,3 +186,31 @@ int64_t restart_strategy_delay_ms(const struct restart_strategy *s)
     }
     return s->delay_ms;
 }
+
+/* ---- showing ---------------------------------------------------------------------------------- */
+
+void restart_strategy_describe(const struct restart_strategy *s, struct str *out)
+{
+    switch (s->kind) {
+    case RESTART_STRATEGY_FIXED_DELAY:
+        str_printf(out, "Restart with fixed delay (%lld ms). #%u restart attempts.",
+                   (long long)s->delay_ms, s->max_attempts);
+        break;
+    case RESTART_STRATEGY_FAILURE_RATE:
+        str_printf(out,
+                   "Failure rate restart with maximum of %u failures within interval %lld ms and "
+                   "fixed delay %lld ms.",
+                   s->max_attempts, (long long)s->interval_ms, (long long)s->delay_ms);
+        break;
+    case RESTART_STRATEGY_EXPONENTIAL_DELAY:
+        str_printf(out,
+                   "Restart with exponential delay: starting at %lld ms, increasing by %g, with "
+                   "maximum %lld ms. Delay resets after %lld ms with jitter %g.",
+                   (long long)s->initial_ms, s->multiplier, (long long)s->max_ms,
+                   (long long)s->reset_ms, s->jitter);
+        break;
+    default:
+        str_append_cstr(out, "Restart deactivated.");
+        break;
+    }
+}

@@ -49,4 +49,7 @@ void restart_strategy_on_failure(struct restart_strategy *s, int64_t now_ms, str
 bool restart_strategy_may_restart(const struct restart_strategy *s);
 int64_t restart_strategy_delay_ms(const struct restart_strategy *s);
 
+/* What people read of it: "Restart with fixed delay (1 s). #3 restart attempts." */
+void restart_strategy_describe(const struct restart_strategy *s, struct str *out);
+
 #endif

@@ -73,8 +73,9 @@ static void on_slot_timeout(void *arg)
     STR_AUTO waited = STR_INIT;
     duration_format(conf_duration(&jm->conf, "slot.request.timeout"), &waited);
     error_set(&err, ERR_UNAVAILABLE,
-              "Could not acquire the minimum required resources: the job needs %u slots and has %u "
-              "after waiting %s (slot.request.timeout). Add task managers or slots "
+              "NoResourceAvailableException: Could not acquire the minimum required resources. The "
+              "job needs %u slots and has %u after waiting %s (slot.request.timeout). Add task "
+              "managers or slots "
               "(taskmanager.numberOfTaskSlots), or lower the parallelism",
               jm->slots.n_places, jm->slots.n_filled, str_cstr(&waited));
     failover_task_failed(jm, &r->subtasks[0].execution, &err, FAILURE_OF_WORKER);

@@ -12,10 +12,20 @@ void snapshot_init(struct snapshot *s, int32_t max_failures)
     s->next_number = 1;
 }
 
+static void failure_entry_fini(struct failure_entry *entry)
+{
+    mem_free(entry->concurrent);
+    place_unref(entry->root_place);
+    for (uint32_t i = 0; i < JOBMASTER_CONCURRENT_FAILURES_MAX; i++) {
+        place_unref(entry->concurrent_places[i]);
+    }
+    *entry = (struct failure_entry){0};
+}
+
 void snapshot_fini(struct snapshot *s)
 {
     for (uint32_t i = 0; i < s->max_failures; i++) {
-        mem_free(s->failures[i].concurrent);
+        failure_entry_fini(&s->failures[i]);
     }
     mem_free(s->failures);
     pthread_cond_destroy(&s->ended_changed);
@@ -169,14 +179,14 @@ static void add_failure(struct snapshot *s, const struct execution *e, const str
         return;
     }
     if (s->n_failures == s->max_failures) {
-        struct failure_entry *oldest = failure_at(s, 0);
-        mem_free(oldest->concurrent);
-        oldest->concurrent = NULL;
+        failure_entry_fini(failure_at(s, 0));
+        s->failures_forgotten = true;
         s->first_failure = (s->first_failure + 1) % s->max_failures;
         s->n_failures--;
     }
     struct failure_entry *entry = failure_at(s, s->n_failures++);
     failure_fill(&entry->root, e, why, now_ms);
+    entry->root_place = e != NULL ? place_ref(e->place) : NULL;
     entry->root.number = s->next_number++;
 }
 
@@ -203,10 +213,16 @@ void snapshot_add_concurrent_failure(struct snapshot *s, const struct execution 
                     MEM_NEW_ARRAY(struct job_failure, JOBMASTER_CONCURRENT_FAILURES_MAX);
             }
             failure_fill(&entry->concurrent[n], e, why, now_ms);
+            entry->concurrent_places[n] = e != NULL ? place_ref(e->place) : NULL;
             entry->concurrent[n].number = entry->root.number;
         }
     }
     pthread_mutex_unlock(&s->lock);
+}
+
+const struct failure_entry *snapshot_failure(const struct snapshot *s, uint32_t i)
+{
+    return failure_at(s, i);
 }
 
 uint32_t snapshot_get_failures(struct snapshot *s, struct job_failure *ret, uint32_t max)

@@ -18,6 +18,8 @@ enum {
 struct failure_entry {
     struct job_failure root;
     struct job_failure *concurrent; /* Owns; the first JOBMASTER_CONCURRENT_FAILURES_MAX */
+    /* Where the tasks ran; counted; NULL: nowhere.  Read by the job master only. */
+    struct place *root_place, *concurrent_places[JOBMASTER_CONCURRENT_FAILURES_MAX];
 };
 
 struct snapshot {
@@ -25,7 +27,8 @@ struct snapshot {
     struct job_progress progress;
     struct failure_entry *failures; /* Owns; ring */
     uint32_t max_failures, n_failures, first_failure;
-    uint64_t next_number; /* of a failure */
+    uint64_t next_number;    /* of a failure */
+    bool failures_forgotten; /* there were more */
     struct jobmaster_stats stats;
     pthread_cond_t ended_changed; /* for jobmaster_free() */
     bool ended;                   /* on_terminal has returned */
@@ -60,6 +63,7 @@ void snapshot_count(struct snapshot *s, uint64_t *stat); /* one of s->stats, plu
 
 /* ---- reading; thread: any --------------------------------------------------------------------- */
 
+const struct failure_entry *snapshot_failure(const struct snapshot *s, uint32_t i); /* 0: oldest */
 void snapshot_get_progress(struct snapshot *s, struct job_progress *ret);
 void snapshot_get_stats(struct snapshot *s, struct jobmaster_stats *ret);
 uint32_t snapshot_get_failures(struct snapshot *s, struct job_failure *ret, uint32_t max);

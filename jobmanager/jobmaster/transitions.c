@@ -8,6 +8,9 @@ void job_transition(struct jobmaster *jm, enum job_status to)
     enum job_status from = jm->status;
     ASSERT(job_status_may_move(from, to));
     jm->status = to;
+    jm->status_since_ms[to] = jobmaster_now_ms(jm);
+    details_outdate(jm);
+    job_metrics_set_status(&jm->metrics, to);
     char text[ERROR_MESSAGE_MAX] = "";
     if (to == JOB_STATUS_FAILING || to == JOB_STATUS_FAILED) {
         error_format(&jm->cause, text, sizeof(text));
@@ -52,6 +55,8 @@ void execution_transition(struct jobmaster *jm, struct execution *e, Flinc__Exec
         jm->graph.n_finished += to == FLINC__EXECUTION_STATE__EXECUTION_FINISHED;
         execution_drop_waiting_events(e);
     }
+    details_outdate(jm);
+    job_metrics_move_task(&jm->metrics, from, to);
     snapshot_move_task(&jm->snapshot, from, to);
     log_execution(e, from, why);
 }

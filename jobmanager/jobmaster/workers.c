@@ -18,6 +18,7 @@ static void link_free(struct worker_link *link)
     vec_fini(&link->cancel_batch);
     vec_fini(&link->deploy_batch);
     mem_free(link->name);
+    place_unref(link->place);
     mem_free(link);
 }
 

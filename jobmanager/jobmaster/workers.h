@@ -8,7 +8,7 @@
 
 #include "common/base/map.h"
 #include "common/base/vec.h"
-#include "jobmanager/jobmaster/jobmaster.h"
+#include "jobmanager/jobmaster/attempts.h"
 #include <pthread.h>
 
 enum { CONTROL_VERSION = 1 }; /* of MasterToWorker and WorkerToMaster */
@@ -19,6 +19,7 @@ struct worker_link {
     struct jobmaster *jm; /* Borrows */
     uint32_t number;
     char *name;                  /* Owns; unique: two links may have had the same number */
+    struct place *place;         /* counted; NULL: in one process */
     struct rpc_channel *channel; /* Owns; NULL until it is added */
     bool connected;              /* added and not over */
     bool over;                   /* broken before it was added */

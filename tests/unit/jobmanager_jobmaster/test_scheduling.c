@@ -47,7 +47,9 @@ static void too_few_slots_in_time_fail_the_job(void **state)
     world_advance(&w, 1);
     world_assert_ended(&w, JOB_STATUS_FAILED);
     assert_int_equal(w.cause.code, ERR_UNAVAILABLE);
-    assert_non_null(strstr(w.cause.message, "the job needs 3 slots and has 2 after waiting 30 s"));
+    assert_non_null(strstr(w.cause.message, "The job needs 3 slots and has 2 after waiting 30 s"));
+    assert_non_null(strstr(w.cause.message, "NoResourceAvailableException: Could not acquire the "
+                                            "minimum required resources."));
     assert_int_equal(w.n_released, 2);
     world_fini(&w);
 }

@@ -30,7 +30,8 @@ struct world {
     struct jobmaster *jm;
     struct fake_worker workers[WORLD_WORKERS_MAX];
     uint32_t n_workers;
-    struct rpc_interceptor interceptor; /* of channels made from now on */
+    const struct worker_place *places[WORLD_WORKERS_MAX]; /* set before the worker is added */
+    struct rpc_interceptor interceptor;                   /* of channels made from now on */
     struct slot_provider provider;
     struct fake_slot slots[WORLD_SLOTS_MAX];
     uint32_t n_slots;
@@ -57,8 +58,8 @@ static inline void world_on_terminal(void *owner, enum job_status status, const 
     struct world *w = owner;
     w->n_terminals++;
     w->terminal = status;
-    assert_true(job_status_is_globally_terminal(status));
-    assert_int_equal(cause != NULL, status == JOB_STATUS_FAILED);
+    assert_true(job_status_is_globally_terminal(status) || status == JOB_STATUS_SUSPENDED);
+    assert_int_equal(cause != NULL, status == JOB_STATUS_FAILED || status == JOB_STATUS_SUSPENDED);
     if (cause != NULL) {
         error_copy(&w->cause, cause);
     }
@@ -162,7 +163,7 @@ static inline void world_connect(struct world *w, struct fake_worker *fw)
                                      &master, &fw->channel, &err),
                      0);
     fw->master = master;
-    jobmaster_add_worker(w->jm, fw->number, NULL, master);
+    jobmaster_add_worker(w->jm, fw->number, w->places[fw->number], master);
 }
 
 /* ---- the world -------------------------------------------------------------------------------- */
