@@ -97,14 +97,18 @@ struct http_server_options {
     uint64_t max_body_bytes;  /* 0: 104857600 */
     uint32_t n_threads;       /* epoll threads; 0: 1 */
     uint32_t n_handlers;      /* blocking handlers at once; 0: 4 */
-    uint32_t max_connections; /* 0: 4096 */
+    uint32_t max_connections; /* 0: 4096; more are answered with 503 */
     int64_t idle_timeout_ms;  /* 0: 300 s */
+    /* A request's line and headers must be here (0: 30 s); a body, and an answer, must be through
+     * (0: 60 s, and 1 s more for each 16 KB): who is slower is disconnected. */
+    int64_t header_timeout_ms, request_timeout_ms;
 };
 struct http_server;
 int http_server_start(const struct http_server_options *options, struct http_server **ret,
                       struct error *err) MUST_CHECK;
 uint32_t http_server_port(const struct http_server *s);
-/* Refuses new requests, waits for running handlers, frees. */
+/* Refuses new requests (503), waits for running handlers and for their answers to be sent (2 s at
+ * most), frees.  Not from a handler.  NULL is fine; returns NULL. */
 struct http_server *http_server_stop(struct http_server *s);
 
 /* Looks a file up below `root` by its path, component by component (no "..", no links out of it), and
