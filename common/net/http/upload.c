@@ -57,7 +57,7 @@ static int on_begin(void *arg, const struct multipart_part *part, struct error *
         a->name = arena_strdup(&rq->arena, part->name);
         return 0;
     }
-    const char *path;
+    const char *path = NULL;
     TRY(open_file(rq, &path, &rq->upload_fd, err));
     struct http_upload *u = VEC_PUSH(&rq->uploads, struct http_upload);
     u->field = arena_strdup(&rq->arena, part->name);
