@@ -130,7 +130,7 @@ static bool gate(void *owner, const struct http_request *rq, struct http_respons
 
 static void write_file(const char *dir, const char *name, const char *text)
 {
-    char path[256];
+    char path[512];
     snprintf(path, sizeof(path), "%s/%s", dir, name);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
