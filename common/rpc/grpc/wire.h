@@ -1,0 +1,50 @@
+/* Between our things and gRPC's: messages and byte buffers, errors and call statuses.
+ *
+ * An error travels as the nearest status code, its message as the status text, and whole (class, frames,
+ * origin) as a packed flinc.ErrorInfo in the trailer "flinc-error-bin", so that ERR_* codes survive.
+ * What comes from a peer is checked: codes and classes that we do not have are not taken over. */
+#ifndef FLINC_COMMON_RPC_GRPC_WIRE_H
+#define FLINC_COMMON_RPC_GRPC_WIRE_H
+
+#include "common/base/error.h"
+#include <grpc/byte_buffer.h>
+#include <grpc/grpc.h>
+#include <grpc/slice.h>
+#include <protobuf-c/protobuf-c.h>
+
+/* ---- messages ---------------------------------------------------------------------------------- */
+
+grpc_byte_buffer *rpc_wire_copy(const uint8_t *bytes, size_t size);
+grpc_byte_buffer *rpc_wire_pack(const ProtobufCMessage *message);
+
+/* The bytes of a buffer in one piece; copied only when they lie in several. */
+struct rpc_wire_view {
+    const uint8_t *bytes;
+    size_t size;
+    grpc_slice slice;
+};
+bool rpc_wire_view_init(struct rpc_wire_view *v, grpc_byte_buffer *buffer);
+void rpc_wire_view_fini(struct rpc_wire_view *v);
+/* NULL: it does not unpack. */
+ProtobufCMessage *rpc_wire_unpack(grpc_byte_buffer *buffer,
+                                  const ProtobufCMessageDescriptor *descriptor);
+
+/* ---- statuses ---------------------------------------------------------------------------------- */
+
+/* What SEND_STATUS_FROM_SERVER takes; must live until that batch is done. */
+struct rpc_status {
+    grpc_status_code code;
+    grpc_slice text;
+    grpc_metadata trailer;
+    size_t n_trailers;
+};
+void rpc_status_init(struct rpc_status *s, const struct error *why); /* NULL: no error */
+void rpc_status_fini(struct rpc_status *s);
+/* Fills the op of it. */
+void rpc_status_op(struct rpc_status *s, grpc_op *op);
+/* What a client received; for code OK an ERR_CLOSED.  `what` begins the message of an error that has
+ * none of ours: "calling /flinc.Cluster/Ping at host:port". */
+void rpc_status_to_error(grpc_status_code code, const grpc_slice *text,
+                         const grpc_metadata_array *trailers, const char *what, struct error *ret);
+
+#endif
