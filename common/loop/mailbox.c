@@ -156,6 +156,15 @@ static void node_give(struct mailbox *m, struct mailbox_node *n)
 
 /* ---- producers -------------------------------------------------------------------------------- */
 
+void mailbox_wake(struct mailbox *m)
+{
+    if (m->on_post != NULL) {
+        m->on_post(m->on_post_arg);
+    } else {
+        event_count_signal(m->event);
+    }
+}
+
 static int lane_push(struct mailbox *m, enum mailbox_lane lane, const struct mailbox_op *op)
 {
     struct mailbox_node *n = node_take(m);
@@ -171,11 +180,7 @@ static int lane_push(struct mailbox *m, enum mailbox_lane lane, const struct mai
         n->next = head;
     } while (!atomic_compare_exchange_weak_explicit(pushed, &head, n, memory_order_release,
                                                     memory_order_relaxed));
-    if (m->on_post != NULL) {
-        m->on_post(m->on_post_arg);
-    } else {
-        event_count_signal(m->event);
-    }
+    mailbox_wake(m);
     return 0;
 }
 

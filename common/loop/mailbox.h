@@ -62,6 +62,10 @@ int mailbox_post(struct mailbox *m, enum mailbox_lane lane, const struct mailbox
 int mailbox_post_internal(struct mailbox *m, enum mailbox_lane lane,
                           const struct mailbox_op *op) MUST_CHECK;
 
+/* Wakes the owner without an operation: for queues of other rooms that the same thread looks at.  As a post
+ * does: by the event count, or by on_post. */
+void mailbox_wake(struct mailbox *m);
+
 /* ---- the owner ------------------------------------------------------------------------------- */
 
 /* The next operation: control before data.  False when there is none.  Never waits. */

@@ -48,15 +48,26 @@ struct channel {
     _Atomic bool producer_waiting;
     uint32_t capacity_elements;       /* set when the producer attaches */
     uint64_t capacity_bytes;          /* likewise */
-    struct mailbox *producer_mailbox; /* Owns a ref; likewise */
-    struct ready_queue *queue;        /* Owns a ref; set when the consumer attaches */
-    uint32_t index;                   /* likewise */
+    struct mailbox *producer_mailbox; /* Owns a ref; likewise; NULL: drained is there */
+    struct drain_queue *drained;      /* Owns a ref; likewise; may be NULL */
+    uint32_t producer_tag;            /* likewise */
+    bool drain_armed;                 /* producer: asked, and not taken from the queue since */
+    struct channel *next_drained;     /* belongs to who cleared producer_waiting */
+    _Atomic uint64_t drain_target_bytes;
+    struct ready_queue *queue; /* Owns a ref; set when the consumer attaches */
+    uint32_t index;            /* likewise */
 };
 
 struct ready_queue {
     _Atomic uint32_t refs;
     struct mailbox *mailbox; /* Owns a ref */
     _Atomic(struct channel *) head[CHANNEL_LANES];
+};
+
+struct drain_queue {
+    _Atomic uint32_t refs;
+    struct mailbox *mailbox; /* Owns a ref */
+    _Atomic(struct channel *) head;
 };
 
 static void lane_drain(struct lane *lane);
@@ -97,6 +108,7 @@ struct channel *channel_unref(struct channel *c)
         mem_free(atomic_load_explicit(&lane->spare, memory_order_relaxed));
     }
     mailbox_unref(c->producer_mailbox);
+    drain_queue_unref(c->drained);
     ready_queue_unref(c->queue);
     mem_free(c);
     return NULL;
@@ -104,11 +116,9 @@ struct channel *channel_unref(struct channel *c)
 
 /* ---- the producer's side ------------------------------------------------------------------------ */
 
-void channel_attach_producer(struct channel *c, struct mailbox *mailbox,
-                             const struct channel_options *options)
+static void channel_set_producer(struct channel *c, const struct channel_options *options)
 {
     ASSERT(!channel_has_producer(c));
-    c->producer_mailbox = mailbox_ref(mailbox);
     c->capacity_elements = options != NULL && options->capacity_elements > 0
                                ? options->capacity_elements
                                : CHANNEL_ELEMENTS_DEFAULT;
@@ -117,13 +127,34 @@ void channel_attach_producer(struct channel *c, struct mailbox *mailbox,
     atomic_store_explicit(&c->has_producer, true, memory_order_release);
 }
 
+void channel_attach_producer(struct channel *c, struct mailbox *mailbox,
+                             const struct channel_options *options)
+{
+    c->producer_mailbox = mailbox_ref(mailbox);
+    channel_set_producer(c, options);
+}
+
+void channel_attach_producer_queue(struct channel *c, struct drain_queue *queue, uint32_t tag,
+                                   const struct channel_options *options)
+{
+    atomic_fetch_add_explicit(&queue->refs, 1, memory_order_relaxed);
+    c->drained = queue;
+    c->producer_tag = tag;
+    channel_set_producer(c, options);
+}
+
+uint32_t channel_producer_tag(const struct channel *c)
+{
+    return c->producer_tag;
+}
+
 static void ready_queue_put(struct ready_queue *q, struct channel *c, enum channel_lane lane)
 {
     struct channel *head = atomic_load_explicit(&q->head[lane], memory_order_relaxed);
     do {
         c->lanes[lane].next_ready = head;
     } while (!atomic_compare_exchange_weak(&q->head[lane], &head, c));
-    event_count_signal(mailbox_event(q->mailbox));
+    mailbox_wake(q->mailbox);
 }
 
 /* A new last segment: the one that came back, else a fresh one. */
@@ -168,18 +199,24 @@ void channel_push(struct channel *c, const struct element *take_element)
         element_drop(&dropped);
         return;
     }
-    lane_push(c, CHANNEL_LANE_DATA, take_element,
-              take_element->kind == ELEMENT_BATCH ? take_element->pinned_bytes : 0);
+    lane_push(c, CHANNEL_LANE_DATA, take_element, element_charge(take_element));
 }
 
 void channel_push_priority(struct channel *c, const struct element *take_element)
+{
+    struct element e = *take_element;
+    e.position = c->lanes[CHANNEL_LANE_DATA].n_pushed;
+    channel_push_priority_at(c, &e);
+}
+
+void channel_push_priority_at(struct channel *c, const struct element *take_element)
 {
     struct element e = *take_element;
     ASSERT(element_is_control(&e));
     if (atomic_load_explicit(&c->consumer_closed, memory_order_relaxed)) {
         return;
     }
-    e.position = c->lanes[CHANNEL_LANE_DATA].n_pushed;
+    e.flags &= (uint8_t)~ELEMENT_FLAG_CHARGED;
     lane_push(c, CHANNEL_LANE_PRIORITY, &e, 0);
 }
 
@@ -273,15 +310,38 @@ static void lane_pop(struct lane *lane, struct element *ret_element)
 
 static void lane_count_popped(struct lane *lane, const struct element *e)
 {
-    if (e->kind == ELEMENT_BATCH) {
-        uint64_t total =
-            atomic_load_explicit(&lane->popped_bytes, memory_order_relaxed) + e->pinned_bytes;
+    uint64_t charge = element_charge(e);
+    if (charge > 0) {
+        uint64_t total = atomic_load_explicit(&lane->popped_bytes, memory_order_relaxed) + charge;
         atomic_store_explicit(&lane->popped_bytes, total, memory_order_relaxed);
     }
 }
 
+static void drain_queue_put(struct drain_queue *q, struct channel *c)
+{
+    struct channel *head = atomic_load_explicit(&q->head, memory_order_relaxed);
+    do {
+        c->next_drained = head;
+    } while (!atomic_compare_exchange_weak(&q->head, &head, c));
+    mailbox_wake(q->mailbox);
+}
+
+/* What a producer with a drain queue asked for.  `popped` is read first, because the bytes are published
+ * with it. */
+static bool channel_has_drained(const struct channel *c)
+{
+    return channel_popped_bytes(c) >= atomic_load(&c->drain_target_bytes) ||
+           atomic_load(&c->consumer_closed);
+}
+
 static COLD void channel_wake_producer(struct channel *c)
 {
+    if (c->drained != NULL) {
+        if (channel_has_drained(c) && atomic_exchange(&c->producer_waiting, false)) {
+            drain_queue_put(c->drained, c);
+        }
+        return;
+    }
     struct lane *lane = &c->lanes[CHANNEL_LANE_DATA];
     uint64_t waiting = atomic_load(&lane->pushed) - lane->n_popped;
     uint64_t bytes = atomic_load_explicit(&lane->pushed_bytes, memory_order_relaxed) -
@@ -292,7 +352,7 @@ static COLD void channel_wake_producer(struct channel *c)
         return;
     }
     if (atomic_exchange(&c->producer_waiting, false)) {
-        event_count_signal(mailbox_event(c->producer_mailbox));
+        mailbox_wake(c->producer_mailbox);
     }
 }
 
@@ -381,6 +441,67 @@ struct channel *channel_next_ready(const struct channel *c, enum channel_lane la
     return c->lanes[lane].next_ready;
 }
 
+/* ---- drain queue -------------------------------------------------------------------------------- */
+
+struct drain_queue *drain_queue_new(struct mailbox *mailbox)
+{
+    struct drain_queue *q = MEM_NEW(struct drain_queue);
+    atomic_init(&q->refs, 1);
+    q->mailbox = mailbox_ref(mailbox);
+    return q;
+}
+
+struct drain_queue *drain_queue_unref(struct drain_queue *q)
+{
+    if (q != NULL && atomic_fetch_sub_explicit(&q->refs, 1, memory_order_acq_rel) == 1) {
+        mailbox_unref(q->mailbox);
+        mem_free(q);
+    }
+    return NULL;
+}
+
+struct channel *drain_queue_take(struct drain_queue *q)
+{
+    return atomic_load_explicit(&q->head, memory_order_relaxed) != NULL
+               ? atomic_exchange(&q->head, NULL)
+               : NULL;
+}
+
+struct channel *channel_next_drained(struct channel *c)
+{
+    c->drain_armed = false;
+    return c->next_drained;
+}
+
+bool channel_arm_drained(struct channel *c, uint64_t popped_bytes)
+{
+    atomic_store(&c->drain_target_bytes, popped_bytes);
+    if (!c->drain_armed) {
+        c->drain_armed = true;
+        atomic_store(&c->producer_waiting, true);
+    }
+    if (channel_has_drained(c) && atomic_exchange(&c->producer_waiting, false)) {
+        c->drain_armed = false;
+        return true;
+    }
+    return false;
+}
+
+bool channel_disarm_drained(struct channel *c)
+{
+    if (c->drain_armed && atomic_exchange(&c->producer_waiting, false)) {
+        c->drain_armed = false;
+    }
+    return !c->drain_armed;
+}
+
+uint64_t channel_popped_bytes(const struct channel *c)
+{
+    const struct lane *lane = &c->lanes[CHANNEL_LANE_DATA];
+    (void)atomic_load(&lane->popped); /* with which the bytes are published */
+    return atomic_load_explicit(&lane->popped_bytes, memory_order_relaxed);
+}
+
 /* ---- facts -------------------------------------------------------------------------------------- */
 
 uint32_t channel_len(const struct channel *c)
@@ -400,6 +521,11 @@ uint64_t channel_bytes(const struct channel *c)
     uint64_t popped = atomic_load_explicit(&lane->popped_bytes, memory_order_relaxed);
     uint64_t pushed = atomic_load_explicit(&lane->pushed_bytes, memory_order_relaxed);
     return pushed > popped ? pushed - popped : 0; /* a third thread may see them out of order */
+}
+
+bool channel_is_unique(const struct channel *c)
+{
+    return atomic_load_explicit(&c->refs, memory_order_acquire) == 1;
 }
 
 bool channel_has_producer(const struct channel *c)

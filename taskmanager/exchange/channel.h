@@ -17,6 +17,10 @@
  * comes last.  A producer that closes without END_OF_DATA has failed or was cancelled: the consumer
  * gets what is there and then nothing more, because the job master cancels it.
  *
+ * A network thread serves many channels.  As their consumer it has one ready queue for all, as their
+ * producer one drain queue: a channel is put there when its consumer has taken as many bytes as the
+ * producer asked to be told of, or has closed.
+ *
  * Lifetime: counted; a registry, a producer and a consumer hold one reference each.
  * Flink: PipelinedSubpartition with its LocalInputChannel. */
 #ifndef FLINC_TASKMANAGER_EXCHANGE_CHANNEL_H
@@ -60,7 +64,30 @@ void channel_push_priority(struct channel *c, const struct element *take_element
 bool channel_is_writable(struct channel *c);
 /* Asks to be signalled when there is space again.  True: it is writable now (and may not signal). */
 bool channel_arm_writable(struct channel *c);
+/* As channel_push_priority(), with the position that the element has: that of another channel from which
+ * all ordinary elements come this way, though later than this one. */
+void channel_push_priority_at(struct channel *c, const struct element *take_element);
 void channel_close_producer(struct channel *c);
+
+/* Where channels are put for a producer of many.  Counted, as a ready queue is. */
+struct drain_queue;
+struct drain_queue *drain_queue_new(struct mailbox *mailbox); /* takes a reference of the mailbox */
+struct drain_queue *drain_queue_unref(struct drain_queue *q);
+/* Takes all channels, latest first; go on by channel_next_drained(). */
+struct channel *drain_queue_take(struct drain_queue *q);
+/* Reads the next one; from then on `c` is no longer queued and may be armed again. */
+struct channel *channel_next_drained(struct channel *c);
+/* Instead of channel_attach_producer(); `tag` is the producer's own number for the channel. */
+void channel_attach_producer_queue(struct channel *c, struct drain_queue *queue, uint32_t tag,
+                                   const struct channel_options *options);
+uint32_t channel_producer_tag(const struct channel *c);
+/* Asks for the channel to be queued once channel_popped_bytes() reaches `popped_bytes` or the consumer
+ * has closed; replaces what was asked before.  True: it is so already (and the channel is not queued). */
+bool channel_arm_drained(struct channel *c, uint64_t popped_bytes);
+/* Takes the request back.  False: it cannot be; the channel is in the queue, or on its way there. */
+bool channel_disarm_drained(struct channel *c);
+/* Bytes of the ordinary lane that the consumer has taken. */
+uint64_t channel_popped_bytes(const struct channel *c);
 
 /* ---- the consumer's thread -------------------------------------------------------------------- */
 
@@ -90,6 +117,8 @@ void channel_close_consumer(struct channel *c);
 
 uint32_t channel_len(const struct channel *c);   /* elements waiting, both lanes */
 uint64_t channel_bytes(const struct channel *c); /* pinned bytes waiting */
+/* Nobody but the caller holds it. */
+bool channel_is_unique(const struct channel *c);
 bool channel_has_producer(const struct channel *c);
 bool channel_has_consumer(const struct channel *c);
 bool channel_is_producer_closed(const struct channel *c);

@@ -23,6 +23,9 @@ const char *element_kind_name(enum element_kind kind); /* "BATCH", ... */
 
 enum element_flags {
     ELEMENT_FLAG_IDLE = 1u << 0, /* WATERMARK_STATUS: the channel is idle */
+    /* A control element on the ordinary lane whose pinned_bytes the channel counts, too: how the network
+     * bounds those that it has under way. */
+    ELEMENT_FLAG_CHARGED = 1u << 1,
 };
 
 /* Passed by value.  A BATCH owns one reference. */
@@ -52,6 +55,11 @@ static inline struct element element_of_control(enum element_kind kind)
 static inline bool element_is_control(const struct element *e)
 {
     return e->kind != ELEMENT_BATCH;
+}
+/* What a channel counts it with. */
+static inline uint64_t element_charge(const struct element *e)
+{
+    return e->kind == ELEMENT_BATCH || (e->flags & ELEMENT_FLAG_CHARGED) ? e->pinned_bytes : 0;
 }
 /* Drops what it owns. */
 void element_drop(struct element *e);
