@@ -98,7 +98,11 @@ static const struct conf_option network_options[] = {
     {"taskmanager.network.adaptive-partitioner.max-traverse-size", CONF_TYPE_INT, "4"},
     {"taskmanager.network.bind-policy", CONF_TYPE_STRING, "ip"},
     {"taskmanager.network.compression.codec", CONF_TYPE_ENUM, "LZ4",
-     .enum_values = "NONE|LZ4|LZO|ZSTD"},
+     .enum_values = "NONE|LZ4|LZO|ZSTD",
+     .description =
+         "How batches are compressed between workers: LZ4, or NONE. Streams are compressed "
+         "only where this is set, as links are usually faster than a codec.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.network.detailed-metrics", CONF_TYPE_BOOL, "false"},
     {"taskmanager.network.hybrid-shuffle.external-remote-tier-factory.class", CONF_TYPE_STRING},
     {"taskmanager.network.hybrid-shuffle.remote.path", CONF_TYPE_STRING},
@@ -111,20 +115,50 @@ static const struct conf_option network_options[] = {
      .aliases = "taskmanager.network.memory.exclusive-buffers-request-timeout-ms"},
     {"taskmanager.network.memory.read-buffer.required-per-gate.max", CONF_TYPE_INT},
     {"taskmanager.network.netty.client.connectTimeoutSec", CONF_TYPE_INT, "120",
-     .aliases = "taskmanager.net.client.connectTimeoutSec"},
-    {"taskmanager.network.netty.client.tcp.keepCount", CONF_TYPE_INT},
-    {"taskmanager.network.netty.client.tcp.keepIdleSec", CONF_TYPE_INT},
-    {"taskmanager.network.netty.client.tcp.keepIntervalSec", CONF_TYPE_INT},
+     .aliases = "taskmanager.net.client.connectTimeoutSec", .min = "1", .max = "86400",
+     .description = "Seconds that making one connection to another worker may take.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"taskmanager.network.netty.client.tcp.keepCount", CONF_TYPE_INT, .min = "1", .max = "127",
+     .description =
+         "Probes of a silent connection between workers without an answer before it counts "
+         "as broken; by default the system's number. "
+         "taskmanager.network.tcp-user-timeout may end it earlier.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"taskmanager.network.netty.client.tcp.keepIdleSec", CONF_TYPE_INT, .min = "1", .max = "32767",
+     .description =
+         "Seconds of silence before a connection between workers is probed; 10 by default.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"taskmanager.network.netty.client.tcp.keepIntervalSec", CONF_TYPE_INT, .min = "1",
+     .max = "32767",
+     .description =
+         "Seconds between two probes of a silent connection between workers; 5 by default.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.network.partition-request-timeout", CONF_TYPE_DURATION, "10 s",
      .description = "How long an input of a task waits for its producers before the task fails.",
      .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.network.request-backoff.initial", CONF_TYPE_INT, "100",
-     .aliases = "taskmanager.net.request-backoff.initial"},
+     .aliases = "taskmanager.net.request-backoff.initial", .min = "1", .max = "3600000",
+     .description =
+         "Milliseconds before the second attempt to connect to another worker; each further "
+         "pause is twice as long.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.network.request-backoff.max", CONF_TYPE_INT, "10000",
-     .aliases = "taskmanager.net.request-backoff.max"},
-    {"taskmanager.network.retries", CONF_TYPE_INT, "0"},
+     .aliases = "taskmanager.net.request-backoff.max", .min = "1", .max = "3600000",
+     .description =
+         "Longest pause in milliseconds between two attempts to connect to another worker.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"taskmanager.network.retries", CONF_TYPE_INT, "0", .min = "0",
+     .description = "How often making a connection to another worker is tried again, after pauses "
+                    "from taskmanager.network.request-backoff.initial to .max.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.network.sort-shuffle.min-buffers", CONF_TYPE_INT, "512"},
     {"taskmanager.network.tcp-connection.enable-reuse-across-jobs", CONF_TYPE_BOOL, "true"},
+    {"taskmanager.network.tcp-user-timeout", CONF_TYPE_DURATION, "50 s", .min = "0 ms",
+     .description =
+         "How long a connection between workers may go without the other host confirming what "
+         "was sent or answering a probe before it counts as broken; 0 ms leaves it to the "
+         "system. The default is that of heartbeat.timeout.",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN},
 };
 
 const struct conf_group conf_task_group = CONF_GROUP("Tasks", task_options);

@@ -75,8 +75,10 @@ struct remote_input {
     struct flinc_id consumer_attempt;
     const struct schema *schema; /* a reference is taken */
     void (*on_broken)(void *arg, const struct error *why);
-    void
-        *arg; /* Borrows until the channel's consumer has closed and the network has let go of it */
+    /* The last call, exactly one for each input that was opened: `arg` is not used any more.  On the
+     * network's thread, or on that of network_free().  May be NULL. */
+    void (*on_released)(void *arg);
+    void *arg;                      /* Borrows until on_released */
     struct channel_options channel; /* bounds: its credit */
 };
 int network_open_input(struct network *n, const struct remote_input *input,
