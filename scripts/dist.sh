@@ -8,7 +8,7 @@ usage() {
 usage: scripts/dist.sh [DIR]
 
 Builds the release and makes a relocatable distribution in DIR (default: build/dist/flinc):
-  bin conf lib libexec plugins examples log opt include LICENSE README.txt VERSION
+  bin conf lib libexec plugins examples log opt usrlib include LICENSE README.txt VERSION
 A distribution that is already in DIR is replaced, with all that lies in it; any other folder that
 is not empty is refused.
 END
@@ -46,14 +46,21 @@ mkdir -p "$(dirname "$dir")" 2>/dev/null || fail "cannot make $(dirname "$dir")"
 new=$(mktemp -d "$dir.new-XXXXXX") || fail "cannot write in $(dirname "$dir")"
 trap 'rm -rf "$new"' EXIT
 chmod 755 "$new"
-mkdir "$new"/{bin,conf,lib,libexec,plugins,examples,log,opt,include}
+mkdir "$new"/{bin,conf,lib,libexec,plugins,examples,log,opt,usrlib,include}
 
-install -m 755 "$build/bin/flink" bin/flinc-config "$new/bin"
+install -m 755 "$build/bin/flink" bin/flinc-config bin/*.sh "$new/bin"
+for program in "$build"/libexec/flinc-*; do
+    # Only programs: the build folder has others beside them.
+    if [ -f "$program" ] && [ -x "$program" ]; then
+        install -m 755 "$program" "$new/libexec"
+        strip --strip-all "$new/libexec/$(basename "$program")"
+    fi
+done
 find "$build/lib" -maxdepth 1 -name 'libflinc.so*' ! -type d -exec cp -P -t "$new/lib" {} +
 strip --strip-all "$new/bin/flink"
 strip --strip-unneeded "$new"/lib/libflinc.so.*.*
 cp -r include/flinc "$new/include"
-install -m 644 conf/config.yaml "$new/conf"
+install -m 644 conf/config.yaml conf/masters conf/workers conf/*.properties "$new/conf"
 for folder in examples/*/; do
     name=$(basename "$folder")
     cp -r "$folder" "$new/examples/$name"

@@ -65,6 +65,38 @@ flinc_env *flinc_env_new_local(const char *conf_dir)
     return env;
 }
 
+/* A setting of the environment itself, not of its jobs. */
+static void set_own(flinc_env *env, const char *key, const char *value)
+{
+    struct error err = ERROR_INIT;
+
+    if (conf_set(&env->conf, key, value, &err) < 0) {
+        (void)env_fail_at(env, flinc_place_at(NULL, 0), err.code, "%s", err.message);
+    }
+}
+
+flinc_env *flinc_env_new_remote(const char *host, int port)
+{
+    struct env_options options = {.mode = ENV_MODE_EXECUTE};
+    flinc_env *env = env_new(&options);
+    char text[16];
+
+    if (host == NULL || host[0] == '\0' || port < 1 || port > 65535) {
+        flinc_env_fail(env,
+                       "flinc_env_new_remote: the address '%s:%d' is none; give the host and the "
+                       "REST port (8081) of a job manager",
+                       host != NULL ? host : "", port);
+        return env;
+    }
+    (void)snprintf(text, sizeof(text), "%d", port);
+    set_own(env, "execution.target", "remote");
+    set_own(env, "execution.attached", "true");
+    set_own(env, "rest.address", host);
+    set_own(env, "rest.port", text);
+    set_log_level(&env->conf);
+    return env;
+}
+
 static void params_free(flinc_params *params)
 {
     map_fini(&params->values);

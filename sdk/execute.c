@@ -56,19 +56,43 @@ int64_t flinc_env_runtime_ms(const flinc_env *env)
 
 /* ---- translation ------------------------------------------------------------------------------- */
 
-static Flinc__KeyValue **job_configuration(flinc_env *env)
+/* Where the job runs and how its client behaves is nothing that the job itself needs. */
+static bool is_of_client(const char *key)
 {
-    Flinc__KeyValue **all = arena_alloc(&env->arena, sizeof(*all) * (env->job_conf.len + 1));
-    size_t n = 0;
+    static const char *const prefixes[] = {
+        "rest.", "jobmanager.", "execution.target", "execution.attached", "client.", "env."};
 
-    MAP_FOREACH (&env->job_conf, e) {
-        Flinc__KeyValue *kv = arena_alloc(&env->arena, sizeof(*kv));
-        flinc__key_value__init(kv);
-        kv->key = arena_strdup(&env->arena, e->key);
-        kv->value = arena_strdup(&env->arena, e->value);
-        all[n++] = kv;
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+        if (cstr_starts_with(key, prefixes[i])) {
+            return true;
+        }
     }
-    return all;
+    return false;
+}
+
+static void add_setting(flinc_env *env, struct vec *settings, const char *key, const char *value)
+{
+    Flinc__KeyValue *kv = arena_alloc(&env->arena, sizeof(*kv));
+
+    flinc__key_value__init(kv);
+    kv->key = arena_strdup(&env->arena, key);
+    kv->value = arena_strdup(&env->arena, value);
+    vec_push_ptr(settings, kv);
+}
+
+/* What goes with the job: what its main set, and what the command line said (-D, -p). */
+static void job_configuration(flinc_env *env, struct vec *ret_settings)
+{
+    MAP_FOREACH (&env->conf.entries, e) {
+        const struct conf_entry *entry = e->value;
+        if (entry->place.origin == CONF_ORIGIN_COMMAND_LINE && !is_of_client(entry->key) &&
+            !map_has(&env->job_conf, entry->key)) {
+            add_setting(env, ret_settings, entry->key, entry->value);
+        }
+    }
+    MAP_FOREACH (&env->job_conf, e) {
+        add_setting(env, ret_settings, e->key, e->value);
+    }
 }
 
 static int translate(flinc_env *env, const char *job_name, Flinc__JobGraph **ret, struct error *err)
@@ -89,14 +113,19 @@ static int translate(flinc_env *env, const char *job_name, Flinc__JobGraph **ret
         .require_uids = !conf_bool(&env->conf, "pipeline.auto-generate-uids"),
         .batch = mode != NULL && strcasecmp(mode, "BATCH") == 0,
         .automatic = mode != NULL && strcasecmp(mode, "AUTOMATIC") == 0,
-        .n_config = env->job_conf.len,
         .libraries = env->libraries.data,
         .n_libraries = env->libraries.len,
     };
 
-    o.config = (const Flinc__KeyValue *const *)job_configuration(env);
+    struct vec settings;
+    vec_init(&settings, sizeof(void *));
+    job_configuration(env, &settings);
+    o.config = settings.data;
+    o.n_config = settings.len;
     id_random(&o.job_id, &env->rng);
-    return stream_graph_translate(&env->graph, &o, ret, err);
+    int rc = stream_graph_translate(&env->graph, &o, ret, err);
+    vec_fini(&settings);
+    return rc;
 }
 
 /* After a job the environment is empty again, as Flink's is, so that a program can build another. */
@@ -113,9 +142,11 @@ static int run(flinc_env *env, const Flinc__JobGraph *graph, struct error *err)
     const struct job_executor *executor = job_executor_find(target != NULL ? target : "local");
 
     if (executor == NULL) {
-        return error_set(err, ERR_INVALID_CONFIG,
-                         "there is no executor for execution.target '%s'; this build has 'local'",
-                         target);
+        return error_set(
+            err, ERR_INVALID_CONFIG,
+            "there is no executor for execution.target '%s'; there are 'local' (this process) "
+            "and 'remote' (a cluster, at rest.address:rest.port)",
+            target);
     }
     job_result_fini(&env->result);
     job_result_init(&env->result);

@@ -18,7 +18,7 @@ static const Flinc__Library *library_of(flinc_env *env, const struct code_librar
     const char *slash = strrchr(where->path, '/');
     flinc__library__init(l);
     l->path = arena_strdup(&env->arena, where->path);
-    l->name = arena_printf(&env->arena, "%zu/%s", env->libraries.len,
+    l->name = arena_printf(&env->arena, "%zu-%s", env->libraries.len,
                            slash != NULL ? slash + 1 : where->path);
     l->build_id = arena_strdup(&env->arena, where->build_id);
     l->abi_version = FLINC_ABI_VERSION;

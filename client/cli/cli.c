@@ -13,9 +13,11 @@
 #endif
 
 static const struct cli_action actions[] = {
-    {"run", "run [OPTIONS] <job bundle> <arguments>", "compiles and runs a job", cli_run},
-    {"info", "info [OPTIONS] <job bundle> <arguments>", "shows the execution plan of a job as JSON",
-     cli_info},
+    {"run", CLI_RUN, "run [OPTIONS] <job bundle> <arguments>", "compiles and runs a job", cli_run},
+    {"info", CLI_INFO, "info [OPTIONS] <job bundle> <arguments>",
+     "shows the execution plan of a job as JSON", cli_info},
+    {"list", CLI_LIST, "list [OPTIONS]", "lists running and scheduled jobs", cli_list},
+    {"cancel", CLI_CANCEL, "cancel [OPTIONS] <Job ID>", "cancels a running job", cli_cancel},
 };
 
 /* ---- help ------------------------------------------------------------------------------------------ */
@@ -23,7 +25,7 @@ static const struct cli_action actions[] = {
 static void print_action_help(const struct cli_action *a)
 {
     printf("Action \"%s\" %s.\n\n  Syntax: %s\n", a->name, a->summary, a->usage);
-    cli_print_options();
+    cli_print_options(a->bit);
     printf("\n");
 }
 
@@ -202,7 +204,7 @@ static int run_action(const struct cli_action *action, int argc, char **argv)
 
     int rc = load_conf(&args.conf, &err);
     if (rc == 0) {
-        rc = cli_args_parse(&args, argc, argv, &err);
+        rc = cli_args_parse(&args, action->bit, argc, argv, &err);
     }
     if (rc == 0 && args.help) {
         print_action_help(action);

@@ -13,31 +13,47 @@ enum cli_exit {
     CLI_EXIT_CANCELLED = 130, /* as shells tell an interrupt */
 };
 
-/* What the common options said. */
+/* Actions as bits: which options they take. */
+enum cli_action_bit {
+    CLI_RUN = 1,
+    CLI_INFO = 2,
+    CLI_LIST = 4,
+    CLI_CANCEL = 8,
+    CLI_ALL = 15,
+};
+
+/* What the options said. */
 struct cli_args {
-    struct conf conf; /* the cluster's configuration, with -D, -t and -p over it */
-    const char *bundle;
+    struct conf conf;   /* the cluster's configuration, with -D, -t, -m and -p over it */
+    const char *bundle; /* what stands first behind the options: a bundle, or a job id */
+    const char *entry;  /* -c */
+    const char *savepoint;
     char **job_args;
     int n_job_args;
     bool help;
     bool detached;
+    bool list_running, list_scheduled, list_all;
 };
 
 struct cli_action {
     const char *name;
+    enum cli_action_bit bit;
     const char *usage;
     const char *summary;
     int (*run)(struct cli_args *args);
 };
 
 /* Parses what follows the action.  Errors are the user's. */
-int cli_args_parse(struct cli_args *args, int argc, char **argv, struct error *err) MUST_CHECK;
+int cli_args_parse(struct cli_args *args, enum cli_action_bit action, int argc, char **argv,
+                   struct error *err) MUST_CHECK;
 void cli_args_fini(struct cli_args *args);
 /* The options that an action takes, for its help. */
-void cli_print_options(void);
+void cli_print_options(enum cli_action_bit action);
 
 int cli_run(struct cli_args *args);
 int cli_info(struct cli_args *args);
+int cli_list(struct cli_args *args);
+int cli_cancel(struct cli_args *args);
 
 /* "The program finished with the following exception", as Flink shows failures; returns the exit code. */
 int cli_fail(const struct error *err);

@@ -11,34 +11,80 @@ enum option_id {
     OPTION_PARALLELISM,
     OPTION_DETACHED,
     OPTION_BUNDLE,
+    OPTION_JOB_MANAGER,
+    OPTION_ENTRY,
+    OPTION_SHUTDOWN_ON_EXIT,
+    OPTION_SAVEPOINT,
+    OPTION_ALLOW_NON_RESTORED,
+    OPTION_CLAIM_MODE,
+    OPTION_LIST_RUNNING,
+    OPTION_LIST_SCHEDULED,
+    OPTION_LIST_ALL,
+    OPTION_NOT_HERE, /* of Flink; means nothing for bundles: an error that says what to do */
 };
 
 struct cli_option {
     enum option_id id;
+    uint32_t actions; /* of enum cli_action_bit */
     const char *short_name, *long_name;
     const char *value; /* how the help names its value; NULL: none */
-    const char *text;
+    const char *text;  /* OPTION_NOT_HERE: what to do instead; not shown in the help */
 };
+
+static const char java_text[] =
+    "class paths are of Java jars; a bundle brings its code with it, and what it links lies beside "
+    "it (rpath) or is linked in";
+static const char python_text[] = "this release runs C bundles; Python jobs are not supported";
 
 static const struct cli_option options[] = {
-    {OPTION_HELP, "-h", "--help", NULL, "Show this help."},
-    {OPTION_VERBOSE, "-v", "--verbose", NULL, "Accepted, as Flink does; without effect."},
-    {OPTION_TARGET, "-t", "--target", "<arg>",
-     "Where the job runs: \"local\", in this process (execution.target)."},
-    {OPTION_TARGET, "-e", "--executor", "<arg>", "Deprecated name of --target."},
-    {OPTION_PARALLELISM, "-p", "--parallelism", "<number>",
+    {OPTION_HELP, CLI_ALL, "-h", "--help", NULL, "Show this help."},
+    {OPTION_VERBOSE, CLI_ALL, "-v", "--verbose", NULL, "Accepted, as Flink does; without effect."},
+    {OPTION_JOB_MANAGER, CLI_ALL, "-m", "--jobmanager", "<host:port>",
+     "The job manager whose REST interface is asked (rest.address, rest.port)."},
+    {OPTION_TARGET, CLI_ALL, "-t", "--target", "<arg>",
+     "Where the job runs: \"remote\", a cluster (default), or \"local\", in this process "
+     "(execution.target)."},
+    {OPTION_TARGET, CLI_ALL, "-e", "--executor", "<arg>", "Deprecated name of --target."},
+    {OPTION_PROPERTY, CLI_ALL, "-D", NULL, "<key=value>",
+     "Sets a configuration key; may be repeated."},
+    {OPTION_PARALLELISM, CLI_RUN | CLI_INFO, "-p", "--parallelism", "<number>",
      "Parallelism of operators that do not set their own (parallelism.default)."},
-    {OPTION_PROPERTY, "-D", NULL, "<key=value>", "Sets a configuration key; may be repeated."},
-    {OPTION_DETACHED, "-d", "--detached", NULL, "Does not wait for the job (not with -t local)."},
-    {OPTION_BUNDLE, "-j", "--jarfile", "<file>", "The job bundle, instead of the first argument."},
+    {OPTION_ENTRY, CLI_RUN | CLI_INFO, "-c", "--class", "<job>",
+     "The job that the bundle must hold; the name given to FLINC_JOB."},
+    {OPTION_BUNDLE, CLI_RUN | CLI_INFO, "-j", "--jarfile", "<file>",
+     "The job bundle, instead of the first argument."},
+    {OPTION_DETACHED, CLI_RUN, "-d", "--detached", NULL,
+     "Does not wait for the end of the job (not with -t local)."},
+    {OPTION_SHUTDOWN_ON_EXIT, CLI_RUN, "-sae", "--shutdownOnAttachedExit", NULL,
+     "Cancels the job when the command is interrupted while it waits."},
+    {OPTION_SAVEPOINT, CLI_RUN, "-s", "--fromSavepoint", "<path>",
+     "A savepoint to start from (not in this release)."},
+    {OPTION_ALLOW_NON_RESTORED, CLI_RUN, "-n", "--allowNonRestoredState", NULL,
+     "With -s: state that the job has no operator for is left out."},
+    {OPTION_CLAIM_MODE, CLI_RUN, "-cm", "--claimMode", "<mode>",
+     "With -s: claim, no_claim; who owns the savepoint afterwards."},
+    {OPTION_CLAIM_MODE, CLI_RUN, "-rm", "--restoreMode", "<mode>",
+     "Deprecated name of --claimMode."},
+    {OPTION_LIST_RUNNING, CLI_LIST, "-r", "--running", NULL, "Only running jobs."},
+    {OPTION_LIST_SCHEDULED, CLI_LIST, "-s", "--scheduled", NULL, "Only scheduled jobs."},
+    {OPTION_LIST_ALL, CLI_LIST, "-a", "--all", NULL, "All jobs, ended ones, too."},
+    {OPTION_SAVEPOINT, CLI_CANCEL, "-s", "--withSavepoint", "<path>",
+     "A savepoint before the cancellation (not in this release)."},
+    {OPTION_NOT_HERE, CLI_RUN, "-C", "--classpath", "<url>", java_text},
+    {OPTION_NOT_HERE, CLI_RUN, "-py", "--python", "<file>", python_text},
+    {OPTION_NOT_HERE, CLI_RUN, "-pym", "--pyModule", "<module>", python_text},
+    {OPTION_NOT_HERE, CLI_RUN, "-pyfs", "--pyFiles", "<files>", python_text},
 };
 
-void cli_print_options(void)
+void cli_print_options(enum cli_action_bit action)
 {
     printf("  Options:\n");
     for (size_t i = 0; i < ARRAY_LEN(options); i++) {
         const struct cli_option *o = &options[i];
         char names[64];
+        if ((o->actions & action) == 0 || o->id == OPTION_NOT_HERE) {
+            continue;
+        }
         (void)snprintf(names, sizeof(names), "%s%s%s%s%s", o->short_name,
                        o->long_name != NULL ? "," : "", o->long_name != NULL ? o->long_name : "",
                        o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
@@ -46,10 +92,13 @@ void cli_print_options(void)
     }
 }
 
-static const struct cli_option *find_option(const char *arg)
+static const struct cli_option *find_option(enum cli_action_bit action, const char *arg)
 {
     for (size_t i = 0; i < ARRAY_LEN(options); i++) {
         const struct cli_option *o = &options[i];
+        if ((o->actions & action) == 0) {
+            continue;
+        }
         if (strcmp(arg, o->short_name) == 0 ||
             (o->long_name != NULL && strcmp(arg, o->long_name) == 0)) {
             return o;
@@ -58,12 +107,15 @@ static const struct cli_option *find_option(const char *arg)
     return NULL;
 }
 
-static int unknown_option(const char *arg, struct error *err)
+static int unknown_option(enum cli_action_bit action, const char *arg, struct error *err)
 {
     const char *names[2 * ARRAY_LEN(options)];
     size_t n = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        if ((options[i].actions & action) == 0 || options[i].id == OPTION_NOT_HERE) {
+            continue;
+        }
         names[n++] = options[i].short_name;
         if (options[i].long_name != NULL) {
             names[n++] = options[i].long_name;
@@ -90,6 +142,43 @@ static int set_parallelism(struct cli_args *args, const char *value, struct erro
                        "parallelism.default", value, err);
 }
 
+static const struct conf_place from_command_line = {CONF_ORIGIN_COMMAND_LINE, NULL, 0};
+
+/* host:port, or a URL as proxies have it: https://host:port/path. */
+static int set_job_manager(struct cli_args *args, const char *value, struct error *err)
+{
+    const char *host = cstr_starts_with(value, "http://") ? value + 7 : value;
+    const char *slash = strchr(host, '/');
+    size_t len = slash != NULL ? (size_t)(slash - host) : strlen(host);
+    const char *colon = memrchr(host, ':', len);
+    int64_t port = 0;
+    STR_AUTO text = STR_INIT;
+
+    if (cstr_starts_with(value, "https://")) {
+        return error_set(err, ERR_UNSUPPORTED,
+                         "-m %s: this release speaks plain HTTP; put a proxy that ends TLS before "
+                         "the job manager, or give its own host:port",
+                         value);
+    }
+    if (colon == NULL || colon == host ||
+        number_parse_int64(slice_make(colon + 1, len - (size_t)(colon + 1 - host)), &port) < 0 ||
+        port < 1 || port > 65535) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "-m %s: give the job manager's address as host:port, for instance "
+                         "localhost:8081",
+                         value);
+    }
+    str_append(&text, host, (size_t)(colon - host));
+    TRY(conf_set_at(&args->conf, from_command_line, "rest.address", str_cstr(&text), err));
+    str_clear(&text);
+    str_printf(&text, "%d", (int)port);
+    TRY(conf_set_at(&args->conf, from_command_line, "rest.port", str_cstr(&text), err));
+    if (slash != NULL && slash[1] != '\0') {
+        TRY(conf_set_at(&args->conf, from_command_line, "rest.path", slash, err));
+    }
+    return 0;
+}
+
 static int apply(struct cli_args *args, const struct cli_option *o, const char *value,
                  struct error *err)
 {
@@ -112,26 +201,52 @@ static int apply(struct cli_args *args, const struct cli_option *o, const char *
     case OPTION_BUNDLE:
         args->bundle = value;
         return 0;
+    case OPTION_JOB_MANAGER:
+        return set_job_manager(args, value, err);
+    case OPTION_ENTRY:
+        args->entry = value;
+        return 0;
+    case OPTION_SHUTDOWN_ON_EXIT:
+        return conf_set_at(&args->conf, from_command_line, "execution.shutdown-on-attached-exit",
+                           "true", err);
+    case OPTION_SAVEPOINT:
+        args->savepoint = value;
+        return 0;
+    case OPTION_ALLOW_NON_RESTORED:
+    case OPTION_CLAIM_MODE:
+        return 0; /* they say something about -s only */
+    case OPTION_LIST_RUNNING:
+        args->list_running = true;
+        return 0;
+    case OPTION_LIST_SCHEDULED:
+        args->list_scheduled = true;
+        return 0;
+    case OPTION_LIST_ALL:
+        args->list_all = true;
+        return 0;
+    case OPTION_NOT_HERE:
+        return error_set(err, ERR_UNSUPPORTED, "Option %s: %s.", o->short_name, o->text);
     }
     return 0;
 }
 
 /* `-p 4`, `-p4`, `--parallelism 4` and `--parallelism=4`.  *ret_value: what is attached, or NULL. */
-static const struct cli_option *match_option(const char *arg, const char **ret_value)
+static const struct cli_option *match_option(enum cli_action_bit action, const char *arg,
+                                             const char **ret_value)
 {
-    const struct cli_option *o = find_option(arg);
+    const struct cli_option *o = find_option(action, arg);
 
     *ret_value = NULL;
     for (size_t i = 0; i < ARRAY_LEN(options) && o == NULL; i++) {
         const struct cli_option *c = &options[i];
         size_t len = c->long_name != NULL ? strlen(c->long_name) : 0;
-        if (c->value == NULL) {
+        if (c->value == NULL || (c->actions & action) == 0) {
             continue;
         }
         if (len > 0 && strncmp(arg, c->long_name, len) == 0 && arg[len] == '=') {
             o = c;
             *ret_value = arg + len + 1;
-        } else if (cstr_starts_with(arg, c->short_name)) {
+        } else if (cstr_starts_with(arg, c->short_name) && strlen(c->short_name) == 2) {
             o = c;
             *ret_value = arg + strlen(c->short_name);
         }
@@ -139,18 +254,19 @@ static const struct cli_option *match_option(const char *arg, const char **ret_v
     return o;
 }
 
-int cli_args_parse(struct cli_args *args, int argc, char **argv, struct error *err)
+int cli_args_parse(struct cli_args *args, enum cli_action_bit action, int argc, char **argv,
+                   struct error *err)
 {
     int i = 0;
 
     for (; i < argc && argv[i][0] == '-' && argv[i][1] != '\0'; i++) {
         const char *value;
-        const struct cli_option *o = match_option(argv[i], &value);
+        const struct cli_option *o = match_option(action, argv[i], &value);
         if (o == NULL && args->bundle != NULL) {
             break; /* behind -j the job's own options begin where the command's end */
         }
         if (o == NULL) {
-            return unknown_option(argv[i], err);
+            return unknown_option(action, argv[i], err);
         }
         if (o->value != NULL && value == NULL) {
             if (++i == argc) {

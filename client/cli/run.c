@@ -3,6 +3,7 @@
 #include "client/cli/progress.h"
 #include "sdk/bundle.h"
 #include "sdk/environment.h"
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,33 +21,69 @@ static void on_exit_in_main(void)
     }
 }
 
-static int check_target(const struct cli_args *args, struct error *err)
+/* The first bytes of a Flink savepoint's _metadata. */
+static bool is_flink_savepoint(const char *path)
 {
-    const char *target = conf_has_value(&args->conf, "execution.target")
-                             ? conf_string(&args->conf, "execution.target")
-                             : NULL;
+    static const unsigned char magic[] = {0x49, 0x60, 0x67, 0x2d};
+    unsigned char head[sizeof(magic)] = {0};
+    char file[PATH_MAX];
+    const char *local = cstr_starts_with(path, "file:") ? path + 5 : path;
+
+    (void)snprintf(file, sizeof(file), "%s/_metadata", local);
+    FILE *f = fopen(file, "re");
+    f = f != NULL ? f : fopen(local, "re");
+    bool read = f != NULL && fread(head, 1, sizeof(head), f) == sizeof(head);
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    return read && memcmp(head, magic, sizeof(magic)) == 0;
+}
+
+static int check_savepoint(const struct cli_args *args, struct error *err)
+{
+    if (args->savepoint == NULL) {
+        return 0;
+    }
+    if (is_flink_savepoint(args->savepoint)) {
+        return error_set(
+            err, ERR_UNSUPPORTED,
+            "'%s' is a savepoint of Apache Flink. Its state is made of serialized Java "
+            "objects, which a job in C cannot read: start the job without -s, and "
+            "replay its input from where the savepoint was taken.",
+            args->savepoint);
+    }
+    return error_set(err, ERR_UNSUPPORTED,
+                     "Savepoints are not in this release: the job can only be started without -s.");
+}
+
+/* Fills in the default target, and execution.attached. */
+static int check_target(struct cli_args *args, struct error *err)
+{
+    static const struct conf_place here = {CONF_ORIGIN_COMMAND_LINE, NULL, 0};
 
     if (args->bundle == NULL) {
         return error_set(err, ERR_INVALID_ARGUMENT,
                          "The job bundle was not specified; give the path of a shared object built "
                          "with FLINC_JOB.");
     }
-    if (target == NULL) {
-        return error_set(err, ERR_INVALID_ARGUMENT,
-                         "No execution target is given, and this release runs jobs in one process "
-                         "only: add -t local.");
+    if (!conf_has_value(&args->conf, "execution.target")) {
+        TRY(conf_set_at(&args->conf, here, "execution.target", "remote", err));
     }
+    const char *target = conf_string(&args->conf, "execution.target");
     if (job_executor_find(target) == NULL) {
         return error_set(err, ERR_INVALID_ARGUMENT,
-                         "There is no execution target '%s' in this release; use -t local.",
+                         "There is no execution target '%s' in this release; use -t remote (a "
+                         "cluster) or -t local (this process).",
                          target);
     }
-    if (args->detached) {
+    if (args->detached && strcmp(target, "local") == 0) {
         return error_set(err, ERR_INVALID_ARGUMENT,
                          "A job of -t local lives in this process and cannot be detached: leave -d "
                          "away.");
     }
-    return 0;
+    TRY(check_savepoint(args, err));
+    return conf_set_at(&args->conf, here, "execution.attached", args->detached ? "false" : "true",
+                       err);
 }
 
 /* Runs the bundle's main in the environment, so that a crash in it is told apart from one in a task. */
@@ -73,6 +110,13 @@ static int with_bundle(const struct cli_args *args, const struct env_options *op
     struct bundle bundle;
 
     TRY(bundle_open(&bundle, args->bundle, err));
+    if (args->entry != NULL && strcmp(args->entry, bundle.job->name) != 0) {
+        int rc =
+            error_set(err, ERR_INVALID_ARGUMENT, "The bundle %s holds the job '%s', not '%s' (-c).",
+                      args->bundle, bundle.job->name, args->entry);
+        bundle_close(&bundle);
+        return rc;
+    }
     flinc_env *env = env_new(options);
     int rc = run_main(args, env, &bundle, err);
     if (rc == 0) {
@@ -103,8 +147,13 @@ static bool on_progress(void *arg, const char *state, uint64_t records, uint64_t
     return !cli_is_interrupted();
 }
 
+static bool detached;
+
 static void show_result(flinc_env *env)
 {
+    if (detached) {
+        return;
+    }
     printf("Program execution finished\nJob with JobID %s has finished.\nJob Runtime: %lld ms\n",
            submitted_job_id, (long long)flinc_env_runtime_ms(env));
     if (env_result(env)->accumulators.len > 0) {
@@ -126,6 +175,7 @@ int cli_run(struct cli_args *args)
 
     progress_init(&progress);
     (void)atexit(on_exit_in_main);
+    detached = args->detached;
     int rc = check_target(args, &err);
     if (rc == 0) {
         rc = with_bundle(args, &options, show_result, &err);

@@ -15,12 +15,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,6 +52,10 @@ static _Atomic int lowest_level = LOG_LEVEL_INFO; /* of the root and all topics 
 
 static pthread_mutex_t file_lock = PTHREAD_MUTEX_INITIALIZER; /* opening and closing */
 static _Atomic int log_fd = STDERR_FILENO;
+static char rolling_path[PATH_MAX];    /* under file_lock; "": not a rolling file */
+static struct log_rolling rolling;     /* under file_lock */
+static _Atomic uint64_t rolling_bytes; /* in the present file; counted only while it rolls */
+static _Atomic bool is_rolling;        /* by size */
 
 typedef void (*log_sink_fn)(void *arg, enum log_level level, const char *line);
 static _Atomic(log_sink_fn) sink_fn;
@@ -184,6 +190,73 @@ static int install_fd(int fd)
     return rc;
 }
 
+/* path.<n-1> becomes path.<n>, ..., path becomes path.1.  What cannot be renamed stays: lines go on. */
+static void shift_files(const char *path, uint32_t max_files)
+{
+    char from[PATH_MAX + 16], to[PATH_MAX + 16];
+
+    for (uint32_t n = MIN(max_files, (uint32_t)LOG_ROLLED_FILES_MAX); n > 0; n--) {
+        (void)snprintf(to, sizeof(to), "%s.%u", path, n);
+        if (n > 1) {
+            (void)snprintf(from, sizeof(from), "%s.%u", path, n - 1);
+        } else {
+            (void)snprintf(from, sizeof(from), "%s", path);
+        }
+        (void)rename(from, to);
+    }
+    if (max_files == 0) {
+        (void)unlink(path);
+    }
+}
+
+/* Under file_lock. */
+static int open_rolling_file(void)
+{
+    int fd = open(rolling_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+
+    if (fd < 0) {
+        return -errno;
+    }
+    atomic_store(&rolling_bytes, 0);
+    return install_fd(fd);
+}
+
+int log_open_rolling(const char *path, const struct log_rolling *options, struct error *err)
+{
+    if (strlen(path) >= sizeof(rolling_path)) {
+        return error_set(err, ERR_INVALID_ARGUMENT, "the name of log file %s is too long", path);
+    }
+    pthread_mutex_lock(&file_lock);
+    struct stat st;
+    if (stat(path, &st) == 0 && st.st_size > 0) {
+        shift_files(path, options->max_files);
+    }
+    (void)snprintf(rolling_path, sizeof(rolling_path), "%s", path);
+    rolling = *options;
+    int rc = open_rolling_file();
+    atomic_store(&is_rolling, rc == 0 && options->max_bytes > 0);
+    pthread_mutex_unlock(&file_lock);
+    return rc < 0 ? error_set_errno(err, -rc, "opening log file %s", path) : 0;
+}
+
+/* The thread whose line filled the file rolls it; others go on writing meanwhile. */
+static void roll_when_full(size_t written)
+{
+    uint64_t bytes = atomic_fetch_add_explicit(&rolling_bytes, written, memory_order_relaxed);
+
+    if (bytes + written < rolling.max_bytes || pthread_mutex_trylock(&file_lock) != 0) {
+        return;
+    }
+    if (atomic_load(&rolling_bytes) >= rolling.max_bytes) {
+        shift_files(rolling_path, rolling.max_files);
+        if (open_rolling_file() < 0) {
+            atomic_store(&rolling_bytes,
+                         0); /* the renamed file takes the lines; tried again later */
+        }
+    }
+    pthread_mutex_unlock(&file_lock);
+}
+
 int log_open_file(const char *path, struct error *err)
 {
     int fd = path != NULL ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)
@@ -192,6 +265,7 @@ int log_open_file(const char *path, struct error *err)
         return error_set_errno(err, errno, "opening log file %s", path != NULL ? path : "stderr");
     }
     pthread_mutex_lock(&file_lock);
+    atomic_store(&is_rolling, false);
     int rc = install_fd(fd);
     pthread_mutex_unlock(&file_lock);
     if (rc < 0) {
@@ -204,6 +278,7 @@ int log_open_file(const char *path, struct error *err)
 void log_close(void)
 {
     pthread_mutex_lock(&file_lock);
+    atomic_store(&is_rolling, false);
     int fd = atomic_exchange_explicit(&log_fd, STDERR_FILENO, memory_order_acq_rel);
     if (fd != STDERR_FILENO) {
         close(fd);
@@ -248,6 +323,7 @@ static bool give_to_sink(enum log_level level, const char *line)
 static void write_line(const char *line, size_t len)
 {
     int fd = atomic_load_explicit(&log_fd, memory_order_acquire);
+    size_t size = len;
     while (len > 0) {
         ssize_t n = write(fd, line, len);
         if (n < 0 && errno != EINTR) {
@@ -257,6 +333,9 @@ static void write_line(const char *line, size_t len)
             line += n;
             len -= (size_t)n;
         }
+    }
+    if (UNLIKELY(atomic_load_explicit(&is_rolling, memory_order_relaxed))) {
+        roll_when_full(size);
     }
 }
 

@@ -30,6 +30,16 @@ void log_reset_levels(void); /* root INFO, no prefixes */
 /* Lines go to this file (appended) instead of stderr; NULL: stderr.  May be called again while others
  * log, for instance after the file was rotated away. */
 int log_open_file(const char *path, struct error *err) MUST_CHECK;
+/* The same for a daemon: a file that is there is rolled away first, and again whenever this one has
+ * reached max_bytes: path becomes path.1, path.1 becomes path.2, up to max_files of them (0: the old lines
+ * are dropped).  Flink: RollingFile with a start-up and a size policy. */
+struct log_rolling {
+    uint64_t max_bytes; /* 0: never by size */
+    uint32_t max_files;
+};
+enum { LOG_ROLLED_FILES_MAX = 1000 };
+int log_open_rolling(const char *path, const struct log_rolling *rolling,
+                     struct error *err) MUST_CHECK;
 /* Tests: every line (without its line break) goes to fn instead; NULL: back.  When it returns, no call
  * of the old fn is running.  fn must neither log nor set sinks. */
 void log_set_sink(void (*fn)(void *arg, enum log_level level, const char *line), void *arg);

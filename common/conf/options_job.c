@@ -43,7 +43,8 @@ static const struct conf_option execution_options[] = {
     {"execution.submit-failed-job-on-application-error", CONF_TYPE_BOOL, "false"},
     {"execution.target", CONF_TYPE_STRING,
      .description =
-         "Where flink run executes a job: local runs it inside the command, in one process.",
+         "Where flink run executes a job: remote submits it to the cluster at rest.address and "
+         "rest.port, local runs it inside the command, in one process.",
      .flags = CONF_FLAG_EFFECTIVE},
     {"execution.terminate-application-on-any-job-terminated-exceptionally", CONF_TYPE_BOOL, "true"},
     {"parallelism.default", CONF_TYPE_INT, "1", .min = "1", .max = "32768",

@@ -21,6 +21,11 @@ typedef enum flinc_runtime_mode {
  * defaults.  Never NULL; errors stick until execute.  The engine logs warnings to standard error, or from
  * env.log.level of the configuration on. */
 FLINC_API flinc_env *flinc_env_new_local(const char *conf_dir);
+/* An environment that submits its jobs to a cluster: the job manager whose REST interface is at host:port.
+ * The libraries that hold the job's functions are uploaded with it, the program itself, too, when it has
+ * some.  flinc_env_execute() waits for the end of the job; with execution.attached set to false it returns
+ * once the job is accepted.  Flink: createRemoteEnvironment. */
+FLINC_API flinc_env *flinc_env_new_remote(const char *host, int port);
 FLINC_API void flinc_env_free(flinc_env *env); /* NULL is fine */
 
 FLINC_API void flinc_env_set_parallelism(flinc_env *env, int parallelism);

@@ -261,6 +261,43 @@ static void test_sink_changes(void **state)
     log_close();
 }
 
+static bool file_exists(const char *dir, const char *name)
+{
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    return access(path, F_OK) == 0;
+}
+
+static void test_rolling(void **state)
+{
+    char dir[] = "/tmp/flinc-log-XXXXXX";
+    char path[64], rolled[80];
+    struct log_rolling rolling = {.max_bytes = 4096, .max_files = 2};
+    struct error err = ERROR_INIT;
+
+    log_set_sink(NULL, NULL);
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/a.log", dir);
+    assert_int_equal(log_open_rolling(path, &rolling, &err), 0);
+    LOG_INFO("flinc.test", "the first life");
+    assert_false(file_exists(dir, "a.log.1"));
+    /* A second start rolls what the first one left. */
+    assert_int_equal(log_open_rolling(path, &rolling, &err), 0);
+    assert_true(file_exists(dir, "a.log.1"));
+    for (int i = 0; i < 200; i++) {
+        LOG_INFO("flinc.test", "line %d", i);
+    }
+    assert_true(file_exists(dir, "a.log.2"));
+    assert_false(file_exists(dir, "a.log.3"));
+    log_close();
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(rolled, sizeof(rolled), i == 0 ? "%s" : "%s.%d", path, i);
+        assert_int_equal(unlink(rolled), 0);
+    }
+    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(log_open_rolling("/nowhere/at/all.log", &rolling, &err), ERR_NOT_FOUND);
+}
+
 int main(void)
 {
     setenv("TZ", "UTC", 1);
@@ -274,6 +311,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_level_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files_and_rotation, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sink_changes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rolling, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
