@@ -11,13 +11,16 @@ benchmarks=(
     "operators|map, filter, flatMap, keyed sums|build/release/bench/bench_ops_operators"
     "codec|batch, row and key codecs|build/release/bench/bench_data_codec"
     "startup|flink run -t local of an empty job|build/release/bench/bench_startup_start build/dist/flinc/bin/flink build/release/bench/startup/empty.so"
+    "rpc|control calls and streams over loopback|build/release/bench/bench_rpc_call"
+    "network|batches over loopback TCP between workers|build/release/bench/bench_network_throughput"
+    "cluster|a cluster of real processes: start, submission, memory, losses|bench/cluster/run.py"
     "text_source|reading lines of text files|build/release/bench/bench_ops_text_source"
     "mailbox|mailboxes and in-memory channels|build/release/bench/bench_loop_mailbox"
     "buffer|buffers of a pool|build/release/bench/bench_base_buffer"
     "batch|batches of rows|build/release/bench/bench_data_batch"
 )
 # The figures that must hold are all in these.
-usual="wordcount handover partition operators codec startup"
+usual="wordcount handover partition operators codec startup rpc network cluster"
 
 usage() {
     cat <<END

@@ -1,0 +1,311 @@
+#!/usr/bin/env python3
+"""What a cluster of real processes costs and how fast it is.
+
+usage: bench/cluster/run.py [--home DIR] [--only NAME[,NAME...]] [--rounds N] [--kills N]
+
+Parts: start, submit, idle, overview, jobs, wordcount, kill.  Every part starts a cluster of its own by
+start-cluster.sh on free ports.  Prints a JSON line per figure and a table with bars.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import running  # noqa: E402
+import table  # noqa: E402
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MS = 1000
+
+
+def median(values):
+    return sorted(values)[len(values) // 2]
+
+
+def quantile(values, q):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+
+
+class Bench:
+    def __init__(self, args):
+        self.home, self.rounds, self.kills = args.home, args.rounds, args.kills
+        self.rows = []
+        self.folder = tempfile.mkdtemp(prefix="flinc-bench-")
+        self.watched = os.path.join(self.folder, "watched")
+        os.makedirs(self.watched)
+        with open(os.path.join(self.watched, "a.txt"), "w", encoding="ascii") as f:
+            f.write("one two three\n")
+
+    def row(self, name, figure, unit, bar=0, limit=0, better="less"):
+        line = {"bench": name, "figure": figure, "unit": unit, "bar": bar, "limit": limit, "better": better}
+        print(json.dumps(line), flush=True)
+        self.rows.append(line)
+
+    def example(self, name):
+        return os.path.join(self.home, "examples", name + ".so")
+
+    def endless(self):
+        """Arguments of a WordCount that watches a folder for ever."""
+        return ["--input", self.watched, "--discovery-interval", "1h"]
+
+    def start(self):
+        times = []
+        for _ in range(self.rounds):
+            cluster = running.Cluster(self.home, workers=2)
+            try:
+                times.append(cluster.start())
+            finally:
+                cluster.stop()
+        self.row("start-cluster.sh until two task managers are there", median(times) * MS, "ms", 1000)
+
+    def submit(self):
+        cluster = running.Cluster(self.home, workers=1, slots=2)
+        runs, detached, cancels = [], [], []
+        try:
+            cluster.start()
+            jar = cluster.upload(self.example("wordcount"))
+            for _ in range(self.rounds):
+                begin = time.monotonic()
+                job = cluster.run_jar(jar, self.endless())
+                running.wait_until(lambda: cluster.all_running(job))
+                runs.append(time.monotonic() - begin)
+                begin = time.monotonic()
+                cluster.cancel(job)
+                running.wait_until(lambda: cluster.state(job) == "CANCELED")
+                cancels.append(time.monotonic() - begin)
+            for _ in range(self.rounds):
+                begin = time.monotonic()
+                done = subprocess.run([os.path.join(self.home, "bin", "flink"), "run", "-d",
+                                       self.example("wordcount"), *self.endless()], env=cluster.environment,
+                                      capture_output=True, text=True, check=True)
+                detached.append(time.monotonic() - begin)
+                cluster.cancel(done.stdout.split("JobID ")[1].split()[0])
+        finally:
+            cluster.stop()
+        self.row("POST /jars/:id/run until all tasks are RUNNING", median(runs) * MS, "ms", 100)
+        self.row("flink run -d", median(detached) * MS, "ms", 300)
+        self.row("cancel until CANCELED", median(cancels) * MS, "ms", 200)
+
+    def idle(self):
+        cluster = running.Cluster(self.home, workers=1)
+        try:
+            cluster.start()
+            time.sleep(1)
+            members = running.family(cluster.job_manager()) | running.family(cluster.task_managers()[0])
+            pss = sum(running.memory_kb(pid, "Pss") for pid in members)
+            before = sum(running.cpu_seconds(pid) for pid in members)
+            time.sleep(5)
+            used = sum(running.cpu_seconds(pid) for pid in members) - before
+        finally:
+            cluster.stop()
+        self.row("idle job manager and task manager, PSS", pss / 1024, "MB", 60)
+        self.row("idle job manager and task manager, CPU", used / 5 * 100, "% of a core")
+
+    def overview(self):
+        """Requests per second of CPU of the job manager, over one connection with 16 requests under way."""
+        cluster = running.Cluster(self.home, workers=1, slots=100)
+        count, depth = 20000, 16
+        try:
+            cluster.start()
+            jar = cluster.upload(self.example("wordcount"))
+            jobs = [cluster.run_jar(jar, self.endless()) for _ in range(100)]
+            running.wait_until(lambda: all(cluster.all_running(j) for j in jobs), seconds=120, pause=0.2)
+            request = b"GET /jobs/overview HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            connection = socket.create_connection(("localhost", cluster.port))
+            reader = connection.makefile("rb", buffering=1 << 20)
+
+            def read_answer():
+                length = 0
+                while (line := reader.readline()) != b"\r\n":
+                    if line.lower().startswith(b"content-length:"):
+                        length = int(line.split(b":")[1])
+                return reader.read(length)
+
+            before, begin = running.cpu_seconds(cluster.job_manager()), time.monotonic()
+            connection.sendall(request * depth)
+            for i in range(count):
+                body = read_answer()
+                if i + depth < count:
+                    connection.sendall(request)
+            wall = time.monotonic() - begin
+            used = running.cpu_seconds(cluster.job_manager()) - before
+            assert len(json.loads(body)["jobs"]) == 100
+            for job in jobs:
+                cluster.cancel(job)
+        finally:
+            cluster.stop()
+        self.row("GET /jobs/overview with 100 jobs, per core of the job manager", count / used, "1/s", 5000,
+                 better="more")
+        self.row("GET /jobs/overview with 100 jobs, one connection", count / wall, "1/s", better="more")
+
+    def jobs(self):
+        cluster = running.Cluster(self.home, workers=2, slots=100)
+        try:
+            cluster.start()
+            jar = cluster.upload(self.example("wordcount"))
+            begin = time.monotonic()
+            started = [cluster.run_jar(jar, self.endless()) for _ in range(200)]
+
+            def all_running():
+                listed = cluster.get("/jobs/overview")["jobs"]
+                return len(listed) == 200 and all(
+                    j["state"] == "RUNNING" and j["tasks"]["running"] == j["tasks"]["total"] for j in listed)
+
+            running.wait_until(all_running, seconds=120, pause=0.05)
+            took = time.monotonic() - begin
+            time.sleep(2)
+            manager = cluster.job_manager()
+            rss = running.memory_kb(manager, "Rss")
+            tasks = len(cluster.get(f"/jobs/{started[0]}")["vertices"])
+            before = running.cpu_seconds(manager)
+            time.sleep(10)
+            used = running.cpu_seconds(manager) - before
+            for job in started:
+                cluster.cancel(job)
+        finally:
+            cluster.stop()
+        self.row(f"200 jobs of {tasks} tasks, until all are RUNNING", took, "s", 30)
+        self.row("the same, memory of the job manager (RSS)", rss / 1024, "MB", 200)
+        self.row("the same, CPU of the job manager", used / 10 * 100, "% of a core", 3)
+
+    def wordcount(self):
+        """CPU per byte over two task managers, against one process of the same parallelism."""
+        corpus = os.path.join(self.folder, "corpus.txt")
+        size = 1000 * 1000 * 1000
+        sys.path.insert(0, os.path.join(TOP, "bench", "wordcount"))
+        import run as wordcount  # noqa: E402  (the corpus is the same)
+        wordcount.make_corpus(corpus, size)
+        with open(corpus, "rb") as f:
+            while f.read(1 << 24):
+                pass
+        flink = os.path.join(self.home, "bin", "flink")
+        arguments = [self.example("wordcount"), "--input", corpus, "--execution-mode", "BATCH"]
+        local, remote, wall = [], [], []
+        cluster = running.Cluster(self.home, workers=2, slots=1)
+        try:
+            cluster.start()
+            for i in range(self.rounds):
+                out = os.path.join(self.folder, f"local{i}")
+                local.append(wordcount.measure([flink, "run", "-t", "local", "-p", "2", *arguments, "--output", out],
+                                               set(range(os.cpu_count())))["cpu"])
+                out2 = os.path.join(self.folder, f"remote{i}")
+                used, took = self.measure_remote(cluster, [flink, "run", "-p", "2", *arguments, "--output", out2])
+                remote.append(used)
+                wall.append(took)
+                if wordcount.read_counts(out) != wordcount.read_counts(out2):
+                    sys.exit("the counts of the cluster differ from those of one process")
+        finally:
+            cluster.stop()
+        self.row("WordCount of 1 GB, p 2, one process, CPU", min(local), "s")
+        self.row("WordCount of 1 GB, p 2, two task managers, CPU of all their processes", min(remote), "s")
+        self.row("the same, times that of one process", min(remote) / min(local), "", 1.4)
+        self.row("WordCount of 1 GB over two task managers, wall", min(wall), "s")
+
+    def measure_remote(self, cluster, command):
+        """CPU of task managers and workers while the command runs; workers are looked at until they end."""
+        used, stop = {}, threading.Event()
+
+        def watch():
+            while not stop.is_set():
+                for manager in cluster.task_managers():
+                    for pid in running.family(manager):
+                        try:
+                            used[pid] = running.cpu_seconds(pid)
+                        except OSError:
+                            pass
+                time.sleep(0.03)
+
+        before = {pid: running.cpu_seconds(pid) for m in cluster.task_managers() for pid in running.family(m)}
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        begin = time.monotonic()
+        done = subprocess.run(command, env=cluster.environment, capture_output=True, text=True)
+        took = time.monotonic() - begin
+        stop.set()
+        watcher.join()
+        if done.returncode != 0:
+            sys.exit(done.stdout + done.stderr)
+        return sum(seconds - before.get(pid, 0) for pid, seconds in used.items()), took
+
+    def kill(self):
+        """A task manager is killed while two others have free slots; until the job runs again."""
+        cluster = running.Cluster(self.home, workers=2, slots=1, config={
+            "restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": 1000000,
+            "restart-strategy.fixed-delay.delay": "100 ms"})
+        noticed, again = [], []
+        try:
+            cluster.start()
+            jar = cluster.upload(self.example("wordcount"))
+            job = cluster.run_jar(jar, self.endless())
+            running.wait_until(lambda: cluster.all_running(job))
+            for _ in range(self.kills):
+                running.wait_until(lambda: cluster.get("/overview")["slots-available"] >= 1)
+                vertex = cluster.get(f"/jobs/{job}")["vertices"][0]
+                place = cluster.get(f"/jobs/{job}/vertices/{vertex['id']}")["subtasks"][0]
+                attempt = place["attempt"]
+                manager = self.pid_of(cluster, place["taskmanager-id"])
+                begin = time.monotonic()
+                os.kill(manager, signal.SIGKILL)
+                running.wait_until(lambda: cluster.get(f"/jobs/{job}/status")["status"] != "RUNNING")
+                noticed.append(time.monotonic() - begin)
+
+                def runs_again():
+                    if not cluster.all_running(job):
+                        return False
+                    now = cluster.get(f"/jobs/{job}/vertices/{vertex['id']}")["subtasks"][0]
+                    return now["attempt"] > attempt
+
+                running.wait_until(runs_again)
+                again.append(time.monotonic() - begin)
+                cluster.script("taskmanager.sh", "start")
+            cluster.cancel(job)
+        finally:
+            cluster.script("taskmanager.sh", "stop-all")
+            cluster.script("jobmanager.sh", "stop-all")
+            shutil.rmtree(cluster.folder, ignore_errors=True)
+        self.row(f"kill -9 of a task manager until noticed, p99 of {self.kills}", quantile(noticed, 0.99) * MS, "ms", 1000)
+        self.row(f"the same until the job is RUNNING on another, p99 of {self.kills}", quantile(again, 0.99) * MS, "ms",
+                 2000)
+
+    def pid_of(self, cluster, resource_id):
+        """The process whose log has the id."""
+        folder = os.path.join(cluster.folder, "log")
+        for pid in cluster.task_managers():
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as f:
+                    log = dict(e.split(b"=", 1) for e in f.read().split(b"\0") if b"=" in e).get(b"FLINC_LOG_FILE")
+                with open(log, "rb") as f:
+                    if resource_id.encode() in f.read():
+                        return pid
+            except (OSError, TypeError):
+                pass
+        raise RuntimeError(f"no task manager {resource_id} in {folder}")
+
+
+def main():
+    parts = ["start", "submit", "idle", "overview", "jobs", "wordcount", "kill"]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--home", default=os.path.join(TOP, "build", "dist", "flinc"))
+    parser.add_argument("--only", default=",".join(parts))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--kills", type=int, default=50)
+    bench = Bench(parser.parse_args())
+    for part in parser.parse_args().only.split(","):
+        getattr(bench, part)()
+    shutil.rmtree(bench.folder, ignore_errors=True)
+    table.show(bench.rows)
+
+
+if __name__ == "__main__":
+    main()
