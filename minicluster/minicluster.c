@@ -118,8 +118,7 @@ static void init_conf(struct minicluster *m, const struct conf *conf)
         conf_merge(&m->conf, conf);
     }
     /* In a configuration file it is meant for the task managers of a cluster. */
-    const struct conf_entry *slots =
-        map_find(&m->conf.entries, "taskmanager.numberOfTaskSlots");
+    const struct conf_entry *slots = map_find(&m->conf.entries, "taskmanager.numberOfTaskSlots");
     if (slots != NULL && slots->place.origin != CONF_ORIGIN_FILE) {
         m->slots_limit = (uint32_t)conf_int(conf, "taskmanager.numberOfTaskSlots");
     }

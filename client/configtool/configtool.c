@@ -31,7 +31,8 @@ static int fail(const struct error *err)
 /* A scalar that YAML reads back as the same text. */
 static void append_yaml(struct str *out, const char *value)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
 
     if (value[0] != '\0' && value[0] != '-' && value[strspn(value, plain)] == '\0') {
         str_append_cstr(out, value);

@@ -178,8 +178,21 @@ static int read_answer(const struct rest_client *c, const struct http_exchange *
 static int run_once(struct rest_client *c, struct http_exchange *x, struct json_node **ret_json,
                     struct error *err)
 {
+    struct error cause = ERROR_INIT;
+
     str_clear(&x->answer);
-    TRY(http_client_run(c->http, x, err));
+    x->status = 0;
+    int rc = http_client_run(c->http, x, &cause);
+    if (rc == ERR_UNAVAILABLE) {
+        return error_set(err, rc,
+                         "%s. Is a job manager running there? Another address is given by -m "
+                         "host:port, or rest.address and rest.port in conf/config.yaml",
+                         cause.message);
+    }
+    if (rc < 0) {
+        error_copy(err, &cause);
+        return rc;
+    }
     return read_answer(c, x, ret_json, err);
 }
 

@@ -110,8 +110,10 @@ def test_no_bundle(flinc):
 
 
 def test_targets(flinc, text):
-    result = flinc.run("run", flinc.example("wordcount"), "--input", text)
-    assert result.returncode == 1 and "add -t local" in result.stderr
+    # Nobody listens on port 1: the default target is a cluster.
+    result = flinc.run("run", "-m", "localhost:1", flinc.example("wordcount"), "--input", text)
+    assert result.returncode == 1 and "http://localhost:1: Connection refused" in result.stderr
+    assert "-m host:port" in result.stderr
     result = flinc.run("run", "-t", "moon", flinc.example("wordcount"), "--input", text)
     assert result.returncode == 1 and "no execution target 'moon'" in result.stderr
     result = flinc.run("run", "-t", "local", "-d", flinc.example("wordcount"), "--input", text)
