@@ -1,5 +1,5 @@
 /* reference_pages: writes the generated pages of docs/reference from the const tables that the program
- * itself uses (options, error codes, operators), so that they cannot tell otherwise.
+ * itself uses (options, error codes, metrics, operators), so that they cannot tell otherwise.
  *
  *     reference_pages --list     names of the pages
  *     reference_pages PAGE       the page's Markdown
@@ -9,6 +9,7 @@
 #include "common/base/error.h"
 #include "common/base/str.h"
 #include "common/conf/conf.h"
+#include "common/metrics/metric_names.h"
 #include "engine/operators/registry.h"
 #include <stdio.h>
 #include <string.h>
@@ -64,6 +65,7 @@ static const struct {
 } pages[] = {
     {"configuration", write_configuration},
     {"errors", write_errors},
+    {"metrics", metric_names_write_reference},
     {"operators", write_operators},
 };
 

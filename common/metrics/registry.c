@@ -73,6 +73,31 @@ const char *metric_group_variable(const struct metric_group *g, const char *name
     return NULL;
 }
 
+void metric_group_each_variable(const struct metric_group *g,
+                                void (*fn)(void *arg, const struct metric_variable *variable),
+                                void *arg)
+{
+    for (; g != NULL; g = g->parent) {
+        for (size_t i = 0; i < g->n_variables; i++) {
+            struct metric_variable v = {g->variables[i].name, g->variables[i].value};
+            fn(arg, &v);
+        }
+    }
+}
+
+void metric_group_logical_scope(const struct metric_group *g, char separator, struct str *out)
+{
+    if (g->scope != SCOPE_NONE) {
+        for (const char *p = metric_scope_logical((enum metric_scope)g->scope); *p != '\0'; p++) {
+            str_append_char(out, *p == '.' ? separator : *p);
+        }
+        return;
+    }
+    metric_group_logical_scope(g->parent, separator, out);
+    str_append_char(out, separator);
+    str_append_cstr(out, g->name);
+}
+
 static const char *group_lookup(const void *arg, const char *name)
 {
     return metric_group_variable(arg, name);
@@ -140,6 +165,7 @@ static struct metric_group *group_add(struct metric_group *parent, const char *n
         str_append_char(&prefix, r->delimiter);
         scope_append_filtered(&prefix, pair->value, r->delimiter);
     }
+    g->name = mem_strdup(name);
     g->scope_len = parent->scope_len;
     g->prefix = str_take(&prefix);
     group_link(g);
@@ -181,6 +207,7 @@ static uint32_t group_destroy(struct metric_group *g)
         mem_free(g->variables[i].value);
     }
     mem_free(g->variables);
+    mem_free(g->name);
     mem_free(g->prefix);
     mem_free(g);
     return n;

@@ -29,6 +29,7 @@ enum metric_scope {
 const char *metric_scope_name(enum metric_scope scope);           /* "jm", "tm-job", ... */
 const char *metric_scope_option(enum metric_scope scope);         /* "metrics.scope.jm", ... */
 const char *metric_scope_default_format(enum metric_scope scope); /* "<host>.jobmanager", ... */
+const char *metric_scope_logical(enum metric_scope scope);        /* "jobmanager.job", ... */
 
 enum {
     METRIC_NAME_MAX = 255,          /* bytes of one name */
@@ -77,6 +78,14 @@ struct metric_registry *metric_group_registry(const struct metric_group *g);
 struct metric_group *metric_group_free(struct metric_group *g);
 /* The value of a variable, inherited ones too; NULL when there is none.  Lives with the group. */
 const char *metric_group_variable(const struct metric_group *g, const char *name);
+/* Calls fn for each variable, the group's own first, then those above; a nearer one of a name comes
+ * first.  The pointers live with the group. */
+void metric_group_each_variable(const struct metric_group *g,
+                                void (*fn)(void *arg, const struct metric_variable *variable),
+                                void *arg);
+/* Appends what the group is, without values: the logical name of its scope and the names of the groups
+ * below it, keys of pairs without their values ("taskmanager.job.task.buffers"). */
+void metric_group_logical_scope(const struct metric_group *g, char separator, struct str *out);
 /* Identifier of a metric in the group: scope format filled in + names + name.  Characters that are
  * not allowed (blanks, the delimiter, quotes and control characters) become '_' in filled-in values. */
 void metric_group_identifier(const struct metric_group *g, const char *metric_name,
@@ -88,7 +97,7 @@ void metric_group_identifier(const struct metric_group *g, const char *metric_na
  * the first visible, logs a warning, and returns a working metric that nobody sees (as Flink does). */
 struct metric_counter *metric_group_counter(struct metric_group *g, const char *name);
 struct metric_gauge *metric_group_gauge(struct metric_group *g, const char *name);
-/* arg must live as long as the group. */
+/* arg must live as long as the group.  Readings are one at a time, under the registry's lock. */
 void metric_group_gauge_fn(struct metric_group *g, const char *name, metric_gauge_fn fn, void *arg);
 /* The rate of a counter that lives as long as the group. */
 struct metric_meter *metric_group_meter(struct metric_group *g, const char *name,
@@ -108,6 +117,7 @@ struct metric_sample {
     const struct metric_group *group; /* Borrows: valid during the callback only */
     enum metric_scope scope;          /* of the nearest group that has one */
     const char *name;                 /* relative to that scope: "buffers.inputQueueLength" */
+    const char *metric;               /* relative to the group: "inputQueueLength" */
     const char *identifier;           /* in full, with the scope */
     enum metric_kind kind;
     struct metric_value value; /* counter: count; meter: rate; gauge: value; histogram: count */

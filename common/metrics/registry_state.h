@@ -37,6 +37,7 @@ struct metric_group {
     struct metric_registry *registry;      /* Borrows */
     struct metric_group *parent;           /* Borrows; may be NULL */
     int scope;                             /* enum metric_scope or SCOPE_NONE */
+    char *name;                            /* Owns; below a parent: its name or key; else NULL */
     char *prefix;                          /* Owns; identifier of the group */
     size_t scope_len;                      /* of it, what the scope's format gave */
     struct metric_own_variable *variables; /* Owns */

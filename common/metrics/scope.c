@@ -3,21 +3,23 @@
 #include "common/metrics/scope.h"
 
 struct scope_row {
-    const char *name, *option, *format;
+    const char *name, *option, *logical, *format;
 };
 
 static const struct scope_row scopes[] = {
-    [METRIC_SCOPE_JM] = {"jm", "metrics.scope.jm", "<host>.jobmanager"},
-    [METRIC_SCOPE_JM_JOB] = {"jm-job", "metrics.scope.jm-job", "<host>.jobmanager.<job_name>"},
+    [METRIC_SCOPE_JM] = {"jm", "metrics.scope.jm", "jobmanager", "<host>.jobmanager"},
+    [METRIC_SCOPE_JM_JOB] = {"jm-job", "metrics.scope.jm-job", "jobmanager.job",
+                             "<host>.jobmanager.<job_name>"},
     [METRIC_SCOPE_JM_OPERATOR] = {"jm-operator", "metrics.scope.jm-operator",
+                                  "jobmanager.job.operator",
                                   "<host>.jobmanager.<job_name>.<operator_name>"},
-    [METRIC_SCOPE_TM] = {"tm", "metrics.scope.tm", "<host>.taskmanager.<tm_id>"},
-    [METRIC_SCOPE_TM_JOB] = {"tm-job", "metrics.scope.tm-job",
+    [METRIC_SCOPE_TM] = {"tm", "metrics.scope.tm", "taskmanager", "<host>.taskmanager.<tm_id>"},
+    [METRIC_SCOPE_TM_JOB] = {"tm-job", "metrics.scope.tm-job", "taskmanager.job",
                              "<host>.taskmanager.<tm_id>.<job_name>"},
-    [METRIC_SCOPE_TASK] = {"task", "metrics.scope.task",
+    [METRIC_SCOPE_TASK] = {"task", "metrics.scope.task", "taskmanager.job.task",
                            "<host>.taskmanager.<tm_id>.<job_name>.<task_name>.<subtask_index>"},
     [METRIC_SCOPE_OPERATOR] =
-        {"operator", "metrics.scope.operator",
+        {"operator", "metrics.scope.operator", "taskmanager.job.task.operator",
          "<host>.taskmanager.<tm_id>.<job_name>.<operator_name>.<subtask_index>"},
 };
 _Static_assert(ARRAY_LEN(scopes) == METRIC_SCOPES, "one row per scope");
@@ -31,6 +33,12 @@ const char *metric_scope_option(enum metric_scope scope)
 {
     ASSERT((unsigned)scope < METRIC_SCOPES);
     return scopes[scope].option;
+}
+
+const char *metric_scope_logical(enum metric_scope scope)
+{
+    ASSERT((unsigned)scope < METRIC_SCOPES);
+    return scopes[scope].logical;
 }
 
 const char *metric_scope_default_format(enum metric_scope scope)

@@ -45,6 +45,7 @@ static void group_visit(const struct metric_group *g, struct visit *v)
             .group = g,
             .scope = (enum metric_scope)scoped->scope,
             .name = str_cstr(&v->identifier) + g->scope_len + 1,
+            .metric = e->name,
             .identifier = str_cstr(&v->identifier),
             .kind = e->kind,
         };

@@ -1,0 +1,189 @@
+/* The table of metric names, and the reference page made of it.  Thread: any (const). */
+#include "common/metrics/metric_names.h"
+
+#define IN_PROCESS (METRIC_IN_JM | METRIC_IN_TM)
+#define IN_RECORDS (METRIC_IN_TASK | METRIC_IN_OPERATOR)
+#define JVM "Status.JVM."
+#define MEMORY "Status.JVM.Memory."
+#define COLLECTOR "Status.JVM.GarbageCollector."
+#define NETTY "Status.Shuffle.Netty."
+#define NO_COLLECTOR "0: there is no garbage collector."
+
+static const struct metric_name names[] = {
+    /* job manager */
+    {METRIC_IN_JM, "numRegisteredTaskManagers", METRIC_GAUGE, "Registered task managers."},
+    {METRIC_IN_JM, "numPendingTaskManagers", METRIC_GAUGE,
+     "Task managers that were asked for and have not registered yet."},
+    {METRIC_IN_JM, "numRunningJobs", METRIC_GAUGE, "Jobs that have not ended."},
+    {METRIC_IN_JM, "taskSlotsAvailable", METRIC_GAUGE, "Free slots of all task managers."},
+    {METRIC_IN_JM, "taskSlotsTotal", METRIC_GAUGE, "Slots of all task managers."},
+    /* every process */
+    {IN_PROCESS, JVM "CPU.Load", METRIC_GAUGE,
+     "Share of all processors that the process uses, 0 to 1, since the reading before."},
+    {IN_PROCESS, JVM "CPU.Time", METRIC_GAUGE, "Processor time used, in nanoseconds."},
+    {IN_PROCESS, MEMORY "Heap.Used", METRIC_GAUGE, "Bytes allocated by malloc."},
+    {IN_PROCESS, MEMORY "Heap.Committed", METRIC_GAUGE, "Bytes that malloc has from the system."},
+    {IN_PROCESS, MEMORY "Heap.Max", METRIC_GAUGE,
+     "Bytes that the process may use: its own limit, the container's, or the machine's memory."},
+    {IN_PROCESS, MEMORY "NonHeap.Used", METRIC_GAUGE,
+     "Resident bytes that are not malloc's: code, stacks, mapped files."},
+    {IN_PROCESS, MEMORY "NonHeap.Committed", METRIC_GAUGE, "The same as NonHeap.Used."},
+    {IN_PROCESS, MEMORY "NonHeap.Max", METRIC_GAUGE, "The same as Heap.Max."},
+    {IN_PROCESS, MEMORY "Metaspace.Used", METRIC_GAUGE, "0: there are no classes."},
+    {IN_PROCESS, MEMORY "Metaspace.Committed", METRIC_GAUGE, "0: there are no classes."},
+    {IN_PROCESS, MEMORY "Metaspace.Max", METRIC_GAUGE, "1, so that readers may divide by it."},
+    {IN_PROCESS, MEMORY "Direct.Count", METRIC_GAUGE, "0: there are no direct buffers."},
+    {IN_PROCESS, MEMORY "Direct.MemoryUsed", METRIC_GAUGE, "0: there are no direct buffers."},
+    {IN_PROCESS, MEMORY "Direct.TotalCapacity", METRIC_GAUGE, "0: there are no direct buffers."},
+    {IN_PROCESS, MEMORY "Mapped.Count", METRIC_GAUGE, "Shared libraries that were loaded."},
+    {IN_PROCESS, MEMORY "Mapped.MemoryUsed", METRIC_GAUGE,
+     "Resident bytes of mapped files and shared memory."},
+    {IN_PROCESS, MEMORY "Mapped.TotalCapacity", METRIC_GAUGE, "The same as Mapped.MemoryUsed."},
+    {IN_PROCESS, JVM "Threads.Count", METRIC_GAUGE, "Threads."},
+    {IN_PROCESS, JVM "ClassLoader.ClassesLoaded", METRIC_GAUGE,
+     "Shared libraries that were loaded."},
+    {IN_PROCESS, JVM "ClassLoader.ClassesUnloaded", METRIC_GAUGE,
+     "Shared libraries that were unloaded."},
+    {IN_PROCESS, COLLECTOR "All.Count", METRIC_GAUGE, NO_COLLECTOR},
+    {IN_PROCESS, COLLECTOR "All.Time", METRIC_GAUGE, NO_COLLECTOR},
+    {IN_PROCESS, COLLECTOR "All.TimeMsPerSecond", METRIC_GAUGE, NO_COLLECTOR},
+    {IN_PROCESS, COLLECTOR "G1_Young_Generation.Count", METRIC_GAUGE, NO_COLLECTOR},
+    {IN_PROCESS, COLLECTOR "G1_Young_Generation.Time", METRIC_GAUGE, NO_COLLECTOR},
+    {IN_PROCESS, COLLECTOR "G1_Old_Generation.Count", METRIC_GAUGE, NO_COLLECTOR},
+    {IN_PROCESS, COLLECTOR "G1_Old_Generation.Time", METRIC_GAUGE, NO_COLLECTOR},
+    {IN_PROCESS, "Status.FileDescriptor.Open", METRIC_GAUGE, "Open files and sockets."},
+    {IN_PROCESS, "Status.FileDescriptor.Max", METRIC_GAUGE,
+     "Files and sockets that may be open at one time (ulimit -n)."},
+    /* task manager */
+    {METRIC_IN_TM, "Status.Flink.Memory.Managed.Used", METRIC_GAUGE,
+     "Bytes of managed memory that tasks hold."},
+    {METRIC_IN_TM, "Status.Flink.Memory.Managed.Total", METRIC_GAUGE, "Bytes of managed memory."},
+    {METRIC_IN_TM, NETTY "AvailableMemory", METRIC_GAUGE, "Free bytes of network memory."},
+    {METRIC_IN_TM, NETTY "UsedMemory", METRIC_GAUGE, "Bytes of network memory in use."},
+    {METRIC_IN_TM, NETTY "TotalMemory", METRIC_GAUGE, "Bytes of network memory."},
+    {METRIC_IN_TM, NETTY "AvailableMemorySegments", METRIC_GAUGE,
+     "AvailableMemory in segments of taskmanager.memory.segment-size."},
+    {METRIC_IN_TM, NETTY "UsedMemorySegments", METRIC_GAUGE, "UsedMemory in segments."},
+    {METRIC_IN_TM, NETTY "TotalMemorySegments", METRIC_GAUGE, "TotalMemory in segments."},
+    {METRIC_IN_TM, NETTY "RequestedMemoryUsage", METRIC_GAUGE,
+     "Percentage of network memory that tasks have asked for."},
+    {METRIC_IN_TM, "Status.Network.AvailableMemorySegments", METRIC_GAUGE,
+     "The old name of Status.Shuffle.Netty.AvailableMemorySegments."},
+    {METRIC_IN_TM, "Status.Network.TotalMemorySegments", METRIC_GAUGE,
+     "The old name of Status.Shuffle.Netty.TotalMemorySegments."},
+    /* job */
+    {METRIC_IN_JM_JOB, "uptime", METRIC_GAUGE,
+     "Milliseconds that the job has been running without interruption; -1 when it has ended."},
+    {METRIC_IN_JM_JOB, "downtime", METRIC_GAUGE,
+     "Milliseconds that a restarting job has not been running; 0 while it runs, -1 when it has "
+     "ended."},
+    {METRIC_IN_JM_JOB, "numRestarts", METRIC_GAUGE, "Restarts since the job was submitted."},
+    {METRIC_IN_JM_JOB, "fullRestarts", METRIC_GAUGE, "The old name of numRestarts."},
+    {METRIC_IN_JM_JOB, "<state>State", METRIC_GAUGE,
+     "1 while the job is in the state (initializing, created, running, restarting, failing, "
+     "cancelling, deploying), else 0; with STATE in metrics.job.status.enable."},
+    {METRIC_IN_JM_JOB, "<state>Time", METRIC_GAUGE,
+     "Milliseconds since the job entered the state, 0 outside of it; with CURRENT_TIME."},
+    {METRIC_IN_JM_JOB, "<state>TimeTotal", METRIC_GAUGE,
+     "Milliseconds that the job has spent in the state; with TOTAL_TIME."},
+    /* task and operator */
+    {IN_RECORDS, "numRecordsIn", METRIC_COUNTER, "Records received."},
+    {IN_RECORDS, "numRecordsInPerSecond", METRIC_METER, "Records received per second."},
+    {IN_RECORDS, "numRecordsOut", METRIC_COUNTER, "Records sent."},
+    {IN_RECORDS, "numRecordsOutPerSecond", METRIC_METER, "Records sent per second."},
+    {IN_RECORDS, "numBytesIn", METRIC_COUNTER, "Bytes received; of a source: bytes read."},
+    {IN_RECORDS, "numBytesInPerSecond", METRIC_METER, "Bytes received per second."},
+    {METRIC_IN_TASK, "numBytesOut", METRIC_COUNTER, "Bytes sent."},
+    {METRIC_IN_TASK, "numBytesOutPerSecond", METRIC_METER, "Bytes sent per second."},
+    {METRIC_IN_OPERATOR, "numBytesSend", METRIC_COUNTER, "Bytes that a sink has written."},
+    {METRIC_IN_OPERATOR, "numBytesSendPerSecond", METRIC_METER,
+     "Bytes that a sink writes per second."},
+    {METRIC_IN_TASK, "numBuffersInLocal", METRIC_COUNTER,
+     "Batches received from tasks of the same process."},
+    {METRIC_IN_TASK, "numBuffersInLocalPerSecond", METRIC_METER,
+     "Batches received from tasks of the same process per second."},
+    {METRIC_IN_TASK, "numBuffersOut", METRIC_COUNTER, "Batches sent."},
+    {METRIC_IN_TASK, "numBuffersOutPerSecond", METRIC_METER, "Batches sent per second."},
+    {METRIC_IN_TASK, "busyTimeMsPerSecond", METRIC_GAUGE, "Milliseconds of a second at work."},
+    {METRIC_IN_TASK, "idleTimeMsPerSecond", METRIC_GAUGE,
+     "Milliseconds of a second without anything to do."},
+    {METRIC_IN_TASK, "backPressuredTimeMsPerSecond", METRIC_GAUGE,
+     "Milliseconds of a second waiting for consumers."},
+    {METRIC_IN_TASK, "accumulateBusyTimeMs", METRIC_GAUGE, "Milliseconds at work, in all."},
+    {METRIC_IN_TASK, "accumulateIdleTimeMs", METRIC_GAUGE,
+     "Milliseconds without anything to do, in all."},
+    {METRIC_IN_TASK, "accumulateBackPressuredTimeMs", METRIC_GAUGE,
+     "Milliseconds waiting for consumers, in all."},
+    {METRIC_IN_TASK, "isBackPressured", METRIC_GAUGE,
+     "true while the task waits for consumers, else false."},
+    {METRIC_IN_TASK, "mailboxQueueSize", METRIC_GAUGE, "Messages that wait for the task."},
+    {METRIC_IN_TASK, "buffers.inputQueueLength", METRIC_GAUGE,
+     "Batches that wait to be taken by the task."},
+    {METRIC_IN_TASK, "buffers.outputQueueLength", METRIC_GAUGE,
+     "Batches that wait to be taken by consumers."},
+};
+
+const struct metric_name *metric_names(size_t *ret_n)
+{
+    *ret_n = ARRAY_LEN(names);
+    return names;
+}
+
+/* "<state>Time" fits "runningTime": a word of small letters, then the rest. */
+static bool name_fits(const char *pattern, const char *name)
+{
+    const char *end = pattern[0] == '<' ? strchr(pattern, '>') : NULL;
+    if (end == NULL) {
+        return strcmp(pattern, name) == 0;
+    }
+    size_t word = strspn(name, "abcdefghijklmnopqrstuvwxyz");
+    return word > 0 && strcmp(end + 1, name + word) == 0;
+}
+
+const struct metric_name *metric_name_find(enum metric_scope scope, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if ((names[i].scopes & 1u << scope) != 0 && name_fits(names[i].name, name)) {
+            return &names[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- reference page ----------------------------------------------------------------------------- */
+
+static void write_scope(struct str *out, enum metric_scope scope)
+{
+    bool any = false;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if ((names[i].scopes & 1u << scope) == 0) {
+            continue;
+        }
+        if (!any) {
+            str_printf(out,
+                       "\n## %s\n\nScope format: `%s`, default `%s`.\n\n"
+                       "| metric | kind | meaning |\n|---|---|---|\n",
+                       metric_scope_logical(scope), metric_scope_option(scope),
+                       metric_scope_default_format(scope));
+            any = true;
+        }
+        str_printf(out, "| `%s` | %s | %s |\n", names[i].name, metric_kind_name(names[i].kind),
+                   names[i].description);
+    }
+}
+
+void metric_names_write_reference(struct str *out)
+{
+    str_append_cstr(
+        out,
+        "# Metrics\n\n"
+        "<!-- Generated from the table of metric names by tools/check_reference --write; do not "
+        "edit. -->\n\n"
+        "Names and scopes are Flink's. REST shows a metric by its name; reporters put the scope\n"
+        "before it: for Prometheus `flink_` + scope + name, with `_` between the parts\n"
+        "(`flink_taskmanager_job_task_numRecordsIn`). User functions add their own counters to\n"
+        "the scope of their operator.\n");
+    for (int scope = 0; scope < METRIC_SCOPES; scope++) {
+        write_scope(out, (enum metric_scope)scope);
+    }
+}
