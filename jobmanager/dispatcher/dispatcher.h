@@ -14,6 +14,8 @@
 #include "jobmanager/resourcemanager/resourcemanager.h"
 
 struct dispatcher;
+enum { DISPATCHER_JOBS_MAX = 4096 }; /* that have not ended; more are refused with ERR_LIMIT */
+
 struct dispatcher_options {
     const struct conf *conf;   /* Borrows */
     enum component_mode mode;  /* of it and of its job masters */
@@ -43,7 +45,10 @@ struct job_submission {
     uint32_t n_blobs;
 };
 void job_submission_fini(struct job_submission *s, struct blob_store *blobs);
-/* Takes the submission; calls done on the dispatcher's thread once the job exists (or not). */
+/* Takes the submission; calls done once the job exists (or not), on the dispatcher's thread, or on this
+ * one when the dispatcher is gone.  Thread: any.
+ * ERR_ALREADY_EXISTS: another job of this id is here or has ended here; ERR_INVALID_ARGUMENT: the graph;
+ * ERR_LIMIT: too many jobs; ERR_UNAVAILABLE: it shuts down. */
 void dispatcher_submit(struct dispatcher *d, struct job_submission *take,
                        void (*done)(void *arg, int rc, const struct error *err), void *arg);
 

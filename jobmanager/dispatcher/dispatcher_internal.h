@@ -1,0 +1,98 @@
+/* The dispatcher's own structs, and what its files offer each other.
+ *
+ *   dispatcher.c   start and end, the mailbox's operations
+ *   submission.c   a submitted graph becomes a job, or is refused
+ *   running.c      what job masters say, the end of a job
+ *   reading.c      what others may see and ask
+ *   job_store.c    finished jobs */
+#ifndef FLINC_JOBMANAGER_DISPATCHER_DISPATCHER_INTERNAL_H
+#define FLINC_JOBMANAGER_DISPATCHER_DISPATCHER_INTERNAL_H
+
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "common/base/map.h"
+#include "common/base/vec.h"
+#include "jobmanager/dispatcher/dispatcher.h"
+#include "jobmanager/dispatcher/job_store.h"
+
+#define DISPATCHER_TOPIC "flinc.dispatcher"
+
+enum {
+    DISPATCHER_SWEEP_MS = 60 * 1000,
+    DISPATCHER_RETRY_MS = 100, /* until the I/O executor takes the end of a job */
+};
+
+/* mailbox_op.kind of the dispatcher's operations; sender -> dispatcher. */
+enum dispatcher_op {
+    DISPATCHER_OP_SUBMIT,    /* anybody */
+    DISPATCHER_OP_JOB_ENDED, /* a job master */
+    DISPATCHER_OP_ARCHIVED,  /* the I/O executor */
+    DISPATCHER_OP_SHUT_DOWN, /* the owner */
+};
+
+/*
+ *   RUNNING ──on_terminal──► ENDED ──► ARCHIVING (its master is freed, its details stored) ──► gone */
+enum dispatched_state {
+    DISPATCHED_RUNNING, /* it has a job master */
+    DISPATCHED_ENDED,   /* the job master has called on_terminal */
+    DISPATCHED_ARCHIVING,
+};
+
+/* A job that is not in the store yet. */
+struct dispatched_job {
+    struct dispatcher *d; /* Borrows */
+    struct flinc_id id;
+    char hex[ID_HEX_LEN + 1];
+    struct job_submission submission; /* Owns */
+    struct job_fingerprint fingerprint;
+    Flinc__BlobRef *blob_refs;  /* Owns; of the libraries */
+    Flinc__BlobRef **blob_list; /* Owns; pointers to them */
+    struct metric_group *metrics;
+    struct jobmaster *jm;          /* Owns */
+    struct job_store_entry *entry; /* Owns; made while it is archived */
+
+    /* Under dispatcher.lock. */
+    enum dispatched_state state;
+    struct job_overview overview;
+    const struct job_details *details; /* counted; from ENDED on */
+    uint32_t n_asking; /* threads that ask the job master: it is not freed meanwhile */
+};
+
+struct dispatcher {
+    struct dispatcher_options options;
+    const struct clock *clock;
+    struct component *component;          /* Owns */
+    struct job_store *store;              /* Owns */
+    struct rng rng;                       /* of fencing tokens; the dispatcher's thread */
+    bool shutting_down;                   /* the dispatcher's thread */
+    struct metric_gauge *n_running_gauge; /* Borrows; may be NULL */
+    _Atomic uint64_t version;             /* changes under lock */
+
+    pthread_mutex_t lock;   /* guards the following; store and snapshot locks are taken under it */
+    pthread_cond_t changed; /* a status, the number of jobs, of those who ask */
+    struct map
+        jobs; /* Borrows: id -> struct dispatched_job *; written on the dispatcher's thread */
+    struct vec live; /* Owns: the same, in the order of their start */
+};
+
+/* ---- submission.c ------------------------------------------------------------------------------- */
+
+/* On the dispatcher's thread. */
+int dispatcher_accept(struct dispatcher *d, struct job_submission *submission,
+                      const struct job_fingerprint *fingerprint, struct error *err) MUST_CHECK;
+void job_fingerprint_of(const Flinc__JobGraph *graph, struct job_fingerprint *ret);
+
+/* ---- running.c ---------------------------------------------------------------------------------- */
+
+/* Makes the job master and starts the job, which is in the table then. */
+int dispatched_job_start(struct dispatched_job *j, struct error *err) MUST_CHECK;
+/* Of one that is in no table. */
+void dispatched_job_free(struct dispatched_job *j);
+
+/* ---- under the lock ----------------------------------------------------------------------------- */
+
+struct dispatched_job *dispatcher_find(const struct dispatcher *d, const struct flinc_id *id);
+/* Something that others see has changed. */
+void dispatcher_touch(struct dispatcher *d);
+
+#endif
