@@ -45,9 +45,8 @@ struct dispatched_job {
     char hex[ID_HEX_LEN + 1];
     struct job_submission submission; /* Owns */
     struct job_fingerprint fingerprint;
-    Flinc__BlobRef *blob_refs;  /* Owns; of the libraries */
-    Flinc__BlobRef **blob_list; /* Owns; pointers to them */
-    struct metric_group *metrics;
+    Flinc__BlobRef *blob_refs;     /* Owns; of the libraries */
+    Flinc__BlobRef **blob_list;    /* Owns; pointers to them */
     struct jobmaster *jm;          /* Owns */
     struct job_store_entry *entry; /* Owns; made while it is archived */
 

@@ -80,6 +80,7 @@ static int make_jobmaster(struct dispatched_job *j, struct error *err)
         .on_terminal = on_terminal,
         .on_progress = on_progress,
         .owner = j,
+        .metrics = d->options.jobmanager_metrics,
     };
     id_random(&o.fencing_token, &d->rng);
     TRY(jobmaster_new(&o, &j->jm, err));
@@ -95,17 +96,6 @@ static int make_jobmaster(struct dispatched_job *j, struct error *err)
                                 .n_config = j->submission.graph->n_config,
                             });
     return 0;
-}
-
-static void add_metrics(struct dispatched_job *j)
-{
-    struct dispatcher *d = j->d;
-    if (d->options.metrics == NULL) {
-        return;
-    }
-    struct metric_variable variables[] = {{"job_id", j->hex}, {"job_name", j->overview.name}};
-    j->metrics = metric_group_new(d->options.metrics, d->options.jobmanager_metrics,
-                                  METRIC_SCOPE_JM_JOB, variables, ARRAY_LEN(variables));
 }
 
 /* Into the table, or out of it.  Thread: the dispatcher's. */
@@ -144,7 +134,6 @@ static void leave_table(struct dispatched_job *j)
 int dispatched_job_start(struct dispatched_job *j, struct error *err)
 {
     struct dispatcher *d = j->d;
-    add_metrics(j);
     TRY(make_jobmaster(j, err));
     enter_table(j);
     int rc = jobmaster_start(j->jm, err);
@@ -169,7 +158,6 @@ static void release_job(struct dispatched_job *j)
         resourcemanager_remove_job(d->options.resourcemanager, j->jm);
         j->jm = jobmaster_free(j->jm);
     }
-    j->metrics = metric_group_free(j->metrics);
     job_submission_fini(&j->submission, d->options.blobs);
 }
 

@@ -5,6 +5,7 @@
  * own references of blobs and nothing else, so that it cannot hurt the job that is there. */
 #include "engine/graph/job_graph.h"
 #include "jobmanager/dispatcher/dispatcher_internal.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 void job_submission_fini(struct job_submission *s, struct blob_store *blobs)
