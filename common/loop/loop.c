@@ -334,6 +334,13 @@ uint64_t loop_schedule(struct loop *l, int64_t delay_ms, void (*fn)(void *arg), 
     return timers_add_after_ms(&l->timers, delay_ms, fn, arg);
 }
 
+uint64_t loop_schedule_owned(struct loop *l, int64_t delay_ms, void (*fn)(void *arg), void *arg,
+                             void (*drop)(void *arg))
+{
+    return timers_add_owned(&l->timers, clock_monotonic_ns(l->clock) + delay_ms * 1000000, fn, arg,
+                            drop);
+}
+
 bool loop_cancel(struct loop *l, uint64_t handle)
 {
     return timers_cancel(&l->timers, handle);

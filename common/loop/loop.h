@@ -51,6 +51,9 @@ int loop_add_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo),
                     struct error *err) MUST_CHECK;
 
 uint64_t loop_schedule(struct loop *l, int64_t delay_ms, void (*fn)(void *arg), void *arg);
+/* The same with a destructor of `arg`, called instead of fn when it is cancelled or the loop freed. */
+uint64_t loop_schedule_owned(struct loop *l, int64_t delay_ms, void (*fn)(void *arg), void *arg,
+                             void (*drop)(void *arg));
 bool loop_cancel(struct loop *l, uint64_t handle);
 
 /* Runs rounds until loop_stop().  A later loop_run() continues. */

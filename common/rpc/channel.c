@@ -9,6 +9,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/mem.h"
 #include "common/rpc/transport.h"
+#include <unistd.h>
 
 struct rpc_channel {
     _Atomic uint32_t refs;
@@ -24,6 +25,8 @@ struct rpc_channel {
 struct rpc_delivery {
     struct rpc_channel *channel; /* counted */
     ProtobufCMessage *message;   /* Owns; NULL: the connection is over */
+    int fd;                      /* Owns; negative: none */
+    void (*on_message_fd)(void *target, ProtobufCMessage *message, int fd);
     struct error why;
 };
 
@@ -78,7 +81,8 @@ struct rpc_channel *rpc_channel_free(struct rpc_channel *c)
 
 /* ---- sending ---------------------------------------------------------------------------------- */
 
-int rpc_channel_send(struct rpc_channel *c, const ProtobufCMessage *message, struct error *err)
+int rpc_channel_pack(struct rpc_channel *c, const ProtobufCMessage *message, uint8_t **ret_bytes,
+                     size_t *ret_size, struct error *err)
 {
     if (rpc_channel_is_closed(c)) {
         return error_set(err, ERR_CLOSED, "%s is closed", c->options.name);
@@ -93,13 +97,26 @@ int rpc_channel_send(struct rpc_channel *c, const ProtobufCMessage *message, str
         return error_set(err, ERR_TOO_LARGE, "%s: a message of %zu bytes is over the limit of %llu",
                          c->options.name, size, (unsigned long long)c->options.max_message_bytes);
     }
-    uint8_t *bytes = mem_alloc(size + 1); /* an empty message is legal */
-    protobuf_c_message_pack(message, bytes);
+    *ret_bytes = mem_alloc(size + 1); /* an empty message is legal */
+    *ret_size = protobuf_c_message_pack(message, *ret_bytes);
+    return 0;
+}
+
+void rpc_channel_count_sent(struct rpc_channel *c, size_t size)
+{
+    atomic_fetch_add_explicit(&c->messages_sent, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->bytes_sent, size, memory_order_relaxed);
+}
+
+int rpc_channel_send(struct rpc_channel *c, const ProtobufCMessage *message, struct error *err)
+{
+    uint8_t *bytes;
+    size_t size;
+    TRY(rpc_channel_pack(c, message, &bytes, &size, err));
     int rc = c->ops->send(c->transport, bytes, size, err);
     mem_free(bytes);
     TRY_CTX(err, rc, "sending on %s", c->options.name);
-    atomic_fetch_add_explicit(&c->messages_sent, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&c->bytes_sent, size, memory_order_relaxed);
+    rpc_channel_count_sent(c, size);
     return 0;
 }
 
@@ -109,6 +126,9 @@ static void delivery_drop(void *payload)
 {
     struct rpc_delivery *d = payload;
     rpc_message_free(d->message);
+    if (d->fd >= 0) {
+        close(d->fd);
+    }
     rpc_channel_unref(d->channel);
     mem_free(d);
 }
@@ -119,7 +139,11 @@ static void delivery_run(void *target, void *payload)
     struct rpc_delivery *d = payload;
     struct rpc_channel *c = d->channel;
     if (!atomic_load(&c->closed)) {
-        if (d->message != NULL) {
+        if (d->message != NULL && d->fd >= 0 && d->on_message_fd != NULL) {
+            int fd = d->fd;
+            d->fd = -1;
+            d->on_message_fd(target, STEAL(d->message), fd);
+        } else if (d->message != NULL) {
             c->options.on_message(target, STEAL(d->message));
         } else if (c->options.on_closed != NULL) {
             c->options.on_closed(target, &d->why);
@@ -133,6 +157,7 @@ static struct rpc_delivery *delivery_new(struct rpc_channel *c)
     struct rpc_delivery *d = MEM_NEW(struct rpc_delivery);
     atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
     d->channel = c;
+    d->fd = -1;
     return d;
 }
 
@@ -160,6 +185,13 @@ static int rpc_channel_reject(struct rpc_channel *c, const struct error *why, st
 
 int rpc_channel_deliver(struct rpc_channel *c, const uint8_t *bytes, size_t size, struct error *err)
 {
+    return rpc_channel_deliver_fd(c, bytes, size, -1, NULL, err);
+}
+
+int rpc_channel_deliver_fd(struct rpc_channel *c, const uint8_t *bytes, size_t size, int take_fd,
+                           void (*on_message_fd)(void *target, ProtobufCMessage *message, int fd),
+                           struct error *err)
+{
     const struct rpc_end_options *o = &c->options;
     struct error why = ERROR_INIT;
     if (FAILPOINT(&why, "rpc.deliver") < 0) {
@@ -178,9 +210,12 @@ int rpc_channel_deliver(struct rpc_channel *c, const uint8_t *bytes, size_t size
     }
     struct rpc_delivery *d = delivery_new(c);
     d->message = message;
+    d->fd = take_fd;
+    d->on_message_fd = on_message_fd;
     struct mailbox_op op = delivery_op(d);
     int rc = mailbox_post(o->mailbox, o->lane, &op);
     if (rc < 0) {
+        d->fd = -1; /* stays the caller's */
         delivery_drop(d);
         return error_set(err, rc, "mailbox %s of %s %s", mailbox_name(o->mailbox), o->name,
                          rc == ERR_LIMIT ? "is full" : "is closed");

@@ -28,7 +28,17 @@ int rpc_channel_new(const struct rpc_end_options *options, const struct rpc_tran
  * ERR_TOO_LARGE.  ERR_LIMIT: the mailbox is full, nothing was delivered. */
 int rpc_channel_deliver(struct rpc_channel *c, const uint8_t *bytes, size_t size,
                         struct error *err) MUST_CHECK;
+/* The same with a descriptor beside the message, which is taken on success; on_message_fd gets both
+ * instead of on_message.  NULL: the descriptor is closed, the message delivered without. */
+int rpc_channel_deliver_fd(struct rpc_channel *c, const uint8_t *bytes, size_t size, int take_fd,
+                           void (*on_message_fd)(void *target, ProtobufCMessage *message, int fd),
+                           struct error *err) MUST_CHECK;
 void rpc_channel_peer_closed(struct rpc_channel *c, const struct error *why);
+/* For transports with sends of their own: the checks of rpc_channel_send() and the packed bytes (mem_free
+ * them), then its counting. */
+int rpc_channel_pack(struct rpc_channel *c, const ProtobufCMessage *message, uint8_t **ret_bytes,
+                     size_t *ret_size, struct error *err) MUST_CHECK;
+void rpc_channel_count_sent(struct rpc_channel *c, size_t size);
 /* The transport of a channel when it is of this kind, else NULL. */
 void *rpc_channel_transport(const struct rpc_channel *c, const struct rpc_transport_ops *ops);
 
