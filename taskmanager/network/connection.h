@@ -53,7 +53,7 @@ struct connection_role {
      * own; `placed`: it went to where place() said. */
     int (*on_frame)(struct connection *c, const struct frame_header *h, const uint8_t *payload,
                     struct buffer *own, struct error *err);
-    /* Makes more frames while there is room; returns whether there is more to be made. */
+    /* Makes more frames while there is room; returns whether there are more to be made then. */
     bool (*produce)(struct connection *c);
     /* The connection is of no use any more; `why` has code 0 when the peer closed it between frames.
      * Frees it or dials again. */

@@ -219,7 +219,7 @@ static bool dialed_produce(struct connection *c)
         in->credit = 0;
         connection_send_small(c, &h, NULL, 0);
     }
-    return d->credits_head != NULL && connection_has_room(c);
+    return d->credits_head != NULL;
 }
 
 /* ---- frames --------------------------------------------------------------------------------------- */

@@ -60,7 +60,7 @@ static bool served_produce(struct connection *c)
             run_add(s, o);
         }
     }
-    return s->run_head != NULL && connection_has_room(c);
+    return s->run_head != NULL;
 }
 
 /* ---- requests ------------------------------------------------------------------------------------- */
