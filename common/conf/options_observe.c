@@ -41,13 +41,37 @@ static const struct conf_option metrics_options[] = {
     {"metrics.latency.history-size", CONF_TYPE_INT, "128"},
     {"metrics.latency.interval", CONF_TYPE_DURATION, "0 ms"},
     {"metrics.reporter.<name>.<parameter>", CONF_TYPE_STRING},
-    {"metrics.reporter.<name>.factory.class", CONF_TYPE_STRING},
-    {"metrics.reporter.<name>.filter.excludes", CONF_TYPE_LIST, ""},
-    {"metrics.reporter.<name>.filter.includes", CONF_TYPE_LIST, "*:*:*"},
+    {"metrics.reporter.<name>.factory.class", CONF_TYPE_STRING,
+     .description = "What the reporter is: "
+                    "org.apache.flink.metrics.prometheus.PrometheusReporterFactory, or in short "
+                    "prometheus.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"metrics.reporter.<name>.filter.excludes", CONF_TYPE_LIST, "",
+     .description = "Metrics that the reporter leaves out: a list of filters like those of "
+                    "filter.includes.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"metrics.reporter.<name>.filter.includes", CONF_TYPE_LIST, "*:*:*",
+     .description = "Metrics that the reporter shows: a list of filters "
+                    "<scope>[:<name>[,<name>][:<type>[,<type>]]] with * for any text, for instance "
+                    "*.job.task:num*:counter,meter.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"metrics.reporter.<name>.filterLabelValueCharacters", CONF_TYPE_BOOL, "true",
+     .description = "Whether a Prometheus reporter replaces characters of label values that names "
+                    "cannot have by _.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"metrics.reporter.<name>.interval", CONF_TYPE_DURATION, "10 s"},
+    {"metrics.reporter.<name>.port", CONF_TYPE_STRING,
+     .description = "Ports of a Prometheus reporter: 9249, the default, or a range or list like "
+                    "9250-9260 of which the first free one is taken.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"metrics.reporter.<name>.scope.delimiter", CONF_TYPE_STRING, "."},
-    {"metrics.reporter.<name>.scope.variables.additional", CONF_TYPE_MAP, ""},
-    {"metrics.reporter.<name>.scope.variables.excludes", CONF_TYPE_STRING, "."},
+    {"metrics.reporter.<name>.scope.variables.additional", CONF_TYPE_MAP, "",
+     .description = "Labels that every metric of the reporter gets: key1:value1,key2:value2.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"metrics.reporter.<name>.scope.variables.excludes", CONF_TYPE_STRING, ".",
+     .description = "Variables that are no labels of the reporter, between semicolons: "
+                    "task_attempt_id;job_id.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"metrics.reporter.influxdb.connectTimeout", CONF_TYPE_DURATION, "10 s"},
     {"metrics.reporter.influxdb.consistency", CONF_TYPE_ENUM, "ONE",
      .enum_values = "ALL|ANY|ONE|QUORUM"},
@@ -77,7 +101,10 @@ static const struct conf_option metrics_options[] = {
     {"metrics.reporter.prometheus.password", CONF_TYPE_STRING},
     {"metrics.reporter.prometheus.randomJobNameSuffix", CONF_TYPE_BOOL, "true"},
     {"metrics.reporter.prometheus.username", CONF_TYPE_STRING},
-    {"metrics.reporters", CONF_TYPE_STRING},
+    {"metrics.reporters", CONF_TYPE_STRING,
+     .description = "Names of the reporters to start, between commas; without it all that have a "
+                    "factory.class.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"metrics.scope.delimiter", CONF_TYPE_STRING, ".",
      .description = "Text between the parts of a metric name.", .flags = CONF_FLAG_EFFECTIVE},
     {"metrics.scope.jm", CONF_TYPE_STRING, "<host>.jobmanager",
