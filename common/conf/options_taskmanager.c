@@ -28,7 +28,11 @@ static const struct conf_option taskmanager_options[] = {
                     "the machine."},
     {"taskmanager.jvm-exit-on-oom", CONF_TYPE_BOOL, "false"},
     {"taskmanager.load-balance.mode", CONF_TYPE_ENUM, "NONE",
-     .enum_values = "NONE|SLOTS|MIN_RESOURCES|TASKS"},
+     .enum_values = "NONE|SLOTS|MIN_RESOURCES|TASKS",
+     .description =
+         "Where a job's slots go: NONE fills one task manager before the next, SLOTS and TASKS "
+         "spread them by the share of slots in use.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.log.path", CONF_TYPE_STRING},
     {"taskmanager.numberOfTaskSlots", CONF_TYPE_INT, "1", .min = "1", .max = "65536",
      .description = "Slots of one task manager: how many parallel pipelines it runs.",

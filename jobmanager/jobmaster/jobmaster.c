@@ -356,6 +356,18 @@ void jobmaster_slot_lost(struct jobmaster *jm, const struct slot *slot, const st
     post(jm, JOBMASTER_OP_SLOT_LOST, run_slot_lost, loss, mem_free);
 }
 
+static void run_slots_refused(void *target, void *payload)
+{
+    struct jobmaster *jm = target;
+    error_copy(&jm->slots_refused, payload);
+    mem_free(payload);
+}
+
+void jobmaster_slots_refused(struct jobmaster *jm, const struct error *why)
+{
+    post(jm, JOBMASTER_OP_SLOTS_REFUSED, run_slots_refused, mem_dup(why, sizeof(*why)), mem_free);
+}
+
 /* ---- what others may see ---------------------------------------------------------------------- */
 
 void jobmaster_get_progress(struct jobmaster *jm, struct job_progress *ret)

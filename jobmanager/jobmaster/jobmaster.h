@@ -108,6 +108,8 @@ int jobmaster_start(struct jobmaster *jm, struct error *err) MUST_CHECK;
 void jobmaster_offer_slots(struct jobmaster *jm, const struct slot *slots, uint32_t n);
 /* Thread: any.  The slot is gone with whatever ran in it. */
 void jobmaster_slot_lost(struct jobmaster *jm, const struct slot *slot, const struct error *why);
+/* Thread: any.  A slot could not be had, and why: said when the time-out of slots comes. */
+void jobmaster_slots_refused(struct jobmaster *jm, const struct error *why);
 /* Thread: any.  Cancels the job; in a terminal state nothing happens. */
 void jobmaster_cancel(struct jobmaster *jm);
 /* Thread: any but the job master's.  Cancels when it runs, waits for the end, frees.  NULL is fine. */

@@ -37,6 +37,7 @@ enum jobmaster_op {
     JOBMASTER_OP_ADD_WORKER,     /* owner */
     JOBMASTER_OP_OFFER_SLOTS,    /* slot provider */
     JOBMASTER_OP_SLOT_LOST,      /* slot provider */
+    JOBMASTER_OP_SLOTS_REFUSED,  /* slot provider */
     JOBMASTER_OP_CANCEL,         /* owner */
     JOBMASTER_OP_WORKER_MESSAGE, /* worker */
     JOBMASTER_OP_WORKER_CLOSED,  /* worker's channel */
@@ -69,6 +70,7 @@ struct jobmaster {
     struct error cause;                        /* why the job is FAILING, or SUSPENDED */
     struct execution_graph graph;
     struct slot_pool slots;
+    struct error slots_refused; /* the last reason that a slot could not be had */
     struct restart_strategy strategy;
     struct global_restart global;
     struct workers workers;

@@ -78,6 +78,10 @@ static void on_slot_timeout(void *arg)
               "managers or slots "
               "(taskmanager.numberOfTaskSlots), or lower the parallelism",
               jm->slots.n_places, jm->slots.n_filled, str_cstr(&waited));
+    if (jm->slots_refused.code != 0) {
+        error_context(&err, "the last slot that was asked for was refused: %s",
+                      jm->slots_refused.message);
+    }
     failover_task_failed(jm, &r->subtasks[0].execution, &err, FAILURE_OF_WORKER);
 }
 
