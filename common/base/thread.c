@@ -37,7 +37,12 @@ static void *thread_main(void *p)
     return args.fn(args.arg);
 }
 
-/* All but those that the faulting thread itself must take. */
+int thread_dump_signal(void)
+{
+    return SIGRTMIN + 6;
+}
+
+/* All but those that the faulting thread itself must take, and the one for thread dumps. */
 static void fill_blocked_signals(sigset_t *set)
 {
     static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
@@ -45,6 +50,7 @@ static void fill_blocked_signals(sigset_t *set)
     for (size_t i = 0; i < ARRAY_LEN(synchronous); i++) {
         sigdelset(set, synchronous[i]);
     }
+    sigdelset(set, thread_dump_signal());
 }
 
 int thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg), void *arg,

@@ -20,6 +20,9 @@ int thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg)
                  struct error *err) MUST_CHECK;
 void thread_join(pthread_t thread);
 void thread_set_name(const char *name);
+/* The real-time signal that asks a thread for its stack (common/process/stack_dump.h): the only
+ * asynchronous one that thread_start() leaves open. */
+int thread_dump_signal(void);
 int thread_count(void); /* started by thread_start and not yet joined; leak tests use it */
 
 /* One turn of a short spin: tells the core that we wait. */
