@@ -1,0 +1,70 @@
+/* The slots of a task manager: what each is promised to.
+ *
+ *   FREE ──RequestSlot──► ALLOCATED ──OfferAnswer──► ACTIVE
+ *     ▲                     │  refused, timed out,      │  given up
+ *     │                     │  given up                 │
+ *     ├─────────────────────┴────(worker stays)─────────┤
+ *     └──────worker gone── RELEASING ◄──(last one)──────┘
+ *
+ * A slot whose job has others here is free at once; with the last one its worker ends first, so that a
+ * free slot is one whose memory is free.  Every allocation has a ticket: a timer that was set for
+ * another allocation of the slot finds another ticket and does nothing.
+ *
+ * Pure state: no messages, no timers.  Thread: the task manager's.  Flink: TaskSlotTableImpl. */
+#ifndef FLINC_TASKMANAGER_MANAGER_SLOT_TABLE_H
+#define FLINC_TASKMANAGER_MANAGER_SLOT_TABLE_H
+
+#include "common/base/clock.h"
+#include "common/base/map.h"
+
+enum slot_state { /* the values of SlotState in cluster.proto */
+                  SLOT_FREE,
+                  SLOT_ALLOCATED,
+                  SLOT_ACTIVE,
+                  SLOT_RELEASING,
+                  SLOT_STATES,
+};
+const char *slot_state_name(enum slot_state state);
+
+struct tm_slot {
+    uint32_t index;
+    enum slot_state state; /* written by slot_transition() only */
+    struct flinc_id allocation_id, job_id;
+    uint64_t ticket;      /* of this allocation; unique in the table */
+    int64_t allocated_ns; /* monotonic */
+    uint64_t first_offer; /* number of the first offer that named it; 0: none */
+    uint64_t
+        reported_as_active; /* number of the first heartbeat whose answer said ACTIVE; 0: none */
+    uint64_t timer;         /* handle of its time-out; 0: none */
+    uint64_t timer_ticket;  /* of the allocation that the time-out was set for */
+    void *owner;            /* Borrows: the task manager */
+};
+
+struct slot_table {
+    struct tm_slot *slots; /* Owns */
+    uint32_t n;
+    uint64_t tickets;       /* given out */
+    struct map allocations; /* allocation id -> slot, all but the free ones */
+};
+
+void slot_table_init(struct slot_table *t, uint32_t n, void *owner);
+void slot_table_fini(struct slot_table *t);
+
+/* FREE -> ALLOCATED */
+void slot_allocate(struct slot_table *t, struct tm_slot *s, const struct flinc_id *allocation_id,
+                   const struct flinc_id *job_id, int64_t now_ns);
+/* ALLOCATED -> ACTIVE */
+void slot_activate(struct slot_table *t, struct tm_slot *s);
+/* ALLOCATED or ACTIVE -> RELEASING */
+void slot_release(struct slot_table *t, struct tm_slot *s);
+/* any but FREE -> FREE */
+void slot_free(struct slot_table *t, struct tm_slot *s);
+
+/* NULL: no slot has this allocation. */
+struct tm_slot *slot_table_find(const struct slot_table *t, const struct flinc_id *allocation_id);
+/* Of a job, in these states (bits 1 << state). */
+uint32_t slot_table_count(const struct slot_table *t, const struct flinc_id *job_id,
+                          uint32_t states);
+uint32_t slot_table_n_free(const struct slot_table *t);
+
+#endif
