@@ -122,10 +122,10 @@ static int fallback(void *owner, const struct http_request *rq, struct http_resp
 static bool gate(void *owner, const struct http_request *rq, struct http_response *rs)
 {
     struct web *w = owner;
-    if (w->leaderless) {
+    if (atomic_load(&w->leaderless)) {
         http_response_error(rs, 503, "no leader");
     }
-    return !w->leaderless;
+    return !atomic_load(&w->leaderless);
 }
 
 static void write_file(const char *dir, const char *name, const char *text)

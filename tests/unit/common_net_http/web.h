@@ -16,7 +16,7 @@ struct web {
     struct http_server *server;
     uint32_t port;
     char dir[64], uploads[96], root[96];
-    bool leaderless; /* the gate answers 503 */
+    _Atomic bool leaderless; /* the gate answers 503 */
     _Atomic int n_inside;
     _Atomic bool release; /* lets /wait go on */
 };
