@@ -110,22 +110,29 @@ void network_schedule_sweep(struct network *n)
 
 /* ---- the thread ------------------------------------------------------------------------------------- */
 
+int network_step(struct network *n, int64_t timeout_ms, struct error *err)
+{
+    int ran = loop_run_once(n->loop, n->dirty_head != NULL ? 0 : timeout_ms, err);
+    TRY(ran);
+    network_collect_ready(n);
+    network_collect_drained(n);
+    network_pump(n);
+    network_reap_dialed(n);
+    return ran > 0 || n->dirty_head != NULL;
+}
+
 static void *network_main(void *arg)
 {
     struct network *n = arg;
     struct error err = ERROR_INIT;
     buffer_pool_adopt(n->pool);
     while (!n->stopping) {
-        if (loop_run_once(n->loop, n->dirty_head != NULL ? 0 : -1, &err) < 0) {
+        if (network_step(n, -1, &err) < 0) {
             char text[ERROR_MESSAGE_MAX];
             LOG_ERROR(TOPIC, "the exchange with other workers ends: %s",
                       error_format(&err, text, sizeof(text)));
             break;
         }
-        network_collect_ready(n);
-        network_collect_drained(n);
-        network_pump(n);
-        network_reap_dialed(n);
     }
     return NULL;
 }
@@ -149,7 +156,8 @@ static void network_init_tables(struct network *n)
     n->drained = drain_queue_new(n->mailbox);
 }
 
-int network_new(const struct network_options *options, struct network **ret, struct error *err)
+int network_new_stepped(const struct network_options *options, struct network **ret,
+                        struct error *err)
 {
     struct network_settings settings;
     TRY(network_settings_read(options->conf, &settings, err));
@@ -171,9 +179,16 @@ int network_new(const struct network_options *options, struct network **ret, str
         &(struct buffer_pool_options){.name = options->name, .budget = options->budget});
     network_init_tables(n);
     network_metrics_init(&n->metrics, options->metrics);
-    rc = thread_start(&n->thread, options->name, network_main, n, err);
+    *ret = n;
+    return 0;
+}
+
+int network_new(const struct network_options *options, struct network **ret, struct error *err)
+{
+    struct network *n = NULL;
+    TRY(network_new_stepped(options, &n, err));
+    int rc = thread_start(&n->thread, options->name, network_main, n, err);
     if (rc < 0) {
-        n->stopping = true;
         network_free(n);
         return rc;
     }

@@ -74,6 +74,12 @@ struct network {
     uint32_t n_connections;
 };
 
+/* A network without a thread: tests and fuzz targets step it on their own. */
+int network_new_stepped(const struct network_options *options, struct network **ret,
+                        struct error *err) MUST_CHECK;
+/* A round of at most one wait of timeout_ms; 1: there was something to do or is more, 0: not, or an error. */
+int network_step(struct network *n, int64_t timeout_ms, struct error *err) MUST_CHECK;
+
 void network_dirty(struct network *n, struct connection *c);
 void network_clean(struct network *n, struct connection *c);
 /* Takes the ready queue: channels that have something get their turns. */

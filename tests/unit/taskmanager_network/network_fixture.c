@@ -37,8 +37,9 @@ static void *port_main(void *arg)
     return NULL;
 }
 
-static void port_start(struct test_port *p, struct network *network)
+void test_port_start(struct test_port *p, struct network *network)
 {
+    *p = (struct test_port){.fd = -1};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(address);
     p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -75,14 +76,19 @@ void worker_start(struct worker *w, uint8_t id, const char *const *settings)
     if (network_new(&options, &w->network, &err) < 0) {
         fail_msg("%s", err.message);
     }
-    port_start(&w->port, w->network);
+    test_port_start(&w->port, w->network);
+}
+
+void test_port_stop(struct test_port *p)
+{
+    shutdown(p->fd, SHUT_RDWR);
+    thread_join(p->thread);
+    close(p->fd);
 }
 
 void worker_stop(struct worker *w)
 {
-    shutdown(w->port.fd, SHUT_RDWR);
-    thread_join(w->port.thread);
-    close(w->port.fd);
+    test_port_stop(&w->port);
     network_free(w->network);
     metric_group_free(w->group);
     metric_registry_free(w->metrics);
@@ -133,6 +139,13 @@ static void watch_released(void *arg)
     atomic_fetch_add(&w->n_released, 1);
 }
 
+void test_input_watch(struct remote_input *input, struct input_watch *watch)
+{
+    input->on_broken = watch_broken;
+    input->on_released = watch_released;
+    input->arg = watch;
+}
+
 struct subpartition_id test_subpartition(uint32_t producer, uint32_t subpartition)
 {
     struct subpartition_id id = {.edge = 3, .subpartition = subpartition};
@@ -151,10 +164,8 @@ struct channel *remote_channel(struct worker *consumer, const struct worker *pro
         .id = id,
         .consumer_attempt = {{9}},
         .schema = schema,
-        .on_broken = watch_broken,
-        .on_released = watch_released,
-        .arg = watch,
     };
+    test_input_watch(&input, watch);
     if (bounds != NULL) {
         input.channel = *bounds;
     }

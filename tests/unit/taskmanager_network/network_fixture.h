@@ -23,6 +23,9 @@ struct test_port {
     void *arg;
 };
 
+void test_port_start(struct test_port *p, struct network *network);
+void test_port_stop(struct test_port *p);
+
 struct worker {
     struct conf conf;
     struct partition_registry *registry;
@@ -47,6 +50,9 @@ struct input_watch {
     _Atomic int code;
     char text[ERROR_MESSAGE_MAX];
 };
+
+/* Sets on_broken, on_released and arg. */
+void test_input_watch(struct remote_input *input, struct input_watch *watch);
 
 struct subpartition_id test_subpartition(uint32_t producer, uint32_t subpartition);
 /* A channel at `consumer` that fills from `producer`. */
