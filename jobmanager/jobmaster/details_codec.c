@@ -1,0 +1,383 @@
+/* The packed form of a job's details, for the store of finished jobs; see job_details.h.
+ *
+ *   "FLJD" | version u32 | length of the body u64 | body | CRC32C of all before u32       little-endian
+ *
+ * One function per struct walks its fields for both directions, so that what is written and what is read
+ * cannot differ.  In the body texts are a length + 1 (0: NULL) and bytes, arrays a count and items. */
+#include "jobmanager/jobmaster/job_details.h"
+
+#include "common/base/crc32c.h"
+
+enum { DETAILS_VERSION = 1, HEAD_BYTES = 16, CRC_BYTES = 4 };
+
+static const char magic[4] = {'F', 'L', 'J', 'D'};
+
+/* Writing: `out`.  Reading: what is left, and the arena for what is read; once `bad`, all reads give zeros. */
+struct codec {
+    struct str *out;
+    const uint8_t *next, *end;
+    struct arena *arena;
+    bool bad;
+};
+
+/* ---- scalars -------------------------------------------------------------------------------------- */
+
+static void code_bytes(struct codec *c, void *data, size_t size)
+{
+    if (c->out != NULL) {
+        str_append(c->out, data, size);
+    } else if (c->bad || (size_t)(c->end - c->next) < size) {
+        c->bad = true;
+        memset(data, 0, size);
+    } else {
+        memcpy(data, c->next, size);
+        c->next += size;
+    }
+}
+
+static void code_u64(struct codec *c, uint64_t *v)
+{
+    uint8_t bytes[8];
+    for (int i = 0; i < 8; i++) {
+        bytes[i] = (uint8_t)(*v >> (8 * i));
+    }
+    code_bytes(c, bytes, sizeof(bytes));
+    *v = 0;
+    for (int i = 0; i < 8; i++) {
+        *v |= (uint64_t)bytes[i] << (8 * i);
+    }
+}
+
+static void code_i64(struct codec *c, int64_t *v)
+{
+    uint64_t u = (uint64_t)*v;
+    code_u64(c, &u);
+    *v = (int64_t)u;
+}
+
+static void code_u32(struct codec *c, uint32_t *v)
+{
+    uint8_t bytes[4];
+    for (int i = 0; i < 4; i++) {
+        bytes[i] = (uint8_t)(*v >> (8 * i));
+    }
+    code_bytes(c, bytes, sizeof(bytes));
+    *v = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+         (uint32_t)bytes[3] << 24;
+}
+
+/* A value below `n`. */
+static uint32_t code_choice(struct codec *c, uint32_t v, uint32_t n)
+{
+    code_u32(c, &v);
+    if (v >= n) {
+        c->bad = true;
+        return 0;
+    }
+    return v;
+}
+
+static void code_flag(struct codec *c, bool *v)
+{
+    *v = code_choice(c, *v, 2) != 0;
+}
+
+static void code_double(struct codec *c, double *v)
+{
+    uint64_t bits;
+    memcpy(&bits, v, sizeof(bits));
+    code_u64(c, &bits);
+    memcpy(v, &bits, sizeof(bits));
+}
+
+static void code_id(struct codec *c, struct flinc_id *id)
+{
+    code_bytes(c, id->bytes, sizeof(id->bytes));
+}
+
+/* ---- texts, arrays -------------------------------------------------------------------------------- */
+
+static void code_text(struct codec *c, char **text)
+{
+    uint32_t n = c->out != NULL && *text != NULL ? (uint32_t)strlen(*text) + 1 : 0;
+    code_u32(c, &n);
+    if (c->out != NULL) {
+        str_append(c->out, *text != NULL ? *text : "", n > 0 ? n - 1 : 0);
+        return;
+    }
+    *text = NULL;
+    if (n == 0) {
+        return;
+    }
+    if (c->bad || (size_t)(c->end - c->next) < n - 1) {
+        c->bad = true;
+        return;
+    }
+    *text = arena_strndup(c->arena, (const char *)c->next, n - 1);
+    c->next += n - 1;
+}
+
+/* A text that is always there. */
+static void code_name(struct codec *c, char **text)
+{
+    code_text(c, text);
+    if (c->out == NULL && *text == NULL) {
+        c->bad = true;
+        *text = arena_strdup(c->arena, "");
+    }
+}
+
+/* In an array of chars. */
+static void code_chars(struct codec *c, char *text, size_t size)
+{
+    char *read = text;
+    code_name(c, &read);
+    if (c->out == NULL) {
+        size_t n = strlen(read);
+        if (n >= size) {
+            c->bad = true;
+            n = 0;
+        }
+        memcpy(text, read, n);
+        text[n] = '\0';
+    }
+}
+
+/* The number of items and, reading, the memory for them.  An item takes at least `packed` bytes, so that
+ * a forged number is found out before memory is taken for it. */
+static uint32_t code_array(struct codec *c, uint32_t *n, void *items, size_t item_size,
+                           size_t packed)
+{
+    code_u32(c, n);
+    if (c->out == NULL) {
+        if (c->bad || *n > (size_t)(c->end - c->next) / packed) {
+            c->bad = true;
+            *n = 0;
+        }
+        void *memory = *n > 0 ? arena_zalloc(c->arena, *n * item_size) : NULL;
+        memcpy(items, &memory, sizeof(memory));
+    }
+    return *n;
+}
+#define CODE_ARRAY(c, n, items, packed) code_array((c), &(n), &(items), sizeof(*(items)), (packed))
+
+/* ---- structs, inner first ------------------------------------------------------------------------- */
+
+static void code_error(struct codec *c, struct error *e)
+{
+    uint32_t code = (uint32_t)-e->code;
+    code_u32(c, &code);
+    e->code = -(int)(code & INT32_MAX);
+    e->cls = (enum error_class)code_choice(c, e->cls, ERROR_CLASS_BUG + 1);
+    code_chars(c, e->message, sizeof(e->message));
+    code_chars(c, e->frames, sizeof(e->frames));
+}
+
+/* One that may not be there. */
+static void code_error_pointer(struct codec *c, struct error **e)
+{
+    bool there = *e != NULL;
+    code_flag(c, &there);
+    if (!there) {
+        *e = NULL;
+        return;
+    }
+    if (c->out == NULL) {
+        *e = arena_zalloc(c->arena, sizeof(**e));
+    }
+    code_error(c, *e);
+}
+
+static void code_accumulator(struct codec *c, struct task_accumulator *a)
+{
+    code_name(c, &a->name);
+    code_name(c, &a->type);
+    code_i64(c, &a->long_value);
+    code_double(c, &a->double_value);
+}
+
+static void code_attempt(struct codec *c, struct attempt_details *a)
+{
+    uint64_t *const io[] = {&a->io.bytes_in,        &a->io.bytes_out, &a->io.records_in,
+                            &a->io.records_out,     &a->io.busy_ms,   &a->io.idle_ms,
+                            &a->io.backpressured_ms};
+    code_id(c, &a->attempt_id);
+    code_id(c, &a->allocation_id);
+    code_u32(c, &a->number);
+    a->state = (Flinc__ExecutionState)code_choice(c, a->state, EXECUTION_STATES);
+    for (uint32_t i = 0; i < EXECUTION_STATES; i++) {
+        code_i64(c, &a->since_ms[i]);
+    }
+    code_flag(c, &a->on_worker);
+    code_text(c, &a->tm_id);
+    code_text(c, &a->host);
+    code_text(c, &a->endpoint);
+    for (size_t i = 0; i < ARRAY_LEN(io); i++) {
+        code_u64(c, io[i]);
+    }
+    code_flag(c, &a->io_complete);
+    uint32_t n = CODE_ARRAY(c, a->n_accumulators, a->accumulators, 24);
+    for (uint32_t i = 0; i < n; i++) {
+        code_accumulator(c, &a->accumulators[i]);
+    }
+    code_error_pointer(c, &a->failure);
+}
+
+static void code_subtask(struct codec *c, struct subtask_details *s)
+{
+    code_attempt(c, &s->current);
+    uint32_t n = CODE_ARRAY(c, s->n_prior, s->prior, 128);
+    for (uint32_t i = 0; i < n; i++) {
+        code_attempt(c, &s->prior[i]);
+    }
+}
+
+static void code_operator(struct codec *c, struct operator_details *o)
+{
+    code_id(c, &o->id);
+    code_name(c, &o->name);
+    code_flag(c, &o->has_coordinator);
+}
+
+static void code_vertex(struct codec *c, struct vertex_details *v)
+{
+    code_id(c, &v->id);
+    code_name(c, &v->name);
+    code_text(c, &v->slot_sharing_group);
+    code_id(c, &v->slot_sharing_group_id);
+    code_u32(c, &v->parallelism);
+    code_u32(c, &v->max_parallelism);
+    code_flag(c, &v->is_source);
+    uint32_t n = CODE_ARRAY(c, v->n_subtasks, v->subtasks, 128);
+    for (uint32_t i = 0; i < n; i++) {
+        code_subtask(c, &v->subtasks[i]);
+    }
+    n = CODE_ARRAY(c, v->n_operators, v->operators, 24);
+    for (uint32_t i = 0; i < n; i++) {
+        code_operator(c, &v->operators[i]);
+    }
+}
+
+static void code_failure(struct codec *c, struct job_failure *f)
+{
+    code_i64(c, &f->timestamp_ms);
+    code_error(c, &f->error);
+    code_chars(c, f->task_name, sizeof(f->task_name));
+    code_id(c, &f->attempt_id);
+    code_u32(c, &f->attempt_number);
+    code_u32(c, &f->n_concurrent);
+    code_u64(c, &f->number);
+}
+
+static void code_failures(struct codec *c, struct failure_details *f)
+{
+    code_failure(c, &f->root);
+    code_text(c, &f->tm_id);
+    code_text(c, &f->endpoint);
+    uint32_t n = CODE_ARRAY(c, f->n_concurrent, f->concurrent, 64);
+    if (c->out == NULL && n > 0) {
+        f->concurrent_tm_ids = arena_zalloc(c->arena, n * sizeof(char *));
+        f->concurrent_endpoints = arena_zalloc(c->arena, n * sizeof(char *));
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        code_failure(c, &f->concurrent[i]);
+        code_text(c, &f->concurrent_tm_ids[i]);
+        code_text(c, &f->concurrent_endpoints[i]);
+    }
+}
+
+static void code_details(struct codec *c, struct job_details *d)
+{
+    code_id(c, &d->id);
+    code_name(c, &d->name);
+    d->status = (enum job_status)code_choice(c, d->status, JOB_STATUS_COUNT);
+    for (uint32_t i = 0; i < JOB_STATUS_COUNT; i++) {
+        code_i64(c, &d->status_since_ms[i]);
+    }
+    code_i64(c, &d->taken_ms);
+    code_u32(c, &d->parallelism);
+    code_u32(c, &d->max_parallelism);
+    code_u32(c, &d->restarts);
+    d->runtime_mode =
+        (Flinc__RuntimeMode)code_choice(c, d->runtime_mode, FLINC__RUNTIME_MODE__RUNTIME_BATCH + 1);
+    code_text(c, &d->plan_json);
+    code_text(c, &d->restart_strategy);
+    uint32_t n = CODE_ARRAY(c, d->n_config, d->config, 8);
+    for (uint32_t i = 0; i < n; i++) {
+        code_name(c, &d->config[i].key);
+        code_name(c, &d->config[i].value);
+    }
+    n = CODE_ARRAY(c, d->n_vertices, d->vertices, 64);
+    for (uint32_t i = 0; i < n; i++) {
+        code_vertex(c, &d->vertices[i]);
+    }
+    n = CODE_ARRAY(c, d->n_failures, d->failures, 64);
+    for (uint32_t i = 0; i < n; i++) {
+        code_failures(c, &d->failures[i]);
+    }
+    code_flag(c, &d->failures_truncated);
+    code_error_pointer(c, &d->cause);
+    n = CODE_ARRAY(c, d->n_accumulators, d->accumulators, 24);
+    for (uint32_t i = 0; i < n; i++) {
+        code_accumulator(c, &d->accumulators[i]);
+    }
+}
+
+/* ---- the file --------------------------------------------------------------------------------------- */
+
+void job_details_pack(const struct job_details *d, struct str *ret_bytes)
+{
+    struct str body = STR_INIT;
+    struct codec c = {.out = &body};
+    struct codec head = {.out = ret_bytes};
+    uint32_t version = DETAILS_VERSION;
+    size_t start = ret_bytes->len;
+    code_details(&c, (struct job_details *)d); /* writing changes nothing */
+    uint64_t size = body.len;
+    str_append(ret_bytes, magic, sizeof(magic));
+    code_u32(&head, &version);
+    code_u64(&head, &size);
+    str_append_slice(ret_bytes, str_slice(&body));
+    uint32_t crc = crc32c(0, ret_bytes->data + start, ret_bytes->len - start);
+    code_u32(&head, &crc);
+    str_fini(&body);
+}
+
+static int check_frame(const uint8_t *bytes, size_t size, struct error *err)
+{
+    struct codec c = {.next = bytes + sizeof(magic), .end = bytes + size};
+    uint32_t version = 0, crc = 0;
+    uint64_t body = 0;
+    if (size < HEAD_BYTES + CRC_BYTES || memcmp(bytes, magic, sizeof(magic)) != 0) {
+        return error_set(err, ERR_CORRUPT, "these are no details of a job");
+    }
+    code_u32(&c, &version);
+    code_u64(&c, &body);
+    if (version != DETAILS_VERSION) {
+        return error_set(err, ERR_UNSUPPORTED, "details of a job in version %u, this is version %d",
+                         version, DETAILS_VERSION);
+    }
+    c.next = bytes + size - CRC_BYTES;
+    code_u32(&c, &crc);
+    if (body != size - HEAD_BYTES - CRC_BYTES || crc != crc32c(0, bytes, size - CRC_BYTES)) {
+        return error_set(err, ERR_CORRUPT, "damaged details of a job: length or checksum is wrong");
+    }
+    return 0;
+}
+
+int job_details_unpack(const uint8_t *bytes, size_t size, const struct job_details **ret,
+                       struct error *err)
+{
+    struct codec c = {.next = bytes + HEAD_BYTES};
+    TRY(check_frame(bytes, size, err));
+    struct job_details *d = job_details_new(&c.arena);
+    c.end = bytes + size - CRC_BYTES;
+    code_details(&c, d);
+    if (c.bad || c.next != c.end) {
+        job_details_unref(d);
+        return error_set(err, ERR_CORRUPT, "damaged details of a job at byte %zu",
+                         (size_t)(c.next - bytes));
+    }
+    *ret = d;
+    return 0;
+}
