@@ -28,7 +28,9 @@ static const struct conf_option env_options[] = {
     {"env.stdout-err.redirect-to-file", CONF_TYPE_BOOL, "false"},
     {"env.yarn.conf.dir", CONF_TYPE_STRING},
     {"io.tmp.dirs", CONF_TYPE_STRING, "/tmp", .aliases = "taskmanager.tmp.dirs",
-     .description = "Folders for temporary files, between commas, colons or bars; used in turn."},
+     .description =
+         "Folders for temporary files, between commas, colons or bars; the first one is used.",
+     .flags = CONF_FLAG_EFFECTIVE},
 };
 
 static const struct conf_option metrics_options[] = {

@@ -16,7 +16,9 @@ static const struct conf_option task_options[] = {
 };
 
 static const struct conf_option taskmanager_options[] = {
-    {"taskmanager.bind-host", CONF_TYPE_STRING},
+    {"taskmanager.bind-host", CONF_TYPE_STRING,
+     .description = "Host name or address that a task manager listens on; 0.0.0.0 by default.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.collect-sink.port", CONF_TYPE_INT, "0"},
     {"taskmanager.cpu.cores", CONF_TYPE_DOUBLE,
      .description = "CPU cores that the slots of a task manager are worth together; by default one "
@@ -27,8 +29,9 @@ static const struct conf_option taskmanager_options[] = {
     {"taskmanager.debug.memory.log-interval", CONF_TYPE_DURATION, "5 s",
      .aliases = "taskmanager.debug.memory.logIntervalMs"},
     {"taskmanager.host", CONF_TYPE_STRING,
-     .description = "Host name under which a task manager is reached and shown; by default that of "
-                    "the machine."},
+     .description = "Host name under which a task manager is reached and shown; by default its "
+                    "address towards the job manager.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.jvm-exit-on-oom", CONF_TYPE_BOOL, "false"},
     {"taskmanager.load-balance.mode", CONF_TYPE_ENUM, "NONE",
      .enum_values = "NONE|SLOTS|MIN_RESOURCES|TASKS",
@@ -44,9 +47,15 @@ static const struct conf_option taskmanager_options[] = {
      .aliases = "taskmanager.maxRegistrationDuration",
      .description = "A task manager that no job manager accepts for this long ends.",
      .flags = CONF_FLAG_EFFECTIVE},
-    {"taskmanager.resource-id", CONF_TYPE_STRING},
+    {"taskmanager.resource-id", CONF_TYPE_STRING,
+     .description =
+         "Name of the task manager in the cluster; by default host:port with six random digits.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.rpc.bind-port", CONF_TYPE_INT},
-    {"taskmanager.rpc.port", CONF_TYPE_STRING, "0"},
+    {"taskmanager.rpc.port", CONF_TYPE_STRING, "0",
+     .description = "Port, or range, that a task manager takes to tell itself from others on its "
+                    "host; nobody connects to it. 0 takes a free one.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.runtime.fs-timeout", CONF_TYPE_DURATION, "0 ms",
      .aliases = "taskmanager.runtime.fs_timeout"},
     {"taskmanager.runtime.hashjoin-bloom-filters", CONF_TYPE_BOOL, "false"},
@@ -128,8 +137,12 @@ static const struct conf_option taskmanager_memory_options[] = {
 static const struct conf_option network_options[] = {
     {"shuffle-service-factory.class", CONF_TYPE_STRING,
      "org.apache.flink.runtime.io.network.NettyShuffleServiceFactory"},
-    {"taskmanager.data.bind-port", CONF_TYPE_STRING},
-    {"taskmanager.data.port", CONF_TYPE_INT, "0"},
+    {"taskmanager.data.bind-port", CONF_TYPE_STRING,
+     .description = "Port, or range, that is listened on instead of taskmanager.data.port.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"taskmanager.data.port", CONF_TYPE_INT, "0",
+     .description = "Port that other task managers exchange data with; 0 takes a free one.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.data.ssl.enabled", CONF_TYPE_BOOL, "true"},
     {"taskmanager.network.adaptive-partitioner.enabled", CONF_TYPE_BOOL, "false"},
     {"taskmanager.network.adaptive-partitioner.max-traverse-size", CONF_TYPE_INT, "4"},

@@ -189,11 +189,31 @@ static void join_links(void ***ours, size_t *n_ours, void ***theirs, size_t *n_t
     *n_theirs = 0;
 }
 
+static void query_stop_asking(struct query *q)
+{
+    struct vec *asking = &q->tm->asking;
+    for (size_t i = 0; i < asking->len; i++) {
+        if (vec_ptr(asking, i) == q) {
+            vec_remove_swap(asking, i);
+            return;
+        }
+    }
+}
+
+void queries_end(struct taskmanager *tm)
+{
+    for (size_t i = 0; i < tm->asking.len; i++) {
+        query_free(vec_ptr(&tm->asking, i));
+    }
+    vec_fini(&tm->asking);
+}
+
 /* The answer of the workers joins ours; one of another kind, or none, leaves ours alone. */
 static void on_workers_answer(void *arg, Flinc__QueryAnswer *take_answer)
 {
     struct query *q = arg;
     Flinc__QueryAnswer *ours = q->answer;
+    query_stop_asking(q);
     if (take_answer != NULL && take_answer->body_case == ours->body_case) {
         if (ours->body_case == FLINC__QUERY_ANSWER__BODY_THREAD_DUMP) {
             Flinc__ThreadDump *a = ours->thread_dump, *b = take_answer->thread_dump;
@@ -216,6 +236,7 @@ static void query_ask_workers(struct query *q)
         query_reply(q);
         return;
     }
+    vec_push_ptr(&tm->asking, q);
     tm->ops->query(tm->host, q->query, TASKMANAGER_QUERY_TIMEOUT_MS, on_workers_answer, q);
 }
 

@@ -151,6 +151,7 @@ int taskmanager_new(const struct taskmanager_options *options, struct taskmanage
     slot_table_init(&tm->slots, (uint32_t)n_slots, tm);
     map_init(&tm->jobs, NULL);
     vec_init(&tm->held, sizeof(struct held_message *));
+    vec_init(&tm->asking, sizeof(void *));
     const struct component_options component = {
         .name = "taskmanager",
         .mode = options->mode,
@@ -167,6 +168,16 @@ int taskmanager_new(const struct taskmanager_options *options, struct taskmanage
 struct component *taskmanager_component(struct taskmanager *tm)
 {
     return tm->component;
+}
+
+void *taskmanager_owner(const struct taskmanager *tm)
+{
+    return tm->options.owner;
+}
+
+struct metric_group *taskmanager_metrics(struct taskmanager *tm)
+{
+    return tm->metrics;
 }
 
 void taskmanager_set_workers(struct taskmanager *tm, const struct taskmanager_worker_ops *ops,
@@ -219,6 +230,7 @@ struct taskmanager *taskmanager_free(struct taskmanager *tm)
         jobs_remove(e->value);
     }
     map_fini(&tm->jobs);
+    queries_end(tm);
     outbox_drop(tm);
     vec_fini(&tm->held);
     slot_table_fini(&tm->slots);

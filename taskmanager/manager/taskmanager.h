@@ -97,11 +97,15 @@ struct taskmanager_options {
 int taskmanager_new(const struct taskmanager_options *options, struct taskmanager **ret,
                     struct error *err) MUST_CHECK;
 struct component *taskmanager_component(struct taskmanager *tm);
-/* For the options of the worker host, whose owner is the task manager. */
+/* Thread: any. */
+void *taskmanager_owner(const struct taskmanager *tm);
+/* For the options of the worker host, whose owner (fetch_blob's, too) is the task manager. */
 struct worker_host_callbacks taskmanager_worker_callbacks(void);
 /* Before the start; both are borrowed until taskmanager_free(). */
 void taskmanager_set_workers(struct taskmanager *tm, const struct taskmanager_worker_ops *ops,
                              void *host, const struct taskmanager_identity *identity);
+/* Its group, after taskmanager_set_workers(); NULL without a registry. */
+struct metric_group *taskmanager_metrics(struct taskmanager *tm);
 int taskmanager_start(struct taskmanager *tm, struct error *err) MUST_CHECK;
 /* Thread: any.  Says goodbye, ends the workers, then on_end(). */
 void taskmanager_shutdown(struct taskmanager *tm, const char *reason);

@@ -83,6 +83,7 @@ struct taskmanager {
 
     /* queries.c */
     uint32_t n_queries;
+    struct vec asking; /* of struct query *: workers are being asked; owns */
 
     struct error end_why;         /* STOPPING: what on_end() is told */
     struct metric_group *metrics; /* Owns; NULL: none */
@@ -204,6 +205,8 @@ void messages_malformed(struct taskmanager *tm, const char *what);
 /* ---- queries.c ---------------------------------------------------------------------------------- */
 
 void queries_on_query(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message);
+/* The worker host is gone: those that it was asked are dropped. */
+void queries_end(struct taskmanager *tm);
 
 /* ---- metrics.c ---------------------------------------------------------------------------------- */
 
