@@ -264,8 +264,8 @@ static inline Flinc__JobGraph *job_graph(uint8_t number, const char *name)
 {
     static const struct vertex_spec vertices[] = {{"Source", 1, NULL, NULL},
                                                   {"Sink", 1, NULL, NULL}};
-    static const struct edge_spec edges[] = {
-        {0, 1, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE, FLINC__EXCHANGE_MODE__EXCHANGE_PIPELINED}};
+    static const struct edge_spec edges[] = {{0, 1, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE,
+                                              FLINC__EXCHANGE_MODE__EXCHANGE_PIPELINED}};
     Flinc__JobGraph *g = graph_new(vertices, 2, edges, 1);
     struct flinc_id id = job_id(number);
     memcpy(g->job_id.data, id.bytes, sizeof(id.bytes));
