@@ -182,7 +182,7 @@ static void connection_attempt(void *arg)
 
 static void on_message(void *target, ProtobufCMessage *message)
 {
-    messages_on_message(target, (Flinc__MasterToTaskManager *)message);
+    tm_messages_on_message(target, (Flinc__MasterToTaskManager *)message);
 }
 
 static void on_closed(void *target, const struct error *why)

@@ -74,7 +74,7 @@ static bool messages_dispatch(struct taskmanager *tm, Flinc__MasterToTaskManager
     }
 }
 
-void messages_on_message(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message)
+void tm_messages_on_message(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message)
 {
     struct flinc_id leader;
     bool kept = false;

@@ -199,7 +199,7 @@ void report_fill_error(const struct error *err, Flinc__ErrorInfo *ret);
 
 /* ---- messages.c --------------------------------------------------------------------------------- */
 
-void messages_on_message(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message);
+void tm_messages_on_message(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message);
 void messages_malformed(struct taskmanager *tm, const char *what);
 
 /* ---- queries.c ---------------------------------------------------------------------------------- */
