@@ -154,18 +154,19 @@ static void *loop_main(void *arg)
         }
         poll(fds, 2 + loop->n_lingers, wait_ms(loop));
         loop->now_ms = clock_monotonic_ms(&clock_system);
-        MHD_run(loop->mhd);
+        if ((fds[1].revents & POLLIN) != 0) {
+            uint64_t n;
+            ssize_t got = read(loop->wake_fd, &n, sizeof(n));
+            ASSERT(got == sizeof(n));
+        }
+        MHD_run(
+            loop->mhd); /* after the wake was read: one that comes meanwhile is for the next turn */
         if (loop->n_lingers > 0) {
             drain_lingers(loop);
         }
         if (loop->now_ms >= next_sweep_ms) {
             end_slow_connections(loop);
             next_sweep_ms = loop->now_ms + tick_ms(&loop->server->options);
-        }
-        if ((fds[1].revents & POLLIN) != 0) {
-            uint64_t n;
-            ssize_t got = read(loop->wake_fd, &n, sizeof(n));
-            ASSERT(got == sizeof(n));
         }
         if (atomic_load(&loop->server->stopping) == 2) {
             stop_ms = MIN(stop_ms, loop->now_ms + HTTP_STOP_MS);
@@ -223,7 +224,7 @@ static int loop_start(struct http_server *s, struct http_loop *loop, int take_fd
     return 0;
 }
 
-static void loop_wake(struct http_loop *loop)
+void http_loop_wake(struct http_loop *loop)
 {
     const uint64_t one = 1;
     ssize_t n = write(loop->wake_fd, &one, sizeof(one));
@@ -342,7 +343,7 @@ struct http_server *http_server_stop(struct http_server *s)
     atomic_store(&s->stopping, 2);
     for (uint32_t i = 0; i < s->n_loops; i++) {
         if (s->loops[i].running) {
-            loop_wake(&s->loops[i]);
+            http_loop_wake(&s->loops[i]);
             thread_join(s->loops[i].thread);
         }
     }

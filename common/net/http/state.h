@@ -167,6 +167,9 @@ void http_on_completed(void *cls, struct MHD_Connection *mhd, void **request,
  * the answer reaches it before a reset. */
 void http_loop_linger(struct http_loop *loop, int fd);
 
+/* Makes the loop look around now.  Thread: any. */
+void http_loop_wake(struct http_loop *loop);
+
 /* request.c */
 struct http_request *http_request_new(struct http_loop *loop, struct MHD_Connection *mhd,
                                       struct http_connection *connection, struct slice raw);
