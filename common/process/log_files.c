@@ -99,8 +99,8 @@ static int read_part(int fd, const char *name, uint64_t offset, size_t max, stru
     return 0;
 }
 
-int log_files_read(const char *dir, const char *name, uint64_t offset, size_t max,
-                   struct str *ret_data, uint64_t *ret_total, struct error *err)
+int log_files_open(const char *dir, const char *name, int *ret_fd, uint64_t *ret_size,
+                   struct error *err)
 {
     CLEANUP(close_dir) DIR *d = NULL;
     TRY(open_dir(dir, &d, err));
@@ -108,13 +108,28 @@ int log_files_read(const char *dir, const char *name, uint64_t offset, size_t ma
         if (strcmp(e->d_name, name) != 0) {
             continue;
         }
+        struct stat st;
         int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+            *ret_fd = fd;
+            *ret_size = (uint64_t)st.st_size;
+            return 0;
+        }
         if (fd >= 0) {
-            return read_part(fd, e->d_name, offset, max, ret_data, ret_total, err);
+            close(fd);
         }
         break;
     }
     return error_set(err, ERR_NOT_FOUND, "there is no log file of that name");
+}
+
+int log_files_read(const char *dir, const char *name, uint64_t offset, size_t max,
+                   struct str *ret_data, uint64_t *ret_total, struct error *err)
+{
+    uint64_t size;
+    int fd;
+    TRY(log_files_open(dir, name, &fd, &size, err));
+    return read_part(fd, name, offset, max, ret_data, ret_total, err);
 }
 
 int log_file_read(const char *path, uint64_t offset, size_t max, struct str *ret_data,

@@ -21,6 +21,9 @@ struct log_file {
 int log_files_list(const char *dir, struct vec *ret_files, struct error *err) MUST_CHECK;
 void log_files_fini(struct vec *files);
 
+/* Opens the file of the folder that has this name; the descriptor is the caller's.  ERR_NOT_FOUND. */
+int log_files_open(const char *dir, const char *name, int *ret_fd, uint64_t *ret_size,
+                   struct error *err) MUST_CHECK;
 /* Up to `max` bytes from the offset, appended; nothing behind the end.  ERR_NOT_FOUND: no such log file in
  * that folder. */
 int log_files_read(const char *dir, const char *name, uint64_t offset, size_t max,
