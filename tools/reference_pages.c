@@ -1,5 +1,5 @@
 /* reference_pages: writes the generated pages of docs/reference from the const tables that the program
- * itself uses (options, error codes, metrics, operators), so that they cannot tell otherwise.
+ * itself uses (options, error codes, metrics, operators, routes), so that they cannot tell otherwise.
  *
  *     reference_pages --list     names of the pages
  *     reference_pages PAGE       the page's Markdown
@@ -11,6 +11,7 @@
 #include "common/conf/conf.h"
 #include "common/metrics/metric_names.h"
 #include "engine/operators/registry.h"
+#include "jobmanager/rest/rest_internal.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -59,6 +60,38 @@ static void write_operators(struct str *out)
     }
 }
 
+static void write_route(const struct rest_route *r, struct str *out)
+{
+    const bool multipart = (r->route.flags & HTTP_UPLOAD) != 0;
+    str_printf(out, "| %s | `%s` | %s | %s%s | %s |\n", http_method_name(r->route.method),
+               r->route.path, r->summary, multipart ? "multipart: " : "", r->request, r->response);
+}
+
+static void write_rest(struct str *out)
+{
+    uint32_t n;
+    const struct rest_family *const *families = rest_families(&n);
+    str_append_cstr(
+        out,
+        "# REST\n\n"
+        "<!-- Generated from the route tables of jobmanager/rest by tools/check_reference --write; "
+        "do not edit. -->\n\n"
+        "The routes of the job manager, port 8081 unless `rest.port` says otherwise. Each answers "
+        "below `/v1`\ntoo. Requests and answers have the shapes of Flink's OpenAPI files under the "
+        "names given here, with the\nfields of 1.20 and 2.x together; `-` is none, or `{}`. An "
+        "error "
+        "is `{\"errors\":[\"text\"]}`.\n");
+    for (uint32_t i = 0; i < n; i++) {
+        str_printf(out,
+                   "\n## %s\n\n| method | path | what it does | request | answer |\n"
+                   "|---|---|---|---|---|\n",
+                   families[i]->title);
+        for (uint32_t k = 0; k < families[i]->n_routes; k++) {
+            write_route(&families[i]->routes[k], out);
+        }
+    }
+}
+
 static const struct {
     const char *name;
     void (*write)(struct str *out);
@@ -67,6 +100,7 @@ static const struct {
     {"errors", write_errors},
     {"metrics", metric_names_write_reference},
     {"operators", write_operators},
+    {"rest", write_rest},
 };
 
 int main(int argc, char **argv)
