@@ -128,7 +128,7 @@ static bool find_pointer(const struct elf_bytes *e, uint64_t address, uint64_t *
 
 static bool read_name(const struct elf_bytes *e, uint64_t address, char *ret_name)
 {
-    uint64_t offset;
+    uint64_t offset = 0;
     size_t n = 0;
     if (!elf_offset(e, address, &offset) || offset >= e->size) {
         return false;
