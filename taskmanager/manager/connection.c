@@ -72,13 +72,13 @@ static void on_silence(void *arg)
     if (tm->jobs.len > 0) {
         LOG_WARN(MANAGER_TOPIC, "%s. All workers are ended, all slots freed.", why.message);
     }
-    slots_give_up_all(tm, &why);
+    tm_slots_give_up_all(tm, &why);
     if (tm_state(tm) == TASKMANAGER_REGISTERED) {
-        connection_lost(tm, &why);
+        tm_connection_lost(tm, &why);
     }
 }
 
-void connection_heard(struct taskmanager *tm)
+void tm_connection_heard(struct taskmanager *tm)
 {
     tm->heard_ns = tm_now_ns(tm);
 }
@@ -160,7 +160,7 @@ static int connection_open(struct taskmanager *tm, struct error *err)
     };
     TRY(FAILPOINT(err, "taskmanager.connect"));
     TRY(tm->options.connector.connect(tm->options.connector.arg, &end, &tm->channel, err));
-    return report_register(tm, err);
+    return tm_report_register(tm, err);
 }
 
 static void connection_attempt(void *arg)
@@ -194,7 +194,7 @@ static void on_closed(void *target, const struct error *why)
         connection_back_off(tm, why);
         break;
     case TASKMANAGER_REGISTERED:
-        connection_lost(tm, why);
+        tm_connection_lost(tm, why);
         break;
     default:
         connection_close_stream(tm);
@@ -202,7 +202,7 @@ static void on_closed(void *target, const struct error *why)
     }
 }
 
-void connection_lost(struct taskmanager *tm, const struct error *why)
+void tm_connection_lost(struct taskmanager *tm, const struct error *why)
 {
     char text[ERROR_MESSAGE_MAX];
     if (tm_state(tm) != TASKMANAGER_REGISTERED) {
@@ -234,16 +234,16 @@ static void connection_clear(struct taskmanager *tm, const struct flinc_id *lead
     error_set(&why, ERR_FENCED, "the job manager is under a new leadership");
     tm->next_leader = *leader;
     connection_close_stream(tm);
-    outbox_drop(tm);
+    tm_outbox_drop(tm);
     taskmanager_transition(tm, TASKMANAGER_CLEARING);
-    slots_give_up_all(tm, &why);
+    tm_slots_give_up_all(tm, &why);
 }
 
-void connection_cleared(struct taskmanager *tm)
+void tm_connection_cleared(struct taskmanager *tm)
 {
     tm->leader = tm->next_leader;
     tm->has_leader = true;
-    outbox_drop(tm);
+    tm_outbox_drop(tm);
     taskmanager_transition(tm, TASKMANAGER_DISCONNECTED);
     connection_schedule(tm, 0);
 }
@@ -256,18 +256,18 @@ static void connection_free_unknown(struct taskmanager *tm, const Flinc__Registe
         struct flinc_id id;
         struct tm_slot *s = NULL;
         if (!tm_read_id(&m->unknown_allocations[i], &id)) {
-            messages_malformed(tm, "an allocation id has not 16 bytes");
-        } else if ((s = slot_table_find(&tm->slots, &id)) != NULL) {
-            slots_give_up(tm, s, &why);
+            tm_messages_malformed(tm, "an allocation id has not 16 bytes");
+        } else if ((s = tm_slot_table_find(&tm->slots, &id)) != NULL) {
+            tm_slots_give_up(tm, s, &why);
         }
     }
 }
 
-void connection_on_registered(struct taskmanager *tm, const Flinc__Registered *m)
+void tm_connection_on_registered(struct taskmanager *tm, const Flinc__Registered *m)
 {
     struct flinc_id leader;
     if (!tm_read_id(&m->leader, &leader)) {
-        messages_malformed(tm, "the leader's token has not 16 bytes");
+        tm_messages_malformed(tm, "the leader's token has not 16 bytes");
         return;
     }
     tm_cancel_timer(tm, &tm->attempt_timer);
@@ -280,7 +280,7 @@ void connection_on_registered(struct taskmanager *tm, const Flinc__Registered *m
         return;
     }
     if (!same) {
-        outbox_drop(tm);
+        tm_outbox_drop(tm);
     }
     tm->leader = leader;
     tm->has_leader = true;
@@ -289,20 +289,20 @@ void connection_on_registered(struct taskmanager *tm, const Flinc__Registered *m
     tm_cancel_timer(tm, &tm->deadline_timer);
     tm->n_failures = 0;
     tm->delay_ms = option_ms(tm, "cluster.registration.initial-timeout");
-    connection_heard(tm);
+    tm_connection_heard(tm);
     connection_arm_silence(tm, tm->heartbeat_timeout_ms);
     for (uint32_t i = 0; i < tm->slots.n; i++) {
         tm->slots.slots[i].reported_as_active = 0; /* heartbeats may count from 1 again */
     }
     LOG_INFO(MANAGER_TOPIC, "Registered at the job manager at %s as %s with %u slots, %u free%s.",
              tm->options.connector.address, tm->identity.resource_id, tm->slots.n,
-             slot_table_n_free(&tm->slots), same ? ", again" : "");
+             tm_slot_table_n_free(&tm->slots), same ? ", again" : "");
     connection_free_unknown(tm, m);
-    outbox_flush(tm);
-    jobs_offer_all(tm);
+    tm_outbox_flush(tm);
+    tm_jobs_offer_all(tm);
 }
 
-void connection_on_refused(struct taskmanager *tm, const Flinc__RegistrationRefused *m)
+void tm_connection_on_refused(struct taskmanager *tm, const Flinc__RegistrationRefused *m)
 {
     struct error why = ERROR_INIT;
     tm_cancel_timer(tm, &tm->attempt_timer);
@@ -317,7 +317,7 @@ void connection_on_refused(struct taskmanager *tm, const Flinc__RegistrationRefu
 }
 
 /* Its jobs end with it. */
-void connection_on_disconnect(struct taskmanager *tm, const Flinc__Disconnect *m)
+void tm_connection_on_disconnect(struct taskmanager *tm, const Flinc__Disconnect *m)
 {
     struct error why = ERROR_INIT;
     LOG_INFO(MANAGER_TOPIC, "The job manager at %s says goodbye: %s%s",
@@ -330,15 +330,15 @@ void connection_on_disconnect(struct taskmanager *tm, const Flinc__Disconnect *m
     tm_cancel_timer(tm, &tm->attempt_timer);
     connection_close_stream(tm);
     taskmanager_transition(tm, TASKMANAGER_DISCONNECTED);
-    slots_give_up_all(tm, &why);
-    outbox_drop(tm);
+    tm_slots_give_up_all(tm, &why);
+    tm_outbox_drop(tm);
     connection_arm_deadline(tm);
     connection_schedule(tm, tm->delay_ms);
 }
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
-void connection_start(struct taskmanager *tm)
+void tm_connection_start(struct taskmanager *tm)
 {
     tm->heartbeat_timeout_ms = option_ms(tm, "heartbeat.timeout");
     tm->delay_ms = option_ms(tm, "cluster.registration.initial-timeout");
@@ -346,7 +346,7 @@ void connection_start(struct taskmanager *tm)
     connection_attempt(tm);
 }
 
-void connection_end(struct taskmanager *tm)
+void tm_connection_end(struct taskmanager *tm)
 {
     tm_cancel_timer(tm, &tm->attempt_timer);
     tm_cancel_timer(tm, &tm->deadline_timer);

@@ -24,12 +24,12 @@ static void tm_job_transition(struct tm_job *job, enum tm_job_state to)
     job->state = to;
 }
 
-struct tm_job *jobs_find(const struct taskmanager *tm, const struct flinc_id *id)
+struct tm_job *tm_jobs_find(const struct taskmanager *tm, const struct flinc_id *id)
 {
     return map_find_bytes(&tm->jobs, id->bytes, sizeof(id->bytes));
 }
 
-struct tm_job *jobs_add(struct taskmanager *tm, const struct flinc_id *id)
+struct tm_job *tm_jobs_add(struct taskmanager *tm, const struct flinc_id *id)
 {
     struct tm_job *job = MEM_NEW(struct tm_job);
     job->tm = tm;
@@ -39,7 +39,7 @@ struct tm_job *jobs_add(struct taskmanager *tm, const struct flinc_id *id)
     return job;
 }
 
-void jobs_remove(struct tm_job *job)
+void tm_jobs_remove(struct tm_job *job)
 {
     struct taskmanager *tm = job->tm;
     struct flinc_id id = job->id;
@@ -65,7 +65,7 @@ int tm_job_update_worker(struct tm_job *job, struct error *err)
 {
     struct taskmanager *tm = job->tm;
     const Flinc__RequestSlot *r = job->request->request_slot;
-    uint32_t n = slot_table_count(&tm->slots, &job->id, IN_USE);
+    uint32_t n = tm_slot_table_count(&tm->slots, &job->id, IN_USE);
     if (job->state == TM_JOB_STOPPING || (job->worker_known && n == job->n_budget_slots)) {
         return 0;
     }
@@ -100,7 +100,7 @@ static void tm_job_free_slots(struct tm_job *job, uint32_t states, const struct 
     for (uint32_t i = 0; i < tm->slots.n; i++) {
         struct tm_slot *s = &tm->slots.slots[i];
         if ((states & 1u << s->state) != 0 && id_eq(&s->job_id, &job->id)) {
-            slots_set_free(tm, s, why);
+            tm_slots_set_free(tm, s, why);
         }
     }
 }
@@ -122,7 +122,7 @@ static bool tm_job_end_without_worker(struct tm_job *job, const struct error *wh
         return false;
     }
     tm_job_free_slots(job, IN_USE | 1 << SLOT_RELEASING, why);
-    jobs_remove(job);
+    tm_jobs_remove(job);
     return true;
 }
 
@@ -141,7 +141,7 @@ void tm_job_kill(struct tm_job *job, const struct error *why)
         struct tm_slot *s = &tm->slots.slots[i];
         if ((IN_USE & 1u << s->state) != 0 && id_eq(&s->job_id, &job->id)) {
             tm_cancel_timer(tm, &s->timer);
-            slot_release(&tm->slots, s);
+            tm_slot_release(&tm->slots, s);
         }
     }
     tm_job_begin_stop(job, why);
@@ -155,14 +155,14 @@ void tm_job_kill(struct tm_job *job, const struct error *why)
 static void on_ready(void *owner, const struct flinc_id *job_id, const struct flinc_id *incarnation)
 {
     struct taskmanager *tm = owner;
-    struct tm_job *job = jobs_find(tm, job_id);
+    struct tm_job *job = tm_jobs_find(tm, job_id);
     if (job == NULL) {
         return;
     }
     job->incarnation = *incarnation;
     if (job->state == TM_JOB_STARTING) {
         tm_job_transition(job, TM_JOB_READY);
-        slots_arm_timeouts(tm, job_id);
+        tm_slots_arm_timeouts(tm, job_id);
         tm_job_offer(job);
     }
 }
@@ -178,7 +178,7 @@ static void on_message(void *owner, const struct flinc_id *job_id,
     from.message = (ProtobufCBinaryData){size, (uint8_t *)bytes};
     m.body_case = FLINC__TASK_MANAGER_TO_MASTER__BODY_FROM_WORKER;
     m.from_worker = &from;
-    outbox_send_held(tm, job_id, &m);
+    tm_outbox_send_held(tm, job_id, &m);
 }
 
 static void tm_job_tell_closed(struct tm_job *job, const struct flinc_id *incarnation,
@@ -187,13 +187,13 @@ static void tm_job_tell_closed(struct tm_job *job, const struct flinc_id *incarn
     Flinc__TaskManagerToMaster m = FLINC__TASK_MANAGER_TO_MASTER__INIT;
     Flinc__WorkerClosed closed = FLINC__WORKER_CLOSED__INIT;
     Flinc__ErrorInfo info;
-    report_fill_error(why, &info);
+    tm_report_fill_error(why, &info);
     closed.job_id = tm_id_bytes(&job->id);
     closed.incarnation = tm_id_bytes(incarnation);
     closed.error = &info;
     m.body_case = FLINC__TASK_MANAGER_TO_MASTER__BODY_WORKER_CLOSED;
     m.worker_closed = &closed;
-    outbox_send_held(job->tm, &job->id, &m);
+    tm_outbox_send_held(job->tm, &job->id, &m);
 }
 
 /* Slots were promised while the former worker ended: now there is room for their worker. */
@@ -211,7 +211,7 @@ static void on_gone(void *owner, const struct flinc_id *job_id, const struct fli
                     const struct error *why)
 {
     struct taskmanager *tm = owner;
-    struct tm_job *job = jobs_find(tm, job_id);
+    struct tm_job *job = tm_jobs_find(tm, job_id);
     if (job == NULL || !job->worker_known) {
         return;
     }
@@ -238,10 +238,10 @@ static void on_gone(void *owner, const struct flinc_id *job_id, const struct fli
     } else {
         tm_job_free_slots(job, IN_USE | 1 << SLOT_RELEASING, &end);
     }
-    if (slot_table_count(&tm->slots, &job->id, IN_USE) > 0) {
+    if (tm_slot_table_count(&tm->slots, &job->id, IN_USE) > 0) {
         tm_job_start_again(job);
     } else {
-        jobs_remove(job);
+        tm_jobs_remove(job);
     }
     taskmanager_check_gone(tm);
 }
@@ -284,7 +284,7 @@ static uint32_t tm_job_fill_offer(struct tm_job *job, uint64_t offer_id, Flinc__
 void tm_job_offer(struct tm_job *job)
 {
     struct taskmanager *tm = job->tm;
-    uint32_t n = slot_table_count(&tm->slots, &job->id, 1 << SLOT_ALLOCATED);
+    uint32_t n = tm_slot_table_count(&tm->slots, &job->id, 1 << SLOT_ALLOCATED);
     if (job->state != TM_JOB_READY || n == 0 || tm_state(tm) != TASKMANAGER_REGISTERED) {
         return; /* registering offers everything again */
     }
@@ -303,12 +303,12 @@ void tm_job_offer(struct tm_job *job)
     job->offer_timer = component_schedule(
         tm->component, MAX(conf_duration_ms(tm->options.conf, "taskmanager.slot.timeout") / 4, 1),
         on_offer_due, job);
-    outbox_send(tm, &m);
+    tm_outbox_send(tm, &m);
     mem_free(offer.slots);
     mem_free(rows);
 }
 
-void jobs_offer_all(struct taskmanager *tm)
+void tm_jobs_offer_all(struct taskmanager *tm)
 {
     MAP_FOREACH (&tm->jobs, e) {
         tm_job_offer(e->value);
@@ -325,14 +325,14 @@ void tm_job_open_link(struct tm_job *job)
     }
 }
 
-void jobs_on_to_worker(struct taskmanager *tm, const Flinc__ToWorker *m)
+void tm_jobs_on_to_worker(struct taskmanager *tm, const Flinc__ToWorker *m)
 {
     struct flinc_id job_id, incarnation;
     if (!tm_read_id(&m->job_id, &job_id) || !tm_read_id(&m->incarnation, &incarnation)) {
-        messages_malformed(tm, "an id of a message for a worker has not 16 bytes");
+        tm_messages_malformed(tm, "an id of a message for a worker has not 16 bytes");
         return;
     }
-    struct tm_job *job = jobs_find(tm, &job_id);
+    struct tm_job *job = tm_jobs_find(tm, &job_id);
     if (job == NULL || !job->link_open || !id_eq(&job->incarnation, &incarnation)) {
         MANAGER_COUNT(tm, messages_dropped); /* its worker is gone: WorkerClosed says so */
         return;
@@ -340,14 +340,14 @@ void jobs_on_to_worker(struct taskmanager *tm, const Flinc__ToWorker *m)
     tm->ops->send(tm->host, &job_id, &incarnation, m->message.data, m->message.len);
 }
 
-void jobs_on_close_link(struct taskmanager *tm, const Flinc__CloseWorkerLink *m)
+void tm_jobs_on_close_link(struct taskmanager *tm, const Flinc__CloseWorkerLink *m)
 {
     struct flinc_id job_id, incarnation;
     if (!tm_read_id(&m->job_id, &job_id) || !tm_read_id(&m->incarnation, &incarnation)) {
-        messages_malformed(tm, "an id of a worker's link has not 16 bytes");
+        tm_messages_malformed(tm, "an id of a worker's link has not 16 bytes");
         return;
     }
-    struct tm_job *job = jobs_find(tm, &job_id);
+    struct tm_job *job = tm_jobs_find(tm, &job_id);
     if (job == NULL || !job->link_open || !id_eq(&job->incarnation, &incarnation)) {
         return;
     }

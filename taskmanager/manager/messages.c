@@ -4,9 +4,9 @@
 
 #include "common/base/failpoint.h"
 
-void messages_malformed(struct taskmanager *tm, const char *what)
+void tm_messages_malformed(struct taskmanager *tm, const char *what)
 {
-    MANAGER_COUNT(tm, messages_malformed);
+    MANAGER_COUNT(tm, tm_messages_malformed);
     LOG_WARN(MANAGER_TOPIC, "A message of the job manager is ignored: %s.", what);
 }
 
@@ -17,8 +17,8 @@ static void on_heartbeat(struct taskmanager *tm, const Flinc__HeartbeatFromMaste
         return;
     }
     tm->last_heartbeat = m->number;
-    slots_reconcile(tm, m);
-    report_heartbeat(tm, m->number);
+    tm_slots_reconcile(tm, m);
+    tm_report_heartbeat(tm, m->number);
 }
 
 /* Before it is registered, a stream brings the answer, or the end. */
@@ -26,13 +26,13 @@ static void messages_on_answer(struct taskmanager *tm, const Flinc__MasterToTask
 {
     switch (m->body_case) {
     case FLINC__MASTER_TO_TASK_MANAGER__BODY_REGISTERED:
-        connection_on_registered(tm, m->registered);
+        tm_connection_on_registered(tm, m->registered);
         break;
     case FLINC__MASTER_TO_TASK_MANAGER__BODY_REFUSED:
-        connection_on_refused(tm, m->refused);
+        tm_connection_on_refused(tm, m->refused);
         break;
     case FLINC__MASTER_TO_TASK_MANAGER__BODY_DISCONNECT:
-        connection_on_disconnect(tm, m->disconnect);
+        tm_connection_on_disconnect(tm, m->disconnect);
         break;
     default:
         MANAGER_COUNT(tm, messages_unexpected);
@@ -48,25 +48,25 @@ static bool messages_dispatch(struct taskmanager *tm, Flinc__MasterToTaskManager
         on_heartbeat(tm, m->heartbeat);
         return false;
     case FLINC__MASTER_TO_TASK_MANAGER__BODY_REQUEST_SLOT:
-        slots_on_request(tm, m);
+        tm_slots_on_request(tm, m);
         return true;
     case FLINC__MASTER_TO_TASK_MANAGER__BODY_OFFER_ANSWER:
-        slots_on_offer_answer(tm, m->offer_answer);
+        tm_slots_on_offer_answer(tm, m->offer_answer);
         return false;
     case FLINC__MASTER_TO_TASK_MANAGER__BODY_FREE_SLOT:
-        slots_on_free(tm, m->free_slot);
+        tm_slots_on_free(tm, m->free_slot);
         return false;
     case FLINC__MASTER_TO_TASK_MANAGER__BODY_TO_WORKER:
-        jobs_on_to_worker(tm, m->to_worker);
+        tm_jobs_on_to_worker(tm, m->to_worker);
         return false;
     case FLINC__MASTER_TO_TASK_MANAGER__BODY_CLOSE_WORKER_LINK:
-        jobs_on_close_link(tm, m->close_worker_link);
+        tm_jobs_on_close_link(tm, m->close_worker_link);
         return false;
     case FLINC__MASTER_TO_TASK_MANAGER__BODY_QUERY:
-        queries_on_query(tm, m);
+        tm_queries_on_query(tm, m);
         return true;
     case FLINC__MASTER_TO_TASK_MANAGER__BODY_DISCONNECT:
-        connection_on_disconnect(tm, m->disconnect);
+        tm_connection_on_disconnect(tm, m->disconnect);
         return false;
     default: /* a second answer, or a body of another version */
         MANAGER_COUNT(tm, messages_unexpected);
@@ -83,7 +83,7 @@ void tm_messages_on_message(struct taskmanager *tm, Flinc__MasterToTaskManager *
     if (FAILPOINT(NULL, "taskmanager.message.before_dispatch") < 0) {
         MANAGER_COUNT(tm, messages_dropped);
     } else if (take_message->version != TASKMANAGER_PROTOCOL_VERSION && !is_refusal) {
-        messages_malformed(tm, "it has another protocol version");
+        tm_messages_malformed(tm, "it has another protocol version");
     } else if (state == TASKMANAGER_REGISTERING) {
         messages_on_answer(tm, take_message);
     } else if (state != TASKMANAGER_REGISTERED) {
@@ -91,7 +91,7 @@ void tm_messages_on_message(struct taskmanager *tm, Flinc__MasterToTaskManager *
     } else if (!tm_read_id(&take_message->leader, &leader) || !id_eq(&leader, &tm->leader)) {
         MANAGER_COUNT(tm, messages_fenced);
     } else {
-        connection_heard(tm);
+        tm_connection_heard(tm);
         kept = messages_dispatch(tm, take_message);
     }
     if (!kept) {

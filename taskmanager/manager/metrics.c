@@ -78,7 +78,7 @@ static const struct {
     {"Status.Network.TotalMemorySegments", read_segments_total},
 };
 
-void metrics_start(struct taskmanager *tm)
+void tm_metrics_start(struct taskmanager *tm)
 {
     if (tm->options.metrics == NULL) {
         return;
@@ -92,14 +92,14 @@ void metrics_start(struct taskmanager *tm)
     }
 }
 
-void metrics_end(struct taskmanager *tm)
+void tm_metrics_end(struct taskmanager *tm)
 {
     tm->metrics = metric_group_free(tm->metrics);
 }
 
-void metrics_slots_changed(struct taskmanager *tm)
+void tm_metrics_slots_changed(struct taskmanager *tm)
 {
-    atomic_store_explicit(&tm->shown.used_slots, tm->slots.n - slot_table_n_free(&tm->slots),
+    atomic_store_explicit(&tm->shown.used_slots, tm->slots.n - tm_slot_table_n_free(&tm->slots),
                           memory_order_relaxed);
 }
 
@@ -129,7 +129,7 @@ static void add_sample(void *arg, const struct metric_sample *sample)
     vec_push_ptr(samples, s);
 }
 
-void metrics_append_dump(struct taskmanager *tm, Flinc__MetricDump *dump)
+void tm_metrics_append_dump(struct taskmanager *tm, Flinc__MetricDump *dump)
 {
     if (tm->metrics == NULL) {
         return;

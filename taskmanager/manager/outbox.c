@@ -31,11 +31,11 @@ static void outbox_failed(struct taskmanager *tm, int rc, const struct error *wh
     if (rc == ERR_TOO_LARGE) {
         LOG_ERROR(MANAGER_TOPIC, "A message for the job manager is left out: %s", why->message);
     } else if (rc != ERR_CLOSED && rc != ERR_UNAVAILABLE) {
-        connection_lost(tm, why);
+        tm_connection_lost(tm, why);
     }
 }
 
-void outbox_send(struct taskmanager *tm, Flinc__TaskManagerToMaster *m)
+void tm_outbox_send(struct taskmanager *tm, Flinc__TaskManagerToMaster *m)
 {
     struct error err = ERROR_INIT;
     int rc = outbox_send_now(tm, m, &err);
@@ -52,7 +52,7 @@ static void outbox_hold(struct taskmanager *tm, const struct flinc_id *job_id,
     bool is_end = m->body_case == FLINC__TASK_MANAGER_TO_MASTER__BODY_WORKER_CLOSED;
     bool full = tm->held.len >= TASKMANAGER_HELD_MESSAGES_MAX ||
                 tm->held_bytes + size > TASKMANAGER_HELD_BYTES_MAX;
-    struct tm_job *job = jobs_find(tm, job_id);
+    struct tm_job *job = tm_jobs_find(tm, job_id);
     if (full && !is_end) {
         MANAGER_COUNT(tm, messages_dropped);
         if (job != NULL && job->state != TM_JOB_STOPPING) {
@@ -73,8 +73,8 @@ static void outbox_hold(struct taskmanager *tm, const struct flinc_id *job_id,
     tm->held_bytes += size;
 }
 
-void outbox_send_held(struct taskmanager *tm, const struct flinc_id *job_id,
-                      Flinc__TaskManagerToMaster *m)
+void tm_outbox_send_held(struct taskmanager *tm, const struct flinc_id *job_id,
+                         Flinc__TaskManagerToMaster *m)
 {
     struct error err = ERROR_INIT;
     int rc = tm->held.len > 0 ? ERR_UNAVAILABLE : outbox_send_now(tm, m, &err);
@@ -82,7 +82,7 @@ void outbox_send_held(struct taskmanager *tm, const struct flinc_id *job_id,
         return;
     }
     if (rc == ERR_TOO_LARGE) {
-        struct tm_job *job = jobs_find(tm, job_id);
+        struct tm_job *job = tm_jobs_find(tm, job_id);
         MANAGER_COUNT(tm, messages_dropped);
         if (job != NULL && job->state != TM_JOB_STOPPING) {
             error_context(&err, "passing on a message of the worker");
@@ -98,7 +98,7 @@ void outbox_send_held(struct taskmanager *tm, const struct flinc_id *job_id,
     }
 }
 
-void outbox_flush(struct taskmanager *tm)
+void tm_outbox_flush(struct taskmanager *tm)
 {
     size_t n = 0;
     struct error err = ERROR_INIT;
@@ -125,7 +125,7 @@ void outbox_flush(struct taskmanager *tm)
     }
 }
 
-void outbox_drop(struct taskmanager *tm)
+void tm_outbox_drop(struct taskmanager *tm)
 {
     for (size_t i = 0; i < tm->held.len; i++) {
         mem_free(vec_ptr(&tm->held, i));

@@ -50,7 +50,7 @@ static void query_set_error(struct query *q, const struct error *err)
     rpc_message_free(&q->answer->base);
     q->answer = MEM_NEW(Flinc__QueryAnswer);
     flinc__query_answer__init(q->answer);
-    report_fill_error(err, info);
+    tm_report_fill_error(err, info);
     info->message = mem_strdup(err->message);
     info->frames = mem_strdup(err->frames);
     q->answer->error = info;
@@ -64,7 +64,7 @@ static void query_reply(struct query *q)
     q->answer->query_id = q->query->query_id;
     m.body_case = FLINC__TASK_MANAGER_TO_MASTER__BODY_ANSWER;
     m.answer = q->answer;
-    outbox_send(tm, &m);
+    tm_outbox_send(tm, &m);
     tm->n_queries--;
     query_free(q);
 }
@@ -200,7 +200,7 @@ static void query_stop_asking(struct query *q)
     }
 }
 
-void queries_end(struct taskmanager *tm)
+void tm_queries_end(struct taskmanager *tm)
 {
     for (size_t i = 0; i < tm->asking.len; i++) {
         query_free(vec_ptr(&tm->asking, i));
@@ -293,7 +293,7 @@ static void query_metrics(struct query *q)
     Flinc__MetricDump *dump = MEM_NEW(Flinc__MetricDump);
     flinc__metric_dump__init(dump);
     dump->timestamp_ms = clock_now_ms(q->tm->clock);
-    metrics_append_dump(q->tm, dump);
+    tm_metrics_append_dump(q->tm, dump);
     q->answer->body_case = FLINC__QUERY_ANSWER__BODY_METRICS;
     q->answer->metrics = dump;
     query_ask_workers(q);
@@ -331,7 +331,7 @@ static void query_environment(struct query *q)
     query_reply(q);
 }
 
-void queries_on_query(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message)
+void tm_queries_on_query(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message)
 {
     struct query *q = query_new(tm, take_message);
     struct error err = ERROR_INIT;

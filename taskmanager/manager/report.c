@@ -5,7 +5,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-void report_fill_error(const struct error *err, Flinc__ErrorInfo *ret)
+void tm_report_fill_error(const struct error *err, Flinc__ErrorInfo *ret)
 {
     flinc__error_info__init(ret);
     ret->code = err->code;
@@ -69,7 +69,7 @@ static void fill_hardware(const struct taskmanager *tm, Flinc__HardwareDescripti
 
 /* ---- Register ----------------------------------------------------------------------------------- */
 
-int report_register(struct taskmanager *tm, struct error *err)
+int tm_report_register(struct taskmanager *tm, struct error *err)
 {
     const struct conf *conf = tm->options.conf;
     Flinc__ResourceProfile slot, total;
@@ -131,7 +131,7 @@ static void add_job_row(void *arg, const Flinc__JobOnTaskManager *job)
     r->n_tasks += job->n_tasks;
 }
 
-void report_heartbeat(struct taskmanager *tm, uint64_t number)
+void tm_report_heartbeat(struct taskmanager *tm, uint64_t number)
 {
     struct job_rows jobs = {.rows = VEC_INIT(Flinc__JobOnTaskManager)};
     struct slot_report slots;
@@ -151,7 +151,7 @@ void report_heartbeat(struct taskmanager *tm, uint64_t number)
     m.n_jobs = jobs.rows.len;
     envelope.body_case = FLINC__TASK_MANAGER_TO_MASTER__BODY_HEARTBEAT;
     envelope.heartbeat = &m;
-    outbox_send(tm, &envelope);
+    tm_outbox_send(tm, &envelope);
     for (uint32_t i = 0; i < tm->slots.n; i++) {
         struct tm_slot *s = &tm->slots.slots[i];
         if (s->state == SLOT_ACTIVE && s->reported_as_active == 0) {

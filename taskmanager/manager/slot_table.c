@@ -12,7 +12,7 @@ static const struct {
 };
 _Static_assert(ARRAY_LEN(state_rows) == SLOT_STATES, "one row per state");
 
-const char *slot_state_name(enum slot_state state)
+const char *tm_slot_state_name(enum slot_state state)
 {
     return (unsigned)state < SLOT_STATES ? state_rows[state].name : "UNKNOWN";
 }
@@ -23,7 +23,7 @@ static void slot_transition(struct tm_slot *s, enum slot_state to)
     s->state = to;
 }
 
-void slot_table_init(struct slot_table *t, uint32_t n, void *owner)
+void tm_slot_table_init(struct slot_table *t, uint32_t n, void *owner)
 {
     ASSERT(n > 0);
     *t = (struct slot_table){.slots = MEM_NEW_ARRAY(struct tm_slot, n), .n = n};
@@ -34,17 +34,17 @@ void slot_table_init(struct slot_table *t, uint32_t n, void *owner)
     map_init(&t->allocations, NULL);
 }
 
-void slot_table_fini(struct slot_table *t)
+void tm_slot_table_fini(struct slot_table *t)
 {
     map_fini(&t->allocations);
     mem_free(t->slots);
     *t = (struct slot_table){0};
 }
 
-void slot_allocate(struct slot_table *t, struct tm_slot *s, const struct flinc_id *allocation_id,
-                   const struct flinc_id *job_id, int64_t now_ns)
+void tm_slot_allocate(struct slot_table *t, struct tm_slot *s, const struct flinc_id *allocation_id,
+                      const struct flinc_id *job_id, int64_t now_ns)
 {
-    ASSERT(slot_table_find(t, allocation_id) == NULL);
+    ASSERT(tm_slot_table_find(t, allocation_id) == NULL);
     slot_transition(s, SLOT_ALLOCATED);
     s->allocation_id = *allocation_id;
     s->job_id = *job_id;
@@ -55,30 +55,30 @@ void slot_allocate(struct slot_table *t, struct tm_slot *s, const struct flinc_i
     map_put_bytes(&t->allocations, allocation_id->bytes, sizeof(allocation_id->bytes), s);
 }
 
-void slot_activate(struct slot_table *t, struct tm_slot *s)
+void tm_slot_activate(struct slot_table *t, struct tm_slot *s)
 {
     slot_transition(s, SLOT_ACTIVE);
 }
 
-void slot_release(struct slot_table *t, struct tm_slot *s)
+void tm_slot_release(struct slot_table *t, struct tm_slot *s)
 {
     slot_transition(s, SLOT_RELEASING);
 }
 
-void slot_free(struct slot_table *t, struct tm_slot *s)
+void tm_slot_free(struct slot_table *t, struct tm_slot *s)
 {
     slot_transition(s, SLOT_FREE);
     map_remove_bytes(&t->allocations, s->allocation_id.bytes, sizeof(s->allocation_id.bytes));
     s->ticket = ++t->tickets;
 }
 
-struct tm_slot *slot_table_find(const struct slot_table *t, const struct flinc_id *allocation_id)
+struct tm_slot *tm_slot_table_find(const struct slot_table *t, const struct flinc_id *allocation_id)
 {
     return map_find_bytes(&t->allocations, allocation_id->bytes, sizeof(allocation_id->bytes));
 }
 
-uint32_t slot_table_count(const struct slot_table *t, const struct flinc_id *job_id,
-                          uint32_t states)
+uint32_t tm_slot_table_count(const struct slot_table *t, const struct flinc_id *job_id,
+                             uint32_t states)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < t->n; i++) {
@@ -88,7 +88,7 @@ uint32_t slot_table_count(const struct slot_table *t, const struct flinc_id *job
     return n;
 }
 
-uint32_t slot_table_n_free(const struct slot_table *t)
+uint32_t tm_slot_table_n_free(const struct slot_table *t)
 {
     return t->n - (uint32_t)t->allocations.len;
 }

@@ -24,7 +24,7 @@ enum slot_state { /* the values of SlotState in cluster.proto */
                   SLOT_RELEASING,
                   SLOT_STATES,
 };
-const char *slot_state_name(enum slot_state state);
+const char *tm_slot_state_name(enum slot_state state);
 
 struct tm_slot {
     uint32_t index;
@@ -47,24 +47,25 @@ struct slot_table {
     struct map allocations; /* allocation id -> slot, all but the free ones */
 };
 
-void slot_table_init(struct slot_table *t, uint32_t n, void *owner);
-void slot_table_fini(struct slot_table *t);
+void tm_slot_table_init(struct slot_table *t, uint32_t n, void *owner);
+void tm_slot_table_fini(struct slot_table *t);
 
 /* FREE -> ALLOCATED */
-void slot_allocate(struct slot_table *t, struct tm_slot *s, const struct flinc_id *allocation_id,
-                   const struct flinc_id *job_id, int64_t now_ns);
+void tm_slot_allocate(struct slot_table *t, struct tm_slot *s, const struct flinc_id *allocation_id,
+                      const struct flinc_id *job_id, int64_t now_ns);
 /* ALLOCATED -> ACTIVE */
-void slot_activate(struct slot_table *t, struct tm_slot *s);
+void tm_slot_activate(struct slot_table *t, struct tm_slot *s);
 /* ALLOCATED or ACTIVE -> RELEASING */
-void slot_release(struct slot_table *t, struct tm_slot *s);
+void tm_slot_release(struct slot_table *t, struct tm_slot *s);
 /* any but FREE -> FREE */
-void slot_free(struct slot_table *t, struct tm_slot *s);
+void tm_slot_free(struct slot_table *t, struct tm_slot *s);
 
 /* NULL: no slot has this allocation. */
-struct tm_slot *slot_table_find(const struct slot_table *t, const struct flinc_id *allocation_id);
+struct tm_slot *tm_slot_table_find(const struct slot_table *t,
+                                   const struct flinc_id *allocation_id);
 /* Of a job, in these states (bits 1 << state). */
-uint32_t slot_table_count(const struct slot_table *t, const struct flinc_id *job_id,
-                          uint32_t states);
-uint32_t slot_table_n_free(const struct slot_table *t);
+uint32_t tm_slot_table_count(const struct slot_table *t, const struct flinc_id *job_id,
+                             uint32_t states);
+uint32_t tm_slot_table_n_free(const struct slot_table *t);
 
 #endif

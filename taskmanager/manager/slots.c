@@ -11,40 +11,40 @@ static const uint32_t IN_USE = 1 << SLOT_ALLOCATED | 1 << SLOT_ACTIVE;
 
 /* ---- free again --------------------------------------------------------------------------------- */
 
-void slots_set_free(struct taskmanager *tm, struct tm_slot *s, const struct error *why)
+void tm_slots_set_free(struct taskmanager *tm, struct tm_slot *s, const struct error *why)
 {
     Flinc__TaskManagerToMaster m = FLINC__TASK_MANAGER_TO_MASTER__INIT;
     Flinc__SlotFreed freed = FLINC__SLOT_FREED__INIT;
     Flinc__ErrorInfo info;
     struct flinc_id allocation_id = s->allocation_id, job_id = s->job_id;
     tm_cancel_timer(tm, &s->timer);
-    slot_free(&tm->slots, s);
-    metrics_slots_changed(tm);
-    report_fill_error(why, &info);
+    tm_slot_free(&tm->slots, s);
+    tm_metrics_slots_changed(tm);
+    tm_report_fill_error(why, &info);
     freed.allocation_id = tm_id_bytes(&allocation_id);
     freed.slot = s->index;
     freed.job_id = tm_id_bytes(&job_id);
     freed.why = &info;
     m.body_case = FLINC__TASK_MANAGER_TO_MASTER__BODY_SLOT_FREED;
     m.slot_freed = &freed;
-    outbox_send(tm, &m);
+    tm_outbox_send(tm, &m);
 }
 
-void slots_give_up(struct taskmanager *tm, struct tm_slot *s, const struct error *why)
+void tm_slots_give_up(struct taskmanager *tm, struct tm_slot *s, const struct error *why)
 {
     if ((IN_USE & 1u << s->state) == 0) {
         return;
     }
-    struct tm_job *job = jobs_find(tm, &s->job_id);
+    struct tm_job *job = tm_jobs_find(tm, &s->job_id);
     ASSERT(job != NULL); /* a slot in use belongs to a job that is here */
     tm_cancel_timer(tm, &s->timer);
     LOG_INFO(MANAGER_TOPIC, "Slot %u of job %s is given up: %s", s->index, job->hex, why->message);
-    if (slot_table_count(&tm->slots, &job->id, IN_USE) == 1) {
-        slot_release(&tm->slots, s);
+    if (tm_slot_table_count(&tm->slots, &job->id, IN_USE) == 1) {
+        tm_slot_release(&tm->slots, s);
         tm_job_stop(job, why);
         return;
     }
-    slots_set_free(tm, s, why);
+    tm_slots_set_free(tm, s, why);
     struct error err = ERROR_INIT;
     if (tm_job_update_worker(job, &err) < 0) {
         LOG_WARN(MANAGER_TOPIC, "The worker of job %s keeps its old memory budget: %s", job->hex,
@@ -52,13 +52,13 @@ void slots_give_up(struct taskmanager *tm, struct tm_slot *s, const struct error
     }
 }
 
-void slots_give_up_all(struct taskmanager *tm, const struct error *why)
+void tm_slots_give_up_all(struct taskmanager *tm, const struct error *why)
 {
     for (uint32_t i = 0; i < tm->slots.n; i++) {
         struct tm_slot *s = &tm->slots.slots[i];
         if ((IN_USE & 1u << s->state) != 0) {
             tm_cancel_timer(tm, &s->timer);
-            slot_release(&tm->slots, s);
+            tm_slot_release(&tm->slots, s);
         }
     }
     MAP_FOREACH (&tm->jobs, e) {
@@ -80,7 +80,7 @@ static void on_slot_timeout(void *arg)
     if (s->timer_ticket != s->ticket || s->state != SLOT_ALLOCATED) {
         return;
     }
-    const struct tm_job *job = jobs_find(tm, &s->job_id);
+    const struct tm_job *job = tm_jobs_find(tm, &s->job_id);
     int64_t age_ms = (tm_now_ns(tm) - s->allocated_ns) / 1000000;
     if (job->state != TM_JOB_READY && age_ms < TASKMANAGER_WORKER_START_MAX_MS) {
         slot_arm_timeout(s); /* there is nothing to accept yet */
@@ -89,7 +89,7 @@ static void on_slot_timeout(void *arg)
     struct error why = ERROR_INIT;
     error_set(&why, ERR_TIMEOUT, "the slot was not accepted within %lld ms", (long long)age_ms);
     MANAGER_COUNT(tm, slots_timed_out);
-    slots_give_up(tm, s, &why);
+    tm_slots_give_up(tm, s, &why);
 }
 
 static void slot_arm_timeout(struct tm_slot *s)
@@ -102,7 +102,7 @@ static void slot_arm_timeout(struct tm_slot *s)
                                   on_slot_timeout, s);
 }
 
-void slots_arm_timeouts(struct taskmanager *tm, const struct flinc_id *job_id)
+void tm_slots_arm_timeouts(struct taskmanager *tm, const struct flinc_id *job_id)
 {
     for (uint32_t i = 0; i < tm->slots.n; i++) {
         struct tm_slot *s = &tm->slots.slots[i];
@@ -124,7 +124,7 @@ static void slots_answer(struct taskmanager *tm, const Flinc__RequestSlot *r,
     answer.slot = r->slot;
     answer.accepted = why == NULL;
     if (why != NULL) {
-        report_fill_error(why, &info);
+        tm_report_fill_error(why, &info);
         answer.error = &info;
     }
     if (occupied_by != NULL) {
@@ -132,7 +132,7 @@ static void slots_answer(struct taskmanager *tm, const Flinc__RequestSlot *r,
     }
     m.body_case = FLINC__TASK_MANAGER_TO_MASTER__BODY_SLOT_ANSWER;
     m.slot_answer = &answer;
-    outbox_send(tm, &m);
+    tm_outbox_send(tm, &m);
 }
 
 struct slot_request {
@@ -146,11 +146,11 @@ static bool slot_request_read(struct taskmanager *tm, const Flinc__RequestSlot *
     if (!tm_read_id(&r->allocation_id, &ret->allocation_id) ||
         !tm_read_id(&r->job_id, &ret->job_id) ||
         !tm_read_id(&r->master_token, &ret->master_token)) {
-        messages_malformed(tm, "an id of a slot request has not 16 bytes");
+        tm_messages_malformed(tm, "an id of a slot request has not 16 bytes");
         return false;
     }
     if (r->slot >= tm->slots.n) {
-        messages_malformed(tm, "a slot is requested that is not here");
+        tm_messages_malformed(tm, "a slot is requested that is not here");
         return false;
     }
     ret->slot = &tm->slots.slots[r->slot];
@@ -172,7 +172,7 @@ static void slots_answer_known(struct taskmanager *tm, const Flinc__RequestSlot 
     } else {
         slots_answer(tm, r, NULL, NULL);
         if (known->state == SLOT_ALLOCATED) {
-            tm_job_offer(jobs_find(tm, &q->job_id));
+            tm_job_offer(tm_jobs_find(tm, &q->job_id));
         }
     }
 }
@@ -182,15 +182,15 @@ static bool slots_can_allocate(struct taskmanager *tm, const Flinc__RequestSlot 
                                const struct slot_request *q)
 {
     struct error why = ERROR_INIT;
-    const struct tm_job *job = jobs_find(tm, &q->job_id);
+    const struct tm_job *job = tm_jobs_find(tm, &q->job_id);
     if (q->slot->state != SLOT_FREE) {
         error_set(&why, ERR_ALREADY_EXISTS, "slot %u of %s is %s", q->slot->index,
-                  tm->identity.resource_id, slot_state_name(q->slot->state));
+                  tm->identity.resource_id, tm_slot_state_name(q->slot->state));
         slots_answer(tm, r, &q->slot->allocation_id, &why);
         return false;
     }
     if (job != NULL && !id_eq(&job->master_token, &q->master_token) &&
-        slot_table_count(&tm->slots, &job->id, IN_USE) > 0) {
+        tm_slot_table_count(&tm->slots, &job->id, IN_USE) > 0) {
         error_set(&why, ERR_FENCED, "slots of job %s on %s belong to another master of the job",
                   job->hex, tm->identity.resource_id);
         slots_answer(tm, r, NULL, &why);
@@ -203,13 +203,13 @@ static bool slots_can_allocate(struct taskmanager *tm, const Flinc__RequestSlot 
     return true;
 }
 
-void slots_on_request(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message)
+void tm_slots_on_request(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message)
 {
     const Flinc__RequestSlot *r = take_message->request_slot;
     struct slot_request q;
     struct tm_slot *known = NULL;
     bool readable = slot_request_read(tm, r, &q);
-    if (readable && (known = slot_table_find(&tm->slots, &q.allocation_id)) != NULL) {
+    if (readable && (known = tm_slot_table_find(&tm->slots, &q.allocation_id)) != NULL) {
         slots_answer_known(tm, r, &q, known);
     }
     if (!readable || known != NULL || !slots_can_allocate(tm, r, &q)) {
@@ -217,10 +217,10 @@ void slots_on_request(struct taskmanager *tm, Flinc__MasterToTaskManager *take_m
         return;
     }
     struct error err = ERROR_INIT;
-    struct tm_job *job = jobs_find(tm, &q.job_id);
-    job = job != NULL ? job : jobs_add(tm, &q.job_id);
-    slot_allocate(&tm->slots, q.slot, &q.allocation_id, &q.job_id, tm_now_ns(tm));
-    metrics_slots_changed(tm);
+    struct tm_job *job = tm_jobs_find(tm, &q.job_id);
+    job = job != NULL ? job : tm_jobs_add(tm, &q.job_id);
+    tm_slot_allocate(&tm->slots, q.slot, &q.allocation_id, &q.job_id, tm_now_ns(tm));
+    tm_metrics_slots_changed(tm);
     LOG_INFO(MANAGER_TOPIC, "Slot %u is allocated for job %s (%s)", q.slot->index, job->hex,
              r->job_name);
     job->master_token = q.master_token;
@@ -228,27 +228,27 @@ void slots_on_request(struct taskmanager *tm, Flinc__MasterToTaskManager *take_m
     slot_arm_timeout(q.slot);
     if (tm_job_update_worker(job, &err) < 0) {
         slots_answer(tm, r, NULL, &err);
-        slots_give_up(tm, q.slot, &err);
+        tm_slots_give_up(tm, q.slot, &err);
         return;
     }
     slots_answer(tm, r, NULL, NULL);
     tm_job_offer(job);
 }
 
-void slots_on_free(struct taskmanager *tm, const Flinc__FreeSlot *m)
+void tm_slots_on_free(struct taskmanager *tm, const Flinc__FreeSlot *m)
 {
     struct flinc_id id;
     struct error why = ERROR_INIT;
     if (!tm_read_id(&m->allocation_id, &id)) {
-        messages_malformed(tm, "an allocation id has not 16 bytes");
+        tm_messages_malformed(tm, "an allocation id has not 16 bytes");
         return;
     }
-    struct tm_slot *s = slot_table_find(&tm->slots, &id);
+    struct tm_slot *s = tm_slot_table_find(&tm->slots, &id);
     if (s == NULL) {
         return; /* freed before */
     }
     error_set(&why, ERR_CANCELLED, "freed by the job manager: %s", m->reason);
-    slots_give_up(tm, s, &why);
+    tm_slots_give_up(tm, s, &why);
 }
 
 /* ---- offers ------------------------------------------------------------------------------------- */
@@ -263,19 +263,19 @@ static bool contains_id(const ProtobufCBinaryData *ids, size_t n, const struct f
     return false;
 }
 
-void slots_on_offer_answer(struct taskmanager *tm, const Flinc__OfferAnswer *m)
+void tm_slots_on_offer_answer(struct taskmanager *tm, const Flinc__OfferAnswer *m)
 {
     struct flinc_id job_id;
     struct tm_job *job = NULL;
     if (!tm_read_id(&m->job_id, &job_id) || m->offer_id == 0 || m->offer_id > tm->offers) {
-        messages_malformed(tm, "it answers an offer that was not made");
+        tm_messages_malformed(tm, "it answers an offer that was not made");
         return;
     }
     if (FAILPOINT(NULL, "taskmanager.offer.before_answer") < 0) {
         MANAGER_COUNT(tm, messages_dropped);
         return;
     }
-    if ((job = jobs_find(tm, &job_id)) == NULL || job->state != TM_JOB_READY) {
+    if ((job = tm_jobs_find(tm, &job_id)) == NULL || job->state != TM_JOB_READY) {
         MANAGER_COUNT(tm, messages_unexpected); /* its worker is gone, or going */
         return;
     }
@@ -289,7 +289,7 @@ void slots_on_offer_answer(struct taskmanager *tm, const Flinc__OfferAnswer *m)
         }
         if (contains_id(m->accepted, m->n_accepted, &s->allocation_id)) {
             tm_cancel_timer(tm, &s->timer);
-            slot_activate(&tm->slots, s);
+            tm_slot_activate(&tm->slots, s);
             tm_job_open_link(job);
         }
     }
@@ -297,7 +297,7 @@ void slots_on_offer_answer(struct taskmanager *tm, const Flinc__OfferAnswer *m)
         struct tm_slot *s = &tm->slots.slots[i];
         if (s->state == SLOT_ALLOCATED && id_eq(&s->job_id, &job_id) && s->first_offer != 0 &&
             s->first_offer <= m->offer_id) {
-            slots_give_up(tm, s, &why);
+            tm_slots_give_up(tm, s, &why);
         }
     }
 }
@@ -306,7 +306,7 @@ void slots_on_offer_answer(struct taskmanager *tm, const Flinc__OfferAnswer *m)
 
 /* A slot is only judged by a request that followed the job manager's hearing that it is ACTIVE: one that
  * was made before the slot was accepted cannot name it. */
-void slots_reconcile(struct taskmanager *tm, const Flinc__HeartbeatFromMaster *m)
+void tm_slots_reconcile(struct taskmanager *tm, const Flinc__HeartbeatFromMaster *m)
 {
     struct error why = ERROR_INIT;
     error_set(&why, ERR_FENCED, "no master knows the allocation");
@@ -316,7 +316,7 @@ void slots_reconcile(struct taskmanager *tm, const Flinc__HeartbeatFromMaster *m
             s->reported_as_active < m->number &&
             !contains_id(m->allocations, m->n_allocations, &s->allocation_id)) {
             MANAGER_COUNT(tm, slots_reconciled);
-            slots_give_up(tm, s, &why);
+            tm_slots_give_up(tm, s, &why);
         }
     }
 }

@@ -52,14 +52,14 @@ static void taskmanager_say_goodbye(struct taskmanager *tm)
         tm->end_why.code == 0 ? (char *)"the task manager was asked to end" : tm->end_why.message;
     m.body_case = FLINC__TASK_MANAGER_TO_MASTER__BODY_GOODBYE;
     m.goodbye = &goodbye;
-    outbox_send(tm, &m);
+    tm_outbox_send(tm, &m);
 }
 
 static void taskmanager_finish(struct taskmanager *tm)
 {
     tm_cancel_timer(tm, &tm->stop_timer);
-    connection_end(tm);
-    outbox_drop(tm);
+    tm_connection_end(tm);
+    tm_outbox_drop(tm);
     taskmanager_transition(tm, TASKMANAGER_STOPPED);
     if (tm->options.on_end != NULL) {
         tm->options.on_end(tm->options.owner, &tm->end_why);
@@ -73,7 +73,7 @@ static void on_stop_grace_over(void *arg)
     struct error why = ERROR_INIT;
     tm->stop_timer = 0;
     error_set(&why, ERR_CANCELLED, "the task manager ends");
-    slots_give_up_all(tm, &why);
+    tm_slots_give_up_all(tm, &why);
 }
 
 void taskmanager_check_gone(struct taskmanager *tm)
@@ -84,7 +84,7 @@ void taskmanager_check_gone(struct taskmanager *tm)
     if (tm_state(tm) == TASKMANAGER_STOPPING) {
         taskmanager_finish(tm);
     } else if (tm_state(tm) == TASKMANAGER_CLEARING) {
-        connection_cleared(tm);
+        tm_connection_cleared(tm);
     }
 }
 
@@ -109,7 +109,7 @@ void taskmanager_begin_stop(struct taskmanager *tm, const struct error *why)
     struct error stop = ERROR_INIT;
     error_set(&stop, ERR_CANCELLED, "the task manager ends");
     for (uint32_t i = 0; i < tm->slots.n; i++) {
-        slots_give_up(tm, &tm->slots.slots[i], &stop);
+        tm_slots_give_up(tm, &tm->slots.slots[i], &stop);
     }
     tm->stop_timer =
         component_schedule(tm->component, TASKMANAGER_STOP_GRACE_MS, on_stop_grace_over, tm);
@@ -120,13 +120,13 @@ void taskmanager_begin_stop(struct taskmanager *tm, const struct error *why)
 
 static void on_start(void *owner)
 {
-    connection_start(owner);
+    tm_connection_start(owner);
 }
 
 static void on_stop(void *owner)
 {
     struct taskmanager *tm = owner;
-    connection_end(tm);
+    tm_connection_end(tm);
 }
 
 static uint64_t system_seed(void)
@@ -148,7 +148,7 @@ int taskmanager_new(const struct taskmanager_options *options, struct taskmanage
     tm->clock = options->clock != NULL ? options->clock : &clock_system;
     rng_init(&tm->rng, options->seed != 0 ? options->seed : system_seed());
     id_random(&tm->instance_id, &tm->rng);
-    slot_table_init(&tm->slots, (uint32_t)n_slots, tm);
+    tm_slot_table_init(&tm->slots, (uint32_t)n_slots, tm);
     map_init(&tm->jobs, NULL);
     vec_init(&tm->held, sizeof(struct held_message *));
     vec_init(&tm->asking, sizeof(void *));
@@ -187,7 +187,7 @@ void taskmanager_set_workers(struct taskmanager *tm, const struct taskmanager_wo
     tm->ops = ops;
     tm->host = host;
     tm->identity = *identity;
-    metrics_start(tm);
+    tm_metrics_start(tm);
 }
 
 int taskmanager_start(struct taskmanager *tm, struct error *err)
@@ -227,14 +227,14 @@ struct taskmanager *taskmanager_free(struct taskmanager *tm)
     component_stop(tm->component);
     tm->channel = rpc_channel_free(tm->channel);
     MAP_FOREACH (&tm->jobs, e) {
-        jobs_remove(e->value);
+        tm_jobs_remove(e->value);
     }
     map_fini(&tm->jobs);
-    queries_end(tm);
-    outbox_drop(tm);
+    tm_queries_end(tm);
+    tm_outbox_drop(tm);
     vec_fini(&tm->held);
-    slot_table_fini(&tm->slots);
-    metrics_end(tm);
+    tm_slot_table_fini(&tm->slots);
+    tm_metrics_end(tm);
     tm->component = component_free(tm->component);
     mem_free(tm);
     return NULL;

@@ -117,7 +117,7 @@ struct taskmanager *taskmanager_free(struct taskmanager *tm);
 
 struct taskmanager_stats {
     uint64_t registrations, attempts, streams_lost, silences;
-    uint64_t messages_fenced, messages_malformed, messages_unexpected, messages_dropped;
+    uint64_t messages_fenced, tm_messages_malformed, messages_unexpected, messages_dropped;
     uint64_t slots_timed_out, slots_reconciled, workers_gone;
 };
 void taskmanager_get_stats(const struct taskmanager *tm, struct taskmanager_stats *ret);

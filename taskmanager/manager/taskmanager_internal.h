@@ -133,39 +133,39 @@ static inline ProtobufCBinaryData tm_id_bytes(const struct flinc_id *id)
 
 /* ---- connection.c ------------------------------------------------------------------------------- */
 
-void connection_start(struct taskmanager *tm);
+void tm_connection_start(struct taskmanager *tm);
 /* Closes the stream, drops timers. */
-void connection_end(struct taskmanager *tm);
+void tm_connection_end(struct taskmanager *tm);
 /* The stream does not serve any more: closes it and connects again soon. */
-void connection_lost(struct taskmanager *tm, const struct error *why);
-void connection_heard(struct taskmanager *tm);
-void connection_on_registered(struct taskmanager *tm, const Flinc__Registered *m);
-void connection_on_refused(struct taskmanager *tm, const Flinc__RegistrationRefused *m);
-void connection_on_disconnect(struct taskmanager *tm, const Flinc__Disconnect *m);
+void tm_connection_lost(struct taskmanager *tm, const struct error *why);
+void tm_connection_heard(struct taskmanager *tm);
+void tm_connection_on_registered(struct taskmanager *tm, const Flinc__Registered *m);
+void tm_connection_on_refused(struct taskmanager *tm, const Flinc__RegistrationRefused *m);
+void tm_connection_on_disconnect(struct taskmanager *tm, const Flinc__Disconnect *m);
 /* CLEARING and no worker is left. */
-void connection_cleared(struct taskmanager *tm);
+void tm_connection_cleared(struct taskmanager *tm);
 
 /* ---- slots.c ------------------------------------------------------------------------------------ */
 
-void slots_on_request(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message);
-void slots_on_free(struct taskmanager *tm, const Flinc__FreeSlot *m);
-void slots_on_offer_answer(struct taskmanager *tm, const Flinc__OfferAnswer *m);
+void tm_slots_on_request(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message);
+void tm_slots_on_free(struct taskmanager *tm, const Flinc__FreeSlot *m);
+void tm_slots_on_offer_answer(struct taskmanager *tm, const Flinc__OfferAnswer *m);
 /* The allocations that masters know: others that are ACTIVE are given up. */
-void slots_reconcile(struct taskmanager *tm, const Flinc__HeartbeatFromMaster *m);
+void tm_slots_reconcile(struct taskmanager *tm, const Flinc__HeartbeatFromMaster *m);
 /* Gives an allocation up: free at once, or with the end of its job's worker. */
-void slots_give_up(struct taskmanager *tm, struct tm_slot *s, const struct error *why);
+void tm_slots_give_up(struct taskmanager *tm, struct tm_slot *s, const struct error *why);
 /* The slot is free now; says so. */
-void slots_set_free(struct taskmanager *tm, struct tm_slot *s, const struct error *why);
+void tm_slots_set_free(struct taskmanager *tm, struct tm_slot *s, const struct error *why);
 /* All of them; workers are killed. */
-void slots_give_up_all(struct taskmanager *tm, const struct error *why);
+void tm_slots_give_up_all(struct taskmanager *tm, const struct error *why);
 /* The time-outs of a job's ALLOCATED slots begin now. */
-void slots_arm_timeouts(struct taskmanager *tm, const struct flinc_id *job_id);
+void tm_slots_arm_timeouts(struct taskmanager *tm, const struct flinc_id *job_id);
 
 /* ---- jobs.c ------------------------------------------------------------------------------------- */
 
-struct tm_job *jobs_find(const struct taskmanager *tm, const struct flinc_id *id);
-struct tm_job *jobs_add(struct taskmanager *tm, const struct flinc_id *id);
-void jobs_remove(struct tm_job *job);
+struct tm_job *tm_jobs_find(const struct taskmanager *tm, const struct flinc_id *id);
+struct tm_job *tm_jobs_add(struct taskmanager *tm, const struct flinc_id *id);
+void tm_jobs_remove(struct tm_job *job);
 /* Takes the message, a RequestSlot, as what the next worker is started by. */
 void tm_job_set_request(struct tm_job *job, Flinc__MasterToTaskManager *take_message);
 /* Starts its worker, or tells it another budget, as its slots want it. */
@@ -175,45 +175,45 @@ void tm_job_kill(struct tm_job *job, const struct error *why);
 /* Offers its ALLOCATED slots, now and again until they are answered. */
 void tm_job_offer(struct tm_job *job);
 void tm_job_open_link(struct tm_job *job);
-void jobs_offer_all(struct taskmanager *tm);
-void jobs_on_to_worker(struct taskmanager *tm, const Flinc__ToWorker *m);
-void jobs_on_close_link(struct taskmanager *tm, const Flinc__CloseWorkerLink *m);
+void tm_jobs_offer_all(struct taskmanager *tm);
+void tm_jobs_on_to_worker(struct taskmanager *tm, const Flinc__ToWorker *m);
+void tm_jobs_on_close_link(struct taskmanager *tm, const Flinc__CloseWorkerLink *m);
 
 /* ---- outbox.c ----------------------------------------------------------------------------------- */
 
 /* Sends under the present leadership; without one it is dropped (what matters is said again). */
-void outbox_send(struct taskmanager *tm, Flinc__TaskManagerToMaster *m);
+void tm_outbox_send(struct taskmanager *tm, Flinc__TaskManagerToMaster *m);
 /* The same for messages of workers, which are held while there is no job manager. */
-void outbox_send_held(struct taskmanager *tm, const struct flinc_id *job_id,
-                      Flinc__TaskManagerToMaster *m);
-void outbox_flush(struct taskmanager *tm);
-void outbox_drop(struct taskmanager *tm);
+void tm_outbox_send_held(struct taskmanager *tm, const struct flinc_id *job_id,
+                         Flinc__TaskManagerToMaster *m);
+void tm_outbox_flush(struct taskmanager *tm);
+void tm_outbox_drop(struct taskmanager *tm);
 
 /* ---- report.c ----------------------------------------------------------------------------------- */
 
 /* Sends the Register on the present stream; negative: it cannot. */
-int report_register(struct taskmanager *tm, struct error *err);
-void report_heartbeat(struct taskmanager *tm, uint64_t number);
+int tm_report_register(struct taskmanager *tm, struct error *err);
+void tm_report_heartbeat(struct taskmanager *tm, uint64_t number);
 /* Borrows `err`. */
-void report_fill_error(const struct error *err, Flinc__ErrorInfo *ret);
+void tm_report_fill_error(const struct error *err, Flinc__ErrorInfo *ret);
 
 /* ---- messages.c --------------------------------------------------------------------------------- */
 
 void tm_messages_on_message(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message);
-void messages_malformed(struct taskmanager *tm, const char *what);
+void tm_messages_malformed(struct taskmanager *tm, const char *what);
 
 /* ---- queries.c ---------------------------------------------------------------------------------- */
 
-void queries_on_query(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message);
+void tm_queries_on_query(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message);
 /* The worker host is gone: those that it was asked are dropped. */
-void queries_end(struct taskmanager *tm);
+void tm_queries_end(struct taskmanager *tm);
 
 /* ---- metrics.c ---------------------------------------------------------------------------------- */
 
-void metrics_start(struct taskmanager *tm);
-void metrics_end(struct taskmanager *tm);
-void metrics_slots_changed(struct taskmanager *tm);
+void tm_metrics_start(struct taskmanager *tm);
+void tm_metrics_end(struct taskmanager *tm);
+void tm_metrics_slots_changed(struct taskmanager *tm);
 /* Adds the process's own metrics to an answer (heap memory, as unpacked ones). */
-void metrics_append_dump(struct taskmanager *tm, Flinc__MetricDump *dump);
+void tm_metrics_append_dump(struct taskmanager *tm, Flinc__MetricDump *dump);
 
 #endif

@@ -458,7 +458,7 @@ static void malformed_messages_change_nothing(void **state)
     e.free_slot = &free_slot;
     master_send(&w, &e);
     world_settle(&w);
-    assert_int_equal(world_stats(&w).messages_malformed, 7);
+    assert_int_equal(world_stats(&w).tm_messages_malformed, 7);
     master_accept(&w); /* a second answer */
     Flinc__MasterToTaskManager empty = FLINC__MASTER_TO_TASK_MANAGER__INIT;
     master_send(&w, &empty);

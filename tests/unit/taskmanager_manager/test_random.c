@@ -54,9 +54,9 @@ static void check(struct chaos *c)
             continue;
         }
         n_used++;
-        const struct tm_job *job = jobs_find(tm, &s->job_id);
+        const struct tm_job *job = tm_jobs_find(tm, &s->job_id);
         assert_non_null(job);
-        assert_ptr_equal(slot_table_find(&tm->slots, &s->allocation_id), s);
+        assert_ptr_equal(tm_slot_table_find(&tm->slots, &s->allocation_id), s);
         assert_true(s->state != SLOT_RELEASING || job->state == TM_JOB_STOPPING);
         assert_true(s->state != SLOT_ACTIVE || job->state == TM_JOB_READY);
         assert_true((s->timer != 0) == (s->state == SLOT_ALLOCATED));
@@ -65,7 +65,8 @@ static void check(struct chaos *c)
     assert_int_equal(n_used, atomic_load(&tm->shown.used_slots));
     MAP_FOREACH (&tm->jobs, e) {
         const struct tm_job *job = e->value;
-        uint32_t n = slot_table_count(&tm->slots, &job->id, 1 << SLOT_ALLOCATED | 1 << SLOT_ACTIVE);
+        uint32_t n =
+            tm_slot_table_count(&tm->slots, &job->id, 1 << SLOT_ALLOCATED | 1 << SLOT_ACTIVE);
         const struct fake_job *worker = fake_host_find(&c->w.host, &job->id);
         assert_true(n > 0 || job->state == TM_JOB_STOPPING);
         assert_true(job->worker_known);
@@ -248,7 +249,7 @@ static void heal(struct chaos *c)
     }
     world_advance(w, 12000);
     check(c);
-    assert_int_equal(slot_table_n_free(&w->tm->slots), N_SLOTS);
+    assert_int_equal(tm_slot_table_n_free(&w->tm->slots), N_SLOTS);
     assert_int_equal(w->host.jobs.len, 0);
     assert_int_equal(w->host.n_started, w->host.n_gone);
     /* And it serves again. */
