@@ -34,7 +34,9 @@ static const struct conf_option execution_options[] = {
          "STREAMING runs until stopped and sends changes as they come. BATCH runs bounded input to "
          "its end and gives final results only. AUTOMATIC is BATCH when all sources are bounded.",
      .flags = CONF_FLAG_EFFECTIVE},
-    {"execution.shutdown-on-application-finish", CONF_TYPE_BOOL, "true"},
+    {"execution.shutdown-on-application-finish", CONF_TYPE_BOOL, "true",
+     .description = "Whether the process of application mode ends with its job.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"execution.shutdown-on-attached-exit", CONF_TYPE_BOOL, "false"},
     {"execution.sort-keyed-partition.memory", CONF_TYPE_MEMORY, "128 mb"},
     {"execution.sort-partition.memory", CONF_TYPE_MEMORY, "128 mb"},

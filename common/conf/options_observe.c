@@ -247,14 +247,22 @@ static const struct conf_option web_options[] = {
                     "at most 1024.",
      .flags = CONF_FLAG_EFFECTIVE},
     {"web.history", CONF_TYPE_INT, "5", .aliases = "jobmanager.web.history"},
+    {"web.job-builder.timeout", CONF_TYPE_DURATION, "1 min", .min = "1 ms",
+     .description = "How long the main of an uploaded bundle may run until its job is submitted.",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN},
     {"web.log.path", CONF_TYPE_STRING, .aliases = "jobmanager.web.log.path"},
     {"web.refresh-interval", CONF_TYPE_DURATION, "3 s",
      .aliases = "jobmanager.web.refresh-interval"},
     {"web.rescale.enable", CONF_TYPE_BOOL, "true"},
     {"web.submit.enable", CONF_TYPE_BOOL, "true", .aliases = "jobmanager.web.submit.enable"},
     {"web.timeout", CONF_TYPE_DURATION, "10 min"},
-    {"web.tmpdir", CONF_TYPE_STRING, .aliases = "jobmanager.web.tmpdir"},
-    {"web.upload.dir", CONF_TYPE_STRING, .aliases = "jobmanager.web.upload.dir"},
+    {"web.tmpdir", CONF_TYPE_STRING, .aliases = "jobmanager.web.tmpdir",
+     .description =
+         "Where uploaded bundles are kept as long as the process lives; io.tmp.dirs by default.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"web.upload.dir", CONF_TYPE_STRING, .aliases = "jobmanager.web.upload.dir",
+     .description = "A folder of uploaded bundles that are there again after a restart.",
+     .flags = CONF_FLAG_EFFECTIVE},
 };
 
 const struct conf_group conf_env_group = CONF_GROUP("Environment and logs", env_options);

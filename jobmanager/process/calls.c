@@ -1,0 +1,168 @@
+/* Methods of /flinc.Cluster/; see calls.h. */
+#include "jobmanager/process/calls.h"
+
+#include "common/base/log.h"
+#include "common/loop/component.h"
+
+static const char topic[] = "flinc.process.rpc";
+
+enum { CALLS_MAILBOX_LIMIT = 1024 };
+
+/* mailbox_op.kind of calls; sender -> this component. */
+enum calls_op {
+    CALLS_OP_PING,     /* a task manager */
+    CALLS_OP_GET_BLOB, /* a task manager */
+    CALLS_OP_STREAM,   /* a task manager; on the resource manager's mailbox */
+};
+
+struct calls {
+    struct calls_options options;
+    struct component *component; /* Owns */
+    struct rpc_server *server;   /* Owns */
+};
+
+/* ---- calls; thread: the component's ------------------------------------------------------------------ */
+
+static void on_ping(void *target, struct rpc_server_call *call, ProtobufCMessage *request)
+{
+    Flinc__PingRequest *ping = (Flinc__PingRequest *)request;
+    Flinc__PingAnswer answer = FLINC__PING_ANSWER__INIT;
+    (void)target;
+    answer.payload = ping->payload;
+    answer.product_version = (char *)FLINC_VERSION;
+    rpc_server_call_reply(call, &answer.base);
+    rpc_message_free(request);
+}
+
+static int read_blob(const struct calls *c, const Flinc__GetBlobRequest *rq, struct str *ret_data,
+                     uint64_t *ret_total, struct error *err)
+{
+    struct blob_key key;
+    if (!blob_key_from_bytes(rq->content_hash.data, rq->content_hash.len, &key)) {
+        return error_set(err, ERR_INVALID_ARGUMENT, "%zu bytes are no content hash of a blob",
+                         rq->content_hash.len);
+    }
+    return blob_store_read(c->options.blobs, &key, rq->offset, rq->max_bytes, ret_data, ret_total,
+                           err);
+}
+
+static void on_get_blob(void *target, struct rpc_server_call *call, ProtobufCMessage *request)
+{
+    Flinc__GetBlobAnswer answer = FLINC__GET_BLOB_ANSWER__INIT;
+    Flinc__ErrorInfo info = FLINC__ERROR_INFO__INIT;
+    struct error err = ERROR_INIT;
+    STR_AUTO data = STR_INIT;
+    if (read_blob(target, (const Flinc__GetBlobRequest *)request, &data, &answer.total_size, &err) <
+        0) {
+        LOG_WARN(topic, "A blob was not given to %s: %s", rpc_server_call_peer(call), err.message);
+        info.code = err.code;
+        info.error_class = err.cls;
+        info.message = err.message;
+        info.frames = err.frames;
+        answer.error = &info;
+    }
+    answer.data = (ProtobufCBinaryData){data.len, (uint8_t *)data.data};
+    rpc_server_call_reply(call, &answer.base);
+    rpc_message_free(request);
+}
+
+/* ---- streams; thread: the resource manager's --------------------------------------------------------- */
+
+static bool on_open(void *target, const char *peer, struct rpc_end_options *ret_end)
+{
+    resourcemanager_get_end(target, peer, ret_end);
+    return true;
+}
+
+static void on_channel(void *target, const char *peer, struct rpc_channel *take_channel)
+{
+    (void)peer;
+    resourcemanager_add_stream(target, take_channel);
+}
+
+/* ---- life ----------------------------------------------------------------------------------------- */
+
+static uint32_t port_of(const struct conf *conf)
+{
+    const char *option = conf_has(conf, "jobmanager.rpc.bind-port") ? "jobmanager.rpc.bind-port"
+                                                                    : "jobmanager.rpc.port";
+    return (uint32_t)conf_int(conf, option);
+}
+
+static const char *bind_host_of(const struct conf *conf)
+{
+    return conf_has_value(conf, "jobmanager.bind-host") ? conf_string(conf, "jobmanager.bind-host")
+                                                        : "0.0.0.0";
+}
+
+static int start_server(struct calls *c, struct error *err)
+{
+    struct mailbox *mailbox = component_mailbox(c->component);
+    const struct rpc_call_method methods[] = {
+        {"/flinc.Cluster/Ping", &flinc__ping_request__descriptor, &flinc__ping_answer__descriptor,
+         mailbox, CALLS_OP_PING, on_ping, c},
+        {"/flinc.Cluster/GetBlob", &flinc__get_blob_request__descriptor,
+         &flinc__get_blob_answer__descriptor, mailbox, CALLS_OP_GET_BLOB, on_get_blob, c},
+    };
+    struct resourcemanager *rm = c->options.resourcemanager;
+    const struct rpc_stream_method streams[] = {
+        {"/flinc.Cluster/Connect", component_mailbox(resourcemanager_component(rm)),
+         CALLS_OP_STREAM, on_open, on_channel, rm},
+    };
+    const char *host = bind_host_of(c->options.conf);
+    uint32_t port = port_of(c->options.conf);
+    struct rpc_server_options o = {
+        .runtime = c->options.runtime,
+        .bind_host = host,
+        .first_port = port,
+        .last_port = port,
+        .calls = methods,
+        .n_calls = ARRAY_LEN(methods),
+        .streams = streams,
+        .n_streams = ARRAY_LEN(streams),
+    };
+    struct error why = ERROR_INIT;
+    int rc = rpc_server_new(&o, &c->server, &why);
+    if (rc < 0) {
+        return error_set(err, rc,
+                         "The job manager cannot listen on %s:%u: %s. When another job manager or "
+                         "program has the port, stop it, or choose another one with "
+                         "jobmanager.rpc.port (for the task managers, too); the address is "
+                         "jobmanager.bind-host.",
+                         host, port, why.message);
+    }
+    return 0;
+}
+
+int calls_start(const struct calls_options *options, struct calls **ret, struct error *err)
+{
+    struct calls *c = MEM_NEW(struct calls);
+    c->options = *options;
+    c->component = component_new(&(struct component_options){
+        .name = "rpc-calls", .mailbox_limit = CALLS_MAILBOX_LIMIT, .owner = c});
+    int rc = component_start(c->component, err);
+    if (rc == 0) {
+        rc = start_server(c, err);
+    }
+    if (rc < 0) {
+        calls_stop(c);
+        return rc;
+    }
+    *ret = c;
+    return 0;
+}
+
+uint32_t calls_port(const struct calls *c)
+{
+    return rpc_server_port(c->server);
+}
+
+struct calls *calls_stop(struct calls *c)
+{
+    if (c != NULL) {
+        rpc_server_free(c->server);
+        component_free(c->component);
+        mem_free(c);
+    }
+    return NULL;
+}

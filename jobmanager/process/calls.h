@@ -1,0 +1,24 @@
+/* The gRPC server of the job manager: the streams of task managers go to the resource manager; Ping and
+ * GetBlob are answered here, by a component of their own, as reading a blob may wait for the disk.
+ * Thread: any. */
+#ifndef FLINC_JOBMANAGER_PROCESS_CALLS_H
+#define FLINC_JOBMANAGER_PROCESS_CALLS_H
+
+#include "common/rpc/grpc/grpc.h"
+#include "jobmanager/blob/blob_store.h"
+#include "jobmanager/resourcemanager/resourcemanager.h"
+
+struct calls_options {
+    struct rpc_runtime *runtime;             /* Borrows */
+    struct resourcemanager *resourcemanager; /* Borrows */
+    struct blob_store *blobs;                /* Borrows */
+    const struct conf *conf;                 /* Borrows during the start */
+};
+struct calls;
+/* Listens at jobmanager.rpc.port (jobmanager.rpc.bind-port) of jobmanager.bind-host. */
+int calls_start(const struct calls_options *options, struct calls **ret,
+                struct error *err) MUST_CHECK;
+uint32_t calls_port(const struct calls *c);
+struct calls *calls_stop(struct calls *c); /* NULL is fine */
+
+#endif

@@ -1,0 +1,228 @@
+/* The wiring of the job manager process; see services.h. */
+#include "jobmanager/process/services.h"
+
+#include "common/base/log.h"
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char topic[] = "flinc.process";
+
+/* ---- places --------------------------------------------------------------------------------------- */
+
+void services_home_path(const char *name, struct str *ret_path)
+{
+    char exe[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+    exe[MAX(n, 0)] = '\0';
+    for (int up = 0; up < 2; up++) { /* libexec/flinc-jobmanager -> libexec -> the distribution */
+        char *slash = strrchr(exe, '/');
+        if (slash != NULL) {
+            *slash = '\0';
+        }
+    }
+    str_clear(ret_path);
+    str_printf(ret_path, "%s/%s", exe, name);
+}
+
+/* The first folder of a list that is given with ',' or ':'. */
+static void first_folder(const char *list, struct str *ret)
+{
+    str_append(ret, list, strcspn(list, ",:"));
+}
+
+static int make_folders(struct services *s, struct error *err)
+{
+    const struct conf *conf = s->options.conf;
+    STR_AUTO tmp = STR_INIT;
+    first_folder(conf_string(conf, "io.tmp.dirs"), &tmp);
+    TRY_CTX(err, owned_dir_make(&s->work, str_cstr(&tmp), "flinc-jobmanager", err),
+            "making the folder of temporary files (io.tmp.dirs)");
+    if (conf_has_value(conf, "web.upload.dir")) {
+        return 0;
+    }
+    const char *web =
+        conf_has_value(conf, "web.tmpdir") ? conf_string(conf, "web.tmpdir") : str_cstr(&tmp);
+    TRY_CTX(err, owned_dir_make(&s->web, web, "flink-web", err),
+            "making the folder of uploaded bundles (web.tmpdir)");
+    return 0;
+}
+
+/* ---- metrics, threads ----------------------------------------------------------------------------- */
+
+static uint32_t io_threads(const struct conf *conf)
+{
+    int n = SERVICES_IO_THREADS_DEFAULT;
+    if (conf_has_value(conf, "cluster.io-pool.size")) {
+        n = conf_int(conf, "cluster.io-pool.size");
+    }
+    n = MIN(n, (int)EXECUTOR_THREADS_MAX);
+    return (uint32_t)MAX(n, 1);
+}
+
+static int start_base(struct services *s, struct error *err)
+{
+    const struct conf *conf = s->options.conf;
+    struct metric_registry_options metrics = {.delimiter =
+                                                  conf_string(conf, "metrics.scope.delimiter")[0]};
+    for (int i = 0; i < METRIC_SCOPES; i++) {
+        metrics.formats[i] = conf_string(conf, metric_scope_option((enum metric_scope)i));
+    }
+    struct executor_options io = {
+        .name = "flinc-io",
+        .n_threads = io_threads(conf),
+    };
+    const char *host = conf_has_value(conf, "jobmanager.rpc.address")
+                           ? conf_string(conf, "jobmanager.rpc.address")
+                           : "localhost";
+    struct metric_variable variables[] = {{"host", host}};
+    TRY(executor_new(&io, &s->io, err));
+    TRY(metric_registry_new(&metrics, &s->metrics, err));
+    s->group = metric_group_new(s->metrics, NULL, METRIC_SCOPE_JM, variables, ARRAY_LEN(variables));
+    s->process_metrics = process_metrics_new(s->group, NULL, 0);
+    return prometheus_reporter_start(conf, s->metrics, &s->reporters, err);
+}
+
+/* ---- blobs, builder ------------------------------------------------------------------------------- */
+
+static int start_storage(struct services *s, struct error *err)
+{
+    const struct conf *conf = s->options.conf;
+    STR_AUTO builder = STR_INIT;
+    struct blob_store_options blobs = {
+        .dir = conf_has_value(conf, "blob.storage.directory")
+                   ? conf_string(conf, "blob.storage.directory")
+                   : s->work.path,
+        .max_bytes = conf_memory(conf, "blob.storage.max-size"),
+    };
+    TRY(blob_store_open(&blobs, &s->blobs, err));
+    services_home_path("libexec/flinc-jobbuilder", &builder);
+    struct job_builder_options o = {
+        .spawner = s->options.spawner,
+        .path = str_cstr(&builder),
+        .timeout_ms = conf_duration_ms(conf, "web.job-builder.timeout"),
+    };
+    return job_builder_new(&o, &s->builder, err);
+}
+
+/* ---- components ----------------------------------------------------------------------------------- */
+
+static int start_components(struct services *s, struct error *err)
+{
+    struct rng rng;
+    STR_AUTO store_dir = STR_INIT;
+    rng_init_system(&rng);
+    struct resourcemanager_options rm = {
+        .conf = s->options.conf, .mode = COMPONENT_THREAD, .metrics = s->group};
+    id_random(&rm.leader, &rng);
+    TRY(resourcemanager_new(&rm, &s->resourcemanager, err));
+    TRY(resourcemanager_start(s->resourcemanager, err));
+    str_printf(&store_dir, "%s/executionGraphStore", s->work.path);
+    struct dispatcher_options d = {
+        .conf = s->options.conf,
+        .mode = COMPONENT_THREAD,
+        .resourcemanager = s->resourcemanager,
+        .blobs = s->blobs,
+        .io_executor = s->io,
+        .metrics = s->metrics,
+        .jobmanager_metrics = s->group,
+        .store_dir = str_cstr(&store_dir),
+        .on_job_ended = s->options.on_job_ended,
+        .owner = s->options.owner,
+    };
+    TRY(dispatcher_new(&d, &s->dispatcher, err));
+    return dispatcher_start(s->dispatcher, err);
+}
+
+/* ---- servers -------------------------------------------------------------------------------------- */
+
+static int start_calls(struct services *s, struct error *err)
+{
+    char port[16];
+    struct rpc_runtime_options runtime = {.n_threads = 0};
+    struct calls_options o = {
+        .resourcemanager = s->resourcemanager, .blobs = s->blobs, .conf = s->options.conf};
+    TRY(rpc_runtime_new(&runtime, &s->runtime, err));
+    o.runtime = s->runtime;
+    TRY(calls_start(&o, &s->calls, err));
+    (void)snprintf(port, sizeof(port), "%u", calls_port(s->calls));
+    if (conf_int(s->options.conf, "jobmanager.rpc.port") == 0) {
+        TRY(conf_set(s->options.conf, "jobmanager.rpc.port", port, err));
+    }
+    LOG_INFO(topic, "The job manager listens for task managers on port %s.", port);
+    return 0;
+}
+
+static int start_rest(struct services *s, struct error *err)
+{
+    const struct conf *conf = s->options.conf;
+    STR_AUTO web_root = STR_INIT;
+    STR_AUTO log_dir = STR_INIT;
+    const char *log_file = getenv("FLINC_LOG_FILE");
+    services_home_path("web", &web_root);
+    if (log_file != NULL && strrchr(log_file, '/') != NULL) {
+        str_append(&log_dir, log_file, (size_t)(strrchr(log_file, '/') - log_file));
+    }
+    struct rest_options o = {
+        .conf = conf,
+        .dispatcher = s->dispatcher,
+        .resourcemanager = s->resourcemanager,
+        .blobs = s->blobs,
+        .builder = s->builder,
+        .metrics = s->metrics,
+        .upload_dir = s->web.path != NULL ? s->web.path : conf_string(conf, "web.upload.dir"),
+        .web_root = access(str_cstr(&web_root), R_OK) == 0 ? str_cstr(&web_root) : NULL,
+        .log_dir = log_dir.len > 0 ? str_cstr(&log_dir) : NULL,
+        .log_file = log_file,
+        .out_file = getenv("FLINC_OUT_FILE"),
+        .application_mode = s->options.application,
+        .on_shutdown = s->options.on_shutdown,
+        .owner = s->options.owner,
+    };
+    TRY(rest_server_start(&o, &s->rest, err));
+    LOG_INFO(topic, "Web frontend listening at http://%s:%u.",
+             conf_has_value(conf, "rest.address") ? conf_string(conf, "rest.address") : "localhost",
+             rest_server_port(s->rest));
+    return 0;
+}
+
+/* ---- all ------------------------------------------------------------------------------------------ */
+
+static int start_all(struct services *s, struct error *err)
+{
+    TRY(make_folders(s, err));
+    TRY(start_base(s, err));
+    TRY(start_storage(s, err));
+    TRY(start_components(s, err));
+    TRY(start_calls(s, err));
+    return start_rest(s, err);
+}
+
+int services_start(struct services *s, const struct services_options *options, struct error *err)
+{
+    *s = (struct services){.options = *options, .work = OWNED_DIR_INIT, .web = OWNED_DIR_INIT};
+    int rc = start_all(s, err);
+    if (rc < 0) {
+        services_stop(s);
+    }
+    return rc;
+}
+
+void services_stop(struct services *s)
+{
+    s->rest = rest_server_stop(s->rest);
+    s->dispatcher = dispatcher_free(s->dispatcher);
+    s->resourcemanager = resourcemanager_free(s->resourcemanager);
+    s->calls = calls_stop(s->calls);
+    s->runtime = rpc_runtime_free(s->runtime);
+    s->builder = job_builder_free(s->builder);
+    s->blobs = blob_store_close(s->blobs);
+    s->io = executor_free(s->io);
+    s->reporters = prometheus_reporter_stop(s->reporters);
+    s->process_metrics = process_metrics_free(s->process_metrics);
+    s->group = metric_group_free(s->group);
+    s->metrics = metric_registry_free(s->metrics);
+    owned_dir_remove(&s->web);
+    owned_dir_remove(&s->work);
+}
