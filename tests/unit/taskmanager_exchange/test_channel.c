@@ -398,6 +398,129 @@ static void test_two_threads_consumer_gives_up(void **state)
     }
 }
 
+/* ---- a producer of many channels ------------------------------------------------------------------- */
+
+static void push_charged(struct fixture *f, uint64_t bytes)
+{
+    struct element e = element_of_control(ELEMENT_WATERMARK);
+    e.flags = ELEMENT_FLAG_CHARGED;
+    e.pinned_bytes = bytes;
+    channel_push(f->channel, &e);
+}
+
+static void test_drain_queue(void **state)
+{
+    struct fixture *f = *state;
+    struct element e;
+    struct drain_queue *q = drain_queue_new(f->producer);
+    channel_attach_producer_queue(f->channel, q, 42, NULL);
+    channel_attach_consumer(f->channel, f->queue, 7);
+    assert_int_equal(channel_producer_tag(f->channel), 42);
+    for (int i = 0; i < 4; i++) {
+        push_charged(f, 100);
+    }
+    assert_int_equal(channel_bytes(f->channel), 400);
+    assert_false(channel_arm_drained(f->channel, 250));
+    assert_true(channel_poll(f->channel, CHANNEL_LANE_DATA, &e));
+    assert_true(channel_poll(f->channel, CHANNEL_LANE_DATA, &e));
+    assert_null(drain_queue_take(q));
+    assert_true(channel_poll(f->channel, CHANNEL_LANE_DATA, &e));
+    assert_true(channel_poll(f->channel, CHANNEL_LANE_DATA, &e)); /* queued once */
+    assert_false(channel_disarm_drained(f->channel));
+    struct channel *c = drain_queue_take(q);
+    assert_ptr_equal(c, f->channel);
+    assert_null(channel_next_drained(c));
+    assert_int_equal(channel_popped_bytes(c), 400);
+    assert_true(channel_arm_drained(c, 400)); /* so it is */
+    assert_true(channel_disarm_drained(c));
+    assert_false(channel_arm_drained(c, UINT64_MAX));
+    channel_close_consumer(c);
+    assert_ptr_equal(drain_queue_take(q), c);
+    assert_null(channel_next_drained(c));
+    assert_true(channel_arm_drained(c, UINT64_MAX));
+    channel_close_producer(c);
+    drain_queue_unref(q);
+}
+
+/* A priority element from another channel keeps the position that it had there. */
+static void test_priority_at_a_position(void **state)
+{
+    struct fixture *f = *state;
+    struct element e = element_of_control(ELEMENT_BARRIER);
+    attach_both(f, 10, 0);
+    e.position = 1000;
+    channel_push_priority_at(f->channel, &e);
+    assert_true(channel_poll(f->channel, CHANNEL_LANE_PRIORITY, &e));
+    assert_int_equal(e.position, 1000);
+}
+
+struct drain_run {
+    struct fixture *f;
+    struct drain_queue *q;
+};
+
+static bool channel_has_data(void *arg)
+{
+    return channel_has(arg, CHANNEL_LANE_DATA);
+}
+
+enum { DRAIN_ELEMENTS = 20000, DRAIN_WINDOW = 64 };
+
+static void *drain_consume(void *arg)
+{
+    struct drain_run *r = arg;
+    struct element e;
+    for (uint32_t n = 0; n < DRAIN_ELEMENTS;) {
+        if (channel_poll(r->f->channel, CHANNEL_LANE_DATA, &e)) {
+            n++;
+        } else {
+            wait_for(r->f->consumer, channel_has_data, r->f->channel);
+        }
+    }
+    channel_close_consumer(r->f->channel);
+    return NULL;
+}
+
+/* A window of bytes between two threads: no wake-up is lost, the channel is never queued twice. */
+static void test_drain_queue_between_threads(void **state)
+{
+    struct fixture *f = *state;
+    struct drain_run r = {.f = f, .q = drain_queue_new(f->producer)};
+    pthread_t thread;
+    channel_attach_producer_queue(f->channel, r.q, 1, NULL);
+    channel_attach_consumer(f->channel, f->queue, 0);
+    assert_int_equal(thread_start(&thread, "consumer", drain_consume, &r, NULL), 0);
+    uint64_t pushed = 0;
+    while (!channel_is_consumer_closed(f->channel)) {
+        while (pushed < DRAIN_ELEMENTS &&
+               pushed - channel_popped_bytes(f->channel) < DRAIN_WINDOW) {
+            push_charged(f, 1);
+            pushed++;
+        }
+        uint64_t target =
+            pushed < DRAIN_ELEMENTS ? pushed - DRAIN_WINDOW / (1 + pushed % 7) : UINT64_MAX;
+        struct channel *c = NULL;
+        if (channel_arm_drained(f->channel, target)) {
+            continue;
+        }
+        while ((c = drain_queue_take(r.q)) == NULL) {
+            struct event_count *e = mailbox_event(f->producer);
+            uint32_t ticket = event_count_prepare(e);
+            c = drain_queue_take(r.q);
+            if (c != NULL) {
+                event_count_cancel(e);
+                break;
+            }
+            event_count_wait(e, ticket, -1);
+        }
+        assert_null(channel_next_drained(c));
+    }
+    thread_join(thread);
+    assert_int_equal(pushed, DRAIN_ELEMENTS);
+    channel_close_producer(f->channel);
+    drain_queue_unref(r.q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +535,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_consumer_closes_first, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_consumes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_allocation_per_batch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_drain_queue, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_priority_at_a_position, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_drain_queue_between_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_threads_consumer_gives_up, setup, teardown),
     };
