@@ -180,7 +180,9 @@ static int start_rest(struct services *s, struct error *err)
         .on_shutdown = s->options.on_shutdown,
         .owner = s->options.owner,
     };
-    TRY(rest_server_start(&o, &s->rest, err));
+    TRY_CTX(err, rest_server_start(&o, &s->rest, err),
+            "starting the REST server at rest.port, or one of the range rest.bind-port, of "
+            "rest.bind-address");
     LOG_INFO(topic, "Web frontend listening at http://%s:%u.",
              conf_has_value(conf, "rest.address") ? conf_string(conf, "rest.address") : "localhost",
              rest_server_port(s->rest));

@@ -10,6 +10,8 @@ import threading
 
 import pytest
 
+from cluster import Cluster
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LONGEST = 120  # seconds: a program that hangs fails its test
 
@@ -138,3 +140,33 @@ def bundle(flinc, tmp_path_factory):
         return built[name, flags]
 
     return build
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Lets fixtures know whether their test has failed."""
+    outcome = yield
+    if call.when == "call":
+        item.failed = outcome.get_result().failed
+
+
+@pytest.fixture
+def cluster(flinc, tmp_path, request):
+    """cluster(taskmanagers=2, slots=2, config={...}) starts one and returns it (cluster.py) once all slots are there;
+    cluster(taskmanagers=None) makes it without starting anything.  At the end of the test everything is stopped,
+    and nothing may be left: no process, no temporary file."""
+    made = []
+
+    def make(taskmanagers=2, slots=2, config=None):
+        made.append(Cluster(flinc.home, tmp_path / f"cluster-{len(made)}", slots, config))
+        if taskmanagers is not None:
+            made[-1].start(taskmanagers)
+        return made[-1]
+
+    yield make
+    for one in made:
+        try:
+            if not getattr(request.node, "failed", True):
+                one.stop()
+        finally:
+            one.kill_all()
