@@ -106,7 +106,10 @@ void conf_place_format(struct conf_place place, struct str *out)
         str_append_cstr(out, "set by the program");
         break;
     case CONF_ORIGIN_FILE:
-        str_printf(out, "%s:%d", place.file, place.line);
+        str_append_cstr(out, place.file);
+        if (place.line > 0) {
+            str_printf(out, ":%d", place.line);
+        }
         break;
     case CONF_ORIGIN_COMMAND_LINE:
         str_append_cstr(out, "-D");

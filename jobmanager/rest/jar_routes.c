@@ -143,12 +143,18 @@ static int fill_job_config(Flinc__BuildRequest *b, const struct jar_request *r, 
     struct conf check;
     int rc = 0;
     conf_init(&check, NULL);
-    b->job_config = key_values(arena, r->keys.len);
+    b->job_config = key_values(arena, r->keys.len + 1);
     for (size_t i = 0; i < r->keys.len && rc == 0; i++) {
         Flinc__KeyValue *kv = b->job_config[b->n_job_config++];
         kv->key = vec_ptr(&r->keys, i);
         kv->value = vec_ptr(&r->values, i);
-        rc = conf_set(&check, kv->key, kv->value, err);
+        rc = conf_set_at(&check, (struct conf_place){CONF_ORIGIN_FILE, "flinkConfiguration", 0},
+                         kv->key, kv->value, err);
+    }
+    if (r->parallelism > 0) { /* part of the job, as clients see its configuration */
+        Flinc__KeyValue *kv = b->job_config[b->n_job_config++];
+        kv->key = (char *)"parallelism.default";
+        kv->value = arena_printf(arena, "%d", r->parallelism);
     }
     conf_fini(&check);
     return rc;
@@ -269,7 +275,7 @@ static bool run(struct rest_server *s, const struct http_request *rq, struct htt
     struct built b = {0};
     bool ok = false;
     if (build_requested(s, rq, rs, false, &b)) {
-        const struct library_file file = {b.bundle.name, str_cstr(&b.path)};
+        const struct library_file file = {NULL, str_cstr(&b.path)};
         ok = submission_run(s, b.graph, &file, 1, ret_id, &err) == 0;
         if (!ok) {
             answer_error(rs, &err);

@@ -73,7 +73,8 @@ void rest_write_own_environment(struct json_writer *w, const struct conf *conf)
     json_writer_object(w);
     json_writer_key(w, "jvm"); /* what runs the program; no Java here */
     json_writer_object(w);
-    json_writer_put_string(w, "version", "Flinc " FLINC_VERSION " - native - C" __VERSION__);
+    json_writer_put_string(w, "version",
+                           "Flinc " FLINC_VERSION " - native code, compiler " __VERSION__);
     json_writer_put_string(w, "arch", system.machine);
     json_writer_key(w, "options");
     json_writer_array(w);

@@ -4,6 +4,7 @@
 #include "common/text/number.h"
 #include "jobmanager/rest/rest_internal.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 /* ---- routes --------------------------------------------------------------------------------------- */
@@ -66,7 +67,15 @@ static int make_dirs(struct rest_server *s, struct error *err)
     s->incoming_dir = str_take(&path);
     TRY(make_dir(s->o.upload_dir, err));
     TRY(make_dir(s->bundles_dir, err));
-    return make_dir(s->incoming_dir, err);
+    TRY(make_dir(s->incoming_dir, err));
+    /* Bundles are told apart by the path that the loader sees. */
+    char *real = realpath(s->bundles_dir, NULL);
+    if (real != NULL) {
+        mem_free(s->bundles_dir);
+        s->bundles_dir = mem_strdup(real);
+        free(real);
+    }
+    return 0;
 }
 
 static void copy_options(struct rest_server *s, const struct rest_options *o)

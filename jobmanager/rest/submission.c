@@ -3,10 +3,11 @@
 #include "engine/graph/job_graph.h"
 
 static const struct library_file *find_file(const struct library_file *files, size_t n,
-                                            const char *name)
+                                            const Flinc__Library *l)
 {
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(files[i].name, name) == 0) {
+        if (files[i].name != NULL ? strcmp(files[i].name, l->name) == 0
+                                  : strcmp(files[i].path, l->path) == 0) {
             return &files[i];
         }
     }
@@ -19,7 +20,7 @@ static int check_libraries(const Flinc__JobGraph *g, const struct library_file *
 {
     STR_AUTO missing = STR_INIT;
     for (size_t i = 0; i < g->n_libraries; i++) {
-        if (find_file(files, n, g->libraries[i]->name) == NULL) {
+        if (find_file(files, n, g->libraries[i]) == NULL) {
             str_printf(&missing, "%s%.200s", missing.len > 0 ? ", " : "",
                        g->libraries[i]->name[0] != '\0' ? g->libraries[i]->name
                                                         : "(the client's own program)");
@@ -28,10 +29,12 @@ static int check_libraries(const Flinc__JobGraph *g, const struct library_file *
     if (missing.len == 0) {
         return 0;
     }
-    return error_set(err, ERR_NOT_FOUND,
-                     "the job's functions live in libraries that did not come with it: %s. Send "
-                     "them beside the graph and name them in jobJarFileNames.",
-                     str_cstr(&missing));
+    return error_set(
+        err, ERR_NOT_FOUND,
+        "the job's functions live in libraries that did not come with it: %s. A bundle "
+        "must hold all of its functions; a client sends libraries beside the graph "
+        "and names them in jobJarFileNames.",
+        str_cstr(&missing));
 }
 
 static int put_libraries(struct rest_server *s, struct job_submission *sub,
@@ -41,7 +44,7 @@ static int put_libraries(struct rest_server *s, struct job_submission *sub,
     sub->blobs = MEM_NEW_ARRAY(struct blob_key, MAX(g->n_libraries, (size_t)1));
     for (size_t i = 0; i < g->n_libraries; i++) {
         Flinc__Library *l = g->libraries[i];
-        const struct library_file *f = find_file(files, n, l->name);
+        const struct library_file *f = find_file(files, n, l);
         uint64_t size;
         TRY_CTX(err,
                 blob_store_put_file(s->o.blobs, f->path, &sub->blobs[sub->n_blobs], &size, err),

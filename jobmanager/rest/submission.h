@@ -5,9 +5,10 @@
 
 #include "jobmanager/rest/rest_internal.h"
 
-/* A file that may be a library of the graph. */
+/* A file that may be a library of the graph: by the name that a client sent it under, or, without one, by
+ * the path that the library was loaded from. */
 struct library_file {
-    const char *name, *path; /* Borrow */
+    const char *name, *path; /* Borrow; name NULL: a file of ours */
 };
 /* Takes the graph; *ret_id: the job's.  ERR_ALREADY_EXISTS: a job of that id is there; ERR_NOT_FOUND names
  * the libraries that no file is. */
