@@ -131,8 +131,8 @@ void failover_suspend(struct jobmaster *jm, const struct error *why);
 
 /* ---- messages.c -------------------------------------------------------------------------------- */
 
-void messages_on_message(struct jobmaster *jm, struct worker_link *link,
-                         const Flinc__WorkerToMaster *message);
+void messages_on_worker_message(struct jobmaster *jm, struct worker_link *link,
+                                const Flinc__WorkerToMaster *message);
 void messages_on_worker_closed(struct jobmaster *jm, struct worker_link *link,
                                const struct error *why);
 

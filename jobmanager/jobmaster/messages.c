@@ -229,8 +229,8 @@ static void on_operator_event(struct jobmaster *jm, struct worker_link *link,
     }
 }
 
-void messages_on_message(struct jobmaster *jm, struct worker_link *link,
-                         const Flinc__WorkerToMaster *message)
+void messages_on_worker_message(struct jobmaster *jm, struct worker_link *link,
+                                const Flinc__WorkerToMaster *message)
 {
     if (!workers_token_fits(&jm->workers, message)) {
         snapshot_count(&jm->snapshot, &jm->snapshot.stats.messages_fenced);

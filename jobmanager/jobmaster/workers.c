@@ -38,7 +38,7 @@ void workers_fini(struct workers *w)
 static void link_on_message(void *target, ProtobufCMessage *message)
 {
     struct worker_link *link = target;
-    messages_on_message(link->jm, link, (const Flinc__WorkerToMaster *)message);
+    messages_on_worker_message(link->jm, link, (const Flinc__WorkerToMaster *)message);
     rpc_message_free(message);
 }
 

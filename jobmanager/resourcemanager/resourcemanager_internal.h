@@ -36,7 +36,7 @@ enum {
     RM_QUERIES_MAX = 4096,
     RM_REQUEST_RESEND_MS = 1000, /* of a slot, until it is answered */
     RM_REQUEST_TRIES_MAX = 3,    /* then another slot is taken */
-    RM_OFFER_WITHIN_MS = 120000, /* of an accepted request: the worker starts, blobs come */
+    RM_OFFER_WITHIN_MS = 330000, /* of an accepted request: the worker starts, blobs come */
     RM_AVOID_MS = 10000,         /* a task manager that was in trouble */
     RM_RETRY_MIN_MS = 100,       /* after a refused request; doubles */
     RM_RETRY_MAX_MS = 5000,

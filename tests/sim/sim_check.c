@@ -1,0 +1,137 @@
+/* What must hold in the simulation.  See sim.h. */
+#include "tests/sim/sim.h"
+
+#include "taskmanager/manager/taskmanager_internal.h"
+
+/* ---- at any time ------------------------------------------------------------------------------------ */
+
+/* An allocation has one slot in the whole cluster, and a slot has one job by its making. */
+void sim_check_always(struct sim *s)
+{
+    struct map seen; /* allocation id -> slot */
+    map_init(&seen, NULL);
+    for (uint32_t i = 0; i < s->n_nodes; i++) {
+        const struct taskmanager *tm = s->nodes[i].tm;
+        for (uint32_t k = 0; tm != NULL && k < tm->slots.n; k++) {
+            const struct tm_slot *slot = &tm->slots.slots[k];
+            if (slot->state != SLOT_FREE) {
+                SIM_CHECK(s, map_put_bytes(&seen, slot->allocation_id.bytes,
+                                           sizeof(slot->allocation_id.bytes), (void *)slot));
+            }
+        }
+    }
+    map_fini(&seen);
+}
+
+/* ---- after healing ------------------------------------------------------------------------------------- */
+
+static uint32_t count_slots(const struct sim *s, uint32_t *ret_free)
+{
+    uint32_t n = 0;
+    *ret_free = 0;
+    for (uint32_t i = 0; i < s->n_nodes; i++) {
+        if (s->nodes[i].tm != NULL) {
+            n += s->nodes[i].tm->slots.n;
+            *ret_free += slot_table_n_free(&s->nodes[i].tm->slots);
+        }
+    }
+    return n;
+}
+
+static uint32_t count_tasks(const struct sim *s, const struct flinc_id *job_id)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_nodes; i++) {
+        if (s->nodes[i].tm != NULL) {
+            n += sim_host_tasks(&s->nodes[i].host, job_id);
+        }
+    }
+    return n;
+}
+
+static const char *check_slots(struct sim *s, uint32_t *ret_free)
+{
+    struct resource_overview o;
+    uint32_t n_free = 0;
+    uint32_t n = count_slots(s, &n_free);
+    resourcemanager_get_overview(s->rm, &o);
+    *ret_free = n_free;
+    if (o.n_task_managers != s->n_nodes || o.n_slots != n) {
+        return "a task manager is not registered";
+    }
+    return o.n_free != n_free ? "the two sides count other free slots" : NULL;
+}
+
+/* NULL: it has ended, runs in full and nowhere else, or waits with nothing running. */
+static const char *check_job(struct sim *s, const struct sim_job *job, bool *ret_waits)
+{
+    struct job_overview o;
+    uint32_t on_hosts = count_tasks(s, &job->id);
+    *ret_waits = false;
+    if (job->rc == 1) {
+        return "a submission was not answered";
+    }
+    if (job->rc < 0) {
+        return "a submission was refused";
+    }
+    if (!dispatcher_get_overview(s->d, &job->id, &o)) {
+        return "a job is not listed";
+    }
+    if (job_status_is_globally_terminal(o.status)) {
+        return on_hosts > 0 ? "tasks of an ended job run" : NULL;
+    }
+    if (job->cancelled) {
+        return "a cancelled job has not ended";
+    }
+    if (job->bounded) {
+        *ret_waits = on_hosts == 0;
+        return on_hosts > 0 ? "a bounded job has not finished" : NULL;
+    }
+    uint32_t running = o.tasks_by_state[FLINC__EXECUTION_STATE__EXECUTION_RUNNING];
+    if (running == job->n_tasks) {
+        return on_hosts != job->n_tasks ? "other tasks run than the job master believes" : NULL;
+    }
+    *ret_waits = true;
+    return running > 0 || on_hosts > 0 ? "a job runs by half" : NULL;
+}
+
+const char *sim_unsettled(struct sim *s)
+{
+    uint32_t n_free = 0;
+    bool waits = false;
+    if (s->d == NULL) {
+        return "the job manager is down";
+    }
+    const char *what = check_slots(s, &n_free);
+    for (uint32_t i = 0; i < s->n_jobs && what == NULL; i++) {
+        bool this_waits = false;
+        if (s->jobs[i].submitted) {
+            what = check_job(s, &s->jobs[i], &this_waits);
+            waits = waits || this_waits;
+        } else if (count_tasks(s, &s->jobs[i].id) > 0) {
+            what = "tasks of a job of an earlier job manager run";
+        }
+    }
+    return what == NULL && waits && n_free > 0 ? "a job waits beside free slots" : what;
+}
+
+const char *sim_left_over(struct sim *s)
+{
+    uint32_t n_free = 0;
+    struct job_counts counts;
+    const char *what = check_slots(s, &n_free);
+    if (what != NULL) {
+        return what;
+    }
+    for (uint32_t i = 0; i < s->n_nodes; i++) {
+        if (s->nodes[i].host.workers.len > 0) {
+            return "a worker is left";
+        }
+    }
+    uint32_t ignored = 0;
+    if (n_free != count_slots(s, &ignored)) {
+        return "a slot is not free";
+    }
+    dispatcher_get_counts(s->d, &counts);
+    return counts.running > 0 ? "a job is left" : NULL;
+}

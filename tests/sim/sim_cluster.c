@@ -1,0 +1,296 @@
+/* The cluster of the simulation: one job manager (dispatcher, resource manager, job masters) and some task
+ * managers, which die and come back, freeze and thaw.  See sim.h. */
+#include "tests/sim/sim.h"
+
+#include "common/base/log.h"
+#include "jobmanager/dispatcher/dispatcher_internal.h"
+#include "tests/unit/jobmanager_jobmaster/graphs.h"
+#include <stdio.h>
+
+int64_t sim_now_ms(const struct sim *s)
+{
+    return clock_monotonic_ms(&s->clock.base);
+}
+
+uint32_t sim_below(struct sim *s, uint32_t n)
+{
+    return (uint32_t)rng_below(&s->rng, n);
+}
+
+bool sim_chance(struct sim *s, uint32_t percent)
+{
+    return sim_below(s, 100) < percent;
+}
+
+void sim_failed(const struct sim *s, const char *file, int line, const char *what)
+{
+    printf("FAILED: seed %llu, at %lld ms of its time: %s (%s:%d)\n", (unsigned long long)s->seed,
+           (long long)sim_now_ms(s), what, file, line);
+    printf("again: scripts/sim.sh --rounds 1 --seed %llu\n", (unsigned long long)s->seed);
+    fflush(stdout);
+    _Exit(1);
+}
+
+static void set(struct sim *s, struct conf *conf, const char *key, const char *value)
+{
+    struct error err = ERROR_INIT;
+    SIM_CHECK(s, conf_set(conf, key, value, &err) == 0);
+}
+
+/* Times that a simulated minute is long enough for. */
+static void fill_conf(struct sim *s, struct conf *conf)
+{
+    conf_init(conf, NULL);
+    set(s, conf, "heartbeat.interval", "1 s");
+    set(s, conf, "heartbeat.timeout", "5 s");
+    set(s, conf, "slot.request.timeout", "20 s");
+    set(s, conf, "taskmanager.slot.timeout", "4 s");
+    set(s, conf, "cluster.registration.refused-registration-delay", "2 s");
+    set(s, conf, "cluster.registration.error-delay", "1 s");
+    set(s, conf, "restart-strategy.type", "fixed-delay");
+    set(s, conf, "restart-strategy.fixed-delay.delay", "100 ms");
+    set(s, conf, "restart-strategy.fixed-delay.attempts", "1000000");
+}
+
+/* ---- the job manager ------------------------------------------------------------------------------------ */
+
+void sim_start_jm(struct sim *s)
+{
+    struct error err = ERROR_INIT;
+    struct resourcemanager_options r = {.conf = &s->conf,
+                                        .mode = COMPONENT_MANUAL,
+                                        .clock = &s->clock.base,
+                                        .seed = rng_next(&s->rng) | 1};
+    id_random(&r.leader, &s->rng);
+    SIM_CHECK(s, resourcemanager_new(&r, &s->rm, &err) == 0);
+    SIM_CHECK(s, resourcemanager_start(s->rm, &err) == 0);
+    struct dispatcher_options d = {.conf = &s->conf,
+                                   .mode = COMPONENT_MANUAL,
+                                   .clock = &s->clock.base,
+                                   .seed = rng_next(&s->rng) | 1,
+                                   .resourcemanager = s->rm,
+                                   .io_executor = s->executor};
+    SIM_CHECK(s, dispatcher_new(&d, &s->d, &err) == 0);
+    SIM_CHECK(s, dispatcher_start(s->d, &err) == 0);
+}
+
+static void note_totals(struct sim *s)
+{
+    struct resourcemanager_stats stats;
+    resourcemanager_get_stats(s->rm, &stats);
+    s->totals->losses += stats.lost_by_heartbeat + stats.lost_by_stream;
+    s->totals->reconnects += stats.reconnects;
+    s->totals->fenced += stats.messages_fenced;
+}
+
+/* Nobody hears of it but by the end of the connections: the jobs are gone. */
+void sim_crash_jm(struct sim *s)
+{
+    if (s->rm == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < s->n_nodes; i++) {
+        sim_link_cut(&s->nodes[i]);
+    }
+    note_totals(s);
+    s->d = dispatcher_free(s->d);
+    s->rm = resourcemanager_free(s->rm);
+    for (uint32_t i = 0; i < s->n_jobs; i++) {
+        s->jobs[i].submitted = false;
+    }
+}
+
+/* ---- jobs ------------------------------------------------------------------------------------------------- */
+
+static void on_submitted(void *arg, int rc, const struct error *err)
+{
+    struct sim_job *job = arg;
+    job->rc = rc;
+}
+
+void sim_submit(struct sim *s)
+{
+    if (s->d == NULL || s->n_jobs == SIM_JOBS_MAX) {
+        return;
+    }
+    struct sim_job *job = &s->jobs[s->n_jobs++];
+    uint32_t parallelism = 1 + sim_below(s, 4);
+    *job = (struct sim_job){
+        .n_tasks = 2 * parallelism, .bounded = sim_chance(s, 30), .submitted = true, .rc = 1};
+    const char *name = job->bounded ? "Bounded" : "Endless";
+    struct vertex_spec vertices[] = {{name, parallelism, NULL, NULL},
+                                     {name, parallelism, NULL, NULL}};
+    static const struct edge_spec edges[] = {
+        {0, 1, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE, 0}};
+    struct job_submission submission = {.graph = graph_new(vertices, 2, edges, 1)};
+    id_random(&job->id, &s->rng);
+    memcpy(submission.graph->job_id.data, job->id.bytes, sizeof(job->id.bytes));
+    dispatcher_submit(s->d, &submission, on_submitted, job);
+    s->totals->jobs++;
+}
+
+void sim_cancel(struct sim *s, struct sim_job *job)
+{
+    struct error ignored = ERROR_INIT;
+    if (s->d != NULL && job->submitted) {
+        job->cancelled |= dispatcher_cancel(s->d, &job->id, &ignored) == 0;
+    }
+}
+
+/* ---- task managers ------------------------------------------------------------------------------------------ */
+
+static int tm_connect(void *arg, const struct rpc_end_options *end,
+                      struct rpc_channel **ret_channel, struct error *err)
+{
+    return sim_link_open(arg, end, ret_channel, err);
+}
+
+static void on_tm_end(void *owner, const struct error *why)
+{
+    struct sim_node *node = owner;
+    node->ended = true;
+}
+
+void sim_start_tm(struct sim_node *node)
+{
+    struct sim *s = node->s;
+    struct error err = ERROR_INIT;
+    struct taskmanager_options o = {
+        .conf = &node->conf,
+        .mode = COMPONENT_MANUAL,
+        .clock = &s->clock.base,
+        .seed = rng_next(&s->rng) | 1,
+        .connector = {.connect = tm_connect, .arg = node, .address = "jobmanager:6123"},
+        .io_executor = s->executor,
+        .on_end = on_tm_end,
+        .owner = node,
+    };
+    struct taskmanager_identity identity = {.resource_id = node->id,
+                                            .host = "host",
+                                            .rpc_address = "host:1",
+                                            .data_address = "host:2",
+                                            .data_port = 2};
+    node->ended = false;
+    SIM_CHECK(s, tm_memory_derive(&node->conf, &o.memory, &err) == 0);
+    SIM_CHECK(s, taskmanager_new(&o, &node->tm, &err) == 0);
+    sim_host_init(&node->host, node);
+    taskmanager_set_workers(node->tm, &sim_host_ops, &node->host, &identity);
+    SIM_CHECK(s, taskmanager_start(node->tm, &err) == 0);
+}
+
+void sim_crash_tm(struct sim_node *node)
+{
+    if (node->tm == NULL) {
+        return;
+    }
+    sim_link_cut(node);
+    taskmanager_stop(node->tm);
+    sim_host_fini(&node->host);
+    node->tm = taskmanager_free(node->tm);
+}
+
+static void node_init(struct sim *s, uint32_t i)
+{
+    struct sim_node *node = &s->nodes[i];
+    *node = (struct sim_node){.s = s, .number = i, .n_slots = 1 + sim_below(s, SIM_SLOTS_MAX)};
+    snprintf(node->id, sizeof(node->id), "tm-%u", i);
+    snprintf(node->slots_text, sizeof(node->slots_text), "%u", node->n_slots);
+    fill_conf(s, &node->conf);
+    set(s, &node->conf, "taskmanager.numberOfTaskSlots", node->slots_text);
+    vec_init(&node->old_up, 2 * sizeof(void *)); /* of struct sim_old; see sim_link.c */
+    vec_init(&node->old_down, 2 * sizeof(void *));
+    sim_start_tm(node);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------ */
+
+void sim_init(struct sim *s, uint64_t seed, struct sim_totals *totals)
+{
+    struct error err = ERROR_INIT;
+    *s = (struct sim){.seed = seed, .totals = totals};
+    rng_init(&s->rng, seed);
+    clock_manual_init(&s->clock);
+    fill_conf(s, &s->conf);
+    set(s, &s->conf, "cluster.evenly-spread-out-slots", sim_chance(s, 50) ? "true" : "false");
+    SIM_CHECK(s, executor_new(&(struct executor_options){.name = "io"}, &s->executor, &err) == 0);
+    s->mailbox = mailbox_new(&(struct mailbox_options){.name = "links"});
+    sim_start_jm(s);
+    s->n_nodes = 2 + sim_below(s, SIM_NODES_MAX - 1);
+    for (uint32_t i = 0; i < s->n_nodes; i++) {
+        node_init(s, i);
+    }
+}
+
+static void forget_old(struct vec *old)
+{
+    for (size_t i = 0; i < old->len; i++) {
+        mem_free(*(uint8_t **)vec_at(old, i)); /* its first field */
+    }
+    vec_fini(old);
+}
+
+void sim_fini(struct sim *s)
+{
+    sim_crash_jm(s);
+    for (uint32_t i = 0; i < s->n_nodes; i++) {
+        sim_crash_tm(&s->nodes[i]);
+        forget_old(&s->nodes[i].old_up);
+        forget_old(&s->nodes[i].old_down);
+        conf_fini(&s->nodes[i].conf);
+    }
+    executor_free(s->executor);
+    mailbox_close(s->mailbox);
+    mailbox_unref(s->mailbox);
+    conf_fini(&s->conf);
+}
+
+/* ---- stepping -------------------------------------------------------------------------------------------------- */
+
+static size_t step_jm(struct sim *s)
+{
+    size_t ran = 0;
+    if (s->rm == NULL) {
+        return 0;
+    }
+    if (sim_now_ms(s) >= s->rm_frozen_until_ms) {
+        ran += component_run_until_idle(resourcemanager_component(s->rm), 100);
+    }
+    if (sim_now_ms(s) >= s->d_frozen_until_ms) {
+        ran += component_run_until_idle(dispatcher_component(s->d), 100);
+    }
+    for (size_t i = 0; i < s->d->live.len; i++) {
+        struct dispatched_job *j = vec_ptr(&s->d->live, i);
+        if (j->jm != NULL) {
+            ran += component_run_until_idle(jobmaster_component(j->jm), 100);
+        }
+    }
+    return ran;
+}
+
+static size_t step_node(struct sim_node *node)
+{
+    struct sim *s = node->s;
+    size_t ran = sim_link_step(node);
+    if (node->tm != NULL && sim_now_ms(s) >= node->frozen_until_ms) {
+        ran += component_run_until_idle(taskmanager_component(node->tm), 100);
+        ran += sim_host_step(&node->host);
+    }
+    return ran;
+}
+
+void sim_step(struct sim *s, int64_t ms)
+{
+    clock_manual_advance_ms(&s->clock, ms);
+    size_t ran;
+    do {
+        ran = mailbox_run(s->mailbox, 1000);
+        ran += step_jm(s);
+        for (uint32_t i = 0; i < s->n_nodes; i++) {
+            ran += step_node(&s->nodes[i]);
+        }
+        while (executor_run_once(s->executor)) {
+            ran++;
+        }
+    } while (ran > 0);
+    s->totals->steps++;
+}

@@ -1,0 +1,226 @@
+/* Runs seeds: some simulated minutes of everything that can go wrong, then healing, then the checks.
+ *
+ *   sim [--rounds N] [--seed S]      seeds S to S + N - 1
+ *
+ * See sim.h. */
+#include "tests/sim/sim.h"
+
+#include "common/base/log.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    ROUNDS_DEFAULT = 200,
+    ACTIONS = 250,
+    HEAL_STEP_MS = 20,
+    HEAL_STEPS_MAX = 6000, /* two minutes */
+    CHECK_EVERY = 25,
+};
+
+/* ---- what happens ------------------------------------------------------------------------------------- */
+
+static void harm_node(struct sim *s, struct sim_node *node)
+{
+    switch (sim_below(s, 9)) {
+    case 0:
+        sim_crash_tm(node);
+        break;
+    case 1:
+        sim_link_cut(node);
+        break;
+    case 2:
+        node->cut_until_ms = sim_now_ms(s) + sim_below(s, 8000);
+        sim_link_cut(node);
+        break;
+    case 3:
+        node->frozen_until_ms = sim_now_ms(s) + sim_below(s, 9000);
+        break;
+    case 4:
+        sim_host_crash_some(&node->host);
+        break;
+    case 5:
+        sim_host_fail_some(&node->host);
+        break;
+    case 6:
+    case 7:
+        sim_link_replay(node);
+        break;
+    default:
+        if (node->tm != NULL && sim_chance(s, 20)) {
+            taskmanager_shutdown(node->tm, "it is stopped");
+        }
+        break;
+    }
+}
+
+static void harm_jm(struct sim *s)
+{
+    switch (sim_below(s, 4)) {
+    case 0:
+        if (sim_chance(s, 30)) {
+            sim_crash_jm(s);
+            s->down_until_ms = sim_now_ms(s) + sim_below(s, 6000);
+            s->totals->jm_restarts++;
+        }
+        break;
+    case 1:
+        s->rm_frozen_until_ms = sim_now_ms(s) + sim_below(s, 4000);
+        break;
+    case 2:
+        s->d_frozen_until_ms = sim_now_ms(s) + sim_below(s, 2000);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Who is down for long enough comes back. */
+static void revive(struct sim *s)
+{
+    if (s->rm == NULL && sim_now_ms(s) >= s->down_until_ms) {
+        sim_start_jm(s);
+    }
+    for (uint32_t i = 0; i < s->n_nodes; i++) {
+        struct sim_node *node = &s->nodes[i];
+        if (node->ended) {
+            sim_crash_tm(node);
+        }
+        if (node->tm == NULL && (!s->lossy || sim_chance(s, 20))) {
+            sim_start_tm(node);
+        }
+    }
+}
+
+static void act(struct sim *s)
+{
+    struct sim_node *node = &s->nodes[sim_below(s, s->n_nodes)];
+    uint32_t dice = sim_below(s, 100);
+    if (dice < 25) {
+        if (node->tm != NULL) {
+            harm_node(s, node);
+        }
+    } else if (dice < 28) {
+        harm_jm(s);
+    } else if (dice < 33) {
+        sim_submit(s);
+    } else if (dice < 35 && s->n_jobs > 0) {
+        sim_cancel(s, &s->jobs[sim_below(s, s->n_jobs)]);
+    } else if (dice < 50 && node->tm != NULL) {
+        sim_host_finish_some(&node->host);
+    }
+    revive(s);
+    sim_step(s, sim_below(s, 10) == 0 ? sim_below(s, 2000) : sim_below(s, 60));
+    sim_check_always(s);
+}
+
+/* ---- healing -------------------------------------------------------------------------------------------- */
+
+static void heal(struct sim *s)
+{
+    s->lossy = false;
+    s->down_until_ms = s->rm_frozen_until_ms = s->d_frozen_until_ms = 0;
+    for (uint32_t i = 0; i < s->n_nodes; i++) {
+        s->nodes[i].frozen_until_ms = s->nodes[i].cut_until_ms = 0;
+    }
+}
+
+/* Steps until the check holds; what it says when it does not in time fails the run. */
+static void run_until(struct sim *s, const char *(*check)(struct sim *s))
+{
+    const char *what = "nothing was checked";
+    for (int i = 1; i <= HEAL_STEPS_MAX && what != NULL; i++) {
+        revive(s);
+        for (uint32_t k = 0; k < s->n_nodes; k++) {
+            sim_host_finish_some(&s->nodes[k].host);
+        }
+        sim_step(s, HEAL_STEP_MS);
+        sim_check_always(s);
+        what = i % CHECK_EVERY == 0 ? check(s) : what;
+    }
+    if (what != NULL) {
+        sim_failed(s, __FILE__, __LINE__, what);
+    }
+}
+
+static void note_jobs(struct sim *s)
+{
+    struct job_overview o;
+    for (uint32_t i = 0; i < s->n_jobs; i++) {
+        if (s->jobs[i].submitted && dispatcher_get_overview(s->d, &s->jobs[i].id, &o)) {
+            const struct job_details *d = NULL;
+            struct error ignored = ERROR_INIT;
+            s->totals->ended += job_status_is_globally_terminal(o.status);
+            if (dispatcher_get_details(s->d, &s->jobs[i].id, 0, &d, &ignored) == 0) {
+                s->totals->restarts += d->restarts;
+                job_details_unref(d);
+            }
+        }
+    }
+}
+
+static void run(uint64_t seed, struct sim_totals *totals)
+{
+    struct sim s;
+    sim_init(&s, seed, totals);
+    for (int i = 0; i < 20; i++) {
+        sim_step(&s, 20);
+    }
+    sim_submit(&s);
+    sim_submit(&s);
+    s.lossy = true;
+    for (int i = 0; i < ACTIONS; i++) {
+        act(&s);
+    }
+    heal(&s);
+    run_until(&s, sim_unsettled);
+    note_jobs(&s);
+    for (uint32_t i = 0; i < s.n_jobs; i++) {
+        sim_cancel(&s, &s.jobs[i]);
+    }
+    run_until(&s, sim_left_over);
+    sim_fini(&s);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"rounds", required_argument, NULL, 'n'},
+        {"seed", required_argument, NULL, 's'},
+        {"verbose", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
+    };
+    uint64_t rounds = ROUNDS_DEFAULT;
+    uint64_t seed = 1;
+    enum log_level level = LOG_LEVEL_OFF;
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch (c) {
+        case 'n':
+            rounds = strtoull(optarg, NULL, 10);
+            break;
+        case 's':
+            seed = strtoull(optarg, NULL, 10);
+            break;
+        case 'v':
+            level = LOG_LEVEL_DEBUG;
+            break;
+        default:
+            fprintf(stderr, "usage: sim [--rounds N] [--seed S] [--verbose]\n");
+            return 2;
+        }
+    }
+    log_set_level(level);
+    struct sim_totals t = {0};
+    for (uint64_t i = 0; i < rounds; i++) {
+        run(seed + i, &t);
+    }
+    printf("%llu seeds from %llu: %llu jobs, %llu ended before healing was over, %llu restarts; "
+           "task managers: %llu lost, %llu back in time; %llu job managers; %llu messages fenced; "
+           "%llu steps\n",
+           (unsigned long long)rounds, (unsigned long long)seed, (unsigned long long)t.jobs,
+           (unsigned long long)t.ended, (unsigned long long)t.restarts,
+           (unsigned long long)t.losses, (unsigned long long)t.reconnects,
+           (unsigned long long)(rounds + t.jm_restarts), (unsigned long long)t.fenced,
+           (unsigned long long)t.steps);
+    return 0;
+}
