@@ -16,6 +16,7 @@ benchmarks=(
     "cluster|a cluster of real processes: start, submission, memory, losses|bench/cluster/run.py"
     "text_source|reading lines of text files|build/release/bench/bench_ops_text_source"
     "mailbox|mailboxes and in-memory channels|build/release/bench/bench_loop_mailbox"
+    "rpc|calls and streams between two processes, memory and CPU of the idle|build/release/bench/bench_rpc_call"
     "buffer|buffers of a pool|build/release/bench/bench_base_buffer"
     "batch|batches of rows|build/release/bench/bench_data_batch"
 )

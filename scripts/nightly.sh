@@ -76,6 +76,7 @@ clang_step() {
 
 tsan_step() {
     export TSAN_OPTIONS="halt_on_error=0 second_deadlock_stack=1 exitcode=66 ${TSAN_OPTIONS:-}"
+    TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp $TSAN_OPTIONS"
     scripts/build.sh tsan --quiet && unit_tests build/tsan &&
         FLINC_TEST_ROUNDS=50 unit_tests build/tsan random_failures # 10,000 of them
 }

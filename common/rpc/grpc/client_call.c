@@ -10,6 +10,7 @@
 
 struct client_call {
     struct rpc_member member;
+    bool is_member;
     _Atomic uint32_t refs;
     struct rpc_client *client;      /* Borrows: it waits for its calls */
     struct rpc_runtime *runtime;    /* Borrows */
@@ -51,7 +52,7 @@ static void call_unref(struct client_call *c)
     mailbox_unref(c->options.mailbox);
     cancel_token_unref(c->options.cancel);
     mem_free(c->method);
-    if (c->member.link != NULL) { /* last: the client may go away */
+    if (c->is_member) { /* last: the client may go away */
         rpc_group_remove(c->client->group, &c->member);
     }
     pthread_mutex_destroy(&c->lock);
@@ -176,7 +177,9 @@ static void call_start(struct client_call *c)
     ops[5].data.recv_status_on_client.trailing_metadata = &c->trailers;
     ops[5].data.recv_status_on_client.status = &c->status;
     ops[5].data.recv_status_on_client.status_details = &c->status_text;
-    grpc_call_error rc = grpc_call_start_batch(c->call, ops, ARRAY_LEN(ops), &c->tag, NULL);
+    grpc_call *call = c->call;
+    grpc_call_error rc =
+        grpc_call_start_batch(call, ops, ARRAY_LEN(ops), rpc_tag_take(&c->tag), NULL);
     ASSERT(rc == GRPC_CALL_OK);
 }
 
@@ -218,6 +221,7 @@ int rpc_client_start_call(struct rpc_client *client, const struct rpc_client_cal
         call_unref(c);
         return rc;
     }
+    c->is_member = true;
     if (options->cancel != NULL) {
         rpc_runtime_post(c->runtime, call_watch_token, c);
     }

@@ -17,7 +17,7 @@
 /* gRPC itself, its completion queue and threads; one per process. */
 struct rpc_runtime;
 struct rpc_runtime_options {
-    uint32_t n_threads; /* 0: 2 */
+    uint32_t n_threads; /* completions; 0: 1 */
 };
 int rpc_runtime_new(const struct rpc_runtime_options *options, struct rpc_runtime **ret,
                     struct error *err) MUST_CHECK;

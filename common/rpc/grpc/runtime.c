@@ -14,6 +14,8 @@
 
 enum { RPC_THREADS_DEFAULT = 1 };
 
+_Atomic uint64_t rpc_tags_taken;
+
 struct rpc_runtime {
     grpc_completion_queue *queue;
     pthread_t threads[RPC_THREADS_MAX];
@@ -166,6 +168,7 @@ static void *completions_main(void *arg)
         }
         if (e.type == GRPC_OP_COMPLETE) {
             struct rpc_tag *tag = e.tag;
+            rpc_tag_give(tag);
             tag->run(tag->arg, e.success != 0);
         }
     }

@@ -103,7 +103,8 @@ void rpc_server_refuse(struct rpc_server *s, grpc_call *call, const struct error
     rpc_status_op(&r->status, &ops[1]);
     ops[2].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
     ops[2].data.recv_close_on_server.cancelled = &r->cancelled;
-    grpc_call_error rc = grpc_call_start_batch(call, ops, ARRAY_LEN(ops), &r->tag, NULL);
+    grpc_call_error rc =
+        grpc_call_start_batch(call, ops, ARRAY_LEN(ops), rpc_tag_take(&r->tag), NULL);
     ASSERT(rc == GRPC_CALL_OK);
 }
 
@@ -244,7 +245,7 @@ static void accept_request(struct rpc_accept *a)
     grpc_call_details_init(&a->details);
     grpc_metadata_array_init(&a->metadata);
     grpc_call_error rc = grpc_server_request_call(s->server, &a->call, &a->details, &a->metadata,
-                                                  queue, queue, &a->tag);
+                                                  queue, queue, rpc_tag_take(&a->tag));
     ASSERT(rc == GRPC_CALL_OK);
 }
 
@@ -373,7 +374,8 @@ struct rpc_server *rpc_server_free(struct rpc_server *s)
     s->listener = rpc_listener_free(s->listener);
     /* From here on no accept is handed in again: the requests that wait come back as failed. */
     pthread_mutex_lock(&s->lock);
-    grpc_server_shutdown_and_notify(s->server, rpc_runtime_queue(s->runtime), &s->tag_shutdown);
+    grpc_server_shutdown_and_notify(s->server, rpc_runtime_queue(s->runtime),
+                                    rpc_tag_take(&s->tag_shutdown));
     while (s->n_accepts > 0) {
         pthread_cond_wait(&s->changed, &s->lock);
     }

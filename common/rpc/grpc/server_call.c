@@ -63,7 +63,7 @@ static void call_batch(struct rpc_server_call *c, const grpc_op *ops, size_t n, 
 {
     c->n_batches++;
     atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
-    grpc_call_error rc = grpc_call_start_batch(c->call, ops, n, tag, NULL);
+    grpc_call_error rc = grpc_call_start_batch(c->call, ops, n, rpc_tag_take(tag), NULL);
     ASSERT(rc == GRPC_CALL_OK);
 }
 

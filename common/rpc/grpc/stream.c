@@ -110,7 +110,12 @@ static void stream_unref(struct rpc_stream *s)
 /* Under lock.  False: the call is over. */
 static bool stream_batch(struct rpc_stream *s, const grpc_op *ops, size_t n, struct rpc_tag *tag)
 {
-    if (s->call == NULL || grpc_call_start_batch(s->call, ops, n, tag, NULL) != GRPC_CALL_OK) {
+    if (s->call == NULL) {
+        return false;
+    }
+    grpc_call *call = s->call;
+    if (grpc_call_start_batch(call, ops, n, rpc_tag_take(tag), NULL) != GRPC_CALL_OK) {
+        rpc_tag_give(tag);
         return false;
     }
     s->n_batches++;
