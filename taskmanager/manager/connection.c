@@ -209,8 +209,7 @@ void tm_connection_lost(struct taskmanager *tm, const struct error *why)
         return;
     }
     MANAGER_COUNT(tm, streams_lost);
-    LOG_WARN(MANAGER_TOPIC,
-             "The stream to the job manager at %s ended: %s. Workers go on; connecting again.",
+    LOG_WARN(MANAGER_TOPIC, "The stream to the job manager at %s ended: %s. Connecting again.",
              tm->options.connector.address, error_format(why, text, sizeof(text)));
     connection_close_stream(tm);
     taskmanager_transition(tm, TASKMANAGER_DISCONNECTED);

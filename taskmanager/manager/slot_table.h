@@ -28,7 +28,7 @@ const char *tm_slot_state_name(enum slot_state state);
 
 struct tm_slot {
     uint32_t index;
-    enum slot_state state; /* written by slot_transition() only */
+    enum slot_state state; /* written in slot_table.c only */
     struct flinc_id allocation_id, job_id;
     uint64_t ticket;      /* of this allocation; unique in the table */
     int64_t allocated_ns; /* monotonic */

@@ -12,6 +12,7 @@ enum fake_host_flags {
     FAKE_HOST_STOPS = 1 << 1, /* stopped workers are gone at once */
     FAKE_HOST_KILLS = 1 << 2, /* killed ones too */
     FAKE_HOST_FAILS = 1 << 3, /* start_job fails */
+    FAKE_HOST_MUTE = 1 << 4,  /* queries are not answered */
 };
 
 /* A job as the host knows it, from start_job to on_gone. */
@@ -235,6 +236,9 @@ static inline void fake_host_query(void *arg, const Flinc__Query *query, int64_t
                                    void *done_arg)
 {
     struct fake_host *h = arg;
+    if (h->flags & FAKE_HOST_MUTE) {
+        return;
+    }
     Flinc__QueryAnswer *answer = MEM_NEW(Flinc__QueryAnswer);
     flinc__query_answer__init(answer);
     if (query->body_case == FLINC__QUERY__BODY_THREAD_DUMP) {

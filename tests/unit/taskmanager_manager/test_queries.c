@@ -241,6 +241,12 @@ static void too_many_at_once(void **state)
     /* Those under way when it ends are dropped. */
     master_send(&w, &m);
     component_run_until_idle(taskmanager_component(w.tm), 0);
+    Flinc__MetricsRequest metrics = FLINC__METRICS_REQUEST__INIT;
+    q.body_case = FLINC__QUERY__BODY_METRICS;
+    q.metrics = &metrics;
+    w.host.flags |= FAKE_HOST_MUTE;
+    master_send(&w, &m);
+    component_run_until_idle(taskmanager_component(w.tm), 0);
     world_fini(&w);
 }
 
