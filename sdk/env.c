@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "sdk/internal.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { ENV_ARENA_BYTES = 16 * 1024 };
 
@@ -27,6 +28,10 @@ flinc_env *env_new(const struct env_options *options)
     vec_init(&env->libraries, sizeof(void *));
     vec_init(&env->params, sizeof(void *));
     env->broken.env = env;
+    if (options->bundle_path != NULL && options->bundle_name != NULL) {
+        env->bundle_path = realpath(options->bundle_path, NULL);
+        env->bundle_name = mem_strdup(options->bundle_name);
+    }
     job_result_init(&env->result);
     rng_init_system(&env->rng);
     latest_env = env;
@@ -129,6 +134,8 @@ void flinc_env_free(flinc_env *env)
     map_fini(&env->job_conf);
     conf_fini(&env->conf);
     mem_free(env->error_text);
+    free(env->bundle_path);
+    mem_free(env->bundle_name);
     mem_free(env);
 }
 

@@ -18,6 +18,9 @@ struct env_options {
     const struct conf *conf;             /* Borrows while made: copied; NULL: the defaults */
     bool one_job;                        /* a bundle: a second execute is an error */
     const struct job_listener *listener; /* Borrows; may be NULL */
+    /* The library at this path goes by this name in the graph (copied); NULL: libraries are named by
+     * number and file. */
+    const char *bundle_path, *bundle_name;
 };
 
 flinc_env *env_new(const struct env_options *options);

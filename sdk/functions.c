@@ -2,8 +2,17 @@
  * library's build id, so that the graph is plain data and static functions work. */
 #include "common/plugin/code_library.h"
 #include "sdk/internal.h"
+#include <stdlib.h>
 
 enum { FUNCTION_CONFIG_MAX = 1024 * 1024 };
+
+static bool is_bundle(const flinc_env *env, const char *path)
+{
+    char *real = env->bundle_path != NULL ? realpath(path, NULL) : NULL;
+    bool is = real != NULL && strcmp(real, env->bundle_path) == 0;
+    free(real);
+    return is;
+}
 
 /* The environment's entry for a library; added when it is new. */
 static const Flinc__Library *library_of(flinc_env *env, const struct code_library *where)
@@ -18,8 +27,12 @@ static const Flinc__Library *library_of(flinc_env *env, const struct code_librar
     const char *slash = strrchr(where->path, '/');
     flinc__library__init(l);
     l->path = arena_strdup(&env->arena, where->path);
-    l->name = arena_printf(&env->arena, "%zu-%s", env->libraries.len,
-                           slash != NULL ? slash + 1 : where->path);
+    if (is_bundle(env, where->path)) {
+        l->name = arena_strdup(&env->arena, env->bundle_name);
+    } else {
+        l->name = arena_printf(&env->arena, "%zu-%s", env->libraries.len,
+                               slash != NULL ? slash + 1 : where->path);
+    }
     l->build_id = arena_strdup(&env->arena, where->build_id);
     l->abi_version = FLINC_ABI_VERSION;
     vec_push_ptr(&env->libraries, l);

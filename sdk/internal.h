@@ -40,6 +40,8 @@ struct flinc_env {
     struct vec schemas;         /* refs */
     struct vec libraries;       /* Flinc__Library * in the arena */
     struct vec params;          /* flinc_params * */
+    char *bundle_path;          /* Owns; resolved; NULL: no library has a name of its own */
+    char *bundle_name;          /* Owns */
     struct flinc_stream broken; /* what builders return after an error */
     struct error err;           /* sticky */
     char *error_text;           /* Owns: err as flinc_env_error() shows it */

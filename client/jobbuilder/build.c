@@ -81,7 +81,11 @@ static int pack_graph(const Flinc__BuildRequest *rq, const flinc_env *env,
 static int with_bundle(const Flinc__BuildRequest *rq, const struct conf *conf,
                        ProtobufCBinaryData *ret_graph, struct error *err)
 {
-    struct env_options options = {.mode = ENV_MODE_CAPTURE, .conf = conf, .one_job = true};
+    struct env_options options = {.mode = ENV_MODE_CAPTURE,
+                                  .conf = conf,
+                                  .one_job = true,
+                                  .bundle_path = rq->bundle_path,
+                                  .bundle_name = rq->bundle_name};
     struct bundle bundle;
     TRY(bundle_open(&bundle, rq->bundle_path, err));
     int rc = check_entry(rq, &bundle, err);

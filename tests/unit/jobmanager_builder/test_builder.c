@@ -194,6 +194,23 @@ static void test_graph(void **state)
     flinc__build_answer__free_unpacked(answer, NULL);
 }
 
+/* Whoever asked knows the bundle by this name, not by the file that it is in now. */
+static void test_library_name(void **state)
+{
+    Flinc__BuildRequest rq = FLINC__BUILD_REQUEST__INIT;
+    Flinc__BuildAnswer *answer = NULL;
+    Flinc__JobGraph *g = NULL;
+    struct error err = ERROR_INIT;
+    rq.bundle_path = (char *)bundle("endless", "");
+    rq.bundle_name = "my-job.so";
+    assert_int_equal(build(&rq, 30000, &answer, &err), 0);
+    assert_int_equal(job_graph_decode(answer->graph.data, answer->graph.len, &g, &err), 0);
+    assert_int_equal(g->n_libraries, 1);
+    assert_string_equal(g->libraries[0]->name, "my-job.so");
+    flinc__job_graph__free_unpacked(g, NULL);
+    flinc__build_answer__free_unpacked(answer, NULL);
+}
+
 static void test_entry(void **state)
 {
     Flinc__BuildRequest rq = FLINC__BUILD_REQUEST__INIT;
@@ -379,17 +396,10 @@ int main(void)
     find_build_dir();
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_no_program),
-        TEST(test_graph),
-        TEST(test_entry),
-        TEST(test_bad_config),
-        TEST(test_bad_mains),
-        TEST(test_crashes),
-        TEST(test_wrong_files),
-        TEST(test_timeout),
-        TEST(test_much_output),
-        TEST(test_leaves_a_child),
-        TEST(test_cancel_running_and_waiting),
+        TEST(test_no_program),  TEST(test_graph),          TEST(test_library_name),
+        TEST(test_entry),       TEST(test_bad_config),     TEST(test_bad_mains),
+        TEST(test_crashes),     TEST(test_wrong_files),    TEST(test_timeout),
+        TEST(test_much_output), TEST(test_leaves_a_child), TEST(test_cancel_running_and_waiting),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     spawner_free(spawner);
