@@ -1,0 +1,55 @@
+"""Metrics over REST, as a benchmark runner, an autoscaler and a dashboard ask for them."""
+
+from rest_client import Rest
+
+
+def test_metrics_of_a_running_job(cluster, bundle):
+    c = cluster(taskmanagers=2, slots=1)
+    rest = Rest("localhost", c.port)
+    job = c.run_jar(c.upload(bundle("endless")), parallelism=2)
+    c.wait(lambda: c.all_running(job))
+    source, sink = rest.get(f"/jobs/{job}")["vertices"]
+    base = f"/jobs/{job}/vertices/{source['id']}/subtasks/metrics"
+
+    # The benchmark's runner: an id, then its sum, which must not vanish.
+    def rate_id():
+        ids = [m["id"] for m in rest.get(base)]
+        return next((i for i in ids if i.startswith("Source_") and i.endswith(".numRecordsOutPerSecond")), None)
+
+    name = c.wait(rate_id)
+    assert isinstance(rest.get(f"{base}?get={name}")[0]["sum"], (int, float))
+    c.wait(lambda: rest.get(f"{base}?get=numRecordsOut")[0]["min"] > 0)
+
+    both = rest.get(f"{base}?get=numRecordsOut&agg=min,max,sum")[0]
+    assert set(both) == {"id", "min", "max", "sum"} and both["min"] <= both["max"] < both["sum"]
+    assert set(rest.get(f"{base}?get=numRecordsOut")[0]) == {"id", "min", "max", "avg", "sum", "skew"}
+    one = rest.get(f"{base}?get=numRecordsOut&agg=min,max&subtasks=1")[0]
+    assert one["min"] == one["max"]
+    assert rest.get(f"{base}?get=numRecordsOut,none") == []  # one without a value: none at all
+    assert rest.ask("GET", f"{base}?get=numRecordsOut&agg=median").status == 400
+    assert rest.ask("GET", f"{base}?get=numRecordsOut&subtasks=x").status == 400
+
+    listed = rest.get(f"/jobs/{job}/vertices/{source['id']}/metrics?get=1.numRecordsOut,0.numRecordsOut,none")
+    assert [m["id"] for m in listed] == ["1.numRecordsOut", "0.numRecordsOut"]
+    assert all(isinstance(m["value"], str) and int(m["value"]) > 0 for m in listed)
+    subtask = rest.get(f"/jobs/{job}/vertices/{sink['id']}/subtasks/0/metrics?get=busyTimeMsPerSecond,idleTimeMsPerSecond")
+    assert len(subtask) == 2 and all(0 <= float(m["value"]) <= 1000 for m in subtask)
+    assert rest.ask("GET", f"/jobs/{job}/vertices/{sink['id']}/subtasks/2/metrics").status == 404
+
+    # A slow sink: its source waits for it.
+    c.wait(lambda: rest.get(f"/jobs/{job}/vertices/{source['id']}/backpressure")["backpressure-level"] == "high")
+    pressure = rest.get(f"/jobs/{job}/vertices/{source['id']}/backpressure")["subtasks"]
+    assert all(0 <= s["ratio"] <= 1 and 0 <= s["busyRatio"] <= 1 for s in pressure)
+
+    # The operator's health check, and the autoscaler.
+    values = {m["id"]: m["value"] for m in rest.get(f"/jobs/{job}/metrics?get=fullRestarts,numRestarts,uptime")}
+    assert values["fullRestarts"] == values["numRestarts"] == "0" and int(values["uptime"]) >= 0
+    assert rest.get(f"/jobs/metrics?get=numRestarts&jobs={job}&agg=sum") == [{"id": "numRestarts", "sum": 0.0}]
+    heap = rest.get("/taskmanagers/metrics?get=Status.JVM.Memory.Heap.Used,Status.JVM.Memory.Heap.Max")
+    assert [m["id"] for m in heap] == ["Status.JVM.Memory.Heap.Used", "Status.JVM.Memory.Heap.Max"]
+    assert all(0 < m["min"] <= m["max"] for m in heap)
+    tm = rest.get("/taskmanagers")["taskmanagers"][0]["id"]
+    assert rest.get(f"/taskmanagers/metrics?get=Status.JVM.Memory.Heap.Max&taskmanagers={tm}")[0]["skew"] == 0
+    assert len(rest.get(f"/taskmanagers/{tm}/metrics")) > 10
+    slots = {m["id"]: m["value"] for m in rest.get("/jobmanager/metrics?get=taskSlotsTotal,taskSlotsAvailable,numRunningJobs")}
+    assert slots == {"taskSlotsTotal": "2", "taskSlotsAvailable": "0", "numRunningJobs": "1"}
