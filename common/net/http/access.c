@@ -263,6 +263,7 @@ static enum MHD_Result on_complete_request(struct http_request *rq)
             http_response_failure(&rq->response, ERR_UNAVAILABLE, &err);
             http_request_transition(rq, HTTP_REQUEST_HANDLED);
             MHD_resume_connection(rq->mhd);
+            http_loop_wake(rq->loop);
         }
         return MHD_YES;
     }

@@ -31,7 +31,7 @@ static void run(struct http_request *rq, bool refuse)
     struct http_loop *loop = rq->loop;
     http_request_transition(rq, HTTP_REQUEST_HANDLED);
     MHD_resume_connection(rq->mhd); /* from here on the request is its loop's again */
-    http_loop_wake(loop);           /* libmicrohttpd's own descriptor does not wake it at once */
+    http_loop_wake(loop);
 }
 
 static void *handler_main(void *arg)

@@ -155,12 +155,12 @@ static void *loop_main(void *arg)
         poll(fds, 2 + loop->n_lingers, wait_ms(loop));
         loop->now_ms = clock_monotonic_ms(&clock_system);
         if ((fds[1].revents & POLLIN) != 0) {
+            /* Before MHD_run: what is posted from here on wakes the next poll. */
             uint64_t n;
             ssize_t got = read(loop->wake_fd, &n, sizeof(n));
             ASSERT(got == sizeof(n));
         }
-        MHD_run(
-            loop->mhd); /* after the wake was read: one that comes meanwhile is for the next turn */
+        MHD_run(loop->mhd);
         if (loop->n_lingers > 0) {
             drain_lingers(loop);
         }

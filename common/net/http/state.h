@@ -163,12 +163,13 @@ enum MHD_Result http_on_access(void *cls, struct MHD_Connection *mhd, const char
 void http_on_completed(void *cls, struct MHD_Connection *mhd, void **request,
                        enum MHD_RequestTerminationCode how);
 
-/* server.c: goes on reading, and forgetting, what a client sends while its connection ends, so that
+/* server.c: makes the loop run libmicrohttpd once more; thread: any.  It has a channel of its own for
+ * resumed connections, but empties it after it has looked at them: one that is resumed between the two
+ * would wait for the next event. */
+void http_loop_wake(struct http_loop *loop);
+/* Goes on reading, and forgetting, what a client sends while its connection ends, so that
  * the answer reaches it before a reset. */
 void http_loop_linger(struct http_loop *loop, int fd);
-
-/* Makes the loop look around now.  Thread: any. */
-void http_loop_wake(struct http_loop *loop);
 
 /* request.c */
 struct http_request *http_request_new(struct http_loop *loop, struct MHD_Connection *mhd,

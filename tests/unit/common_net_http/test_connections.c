@@ -1,6 +1,7 @@
 /* Connections: slow ones, many of them, too many; handlers that wait; the end of a server. */
 #include "web.h"
 
+#include "common/base/clock.h"
 #include "common/base/thread.h"
 #include <poll.h>
 #include <stdio.h>
@@ -254,6 +255,35 @@ static void test_waiting_handlers(void **state)
     web_stop(&w);
 }
 
+/* Quick answers of handler threads, many at one time: each wakes its loop. */
+static void test_handlers_wake_their_loop(void **state)
+{
+    enum { CONNECTIONS = 16, ROUNDS = 100 };
+    struct web w;
+    int fds[CONNECTIONS];
+    web_start(&w, NULL);
+    int64_t began_ms = clock_monotonic_ms(&clock_system);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        fds[i] = web_connect(w.port);
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < CONNECTIONS; i++) {
+            web_send_text(fds[i], GET("/fail/missing"));
+        }
+        for (int i = 0; i < CONNECTIONS; i++) {
+            struct answer a;
+            web_read(fds[i], &a);
+            assert_int_equal(a.status, 404);
+            answer_fini(&a);
+        }
+    }
+    for (int i = 0; i < CONNECTIONS; i++) {
+        close(fds[i]);
+    }
+    assert_true(clock_monotonic_ms(&clock_system) - began_ms < 20000);
+    web_stop(&w);
+}
+
 static void *release_later(void *arg)
 {
     struct web *w = arg;
@@ -352,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_chunked_too_large),
         cmocka_unit_test(test_refused_while_sending),
         cmocka_unit_test(test_waiting_handlers),
+        cmocka_unit_test(test_handlers_wake_their_loop),
         cmocka_unit_test(test_stop_waits_for_handlers),
         cmocka_unit_test(test_gate),
         cmocka_unit_test(test_ports),
