@@ -15,6 +15,7 @@ benchmarks=(
     "network|batches over loopback TCP between workers|build/release/bench/bench_network_throughput"
     "cluster|a cluster of real processes: start, submission, memory, losses|bench/cluster/run.py"
     "text_source|reading lines of text files|build/release/bench/bench_ops_text_source"
+    "http|requests to the HTTP server|build/release/bench/bench_cluster_http"
     "mailbox|mailboxes and in-memory channels|build/release/bench/bench_loop_mailbox"
     "rpc|calls and streams between two processes, memory and CPU of the idle|build/release/bench/bench_rpc_call"
     "buffer|buffers of a pool|build/release/bench/bench_base_buffer"
