@@ -32,6 +32,7 @@ static void set_tcp_options(const struct network *n, int fd)
         {IPPROTO_TCP, TCP_KEEPINTVL, s->keep_interval_s},
         {IPPROTO_TCP, TCP_KEEPCNT, s->keep_count},
         {IPPROTO_TCP, TCP_USER_TIMEOUT, s->user_timeout_ms},
+        {IPPROTO_TCP, TCP_NOTSENT_LOWAT, SEND_UNSENT_BYTES},
     };
     for (size_t i = 0; i < ARRAY_LEN(options); i++) {
         if (options[i].value > 0) {

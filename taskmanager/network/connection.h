@@ -15,7 +15,9 @@
 
 enum {
     SEND_QUEUE_BYTES = 512 * 1024, /* frames made ahead of the socket */
-    SEND_IOV_MAX = 512,            /* pieces of one system call */
+    /* What the kernel takes beyond what is under way: a barrier waits behind it. */
+    SEND_UNSENT_BYTES = 512 * 1024,
+    SEND_IOV_MAX = 512, /* pieces of one system call */
     RECEIVE_STAGING_BYTES = 64 * 1024,
     RECEIVE_LOOKAHEAD_BYTES = 2048,    /* read into staging behind a payload with its own buffer */
     RECEIVE_ROUND_BYTES = 2048 * 1024, /* read from one connection before others have their turn */

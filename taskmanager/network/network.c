@@ -63,6 +63,9 @@ void network_count_connections(struct network *n, int change)
 {
     n->n_connections += (uint32_t)change;
     metric_gauge_set(&n->metrics.connections, n->n_connections);
+    if (n->n_connections == 0) {
+        buffer_pool_trim(n->pool); /* a worker that exchanges nothing keeps nothing */
+    }
 }
 
 /* ---- queues of channels ----------------------------------------------------------------------------- */
@@ -256,8 +259,8 @@ struct network *network_free(struct network *n)
         if (mailbox_post_internal(n->mailbox, MAILBOX_LANE_DATA, &stop) == 0) {
             thread_join(n->thread);
         }
-        buffer_pool_adopt(n->pool);
     }
+    buffer_pool_adopt(n->pool);
     executor_free(n->resolver);
     mailbox_close(n->mailbox);
     network_drop_channels(n);

@@ -1,6 +1,7 @@
 /* A connection between two workers through a proxy that the test controls: cut at every kind of place, every
  * byte of it damaged, garbage and forged frames in its stead. */
 #include "common/base/crc32c.h"
+#include "common/base/failpoint.h"
 #include "taskmanager/network/frame.h"
 #include "tests/unit/seeds.h"
 #include "tests/unit/taskmanager_network/network_fixture.h"
@@ -125,17 +126,19 @@ struct outcome {
 enum { N_BATCHES = 3 };
 static const uint32_t BATCH_ROWS[N_BATCHES] = {5, 700, 2};
 
-/* A few batches and controls over the proxy.  What arrives is right and in order, whatever the fault. */
-static struct outcome exchange(struct fault fault)
+/* A few batches and controls, over the proxy if there is one.  What arrives is right and in order, whatever
+ * goes wrong. */
+static struct outcome exchange_over(struct proxy *p)
 {
     static const struct channel_options BOUNDS = {.capacity_bytes = 16 * 1024};
     struct outcome r = {0};
     struct line l;
     worker_start(&a, 1, NULL);
     worker_start(&b, 2, NULL);
-    proxy = (struct proxy){.producer = &a, .fault = fault};
-    a.port.arg = &proxy;
-    a.port.on_socket = proxy_on_socket;
+    if (p != NULL) {
+        a.port.arg = p;
+        a.port.on_socket = proxy_on_socket;
+    }
     line_open(&l, &a, &b, 1, &BOUNDS);
     int64_t number = 0;
     for (uint32_t i = 0; i < N_BATCHES; i++) {
@@ -165,17 +168,32 @@ static struct outcome exchange(struct fault fault)
     if (!r.ended) {
         wait_until(l.mailbox, is_released, &l.watch);
     }
-    wait_until(l.mailbox, is_running, &proxy);
+    if (p != NULL) {
+        wait_until(l.mailbox, is_running, p);
+    }
     line_close(&l);
     worker_stop(&b);
     worker_stop(&a);
-    thread_join(proxy.thread);
+    if (p != NULL) {
+        thread_join(p->thread);
+    }
     r.broken = l.watch.n_broken > 0;
     r.code = l.watch.code;
     assert_true(l.watch.n_broken <= 1);
     assert_int_equal(l.watch.n_released, 1);
     assert_int_equal(thread_count(), 0);
     return r;
+}
+
+static struct outcome exchange(struct fault fault)
+{
+    proxy = (struct proxy){.producer = &a, .fault = fault};
+    return exchange_over(&proxy);
+}
+
+static struct outcome exchange_directly(void)
+{
+    return exchange_over(NULL);
 }
 
 static const struct fault NO_FAULT = {.at = UINT64_MAX};
@@ -458,6 +476,39 @@ static void test_host_without_address(void **state)
     worker_stop(&b);
 }
 
+/* Each place of the protocol fails once: the input breaks with that reason, or the attempt is made again. */
+static void test_failpoints(void **state)
+{
+    static const struct {
+        const char *spec;
+        bool breaks;
+    } cases[] = {
+        {"network.dialed.connect=error:no route,nth=1", true},
+        {"network.dialed.hello=error:no route,nth=1", true},
+        {"network.served.open=error:no route,nth=1", true},
+        {"network.outbound.encode=error:no route,nth=2", true},
+        {"network.connection.send=error:no route,nth=1", true},
+        {"network.connection.receive=error:no route,nth=1", true},
+        {"network.connection.send=error:no route,nth=1000", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(failpoint_configure(cases[i].spec, NULL), 0);
+        struct outcome r = exchange_directly();
+        failpoint_clear_all();
+        if (r.broken != cases[i].breaks || r.ended == cases[i].breaks) {
+            fail_msg("%s: broken %d, ended %d", cases[i].spec, r.broken, r.ended);
+        }
+    }
+    assert_int_equal(failpoint_configure("network.open_input=error,nth=1", NULL), 0);
+    struct remote_input input = {.on_broken = NULL};
+    struct channel *c = NULL;
+    worker_start(&b, 2, NULL);
+    assert_int_equal(network_open_input(b.network, &input, &c, NULL), ERR_IO);
+    assert_null(c);
+    failpoint_clear_all();
+    worker_stop(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_worker_comes_late),
         cmocka_unit_test(test_host_without_address),
+        cmocka_unit_test(test_failpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
  * The sender is a child process, so that each side's CPU is the process's own: its task, its network thread
  * and what the kernel does for them.  The limit is a plain program that writes 48 KB at a time.
  *
- *   build/release/bench/bench_network_stream        (a release build, two idle cores) */
+ *   build/release/bench/bench_network_throughput        (a release build, two idle cores) */
 #include "bench/report.h"
 #include "common/base/crc32c.h"
 #include "taskmanager/exchange/gate.h"
