@@ -42,7 +42,11 @@ static const struct conf_option execution_options[] = {
     {"execution.sort-partition.memory", CONF_TYPE_MEMORY, "128 mb"},
     {"execution.sorted-inputs.enabled", CONF_TYPE_BOOL, "true"},
     {"execution.sorted-inputs.memory", CONF_TYPE_MEMORY, "128 mb"},
-    {"execution.submit-failed-job-on-application-error", CONF_TYPE_BOOL, "false"},
+    {"execution.submit-failed-job-on-application-error", CONF_TYPE_BOOL, "false",
+     .description =
+         "Whether a main that fails in application mode is shown as a job that has failed, "
+         "instead of ending the process with 2.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"execution.target", CONF_TYPE_STRING,
      .description =
          "Where flink run executes a job: remote submits it to the cluster at rest.address and "

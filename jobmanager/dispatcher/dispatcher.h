@@ -52,6 +52,11 @@ void job_submission_fini(struct job_submission *s, struct blob_store *blobs);
 void dispatcher_submit(struct dispatcher *d, struct job_submission *take,
                        void (*done)(void *arg, int rc, const struct error *err), void *arg);
 
+/* The main of an application has failed before it submitted a job: one of this id and name that has FAILED,
+ * for people to look at; on_job_ended follows.  Nothing happens when there is a job of this id. */
+void dispatcher_add_failed(struct dispatcher *d, const struct flinc_id *id, const char *name,
+                           const struct error *why);
+
 /* ---- thread: any but the dispatcher's and its masters'; bounded waits ----------------------------- */
 
 int dispatcher_submit_sync(struct dispatcher *d, struct job_submission *take, int64_t timeout_ms,

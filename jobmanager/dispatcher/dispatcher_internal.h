@@ -4,6 +4,7 @@
  *   submission.c   a submitted graph becomes a job, or is refused
  *   running.c      what job masters say, the end of a job
  *   reading.c      what others may see and ask
+ *   failed.c       a job that failed before it was one
  *   job_store.c    finished jobs */
 #ifndef FLINC_JOBMANAGER_DISPATCHER_DISPATCHER_INTERNAL_H
 #define FLINC_JOBMANAGER_DISPATCHER_DISPATCHER_INTERNAL_H
@@ -25,6 +26,7 @@ enum {
 /* mailbox_op.kind of the dispatcher's operations; sender -> dispatcher. */
 enum dispatcher_op {
     DISPATCHER_OP_SUBMIT,    /* anybody */
+    DISPATCHER_OP_FAILED,    /* an application */
     DISPATCHER_OP_JOB_ENDED, /* a job master */
     DISPATCHER_OP_ARCHIVED,  /* the I/O executor */
     DISPATCHER_OP_SHUT_DOWN, /* the owner */

@@ -131,7 +131,7 @@ int application_find_bundle(const struct process_args *args, const char *usrlib,
 struct application {
     struct services *services; /* Borrows */
     const struct process_args *args;
-    void (*on_failed)(const struct error *why);
+    application_failed_fn on_failed;
     struct str bundle;
     struct flinc_id job_id;
     struct cancel_token *cancel;
@@ -207,7 +207,9 @@ static void *application_main(void *arg)
         rc = submit(a, graph, &err);
     }
     if (rc < 0 && !cancel_token_is_cancelled(a->cancel)) {
-        a->on_failed(&err);
+        const char *slash = strrchr(str_cstr(&a->bundle), '/');
+        a->on_failed(a->services, &a->job_id, slash != NULL ? slash + 1 : str_cstr(&a->bundle),
+                     &err);
     }
     return NULL;
 }
@@ -223,8 +225,7 @@ static void find_usrlib(struct str *ret)
 }
 
 int application_start(struct services *services, const struct process_args *args,
-                      void (*on_failed)(const struct error *why), struct application **ret,
-                      struct error *err)
+                      application_failed_fn on_failed, struct application **ret, struct error *err)
 {
     STR_AUTO usrlib = STR_INIT;
     STR_AUTO bundle = STR_INIT;

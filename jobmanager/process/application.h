@@ -9,9 +9,12 @@
 #include "jobmanager/process/services.h"
 
 struct application;
-/* Thread: main.  on_failed: the main failed, or the job was refused; on the application's thread. */
+/* The main failed, or the job was refused; on the application's thread. */
+typedef void (*application_failed_fn)(void *owner, const struct flinc_id *job_id, const char *name,
+                                      const struct error *why);
+/* Thread: main.  The owner of on_failed is `services`. */
 int application_start(struct services *services, const struct process_args *args,
-                      void (*on_failed)(const struct error *why), struct application **ret,
+                      application_failed_fn on_failed, struct application **ret,
                       struct error *err) MUST_CHECK;
 /* Thread: main.  Ends a main that runs still, waits.  NULL is fine. */
 struct application *application_stop(struct application *a);

@@ -48,13 +48,19 @@ static void on_shutdown(void *owner)
     signals_ask_end(PROCESS_EXIT_SUCCEEDED);
 }
 
-static void on_application_failed(const struct error *why)
+static void on_application_failed(void *owner, const struct flinc_id *job_id, const char *name,
+                                  const struct error *why)
 {
+    const struct services *services = owner;
     char text[ERROR_MESSAGE_MAX + ERROR_FRAMES_MAX];
     error_format(why, text, sizeof(text));
     LOG_ERROR(topic, "Application failed unexpectedly: %s", text);
     fprintf(stderr, "Application failed unexpectedly: %s\n", text);
-    signals_ask_end(PROCESS_EXIT_RUNTIME_FAILURE);
+    if (conf_bool(services->options.conf, "execution.submit-failed-job-on-application-error")) {
+        dispatcher_add_failed(services->dispatcher, job_id, name, why);
+    } else {
+        signals_ask_end(PROCESS_EXIT_RUNTIME_FAILURE);
+    }
 }
 
 /* People look into the log, scripts and containers at standard error. */

@@ -63,6 +63,18 @@ def test_main_crashes(application, bundle):
     assert "Application failed unexpectedly" in text and "was ended by signal 11" in text
 
 
+def test_a_failed_main_may_be_shown_as_a_job(application, bundle):
+    c = application("--job-id", "34" * 16, usrlib=[bundle("mains", "-DDO_FAIL")], taskmanagers=0,
+                    config={"execution.submit-failed-job-on-application-error": "true",
+                            "execution.shutdown-on-application-finish": "false"})
+    c.wait(lambda: c.try_get("/jobs/" + "34" * 16))
+    assert c.get("/jobs/" + "34" * 16)["state"] == "FAILED"
+    assert "the moon is not full enough" in c.get("/jobs/" + "34" * 16 + "/exceptions")["root-exception"]
+    c = application(usrlib=[bundle("mains", "-DDO_FAIL")], taskmanagers=0,
+                    config={"execution.submit-failed-job-on-application-error": "true"})
+    ends_with(c, 163)
+
+
 def test_stopped_while_its_main_runs(application, bundle):
     c = application(usrlib=[bundle("main_waits")], taskmanagers=0)
     c.wait(lambda: c.try_get("/overview"))

@@ -311,6 +311,26 @@ static void test_failure(void **state)
     job_details_unref(details);
 }
 
+static void test_failed_before_it_was_a_job(void **state)
+{
+    struct world *w = *state;
+    struct flinc_id id = job_id(1);
+    struct error err = ERROR_INIT;
+    struct error why = test_error(ERR_USER_CODE, "the main fell over");
+    const struct job_details *details = NULL;
+    world_start(w);
+    dispatcher_add_failed(w->d, &id, "job.so", &why);
+    WORLD_UNTIL(w, world_in_store(w, 1));
+    assert_int_equal(dispatcher_get_details(w->d, &id, 0, &details, &err), 0);
+    assert_int_equal(details->status, JOB_STATUS_FAILED);
+    assert_string_equal(details->cause->message, "the main fell over");
+    job_details_unref(details);
+    WORLD_UNTIL(w, w->ended.len > 0);
+    dispatcher_add_failed(w->d, &id, "job.so", &why); /* there is one already */
+    assert_int_equal(world_submit(w, job_graph(1, "one"), &err), ERR_ALREADY_EXISTS);
+    assert_string_equal(str_cstr(&w->ended), "FAILED ");
+}
+
 /* ---- order, metrics, shutdown --------------------------------------------------------------------- */
 
 static void find_gauge(void *arg, const struct metric_sample *sample)
@@ -468,6 +488,7 @@ int main(void)
         TEST(test_blobs),
         TEST(test_cancel),
         TEST(test_failure),
+        TEST(test_failed_before_it_was_a_job),
         TEST(test_order_and_gauge),
         TEST(test_shutdown_with_running_jobs),
         TEST(test_shutdown_with_deaf_workers),
