@@ -5,7 +5,9 @@ static int config(void *owner, const struct http_request *rq, struct http_respon
                   struct error *err)
 {
     struct rest_server *s = owner;
-    rest_write_config(http_response_json(rs), &s->features, rest_now_ms());
+    struct rest_features features = s->features;
+    features.submit = features.submit && !s->o.application_mode;
+    rest_write_config(http_response_json(rs), &features, rest_now_ms());
     return 0;
 }
 
