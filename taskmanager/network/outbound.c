@@ -226,7 +226,7 @@ static bool step_batch(struct outbound *o)
 
 /* ---- turns --------------------------------------------------------------------------------------- */
 
-static bool step_priority(struct outbound *o)
+bool outbound_step_priority(struct outbound *o)
 {
     struct element e;
     if (!channel_poll(o->channel, CHANNEL_LANE_PRIORITY, &e)) {
@@ -239,7 +239,7 @@ static bool step_priority(struct outbound *o)
 
 bool outbound_step(struct outbound *o)
 {
-    if (o->has[CHANNEL_LANE_PRIORITY] && step_priority(o)) {
+    if (o->has[CHANNEL_LANE_PRIORITY] && outbound_step_priority(o)) {
         return true;
     }
     if (!o->has_pending) {

@@ -37,6 +37,18 @@ static void run_remove(struct served *s, struct outbound *o)
     *(o->next_run != NULL ? &o->next_run->prev_run : &s->run_tail) = o->prev_run;
 }
 
+/* The next turn is its. */
+static void run_add_first(struct served *s, struct outbound *o)
+{
+    run_remove(s, o);
+    o->running = true;
+    o->prev_run = NULL;
+    o->next_run = s->run_head;
+    *(s->run_head != NULL ? &s->run_head->prev_run : &s->run_tail) = o;
+    s->run_head = o;
+    connection_touch(&s->connection);
+}
+
 void outbound_on_ready(struct outbound *o, enum channel_lane lane)
 {
     o->has[lane] = true;
@@ -44,7 +56,9 @@ void outbound_on_ready(struct outbound *o, enum channel_lane lane)
         return;
     }
     o->state = OUTBOUND_OPEN;
-    if (lane == CHANNEL_LANE_PRIORITY || o->credit >= o->needs) {
+    if (lane == CHANNEL_LANE_PRIORITY) {
+        run_add_first(o->served, o);
+    } else if (o->credit >= o->needs) {
         run_add(o->served, o);
     }
 }
@@ -52,6 +66,14 @@ void outbound_on_ready(struct outbound *o, enum channel_lane lane)
 static bool served_produce(struct connection *c)
 {
     struct served *s = CONTAINER_OF(c, struct served, connection);
+    /* They overtake frames that are made already, so they do not wait for room. */
+    while (s->run_head != NULL && s->run_head->has[CHANNEL_LANE_PRIORITY]) {
+        struct outbound *o = s->run_head;
+        if (!outbound_step_priority(o)) {
+            run_remove(s, o);
+            run_add(s, o);
+        }
+    }
     for (uint32_t i = 0; i < FRAMES_PER_PUMP && connection_has_room(c) && s->run_head != NULL;
          i++) {
         struct outbound *o = s->run_head;

@@ -68,7 +68,9 @@ void outbound_free(struct outbound *o);
 /* Takes it out of the connection: its number is free, it has no turns. */
 void served_drop_channel(struct served *s, struct outbound *o);
 
-/* outbound.c: makes the next frame of a channel.  False: it has nothing, or no credit for it. */
+/* outbound.c: sends the next element of the priority lane; false: it has none. */
+bool outbound_step_priority(struct outbound *o);
+/* Makes the next frame of a channel.  False: it has nothing, or no credit for it. */
 bool outbound_step(struct outbound *o);
 /* Ends the channel on this side and says so to the other. */
 void outbound_finish(struct outbound *o, enum frame_kind kind, enum close_reason reason,

@@ -1,5 +1,6 @@
 /* Many channels on one connection: a slow one holds up nobody and holds its bound only, nothing allocates in
  * the steady state, what is in flight is charged to the budget. */
+#include "common/base/crc32c.h"
 #include "taskmanager/network/network_internal.h"
 #include "tests/unit/taskmanager_network/network_fixture.h"
 #include <sys/socket.h>
@@ -225,6 +226,73 @@ static void test_steady_state_allocates_nothing(void **state)
     test_pool_close(pool);
 }
 
+static void receive_stepping(struct stepped *s, int fd, void *to, uint64_t want)
+{
+    for (uint64_t have = 0; have < want;) {
+        assert_true(network_step(s->network, 0, NULL) >= 0);
+        ssize_t n = recv(fd, (uint8_t *)to + have, want - have, MSG_DONTWAIT);
+        have += n > 0 ? (uint64_t)n : 0;
+    }
+}
+
+/* A socket that takes nothing any more: barriers still go ahead of all data that is not in the kernel yet,
+ * those of other channels, too. */
+static void test_barrier_overtakes_a_full_socket(void **state)
+{
+    enum { N = 8, BARRIER = N - 1 };
+    struct stepped x;
+    int pair[2], small = 4096;
+    struct buffer_pool *pool = test_pool("t");
+    struct schema *schema = numbers_schema();
+    struct mailbox *mailbox = mailbox_new(&(struct mailbox_options){.name = "t"});
+    struct channel *out[N];
+    stepped_start(&x, 1);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+    network_accept(x.network, pair[0], "t");
+    for (uint32_t i = 0; i < N; i++) {
+        struct subpartition_id id = test_subpartition(1, i);
+        struct frame_header h = {
+            .kind = FRAME_OPEN, .channel = i, .payload_bytes = sizeof(struct open_request)};
+        struct open_request r = {
+            .edge = id.edge, .subpartition = i, .credit_bytes = 1 << 20, .batch_charge_min = 64};
+        memcpy(r.producer_attempt, id.producer_attempt.bytes, sizeof(r.producer_attempt));
+        frame_seal(&h, crc32c(0, &r, sizeof(r)));
+        assert_int_equal(send(pair[1], &h, sizeof(h), 0), sizeof(h));
+        assert_int_equal(send(pair[1], &r, sizeof(r), 0), sizeof(r));
+        assert_int_equal(
+            partition_registry_connect(x.registry, &id, CHANNEL_SIDE_PRODUCER, &out[i], NULL), 0);
+        channel_attach_producer(out[i], mailbox, NULL);
+        for (int k = 0; k < 5; k++) {
+            struct element e = element_of_batch(numbers_batch(pool, schema, 0, 4000));
+            channel_push(out[i], &e);
+        }
+    }
+    for (int i = 0; i < 20; i++) {
+        assert_true(network_step(x.network, 0, NULL) >= 0);
+    }
+    struct element barrier = element_of_control(ELEMENT_BARRIER);
+    channel_push_priority(out[BARRIER], &barrier);
+    uint64_t before = 0;
+    struct frame_header h = {0};
+    while (h.kind != FRAME_CONTROL) {
+        static uint8_t payload[FRAME_PAYLOAD_MAX];
+        before += h.kind == FRAME_DATA ? h.payload_bytes : 0;
+        receive_stepping(&x, pair[1], &h, sizeof(h));
+        receive_stepping(&x, pair[1], payload, h.payload_bytes);
+    }
+    assert_true(before < 200 * 1024); /* the batch that was half sent, and what the kernel had */
+    close(pair[1]);
+    for (uint32_t i = 0; i < N; i++) {
+        channel_close_producer(out[i]);
+        channel_unref(out[i]);
+    }
+    stepped_stop(&x);
+    schema_unref(schema);
+    mailbox_unref(mailbox);
+    test_pool_close(pool);
+}
+
 static void test_data_location(void **state)
 {
     struct data_location l;
@@ -292,6 +360,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_watermarks_are_bounded, start, stop),
         cmocka_unit_test_setup_teardown(test_two_hundred_channels, start, stop),
         cmocka_unit_test(test_steady_state_allocates_nothing),
+        cmocka_unit_test(test_barrier_overtakes_a_full_socket),
         cmocka_unit_test(test_data_location),
         cmocka_unit_test(test_hello),
         cmocka_unit_test(test_unknown_codec),
