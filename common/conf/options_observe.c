@@ -34,7 +34,10 @@ static const struct conf_option env_options[] = {
 };
 
 static const struct conf_option metrics_options[] = {
-    {"metrics.fetcher.update-interval", CONF_TYPE_DURATION, "10 s"},
+    {"metrics.fetcher.update-interval", CONF_TYPE_DURATION, "10 s",
+     .description = "How old metrics of task managers may be when REST shows them; 1 s unless it "
+                    "is set. Nothing is fetched when nobody asks.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"metrics.internal.query-service.port", CONF_TYPE_STRING, "0"},
     {"metrics.internal.query-service.thread-priority", CONF_TYPE_INT, "1"},
     {"metrics.job.status.enable", CONF_TYPE_LIST, "CURRENT_TIME",
@@ -252,10 +255,16 @@ static const struct conf_option web_options[] = {
      .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN},
     {"web.log.path", CONF_TYPE_STRING, .aliases = "jobmanager.web.log.path"},
     {"web.refresh-interval", CONF_TYPE_DURATION, "3 s",
-     .aliases = "jobmanager.web.refresh-interval"},
+     .aliases = "jobmanager.web.refresh-interval",
+     .description = "How often dashboards ask for news; told by /config.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"web.rescale.enable", CONF_TYPE_BOOL, "true"},
-    {"web.submit.enable", CONF_TYPE_BOOL, "true", .aliases = "jobmanager.web.submit.enable"},
-    {"web.timeout", CONF_TYPE_DURATION, "10 min"},
+    {"web.submit.enable", CONF_TYPE_BOOL, "true", .aliases = "jobmanager.web.submit.enable",
+     .description = "Whether bundles and jobs can be submitted over REST; enforced by the server.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"web.timeout", CONF_TYPE_DURATION, "10 min",
+     .description = "How long a request waits for a job master or task manager, at most 10 s.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"web.tmpdir", CONF_TYPE_STRING, .aliases = "jobmanager.web.tmpdir",
      .description =
          "Where uploaded bundles are kept as long as the process lives; io.tmp.dirs by default.",
