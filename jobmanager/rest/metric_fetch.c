@@ -198,13 +198,15 @@ static void drop_gone_jobs(struct metric_store *s)
     struct vec ids = VEC_INIT(struct flinc_id);
     struct job_overview overview;
     pthread_mutex_lock(&s->lock);
+    bool crowded = s->n_values > METRIC_STORE_WITH_ENDED;
     MAP_FOREACH (&s->jobs, e) {
         memcpy(vec_push(&ids), e->key, sizeof(struct flinc_id));
     }
     pthread_mutex_unlock(&s->lock);
     for (size_t i = 0; i < ids.len; i++) {
         const struct flinc_id *id = VEC_AT(&ids, struct flinc_id, i);
-        if (!dispatcher_get_overview(s->o.dispatcher, id, &overview)) {
+        bool there = dispatcher_get_overview(s->o.dispatcher, id, &overview);
+        if (!there || (crowded && job_status_is_globally_terminal(overview.status))) {
             drop_job(s, id);
         }
     }

@@ -14,8 +14,9 @@
 #include <pthread.h>
 
 enum {
-    METRIC_STORE_MAX = 1000000, /* values kept; more are left out and a warning says so */
-    METRIC_STORE_NAME_MAX = 80, /* of operator names in ids, as Flink cuts them */
+    METRIC_STORE_MAX = 1000000,       /* values kept; more are left out and a warning says so */
+    METRIC_STORE_WITH_ENDED = 200000, /* with more, those of jobs that have ended go first */
+    METRIC_STORE_NAME_MAX = 80,       /* of operator names in ids, as Flink cuts them */
     METRIC_STORE_SUBTASKS = 32768,
 };
 

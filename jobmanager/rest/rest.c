@@ -127,6 +127,18 @@ static int parse_ports(const char *text, uint32_t *ret_first, uint32_t *ret_last
                      text);
 }
 
+static bool gate(void *owner, const struct http_request *rq, struct http_response *rs)
+{
+    const struct rest_server *s = owner;
+    if (s->o.has_leader == NULL || s->o.has_leader(s->o.owner)) {
+        return true;
+    }
+    http_response_error(rs, 503,
+                        "Service temporarily unavailable due to an ongoing leader election. Please "
+                        "refresh.");
+    return false;
+}
+
 static int start_http(struct rest_server *s, struct error *err)
 {
     uint32_t n, first, last;
@@ -150,6 +162,7 @@ static int start_http(struct rest_server *s, struct error *err)
         .n_routes = n,
         .owner = s,
         .fallback = rest_fallback,
+        .gate = gate,
         .allow_origin = conf_string(conf, "web.access-control-allow-origin"),
         .upload_dir = s->incoming_dir,
         .max_body_bytes = (uint64_t)MAX(conf_int(conf, "rest.server.max-content-length"), 0),

@@ -24,6 +24,9 @@ struct rest_options {
     const char *log_dir, *log_file, *out_file; /* of this process; NULL: none */
     bool application_mode;                     /* /jars answers 404 */
     void (*on_shutdown)(void *owner);          /* DELETE /cluster; any thread */
+    /* Does this process, or one that it reaches, lead?  Otherwise every answer is 503.  NULL: always.
+     * Any thread; cheap. */
+    bool (*has_leader)(void *owner);
     void *owner;
 };
 int rest_server_start(const struct rest_options *options, struct rest_server **ret,

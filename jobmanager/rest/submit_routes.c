@@ -58,6 +58,18 @@ static int check_listed(const struct http_request *rq, const struct json_node *r
     return 0;
 }
 
+/* Files for the distributed cache, which there is none of: better refused than missed by the job. */
+static int refuse_artifacts(const struct json_node *request, struct error *err)
+{
+    const struct json_node *names = json_node_find(request, "jobArtifactFileNames");
+    if (names == NULL || json_node_count(names) == 0) {
+        return 0;
+    }
+    return error_set(err, ERR_UNSUPPORTED,
+                     "jobArtifactFileNames: Flinc has no distributed cache; put files where all "
+                     "task managers can read them");
+}
+
 static int read_graph(const struct http_upload *u, Flinc__JobGraph **ret, struct error *err)
 {
     if (u->size > JOB_GRAPH_BYTES_MAX) {
@@ -90,6 +102,7 @@ static int submit_uploads(struct rest_server *s, const struct http_request *rq,
     Flinc__JobGraph *graph;
     TRY(graph_name(request, &name, err));
     TRY(check_listed(rq, request, err));
+    TRY(refuse_artifacts(request, err));
     const struct http_upload *u = find_upload(rq, name);
     if (u == NULL) {
         return error_set(err, ERR_INVALID_ARGUMENT,

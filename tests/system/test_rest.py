@@ -91,6 +91,18 @@ def test_submission_switched_off(cluster):
     assert rest.ask("PATCH", f"/jobs/{NONE}?mode=cancel").status == 403
 
 
+def test_submission_by_the_client(idle, flinc):
+    """`flink run -d` posts a graph with its bundle; without slots the job waits."""
+    c, rest = idle
+    done = flinc.run("run", "-d", "-m", f"localhost:{c.port}", "-p", 2, flinc.example("wordcount"), "--input", "/etc/hostname")
+    assert done.returncode == 0, done.stderr
+    job = rest.get("/jobs")["jobs"][0]["id"]
+    assert f"Job has been submitted with JobID {job}" in done.stdout
+    assert [v["parallelism"] for v in rest.get(f"/jobs/{job}")["vertices"]] == [2, 2]
+    assert rest.ask("PATCH", f"/jobs/{job}").status == 202
+    c.wait_for_state(job, "CANCELED")
+
+
 # ---- jobs ------------------------------------------------------------------------------------------------------
 
 

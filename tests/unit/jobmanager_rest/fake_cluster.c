@@ -282,6 +282,11 @@ static void on_shutdown(void *owner)
     atomic_fetch_add(&((struct fake_cluster *)owner)->n_shutdowns, 1);
 }
 
+static bool has_leader(void *owner)
+{
+    return !atomic_load(&((struct fake_cluster *)owner)->leaderless);
+}
+
 static void write_text(const char *path, const char *text)
 {
     int fd = open(path, O_CREAT | O_WRONLY, 0600);
@@ -329,6 +334,7 @@ void fake_cluster_start(struct fake_cluster *c, const char *const *settings)
         .log_dir = c->log_dir,
         .log_file = log_file,
         .on_shutdown = on_shutdown,
+        .has_leader = has_leader,
         .owner = c,
     };
     if (rest_server_start(&options, &c->server, &err) < 0) {

@@ -18,6 +18,7 @@ struct fake_cluster {
     struct rest_server *server;
     char dir[64], log_dir[96];
     _Atomic int n_queries, n_shutdowns, n_submitted, n_cancelled;
+    _Atomic bool leaderless;
     uint32_t jobs; /* running ones that lists show */
 };
 /* settings: key, value, ..., NULL; over a configuration with any port.  May be NULL. */

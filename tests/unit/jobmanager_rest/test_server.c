@@ -306,6 +306,11 @@ static void submissions(void **state)
     expect_post("/jobs", (struct http_part[]){request, other}, 2, 400, "did not come");
     expect_post("/jobs", (struct http_part[]){lists_more, java}, 2, 400, "a.so");
     expect_post("/jobs", &java, 1, 400, "no part named request");
+    const struct http_part artifacts = {
+        .name = "request",
+        .data = SLICE_LIT("{\"jobGraphFileName\":\"g\",\"jobArtifactFileNames\":[{\"entryName\":"
+                          "\"a\",\"fileName\":\"g\"}]}")};
+    expect_post("/jobs", (struct http_part[]){artifacts, java}, 2, 400, "distributed cache");
     assert_int_equal(cluster.n_submitted, 0);
 }
 
@@ -326,6 +331,15 @@ static void switched_off(void **state)
                 404, "Not found");
 }
 
+static void no_leader(void **state)
+{
+    atomic_store(&cluster.leaderless, true);
+    expect_error("GET", "/overview", "", 503, "leader election");
+    expect_error("GET", "/", "", 503, "leader election");
+    atomic_store(&cluster.leaderless, false);
+    json_node_free(expect("GET", "/overview", "", 200));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +353,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(uploads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(submissions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(switched_off, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_leader, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
