@@ -38,7 +38,7 @@ static int handle_metrics(void *owner, const struct http_request *rq, struct htt
                           struct error *err)
 {
     const struct prometheus_format format = {.filter_values = true};
-    prometheus_text_write(&format, registry, http_response_body(rs));
+    prometheus_text_write(&format, registry, NULL, http_response_body(rs));
     return 0;
 }
 

@@ -19,7 +19,26 @@ struct prometheus_reporters;
 int prometheus_reporter_start(const struct conf *conf, struct metric_registry *registry,
                               struct prometheus_reporters **ret_reporters,
                               struct error *err) MUST_CHECK;
-/* NULL is fine; returns NULL. */
+/* Metrics of other processes that this one reports, too: those of workers, by their task manager. */
+struct prometheus_sample {
+    const char *scope;  /* logical, between dots: "taskmanager.job.task.buffers" */
+    const char *metric; /* "inputQueueLength" */
+    enum metric_kind kind;
+    struct metric_value value;                      /* of a histogram: its count */
+    const struct metric_histogram_stats *histogram; /* NULL: the count is all that is known */
+    const struct metric_variable *variables;        /* labels, the nearest group's first */
+    size_t n_variables;
+};
+struct prometheus_source {
+    void *arg;
+    /* Calls fn for each sample.  Thread: a reporter's, for each scrape; it may wait for some seconds. */
+    void (*visit)(void *arg, void (*fn)(void *fn_arg, const struct prometheus_sample *sample),
+                  void *fn_arg);
+};
+/* From the next scrape on.  Borrows: the source outlives the reporters. */
+void prometheus_reporter_set_source(struct prometheus_reporters *p,
+                                    const struct prometheus_source *source);
+/* Waits for a scrape that is running.  NULL is fine; returns NULL. */
 struct prometheus_reporters *prometheus_reporter_stop(struct prometheus_reporters *p);
 uint32_t prometheus_reporter_count(const struct prometheus_reporters *p);
 uint32_t prometheus_reporter_port(const struct prometheus_reporters *p, uint32_t i);

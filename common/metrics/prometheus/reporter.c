@@ -12,6 +12,7 @@ static const char topic[] = "flinc.metrics";
 enum { REPORTERS_MAX = 16, CONNECTIONS_MAX = 64 };
 
 struct prometheus_reporter {
+    struct prometheus_reporters *all; /* Borrows */
     struct metric_registry *registry; /* Borrows */
     struct prometheus_format format;
     struct http_server *server;
@@ -20,6 +21,7 @@ struct prometheus_reporter {
 struct prometheus_reporters {
     struct prometheus_reporter reporters[REPORTERS_MAX];
     uint32_t n;
+    _Atomic(const struct prometheus_source *) source; /* Borrows; may be NULL */
 };
 
 /* ---- options ------------------------------------------------------------------------------------ */
@@ -111,7 +113,8 @@ static int handle_scrape(void *owner, const struct http_request *rq, struct http
 {
     const struct prometheus_reporter *r = owner;
     http_response_content_type(rs, "text/plain; version=0.0.4; charset=utf-8");
-    prometheus_text_write(&r->format, r->registry, http_response_body(rs));
+    prometheus_text_write(&r->format, r->registry, atomic_load(&r->all->source),
+                          http_response_body(rs));
     return 0;
 }
 
@@ -175,6 +178,7 @@ static int start_one(struct prometheus_reporters *p, const struct conf *conf, co
     struct prometheus_reporter *r = &p->reporters[p->n];
     const char *ports = reporter_option(conf, "metrics.reporter.<name>.port", name);
     struct error why = ERROR_INIT;
+    r->all = p;
     r->registry = registry;
     p->n++; /* from here on stop() frees it */
     TRY(read_format(conf, name, &r->format, err));
@@ -244,6 +248,12 @@ struct prometheus_reporters *prometheus_reporter_stop(struct prometheus_reporter
         mem_free(p);
     }
     return NULL;
+}
+
+void prometheus_reporter_set_source(struct prometheus_reporters *p,
+                                    const struct prometheus_source *source)
+{
+    atomic_store(&p->source, source);
 }
 
 uint32_t prometheus_reporter_count(const struct prometheus_reporters *p)

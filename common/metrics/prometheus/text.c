@@ -21,6 +21,7 @@ struct writing {
     struct map families; /* name -> struct family, in the order of their first metric */
     struct label labels[LABELS_MAX];
     size_t n_labels;
+    bool quantiles;         /* of the present histogram are known */
     struct str scope, name; /* scratch */
 };
 
@@ -151,8 +152,8 @@ static void append_value(struct writing *w, struct str *out, const struct metric
         {"0.5", h->p50},  {"0.75", h->p75}, {"0.95", h->p95},
         {"0.98", h->p98}, {"0.99", h->p99}, {"0.999", h->p999},
     };
-    append_sample(w, out, "_count", NULL, (double)h->count);
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    append_sample(w, out, "_count", NULL, gauge_value(&s->value));
+    for (size_t i = 0; i < ARRAY_LEN(rows) && w->quantiles; i++) {
         append_sample(w, out, "", rows[i].quantile, rows[i].value);
     }
 }
@@ -193,30 +194,58 @@ static struct family *family_of(struct writing *w, const struct metric_sample *s
     return f;
 }
 
-static void on_sample(void *arg, const struct metric_sample *s)
+/* The scope and the labels are set. */
+static void put_sample(struct writing *w, const struct metric_sample *s)
 {
-    struct writing *w = arg;
-    str_clear(&w->scope);
-    metric_group_logical_scope(s->group, '.', &w->scope);
-    if (!is_wanted(w, s)) {
-        return;
-    }
     struct family *f = family_of(w, s);
-    w->n_labels = 0;
-    metric_group_each_variable(s->group, on_variable, w);
     for (size_t i = 0; i < w->format->additional.keys.n; i++) {
         add_label(w, w->format->additional.keys.items[i], w->format->additional.values.items[i]);
     }
     append_value(w, &f->lines, s);
 }
 
+static void on_sample(void *arg, const struct metric_sample *s)
+{
+    struct writing *w = arg;
+    str_clear(&w->scope);
+    metric_group_logical_scope(s->group, '.', &w->scope);
+    if (is_wanted(w, s)) {
+        w->n_labels = 0;
+        w->quantiles = true;
+        metric_group_each_variable(s->group, on_variable, w);
+        put_sample(w, s);
+    }
+}
+
+static void on_foreign_sample(void *arg, const struct prometheus_sample *s)
+{
+    struct writing *w = arg;
+    struct metric_sample m = {.metric = s->metric, .kind = s->kind, .value = s->value};
+    str_clear(&w->scope);
+    str_append_cstr(&w->scope, s->scope);
+    if (is_wanted(w, &m)) {
+        w->n_labels = 0;
+        w->quantiles = s->histogram != NULL;
+        if (s->histogram != NULL) {
+            m.histogram = *s->histogram;
+        }
+        for (size_t i = 0; i < s->n_variables; i++) {
+            on_variable(w, &s->variables[i]);
+        }
+        put_sample(w, &m);
+    }
+}
+
 void prometheus_text_write(const struct prometheus_format *f, struct metric_registry *registry,
-                           struct str *out)
+                           const struct prometheus_source *source, struct str *out)
 {
     struct writing *w = MEM_NEW(struct writing);
     w->format = f;
     map_init(&w->families, family_free);
     metric_registry_visit(registry, NULL, on_sample, w);
+    if (source != NULL) {
+        source->visit(source->arg, on_foreign_sample, w);
+    }
     MAP_FOREACH (&w->families, e) {
         str_append_slice(out, str_slice(&((const struct family *)e->value)->lines));
     }

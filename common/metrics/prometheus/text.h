@@ -2,7 +2,7 @@
 #ifndef FLINC_COMMON_METRICS_PROMETHEUS_TEXT_H
 #define FLINC_COMMON_METRICS_PROMETHEUS_TEXT_H
 
-#include "common/metrics/registry.h"
+#include "common/metrics/prometheus/prometheus.h"
 #include "common/text/option_text.h"
 
 /* "<scope>[:<name>[,<name>][:<type>[,<type>]]]", each a pattern with "*".  Flink: DefaultMetricFilter. */
@@ -26,8 +26,8 @@ struct prometheus_format {
     size_t n_excludes;
 };
 void prometheus_format_fini(struct prometheus_format *f);
-/* Appends all metrics of the registry. */
+/* Appends all metrics of the registry and of the source (NULL: none). */
 void prometheus_text_write(const struct prometheus_format *f, struct metric_registry *registry,
-                           struct str *out);
+                           const struct prometheus_source *source, struct str *out);
 
 #endif

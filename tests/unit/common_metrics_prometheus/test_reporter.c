@@ -179,6 +179,50 @@ static void test_options(void **state)
     bench_fini(&b);
 }
 
+static void visit_workers(void *arg,
+                          void (*fn)(void *fn_arg, const struct prometheus_sample *sample),
+                          void *fn_arg)
+{
+    const struct metric_variable variables[] = {{"tm_id", "t:1"}, {"job_name", "j"}};
+    struct prometheus_sample s = {.scope = "taskmanager.job.task.buffers",
+                                  .metric = "inPoolUsage",
+                                  .kind = METRIC_GAUGE,
+                                  .variables = variables,
+                                  .n_variables = ARRAY_LEN(variables)};
+    metric_value_set_f64(&s.value, 0.5);
+    fn(fn_arg, &s);
+    s.scope = "taskmanager.job.task";
+    s.metric = "delay";
+    s.kind = METRIC_HISTOGRAM;
+    metric_value_set_i64(&s.value, 9);
+    fn(fn_arg, &s);
+}
+
+static void test_metrics_of_others(void **state)
+{
+    struct bench b;
+    STR_AUTO text = STR_INIT;
+    const struct prometheus_source source = {.visit = visit_workers};
+    bench_init(&b);
+    set(&b, "metrics.reporter.prom.factory.class", CLASS);
+    set(&b, "metrics.reporter.prom.port", "0");
+    start(&b);
+    prometheus_reporter_set_source(b.reporters, &source);
+    scrape(&b, "/", &text);
+    /* Of one name with ours: behind them, under one head. */
+    const char *own = strstr(str_cstr(&text), "buffers_inPoolUsage{host=\"h\"");
+    assert_non_null(own);
+    assert_non_null(strstr(own,
+                           "} 1.0\nflink_taskmanager_job_task_buffers_inPoolUsage{tm_id=\"t:1\","
+                           "job_name=\"j\",} 0.5\n"));
+    assert_non_null(
+        strstr(str_cstr(&text),
+               "# TYPE flink_taskmanager_job_task_delay summary\n"
+               "flink_taskmanager_job_task_delay_count{tm_id=\"t:1\",job_name=\"j\",} 9.0\n"));
+    assert_null(strstr(str_cstr(&text), "task_delay{"));
+    bench_fini(&b);
+}
+
 struct seen {
     char lines[4096];
 };
@@ -269,6 +313,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_metrics_of_others),
         cmocka_unit_test(test_ports),
         cmocka_unit_test(test_refused),
     };
