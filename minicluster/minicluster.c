@@ -3,7 +3,7 @@
 #include "common/base/log.h"
 #include "common/rpc/transport.h"
 #include "engine/graph/job_graph.h"
-#include "minicluster/code.h"
+#include "taskmanager/worker/job_code.h"
 
 static const char topic[] = "flinc.minicluster";
 
@@ -11,7 +11,7 @@ struct minicluster {
     struct minicluster_options options;
     const Flinc__JobGraph *graph; /* Borrows */
     struct conf conf;             /* Owns: the cluster's with the job's over it */
-    struct local_code code;
+    struct job_code code;
     struct mem_budget budget;
     struct executor *io_executor;
     struct metric_registry *metrics;
@@ -200,7 +200,7 @@ int minicluster_start(const struct minicluster_options *options, const Flinc__Jo
     }
     m->slots = (struct slot_provider){m, slots_declare, slots_release};
     init_conf(m, options->conf);
-    local_code_init(&m->code);
+    job_code_init(&m->code, NULL);
     mem_budget_init(&m->budget, "worker", 0, NULL);
     struct metric_registry_options metrics = {
         .clock = options->clock, .delimiter = conf_string(&m->conf, "metrics.scope.delimiter")[0]};
@@ -256,7 +256,7 @@ struct minicluster *minicluster_free(struct minicluster *m)
     executor_free(m->io_executor);
     ASSERT(atomic_load(&m->budget.used_bytes) == 0); /* every buffer is back */
     metric_registry_free(m->metrics);
-    local_code_fini(&m->code);
+    job_code_fini(&m->code);
     conf_fini(&m->conf);
     pthread_mutex_destroy(&m->lock);
     mem_free(m);

@@ -107,11 +107,27 @@ void mem_budget_init(struct mem_budget *b, const char *name, uint64_t limit_byte
                      struct mem_budget *parent)
 {
     b->name = name;
-    b->limit_bytes = limit_bytes;
+    atomic_init(&b->limit_bytes, limit_bytes);
     b->parent = parent;
     atomic_init(&b->used_bytes, 0);
     atomic_init(&b->peak_bytes, 0);
     atomic_init(&b->forced_bytes, 0);
+}
+
+void mem_budget_set_limit(struct mem_budget *b, uint64_t limit_bytes)
+{
+    atomic_store_explicit(&b->limit_bytes, limit_bytes, memory_order_relaxed);
+}
+
+bool mem_budget_is_full(const struct mem_budget *b)
+{
+    for (; b != NULL; b = b->parent) {
+        uint64_t limit = atomic_load_explicit(&b->limit_bytes, memory_order_relaxed);
+        if (limit != 0 && atomic_load_explicit(&b->used_bytes, memory_order_relaxed) >= limit) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void raise_peak(struct mem_budget *b, uint64_t used)
@@ -127,7 +143,8 @@ static void raise_peak(struct mem_budget *b, uint64_t used)
  * another thread fail. */
 static bool take_one(struct mem_budget *b, uint64_t bytes)
 {
-    uint64_t limit = b->limit_bytes != 0 ? b->limit_bytes : UINT64_MAX;
+    uint64_t limit = atomic_load_explicit(&b->limit_bytes, memory_order_relaxed);
+    limit = limit != 0 ? limit : UINT64_MAX;
     uint64_t used = atomic_load_explicit(&b->used_bytes, memory_order_relaxed);
     do {
         if (used > limit || bytes > limit - used) {

@@ -57,7 +57,7 @@ void arena_on_fini(struct arena *a, void (*fn)(void *arg), void *arg);
 /* What all pools of one worker may hold together (taskmanager.memory.*).  Thread: any (atomics). */
 struct mem_budget {
     const char *name;
-    uint64_t limit_bytes; /* 0: unlimited */
+    _Atomic uint64_t limit_bytes; /* 0: unlimited */
     _Atomic uint64_t used_bytes;
     _Atomic uint64_t peak_bytes;
     _Atomic uint64_t forced_bytes; /* sum of all mem_budget_force, for metrics */
@@ -66,6 +66,10 @@ struct mem_budget {
 
 void mem_budget_init(struct mem_budget *b, const char *name, uint64_t limit_bytes,
                      struct mem_budget *parent);
+/* What is taken already stays so, also over a lower limit. */
+void mem_budget_set_limit(struct mem_budget *b, uint64_t limit_bytes);
+/* At or over its limit, or over that of a parent. */
+bool mem_budget_is_full(const struct mem_budget *b);
 /* Takes bytes from it and its parents, or ERR_LIMIT and takes nothing. */
 int mem_budget_take(struct mem_budget *b, uint64_t bytes) MUST_CHECK;
 /* Takes bytes whatever the limit (for what must not fail; counted). */

@@ -189,6 +189,9 @@ static enum spawn_stage launch_child(const struct spawn_order *o, const int *fds
     struct launch l = {
         .order = o, .stdout_fd = child->log_fd, .stderr_fd = stderr_fd, .parent = getpid()};
     enum spawn_stage stage = SPAWN_STAGE_FDS;
+    if ((o->header.flags & SPAWNER_STDOUT_OWNER) != 0) {
+        l.stdout_fd = -1;
+    }
     l.null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (l.null_fd < 0) {
         return stage;

@@ -33,7 +33,8 @@ struct owned_child {
     struct mailbox *mailbox; /* counted */
     int exit_kind;
     void (*on_exit)(void *target, void *arg, const struct child_exit *exit);
-    void *target, *arg; /* Borrows */
+    void *target, *arg; /* Borrows the target; owns arg when there is a drop */
+    void (*drop)(void *arg);
 };
 
 struct spawner {
@@ -54,6 +55,7 @@ struct exit_notice {
     struct child_exit exit;
     void (*on_exit)(void *target, void *arg, const struct child_exit *exit);
     void *arg;
+    void (*drop)(void *arg);
     char tail[];
 };
 
@@ -68,12 +70,24 @@ static void owned_child_unref(void *value)
 {
     struct owned_child *c = value;
     if (--c->refs == 0) {
+        if (c->drop != NULL && c->arg != NULL) {
+            c->drop(c->arg);
+        }
         mailbox_unref(c->mailbox);
         mem_free(c);
     }
 }
 
-static void owned_child_tell(const struct owned_child *c, const struct child_exit *exit,
+static void exit_notice_drop(void *payload)
+{
+    struct exit_notice *n = payload;
+    if (n->drop != NULL && n->arg != NULL) {
+        n->drop(n->arg);
+    }
+    mem_free(n);
+}
+
+static void owned_child_tell(struct owned_child *c, const struct child_exit *exit,
                              struct slice tail)
 {
     if (c->on_exit == NULL || c->mailbox == NULL) {
@@ -83,7 +97,8 @@ static void owned_child_tell(const struct owned_child *c, const struct child_exi
     n->exit = *exit;
     n->exit.stderr_tail = n->tail;
     n->on_exit = c->on_exit;
-    n->arg = c->arg;
+    n->arg = STEAL(c->arg);
+    n->drop = c->drop;
     if (tail.len > 0) {
         memcpy(n->tail, tail.data, tail.len);
     }
@@ -91,9 +106,9 @@ static void owned_child_tell(const struct owned_child *c, const struct child_exi
                                   .run = exit_notice_run,
                                   .target = c->target,
                                   .payload = n,
-                                  .drop = mem_free};
+                                  .drop = exit_notice_drop};
     if (mailbox_post_internal(c->mailbox, MAILBOX_LANE_DATA, &op) < 0) {
-        mem_free(n);
+        exit_notice_drop(n);
     }
 }
 
@@ -146,6 +161,7 @@ static void spawner_on_exited(struct spawner *s, const struct spawner_header *h,
         owned_child_unref(c);
     }
     pthread_mutex_unlock(&s->lock);
+    event_count_signal(&s->answered);
 }
 
 /* The spawner is gone, and its children with it. */
@@ -158,7 +174,7 @@ static void spawner_on_lost(struct spawner *s)
     s->lost = true;
     uint32_t n_lost = (uint32_t)s->children.len;
     MAP_FOREACH (&s->children, e) {
-        const struct owned_child *c = e->value;
+        struct owned_child *c = e->value;
         const struct child_exit exit = {.pid = c->pid, .signal = SIGKILL, .spawner_lost = true};
         owned_child_tell(c, &exit, slice_cstr(NULL));
     }
@@ -379,8 +395,8 @@ static int spawner_wait_answer(struct spawner *s, struct owned_child *c, const c
 }
 
 /* Under lock. */
-static int spawner_ask(struct spawner *s, const struct spawn_request *r, pid_t *ret_pid,
-                       struct error *err)
+static int spawner_ask(struct spawner *s, const struct spawn_request *r, bool *ret_asked,
+                       pid_t *ret_pid, struct error *err)
 {
     struct str packet = STR_INIT;
     if (s->lost) {
@@ -403,7 +419,9 @@ static int spawner_ask(struct spawner *s, const struct spawn_request *r, pid_t *
         .on_exit = r->on_exit,
         .target = r->target,
         .arg = r->arg,
+        .drop = r->drop,
     };
+    *ret_asked = true;
     map_put_bytes(&s->requests, &id, sizeof(id), c);
     rc = spawner_wait_answer(s, c, r->path, ret_pid, err);
     owned_child_unref(c);
@@ -414,9 +432,13 @@ int spawner_spawn(struct spawner *s, const struct spawn_request *request, pid_t 
                   struct error *err)
 {
     pthread_mutex_lock(&s->lock);
-    int rc = spawner_ask(s, request, ret_pid, err);
+    bool asked = false; /* from then on the child owns arg */
+    int rc = spawner_ask(s, request, &asked, ret_pid, err);
     pthread_mutex_unlock(&s->lock);
     request_close_fds(request);
+    if (!asked && request->drop != NULL && request->arg != NULL) {
+        request->drop(request->arg);
+    }
     return rc;
 }
 
@@ -427,4 +449,21 @@ void spawner_signal(struct spawner *s, pid_t pid, int signo)
         spawner_send_signal(s, pid, signo);
     }
     pthread_mutex_unlock(&s->lock);
+}
+
+bool spawner_wait(struct spawner *s, pid_t pid, int64_t timeout_ms)
+{
+    int64_t deadline_ns = clock_monotonic_ns(&clock_system) + timeout_ms * 1000000;
+    for (;;) {
+        uint32_t ticket = event_count_prepare(&s->answered);
+        pthread_mutex_lock(&s->lock);
+        bool gone = s->lost || map_find_bytes(&s->children, &pid, sizeof(pid)) == NULL;
+        pthread_mutex_unlock(&s->lock);
+        int64_t left_ns = deadline_ns - clock_monotonic_ns(&clock_system);
+        if (gone || left_ns <= 0) {
+            event_count_cancel(&s->answered);
+            return gone;
+        }
+        (void)event_count_wait(&s->answered, ticket, left_ns);
+    }
 }

@@ -27,6 +27,11 @@ enum {
     SPAWNER_ANSWER_MAX_MS = 10000, /* what a spawn waits for at most */
 };
 
+enum spawn_stdout {
+    SPAWN_STDOUT_LOG,   /* where stderr goes */
+    SPAWN_STDOUT_OWNER, /* where the owner's goes */
+};
+
 struct spawn_request {
     const char *path;
     const char *const *argv; /* NULL-terminated, argv[0] too */
@@ -47,7 +52,10 @@ struct spawn_request {
     /* Once, when the child has ended and was reaped (or the spawner was lost, which ends its children
      * by SIGKILL).  May run before the spawn returned, when the mailbox is another thread's. */
     void (*on_exit)(void *target, void *arg, const struct child_exit *exit);
-    void *target, *arg;
+    void *target, *arg; /* Borrows target */
+    void (*drop)(
+        void *arg); /* frees arg when on_exit is not called, a failed spawn too; may be NULL */
+    enum spawn_stdout stdout_to;
 };
 struct child_exit {
     pid_t pid;
@@ -64,6 +72,8 @@ int spawner_spawn(struct spawner *s, const struct spawn_request *request, pid_t 
                   struct error *err) MUST_CHECK;
 /* Only a child of this spawner that was not reaped yet is signalled, so that a pid that was given to
  * another process is never hit. */
+/* Waits until the child was reaped, at most so long; false: it was not. */
+bool spawner_wait(struct spawner *s, pid_t pid, int64_t timeout_ms);
 void spawner_signal(struct spawner *s, pid_t pid, int signo);
 
 #endif

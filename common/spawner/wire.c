@@ -67,7 +67,8 @@ int spawn_order_encode(const struct spawn_request *request, uint32_t id, struct 
         .max_address_bytes = request->max_address_bytes,
         .n_fds = request->n_fds,
         .flags = (request->working_dir != NULL ? SPAWNER_HAS_DIRECTORY : 0u) |
-                 (request->log_path != NULL ? SPAWNER_HAS_LOG : 0u),
+                 (request->log_path != NULL ? SPAWNER_HAS_LOG : 0u) |
+                 (request->stdout_to == SPAWN_STDOUT_OWNER ? SPAWNER_STDOUT_OWNER : 0u),
     };
     for (uint32_t i = 0; i < request->n_fds; i++) {
         h.targets[i] = request->fds[i].target;

@@ -55,6 +55,7 @@ enum spawner_flags {
     SPAWNER_HAS_LOG = 2,
     SPAWNER_BY_SIGNAL = 4,
     SPAWNER_CORE_DUMPED = 8,
+    SPAWNER_STDOUT_OWNER = 16,
 };
 
 /* A request as the spawner sees it; strings lie in the packet. */

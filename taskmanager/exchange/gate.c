@@ -20,7 +20,8 @@ struct gate {
     struct element next; /* Owns: to be delivered after what was gathered, when has_next */
     bool has_held, has_next;
     struct builder builder;
-    uint64_t gathered_bytes; /* payload of the rows in the builder */
+    uint64_t gathered_bytes;             /* payload of the rows in the builder */
+    struct exchange_counters **counters; /* Owns the array; by channel; NULL: not counted */
     bool ended;
 };
 
@@ -46,6 +47,9 @@ struct gate *gate_new(const struct gate_options *options)
     g->pool = options->pool;
     g->n_channels = options->n_channels;
     g->channels = MEM_NEW_ARRAY(struct channel *, g->n_channels);
+    if (options->counters != NULL) {
+        g->counters = mem_dup(options->counters, g->n_channels * sizeof(*g->counters));
+    }
     g->queue = ready_queue_new(options->mailbox);
     for (size_t lane = 0; lane < CHANNEL_LANES; lane++) {
         g->ready[lane].ring = MEM_NEW_ARRAY(uint32_t, g->n_channels);
@@ -82,6 +86,7 @@ struct gate *gate_free(struct gate *g)
     }
     ready_queue_unref(g->queue);
     mem_free(g->channels);
+    mem_free(g->counters);
     mem_free(g);
     return NULL;
 }
@@ -109,6 +114,16 @@ static void gate_collect_ready(struct gate *g, enum channel_lane lane)
     }
 }
 
+static void gate_count(struct gate *g, uint32_t index, const struct element *e)
+{
+    if (g->counters != NULL && e->kind == ELEMENT_BATCH) {
+        struct exchange_counters *c = g->counters[index];
+        metric_counter_add(&c->n_records, e->batch->n_sel);
+        metric_counter_add(&c->n_bytes, e->payload_bytes);
+        metric_counter_add(&c->n_batches, 1);
+    }
+}
+
 /* The next element of a lane: the channel at the front gives one and goes to the back. */
 static bool gate_take(struct gate *g, enum channel_lane lane, struct element *ret_element)
 {
@@ -122,6 +137,7 @@ static bool gate_take(struct gate *g, enum channel_lane lane, struct element *re
         if (channel_poll(g->channels[index], lane, ret_element)) {
             gate_ready_add(g, lane, index);
             ret_element->channel = (uint16_t)index;
+            gate_count(g, index, ret_element);
             return true;
         }
     }

@@ -25,6 +25,9 @@ struct gate_options {
     struct mailbox *mailbox;         /* what a filling channel wakes; a reference is taken */
     struct channel *const *channels; /* their references are taken; the consumer is attached */
     uint32_t n_channels;             /* > 0 */
+    /* What comes by each channel is counted here (one writer: the gate); by channel, copied.  NULL: not
+     * counted. */
+    struct exchange_counters *const *counters;
 };
 
 struct gate;

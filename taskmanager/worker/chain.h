@@ -104,9 +104,10 @@ struct chain_options {
     const struct clock *clock;
     struct executor *io_executor;
     const _Atomic bool *cancelled;
-    struct mailbox *mailbox;       /* Borrows: the task's */
-    struct crash_slot *slot;       /* Borrows: of the task's thread */
-    const struct crash_site *site; /* Borrows: of the task; what the slot says between calls */
+    struct mailbox *mailbox;         /* Borrows: the task's */
+    struct mem_budget *state_budget; /* Borrows; may be NULL */
+    struct crash_slot *slot;         /* Borrows: of the task's thread */
+    const struct crash_site *site;   /* Borrows: of the task; what the slot says between calls */
 };
 
 struct chain {

@@ -106,6 +106,7 @@ static int chain_op_init(struct chain *c, uint32_t index, struct error *err)
         .arena = o->arena,
         .clock = o->clock,
         .io_executor = o->io_executor,
+        .state_budget = o->state_budget,
         .cancelled = o->cancelled,
     };
     TRY(chain_op_find(op, spec, err));

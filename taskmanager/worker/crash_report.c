@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -210,6 +211,30 @@ int crash_report_install(struct error *err)
         }
     }
     return 0;
+}
+
+static _Atomic bool exit_expected;
+
+static void on_exit_called(void)
+{
+    if (!atomic_load(&exit_expected)) {
+        struct report r = {.len = 0};
+        report_text(&r, "\nFlinc ends: exit() was called\n");
+        report_site(&r);
+        report_text(&r, "  native stack:\n");
+        report_write(&r);
+        report_stack();
+    }
+}
+
+void crash_report_watch_exit(void)
+{
+    (void)atexit(on_exit_called);
+}
+
+void crash_report_expect_exit(void)
+{
+    atomic_store(&exit_expected, true);
 }
 
 void crash_report_uninstall(void)

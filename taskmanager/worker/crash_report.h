@@ -44,6 +44,11 @@ int crash_report_install(struct error *err) MUST_CHECK;
 /* Puts back what was there (tests). */
 void crash_report_uninstall(void);
 
+/* From here on, when the process ends by exit() before crash_report_expect_exit(), whose code called it is
+ * written to stderr, with the stack: user code should not. */
+void crash_report_watch_exit(void);
+void crash_report_expect_exit(void);
+
 /* Gives the calling thread its signal stack and makes `slot` (Borrows) the one that reports look at;
  * undone by leave. */
 void crash_report_enter_thread(struct crash_slot *slot);

@@ -45,11 +45,10 @@ static int deployment_check(const Flinc__DeployTasks *d, struct error *err)
         for (size_t j = 0; j < g->n_producer_attempts; j++) {
             TRY(check_id(&g->producer_attempts[j], "a producer's attempt id", err));
         }
-        for (size_t j = 0; j < g->n_producer_locations; j++) {
-            if (g->producer_locations[j][0] != '\0') {
-                return error_set(err, ERR_UNSUPPORTED, "edge %u reads from another worker, at %s",
-                                 g->edge, g->producer_locations[j]);
-            }
+        if (g->n_producer_locations != 0 && g->n_producer_locations != g->producer_parallelism) {
+            return error_set(err, ERR_INVALID_ARGUMENT,
+                             "edge %u names %zu locations of %u producing subtasks", g->edge,
+                             g->n_producer_locations, g->producer_parallelism);
         }
     }
     for (size_t i = 0; i < d->n_results; i++) {

@@ -4,11 +4,6 @@
 #include "common/base/log.h"
 #include <stdio.h>
 
-/* mailbox_op.kind of a task's mailbox; all come from the worker. */
-enum task_op {
-    TASK_OP_EVENT, /* worker -> task: an event of the coordinator half */
-};
-
 static void *task_main(void *arg);
 
 /* ---- life --------------------------------------------------------------------------------------- */
@@ -47,6 +42,7 @@ struct task *task_new(const struct task_environment *env, struct deployment *dep
     crash_slot_set(&t->slot, &t->site);
     t->mailbox = mailbox_new(&(struct mailbox_options){.name = t->name});
     accumulators_init(&t->accumulators);
+    vec_init(&t->remotes, sizeof(uint64_t));
     return t;
 }
 
@@ -189,6 +185,21 @@ void task_post_event(struct task *t, Flinc__MasterToWorker *take_message)
     if (mailbox_post_internal(t->mailbox, MAILBOX_LANE_DATA, &op) < 0) {
         drop_message(take_message); /* the task has ended */
     }
+}
+
+static void task_op_trim(void *target, void *payload)
+{
+    struct task *t = target;
+    if (t->pool != NULL) {
+        buffer_pool_trim(t->pool);
+    }
+}
+
+void task_post_trim(struct task *t)
+{
+    const struct mailbox_op op = {.kind = TASK_OP_TRIM, .run = task_op_trim, .target = t};
+    /* A task that has ended, or is busy with thousands of events, has nothing to give. */
+    (void)!mailbox_post(t->mailbox, MAILBOX_LANE_CONTROL, &op);
 }
 
 /* ---- what others read --------------------------------------------------------------------------- */

@@ -22,6 +22,13 @@
 
 struct task;
 
+/* mailbox_op.kind of a task's mailbox. */
+enum task_op {
+    TASK_OP_EVENT,  /* worker -> task: an event of the coordinator half */
+    TASK_OP_TRIM,   /* worker -> task: memory is short */
+    TASK_OP_BROKEN, /* network -> task: an input's connection is lost */
+};
+
 /* What tasks of a worker share; const while there are tasks. */
 struct task_environment {
     const struct clock *clock;
@@ -29,7 +36,10 @@ struct task_environment {
     struct metric_registry *registry; /* may be NULL */
     struct metric_group *job_metrics; /* likewise */
     struct executor *io_executor;
-    struct mem_budget *budget;
+    struct mem_budget *budget, *state_budget;
+    const _Atomic uint32_t *n_tasks;
+    struct flinc_id incarnation;
+    struct remote_inputs remote;
     const struct operator_desc *(*find_operator)(const char *kind);
     struct partition_registry *partitions;
     /* Thread: the task's.  on_ended is the last call; the task's thread touches nothing after it. */
@@ -65,6 +75,12 @@ struct task_input {
     bool ended;
 };
 
+/* Waiting for memory that others hold.  The task's thread only. */
+struct task_memory {
+    bool paused;
+    int64_t since_ns; /* of the present shortage; 0: none */
+};
+
 struct task_metrics;
 
 struct task {
@@ -82,6 +98,7 @@ struct task {
     _Atomic bool cancelled;
     struct task_times times;
     struct exchange_counters in, out;
+    struct exchange_counters in_local, in_remote; /* of `in`, as it came through the channels */
     struct accumulators accumulators;
     /* The task's thread only. */
     struct buffer_pool *pool; /* Owns */
@@ -96,7 +113,10 @@ struct task {
     int64_t next_flush_ns;
     int async_rc; /* the first failure of a mailbox operation */
     struct error error;
+    struct task_memory memory;
+    struct vec remotes; /* uint64_t: numbers under which breaks of its inputs are told */
     /* The worker's thread only. */
+    uint32_t master_epoch; /* of the job master that deployed it */
     int64_t cancelling_since_ns;
     uint64_t watchdog; /* timer */
 };
@@ -110,6 +130,8 @@ int task_start(struct task *t, struct error *err) MUST_CHECK;
 bool task_cancel(struct task *t);
 /* Takes the message: an event of the coordinator half. */
 void task_post_event(struct task *t, Flinc__MasterToWorker *take_message);
+/* Asks it to give back what its pool keeps for reuse. */
+void task_post_trim(struct task *t);
 /* After on_ended (or a failed start): joins and frees. */
 void task_join(struct task *t);
 struct task *task_free(struct task *t);
@@ -128,6 +150,14 @@ const char *task_current_operator(const struct task *t);
 /* task_setup.c: pool, chain, partitions, gates, metrics; and back. */
 int task_setup(struct task *t, struct error *err) MUST_CHECK;
 void task_teardown(struct task *t);
+/* task_remote.c: an input from another worker, whose break ends the task.  Returns ERR_UNSUPPORTED when
+ * this worker has no network. */
+int task_open_remote(struct task *t, const struct remote_input *input, const char *location,
+                     struct channel **ret_channel, struct error *err) MUST_CHECK;
+/* From here on no break is told to the task. */
+void task_forget_remotes(struct task *t);
+/* task_memory.c: before new input, when the budget is full.  0: go on, 1: wait a moment. */
+int task_wait_for_memory(struct task *t, struct error *err) MUST_CHECK;
 /* task_loop.c: until all input is processed and END_OF_DATA is sent, an error, or ERR_CANCELLED. */
 int task_loop(struct task *t, struct error *err) MUST_CHECK;
 

@@ -2,7 +2,10 @@
 #include "common/base/failpoint.h"
 #include "taskmanager/worker/task.h"
 
-enum { TASK_OPS_PER_TURN = 64 }; /* mailbox operations before the data gets its turn */
+enum {
+    TASK_OPS_PER_TURN = 64, /* mailbox operations before the data gets its turn */
+    TASK_MEMORY_RETRY_MS = 10,
+};
 
 /* ---- sleeping ----------------------------------------------------------------------------------- */
 
@@ -40,6 +43,9 @@ static bool task_may_go_on(struct task *t, enum task_wait wait)
 {
     if (atomic_load(&t->cancelled) || mailbox_has_ops(t->mailbox)) {
         return true;
+    }
+    if (t->memory.paused) {
+        return false;
     }
     return wait == TASK_WAIT_BACKPRESSURED ? task_arm_outputs(t) : task_has_input(t);
 }
@@ -96,6 +102,17 @@ static int task_sleep(struct task *t, enum task_wait wait, struct error *err)
         deadline_ns = MIN(deadline_ns, chain_next_wake_ns(t->chain));
     }
     task_wait(t, wait, deadline_ns);
+    return 0;
+}
+
+/* Nobody signals free memory, so it is looked for again and again. */
+static int task_sleep_for_memory(struct task *t, struct error *err)
+{
+    t->memory.paused = true;
+    int64_t deadline_ns =
+        clock_monotonic_ns(t->env->clock) + (int64_t)TASK_MEMORY_RETRY_MS * 1000000;
+    task_wait(t, TASK_WAIT_BACKPRESSURED, deadline_ns);
+    t->memory.paused = false;
     return 0;
 }
 
@@ -178,6 +195,17 @@ static int task_turn(struct task *t, struct error *err)
     }
     if (chain_has_work(t->chain)) {
         return chain_step(t->chain, err);
+    }
+    if (UNLIKELY(t->env->budget != NULL && mem_budget_is_full(t->env->budget))) {
+        int wait = task_wait_for_memory(t, err);
+        if (wait < 0) {
+            return wait;
+        }
+        if (wait > 0) {
+            return task_sleep_for_memory(t, err);
+        }
+    } else {
+        t->memory.since_ns = 0;
     }
     int rc = task_take_input(t, err);
     if (rc < 0) {

@@ -141,7 +141,10 @@ struct task_metrics *task_metrics_new(struct task *t)
         {"numRecordsOut", "numRecordsOutPerSecond", &t->out.n_records},
         {"numBytesIn", "numBytesInPerSecond", &t->in.n_bytes},
         {"numBytesOut", "numBytesOutPerSecond", &t->out.n_bytes},
-        {"numBuffersInLocal", "numBuffersInLocalPerSecond", &t->in.n_batches},
+        {"numBytesInLocal", "numBytesInLocalPerSecond", &t->in_local.n_bytes},
+        {"numBytesInRemote", "numBytesInRemotePerSecond", &t->in_remote.n_bytes},
+        {"numBuffersInLocal", "numBuffersInLocalPerSecond", &t->in_local.n_batches},
+        {"numBuffersInRemote", "numBuffersInRemotePerSecond", &t->in_remote.n_batches},
         {"numBuffersOut", "numBuffersOutPerSecond", &t->out.n_batches},
     };
     for (size_t i = 0; i < ARRAY_LEN(counters); i++) {

@@ -60,6 +60,7 @@ static int task_make_chain(struct task *t, struct error *err)
         .mailbox = t->mailbox,
         .slot = &t->slot,
         .site = &t->site,
+        .state_budget = t->env->state_budget,
     };
     return chain_new(&options, &t->chain, err);
 }
@@ -67,11 +68,8 @@ static int task_make_chain(struct task *t, struct error *err)
 /* ---- channels ----------------------------------------------------------------------------------- */
 
 struct edge_side {
-    enum channel_side side;
     struct edge_shape shape;
-    uint32_t edge;
     struct subtask_range peers;
-    const ProtobufCBinaryData *producer_attempts; /* by producing subtask; consumers only */
 };
 
 static void task_drop_channels(struct channel **channels, uint32_t n, enum channel_side side)
@@ -87,24 +85,20 @@ static void task_drop_channels(struct channel **channels, uint32_t n, enum chann
     mem_free(channels);
 }
 
-static int task_connect(struct task *t, const struct edge_side *side,
-                        struct channel ***ret_channels, struct error *err)
+static int task_connect_consumers(struct task *t, uint32_t edge, uint32_t n,
+                                  struct channel ***ret_channels, struct error *err)
 {
-    struct channel **channels = MEM_NEW_ARRAY(struct channel *, side->peers.n);
-    for (uint32_t i = 0; i < side->peers.n; i++) {
-        struct subpartition_id id = {
-            .producer_attempt = t->attempt_id, .edge = side->edge, .subpartition = i};
-        if (side->side == CHANNEL_SIDE_CONSUMER) {
-            uint32_t producer = side->peers.first + i;
-            id.producer_attempt = id_of_bytes(&side->producer_attempts[producer]);
-            id.subpartition = edge_subpartition(&side->shape, producer, t->spec->subtask);
-        }
+    struct channel **channels = MEM_NEW_ARRAY(struct channel *, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct subpartition_id id = {
+            .producer_attempt = t->attempt_id, .edge = edge, .subpartition = i};
         int rc = FAILPOINT(err, "task.deploy.connect_channel");
         if (rc == 0) {
-            rc = partition_registry_connect(t->env->partitions, &id, side->side, &channels[i], err);
+            rc = partition_registry_connect(t->env->partitions, &id, CHANNEL_SIDE_PRODUCER,
+                                            &channels[i], err);
         }
         if (rc < 0) {
-            task_drop_channels(channels, i, side->side);
+            task_drop_channels(channels, i, CHANNEL_SIDE_PRODUCER);
             return rc;
         }
     }
@@ -193,14 +187,12 @@ static int task_make_result(struct task *t, const Flinc__ResultDescriptor *r, st
     TRY(chain_find_output(t->chain, r->source_operator, r->source_output, &schema, err));
     TRY(task_check_schema(r->schema, schema, r->edge, err));
     struct edge_side side = {
-        .side = CHANNEL_SIDE_PRODUCER,
         .shape = {r->partitioner->kind, t->deployment->tasks->vertex->parallelism,
                   r->consumer_parallelism},
-        .edge = r->edge,
     };
     side.peers = edge_consumers(&side.shape, t->spec->subtask);
     struct channel **channels = NULL;
-    TRY(task_connect(t, &side, &channels, err));
+    TRY(task_connect_consumers(t, r->edge, side.peers.n, &channels, err));
     struct result_partition_options options = {
         .pool = t->pool,
         .schema = schema,
@@ -217,7 +209,7 @@ static int task_make_result(struct task *t, const Flinc__ResultDescriptor *r, st
     };
     int rc = task_open_result(t, r, &options, err);
     if (rc < 0) {
-        task_drop_channels(channels, side.peers.n, side.side);
+        task_drop_channels(channels, side.peers.n, CHANNEL_SIDE_PRODUCER);
         return rc;
     }
     mem_free(channels);
@@ -237,31 +229,71 @@ static int task_make_results(struct task *t, struct error *err)
 
 /* ---- inputs ------------------------------------------------------------------------------------- */
 
+/* One channel per producing subtask, from this worker's registry or the network.  `origins` says where
+ * each came from. */
+static int task_connect_producers(struct task *t, const Flinc__GateDescriptor *g,
+                                  const struct edge_side *side, const struct schema *schema,
+                                  struct channel **channels, struct exchange_counters **origins,
+                                  uint32_t *inout_n, struct error *err)
+{
+    char own[ID_HEX_LEN + 2] = "/"; /* how a location that is here ends */
+    id_format(&t->env->incarnation, own + 1);
+    for (uint32_t i = 0; i < side->peers.n; i++, ++*inout_n) {
+        uint32_t producer = side->peers.first + i;
+        const char *text =
+            producer < g->n_producer_locations ? g->producer_locations[producer] : "";
+        struct remote_input input = {
+            .id = {.producer_attempt = id_of_bytes(&g->producer_attempts[producer]),
+                   .edge = g->edge,
+                   .subpartition = edge_subpartition(&side->shape, producer, t->spec->subtask)},
+            .consumer_attempt = t->attempt_id,
+            .schema = schema,
+            .channel = channel_share(side->peers.n),
+        };
+        bool local = text[0] == '\0' || cstr_ends_with(text, own);
+        TRY(FAILPOINT(err, "task.deploy.connect_channel"));
+        origins[i] = local ? &t->in_local : &t->in_remote;
+        if (local) {
+            TRY(partition_registry_connect(t->env->partitions, &input.id, CHANNEL_SIDE_CONSUMER,
+                                           &channels[i], err));
+        } else {
+            TRY(task_open_remote(t, &input, text, &channels[i], err));
+        }
+    }
+    return 0;
+}
+
 static int task_make_input(struct task *t, const Flinc__GateDescriptor *g, struct error *err)
 {
     const struct schema *schema = NULL;
     TRY(chain_add_feed(t->chain, g->target_operator, g->target_input, &schema, err));
     TRY(task_check_schema(g->schema, schema, g->edge, err));
     struct edge_side side = {
-        .side = CHANNEL_SIDE_CONSUMER,
         .shape = {g->partitioner->kind, g->producer_parallelism,
                   t->deployment->tasks->vertex->parallelism},
-        .edge = g->edge,
-        .producer_attempts = g->producer_attempts,
     };
     side.peers = edge_producers(&side.shape, t->spec->subtask);
-    struct channel **channels = NULL;
-    TRY(task_connect(t, &side, &channels, err));
+    struct channel **channels = MEM_NEW_ARRAY(struct channel *, side.peers.n);
+    struct exchange_counters **origins = MEM_NEW_ARRAY(struct exchange_counters *, side.peers.n);
+    uint32_t n = 0;
+    int rc = task_connect_producers(t, g, &side, schema, channels, origins, &n, err);
+    if (rc < 0) {
+        task_drop_channels(channels, n, CHANNEL_SIDE_CONSUMER);
+        mem_free(origins);
+        return rc;
+    }
     const struct gate_options options = {
         .pool = t->pool,
         .schema = schema,
         .mailbox = t->mailbox,
         .channels = channels,
         .n_channels = side.peers.n,
+        .counters = origins,
     };
     t->inputs[t->n_inputs++] = (struct task_input){
         .gate = gate_new(&options), .op = g->target_operator, .input = g->target_input};
     mem_free(channels);
+    mem_free(origins);
     return 0;
 }
 
@@ -302,6 +334,7 @@ void task_teardown(struct task *t)
         chain_close(t->chain);
     }
     task_metrics_remove_queues(t->metrics); /* they look at gates and partitions */
+    task_forget_remotes(t);
     for (uint32_t i = 0; i < t->n_inputs; i++) {
         gate_free(t->inputs[i].gate);
     }

@@ -56,7 +56,9 @@ static void worker_op_task_event(void *target, void *payload)
     event.sequence = e->sequence;
     message.body_case = FLINC__WORKER_TO_MASTER__BODY_OPERATOR_EVENT;
     message.operator_event = &event;
-    worker_send(target, &message);
+    if (e->task->master_epoch == ((struct worker *)target)->master_epoch) {
+        worker_send(target, &message);
+    }
     mem_free(e);
 }
 
@@ -97,7 +99,7 @@ static void worker_op_task_ended(void *target, void *payload)
     map_remove_bytes(&w->tasks, task->attempt_id.bytes, sizeof(task->attempt_id.bytes));
     worker_send_state(w, task, state);
     task_free(task);
-    atomic_fetch_sub(&w->n_tasks, 1);
+    worker_count_tasks(w, -1);
     event_count_signal(&w->tasks_ended);
     worker_check_shutdown(w);
 }
@@ -109,6 +111,14 @@ static void worker_on_task_ended(void *owner, struct task *task)
         .kind = WORKER_OP_TASK_ENDED, .run = worker_op_task_ended, .target = w, .payload = task};
     int rc = mailbox_post_internal(component_mailbox(w->component), MAILBOX_LANE_DATA, &op);
     ASSERT(rc == 0);
+}
+
+void worker_count_tasks(struct worker *w, int32_t change)
+{
+    uint32_t n = atomic_fetch_add(&w->n_tasks, (uint32_t)change) + (uint32_t)change;
+    if (w->options.on_n_tasks != NULL) {
+        w->options.on_n_tasks(w->options.owner, n);
+    }
 }
 
 /* ---- life --------------------------------------------------------------------------------------- */
@@ -139,6 +149,10 @@ struct worker *worker_new(const struct worker_options *options)
         .registry = options->metrics,
         .io_executor = options->io_executor,
         .budget = options->budget,
+        .state_budget = options->state_budget,
+        .n_tasks = &w->n_tasks,
+        .incarnation = options->incarnation,
+        .remote = options->remote,
         .find_operator = options->find_operator != NULL ? options->find_operator : operator_find,
         .partitions = partition_registry_new(w->options.clock),
         .on_state = worker_on_task_state,
@@ -201,6 +215,76 @@ static void worker_on_start(void *owner)
     }
 }
 
+struct new_master {
+    struct rpc_channel *channel; /* Owns */
+    struct flinc_id token;
+};
+
+static void new_master_drop(void *payload)
+{
+    struct new_master *m = payload;
+    rpc_channel_free(m->channel);
+    mem_free(m);
+}
+
+static void worker_forget_master(struct worker *w)
+{
+    w->master_epoch++;
+    worker_outbox_clear(w);
+    worker_cancel_all(w);
+    mem_free(w->token);
+    w->token = NULL;
+    w->shutting_down = atomic_load(&w->stopping);
+    w->shutdown_answered = false;
+}
+
+static void worker_op_master(void *target, void *payload)
+{
+    struct worker *w = target;
+    struct new_master *m = payload;
+    bool same = w->has_token && w->token_len == sizeof(m->token) &&
+                memcmp(w->token, &m->token, sizeof(m->token)) == 0;
+    rpc_channel_free(w->master);
+    w->master = STEAL(m->channel);
+    if (!same) {
+        worker_forget_master(w);
+        w->token = mem_dup(&m->token, sizeof(m->token));
+        w->token_len = sizeof(m->token);
+        w->has_token = true;
+    }
+    mem_free(m);
+}
+
+void worker_replace_master(struct worker *w, const struct flinc_id *token,
+                           struct rpc_channel *take_master)
+{
+    struct new_master *m = MEM_NEW(struct new_master);
+    m->channel = take_master;
+    m->token = *token;
+    const struct mailbox_op op = {.kind = WORKER_OP_MASTER,
+                                  .run = worker_op_master,
+                                  .target = w,
+                                  .payload = m,
+                                  .drop = new_master_drop};
+    if (mailbox_post_internal(component_mailbox(w->component), MAILBOX_LANE_CONTROL, &op) < 0) {
+        new_master_drop(m);
+    }
+}
+
+static void worker_op_trim(void *target, void *payload)
+{
+    struct worker *w = target;
+    MAP_FOREACH (&w->tasks, e) {
+        task_post_trim(e->value);
+    }
+}
+
+void worker_trim(struct worker *w)
+{
+    const struct mailbox_op op = {.kind = WORKER_OP_TRIM, .run = worker_op_trim, .target = w};
+    (void)!mailbox_post(component_mailbox(w->component), MAILBOX_LANE_DATA, &op);
+}
+
 static void worker_op_stop(void *target, void *payload)
 {
     struct worker *w = target;
@@ -260,7 +344,8 @@ struct worker *worker_free(struct worker *w)
     worker_stop(w);
     rpc_channel_free(w->master);
     component_free(w->component);
-    worker_outbox_free(w);
+    worker_outbox_clear(w);
+    vec_fini(&w->outbox);
     partition_registry_free(w->env.partitions);
     metric_group_free(w->job_metrics);
     map_fini(&w->tasks);
@@ -274,6 +359,11 @@ struct worker *worker_free(struct worker *w)
 struct component *worker_component(struct worker *w)
 {
     return w->component;
+}
+
+struct partition_registry *worker_partitions(struct worker *w)
+{
+    return w->env.partitions;
 }
 
 uint32_t worker_n_tasks(const struct worker *w)

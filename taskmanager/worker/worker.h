@@ -22,7 +22,8 @@
 #include "common/rpc/channel.h"
 #include "engine/operators/operator.h"
 #include "proto/control.pb-c.h"
-#include "taskmanager/exchange/result_partition.h"
+#include "taskmanager/exchange/partition_registry.h"
+#include "taskmanager/network/network.h"
 
 struct worker;
 
@@ -38,6 +39,14 @@ struct code_resolver {
                    struct error *err);
 };
 
+/* How an input that another worker produces is made: by the network of the process. */
+struct remote_inputs {
+    /* `input` lacks its location, which is the text "host:port/<incarnation>". */
+    int (*open)(void *arg, const char *location, const struct remote_input *input,
+                struct channel **ret_channel, struct error *err);
+    void *arg; /* Borrows */
+};
+
 /* What is known about a task that does not end; for logs and the report of the process. */
 struct stuck_task {
     const char *job_name;
@@ -48,20 +57,27 @@ struct stuck_task {
 };
 
 struct worker_options {
-    const char *name;         /* Borrows; in thread names and logs */
-    const char *host, *tm_id; /* Borrows; scope variables of metrics; NULL: "localhost", name */
-    struct flinc_id job_id;   /* deployments of other jobs are refused */
+    const char *name;            /* Borrows; in thread names and logs */
+    const char *host, *tm_id;    /* Borrows; scope variables of metrics; NULL: "localhost", name */
+    struct flinc_id job_id;      /* deployments of other jobs are refused */
+    struct flinc_id incarnation; /* locations that name it are in this worker; zero: it has none */
+    struct remote_inputs remote; /* open NULL: every producer is in this worker */
     const struct conf *conf;  /* Borrows; the cluster's; NULL: defaults.  The job's lies over it. */
     enum component_mode mode; /* COMPONENT_MANUAL: the owner steps worker_component() */
     const struct clock *clock;       /* Borrows; NULL: clock_system */
     struct code_resolver *code;      /* Borrows; NULL: graphs without functions only */
     struct metric_registry *metrics; /* Borrows; NULL: none */
     struct executor *io_executor;    /* Borrows; for operators that block; may be NULL */
-    struct mem_budget *budget;       /* Borrows; of all buffer pools; may be NULL */
+    /* Borrows; of all buffer pools; may be NULL.  At its limit tasks that would add to it wait; one that
+     * waits in vain, or holds most of what is far over it, fails. */
+    struct mem_budget *budget;
+    struct mem_budget *state_budget; /* Borrows; of keyed state; may be NULL */
     const struct operator_desc *(*find_operator)(const char *kind); /* NULL: operator_find */
     int64_t report_interval_ms; /* periodic TaskReport; 0: only on request */
     /* A task did not end within task.cancellation.timeout.  NULL: the process ends with a report. */
     void (*on_stuck_task)(void *owner, const struct stuck_task *task);
+    /* The number of tasks has changed; thread: the worker's.  May be NULL. */
+    void (*on_n_tasks)(void *owner, uint32_t n_tasks);
     void *owner; /* Borrows */
 };
 
@@ -70,6 +86,12 @@ struct worker *worker_new(const struct worker_options *options);
 void worker_get_end(struct worker *w, struct rpc_end_options *ret_end);
 /* Takes the channel. */
 int worker_start(struct worker *w, struct rpc_channel *take_master, struct error *err) MUST_CHECK;
+/* A new channel to the job master of this fencing token, from now on.  When that is another one than
+ * before, the tasks of the one before are cancelled and nobody hears of them any more.  Thread: any. */
+void worker_replace_master(struct worker *w, const struct flinc_id *token,
+                           struct rpc_channel *take_master);
+/* Asks the tasks to give what their pools keep for reuse back to the system.  Thread: any. */
+void worker_trim(struct worker *w);
 /* Cancels all tasks, waits until they have ended, then stops.  Thread: any but the worker's.  In
  * manual mode it steps the component itself. */
 void worker_stop(struct worker *w);
@@ -77,6 +99,8 @@ void worker_stop(struct worker *w);
 struct worker *worker_free(struct worker *w);
 
 struct component *worker_component(struct worker *w);
+/* Where the producers and consumers of this worker meet; its network serves from there. */
+struct partition_registry *worker_partitions(struct worker *w);
 /* Tasks that have not ended; thread: any. */
 uint32_t worker_n_tasks(const struct worker *w);
 

@@ -21,6 +21,8 @@ enum worker_op {
     WORKER_OP_TASK_EVENT,    /* task -> worker: to the coordinator half */
     WORKER_OP_TASK_ENDED,    /* task -> worker: its thread is about to end */
     WORKER_OP_STOP,          /* owner -> worker */
+    WORKER_OP_MASTER,        /* owner -> worker: another job master */
+    WORKER_OP_TRIM,          /* owner -> worker */
 };
 
 struct worker {
@@ -28,7 +30,8 @@ struct worker {
     char *name; /* Owns */
     struct task_environment env;
     struct component *component;      /* Owns */
-    struct rpc_channel *master;       /* Owns */
+    struct rpc_channel *master;       /* Owns; NULL: none yet */
+    uint32_t master_epoch;            /* counts job masters; tasks remember theirs */
     struct map tasks;                 /* attempt id -> struct task; owned until ended */
     struct map attempts;              /* attempt ids ever deployed, oldest first; no values */
     struct metric_group *job_metrics; /* Owns; made by the first deployment */
@@ -44,13 +47,16 @@ struct worker {
     struct event_count tasks_ended; /* thread: any */
 };
 
+/* One task more or less. */
+void worker_count_tasks(struct worker *w, int32_t change);
+
 /* worker_send.c: to the job master. */
 void worker_send(struct worker *w, Flinc__WorkerToMaster *message);
 void worker_send_state(struct worker *w, struct task *task, task_state state);
 void worker_send_refused(struct worker *w, const ProtobufCBinaryData *attempts, size_t n_attempts,
                          const struct error *why);
 void worker_send_report(struct worker *w, uint64_t request_id);
-void worker_outbox_free(struct worker *w);
+void worker_outbox_clear(struct worker *w);
 
 /* worker_messages.c: from the job master. */
 void worker_on_message(void *target, ProtobufCMessage *take_message);

@@ -56,13 +56,14 @@ static int worker_deploy_task(struct worker *w, struct deployment *d,
                          w->name);
     }
     struct task *task = task_new(&w->env, d, spec);
+    task->master_epoch = w->master_epoch;
     int rc = task_start(task, err);
     if (rc < 0) {
         task_free(task);
         return rc;
     }
     map_put_bytes(&w->tasks, spec->attempt_id.data, spec->attempt_id.len, task);
-    atomic_fetch_add(&w->n_tasks, 1);
+    worker_count_tasks(w, 1);
     LOG_INFO(topic, "deploying task %s, attempt %s", task->name, task->attempt_text);
     return 0;
 }

@@ -29,7 +29,7 @@ static void worker_flush_outbox(void *arg)
     struct worker *w = arg;
     size_t sent = 0;
     w->outbox_timer = TIMER_NONE;
-    while (sent < w->outbox.len) {
+    while (sent < w->outbox.len && w->master != NULL) {
         Flinc__WorkerToMaster *message = vec_ptr(&w->outbox, sent);
         if (worker_send_now(w, message) == ERR_LIMIT) {
             break;
@@ -73,18 +73,21 @@ static void worker_keep(struct worker *w, const Flinc__WorkerToMaster *message)
     }
 }
 
-void worker_outbox_free(struct worker *w)
+void worker_outbox_clear(struct worker *w)
 {
     for (size_t i = 0; i < w->outbox.len; i++) {
         Flinc__WorkerToMaster *message = vec_ptr(&w->outbox, i);
         rpc_message_free(&message->base);
     }
-    vec_fini(&w->outbox);
+    vec_clear(&w->outbox);
 }
 
 void worker_send(struct worker *w, Flinc__WorkerToMaster *message)
 {
     component_assert_on_thread(w->component);
+    if (w->master == NULL) {
+        return; /* who hears of the tasks when there is a master again learns it by reports */
+    }
     message->version = 1;
     message->fencing_token = (ProtobufCBinaryData){w->token_len, w->token};
     if (w->outbox.len > 0 || worker_send_now(w, message) == ERR_LIMIT) {
@@ -119,6 +122,9 @@ void worker_send_state(struct worker *w, struct task *task, task_state state)
     Flinc__TaskIoMetrics metrics;
     Flinc__ErrorInfo info;
     char origin[256];
+    if (task->master_epoch != w->master_epoch) {
+        return; /* its master is gone */
+    }
     task_get_io_metrics(task, &metrics);
     update.attempt_id = attempt_bytes(task);
     update.state = state;
@@ -166,6 +172,9 @@ void worker_send_report(struct worker *w, uint64_t request_id)
     report.request_id = request_id;
     MAP_FOREACH (&w->tasks, e) {
         const struct task *t = e->value;
+        if (t->master_epoch != w->master_epoch) {
+            continue;
+        }
         struct report_row *row = &rows[report.n_tasks];
         flinc__task_report_entry__init(&row->entry);
         task_get_io_metrics(t, &row->metrics);
