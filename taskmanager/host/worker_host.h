@@ -26,7 +26,8 @@ struct worker_host_callbacks {
     void (*on_message)(void *owner, const struct flinc_id *job_id,
                        const struct flinc_id *incarnation, const uint8_t *bytes, size_t size);
     /* The process has ended, or could not be started; `why` is what a person reads in the exception
-     * history.  The job is no longer known here; worker_host_start_job() starts another incarnation. */
+     * history (ERR_CLOSED: it was asked to).  Unless another incarnation was started meanwhile, the job
+     * is no longer known here; worker_host_start_job() starts another one. */
     void (*on_gone)(void *owner, const struct flinc_id *job_id, const struct flinc_id *incarnation,
                     const struct error *why);
 };
@@ -53,7 +54,10 @@ struct worker_host_options {
 int worker_host_new(const struct worker_host_options *options, struct worker_host **ret,
                     struct error *err) MUST_CHECK;
 uint32_t worker_host_data_port(const struct worker_host *h);
-/* Kills what runs, waits for the reaping, removes files. */
+/* "host:port" under which other task managers reach it; lives with the host. */
+const char *worker_host_data_address(const struct worker_host *h);
+/* Kills what runs, waits for the reaping, removes files; no callback comes any more.  Thread: the
+ * component's; the loop runs.  NULL is fine; returns NULL. */
 struct worker_host *worker_host_free(struct worker_host *h);
 
 struct worker_budget { /* what the job's slots here are worth together */
@@ -69,7 +73,8 @@ struct worker_job {
     size_t n_config;
     struct worker_budget budget;
 };
-/* Starts the worker of a job; again for a job that has one: its budget changes. */
+/* Starts the worker of a job; again for a job that has one: its budget changes.  A job whose worker is being
+ * stopped gets a new one at once.  What goes wrong later is told by on_gone. */
 int worker_host_start_job(struct worker_host *h, const struct worker_job *job,
                           struct error *err) MUST_CHECK;
 /* Opens (or replaces) the link between a master and the job's worker: what another master's link sent
@@ -84,6 +89,15 @@ void worker_host_close_link(struct worker_host *h, const struct flinc_id *job_id
 /* Ends the worker: asks, and kills after task.cancellation.timeout at most (kill_now: at once). */
 void worker_host_stop_job(struct worker_host *h, const struct flinc_id *job_id, const char *reason);
 void worker_host_kill_job(struct worker_host *h, const struct flinc_id *job_id, const char *reason);
+
+/* For metrics. */
+struct worker_host_counters {
+    uint64_t n_started, n_crashed;               /* processes */
+    uint64_t n_data_connections, n_data_refused; /* handed over; closed by the data port */
+    uint32_t n_data_waiting;                     /* for their worker to be ready, now */
+};
+void worker_host_get_counters(const struct worker_host *h,
+                              struct worker_host_counters *ret_counters);
 
 /* For heartbeats. */
 uint32_t worker_host_n_jobs(const struct worker_host *h);

@@ -1,0 +1,184 @@
+/* Words for ends of workers; see exit_report.h.
+ *
+ * The stderr of a worker has its log lines and, behind them, the crash report (crash_report.c) between
+ * "Flinc crashed: " or "Flinc ends: " and the end.  The tail was written by user code as well: whatever it
+ * holds, it is cut to size and control characters are left out. */
+#include "taskmanager/host/exit_report.h"
+#include <signal.h>
+#include <stdio.h>
+
+enum {
+    REPORT_STACK_LINES = 12,
+    REPORT_LINE_MAX = 160,
+    REPORT_LAST_LINES = 5,
+};
+
+static const struct {
+    int number;
+    const char *name, *meaning;
+} signals[] = {
+    {SIGSEGV, "SIGSEGV", "invalid memory access"},
+    {SIGBUS, "SIGBUS", "memory that is not there"},
+    {SIGFPE, "SIGFPE", "arithmetic error"},
+    {SIGILL, "SIGILL", "illegal instruction"},
+    {SIGABRT, "SIGABRT", "aborted"},
+    {SIGKILL, "SIGKILL", "killed"},
+    {SIGTERM, "SIGTERM", "asked to end"},
+    {SIGINT, "SIGINT", "interrupted"},
+    {SIGTRAP, "SIGTRAP", "trap"},
+    {SIGSYS, "SIGSYS", "forbidden system call"},
+    {SIGXCPU, "SIGXCPU", "CPU time limit"},
+    {SIGXFSZ, "SIGXFSZ", "file size limit"},
+};
+
+/* Finds the last `needle`; NULL: none. */
+static const char *find_last(struct slice s, const char *needle)
+{
+    const char *found = NULL;
+    size_t len = strlen(needle);
+    const char *at = s.data, *end = s.data + s.len;
+    while (at != NULL && (size_t)(end - at) >= len) {
+        at = memmem(at, (size_t)(end - at), needle, len);
+        if (at != NULL) {
+            found = at++;
+        }
+    }
+    return found;
+}
+
+static void append_line(struct str *s, struct slice line)
+{
+    size_t n = MIN(line.len, (size_t)REPORT_LINE_MAX);
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)line.data[i];
+        str_append_char(s, c < 0x20 || c == 0x7f ? ' ' : (char)c);
+    }
+    if (line.len > n) {
+        str_append_cstr(s, "...");
+    }
+}
+
+/* ---- the parts of the tail ----------------------------------------------------------------------- */
+
+struct tail_parts {
+    struct slice log;    /* before the report */
+    struct slice report; /* from "Flinc ..." on; empty: none */
+};
+
+static struct tail_parts split_tail(struct slice tail)
+{
+    const char *crashed = find_last(tail, "\nFlinc crashed: ");
+    const char *ends = find_last(tail, "\nFlinc ends: ");
+    const char *at = crashed != NULL ? crashed : ends;
+    if (at == NULL) {
+        return (struct tail_parts){.log = tail};
+    }
+    size_t before = (size_t)(at - tail.data);
+    return (struct tail_parts){slice_make(tail.data, before),
+                               slice_make(at + 1, tail.len - before - 1)};
+}
+
+/* The report in few lines: its head, then the first frames of the stack. */
+static void append_report(struct str *s, struct slice report)
+{
+    struct slice line;
+    bool in_stack = false;
+    for (int n_frames = 0; slice_next(&report, '\n', &line);) {
+        struct slice text = slice_trim(line);
+        if (text.len == 0 || slice_starts_with(text, "Functions of a bundle") ||
+            slice_starts_with(text, "`addr2line")) {
+            continue;
+        }
+        if (in_stack && ++n_frames > REPORT_STACK_LINES) {
+            return;
+        }
+        str_append_cstr(s, in_stack ? "\n    " : "\n  ");
+        append_line(s, text);
+        in_stack = in_stack || slice_starts_with(text, "native stack:");
+    }
+}
+
+/* The last lines of the log as context, innermost first. */
+static void add_last_lines(struct error *err, struct slice log)
+{
+    struct slice lines[REPORT_LAST_LINES];
+    size_t n = 0;
+    while (n < REPORT_LAST_LINES && log.len > 0) {
+        size_t from = log.len;
+        while (from > 0 && log.data[from - 1] != '\n') {
+            from--;
+        }
+        struct slice line = slice_trim(slice_make(log.data + from, log.len - from));
+        if (line.len > 0) {
+            lines[n++] = line;
+        }
+        log.len = from > 0 ? from - 1 : 0;
+    }
+    while (n > 0) {
+        struct str s = STR_INIT;
+        append_line(&s, lines[--n]);
+        error_context(err, "last output: %s", str_cstr(&s));
+        str_fini(&s);
+    }
+}
+
+/* ---- the sentence -------------------------------------------------------------------------------- */
+
+static void append_signal(struct str *s, int signo)
+{
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        if (signals[i].number == signo) {
+            str_printf(s, "signal %s (%s)", signals[i].name, signals[i].meaning);
+            return;
+        }
+    }
+    str_printf(s, "signal %d", signo);
+}
+
+static void append_end(struct str *s, const struct exit_facts *f)
+{
+    if (f->spawner_lost) {
+        str_append_cstr(s, "ended with the spawner process of its task manager, which was killed");
+    } else if (f->signal == SIGKILL) {
+        str_append_cstr(
+            s,
+            "was killed (SIGKILL) by something outside of Flinc: usually the kernel, because the "
+            "machine or the container is out of memory. Lower taskmanager.memory.process.size or "
+            "taskmanager.numberOfTaskSlots, or give the machine or container more memory");
+    } else if (f->signal != 0) {
+        str_append_cstr(s, "ended by ");
+        append_signal(s, f->signal);
+        str_append_cstr(s, f->core_dumped ? ", core dumped" : "");
+    } else {
+        str_printf(
+            s,
+            "ended with exit status %d, though nobody asked it to: a function of the job, or a "
+            "library that it calls, has called exit()",
+            f->exit_code);
+    }
+}
+
+void exit_report_make(const struct exit_facts *f, struct error *ret)
+{
+    struct str s = STR_INIT;
+    struct tail_parts parts = split_tail(f->stderr_tail);
+    error_clear(ret);
+    if (f->ended != NULL) { /* the reason is known better than its effect */
+        error_copy(ret, f->ended);
+        return;
+    }
+    if (f->dying != NULL) {
+        error_copy(ret, f->dying);
+        add_last_lines(ret, parts.log);
+        return;
+    }
+    str_printf(&s, "The worker process of job '%s' (pid %d) ", f->job_name, (int)f->pid);
+    append_end(&s, f);
+    if (parts.report.len > 0) {
+        append_report(&s, parts.report);
+    }
+    error_set(ret, f->signal != 0 && f->signal != SIGKILL ? ERR_USER_CODE : ERR_UNAVAILABLE, "%s",
+              str_cstr(&s));
+    add_last_lines(ret, parts.log);
+    str_fini(&s);
+}
