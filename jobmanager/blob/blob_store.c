@@ -9,8 +9,8 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
+#include "common/digest/sha256.h"
 #include "common/fs/owned_dir.h"
-#include "jobmanager/blob/sha256.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -7,9 +7,9 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
+#include "common/digest/sha256.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -103,7 +103,7 @@ static int check_total(const struct download *d, uint64_t total, uint64_t so_far
     return 0;
 }
 
-static int download_pieces(const struct download *d, int fd, EVP_MD_CTX *sha,
+static int download_pieces(const struct download *d, int fd, struct sha256 *sha,
                            struct cancel_token *cancel, struct error *err)
 {
     struct str data = STR_INIT;
@@ -122,8 +122,8 @@ static int download_pieces(const struct download *d, int fd, EVP_MD_CTX *sha,
         if (rc == 0) {
             rc = write_all(fd, &data, d->temporary, err);
         }
-        if (rc == 0 && EVP_DigestUpdate(sha, str_cstr(&data), data.len) != 1) {
-            rc = error_set(err, ERR_INTERNAL, "computing SHA-256");
+        if (rc == 0) {
+            sha256_add(sha, str_cstr(&data), data.len);
         }
         offset += data.len;
     }
@@ -131,31 +131,22 @@ static int download_pieces(const struct download *d, int fd, EVP_MD_CTX *sha,
     return rc;
 }
 
-static int download_check(const struct download *d, EVP_MD_CTX *sha, struct error *err)
-{
-    uint8_t hash[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    if (EVP_DigestFinal_ex(sha, hash, &len) != 1 || len != BLOB_HASH_BYTES ||
-        memcmp(hash, d->hash, BLOB_HASH_BYTES) != 0) {
-        return error_set(err, ERR_CORRUPT, "what arrived does not have the hash that names it");
-    }
-    return 0;
-}
-
 static int download_into(const struct download *d, int fd, struct cancel_token *cancel,
                          struct error *err)
 {
-    EVP_MD_CTX *sha = EVP_MD_CTX_new();
-    int rc = sha != NULL && EVP_DigestInit_ex(sha, EVP_sha256(), NULL) == 1
-                 ? 0
-                 : error_set(err, ERR_INTERNAL, "starting SHA-256");
-    if (rc == 0) {
-        rc = download_pieces(d, fd, sha, cancel, err);
+    uint8_t hash[SHA256_BYTES];
+    struct sha256 *sha = sha256_new();
+    if (sha == NULL) {
+        return error_set(err, ERR_UNSUPPORTED, "this OpenSSL does not offer SHA-256");
     }
+    int rc = download_pieces(d, fd, sha, cancel, err);
     if (rc == 0) {
-        rc = download_check(d, sha, err);
+        sha256_end(sha, hash);
+        if (memcmp(hash, d->hash, sizeof(hash)) != 0) {
+            rc = error_set(err, ERR_CORRUPT, "what arrived does not have the hash that names it");
+        }
     }
-    EVP_MD_CTX_free(sha);
+    sha256_free(sha);
     return rc;
 }
 

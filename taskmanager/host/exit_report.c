@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 enum {
-    REPORT_STACK_LINES = 12,
+    REPORT_STACK_LINES = 8,
     REPORT_LINE_MAX = 160,
     REPORT_LAST_LINES = 5,
 };
@@ -78,23 +78,56 @@ static struct tail_parts split_tail(struct slice tail)
                                slice_make(at + 1, tail.len - before - 1)};
 }
 
-/* The report in few lines: its head, then the first frames of the stack. */
+static bool is_report_head(struct slice text)
+{
+    static const char *const labels[] = {
+        "Flinc ", "job:", "task:", "operator:", "attempt:", "outside of the tasks"};
+    for (size_t i = 0; i < ARRAY_LEN(labels); i++) {
+        if (slice_starts_with(text, labels[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A frame of backtrace_symbols_fd(), "/dir/lib.so(name+0x12)[0x7f00]", without folder and address; false:
+ * it is none. */
+static bool append_frame(struct str *s, struct slice text)
+{
+    const char *address = find_last(text, "[0x");
+    if (address == NULL || text.data[text.len - 1] != ']') {
+        return false;
+    }
+    text.len = (size_t)(address - text.data);
+    const char *offset = find_last(text, "(");
+    size_t path = offset != NULL ? (size_t)(offset - text.data) : text.len;
+    const char *folder = find_last(slice_make(text.data, path), "/");
+    if (folder != NULL) {
+        text.len -= (size_t)(folder + 1 - text.data);
+        text.data = folder + 1;
+    }
+    str_append_cstr(s, "\n    ");
+    append_line(s, text);
+    return true;
+}
+
+/* The report in few lines: its head, then the first frames of the stack.  Lines that other threads logged
+ * meanwhile are left out. */
 static void append_report(struct str *s, struct slice report)
 {
     struct slice line;
     bool in_stack = false;
-    for (int n_frames = 0; slice_next(&report, '\n', &line);) {
+    for (int n_frames = 0; n_frames < REPORT_STACK_LINES && slice_next(&report, '\n', &line);) {
         struct slice text = slice_trim(line);
-        if (text.len == 0 || slice_starts_with(text, "Functions of a bundle") ||
-            slice_starts_with(text, "`addr2line")) {
-            continue;
+        if (in_stack) {
+            n_frames += text.len > 0 && append_frame(s, text) ? 1 : 0;
+        } else if (slice_starts_with(text, "native stack:")) {
+            in_stack = true;
+            str_append_cstr(s, "\n  native stack:");
+        } else if (is_report_head(text)) {
+            str_append_cstr(s, "\n  ");
+            append_line(s, text);
         }
-        if (in_stack && ++n_frames > REPORT_STACK_LINES) {
-            return;
-        }
-        str_append_cstr(s, in_stack ? "\n    " : "\n  ");
-        append_line(s, text);
-        in_stack = in_stack || slice_starts_with(text, "native stack:");
     }
 }
 

@@ -1,6 +1,7 @@
 /* The workers of a task manager: what its owner asks; see worker_host.h and host_internal.h. */
 #include "common/base/log.h"
 #include "taskmanager/host/host_internal.h"
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 

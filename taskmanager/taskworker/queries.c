@@ -1,6 +1,6 @@
 /* Questions of people that reach this process by its task manager: thread dump, metrics. */
-#include "common/base/thread_dump.h"
 #include "common/base/vec.h"
+#include "common/process/stack_dump.h"
 #include "taskmanager/taskworker/taskworker.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,13 +9,13 @@ enum { DUMP_SAMPLES_MAX = 200000 }; /* of one answer */
 
 /* ---- thread dump --------------------------------------------------------------------------------- */
 
-static void add_thread(void *arg, const char *name, const char *text)
+static void add_thread(void *arg, const struct stack_dump_thread *thread)
 {
     struct vec *threads = arg;
     Flinc__ThreadInfo *info = MEM_NEW(Flinc__ThreadInfo);
     flinc__thread_info__init(info);
-    info->name = mem_strdup(name);
-    info->text = mem_strdup(text);
+    info->name = mem_strdup(thread->name);
+    info->text = mem_strdup(thread->text);
     vec_push_ptr(threads, info);
 }
 
@@ -23,17 +23,24 @@ static void answer_thread_dump(struct taskworker *tw, Flinc__WorkerToTaskManager
 {
     Flinc__ThreadDump d = FLINC__THREAD_DUMP__INIT;
     struct vec threads = VEC_INIT(Flinc__ThreadInfo *);
-    thread_dump_each(add_thread, &threads);
+    struct error err = ERROR_INIT;
+    Flinc__ErrorInfo info = FLINC__ERROR_INFO__INIT;
+    if (stack_dump_all(add_thread, &threads, &err) < 0) {
+        info.code = err.code;
+        info.error_class = (uint32_t)err.cls;
+        info.message = err.message;
+        m->answer->error = &info;
+    }
     d.threads = threads.data;
     d.n_threads = threads.len;
     m->answer->body_case = FLINC__QUERY_ANSWER__BODY_THREAD_DUMP;
     m->answer->thread_dump = &d;
     taskworker_send(tw, m);
     for (size_t i = 0; i < threads.len; i++) {
-        Flinc__ThreadInfo *info = vec_ptr(&threads, i);
-        mem_free(info->name);
-        mem_free(info->text);
-        mem_free(info);
+        Flinc__ThreadInfo *t = vec_ptr(&threads, i);
+        mem_free(t->name);
+        mem_free(t->text);
+        mem_free(t);
     }
     vec_fini(&threads);
 }

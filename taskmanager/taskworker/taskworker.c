@@ -1,7 +1,7 @@
 /* The life of the worker process: descriptor 3, the loop, the end; see taskworker.h. */
 #include "taskmanager/taskworker/taskworker.h"
 #include "common/base/log.h"
-#include "common/base/thread_dump.h"
+#include "common/process/stack_dump.h"
 #include "common/rpc/socket.h"
 #include "taskmanager/worker/crash_report.h"
 #include <errno.h>
@@ -95,7 +95,7 @@ static void on_no_hello(void *arg)
 static int taskworker_open(struct taskworker *tw, struct error *err)
 {
     TRY(crash_report_install(err));
-    TRY(thread_dump_install(err));
+    TRY(stack_dump_install(err));
     if (fcntl(TASKWORKER_SOCKET_FD, F_SETFD, FD_CLOEXEC) != 0) {
         return error_set(
             err, ERR_INVALID_ARGUMENT,

@@ -1,7 +1,7 @@
 /* SHA-256 by OpenSSL, in a file of its own: OpenSSL's headers have an ERR_STATE, as we have.
  * Thread: one owner. */
-#ifndef FLINC_JOBMANAGER_BLOB_SHA256_H
-#define FLINC_JOBMANAGER_BLOB_SHA256_H
+#ifndef FLINC_COMMON_DIGEST_SHA256_H
+#define FLINC_COMMON_DIGEST_SHA256_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SHA-256; see sha256.h.  What OpenSSL hands out as a context is ours by another name. */
-#include "jobmanager/blob/sha256.h"
+#include "common/digest/sha256.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
