@@ -38,6 +38,17 @@ static int resolve(const char *address, struct addrinfo **ret_found, struct erro
     return 0;
 }
 
+/* "localhost" has addresses of both kinds; as the JVM does, IPv4 is taken first. */
+static const struct addrinfo *preferred(const struct addrinfo *found)
+{
+    for (const struct addrinfo *a = found; a != NULL; a = a->ai_next) {
+        if (a->ai_family == AF_INET) {
+            return a;
+        }
+    }
+    return found;
+}
+
 static int open_at(const struct addrinfo *at, uint32_t port)
 {
     struct sockaddr_storage address = {0};
@@ -85,7 +96,7 @@ int http_listen(const char *name, const char *address, uint32_t first_port, uint
     const char *shown = address != NULL && address[0] != '\0' ? address : "0.0.0.0";
     int fd = -1, cause = 0;
     for (uint32_t port = first_port; fd < 0 && port <= last_port; port++) {
-        fd = open_at(found, port);
+        fd = open_at(preferred(found), port);
         if (fd < 0) {
             cause = errno;
             if (cause != EADDRINUSE && cause != EACCES) {

@@ -362,6 +362,11 @@ static void test_ports(void **state)
     assert_int_equal(http_server_start(&o, &s, &err), 0);
     assert_true(http_server_port(s) > w.port && http_server_port(s) <= w.port + 20);
     http_server_stop(s);
+    o.bind_address = "localhost"; /* IPv4, whatever stands first in /etc/hosts */
+    o.first_port = o.last_port = 0;
+    assert_int_equal(http_server_start(&o, &s, &err), 0);
+    close(web_connect(http_server_port(s)));
+    http_server_stop(s);
     o.bind_address = "no-such-host.invalid";
     assert_true(http_server_start(&o, &s, &err) < 0);
     assert_non_null(strstr(err.message, "no-such-host.invalid"));
