@@ -3,7 +3,7 @@
  *   "FLJD" | version u32 | length of the body u64 | body | CRC32C of all before u32       little-endian
  *
  * One function per struct walks its fields for both directions, so that what is written and what is read
- * cannot differ.  In the body texts are a length + 1 (0: NULL) and bytes, arrays a count and items. */
+ * cannot differ.  Writing stores nothing into the details, which others read at the same time.  In the body texts are a length + 1 (0: NULL) and bytes, arrays a count and items. */
 #include "jobmanager/jobmaster/job_details.h"
 
 #include "common/base/crc32c.h"
@@ -42,9 +42,12 @@ static void code_u64(struct codec *c, uint64_t *v)
         bytes[i] = (uint8_t)(*v >> (8 * i));
     }
     code_bytes(c, bytes, sizeof(bytes));
-    *v = 0;
+    uint64_t read = 0;
     for (int i = 0; i < 8; i++) {
-        *v |= (uint64_t)bytes[i] << (8 * i);
+        read |= (uint64_t)bytes[i] << (8 * i);
+    }
+    if (c->out == NULL) {
+        *v = read;
     }
 }
 
@@ -52,7 +55,9 @@ static void code_i64(struct codec *c, int64_t *v)
 {
     uint64_t u = (uint64_t)*v;
     code_u64(c, &u);
-    *v = (int64_t)u;
+    if (c->out == NULL) {
+        *v = (int64_t)u;
+    }
 }
 
 static void code_u32(struct codec *c, uint32_t *v)
@@ -62,8 +67,10 @@ static void code_u32(struct codec *c, uint32_t *v)
         bytes[i] = (uint8_t)(*v >> (8 * i));
     }
     code_bytes(c, bytes, sizeof(bytes));
-    *v = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-         (uint32_t)bytes[3] << 24;
+    if (c->out == NULL) {
+        *v = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+             (uint32_t)bytes[3] << 24;
+    }
 }
 
 /* A value below `n`. */
@@ -76,10 +83,17 @@ static uint32_t code_choice(struct codec *c, uint32_t v, uint32_t n)
     }
     return v;
 }
+#define CODE_CHOICE(c, field, n)                                     \
+    do {                                                             \
+        uint32_t choice_ = code_choice((c), (uint32_t)(field), (n)); \
+        if ((c)->out == NULL) {                                      \
+            (field) = (typeof(field))choice_;                        \
+        }                                                            \
+    } while (0)
 
 static void code_flag(struct codec *c, bool *v)
 {
-    *v = code_choice(c, *v, 2) != 0;
+    CODE_CHOICE(c, *v, 2);
 }
 
 static void code_double(struct codec *c, double *v)
@@ -87,7 +101,9 @@ static void code_double(struct codec *c, double *v)
     uint64_t bits;
     memcpy(&bits, v, sizeof(bits));
     code_u64(c, &bits);
-    memcpy(v, &bits, sizeof(bits));
+    if (c->out == NULL) {
+        memcpy(v, &bits, sizeof(bits));
+    }
 }
 
 static void code_id(struct codec *c, struct flinc_id *id)
@@ -167,8 +183,10 @@ static void code_error(struct codec *c, struct error *e)
 {
     uint32_t code = (uint32_t)-e->code;
     code_u32(c, &code);
-    e->code = -(int)(code & INT32_MAX);
-    e->cls = (enum error_class)code_choice(c, e->cls, ERROR_CLASS_BUG + 1);
+    if (c->out == NULL) {
+        e->code = -(int)(code & INT32_MAX);
+    }
+    CODE_CHOICE(c, e->cls, ERROR_CLASS_BUG + 1);
     code_chars(c, e->message, sizeof(e->message));
     code_chars(c, e->frames, sizeof(e->frames));
 }
@@ -178,14 +196,12 @@ static void code_error_pointer(struct codec *c, struct error **e)
 {
     bool there = *e != NULL;
     code_flag(c, &there);
-    if (!there) {
-        *e = NULL;
-        return;
-    }
     if (c->out == NULL) {
-        *e = arena_zalloc(c->arena, sizeof(**e));
+        *e = there ? arena_zalloc(c->arena, sizeof(**e)) : NULL;
     }
-    code_error(c, *e);
+    if (there) {
+        code_error(c, *e);
+    }
 }
 
 static void code_accumulator(struct codec *c, struct task_accumulator *a)
@@ -204,7 +220,7 @@ static void code_attempt(struct codec *c, struct attempt_details *a)
     code_id(c, &a->attempt_id);
     code_id(c, &a->allocation_id);
     code_u32(c, &a->number);
-    a->state = (Flinc__ExecutionState)code_choice(c, a->state, EXECUTION_STATES);
+    CODE_CHOICE(c, a->state, EXECUTION_STATES);
     for (uint32_t i = 0; i < EXECUTION_STATES; i++) {
         code_i64(c, &a->since_ms[i]);
     }
@@ -290,7 +306,7 @@ static void code_details(struct codec *c, struct job_details *d)
 {
     code_id(c, &d->id);
     code_name(c, &d->name);
-    d->status = (enum job_status)code_choice(c, d->status, JOB_STATUS_COUNT);
+    CODE_CHOICE(c, d->status, JOB_STATUS_COUNT);
     for (uint32_t i = 0; i < JOB_STATUS_COUNT; i++) {
         code_i64(c, &d->status_since_ms[i]);
     }
@@ -298,8 +314,7 @@ static void code_details(struct codec *c, struct job_details *d)
     code_u32(c, &d->parallelism);
     code_u32(c, &d->max_parallelism);
     code_u32(c, &d->restarts);
-    d->runtime_mode =
-        (Flinc__RuntimeMode)code_choice(c, d->runtime_mode, FLINC__RUNTIME_MODE__RUNTIME_BATCH + 1);
+    CODE_CHOICE(c, d->runtime_mode, FLINC__RUNTIME_MODE__RUNTIME_BATCH + 1);
     code_text(c, &d->plan_json);
     code_text(c, &d->restart_strategy);
     uint32_t n = CODE_ARRAY(c, d->n_config, d->config, 8);

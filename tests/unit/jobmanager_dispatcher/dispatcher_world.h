@@ -30,7 +30,7 @@ struct resourcemanager {
     struct fake_job *jobs[WORLD_JOBS_MAX]; /* holes: removed ones */
     unsigned flags;                        /* enum fake_flags, of workers made from now on */
     bool keeps_slots;                      /* no slots for new jobs */
-    uint32_t n_added, n_removed;
+    _Atomic uint32_t n_added, n_removed;
 };
 
 struct world {
@@ -158,6 +158,15 @@ static void world_on_job_ended(void *owner, const struct flinc_id *id, enum job_
     pthread_mutex_lock(&w->lock);
     str_printf(&w->ended, "%s ", job_status_name(status));
     pthread_mutex_unlock(&w->lock);
+}
+
+/* What on_job_ended has told so far. */
+static inline bool world_ended_is(struct world *w, const char *text)
+{
+    pthread_mutex_lock(&w->lock);
+    bool is = strcmp(str_cstr(&w->ended), text) == 0;
+    pthread_mutex_unlock(&w->lock);
+    return is;
 }
 
 static void world_set(struct world *w, const char *key, const char *value)

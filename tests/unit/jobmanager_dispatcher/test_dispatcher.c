@@ -73,8 +73,7 @@ static void test_runs_and_finishes(void **state)
     dispatcher_get_counts(w->d, &counts);
     assert_int_equal(counts.running, 0);
     assert_int_equal(counts.finished, 1);
-    WORLD_UNTIL(w, w->ended.len > 0);
-    assert_string_equal(str_cstr(&w->ended), "FINISHED ");
+    WORLD_UNTIL(w, world_ended_is(w, "FINISHED "));
     assert_int_equal(world_n_files(w), 1);
     job_overviews_fini(&all);
 }
@@ -325,10 +324,10 @@ static void test_failed_before_it_was_a_job(void **state)
     assert_int_equal(details->status, JOB_STATUS_FAILED);
     assert_string_equal(details->cause->message, "the main fell over");
     job_details_unref(details);
-    WORLD_UNTIL(w, w->ended.len > 0);
+    WORLD_UNTIL(w, world_ended_is(w, "FAILED "));
     dispatcher_add_failed(w->d, &id, "job.so", &why); /* there is one already */
     assert_int_equal(world_submit(w, job_graph(1, "one"), &err), ERR_ALREADY_EXISTS);
-    assert_string_equal(str_cstr(&w->ended), "FAILED ");
+    assert_true(world_ended_is(w, "FAILED "));
 }
 
 /* ---- order, metrics, shutdown --------------------------------------------------------------------- */
@@ -418,7 +417,7 @@ static void test_archiving_is_retried_and_written_to_memory(void **state)
 struct reader {
     struct world *w;
     _Atomic bool stop;
-    uint64_t n_seen;
+    _Atomic uint64_t n_seen;
 };
 
 static void *read_all_the_time(void *arg)
