@@ -383,7 +383,9 @@ static int greet(struct dialed *d, struct error *err)
     TRY(FAILPOINT(err, "network.dialed.hello"));
     TRY(connection_send_raw(&d->connection, &hello, sizeof(hello), err));
     for (size_t i = 0; i < d->waiting.len; i++) {
-        open_channel(d, vec_ptr(&d->waiting, i));
+        struct inbound *in = vec_ptr(&d->waiting, i);
+        open_channel(d, in);
+        inbound_settle(in); /* its consumer may have left meanwhile */
     }
     vec_clear(&d->waiting);
     return 0;

@@ -58,7 +58,7 @@ struct dialed *dialed_find(struct network *n, const struct data_location *locati
 void dialed_add(struct dialed *d, struct inbound *in);
 /* The channel is done with: its number is free. */
 void dialed_remove(struct dialed *d, struct inbound *in);
-/* Says CLOSE; false: the channel was not opened yet, nothing is to be waited for. */
+/* Says CLOSE; false: the channel was not opened yet. */
 bool dialed_send_close(struct dialed *d, struct inbound *in);
 /* Credit of the channel goes out with the next writing. */
 void dialed_give_credit(struct dialed *d, struct inbound *in);

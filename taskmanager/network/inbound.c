@@ -58,11 +58,18 @@ void inbound_reset(struct inbound *in)
     in->outstanding = 0;
 }
 
-void inbound_free(struct inbound *in)
+/* Nobody is told of anything from here on. */
+static void inbound_release(struct inbound *in)
 {
     if (in->on_released != NULL) {
         in->on_released(in->arg);
+        in->on_released = NULL;
     }
+}
+
+void inbound_free(struct inbound *in)
+{
+    inbound_release(in);
     buffer_unref(in->assembly);
     channel_unref(in->channel);
     schema_unref(in->schema);
@@ -116,14 +123,16 @@ static void inbound_push(struct inbound *in, const struct element *take_element)
     channel_push(in->channel, take_element);
 }
 
-/* The consumer is gone: the producer is told. */
+/* The consumer is gone: the producer is told, as soon as there is a connection.  (It would wait for a
+ * consumer otherwise.) */
 static void inbound_cancel(struct inbound *in)
 {
     in->assembly = buffer_unref(in->assembly);
     if (dialed_send_close(in->dialed, in)) {
         in->state = INBOUND_CLOSING;
     } else {
-        inbound_end(in, NULL);
+        channel_close_producer(in->channel);
+        inbound_release(in);
     }
 }
 

@@ -4,6 +4,8 @@
  *      │         ├──consumer closed─► CLOSING ─CLOSED─► freed
  *      └─────────┴──broken, refused──────────────────► freed (ZOMBIE while in the drain queue)
  *
+ * One whose consumer closes while WAITING is opened all the same, and closed at once: its producer learns of it.
+ *
  * It is the producer of a `struct channel`.  The bytes that the producer may have under way are
  *
  *   capacity - outstanding (granted, not arrived) - waiting in the channel - of a batch in assembly
