@@ -11,7 +11,6 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "bench", "cluster"))
 import running  # noqa: E402
-import pytest  # noqa: E402
 from running import family, free_port, wait_until  # noqa: E402
 
 PATIENCE = 60  # seconds: what takes longer has failed
@@ -131,8 +130,6 @@ class Cluster(running.Cluster):
         return self.jobmanager
 
     def start_task_manager(self, *args, environment=None):
-        if not os.path.exists(os.path.join(self.home, "libexec", "flinc-taskmanager")):
-            pytest.skip("this distribution has no task manager")
         number = sum(p.name.startswith("taskmanager") for p in self.all)
         process = self.start_process(f"taskmanager-{number}", "flinc-taskmanager", *args, environment=environment)
         self.taskmanagers.append(process)
