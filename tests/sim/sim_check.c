@@ -32,7 +32,7 @@ static uint32_t count_slots(const struct sim *s, uint32_t *ret_free)
     for (uint32_t i = 0; i < s->n_nodes; i++) {
         if (s->nodes[i].tm != NULL) {
             n += s->nodes[i].tm->slots.n;
-            *ret_free += slot_table_n_free(&s->nodes[i].tm->slots);
+            *ret_free += tm_slot_table_n_free(&s->nodes[i].tm->slots);
         }
     }
     return n;
