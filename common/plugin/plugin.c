@@ -17,6 +17,7 @@ static const char *const kind_names[] = {
     [PLUGIN_KIND_METRIC_REPORTER] = "metric reporter",
     [PLUGIN_KIND_FUNCTION] = "function",
     [PLUGIN_KIND_FAILURE_ENRICHER] = "failure enricher",
+    [PLUGIN_KIND_COORDINATOR] = "coordinator",
 };
 _Static_assert(ARRAY_LEN(kind_names) == PLUGIN_KINDS, "every kind has a name");
 

@@ -22,7 +22,8 @@ enum plugin_kind {
     PLUGIN_KIND_METRIC_REPORTER,
     PLUGIN_KIND_FUNCTION,
     PLUGIN_KIND_FAILURE_ENRICHER,
-    PLUGIN_KINDS, /* count */
+    PLUGIN_KIND_COORDINATOR, /* of an operator; vtable: struct coordinator_desc, name: its kind */
+    PLUGIN_KINDS,            /* count */
 };
 const char *plugin_kind_name(enum plugin_kind kind); /* "file system" */
 

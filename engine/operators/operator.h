@@ -186,6 +186,7 @@ struct coordinator_host {
     /* Fails the job (global failover). */
     void (*fail)(struct coordinator_context *ctx, const struct error *err);
 };
+enum { COORDINATOR_PLUGIN_VERSION = 1 }; /* kind_version of PLUGIN_KIND_COORDINATOR */
 struct coordinator_desc {
     uint32_t struct_size;
     const char *kind; /* "flinc.source.text" */

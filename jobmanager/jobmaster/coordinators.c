@@ -22,6 +22,9 @@ static int find_desc(struct jobmaster *jm, const Flinc__Operator *spec,
     const struct coordinator_desc *(*find)(const char *) = jm->options.find_coordinator;
     const struct coordinator_desc *desc =
         find != NULL ? find(spec->coordinator) : coordinator_find(spec->coordinator);
+    if (desc == NULL && jm->options.launcher != NULL) {
+        desc = &coordinator_proxy_desc;
+    }
     if (desc == NULL) {
         return error_set(err, ERR_UNSUPPORTED,
                          "operator '%s' wants the coordinator '%s', which is not there", spec->name,
@@ -88,6 +91,7 @@ void coordinators_close(struct jobmaster *jm)
 void coordinators_fini(struct jobmaster *jm)
 {
     coordinators_close(jm);
+    coordinator_child_fini(jm);
     mem_free(jm->coordinators.holders);
     jm->coordinators = (struct coordinators){0};
 }

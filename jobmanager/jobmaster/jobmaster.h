@@ -58,6 +58,15 @@ struct slot_provider {
     void (*release)(void *arg, struct jobmaster *jm, const struct slot *slot);
 };
 
+/* How a child process for coordinators is started that are not in the tree (jobmanager/jobcoordinator). */
+struct coordinator_launcher {
+    void *arg;
+    /* `end` is the parent's: it sends ToCoordinators and receives FromCoordinators; the child's death is
+     * the end of the channel.  Thread: the job master's. */
+    int (*start)(void *arg, const struct flinc_id *job_id, const struct rpc_end_options *end,
+                 struct rpc_channel **ret_channel, struct error *err);
+};
+
 struct jobmaster_options {
     const Flinc__JobGraph *graph; /* Borrows until jobmaster_free */
     const struct conf *conf;      /* Borrows; the cluster's; the job's entries lie over it */
@@ -69,6 +78,8 @@ struct jobmaster_options {
     const struct slot_provider *slots; /* Borrows */
     const struct coordinator_desc *(*find_coordinator)(
         const char *kind); /* NULL: coordinator_find */
+    /* Borrows; for kinds that find_coordinator does not know.  NULL: such a job is refused. */
+    const struct coordinator_launcher *launcher;
     /* The job reached a globally terminal state: the last call to the owner, on the job master's
      * thread; jobmaster_free() must come from another one. */
     void (*on_terminal)(void *owner, enum job_status status, const struct error *cause);

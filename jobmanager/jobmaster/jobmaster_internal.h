@@ -18,6 +18,7 @@
 
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "jobmanager/jobmaster/coordinator_proxy.h"
 #include "jobmanager/jobmaster/coordinators.h"
 #include "jobmanager/jobmaster/details.h"
 #include "jobmanager/jobmaster/execution_graph.h"
@@ -44,6 +45,8 @@ enum jobmaster_op {
     JOBMASTER_OP_ASYNC_DONE,     /* I/O executor, for a coordinator */
     JOBMASTER_OP_GLOBAL_FAILURE, /* a coordinator */
     JOBMASTER_OP_TASK_FAILURE,   /* a coordinator whose event does not get through */
+    JOBMASTER_OP_CHILD_MESSAGE,  /* jobcoordinator */
+    JOBMASTER_OP_CHILD_CLOSED,   /* jobcoordinator's channel */
     JOBMASTER_OP_DETAILS,        /* REST, dispatcher */
     JOBMASTER_OP_SUSPEND,        /* owner */
     JOBMASTER_OP_RECONCILE,      /* resource manager */
@@ -75,6 +78,7 @@ struct jobmaster {
     struct global_restart global;
     struct workers workers;
     struct coordinators coordinators;
+    struct coordinator_child child;
     struct snapshot snapshot;
     struct details_maker details;
     struct job_metrics metrics;
@@ -133,6 +137,8 @@ void failover_suspend(struct jobmaster *jm, const struct error *why);
 
 void messages_on_worker_message(struct jobmaster *jm, struct worker_link *link,
                                 const Flinc__WorkerToMaster *message);
+/* An error of another process. */
+void messages_read_error(const Flinc__ErrorInfo *info, struct error *ret);
 void messages_on_worker_closed(struct jobmaster *jm, struct worker_link *link,
                                const struct error *why);
 

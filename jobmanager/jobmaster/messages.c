@@ -16,7 +16,7 @@ static void count_malformed(struct jobmaster *jm, const struct worker_link *link
 }
 
 /* The error as the worker's task had it.  The origin is left out: it names a file of that process. */
-static void read_error(const Flinc__ErrorInfo *info, struct error *ret)
+void messages_read_error(const Flinc__ErrorInfo *info, struct error *ret)
 {
     if (info == NULL || info->code >= 0) {
         error_set(ret, ERR_UNAVAILABLE, "the task failed without saying why");
@@ -92,7 +92,7 @@ static void finish_cancel(struct jobmaster *jm, struct execution *e)
 static void on_task_failed(struct jobmaster *jm, struct execution *e, const Flinc__ErrorInfo *info)
 {
     struct error why = ERROR_INIT;
-    read_error(info, &why);
+    messages_read_error(info, &why);
     failover_task_failed(jm, e, &why, FAILURE_OF_WORKER);
 }
 
@@ -205,7 +205,7 @@ static void on_refused(struct jobmaster *jm, struct worker_link *link,
 {
     struct error why = ERROR_INIT;
     struct vec executions = VEC_INIT(struct execution *);
-    read_error(refused->error, &why);
+    messages_read_error(refused->error, &why);
     error_context(&why, "deploying on worker %u", link->number);
     for (size_t i = 0; i < refused->n_attempt_ids; i++) {
         struct execution *e = find_attempt(jm, link, &refused->attempt_ids[i],
