@@ -111,3 +111,45 @@ def test_parallel_submissions_of_one_id(cluster, bundle):
     assert all("has already been submitted" in str(answer) for status, answer in answers if status != 200)
     assert len(c.get("/jobs")["jobs"]) == 1
     c.wait(lambda: c.all_running("ab" * 16))
+
+
+def test_a_frozen_task_manager_holds_up_nobody(cluster, bundle):
+    c = cluster(taskmanagers=2, slots=1)
+    job = c.run_jar(c.upload(bundle("endless")), parallelism=2)
+    c.wait(lambda: c.all_running(job))
+    frozen = c.taskmanagers[0]
+    frozen.signal(signal.SIGSTOP)
+    assert c.jobmanager.stop(10) == 0
+    frozen.signal(signal.SIGCONT)
+
+
+def test_finished_jobs_are_kept_as_told(cluster, flinc, tmp_path):
+    (tmp_path / "text").write_text("a b a\n")
+    c = cluster(taskmanagers=1, slots=1, config={"jobstore.max-capacity": 2, "jobstore.cache-size": 0})
+    jar = c.upload(flinc.example("wordcount"))
+    jobs = []
+    for _ in range(3):
+        jobs.append(c.run_jar(jar, ["--input", tmp_path / "text"]))
+        c.wait_for_state(jobs[-1], "FINISHED")
+    c.wait(lambda: len(c.get("/jobs/overview")["jobs"]) == 2)
+    assert [job["jid"] for job in c.get("/jobs/overview")["jobs"]] == jobs[:0:-1]
+    assert c.get(f"/jobs/{jobs[2]}")["state"] == "FINISHED"  # read from its file
+    assert c.request("GET", f"/jobs/{jobs[0]}")[0] == 404
+    assert c.get("/overview")["jobs-finished"] == 3
+
+
+def test_mains_are_told_apart(cluster, bundle):
+    """Each main that is none gets an answer that says why; the job manager goes on."""
+    c = cluster(taskmanagers=0, config={"web.job-builder.timeout": "1 s"})
+    for flag, text in (
+        ("-DDO_NOT_EXECUTE", "without executing a job"),
+        ("-DDO_EXECUTE_TWICE", "twice"),
+        ("-DDO_CRASH", "signal 11"),
+        ("-DDO_EXIT", "called exit()"),
+        ("-DDO_FAIL", "the moon is not full enough"),
+    ):
+        status, answer = c.request("POST", f"/jars/{c.upload(bundle('mains', flag))}/run", {})
+        assert status == 400 and text in answer["errors"][0], (status, answer)
+    status, answer = c.request("POST", f"/jars/{c.upload(bundle('main_waits'))}/run", {})
+    assert status == 408 and "web.job-builder.timeout" in answer["errors"][0], (status, answer)
+    assert c.get("/jobs")["jobs"] == []
