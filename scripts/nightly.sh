@@ -12,6 +12,7 @@ usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N]
   3. every fuzz target by libFuzzer, N minutes altogether (default 10)
   4. the random tests (those that use tests/unit/seeds.h), N rounds (default 20) of ten times their usual
      length, with other seeds each time; a failing round is repeated by the FLINC_TEST_SEED that its log names
+  5. 100,000 generated requests to the REST server of a cluster (scripts/abuse.sh)
 Goes on after a failure; closes with one line per step, and fails when one of them did.
 END
 }
@@ -100,10 +101,17 @@ rounds_step() {
     return $rc
 }
 
+abuse_step() {
+    FLINC_HOME=$PWD/build/dist/flinc
+    export FLINC_HOME
+    scripts/dist.sh "$FLINC_HOME" && scripts/abuse.sh --rounds 100000 --seed "$seed"
+}
+
 step "clang" clang_step
 step "tsan" tsan_step
 step "fuzz" fuzz_step
 step "random rounds from seed $seed" rounds_step
+step "100,000 generated REST requests" abuse_step
 
 printf '%s\n' "${summary[@]}"
 exit $failed
