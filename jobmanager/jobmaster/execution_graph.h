@@ -47,6 +47,7 @@ struct execution {
     bool io_complete;                   /* its last counters are final */
     int64_t since_ms[EXECUTION_STATES]; /* wall clock at which it came into each state; 0: never */
     uint64_t deploy_round;        /* number of the state request that follows its deployment */
+    uint64_t events_asked;        /* events sent to it before the newest state request */
     struct event_channel *events; /* Owns; by coordinator of the vertex; NULL: none */
     struct vec waiting_events;    /* of struct waiting_event */
 };

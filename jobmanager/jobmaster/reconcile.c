@@ -22,8 +22,43 @@ void reconcile_stop(struct jobmaster *jm)
     jm->reconcile_timer = TIMER_NONE;
 }
 
+static uint64_t events_sent(const struct execution *e)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < e->subtask->vertex->n_coordinators; i++) {
+        n += e->events[i].sent;
+    }
+    return n;
+}
+
+static uint64_t events_received(const struct execution *e)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < e->subtask->vertex->n_coordinators; i++) {
+        n += e->events[i].received;
+    }
+    return n;
+}
+
+/* A channel keeps the order, so both sides know of all events that went before the request or the answer;
+ * what is missing was lost with a connection, and with it perhaps a part of the input. */
+static bool has_lost_events(const struct jobmaster *jm, const struct execution *e,
+                            const Flinc__TaskReport *report, const Flinc__TaskReportEntry *entry)
+{
+    if (!entry->has_event_counts || e->subtask->vertex->n_coordinators == 0 ||
+        e->state == FLINC__EXECUTION_STATE__EXECUTION_CANCELING ||
+        report->request_id != jm->reconcile_round) {
+        return false;
+    }
+    return entry->events_received < e->events_asked || entry->events_sent > events_received(e);
+}
+
 static void ask_workers(struct jobmaster *jm)
 {
+    for (uint32_t i = 0; i < jm->graph.n_subtasks && jm->graph.n_coordinators > 0; i++) {
+        struct execution *e = &jm->graph.subtasks[i].execution;
+        e->events_asked = execution_is_on_worker(e) ? events_sent(e) : 0;
+    }
     Flinc__ReportRequest request = FLINC__REPORT_REQUEST__INIT;
     Flinc__MasterToWorker message = FLINC__MASTER_TO_WORKER__INIT;
     request.request_id = ++jm->reconcile_round;
@@ -62,6 +97,7 @@ void reconcile_on_report(struct jobmaster *jm, struct worker_link *link,
 {
     struct map reported; /* attempt id -> its entry */
     struct vec missing = VEC_INIT(struct execution *);
+    struct vec broken = VEC_INIT(struct execution *); /* events of theirs were lost */
     map_init(&reported, NULL);
     for (size_t i = 0; i < report->n_tasks; i++) {
         const ProtobufCBinaryData *id = &report->tasks[i]->attempt_id;
@@ -80,11 +116,17 @@ void reconcile_on_report(struct jobmaster *jm, struct worker_link *link,
         } else if (e->state == FLINC__EXECUTION_STATE__EXECUTION_CANCELING &&
                    entry->state != FLINC__EXECUTION_STATE__EXECUTION_CANCELING) {
             workers_cancel(&jm->workers, link->number, &e->id);
+        } else if (has_lost_events(jm, e, report, entry)) {
+            vec_push_ptr(&broken, e);
         }
     }
     struct error err = ERROR_INIT;
     error_set(&err, ERR_UNAVAILABLE, "worker %u does not know the task any more", link->number);
     failover_tasks_failed(jm, missing.data, missing.len, &err, FAILURE_OF_WORKER);
+    error_set(&err, ERR_UNAVAILABLE,
+              "events between worker %u and the coordinator of the task were lost", link->number);
+    failover_tasks_failed(jm, broken.data, broken.len, &err, FAILURE_HERE);
+    vec_fini(&broken);
     map_fini(&reported);
     vec_fini(&missing);
 }

@@ -117,6 +117,8 @@ struct task {
     struct vec remotes; /* uint64_t: numbers under which breaks of its inputs are told */
     /* The worker's thread only. */
     uint32_t master_epoch; /* of the job master that deployed it */
+    /* Operator events that came from the job master, and that went to it; the worker's thread. */
+    uint64_t n_events_received, n_events_sent;
     int64_t cancelling_since_ns;
     uint64_t watchdog; /* timer */
 };

@@ -57,6 +57,7 @@ static void worker_op_task_event(void *target, void *payload)
     message.body_case = FLINC__WORKER_TO_MASTER__BODY_OPERATOR_EVENT;
     message.operator_event = &event;
     if (e->task->master_epoch == ((struct worker *)target)->master_epoch) {
+        e->task->n_events_sent++;
         worker_send(target, &message);
     }
     mem_free(e);

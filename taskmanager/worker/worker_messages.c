@@ -200,6 +200,7 @@ static void worker_dispatch(struct worker *w, Flinc__MasterToWorker *take_messag
     case FLINC__MASTER_TO_WORKER__BODY_OPERATOR_EVENT: {
         struct task *task = worker_find_task(w, &take_message->operator_event->attempt_id);
         if (task != NULL) {
+            task->n_events_received++;
             task_post_event(task, take_message);
             return;
         }

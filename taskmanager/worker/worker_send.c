@@ -181,6 +181,9 @@ void worker_send_report(struct worker *w, uint64_t request_id)
         row->entry.attempt_id = attempt_bytes(t);
         row->entry.state = task_get_state(t);
         row->entry.metrics = &row->metrics;
+        row->entry.has_event_counts = true;
+        row->entry.events_received = t->n_events_received;
+        row->entry.events_sent = t->n_events_sent;
         row->entry.accumulators =
             accumulators_snapshot(&t->accumulators, &row->entry.n_accumulators);
         report.tasks[report.n_tasks++] = &row->entry;

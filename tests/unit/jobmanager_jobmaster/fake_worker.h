@@ -39,9 +39,10 @@ struct fake_task {
     char vertex[64];
     uint32_t subtask, attempt_number;
     Flinc__ExecutionState state;
-    uint32_t n_cancels;   /* CancelTasks that named it */
-    uint64_t events_sent; /* to coordinators */
-    struct str events;    /* from coordinators: "1:text;" */
+    uint32_t n_cancels;                        /* CancelTasks that named it */
+    uint64_t events_sent;                      /* to coordinators */
+    uint64_t n_events_received, n_events_said; /* as its worker counts */
+    struct str events;                         /* from coordinators: "1:text;" */
     struct flinc_id operator_id;
 };
 
@@ -121,6 +122,7 @@ static inline void task_send_event(struct fake_task *t, uint64_t sequence, const
     event.sequence = sequence;
     m.body_case = FLINC__WORKER_TO_MASTER__BODY_OPERATOR_EVENT;
     m.operator_event = &event;
+    t->n_events_said++;
     worker_say(t->worker, &m);
 }
 
@@ -199,6 +201,9 @@ static inline void fake_report(struct fake_worker *fw, uint64_t request_id)
             flinc__task_report_entry__init(e);
             e->attempt_id = (ProtobufCBinaryData){sizeof(t->id.bytes), t->id.bytes};
             e->state = t->state;
+            e->has_event_counts = true;
+            e->events_received = t->n_events_received;
+            e->events_sent = t->n_events_said;
             report.tasks[report.n_tasks++] = e;
         }
     }
@@ -213,6 +218,7 @@ static inline void fake_event(struct fake_worker *fw, const Flinc__OperatorEvent
 {
     struct fake_task *t = worker_find_task(fw, &e->attempt_id);
     assert_non_null(t); /* only to what was deployed before */
+    t->n_events_received++;
     str_printf(&t->events, "%llu:%.*s;", (unsigned long long)e->sequence, (int)e->payload.len,
                (const char *)e->payload.data);
 }

@@ -120,9 +120,42 @@ static void what_goes_wrong_is_said_again(void **state)
     world_fini(&w);
 }
 
+/* An event that was lost with a connection, when no other follows that would show the gap. */
+static void lost_events_fail_the_task(void **state)
+{
+    static const struct vertex_spec vertices[] = {{"Source", 2, NULL, "test.coordinator"}};
+    for (int up = 0; up < 2; up++) {
+        struct world w;
+        world_init(&w, graph_new(vertices, 1, NULL, 0));
+        world_set(&w, "restart-strategy.type", "fixed-delay");
+        world_set(&w, "restart-strategy.fixed-delay.delay", "1 s");
+        world_add_worker(&w, 2, FAKE_ACKNOWLEDGES | FAKE_CANCELS);
+        world_start(&w);
+        struct fake_task *t = world_task(&w, "Source", 1);
+        task_send_event(t, ++t->events_sent, "send 1 split");
+        world_settle(&w);
+        world_advance(&w, INTERVAL_MS);
+        assert_int_equal(world_n_tasks(&w, RUNNING), 2); /* nothing is missing */
+        if (up == 1) {
+            t->n_events_said++; /* and it never came */
+        } else {
+            t->n_events_received--;
+        }
+        jobmaster_reconcile(w.jm);
+        world_settle(&w);
+        struct job_failure f;
+        assert_int_equal(jobmaster_get_failures(w.jm, &f, 1), 1);
+        assert_string_equal(f.task_name, "Source (2/2)");
+        assert_non_null(strstr(f.error.message, "were lost"));
+        assert_int_equal(t->n_cancels, 1);
+        world_fini(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lost_events_fail_the_task),
         cmocka_unit_test(sound_tasks_are_left_alone),
         cmocka_unit_test(a_task_that_the_worker_lost_is_failed),
         cmocka_unit_test(a_lost_end_of_a_cancelled_task_is_its_end),
