@@ -21,11 +21,12 @@ struct dispatcher_options {
     enum component_mode mode;  /* of it and of its job masters */
     const struct clock *clock; /* Borrows; NULL: clock_system */
     uint64_t seed;
-    struct resourcemanager *resourcemanager; /* Borrows */
-    struct blob_store *blobs;                /* Borrows; NULL: jobs without libraries only */
-    struct executor *io_executor;            /* Borrows */
-    struct metric_registry *metrics;         /* Borrows; may be NULL */
-    struct metric_group *jobmanager_metrics; /* Borrows; may be NULL */
+    struct resourcemanager *resourcemanager;     /* Borrows */
+    struct blob_store *blobs;                    /* Borrows; NULL: jobs without libraries only */
+    struct executor *io_executor;                /* Borrows */
+    struct metric_registry *metrics;             /* Borrows; may be NULL */
+    struct metric_group *jobmanager_metrics;     /* Borrows; may be NULL */
+    const struct coordinator_launcher *launcher; /* Borrows; of job masters; may be NULL */
     const char *store_dir; /* of finished jobs (jobstore.type File); NULL: in memory only */
     /* A job has ended (application mode waits for it).  Dispatcher's thread.  May be NULL. */
     void (*on_job_ended)(void *owner, const struct flinc_id *job_id, enum job_status status);

@@ -81,6 +81,7 @@ static int make_jobmaster(struct dispatched_job *j, struct error *err)
         .on_progress = on_progress,
         .owner = j,
         .metrics = d->options.jobmanager_metrics,
+        .launcher = d->options.launcher,
     };
     id_random(&o.fencing_token, &d->rng);
     TRY(jobmaster_new(&o, &j->jm, err));

@@ -118,6 +118,9 @@ static int start_components(struct services *s, struct error *err)
     id_random(&rm.leader, &rng);
     TRY(resourcemanager_new(&rm, &s->resourcemanager, err));
     TRY(resourcemanager_start(s->resourcemanager, err));
+    STR_AUTO coordinator = STR_INIT;
+    services_home_path("libexec/flinc-jobcoordinator", &coordinator);
+    s->coordinators = coordinator_children_new(s->options.spawner, str_cstr(&coordinator));
     str_printf(&store_dir, "%s/executionGraphStore", s->work.path);
     struct dispatcher_options d = {
         .conf = s->options.conf,
@@ -127,6 +130,7 @@ static int start_components(struct services *s, struct error *err)
         .io_executor = s->io,
         .metrics = s->metrics,
         .jobmanager_metrics = s->group,
+        .launcher = coordinator_children_launcher(s->coordinators),
         .store_dir = str_cstr(&store_dir),
         .on_job_ended = s->options.on_job_ended,
         .owner = s->options.owner,
@@ -215,6 +219,7 @@ void services_stop(struct services *s)
 {
     s->rest = rest_server_stop(s->rest);
     s->dispatcher = dispatcher_free(s->dispatcher);
+    s->coordinators = coordinator_children_free(s->coordinators);
     s->resourcemanager = resourcemanager_free(s->resourcemanager);
     s->calls = calls_stop(s->calls);
     s->runtime = rpc_runtime_free(s->runtime);

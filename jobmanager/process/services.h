@@ -13,6 +13,7 @@
 #include "common/metrics/prometheus/prometheus.h"
 #include "common/spawner/spawner.h"
 #include "jobmanager/process/calls.h"
+#include "jobmanager/process/coordinator_launcher.h"
 #include "jobmanager/rest/rest.h"
 
 enum { SERVICES_IO_THREADS_DEFAULT = 4 };
@@ -40,6 +41,7 @@ struct services {
     struct job_builder *builder;
     struct rpc_runtime *runtime;
     struct resourcemanager *resourcemanager;
+    struct coordinator_children *coordinators; /* outlives the dispatcher's job masters */
     struct dispatcher *dispatcher;
     struct calls *calls;
     struct rest_server *rest;

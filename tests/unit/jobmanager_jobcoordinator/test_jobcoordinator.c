@@ -5,6 +5,7 @@
 #include "common/rpc/socket.h"
 #include "common/spawner/spawner.h"
 #include "jobmanager/jobcoordinator/jobcoordinator.h"
+#include "jobmanager/process/coordinator_launcher.h"
 #include <limits.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -92,7 +93,9 @@ static void say(struct place *p, const char *text)
 
 static struct coordinator_launcher launcher;
 
-static void open_place(struct place *p, const char *kind)
+/* production: the launcher of jobmanager/process; NULL: the test's own. */
+static void open_place_with(struct place *p, const char *kind,
+                            const struct coordinator_launcher *production)
 {
     struct vertex_spec vertices[] = {{"Source", 1, NULL, kind}, {"Sink", 1, NULL, NULL}};
     static const struct edge_spec edges[] = {
@@ -117,12 +120,17 @@ static void open_place(struct place *p, const char *kind)
     p->w.graph->n_libraries = 1;
     struct jobmaster_options o = world_options(&p->w);
     launcher = (struct coordinator_launcher){p, launch};
-    o.launcher = &launcher;
+    o.launcher = production != NULL ? production : &launcher;
     if (jobmaster_new(&o, &p->w.jm, &err) < 0) {
         fail_msg("%s", err.message);
     }
     world_add_worker(&p->w, 1, ALL_FLAGS);
     world_start(&p->w);
+}
+
+static void open_place(struct place *p, const char *kind)
+{
+    open_place_with(p, kind, NULL);
 }
 
 static void close_place(struct place *p)
@@ -206,6 +214,25 @@ static void a_child_that_dies_is_replaced(void **state)
     close_place(&p);
 }
 
+static void the_job_managers_launcher_starts_children(void **state)
+{
+    struct place p;
+    char path[PATH_MAX + 64];
+    snprintf(path, sizeof(path), "%s/libexec/flinc-jobcoordinator", build_dir);
+    struct coordinator_children *children = coordinator_children_new(spawner, path);
+    open_place_with(&p, "test.remote", coordinator_children_launcher(children));
+    say(&p, "ping");
+    wait_for_events(&p, "Source", "1:pong;");
+    close_place(&p);
+    coordinator_children_free(children);
+    children = coordinator_children_new(spawner, "/no/such/program");
+    open_place_with(&p, "test.remote", coordinator_children_launcher(children));
+    wait_for_status(&p, JOB_STATUS_FAILED);
+    assert_non_null(strstr(p.w.cause.message, "/no/such/program"));
+    close_place(&p);
+    coordinator_children_free(children);
+}
+
 static void an_unknown_kind_fails_the_job(void **state)
 {
     struct place p;
@@ -234,6 +261,7 @@ int main(void)
         cmocka_unit_test(a_failure_resets_the_coordinator),
         cmocka_unit_test(an_event_that_crosses_a_reset_is_dropped),
         cmocka_unit_test(a_child_that_dies_is_replaced),
+        cmocka_unit_test(the_job_managers_launcher_starts_children),
         cmocka_unit_test(an_unknown_kind_fails_the_job),
     };
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
