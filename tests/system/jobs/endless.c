@@ -5,7 +5,8 @@
 
 static int slow(flinc_ctx *ctx, const int64_t *in, int64_t *out)
 {
-    if (*in % 512 == 0) { /* often enough for little load, seldom enough for batches that end soon */
+    if (*in % 512 ==
+        0) { /* often enough for little load, seldom enough for batches that end soon */
         usleep(10000);
     }
     *out = *in;
