@@ -332,8 +332,8 @@ static void test_gate(void **state)
     static const char *const requests[] = {
         GET("/echo"), GET("/"), "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
         "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
-        "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=X\r\n"
-        "Content-Length: 9999\r\n\r\n"};
+        ("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=X\r\n"
+         "Content-Length: 9999\r\n\r\n")};
     web_start(&w, NULL);
     atomic_store(&w.leaderless, true);
     for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
