@@ -83,7 +83,10 @@ static void remove_dir(const char *path)
 int fixture_close(void **state)
 {
     struct fixture *f = *state;
-    f->host = worker_host_free(f->host);
+    for (uint32_t i = 0; i < f->n_hosts; i++) {
+        worker_host_free(f->hosts[i].host);
+        assert_int_equal(rmdir(f->hosts[i].work_dir), 0); /* it has removed blobs/ */
+    }
     f->spawner = spawner_free(f->spawner);
     executor_free(f->executor);
     loop_stop(f->loop);
@@ -91,7 +94,7 @@ int fixture_close(void **state)
     component_free(f->component);
     loop_free(f->loop);
     conf_fini(&f->conf);
-    remove_dir(f->dir); /* logs only: the host has removed blobs/ */
+    remove_dir(f->dir); /* logs only */
     assert_int_equal(thread_count(), f->threads_before);
     assert_int_equal(count_fds(), f->fds_before);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
@@ -103,7 +106,7 @@ int fixture_close(void **state)
 static int fetch_blob(void *owner, const uint8_t hash[32], uint64_t offset, struct str *ret_data,
                       uint64_t *ret_total, struct cancel_token *cancel, struct error *err)
 {
-    struct fixture *f = owner;
+    struct fixture *f = ((struct fixture_host *)owner)->fixture;
     char piece[64 * 1024];
     struct stat st;
     int fd = open(f->bundle, O_RDONLY | O_CLOEXEC);
@@ -124,7 +127,7 @@ static int fetch_blob(void *owner, const uint8_t hash[32], uint64_t offset, stru
 /* ---- the job master's channel, through the host --------------------------------------------------- */
 
 struct passed {
-    struct job_run *run;
+    struct run_link *link;
     size_t size; /* SIZE_MAX: the link is closed */
     uint8_t bytes[];
 };
@@ -133,42 +136,45 @@ static void op_pass(void *owner, void *payload)
 {
     struct fixture *f = owner;
     struct passed *p = payload;
-    if (f->host != NULL && p->size == SIZE_MAX) {
-        worker_host_close_link(f->host, &p->run->job_id, "the job master closed it");
-    } else if (f->host != NULL) {
-        worker_host_send(f->host, &p->run->job_id, &f->incarnation, p->bytes, p->size);
+    struct fixture_host *h = &f->hosts[p->link->index];
+    const struct flinc_id *job_id = &p->link->run->job_id;
+    if (p->size == SIZE_MAX) {
+        worker_host_close_link(h->host, job_id, "the job master closed it");
+    } else {
+        worker_host_send(h->host, job_id, &h->incarnation, p->bytes, p->size);
     }
     mem_free(p);
 }
 
-static void run_pass(struct job_run *r, const uint8_t *bytes, size_t size)
+static void link_pass(struct run_link *link, const uint8_t *bytes, size_t size)
 {
     struct passed *p = mem_alloc(sizeof(*p) + (size == SIZE_MAX ? 0 : size));
-    p->run = r;
+    p->link = link;
     p->size = size;
     if (size != SIZE_MAX) {
         memcpy(p->bytes, bytes, size);
     }
-    if (component_post(r->fixture->component, MAILBOX_LANE_DATA, 0, op_pass, p, mem_free) < 0) {
+    struct component *c = link->run->fixture->component;
+    if (component_post(c, MAILBOX_LANE_DATA, 0, op_pass, p, mem_free) < 0) {
         mem_free(p);
     }
 }
 
 static int bridge_send(void *transport, const uint8_t *bytes, size_t size, struct error *err)
 {
-    run_pass(transport, bytes, size);
+    link_pass(transport, bytes, size);
     return 0;
 }
 
 static void bridge_close(void *transport)
 {
-    run_pass(transport, NULL, SIZE_MAX);
+    link_pass(transport, NULL, SIZE_MAX);
 }
 
 static void bridge_free(void *transport)
 {
-    struct job_run *r = transport;
-    __atomic_store_n(&r->channel, NULL, __ATOMIC_SEQ_CST);
+    struct run_link *link = transport;
+    __atomic_store_n(&link->channel, NULL, __ATOMIC_SEQ_CST);
 }
 
 static const struct rpc_transport_ops bridge_ops = {
@@ -176,10 +182,17 @@ static const struct rpc_transport_ops bridge_ops = {
 
 /* ---- what the host tells ------------------------------------------------------------------------- */
 
+/* Slots go round the hosts, when all their workers are ready. */
 static void run_offer(struct job_run *r)
 {
+    uint32_t n_hosts = r->fixture->n_hosts;
+    for (uint32_t i = 0; i < n_hosts; i++) {
+        if (r->links[i].channel == NULL) {
+            return;
+        }
+    }
     while (r->n_offered < r->n_declared) {
-        struct slot slot = {.worker = 0};
+        struct slot slot = {.worker = r->n_offered % n_hosts};
         struct rng rng;
         rng_init_system(&rng);
         id_random(&slot.allocation_id, &rng);
@@ -190,41 +203,54 @@ static void run_offer(struct job_run *r)
 
 static void on_ready(void *owner, const struct flinc_id *job_id, const struct flinc_id *incarnation)
 {
-    struct fixture *f = owner;
+    struct fixture_host *h = owner;
+    struct fixture *f = h->fixture;
     struct job_run *r = f->run;
     f->n_ready++;
-    f->incarnation = *incarnation;
-    if (r != NULL && id_eq(job_id, &r->job_id)) {
-        struct rpc_end_options end;
-        struct rpc_channel *channel = NULL;
-        worker_host_open_link(f->host, job_id, &r->token);
-        jobmaster_get_end(r->master, 0, &end);
-        assert_int_equal(rpc_channel_new(&end, &bridge_ops, r, &channel, NULL), 0);
-        r->channel = channel;
-        jobmaster_add_worker(r->master, 0, NULL, channel);
-        run_offer(r);
+    h->incarnation = *incarnation;
+    if (r == NULL || !id_eq(job_id, &r->job_id)) {
+        return;
     }
+    struct run_link *link = &r->links[h->index];
+    struct rpc_end_options end;
+    struct rpc_channel *channel = NULL;
+    char location[128], id[ID_HEX_LEN + 1], tm_id[16];
+    worker_host_open_link(h->host, job_id, &r->token);
+    jobmaster_get_end(r->master, h->index, &end);
+    assert_int_equal(rpc_channel_new(&end, &bridge_ops, link, &channel, NULL), 0);
+    link->channel = channel;
+    id_format(incarnation, id);
+    (void)snprintf(location, sizeof(location), "%s/%s", worker_host_data_address(h->host), id);
+    (void)snprintf(tm_id, sizeof(tm_id), "tm-%u", h->index);
+    const struct worker_place place = {.tm_id = tm_id,
+                                       .host = "127.0.0.1",
+                                       .endpoint = worker_host_data_address(h->host),
+                                       .data_location = location};
+    jobmaster_add_worker(r->master, h->index, &place, channel);
+    run_offer(r);
 }
 
 static void on_message(void *owner, const struct flinc_id *job_id,
                        const struct flinc_id *incarnation, const uint8_t *bytes, size_t size)
 {
-    struct fixture *f = owner;
+    struct fixture_host *h = owner;
+    struct fixture *f = h->fixture;
     f->n_messages++;
-    assert_true(id_eq(incarnation, &f->incarnation));
-    if (f->run != NULL && f->run->channel != NULL) {
-        (void)!rpc_channel_deliver(f->run->channel, bytes, size, NULL);
+    assert_true(id_eq(incarnation, &h->incarnation));
+    if (f->run != NULL && f->run->links[h->index].channel != NULL) {
+        (void)!rpc_channel_deliver(f->run->links[h->index].channel, bytes, size, NULL);
     }
 }
 
 static void on_gone(void *owner, const struct flinc_id *job_id, const struct flinc_id *incarnation,
                     const struct error *why)
 {
-    struct fixture *f = owner;
+    struct fixture_host *h = owner;
+    struct fixture *f = h->fixture;
     f->n_gone++;
     error_copy(&f->why, why);
-    if (f->run != NULL && f->run->channel != NULL) {
-        rpc_channel_peer_closed(f->run->channel, why);
+    if (f->run != NULL && f->run->links[h->index].channel != NULL) {
+        rpc_channel_peer_closed(f->run->links[h->index].channel, why);
     }
 }
 
@@ -232,6 +258,11 @@ void fixture_start_host(struct fixture *f, const char *taskworker_path)
 {
     char path[4200];
     struct error err = ERROR_INIT;
+    struct fixture_host *h = &f->hosts[f->n_hosts];
+    h->fixture = f;
+    h->index = f->n_hosts++;
+    (void)snprintf(h->work_dir, sizeof(h->work_dir), "%s/tm-%u", f->dir, h->index);
+    assert_int_equal(mkdir(h->work_dir, 0700), 0);
     build_path(path, sizeof(path), "libexec/flinc-taskworker");
     const struct worker_host_options options = {
         .conf = &f->conf,
@@ -241,17 +272,18 @@ void fixture_start_host(struct fixture *f, const char *taskworker_path)
         .spawner = f->spawner,
         .tm_id = "tm-1",
         .host = "127.0.0.1",
-        .work_dir = f->dir,
+        .work_dir = h->work_dir,
         .log_dir = f->dir,
         .taskworker_path = taskworker_path != NULL ? taskworker_path : path,
         .bind_host = "127.0.0.1",
         .fetch_blob = fetch_blob,
         .callbacks = {on_ready, on_message, on_gone},
-        .owner = f,
+        .owner = h,
     };
-    if (worker_host_new(&options, &f->host, &err) < 0) {
+    if (worker_host_new(&options, &h->host, &err) < 0) {
         fail_msg("%s", err.message);
     }
+    f->host = f->hosts[0].host;
 }
 
 void fixture_until(struct fixture *f, bool (*fn)(void *arg), void *arg)
@@ -387,6 +419,9 @@ void run_build(struct fixture *f, struct job_run *r, const char *mode, const cha
     Flinc__BuildRequest request = FLINC__BUILD_REQUEST__INIT;
     char *args[] = {(char *)(uintptr_t)mode, (char *)(uintptr_t)n};
     *r = (struct job_run){.fixture = f};
+    for (uint32_t i = 0; i < FIXTURE_HOSTS_MAX; i++) {
+        r->links[i] = (struct run_link){.run = r, .index = i};
+    }
     request.bundle_path = f->bundle;
     request.bundle_name = (char *)(uintptr_t) "bundle.so";
     request.args = args;
@@ -408,31 +443,37 @@ void run_build(struct fixture *f, struct job_run *r, const char *mode, const cha
     f->run = r;
 }
 
+static void run_start_worker(struct job_run *r, uint32_t index)
+{
+    struct error err = ERROR_INIT;
+    const struct worker_job job = {
+        .job_id = r->job_id,
+        .master_token = r->token,
+        .name = r->graph->name,
+        .blobs = r->blobs,
+        .n_blobs = 1,
+        .budget = r->budget,
+    };
+    r->links[index].started = true;
+    if (worker_host_start_job(r->fixture->hosts[index].host, &job, &err) < 0) {
+        fail_msg("%s", err.message);
+    }
+}
+
 static void op_declared(void *owner, void *payload)
 {
     struct fixture *f = owner;
     struct job_run *r = f->run;
-    if (r == NULL || f->host == NULL) {
+    if (r == NULL) {
         return;
     }
     r->n_declared = (uint32_t)(uintptr_t)payload;
-    if (r->n_declared > 0 && !r->started) {
-        const struct worker_job job = {
-            .job_id = r->job_id,
-            .master_token = r->token,
-            .name = r->graph->name,
-            .blobs = r->blobs,
-            .n_blobs = 1,
-            .budget = r->budget,
-        };
-        struct error err = ERROR_INIT;
-        r->started = true;
-        if (worker_host_start_job(f->host, &job, &err) < 0) {
-            fail_msg("%s", err.message);
+    for (uint32_t i = 0; r->n_declared > 0 && i < f->n_hosts; i++) {
+        if (!r->links[i].started) {
+            run_start_worker(r, i);
         }
-    } else if (r->channel != NULL) {
-        run_offer(r);
     }
+    run_offer(r);
 }
 
 static void slots_declare(void *arg, struct jobmaster *jm, uint32_t n_slots)

@@ -13,21 +13,33 @@
 
 #include <cmocka.h>
 
+enum { FIXTURE_HOSTS_MAX = 2 };
+
+/* One task manager of the fixture. */
+struct fixture_host {
+    struct fixture *fixture;
+    uint32_t index;
+    char work_dir[80];
+    struct worker_host *host;
+    struct flinc_id incarnation; /* of the worker that was ready last */
+};
+
 struct fixture {
     struct spawner *spawner;
     struct component *component;
     struct loop *loop;
     pthread_t loop_thread;
     struct executor *executor;
-    struct worker_host *host;
+    struct fixture_host hosts[FIXTURE_HOSTS_MAX];
+    uint32_t n_hosts;
+    struct worker_host *host; /* Borrows: of hosts[0] */
     struct conf conf;
-    char dir[64];      /* work and log folder */
+    char dir[64];      /* logs, and a work folder per host */
     char bundle[4200]; /* what fetch_blob gives */
     uint32_t n_fetched;
     bool damage_blobs;
     /* What the host told last. */
     uint32_t n_ready, n_gone, n_messages;
-    struct flinc_id incarnation;
     struct error why;
     struct job_run *run; /* the present one */
     int fds_before, threads_before;
@@ -38,12 +50,16 @@ struct job_run {
     struct fixture *fixture;
     Flinc__JobGraph *graph;
     struct jobmaster *master;
-    struct rpc_channel *channel; /* Borrows: the job master's end */
+    struct run_link {
+        struct job_run *run;
+        uint32_t index;
+        struct rpc_channel *channel; /* Borrows: the job master's end */
+        bool started;
+    } links[FIXTURE_HOSTS_MAX];
     struct slot_provider slots;
     struct flinc_id job_id, token;
     struct worker_budget budget;
     uint32_t n_declared, n_offered;
-    bool started, peer_gone;
     bool ended;
     enum job_status status;
     struct error cause;
@@ -53,7 +69,7 @@ struct job_run {
 
 int fixture_open(void **state);
 int fixture_close(void **state);
-/* The program that stands in for the worker; NULL: the real one. */
+/* One more task manager.  The program that stands in for its workers; NULL: the real one. */
 void fixture_start_host(struct fixture *f, const char *taskworker_path);
 
 /* Builds the graph by the bundle's main, in a child. */

@@ -54,6 +54,70 @@ static void test_job_runs(void **state)
     assert_int_equal(c.n_crashed, 0);
 }
 
+static bool task_runs(void *arg)
+{
+    struct job_run *r = arg;
+    struct job_progress p;
+    jobmaster_get_progress(r->master, &p);
+    uint32_t running = p.tasks_by_state[FLINC__EXECUTION_STATE__EXECUTION_RUNNING];
+    uint32_t finished = p.tasks_by_state[FLINC__EXECUTION_STATE__EXECUTION_FINISHED];
+    return running >= 2 && running + finished == 4; /* the sources may be done */
+}
+
+/* Progress is not told to the component: it is asked for. */
+static void until_running(struct fixture *f, struct job_run *r)
+{
+    for (int i = 0; i < 6000 && !task_runs(r); i++) {
+        (void)component_run_until_idle(f->component, 0);
+        (void)poll(NULL, 0, 10);
+    }
+    assert_true(task_runs(r));
+}
+
+/* Producers and consumers in two processes: the same rows arrive, by way of the data ports. */
+static void test_job_over_two_workers(void **state)
+{
+    struct fixture *f = *state;
+    struct job_run r;
+    run_build(f, &r, "count", "500000");
+    r.budget = roomy;
+    fixture_start_host(f, NULL);
+    fixture_start_host(f, NULL);
+    run_start(&r);
+    run_wait(&r);
+    if (r.status != JOB_STATUS_FINISHED) {
+        fail_msg("%s", r.cause.message);
+    }
+    assert_int_equal(run_accumulator(&r, "rows"), 500000);
+    uint64_t n_connections = 0;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct worker_host_counters c;
+        worker_host_get_counters(f->hosts[i].host, &c);
+        assert_int_equal(c.n_started, 1);
+        assert_int_equal(c.n_data_refused, 0);
+        n_connections += c.n_data_connections;
+    }
+    assert_int_equal(n_connections, 2); /* one from each to the other */
+    run_free(&r);
+}
+
+/* The other worker dies: the consumers say which one was lost, the job fails. */
+static void test_other_worker_is_killed(void **state)
+{
+    struct fixture *f = *state;
+    struct job_run r;
+    run_build(f, &r, "slow", "100000000");
+    r.budget = roomy;
+    fixture_start_host(f, NULL);
+    fixture_start_host(f, NULL);
+    run_start(&r);
+    until_running(f, &r);
+    worker_host_kill_job(f->hosts[1].host, &r.job_id, "test");
+    run_wait(&r);
+    assert_int_equal(r.status, JOB_STATUS_FAILED);
+    run_free(&r);
+}
+
 /* The job fails (no restart strategy) and names the cause. */
 static void run_to_failure(struct fixture *f, struct job_run *r, const char *mode)
 {
@@ -115,26 +179,6 @@ static void test_memory_of_user_code(void **state)
     assert_text(f->why.message, "taskmanager.memory.task.heap.size");
     assert_text(f->why.message, "its budget is 192 MB");
     run_free(&r);
-}
-
-static bool task_runs(void *arg)
-{
-    struct job_run *r = arg;
-    struct job_progress p;
-    jobmaster_get_progress(r->master, &p);
-    uint32_t running = p.tasks_by_state[FLINC__EXECUTION_STATE__EXECUTION_RUNNING];
-    uint32_t finished = p.tasks_by_state[FLINC__EXECUTION_STATE__EXECUTION_FINISHED];
-    return running >= 2 && running + finished == 4; /* the sources may be done */
-}
-
-/* Progress is not told to the component: it is asked for. */
-static void until_running(struct fixture *f, struct job_run *r)
-{
-    for (int i = 0; i < 6000 && !task_runs(r); i++) {
-        (void)component_run_until_idle(f->component, 0);
-        (void)poll(NULL, 0, 10);
-    }
-    assert_true(task_runs(r));
 }
 
 static void test_killed_from_outside(void **state)
@@ -337,6 +381,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         HOST_TEST(test_job_runs),
+        HOST_TEST(test_job_over_two_workers),
+        HOST_TEST(test_other_worker_is_killed),
         HOST_TEST(test_null_dereference),
         HOST_TEST(test_abort),
         HOST_TEST(test_exit_is_called),
