@@ -229,71 +229,80 @@ static int task_make_results(struct task *t, struct error *err)
 
 /* ---- inputs ------------------------------------------------------------------------------------- */
 
-/* One channel per producing subtask, from this worker's registry or the network.  `origins` says where
- * each came from. */
-static int task_connect_producers(struct task *t, const Flinc__GateDescriptor *g,
-                                  const struct edge_side *side, const struct schema *schema,
-                                  struct channel **channels, struct exchange_counters **origins,
-                                  uint32_t *inout_n, struct error *err)
+/* The channels of one input while they are made. */
+struct input_channels {
+    struct edge_shape shape;
+    struct subtask_range producers;
+    const struct schema *schema;
+    struct channel **channels;          /* `n` of them are there */
+    struct exchange_counters **origins; /* what counts them */
+    uint32_t n;
+};
+
+/* The channel to a producer: in this worker's registry, or by the network. */
+static int task_connect_producer(struct task *t, const Flinc__GateDescriptor *g, uint32_t producer,
+                                 struct input_channels *in, struct error *err)
 {
+    const char *location =
+        producer < g->n_producer_locations ? g->producer_locations[producer] : "";
     char own[ID_HEX_LEN + 2] = "/"; /* how a location that is here ends */
     id_format(&t->env->incarnation, own + 1);
-    for (uint32_t i = 0; i < side->peers.n; i++, ++*inout_n) {
-        uint32_t producer = side->peers.first + i;
-        const char *text =
-            producer < g->n_producer_locations ? g->producer_locations[producer] : "";
-        struct remote_input input = {
-            .id = {.producer_attempt = id_of_bytes(&g->producer_attempts[producer]),
-                   .edge = g->edge,
-                   .subpartition = edge_subpartition(&side->shape, producer, t->spec->subtask)},
-            .consumer_attempt = t->attempt_id,
-            .schema = schema,
-            .channel = channel_share(side->peers.n),
-        };
-        bool local = text[0] == '\0' || cstr_ends_with(text, own);
-        TRY(FAILPOINT(err, "task.deploy.connect_channel"));
-        origins[i] = local ? &t->in_local : &t->in_remote;
-        if (local) {
-            TRY(partition_registry_connect(t->env->partitions, &input.id, CHANNEL_SIDE_CONSUMER,
-                                           &channels[i], err));
-        } else {
-            TRY(task_open_remote(t, &input, text, &channels[i], err));
-        }
+    const struct remote_input input = {
+        .id = {.producer_attempt = id_of_bytes(&g->producer_attempts[producer]),
+               .edge = g->edge,
+               .subpartition = edge_subpartition(&in->shape, producer, t->spec->subtask)},
+        .consumer_attempt = t->attempt_id,
+        .schema = in->schema,
+        .channel = channel_share(in->producers.n),
+    };
+    bool local = location[0] == '\0' || cstr_ends_with(location, own);
+    TRY(FAILPOINT(err, "task.deploy.connect_channel"));
+    if (local) {
+        TRY(partition_registry_connect(t->env->partitions, &input.id, CHANNEL_SIDE_CONSUMER,
+                                       &in->channels[in->n], err));
+    } else {
+        TRY(task_open_remote(t, &input, location, &in->channels[in->n], err));
+    }
+    in->origins[in->n++] = local ? &t->in_local : &t->in_remote;
+    return 0;
+}
+
+static int task_connect_producers(struct task *t, const Flinc__GateDescriptor *g,
+                                  struct input_channels *in, struct error *err)
+{
+    for (uint32_t i = 0; i < in->producers.n; i++) {
+        TRY(task_connect_producer(t, g, in->producers.first + i, in, err));
     }
     return 0;
 }
 
 static int task_make_input(struct task *t, const Flinc__GateDescriptor *g, struct error *err)
 {
-    const struct schema *schema = NULL;
-    TRY(chain_add_feed(t->chain, g->target_operator, g->target_input, &schema, err));
-    TRY(task_check_schema(g->schema, schema, g->edge, err));
-    struct edge_side side = {
-        .shape = {g->partitioner->kind, g->producer_parallelism,
-                  t->deployment->tasks->vertex->parallelism},
-    };
-    side.peers = edge_producers(&side.shape, t->spec->subtask);
-    struct channel **channels = MEM_NEW_ARRAY(struct channel *, side.peers.n);
-    struct exchange_counters **origins = MEM_NEW_ARRAY(struct exchange_counters *, side.peers.n);
-    uint32_t n = 0;
-    int rc = task_connect_producers(t, g, &side, schema, channels, origins, &n, err);
+    struct input_channels in = {.shape = {g->partitioner->kind, g->producer_parallelism,
+                                          t->deployment->tasks->vertex->parallelism}};
+    TRY(chain_add_feed(t->chain, g->target_operator, g->target_input, &in.schema, err));
+    TRY(task_check_schema(g->schema, in.schema, g->edge, err));
+    in.producers = edge_producers(&in.shape, t->spec->subtask);
+    in.channels = MEM_NEW_ARRAY(struct channel *, in.producers.n);
+    in.origins = MEM_NEW_ARRAY(struct exchange_counters *, in.producers.n);
+    int rc = task_connect_producers(t, g, &in, err);
     if (rc < 0) {
-        task_drop_channels(channels, n, CHANNEL_SIDE_CONSUMER);
-        mem_free(origins);
+        task_drop_channels(in.channels, in.n, CHANNEL_SIDE_CONSUMER);
+        mem_free(in.origins);
         return rc;
     }
     const struct gate_options options = {
         .pool = t->pool,
-        .schema = schema,
+        .schema = in.schema,
         .mailbox = t->mailbox,
-        .channels = channels,
-        .n_channels = side.peers.n,
-        .counters = origins,
+        .channels = in.channels,
+        .n_channels = in.producers.n,
+        .counters = in.origins,
     };
     t->inputs[t->n_inputs++] = (struct task_input){
         .gate = gate_new(&options), .op = g->target_operator, .input = g->target_input};
-    mem_free(channels);
-    mem_free(origins);
+    mem_free(in.channels);
+    mem_free(in.origins);
     return 0;
 }
 

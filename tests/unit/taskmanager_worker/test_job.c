@@ -67,7 +67,8 @@ static void master_on_message(void *target, ProtobufCMessage *take_message)
 {
     struct test_cluster *c = target;
     Flinc__WorkerToMaster *m = (Flinc__WorkerToMaster *)take_message;
-    assert_int_equal(m->fencing_token.len, sizeof(TOKEN));
+    assert_int_equal(m->fencing_token.len, c->token_len);
+    assert_memory_equal(m->fencing_token.data, c->token, c->token_len);
     switch (m->body_case) {
     case FLINC__WORKER_TO_MASTER__BODY_STATE:
         take_state(c, m->state);
@@ -115,6 +116,25 @@ static int count_fds(void)
     return n;
 }
 
+/* A channel between the two; returns the worker's end. */
+static struct rpc_channel *cluster_pair(struct test_cluster *c)
+{
+    struct rpc_end_options worker_end, master_end = {
+                                           .name = "master",
+                                           .sends = &flinc__master_to_worker__descriptor,
+                                           .receives = &flinc__worker_to_master__descriptor,
+                                           .mailbox = c->mailbox,
+                                           .on_message = master_on_message,
+                                           .on_closed = master_on_closed,
+                                           .target = c,
+                                       };
+    struct rpc_channel *worker_channel = NULL;
+    worker_get_end(c->worker, &worker_end);
+    assert_int_equal(
+        rpc_memory_pair(&master_end, &worker_end, NULL, &c->channel, &worker_channel, NULL), 0);
+    return worker_channel;
+}
+
 void cluster_open(struct test_cluster *c, const struct worker_options *options)
 {
     cluster_open_limited(c, options, 0);
@@ -143,20 +163,18 @@ void cluster_open_limited(struct test_cluster *c, const struct worker_options *o
     o.metrics = c->metrics;
     c->worker = worker_new(&o);
     c->mailbox = mailbox_new(&(struct mailbox_options){.name = "master", .limit = master_limit});
-    struct rpc_end_options worker_end, master_end = {
-                                           .name = "master",
-                                           .sends = &flinc__master_to_worker__descriptor,
-                                           .receives = &flinc__worker_to_master__descriptor,
-                                           .mailbox = c->mailbox,
-                                           .on_message = master_on_message,
-                                           .on_closed = master_on_closed,
-                                           .target = c,
-                                       };
-    struct rpc_channel *worker_channel = NULL;
-    worker_get_end(c->worker, &worker_end);
-    assert_int_equal(
-        rpc_memory_pair(&master_end, &worker_end, NULL, &c->channel, &worker_channel, &err), 0);
-    assert_int_equal(worker_start(c->worker, worker_channel, &err), 0);
+    memcpy(c->token, TOKEN, sizeof(TOKEN));
+    c->token_len = sizeof(TOKEN);
+    assert_int_equal(worker_start(c->worker, cluster_pair(c), &err), 0);
+}
+
+void cluster_replace_master(struct test_cluster *c, const struct flinc_id *token)
+{
+    rpc_channel_free(c->channel);
+    memcpy(c->token, token, sizeof(*token));
+    c->token_len = sizeof(*token);
+    worker_replace_master(c->worker, token, cluster_pair(c));
+    cluster_step(c);
 }
 
 void cluster_close(struct test_cluster *c)
@@ -274,7 +292,7 @@ void cluster_send(struct test_cluster *c, Flinc__MasterToWorker *message)
     struct error err = ERROR_INIT;
     message->version = 1;
     if (message->fencing_token.data == NULL) {
-        message->fencing_token = (ProtobufCBinaryData){sizeof(TOKEN), (uint8_t *)TOKEN};
+        message->fencing_token = (ProtobufCBinaryData){c->token_len, c->token};
     }
     if (rpc_channel_send(c->channel, &message->base, &err) < 0) {
         fail_msg("%s", err.message);
@@ -413,8 +431,11 @@ static void add_edges(struct arena *a, struct test_cluster *c, Flinc__DeployTask
             g->producer_parallelism = producers;
             g->n_producer_attempts = producers;
             g->producer_attempts = arena_zalloc(a, sizeof(ProtobufCBinaryData) * producers);
+            g->n_producer_locations = e->location != NULL ? producers : 0;
+            g->producer_locations = ARENA_LIST(a, char, producers);
             for (uint32_t p = 0; p < producers; p++) {
                 g->producer_attempts[p] = attempt_in(a, c, e->source, p);
+                g->producer_locations[p] = arena_strdup(a, e->location != NULL ? e->location : "");
             }
             g->schema = TEST_SCHEMA;
             d->gates[d->n_gates++] = g;

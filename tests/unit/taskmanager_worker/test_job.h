@@ -35,6 +35,7 @@ struct job_edge {
     uint32_t source, source_operator, source_output;
     uint32_t target, target_operator, target_input;
     Flinc__PartitionerKind kind;
+    const char *location; /* of all producers; NULL: this worker */
 };
 
 struct job {
@@ -75,6 +76,8 @@ struct test_cluster {
     uint64_t last_report_id;
     uint32_t n_reported_tasks;
     bool shutdown_done, worker_closed;
+    uint8_t token[32]; /* the master's */
+    size_t token_len;
     int threads_before, fds_before;
 };
 
@@ -83,6 +86,8 @@ void cluster_open(struct test_cluster *c, const struct worker_options *options);
 /* The master takes so many messages before it is polled; 0: the default. */
 void cluster_open_limited(struct test_cluster *c, const struct worker_options *options,
                           uint32_t master_limit);
+/* The worker gets a new channel, to the master of this token; the one before is closed. */
+void cluster_replace_master(struct test_cluster *c, const struct flinc_id *token);
 /* Stops the worker; checks that no thread, buffer or descriptor is left. */
 void cluster_close(struct test_cluster *c);
 
