@@ -40,13 +40,20 @@ static void on_closed_but_alive(void *arg)
 {
     struct host_worker *w = arg;
     w->timer = TIMER_NONE;
-    spawner_signal(w->host->options.spawner, w->pid, SIGKILL);
+    if (w->state >= HOST_STOPPING) { /* the reason is known */
+        spawner_signal(w->host->options.spawner, w->pid, SIGKILL);
+    } else {
+        host_worker_fail(w, &w->closed_why);
+    }
 }
 
 void host_worker_on_closed(void *target, const struct error *why)
 {
     struct host_worker *w = target;
     w->channel_closed = true;
+    error_set(&w->closed_why, ERR_UNAVAILABLE,
+              "The worker process of job '%s' (pid %d) lost its connection to the task manager: %s",
+              w->name, (int)w->pid, why->message);
     if (w->exited) {
         host_worker_end(w);
         return;

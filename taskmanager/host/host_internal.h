@@ -81,7 +81,7 @@ struct host_worker {
     /* Why it ends. */
     struct child_exit exit;
     struct str tail;
-    struct error ended, dying; /* code 0: not */
+    struct error ended, dying, closed_why; /* code 0: not */
 };
 
 struct host_query {
