@@ -73,7 +73,7 @@ class LossCluster(running.Cluster):
     def overview(self, field):
         return (self.try_get("/overview") or {}).get(field)
 
-    def workers(self, name):
+    def worker_pids(self, name):
         """Pids of the workers of a task manager."""
         found = []
         for pid in running.family(self.children[name].pid):
@@ -166,7 +166,7 @@ class Round:
         """A task manager that the job runs on, and the other job does not."""
         names, _ = running.wait_until(
             lambda: [n for n in self.places(self.job) if n in self.cluster.proxies and n != self.other_place
-                     and (not job_worker or self.cluster.workers(n))])
+                     and (not job_worker or self.cluster.worker_pids(n))])
         return self.random.choice(names)
 
     def strike(self, kind):
@@ -176,7 +176,7 @@ class Round:
         restarts = True
         if kind == "worker":
             name = self.victim()
-            for pid in c.workers(name):
+            for pid in c.worker_pids(name):
                 self.say(f"SIGKILL of worker {pid} of {name}")
                 os.kill(pid, signal.SIGKILL)
         elif kind == "taskmanager":
@@ -187,7 +187,7 @@ class Round:
             c.start_task_manager(int(name[2:]))
         elif kind == "freeze-worker":
             name = self.victim()
-            pids = c.workers(name)
+            pids = c.worker_pids(name)
             self.say(f"SIGSTOP of workers {pids} of {name}")
             for pid in pids:
                 c.freeze(pid)
@@ -225,7 +225,7 @@ class Round:
         c = self.cluster
         running.wait_until(lambda: c.all_running(self.job) or c.state(self.job) == "FINISHED")
         time.sleep(self.random.uniform(0, 1.0))
-        workers = [pid for name in c.proxies for pid in c.workers(name)]
+        workers = [pid for name in c.proxies for pid in c.worker_pids(name)]
         c.children["jobmanager"].kill()
         c.children["jobmanager"].wait()
         c.start_job_manager()
@@ -272,7 +272,7 @@ class Round:
             self.check_other(kind)
             self.cluster.wait_for_task_managers()
         running.wait_until(lambda: self.cluster.overview("slots-available") == 2 * TASK_MANAGERS)
-        running.wait_until(lambda: not any(self.cluster.workers(n) for n in self.cluster.proxies))
+        running.wait_until(lambda: not any(self.cluster.worker_pids(n) for n in self.cluster.proxies))
         shutil.rmtree(self.output, ignore_errors=True)
         shutil.rmtree(self.output + "-other", ignore_errors=True)
 
