@@ -278,16 +278,17 @@ static int set_job_manager(struct tm_settings *s, const struct conf *conf, struc
 static int set_data_ports(struct tm_settings *s, const struct conf *conf, struct error *err)
 {
     const char *bind = option_or_null(conf, "taskmanager.data.bind-port");
-    if (bind != NULL) {
-        return tm_parse_port_range("taskmanager.data.bind-port", bind, &s->data_first,
-                                   &s->data_last, err);
-    }
     int32_t port = conf_int(conf, "taskmanager.data.port");
     if (port < 0 || port > UINT16_MAX) {
         return error_set(err, ERR_INVALID_CONFIG,
                          "taskmanager.data.port cannot be %d: a port up to 65535 is expected, or 0 "
                          "for a free one",
                          port);
+    }
+    if (bind != NULL) {
+        s->data_advertised = (uint32_t)port;
+        return tm_parse_port_range("taskmanager.data.bind-port", bind, &s->data_first,
+                                   &s->data_last, err);
     }
     s->data_first = s->data_last = (uint32_t)port;
     return 0;

@@ -18,6 +18,7 @@ struct tm_settings {
     int rpc_fd;                          /* Owns */
     char *resource_id, *rpc_address;     /* Owns; "localhost:41233-a1b2c3", "localhost:41233" */
     uint32_t data_first, data_last;      /* 0, 0: any */
+    uint32_t data_advertised;            /* what others connect to (a proxy's); 0: the one bound */
     char *work_parent;                   /* Owns; where the work folder is made */
     char *log_dir, *log_file, *out_file; /* Owns; NULL: none */
     char *taskworker_path;               /* Owns; NULL: not looked for */
