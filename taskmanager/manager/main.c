@@ -204,17 +204,12 @@ static int make_host(struct process *p, struct error *err)
     TRY_CTX(err, worker_host_new(&o, &p->host, err),
             "taking the data port (taskmanager.data.port, taskmanager.data.bind-port; 0 takes a "
             "free one)");
-    STR_AUTO advertised = STR_INIT;
-    if (s->data_advertised > 0) {
-        str_printf(&advertised, strchr(s->host, ':') != NULL ? "[%s]:%u" : "%s:%u", s->host,
-                   s->data_advertised);
-    }
     const struct taskmanager_identity identity = {
         .resource_id = s->resource_id,
         .host = s->host,
         .rpc_address = s->rpc_address,
         .data_address =
-            s->data_advertised > 0 ? str_cstr(&advertised) : worker_host_data_address(p->host),
+            s->data_address != NULL ? s->data_address : worker_host_data_address(p->host),
         .data_port = s->data_advertised > 0 ? s->data_advertised : worker_host_data_port(p->host),
         .log_dir = s->log_dir,
         .log_file = s->log_file,

@@ -302,6 +302,12 @@ static int fill(struct tm_settings *s, const struct conf *conf, struct error *er
     s->bind_host = mem_strdup(bind_host != NULL ? bind_host : "0.0.0.0");
     s->host = own_host(s, conf);
     TRY(check_name("taskmanager.host", s->host, err));
+    if (s->data_advertised > 0) {
+        STR_AUTO address = STR_INIT;
+        str_printf(&address, strchr(s->host, ':') != NULL ? "[%s]:%u" : "%s:%u", s->host,
+                   s->data_advertised);
+        s->data_address = str_take(&address);
+    }
     TRY(hold_rpc_port(s, conf, err));
     set_names(s, conf);
     TRY(check_name("taskmanager.resource-id", s->resource_id, err));
@@ -325,7 +331,7 @@ void tm_settings_fini(struct tm_settings *s)
     char **const texts[] = {
         &s->jobmanager_host, &s->jobmanager_address, &s->host,    &s->bind_host, &s->resource_id,
         &s->rpc_address,     &s->work_parent,        &s->log_dir, &s->log_file,  &s->out_file,
-        &s->taskworker_path,
+        &s->taskworker_path, &s->data_address,
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         mem_free(*texts[i]);

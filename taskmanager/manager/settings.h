@@ -13,13 +13,14 @@
 struct tm_settings {
     char *jobmanager_host, *jobmanager_address; /* Owns; "localhost", "localhost:6123" */
     uint32_t jobmanager_port;
-    char *host, *bind_host;              /* Owns; that others reach it by; that it listens on */
-    uint32_t rpc_port;                   /* held by rpc_fd */
-    int rpc_fd;                          /* Owns */
-    char *resource_id, *rpc_address;     /* Owns; "localhost:41233-a1b2c3", "localhost:41233" */
-    uint32_t data_first, data_last;      /* 0, 0: any */
-    uint32_t data_advertised;            /* what others connect to (a proxy's); 0: the one bound */
-    char *work_parent;                   /* Owns; where the work folder is made */
+    char *host, *bind_host;          /* Owns; that others reach it by; that it listens on */
+    uint32_t rpc_port;               /* held by rpc_fd */
+    int rpc_fd;                      /* Owns */
+    char *resource_id, *rpc_address; /* Owns; "localhost:41233-a1b2c3", "localhost:41233" */
+    uint32_t data_first, data_last;  /* 0, 0: any */
+    uint32_t data_advertised;        /* what others connect to (a proxy's); 0: the one bound */
+    char *data_address;              /* Owns; "localhost:data_advertised"; NULL: the one bound */
+    char *work_parent;               /* Owns; where the work folder is made */
     char *log_dir, *log_file, *out_file; /* Owns; NULL: none */
     char *taskworker_path;               /* Owns; NULL: not looked for */
 };

@@ -281,7 +281,7 @@ def run_rounds(home, bundle, kinds, seed):
     """One cluster, a round of each kind; raises with the logs' folder when something is wrong."""
     cluster = LossCluster(home)
     source = random.Random(seed)
-    current = None
+    current, kind = None, "none yet"
     try:
         cluster.start()
         for number, kind in enumerate(kinds):
