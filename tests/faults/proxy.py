@@ -52,10 +52,10 @@ class Proxy:
 
     def drop(self, s):
         other = self.pairs.pop(s, None)
-        self.pairs.pop(other, None)
-        for end in (s, other):
-            if end is not None:
-                self.reset(end)
+        if other is not None:
+            self.pairs.pop(other)
+            self.reset(s)
+            self.reset(other)
 
     def accept(self, mode):
         client, _ = self.listener.accept()
