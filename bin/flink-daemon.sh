@@ -25,8 +25,9 @@ pid=$FLINK_PID_DIR/flink-$FLINK_IDENT_STRING-$DAEMON.pid
 exec 200<"$FLINK_PID_DIR"
 flock 200 2>/dev/null
 
+# A process that has ended and that nobody has asked about yet (a zombie) is not running.
 is_running() {
-    [ -n "$1" ] && kill -0 "$1" >/dev/null 2>&1
+    [ -n "$1" ] && kill -0 "$1" >/dev/null 2>&1 && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
 }
 
 # .out files are rolled at a start, as the processes roll their logs.

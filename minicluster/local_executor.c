@@ -62,12 +62,12 @@ static int local_execute(const Flinc__JobGraph *graph, const struct conf *conf,
     struct flinc_id id;
     char hex[ID_HEX_LEN + 1];
 
-    TRY(minicluster_start(&o, graph, &m, err));
     memcpy(id.bytes, graph->job_id.data, sizeof(id.bytes));
     id_format(&id, hex);
     if (listener != NULL && listener->on_submitted != NULL) {
-        listener->on_submitted(listener->arg, hex, graph->name);
+        listener->on_submitted(listener->arg, hex, graph->name); /* before the job can print */
     }
+    TRY(minicluster_start(&o, graph, &m, err));
     wait_for_end(m, listener);
     struct job_progress p;
     jobmaster_get_progress(minicluster_jobmaster(m), &p);

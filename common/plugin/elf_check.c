@@ -51,8 +51,8 @@ struct magic {
 
 static const struct magic magics[] = {
     {{"PK\x03\x04", 4},
-     "a zip or jar file; Java code cannot be run here, build a shared object "
-     "(cc -shared -fPIC) from C"},
+     "a zip or jar file; Java code cannot be run here, build a job bundle from C: a "
+     "shared object (cc -shared -fPIC)"},
     {{"\xca\xfe\xba\xbe", 4}, "a Java class or a macOS program"},
     {{"\x1f\x8b", 2}, "a gzip file; unpack it first"},
     {{"\x28\xb5\x2f\xfd", 4}, "a zstd file; unpack it first"},

@@ -125,11 +125,10 @@ def test_disk_full(flinc, tmp_path):
             f.write(f"web.upload.dir: {small}/web\nblob.storage.directory: {small}/blobs\n")
         c.start()
         filler = small / "filler"
-        with open(filler, "wb") as f:
+        with open(filler, "wb", buffering=0) as f:
             try:
-                while True:
-                    f.write(b"x" * 4096)
-                    f.flush()
+                while f.write(b"x" * 4096):
+                    pass
             except OSError:
                 pass
         status, answer = post(c, "/jars/upload", ("jarfile", "wordcount.so", b"x" * 200_000))
