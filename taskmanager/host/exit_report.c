@@ -36,6 +36,9 @@ static const char *find_last(struct slice s, const char *needle)
 {
     const char *found = NULL;
     size_t len = strlen(needle);
+    if (s.len == 0) {
+        return NULL;
+    }
     const char *at = s.data, *end = s.data + s.len;
     while (at != NULL && (size_t)(end - at) >= len) {
         at = memmem(at, (size_t)(end - at), needle, len);

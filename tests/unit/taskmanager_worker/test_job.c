@@ -170,10 +170,12 @@ void cluster_open_limited(struct test_cluster *c, const struct worker_options *o
 
 void cluster_replace_master(struct test_cluster *c, const struct flinc_id *token)
 {
-    rpc_channel_free(c->channel);
+    struct rpc_channel *old = c->channel;
     memcpy(c->token, token, sizeof(*token));
     c->token_len = sizeof(*token);
     worker_replace_master(c->worker, token, cluster_pair(c));
+    /* Behind it: a master that is gone before another follows is a lost one. */
+    rpc_channel_free(old);
     cluster_step(c);
 }
 
