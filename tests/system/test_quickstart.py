@@ -25,3 +25,20 @@ def test_quickstart(top, tmp_path):
 def test_unknown_option(top):
     result = quickstart(top, "--fast")
     assert result.returncode == 2 and "unknown option '--fast'" in result.stderr
+
+
+def test_keep(top, tmp_path):
+    """The cluster goes on, and is stopped as the last lines say."""
+    result = quickstart(top, "--keep", tmp_path / "flinc")
+    assert result.returncode == 0, result.stdout + result.stderr
+    rest = re.search(r"The cluster runs: (http://localhost:\d+)", result.stdout)[1]
+    lines = [line.strip() for line in result.stdout.split("The cluster runs:")[1].splitlines()]
+    export = next(line for line in lines if line.startswith("export "))
+    stop = next(line for line in lines if line.endswith("stop-cluster.sh"))
+    listed = next(line for line in lines if line.endswith("flink list -a"))
+    try:
+        shown = subprocess.run(["bash", "-c", f"{export}; {listed}"], capture_output=True, text=True, timeout=60)
+        assert "WordCount (FINISHED)" in shown.stdout, (rest, shown.stdout + shown.stderr)
+    finally:
+        stopped = subprocess.run(["bash", "-c", f"{export}; {stop}"], capture_output=True, text=True, timeout=60)
+    assert stopped.stdout.count("Stopping ") == 3, stopped.stdout + stopped.stderr
