@@ -34,6 +34,8 @@ struct process_metrics {
     bool sampled;
     struct process_sample now;
     struct process_gauge *gauges; /* Owns; one per row */
+    /* What other processes add, by row; thread: any. */
+    _Atomic double others[PROCESS_METRICS_ROWS_MAX];
 };
 
 struct gauge_row {
@@ -41,20 +43,25 @@ struct gauge_row {
     const char *name;
     size_t at; /* in struct process_sample */
     bool is_double;
+    bool is_summed; /* over the processes of a component */
 };
 
-#define ROW(group, name, field)                                    \
-    {                                                              \
-        group, name, offsetof(struct process_sample, field), false \
+#define ROW(group, name, field)                                           \
+    {                                                                     \
+        group, name, offsetof(struct process_sample, field), false, false \
+    }
+#define SUMMED_ROW(group, name, field)                                   \
+    {                                                                    \
+        group, name, offsetof(struct process_sample, field), false, true \
     }
 static const struct gauge_row rows[] = {
-    {"JVM.CPU", "Load", offsetof(struct process_sample, cpu_load), true},
-    ROW("JVM.CPU", "Time", cpu_time_ns),
-    ROW("JVM.Memory.Heap", "Used", heap_used),
-    ROW("JVM.Memory.Heap", "Committed", heap_committed),
+    {"JVM.CPU", "Load", offsetof(struct process_sample, cpu_load), true, true},
+    SUMMED_ROW("JVM.CPU", "Time", cpu_time_ns),
+    SUMMED_ROW("JVM.Memory.Heap", "Used", heap_used),
+    SUMMED_ROW("JVM.Memory.Heap", "Committed", heap_committed),
     ROW("JVM.Memory.Heap", "Max", memory_max),
-    ROW("JVM.Memory.NonHeap", "Used", other_used),
-    ROW("JVM.Memory.NonHeap", "Committed", other_used),
+    SUMMED_ROW("JVM.Memory.NonHeap", "Used", other_used),
+    SUMMED_ROW("JVM.Memory.NonHeap", "Committed", other_used),
     ROW("JVM.Memory.NonHeap", "Max", memory_max),
     ROW("JVM.Memory.Metaspace", "Used", zero),
     ROW("JVM.Memory.Metaspace", "Committed", zero),
@@ -65,7 +72,7 @@ static const struct gauge_row rows[] = {
     ROW("JVM.Memory.Mapped", "Count", objects_loaded),
     ROW("JVM.Memory.Mapped", "MemoryUsed", mapped),
     ROW("JVM.Memory.Mapped", "TotalCapacity", mapped),
-    ROW("JVM.Threads", "Count", threads),
+    SUMMED_ROW("JVM.Threads", "Count", threads),
     ROW("JVM.ClassLoader", "ClassesLoaded", objects_loaded),
     ROW("JVM.ClassLoader", "ClassesUnloaded", objects_unloaded),
     ROW("JVM.GarbageCollector.All", "Count", zero),
@@ -75,9 +82,11 @@ static const struct gauge_row rows[] = {
     ROW("JVM.GarbageCollector.G1_Young_Generation", "Time", zero),
     ROW("JVM.GarbageCollector.G1_Old_Generation", "Count", zero),
     ROW("JVM.GarbageCollector.G1_Old_Generation", "Time", zero),
-    ROW("FileDescriptor", "Open", files_open),
+    SUMMED_ROW("FileDescriptor", "Open", files_open),
     ROW("FileDescriptor", "Max", files_max),
 };
+
+_Static_assert(ARRAY_LEN(rows) <= PROCESS_METRICS_ROWS_MAX, "process_sums has room for each row");
 
 struct process_gauge {
     struct process_metrics *metrics; /* Borrows */
@@ -203,10 +212,39 @@ static void read_gauge(void *arg, struct metric_value *ret_value)
         take_sample(p);
     }
     const char *at = (const char *)&p->now + g->row->at;
-    if (g->row->is_double) {
-        metric_value_set_f64(ret_value, *(const double *)(const void *)at);
+    double others = atomic_load_explicit(&p->others[g->row - rows], memory_order_relaxed);
+    if (g->row->is_double) { /* the load */
+        metric_value_set_f64(ret_value, MIN(*(const double *)(const void *)at + others, 1.0));
     } else {
-        metric_value_set_i64(ret_value, *(const int64_t *)(const void *)at);
+        metric_value_set_i64(ret_value, *(const int64_t *)(const void *)at + (int64_t)others);
+    }
+}
+
+/* ---- other processes ----------------------------------------------------------------------------- */
+
+static bool is_named(const struct gauge_row *row, const char *name)
+{
+    static const char status[] = "Status.";
+    size_t group_len = strlen(row->group);
+    const char *rest = name + sizeof(status) - 1;
+    return strncmp(name, status, sizeof(status) - 1) == 0 &&
+           strncmp(rest, row->group, group_len) == 0 && rest[group_len] == '.' &&
+           strcmp(rest + group_len + 1, row->name) == 0;
+}
+
+void process_sums_add(struct process_sums *sums, const char *name, double value)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].is_summed && is_named(&rows[i], name)) {
+            sums->values[i] += value;
+        }
+    }
+}
+
+void process_metrics_set_others(struct process_metrics *p, const struct process_sums *sums)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        atomic_store_explicit(&p->others[i], sums->values[i], memory_order_relaxed);
     }
 }
 

@@ -16,4 +16,15 @@ struct process_metrics *process_metrics_new(struct metric_group *group, const st
 /* NULL is fine; returns NULL. */
 struct process_metrics *process_metrics_free(struct process_metrics *p);
 
+/* What other processes add, as the workers of a task manager do: times, memory, threads and descriptors are
+ * summed, what has a limit or is the same everywhere (Max, Mapped, ClassLoader) is not. */
+enum { PROCESS_METRICS_ROWS_MAX = 32 };
+struct process_sums {
+    double values[PROCESS_METRICS_ROWS_MAX]; /* by row; zeroed to begin with */
+};
+/* Adds a value by the name of its metric: "Status.JVM.CPU.Load"; others are ignored. */
+void process_sums_add(struct process_sums *sums, const char *name, double value);
+/* From the next reading on.  Thread: any. */
+void process_metrics_set_others(struct process_metrics *p, const struct process_sums *sums);
+
 #endif

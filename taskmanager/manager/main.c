@@ -40,6 +40,7 @@ struct process {
     struct metric_registry *metrics;
     struct process_metrics *process_metrics;
     struct prometheus_reporters *reporters;
+    struct prometheus_source workers_metrics;
     struct executor *executor;
     struct loop *io_loop;
     pthread_t io_thread;
@@ -218,7 +219,8 @@ static int make_host(struct process *p, struct error *err)
     taskmanager_set_workers(p->tm, &taskmanager_worker_host_ops, p->host, &identity);
     p->process_metrics =
         process_metrics_new(taskmanager_metrics(p->tm), NULL, p->memory.total_process);
-    return prometheus_reporter_start(&p->conf, p->metrics, &p->reporters, err);
+    taskmanager_set_process_metrics(p->tm, p->process_metrics);
+    return 0;
 }
 
 /* ---- main's loop -------------------------------------------------------------------------------- */
@@ -277,6 +279,9 @@ static int start(struct process *p, struct error *err)
              p->work_dir.path);
     log_memory(p);
     TRY(taskmanager_start(p->tm, err));
+    TRY(prometheus_reporter_start(&p->conf, p->metrics, &p->reporters, err));
+    p->workers_metrics = taskmanager_metrics_source(p->tm);
+    prometheus_reporter_set_source(p->reporters, &p->workers_metrics);
     update_metrics(p);
     return loop_run(p->loop, err);
 }
@@ -286,10 +291,10 @@ static int start(struct process *p, struct error *err)
 /* In the order of need: who uses something goes before it. */
 static void release(struct process *p)
 {
+    p->reporters = prometheus_reporter_stop(p->reporters); /* a scrape asks the task manager */
     if (p->tm != NULL) {
         taskmanager_stop(p->tm);
     }
-    p->reporters = prometheus_reporter_stop(p->reporters);
     p->host = worker_host_free(p->host);
     p->executor = executor_free(p->executor); /* its jobs fetch blobs */
     p->process_metrics = process_metrics_free(p->process_metrics);

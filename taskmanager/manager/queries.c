@@ -214,6 +214,11 @@ static void on_workers_answer(void *arg, Flinc__QueryAnswer *take_answer)
     struct query *q = arg;
     Flinc__QueryAnswer *ours = q->answer;
     query_stop_asking(q);
+    if (ours->body_case == FLINC__QUERY_ANSWER__BODY_METRICS) {
+        bool answered = take_answer != NULL && take_answer->body_case == ours->body_case;
+        tm_worker_metrics_take(q->tm, answered ? take_answer->metrics : NULL);
+        tm_metrics_append_dump(q->tm, ours->metrics);
+    }
     if (take_answer != NULL && take_answer->body_case == ours->body_case) {
         if (ours->body_case == FLINC__QUERY_ANSWER__BODY_THREAD_DUMP) {
             Flinc__ThreadDump *a = ours->thread_dump, *b = take_answer->thread_dump;
@@ -293,7 +298,6 @@ static void query_metrics(struct query *q)
     Flinc__MetricDump *dump = MEM_NEW(Flinc__MetricDump);
     flinc__metric_dump__init(dump);
     dump->timestamp_ms = clock_now_ms(q->tm->clock);
-    tm_metrics_append_dump(q->tm, dump);
     q->answer->body_case = FLINC__QUERY_ANSWER__BODY_METRICS;
     q->answer->metrics = dump;
     query_ask_workers(q);

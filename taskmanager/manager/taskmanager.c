@@ -190,6 +190,12 @@ void taskmanager_set_workers(struct taskmanager *tm, const struct taskmanager_wo
     tm_metrics_start(tm);
 }
 
+void taskmanager_set_process_metrics(struct taskmanager *tm, struct process_metrics *metrics)
+{
+    ASSERT(component_get_state(tm->component) == COMPONENT_NEW);
+    tm->process_metrics = metrics;
+}
+
 int taskmanager_start(struct taskmanager *tm, struct error *err)
 {
     ASSERT(tm->ops != NULL);

@@ -15,7 +15,8 @@
 #ifndef FLINC_TASKMANAGER_MANAGER_TASKMANAGER_H
 #define FLINC_TASKMANAGER_MANAGER_TASKMANAGER_H
 
-#include "common/metrics/registry.h"
+#include "common/metrics/process_metrics.h"
+#include "common/metrics/prometheus/prometheus.h"
 #include "common/rpc/channel.h"
 #include "taskmanager/host/worker_host.h"
 #include "taskmanager/manager/memory.h"
@@ -31,6 +32,7 @@ enum {
     TASKMANAGER_HELD_BYTES_MAX = 16 << 20,
     TASKMANAGER_QUERIES_MAX = 64, /* under way at once */
     TASKMANAGER_QUERY_TIMEOUT_MS = 8000,
+    TASKMANAGER_SCRAPE_TIMEOUT_MS = 2000, /* workers that have not answered by then are left out */
     TASKMANAGER_FILE_PART_MAX = 1 << 20,
 };
 
@@ -106,6 +108,12 @@ void taskmanager_set_workers(struct taskmanager *tm, const struct taskmanager_wo
                              void *host, const struct taskmanager_identity *identity);
 /* Its group, after taskmanager_set_workers(); NULL without a registry. */
 struct metric_group *taskmanager_metrics(struct taskmanager *tm);
+/* Before the start: those of this process, which get the workers' added.  Borrowed until
+ * taskmanager_free(). */
+void taskmanager_set_process_metrics(struct taskmanager *tm, struct process_metrics *metrics);
+/* The workers' metrics for reporters, asked of them at each scrape.  The reporters end before the task
+ * manager is stopped. */
+struct prometheus_source taskmanager_metrics_source(struct taskmanager *tm);
 int taskmanager_start(struct taskmanager *tm, struct error *err) MUST_CHECK;
 /* Thread: any.  Says goodbye, ends the workers, then on_end(). */
 void taskmanager_shutdown(struct taskmanager *tm, const char *reason);

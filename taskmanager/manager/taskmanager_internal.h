@@ -16,6 +16,7 @@ enum manager_op {
     MANAGER_OP_STREAM_CLOSED, /* the same */
     MANAGER_OP_SHUTDOWN,      /* owner */
     MANAGER_OP_QUERY_DONE,    /* I/O executor */
+    MANAGER_OP_SCRAPE,        /* thread of a reporter */
 };
 
 enum tm_job_state {
@@ -85,9 +86,10 @@ struct taskmanager {
     uint32_t n_queries;
     struct vec asking; /* of struct query *: workers are being asked; owns */
 
-    struct error end_why;         /* STOPPING: what on_end() is told */
-    struct metric_group *metrics; /* Owns; NULL: none */
-    struct tm_metrics {           /* what gauges read; thread: any */
+    struct error end_why;                    /* STOPPING: what on_end() is told */
+    struct metric_group *metrics;            /* Owns; NULL: none */
+    struct process_metrics *process_metrics; /* Borrows; NULL: none */
+    struct tm_metrics {                      /* what gauges read; thread: any */
         _Atomic int64_t used_slots;
         _Atomic uint64_t stats[sizeof(struct taskmanager_stats) / sizeof(uint64_t)];
     } shown;
@@ -207,6 +209,12 @@ void tm_messages_malformed(struct taskmanager *tm, const char *what);
 void tm_queries_on_query(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message);
 /* The worker host is gone: those that it was asked are dropped. */
 void tm_queries_end(struct taskmanager *tm);
+
+/* ---- worker_metrics.c --------------------------------------------------------------------------- */
+
+/* Takes what workers say of their own processes out of the dump (NULL: none has answered), for the
+ * process metrics. */
+void tm_worker_metrics_take(struct taskmanager *tm, Flinc__MetricDump *dump);
 
 /* ---- metrics.c ---------------------------------------------------------------------------------- */
 

@@ -52,6 +52,15 @@ static void on_stuck_task(void *owner, const struct stuck_task *task)
     taskworker_die(tw, &err, TASKWORKER_EXIT_STUCK);
 }
 
+/* What the task manager adds to its own process's. */
+static void make_process_metrics(struct taskworker *tw)
+{
+    const struct metric_variable variables[] = {{"host", tw->host}, {"tm_id", tw->tm_id}};
+    tw->own_metrics =
+        metric_group_new(tw->metrics, NULL, METRIC_SCOPE_TM, variables, ARRAY_LEN(variables));
+    tw->process_metrics = process_metrics_new(tw->own_metrics, NULL, 0);
+}
+
 static int make_worker(struct taskworker *tw, struct error *err)
 {
     struct metric_registry_options metrics = {
@@ -60,6 +69,7 @@ static int make_worker(struct taskworker *tw, struct error *err)
         metrics.formats[i] = conf_string(&tw->conf, metric_scope_option((enum metric_scope)i));
     }
     TRY(metric_registry_new(&metrics, &tw->metrics, err));
+    make_process_metrics(tw);
     TRY(executor_new(
         &(struct executor_options){.name = "flinc-io", .n_threads = TASKWORKER_IO_THREADS}, &tw->io,
         err));

@@ -51,6 +51,8 @@ struct metric_dump {
     struct arena arena;
     struct vec groups;                 /* Flinc__MetricGroupDump *, in the arena */
     struct vec samples;                /* Flinc__MetricSample *, of the last group */
+    struct vec histograms;             /* Flinc__HistogramSample *, of the last group */
+    struct vec variables;              /* Flinc__MetricVariable *, of the last group */
     const struct metric_group *source; /* of the last group; compared only */
     uint32_t n_samples;
 };
@@ -89,17 +91,47 @@ static Flinc__MetricScopeKind scope_kind(enum metric_scope scope)
     }
 }
 
+/* The pointers of `v`, which is empty then, as an array in the arena. */
+static void *dump_take(struct metric_dump *d, struct vec *v, size_t *ret_n)
+{
+    void **items = arena_alloc(&d->arena, (v->len + 1) * sizeof(*items));
+    if (v->len > 0) {
+        memcpy(items, v->data, v->len * sizeof(*items));
+    }
+    *ret_n = v->len;
+    vec_clear(v);
+    return items;
+}
+
 static void dump_end_group(struct metric_dump *d)
 {
     if (d->groups.len > 0) {
         Flinc__MetricGroupDump *g = vec_ptr(&d->groups, d->groups.len - 1);
-        g->n_samples = d->samples.len;
-        g->samples = arena_alloc(&d->arena, (d->samples.len + 1) * sizeof(*g->samples));
-        if (d->samples.len > 0) {
-            memcpy(g->samples, d->samples.data, d->samples.len * sizeof(*g->samples));
-        }
-        vec_clear(&d->samples);
+        g->samples = dump_take(d, &d->samples, &g->n_samples);
+        g->histograms = dump_take(d, &d->histograms, &g->n_histograms);
     }
+}
+
+static void dump_add_variable(void *arg, const struct metric_variable *variable)
+{
+    struct metric_dump *d = arg;
+    Flinc__MetricVariable *v = arena_alloc(&d->arena, sizeof(*v));
+    flinc__metric_variable__init(v);
+    v->name = arena_strdup(&d->arena, variable->name);
+    v->value = arena_strdup(&d->arena, variable->value);
+    vec_push_ptr(&d->variables, v);
+}
+
+/* What a reporter has to know of a group. */
+static void dump_describe_group(struct metric_dump *d, const struct metric_sample *s,
+                                Flinc__MetricGroupDump *g)
+{
+    STR_AUTO scope = STR_INIT;
+    metric_group_logical_scope(s->group, '.', &scope);
+    g->logical_scope = arena_strdup(&d->arena, str_cstr(&scope));
+    g->name_prefix = (uint32_t)(strlen(s->name) - strlen(s->metric));
+    metric_group_each_variable(s->group, dump_add_variable, d);
+    g->variables = dump_take(d, &d->variables, &g->n_variables);
 }
 
 static void dump_begin_group(struct metric_dump *d, const struct metric_sample *s)
@@ -116,6 +148,7 @@ static void dump_begin_group(struct metric_dump *d, const struct metric_sample *
     if (operator_name != NULL) {
         g->operator_name = arena_strdup(&d->arena, operator_name);
     }
+    dump_describe_group(d, s, g);
     vec_push_ptr(&d->groups, g);
     d->source = s->group;
 }
@@ -154,6 +187,19 @@ static void dump_histogram(struct metric_dump *d, const struct metric_sample *s)
     for (size_t i = 0; i < ARRAY_LEN(statistics); i++) {
         dump_add_real(d, s->name, statistics[i].suffix, statistics[i].value);
     }
+    const double quantiles[] = {h->p50, h->p75, h->p95, h->p98, h->p99, h->p999};
+    Flinc__HistogramSample *out = arena_alloc(&d->arena, sizeof(*out));
+    flinc__histogram_sample__init(out);
+    out->name = arena_strdup(&d->arena, s->name);
+    out->count = h->count;
+    out->min = h->min;
+    out->max = h->max;
+    out->mean = h->mean;
+    out->stddev = h->stddev;
+    out->n_quantiles = ARRAY_LEN(quantiles);
+    out->quantiles = arena_alloc(&d->arena, sizeof(quantiles));
+    memcpy(out->quantiles, quantiles, sizeof(quantiles));
+    vec_push_ptr(&d->histograms, out);
 }
 
 static void dump_sample(void *arg, const struct metric_sample *s)
@@ -193,6 +239,8 @@ static void answer_metrics(struct taskworker *tw, Flinc__WorkerToTaskManager *m)
     arena_init(&d.arena, 0);
     vec_init(&d.groups, sizeof(Flinc__MetricGroupDump *));
     vec_init(&d.samples, sizeof(Flinc__MetricSample *));
+    vec_init(&d.histograms, sizeof(Flinc__HistogramSample *));
+    vec_init(&d.variables, sizeof(Flinc__MetricVariable *));
     metric_registry_visit(tw->metrics, NULL, dump_sample, &d);
     dump_end_group(&d);
     answer.timestamp_ms = clock_now_ms(&clock_system);
@@ -203,6 +251,8 @@ static void answer_metrics(struct taskworker *tw, Flinc__WorkerToTaskManager *m)
     taskworker_send(tw, m);
     vec_fini(&d.groups);
     vec_fini(&d.samples);
+    vec_fini(&d.histograms);
+    vec_fini(&d.variables);
     arena_fini(&d.arena);
 }
 

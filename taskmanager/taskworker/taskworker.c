@@ -143,6 +143,8 @@ static void taskworker_fini(struct taskworker *tw)
     worker_free(tw->worker);
     if (tw->code.resolver.load != NULL) {
         executor_free(tw->io);
+        process_metrics_free(tw->process_metrics);
+        metric_group_free(tw->own_metrics);
         metric_registry_free(tw->metrics);
         job_code_fini(&tw->code);
     }

@@ -12,6 +12,7 @@
 #define FLINC_TASKMANAGER_TASKWORKER_TASKWORKER_H
 
 #include "common/loop/loop.h"
+#include "common/metrics/process_metrics.h"
 #include "common/rpc/transport.h"
 #include "proto/worker.pb-c.h"
 #include "taskmanager/worker/job_code.h"
@@ -53,6 +54,8 @@ struct taskworker {
     char *job_name, *tm_id, *host; /* Own */
     struct job_code code;
     struct metric_registry *metrics;
+    struct metric_group *own_metrics; /* the process's, as a part of its task manager */
+    struct process_metrics *process_metrics;
     struct executor *io;
     struct worker *worker;
     struct network *network;

@@ -109,3 +109,59 @@ def test_a_whole_cluster_is_scraped(cluster, prometheus, bundle):
     assert uptime > 0 and labels["job_name"]
     used = c.wait(lambda: p.query("flink_taskmanager_Status_JVM_Memory_Heap_Used"))
     assert len(used) == 2 and len({labels["tm_id"] for labels, _ in used}) == 2
+
+
+TM_LABELS = {"host", "tm_id"}
+TASK_LABELS = TM_LABELS | {"job_id", "job_name", "task_id", "task_name", "subtask_index", "task_attempt_id",
+                           "task_attempt_num"}
+OPERATOR_LABELS = TASK_LABELS | {"operator_id", "operator_name"}
+PROMETHEUS_LABELS = {"__name__", "instance", "job"}  # that every sample has
+
+
+def test_tasks_and_operators_are_scraped(cluster, prometheus, bundle):
+    """A job of two vertices, a subtask of each on each of two task managers: what their workers count is shown by the
+    task managers, under Flink's names and labels."""
+    c = cluster(taskmanagers=2, slots=1, config=settings(free_port()))
+    ports = [port_of(c, process) for process in c.taskmanagers]
+    p = prometheus(ports)
+    threads = {port: value_of(scrape(port), "flink_taskmanager_Status_JVM_Threads_Count") for port in ports}
+    job = c.run_jar(c.upload(bundle("endless")), ["metered"], parallelism=2)
+    c.wait(lambda: c.all_running(job))
+    source, sink = c.get(f"/jobs/{job}")["vertices"]
+
+    def of_each_subtask(name, vertex, least=0):
+        expression = f'flink_taskmanager_job_task_{name}{{job_id="{job}",task_id="{vertex["id"]}"}}'
+        return c.wait(lambda: (found := p.query(expression)) and len(found) == 2 and
+                      all(value >= least for _, value in found) and found)
+
+    found = of_each_subtask("numRecordsIn", sink, 1)
+    assert all(set(labels) == TASK_LABELS | PROMETHEUS_LABELS for labels, _ in found), found
+    assert {labels["subtask_index"] for labels, _ in found} == {"0", "1"}
+    assert len({labels["tm_id"] for labels, _ in found}) == 2
+    assert {(labels["job_name"], labels["task_attempt_num"]) for labels, _ in found} == {("metered", "0")}
+    of_each_subtask("busyTimeMsPerSecond", sink, 1)
+    of_each_subtask("numRecordsOutPerSecond", source, 1)
+    of_each_subtask("buffers_inputQueueLength", sink)
+    operators = c.wait(lambda: [o for o in p.query(
+        f'flink_taskmanager_job_task_operator_numRecordsIn{{job_id="{job}",operator_name="Slow"}}') if o[1] > 0])
+    assert all(set(labels) == OPERATOR_LABELS | PROMETHEUS_LABELS for labels, _ in operators), operators
+    assert operators[0][0]["task_id"] == sink["id"]
+
+    # What a worker's process takes counts as its task manager's, and only once.
+    for port in ports:
+        text = scrape(port)
+        check(text)
+        assert value_of(text, "flink_taskmanager_Status_JVM_Threads_Count") >= threads[port] + 3
+    assert len(p.query("flink_taskmanager_Status_JVM_Threads_Count")) == 2
+    by_rest = c.get("/taskmanagers/metrics?get=Status.JVM.Threads.Count")[0]
+    assert by_rest["min"] >= min(threads.values()) + 3
+
+    c.cancel(job)
+    c.wait_for_state(job, "CANCELED")
+    c.wait(lambda: all("flink_taskmanager_job_" not in scrape(port) for port in ports))
+
+
+def value_of(text, name):
+    """The value of a metric that one process shows once."""
+    value, = (line.split()[-1] for line in text.splitlines() if line.startswith(name + "{"))
+    return float(value)

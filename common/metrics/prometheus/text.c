@@ -242,10 +242,10 @@ void prometheus_text_write(const struct prometheus_format *f, struct metric_regi
     struct writing *w = MEM_NEW(struct writing);
     w->format = f;
     map_init(&w->families, family_free);
-    metric_registry_visit(registry, NULL, on_sample, w);
-    if (source != NULL) {
+    if (source != NULL) { /* first: gauges of the registry may count what it learns */
         source->visit(source->arg, on_foreign_sample, w);
     }
+    metric_registry_visit(registry, NULL, on_sample, w);
     MAP_FOREACH (&w->families, e) {
         str_append_slice(out, str_slice(&((const struct family *)e->value)->lines));
     }

@@ -65,6 +65,22 @@ static void test_values(void **state)
     clock_manual_advance_ms(&clock, 1);
     assert_true(value_of(r, "Status.JVM.CPU.Time") > before);
     assert_true(value_of(r, "Status.JVM.CPU.Load") <= 1);
+
+    /* What other processes add. */
+    struct process_sums sums = {0};
+    double threads = value_of(r, "Status.JVM.Threads.Count");
+    process_sums_add(&sums, "Status.JVM.Threads.Count", 5);
+    process_sums_add(&sums, "Status.JVM.Threads.Count", 2);
+    process_sums_add(&sums, "Status.JVM.CPU.Load", 7.5);
+    process_sums_add(&sums, "Status.JVM.Memory.Heap.Max", 1000); /* a limit */
+    process_sums_add(&sums, "Status", 1);
+    process_sums_add(&sums, "", 1);
+    process_metrics_set_others(p, &sums);
+    assert_true(value_of(r, "Status.JVM.Threads.Count") == threads + 7);
+    assert_true(value_of(r, "Status.JVM.CPU.Load") == 1);
+    assert_true(value_of(r, "Status.JVM.Memory.Heap.Max") == 12345678);
+    process_metrics_set_others(p, &(struct process_sums){0});
+    assert_true(value_of(r, "Status.JVM.Threads.Count") == threads);
     process_metrics_free(p);
     assert_int_equal(metric_registry_len(r), 0);
 

@@ -350,15 +350,24 @@ static void test_questions(void **state)
     query.metrics = &metrics;
     worker_host_query(f->host, &query, 10000, on_answer, &asked);
     fixture_until(f, is_answered, &asked);
-    size_t n_tasks = 0;
+    size_t n_tasks = 0, n_own = 0;
     for (size_t i = 0; i < asked.answer->metrics->n_groups; i++) {
         const Flinc__MetricGroupDump *g = asked.answer->metrics->groups[i];
         if (g->scope == FLINC__METRIC_SCOPE_KIND__METRIC_OF_TASK) {
             assert_int_equal(g->vertex_id.len, 16);
             assert_memory_equal(g->job_id.data, r.job_id.bytes, 16);
+            assert_int_equal(strncmp(g->logical_scope, "taskmanager.job.task", 20), 0);
+            assert_string_equal(g->variables[0]->name, "task_id");
+            assert_true(g->n_variables >= 9);
+            for (size_t k = 0; k < g->n_samples; k++) {
+                assert_true(g->name_prefix < strlen(g->samples[k]->name));
+                assert_true(g->name_prefix == 0 || g->samples[k]->name[g->name_prefix - 1] == '.');
+            }
             n_tasks++;
         }
+        n_own += g->scope == FLINC__METRIC_SCOPE_KIND__METRIC_OF_TASK_MANAGER;
     }
+    assert_true(n_own > 0); /* the process's */
     assert_true(n_tasks >= 4);
     rpc_message_free(&asked.answer->base);
     asked.answer = NULL;

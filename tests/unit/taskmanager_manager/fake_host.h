@@ -230,6 +230,46 @@ static inline void fake_host_each(const void *arg,
     }
 }
 
+/* Of a task: a gauge, a histogram, a statistic of it, and a name that is no longer than its prefix. */
+static inline void fake_host_fill_group(Flinc__MetricGroupDump *g)
+{
+    static const struct {
+        const char *name;
+        enum metric_kind kind;
+    } rows[] = {
+        {"buffers.inputQueueLength", METRIC_GAUGE},
+        {"buffers.waits_p99", METRIC_HISTOGRAM},
+        {"wrong", METRIC_GAUGE},
+    };
+    g->scope = FLINC__METRIC_SCOPE_KIND__METRIC_OF_TASK;
+    g->logical_scope = mem_strdup("taskmanager.job.task.buffers");
+    g->name_prefix = 8;
+    g->samples = MEM_NEW_ARRAY(Flinc__MetricSample *, ARRAY_LEN(rows));
+    for (; g->n_samples < ARRAY_LEN(rows); g->n_samples++) {
+        Flinc__MetricSample *s = g->samples[g->n_samples] = MEM_NEW(Flinc__MetricSample);
+        flinc__metric_sample__init(s);
+        s->name = mem_strdup(rows[g->n_samples].name);
+        s->kind = rows[g->n_samples].kind;
+        s->value_case = FLINC__METRIC_SAMPLE__VALUE_INTEGER;
+        s->integer = 42;
+    }
+    g->n_variables = g->n_histograms = 1;
+    g->variables = MEM_NEW_ARRAY(Flinc__MetricVariable *, 1);
+    g->variables[0] = MEM_NEW(Flinc__MetricVariable);
+    flinc__metric_variable__init(g->variables[0]);
+    g->variables[0]->name = mem_strdup("task_name");
+    g->variables[0]->value = mem_strdup("Map");
+    Flinc__HistogramSample *h = MEM_NEW(Flinc__HistogramSample);
+    flinc__histogram_sample__init(h);
+    h->name = mem_strdup("buffers.waits");
+    h->count = 7;
+    h->n_quantiles = 6;
+    h->quantiles = MEM_NEW_ARRAY(double, 6);
+    h->quantiles[4] = 99;
+    g->histograms = MEM_NEW_ARRAY(Flinc__HistogramSample *, 1);
+    g->histograms[0] = h;
+}
+
 /* Every worker has one thread and one group of metrics. */
 static inline void fake_host_query(void *arg, const Flinc__Query *query, int64_t timeout_ms,
                                    void (*on_done)(void *arg, Flinc__QueryAnswer *take_answer),
@@ -260,7 +300,7 @@ static inline void fake_host_query(void *arg, const Flinc__Query *query, int64_t
         for (; dump->n_groups < h->jobs.len; dump->n_groups++) {
             dump->groups[dump->n_groups] = MEM_NEW(Flinc__MetricGroupDump);
             flinc__metric_group_dump__init(dump->groups[dump->n_groups]);
-            dump->groups[dump->n_groups]->scope = FLINC__METRIC_SCOPE_KIND__METRIC_OF_TASK;
+            fake_host_fill_group(dump->groups[dump->n_groups]);
         }
     }
     on_done(done_arg, answer);

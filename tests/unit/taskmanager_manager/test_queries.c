@@ -179,6 +179,67 @@ static void metrics_of_it_and_its_workers(void **state)
     world_fini(&w);
 }
 
+struct scrape_run {
+    struct prometheus_source source;
+    _Atomic bool done;
+    uint32_t n_samples;
+    int64_t gauge, count;
+    double p99;
+};
+
+static void on_sample(void *arg, const struct prometheus_sample *s)
+{
+    struct scrape_run *run = arg;
+    assert_string_equal(s->scope, "taskmanager.job.task.buffers");
+    assert_int_equal(s->n_variables, 1);
+    assert_string_equal(s->variables[0].value, "Map");
+    run->n_samples++;
+    if (s->histogram != NULL) {
+        assert_string_equal(s->metric, "waits");
+        run->count = s->value.i64;
+        run->p99 = s->histogram->p99;
+    } else {
+        assert_string_equal(s->metric, "inputQueueLength");
+        run->gauge = s->value.i64;
+    }
+}
+
+static void *scrape(void *arg)
+{
+    struct scrape_run *run = arg;
+    run->source.visit(run->source.arg, on_sample, run);
+    atomic_store(&run->done, true);
+    return NULL;
+}
+
+static void scrapes_of_workers(void **state)
+{
+    struct world w;
+    pthread_t reporter;
+    world_init(&w, "2");
+    world_start(&w);
+    master_request_slot(&w, 0, 1, 1);
+    world_settle(&w);
+    struct scrape_run run = {.source = taskmanager_metrics_source(w.tm)};
+    assert_int_equal(pthread_create(&reporter, NULL, scrape, &run), 0);
+    while (!atomic_load(&run.done)) {
+        world_settle(&w);
+        sched_yield();
+    }
+    pthread_join(reporter, NULL);
+    assert_int_equal(run.n_samples, 2);
+    assert_int_equal(run.gauge, 42);
+    assert_int_equal(run.count, 7);
+    assert_true(run.p99 == 99);
+
+    /* A task manager that has stopped has nothing to say. */
+    struct scrape_run late = {.source = run.source};
+    taskmanager_stop(w.tm);
+    (void)scrape(&late);
+    assert_int_equal(late.n_samples, 0);
+    world_fini(&w);
+}
+
 static void environment_of_it(void **state)
 {
     struct world w;
@@ -256,6 +317,7 @@ int main(void)
         cmocka_unit_test(log_files),
         cmocka_unit_test(without_log_files),
         cmocka_unit_test(metrics_of_it_and_its_workers),
+        cmocka_unit_test(scrapes_of_workers),
         cmocka_unit_test(environment_of_it),
         cmocka_unit_test(stacks_of_it_and_its_workers),
         cmocka_unit_test(too_many_at_once),
