@@ -19,7 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { THREAD_NAME_BYTES = 16 }; /* the kernel's limit, NUL included */
+enum { KERNEL_NAME_BYTES = 16 }; /* its limit, NUL included */
+
+/* Read by handlers of signals, so its place must not be made at the first look: initial-exec. */
+static _Thread_local char own_name[THREAD_NAME_BYTES] __attribute__((tls_model("initial-exec")));
 
 struct thread_start_args {
     void *(*fn)(void *arg);
@@ -88,9 +91,15 @@ void thread_join(pthread_t thread)
 
 void thread_set_name(const char *name)
 {
-    char cut[THREAD_NAME_BYTES];
-    snprintf(cut, sizeof(cut), "%s", name);
+    char cut[KERNEL_NAME_BYTES];
+    snprintf(own_name, sizeof(own_name), "%s", name);
+    snprintf(cut, sizeof(cut), "%.*s", KERNEL_NAME_BYTES - 1, name);
     pthread_setname_np(pthread_self(), cut);
+}
+
+const char *thread_name(void)
+{
+    return own_name;
 }
 
 int thread_count(void)

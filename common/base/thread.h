@@ -14,12 +14,17 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* Starts a thread; `name` shows in ps (15 bytes kept).  Signals are blocked in it, so that the main
+enum { THREAD_NAME_BYTES = 128 }; /* kept of a name, NUL included */
+
+/* Starts a thread; `name` shows in ps (15 bytes of it) and in thread dumps.  Signals are blocked in it, so that the main
  * thread gets them. */
 int thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg), void *arg,
                  struct error *err) MUST_CHECK;
 void thread_join(pthread_t thread);
 void thread_set_name(const char *name);
+/* Of the calling thread; "": it has none of this room's.  Lives with the thread; handlers of signals may
+ * look at it. */
+const char *thread_name(void);
 /* The real-time signal that asks a thread for its stack (common/process/stack_dump.h): the only
  * asynchronous one that thread_start() leaves open. */
 int thread_dump_signal(void);

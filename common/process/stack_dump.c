@@ -23,6 +23,7 @@ static struct {
     _Atomic int asked;    /* tid; 0: nobody, -1: it is answering */
     _Atomic bool answered;
     struct event_count event;
+    char name[THREAD_NAME_BYTES]; /* in full; "": the kernel's is all there is */
     int n_frames;
     void *frames[STACK_DUMP_FRAMES_MAX];
 } dump = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -32,6 +33,7 @@ static void on_signal(int signo, siginfo_t *info, void *context)
     int saved = errno;
     int self = gettid();
     if (atomic_compare_exchange_strong(&dump.asked, &self, -1)) {
+        memcpy(dump.name, thread_name(), sizeof(dump.name));
         dump.n_frames = backtrace(dump.frames, STACK_DUMP_FRAMES_MAX);
         atomic_store(&dump.answered, true);
         event_count_signal(&dump.event);
@@ -184,15 +186,17 @@ int stack_dump_all(void (*fn)(void *arg, const struct stack_dump_thread *thread)
         if (!read_stat(tids[i], &stat)) {
             continue; /* it has ended */
         }
-        str_printf(&text, "\"%s\" Id=%d %s\n", stat.name, tids[i], state_text(stat.state));
         int64_t wait_ms = MIN((int64_t)STACK_DUMP_THREAD_WAIT_MS, left_ms);
-        if (wait_ms > 0 && ask_thread(tids[i], wait_ms)) {
+        bool answered = wait_ms > 0 && ask_thread(tids[i], wait_ms);
+        const char *name = answered && dump.name[0] != '\0' ? dump.name : stat.name;
+        str_printf(&text, "\"%s\" Id=%d %s\n", name, tids[i], state_text(stat.state));
+        if (answered) {
             append_frames(&text);
         } else {
             left_ms -= wait_ms;
             str_append_cstr(&text, "\t(no answer: it takes no signals now)\n");
         }
-        const struct stack_dump_thread thread = {tids[i], stat.name, str_cstr(&text)};
+        const struct stack_dump_thread thread = {tids[i], name, str_cstr(&text)};
         fn(arg, &thread);
     }
     pthread_mutex_unlock(&dump.lock);

@@ -253,6 +253,11 @@ struct blob *blob_unref(struct blob *b)
     return NULL;
 }
 
+const char *blob_hash_text(const struct blob *b)
+{
+    return b->hex;
+}
+
 enum blob_state blob_get_state(const struct blob *b)
 {
     return b->state;

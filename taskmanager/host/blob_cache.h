@@ -46,6 +46,7 @@ int blob_cache_get(struct blob_cache *c, const uint8_t hash[BLOB_HASH_BYTES], ui
 /* The last one removes the file.  NULL is fine; returns NULL. */
 struct blob *blob_unref(struct blob *b);
 enum blob_state blob_get_state(const struct blob *b);
+const char *blob_hash_text(const struct blob *b);     /* hex; lives with it */
 const struct error *blob_error(const struct blob *b); /* FAILED: why */
 
 #endif

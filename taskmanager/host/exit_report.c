@@ -93,9 +93,22 @@ static bool is_report_head(struct slice text)
     return false;
 }
 
+/* The name of a file, by which people know it. */
+static void append_file(struct str *s, struct slice file, const struct exit_facts *f)
+{
+    for (size_t i = 0; i < f->n_libraries; i++) {
+        size_t hash_len = strlen(f->libraries[i].hash);
+        if (slice_starts_with(file, f->libraries[i].hash) && file.len == hash_len + 3) {
+            file = slice_cstr(f->libraries[i].name);
+            break;
+        }
+    }
+    append_line(s, file);
+}
+
 /* A frame of backtrace_symbols_fd(), "/dir/lib.so(name+0x12)[0x7f00]", without folder and address; false:
  * it is none. */
-static bool append_frame(struct str *s, struct slice text)
+static bool append_frame(struct str *s, struct slice text, const struct exit_facts *f)
 {
     const char *address = find_last(text, "[0x");
     if (address == NULL || text.data[text.len - 1] != ']') {
@@ -106,24 +119,26 @@ static bool append_frame(struct str *s, struct slice text)
     size_t path = offset != NULL ? (size_t)(offset - text.data) : text.len;
     const char *folder = find_last(slice_make(text.data, path), "/");
     if (folder != NULL) {
-        text.len -= (size_t)(folder + 1 - text.data);
-        text.data = folder + 1;
+        size_t skip = (size_t)(folder + 1 - text.data);
+        text = slice_make(folder + 1, text.len - skip);
+        path -= skip;
     }
     str_append_cstr(s, "\n    ");
-    append_line(s, text);
+    append_file(s, slice_make(text.data, path), f);
+    append_line(s, slice_make(text.data + path, text.len - path));
     return true;
 }
 
 /* The report in few lines: its head, then the first frames of the stack.  Lines that other threads logged
  * meanwhile are left out. */
-static void append_report(struct str *s, struct slice report)
+static void append_report(struct str *s, struct slice report, const struct exit_facts *f)
 {
     struct slice line;
     bool in_stack = false;
     for (int n_frames = 0; n_frames < REPORT_STACK_LINES && slice_next(&report, '\n', &line);) {
         struct slice text = slice_trim(line);
         if (in_stack) {
-            n_frames += text.len > 0 && append_frame(s, text) ? 1 : 0;
+            n_frames += text.len > 0 && append_frame(s, text, f) ? 1 : 0;
         } else if (slice_starts_with(text, "native stack:")) {
             in_stack = true;
             str_append_cstr(s, "\n  native stack:");
@@ -131,6 +146,28 @@ static void append_report(struct str *s, struct slice report)
             str_append_cstr(s, "\n  ");
             append_line(s, text);
         }
+    }
+}
+
+/* Where a task hangs, when that was written before the end: the last stack that the watchdog asked for, which
+ * is taken off the log. */
+static void append_stuck_stack(struct str *s, struct slice *inout_log, const struct exit_facts *f)
+{
+    const char *at = find_last(*inout_log, "\nStack of task ");
+    struct slice line;
+    if (at == NULL) {
+        return;
+    }
+    size_t before = (size_t)(at - inout_log->data);
+    struct slice rest = slice_make(at + 1, inout_log->len - before - 1);
+    *inout_log = slice_make(inout_log->data, before);
+    if (slice_next(&rest, '\n', &line)) {
+        str_append_cstr(s, "\n  ");
+        append_line(s, slice_trim(line));
+    }
+    for (int n_frames = 0; n_frames < REPORT_STACK_LINES && slice_next(&rest, '\n', &line);) {
+        struct slice text = slice_trim(line);
+        n_frames += text.len > 0 && append_frame(s, text, f) ? 1 : 0;
     }
 }
 
@@ -153,7 +190,7 @@ static void add_last_lines(struct error *err, struct slice log)
     while (n > 0) {
         struct str s = STR_INIT;
         append_line(&s, lines[--n]);
-        error_context(err, "last output: %s", str_cstr(&s));
+        error_context(err, "it had said: %s", str_cstr(&s));
         str_fini(&s);
     }
 }
@@ -205,13 +242,17 @@ void exit_report_make(const struct exit_facts *f, struct error *ret)
     }
     if (f->dying != NULL) {
         error_copy(ret, f->dying);
+        str_append_cstr(&s, f->dying->message);
+        append_stuck_stack(&s, &parts.log, f);
+        snprintf(ret->message, sizeof(ret->message), "%s", str_cstr(&s));
+        str_fini(&s);
         add_last_lines(ret, parts.log);
         return;
     }
     str_printf(&s, "The worker process of job '%s' (pid %d) ", f->job_name, (int)f->pid);
     append_end(&s, f);
     if (parts.report.len > 0) {
-        append_report(&s, parts.report);
+        append_report(&s, parts.report, f);
     }
     error_set(ret, f->signal != 0 && f->signal != SIGKILL ? ERR_USER_CODE : ERR_UNAVAILABLE, "%s",
               str_cstr(&s));

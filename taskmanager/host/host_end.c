@@ -78,6 +78,8 @@ void host_worker_end(struct host_worker *w)
         .core_dumped = w->exit.core_dumped,
         .spawner_lost = w->exit.spawner_lost,
         .stderr_tail = str_slice(&w->tail),
+        .libraries = w->libraries.data,
+        .n_libraries = w->libraries.len,
         .dying = w->dying.code != 0 ? &w->dying : NULL,
         .ended = w->ended.code != 0 ? &w->ended : NULL,
     };

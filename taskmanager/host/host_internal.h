@@ -68,6 +68,7 @@ struct host_worker {
     struct conf conf; /* the job's over the task manager's */
     struct worker_budget budget;
     struct vec blobs;                     /* struct blob *, counted */
+    struct vec libraries;                 /* struct exit_library: what their files are; owns */
     pid_t pid;                            /* 0: not started yet */
     struct rpc_channel *channel;          /* Owns; NULL: not open yet */
     bool channel_closed, exited, leaving; /* leaving: no longer the job's worker */

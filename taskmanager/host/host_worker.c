@@ -54,6 +54,8 @@ static int take_blobs(struct host_worker *w, const struct worker_job *job, struc
         TRY_CTX(err, blob_cache_get(w->host->blobs, ref->content_hash.data, ref->size, &b, err),
                 "getting blob '%s' of job '%s'", ref->name, job->name);
         vec_push_ptr(&w->blobs, b);
+        *VEC_PUSH(&w->libraries, struct exit_library) =
+            (struct exit_library){blob_hash_text(b), mem_strdup(ref->name)};
     }
     return 0;
 }
@@ -71,6 +73,7 @@ struct host_worker *host_worker_new(struct worker_host *h, const struct worker_j
     w->budget = job->budget;
     conf_init(&w->conf, NULL);
     vec_init(&w->blobs, sizeof(struct blob *));
+    vec_init(&w->libraries, sizeof(struct exit_library));
     vec_init(&w->pending, sizeof(Flinc__TaskManagerToWorker *));
     vec_init(&w->waiting, sizeof(struct waiting_connection));
     int rc = host_worker_read_config(w, job, err);
@@ -98,6 +101,10 @@ void host_worker_free(struct host_worker *w)
         blob_unref(vec_ptr(&w->blobs, i));
     }
     vec_fini(&w->blobs);
+    for (size_t i = 0; i < w->libraries.len; i++) {
+        mem_free(VEC_AT(&w->libraries, struct exit_library, i)->name);
+    }
+    vec_fini(&w->libraries);
     for (size_t i = 0; i < h->workers.len; i++) {
         if (vec_ptr(&h->workers, i) == w) {
             vec_remove(&h->workers, i);

@@ -49,7 +49,7 @@ struct task *task_new(const struct task_environment *env, struct deployment *dep
 int task_start(struct task *t, struct error *err)
 {
     TRY(FAILPOINT(err, "task.deploy.start_thread"));
-    return thread_start(&t->thread, t->deployment->tasks->vertex->name, task_main, t, err);
+    return thread_start(&t->thread, t->name, task_main, t, err);
 }
 
 void task_join(struct task *t)

@@ -36,6 +36,11 @@ static void worker_give_up(struct worker *w, struct task *task, int64_t cancelli
                       stuck.operator_name);
         _exit(WORKER_STUCK_EXIT_STATUS);
     }
+    struct str title = STR_INIT;
+    str_printf(&title, "Stack of task %s of job '%s', which does not end:", task->name,
+               stuck.job_name);
+    crash_report_dump_thread(task->thread, str_cstr(&title));
+    str_fini(&title);
     w->options.on_stuck_task(w->options.owner, &stuck);
 }
 

@@ -20,6 +20,7 @@ static void *look_around(void *arg)
 {
     struct facts *f = arg;
     pthread_getname_np(pthread_self(), f->name, sizeof(f->name));
+    assert_string_equal(thread_name(), "a name that is far too long");
     sigset_t set;
     pthread_sigmask(SIG_SETMASK, NULL, &set);
     f->blocks_term = sigismember(&set, SIGTERM);

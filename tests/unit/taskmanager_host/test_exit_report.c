@@ -37,8 +37,14 @@ static void assert_has(const char *text, const char *part)
 
 static void test_crash(void **state)
 {
-    const struct exit_facts f = {
-        .job_name = "Words", .pid = 7, .signal = SIGSEGV, .stderr_tail = SLICE_LIT(crash)};
+    char name[] = "words.so";
+    const struct exit_library library = {"ab", name};
+    const struct exit_facts f = {.job_name = "Words",
+                                 .pid = 7,
+                                 .signal = SIGSEGV,
+                                 .stderr_tail = SLICE_LIT(crash),
+                                 .libraries = &library,
+                                 .n_libraries = 1};
     struct error e = report(&f);
     assert_int_equal(e.code, ERR_USER_CODE);
     assert_string_equal(
@@ -51,9 +57,9 @@ static void test_crash(void **state)
                    "  attempt:  0, aa\n"
                    "  native stack:\n"
                    "    libflinc.so.0(+0x1234)\n"
-                   "    ab.so(split+0x12)");
-    assert_has(e.frames, "last output: 2026-01-01 00:00:00,000 INFO  flinc.x  [] - first\n"
-                         "last output: 2026-01-01 00:00:00,001 WARN  flinc.x  [] - second\n");
+                   "    words.so(split+0x12)");
+    assert_has(e.frames, "it had said: 2026-01-01 00:00:00,000 INFO  flinc.x  [] - first\n"
+                         "it had said: 2026-01-01 00:00:00,001 WARN  flinc.x  [] - second\n");
 }
 
 static void test_killed(void **state)
@@ -79,7 +85,14 @@ static void test_reasons_come_first(void **state)
     struct error e = report(&f);
     assert_int_equal(e.code, ERR_OUT_OF_MEMORY);
     assert_string_equal(e.message, "too much");
-    assert_string_equal(e.frames, "last output: a line\n");
+    assert_string_equal(e.frames, "it had said: a line\n");
+    f.stderr_tail = SLICE_LIT("a line\nStack of task Map (1/1), earlier:\n/x/a.so(+0x1)[0x1]\n"
+                              "Stack of task Map (1/1), last:\n  job:      Words\n"
+                              "/x/b.so(+0x2)[0x2]\nno frame\n/x/c.so(+0x3)[0x3]\n"
+                              "\nFlinc ends: too much\n");
+    e = report(&f);
+    assert_string_equal(e.message, "too much\n  Stack of task Map (1/1), last:\n"
+                                   "    b.so(+0x2)\n    c.so(+0x3)");
     f.ended = &ended;
     assert_string_equal(report(&f).message, "stopped");
 }

@@ -47,7 +47,7 @@ static void test_ends_at_once(void **state)
     assert_int_equal(f->n_ready, 0);
     assert_text(f->why.message, "job 'stand-in'");
     assert_text(f->why.message, "ended with exit status 4");
-    assert_text(f->why.frames, "last output: last words");
+    assert_text(f->why.frames, "it had said: last words");
     assert_int_equal(worker_host_n_jobs(f->host), 0);
 }
 
