@@ -3,6 +3,7 @@
 
 #include "engine/graph/job_graph.h"
 #include "jobmanager/jobmaster/jobmaster_internal.h"
+#include "jobmanager/jobmaster/reconcile.h"
 
 enum { DETAILS_SHARED_NS = 1000000 };
 
@@ -377,6 +378,7 @@ static void ask_drop(void *arg)
 static void run_ask(void *target, void *payload)
 {
     struct details_ask *ask = payload;
+    reconcile_refresh(target);
     atomic_store(&ask->answer, details_get(target));
     ask_drop(ask);
 }
@@ -400,6 +402,7 @@ int jobmaster_get_details(struct jobmaster *jm, int64_t timeout_ms, const struct
                           struct error *err)
 {
     if (component_on_thread(jm->component)) {
+        reconcile_refresh(jm);
         *ret = details_get(jm);
         return 0;
     }

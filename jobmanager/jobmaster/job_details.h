@@ -101,7 +101,9 @@ struct jobmaster;
 /* Asks the job master; waits on the calling thread (another component's should not), bounded by the
  * time-out.  On the job master's own thread (on_terminal, manual mode) it is made at once.
  * ERR_TIMEOUT; ERR_CLOSED when the job master is being freed.  Several asks within a millisecond share
- * one snapshot unless something has changed. */
+ * one snapshot unless something has changed.  Counters and accumulators are those of the workers' last
+ * reports: asking makes the workers report anew (RECONCILE_REFRESH_MS), so that who polls sees values of
+ * the time of the poll before, and who asks once those of the last TASKWORKER_REPORT_MS. */
 int jobmaster_get_details(struct jobmaster *jm, int64_t timeout_ms, const struct job_details **ret,
                           struct error *err) MUST_CHECK;
 

@@ -84,6 +84,7 @@ struct jobmaster {
     struct job_metrics metrics;
     uint64_t reconcile_timer;
     uint64_t reconcile_round; /* number of the last state request */
+    int64_t refresh_ns;       /* monotonic time of the last request for values; 0: none yet */
 };
 
 int64_t jobmaster_now_ms(const struct jobmaster *jm); /* wall clock */

@@ -184,6 +184,7 @@ static void on_report(struct jobmaster *jm, struct worker_link *link,
                  err.message);
         return;
     }
+    link->refresh_owed = false;
     for (size_t i = 0; i < report->n_tasks; i++) {
         const Flinc__TaskReportEntry *t = report->tasks[i];
         struct execution *e = find_attempt(jm, link, &t->attempt_id, t->state);

@@ -53,24 +53,32 @@ static bool has_lost_events(const struct jobmaster *jm, const struct execution *
     return entry->events_received < e->events_asked || entry->events_sent > events_received(e);
 }
 
+static int ask_worker(struct jobmaster *jm, struct worker_link *link, uint64_t request_id,
+                      struct error *err)
+{
+    Flinc__ReportRequest request = FLINC__REPORT_REQUEST__INIT;
+    Flinc__MasterToWorker message = FLINC__MASTER_TO_WORKER__INIT;
+    request.request_id = request_id;
+    message.body_case = FLINC__MASTER_TO_WORKER__BODY_REPORT_REQUEST;
+    message.report_request = &request;
+    return workers_send(&jm->workers, link, &message, err);
+}
+
 static void ask_workers(struct jobmaster *jm)
 {
     for (uint32_t i = 0; i < jm->graph.n_subtasks && jm->graph.n_coordinators > 0; i++) {
         struct execution *e = &jm->graph.subtasks[i].execution;
         e->events_asked = execution_is_on_worker(e) ? events_sent(e) : 0;
     }
-    Flinc__ReportRequest request = FLINC__REPORT_REQUEST__INIT;
-    Flinc__MasterToWorker message = FLINC__MASTER_TO_WORKER__INIT;
-    request.request_id = ++jm->reconcile_round;
-    message.body_case = FLINC__MASTER_TO_WORKER__BODY_REPORT_REQUEST;
-    message.report_request = &request;
+    jm->reconcile_round++;
     MAP_FOREACH (&jm->workers.by_number, entry) {
         struct worker_link *link = entry->value;
         struct error err = ERROR_INIT;
         int rc = FAILPOINT(&err, "jobmaster.reconcile.before_send");
         if (rc == 0) {
-            rc = workers_send(&jm->workers, link, &message, &err);
+            rc = ask_worker(jm, link, jm->reconcile_round, &err);
         }
+        link->refresh_owed = false; /* the request or its answer may have been lost */
         if (rc < 0) {
             LOG_WARN(JOBMASTER_TOPIC, "Worker %u is asked for its tasks next time: %s",
                      link->number, err.message);
@@ -89,6 +97,24 @@ void reconcile_now(struct jobmaster *jm)
 {
     if (jm->reconcile_timer != TIMER_NONE) { /* started, and not stopped */
         ask_workers(jm);
+    }
+}
+
+void reconcile_refresh(struct jobmaster *jm)
+{
+    int64_t now_ns = clock_monotonic_ns(jm->clock);
+    if (jm->reconcile_timer == TIMER_NONE ||
+        (jm->refresh_ns != 0 &&
+         now_ns - jm->refresh_ns < (int64_t)RECONCILE_REFRESH_MS * 1000000)) {
+        return;
+    }
+    jm->refresh_ns = now_ns;
+    MAP_FOREACH (&jm->workers.by_number, entry) {
+        struct worker_link *link = entry->value;
+        struct error ignored = ERROR_INIT; /* whoever reads again asks again */
+        if (!link->refresh_owed) {
+            link->refresh_owed = ask_worker(jm, link, 0, &ignored) == 0;
+        }
     }
 }
 

@@ -22,6 +22,7 @@ struct worker_link {
     struct place *place;         /* counted; NULL: in one process */
     struct rpc_channel *channel; /* Owns; NULL until it is added */
     bool connected;              /* added and not over */
+    bool refresh_owed;           /* asked for values, and no report since */
     bool over;                   /* broken before it was added */
     struct vec cancel_batch;     /* of struct flinc_id: for the next workers_flush_cancels() */
     struct vec deploy_batch;     /* of struct subtask *: while a vertex is deployed */

@@ -22,14 +22,14 @@ enum {
     TASKWORKER_SOCKET_FD = 3,
     TASKWORKER_PROTOCOL = 1, /* version of both envelopes */
     TASKWORKER_IO_THREADS = 2,
-    TASKWORKER_REPORT_MS = 2000, /* TaskReport to the job master */
-    TASKWORKER_MEMORY_MS = 1000, /* between two looks at the memory */
-    TASKWORKER_HELLO_MS = 30000, /* without a hello the process ends */
-    TASKWORKER_FLUSH_MS = 20,    /* for last words */
-    TASKWORKER_EXIT_LOST = 2,    /* exit status: the task manager is gone */
-    TASKWORKER_EXIT_REFUSED = 3, /* the hello makes no sense */
-    TASKWORKER_EXIT_STUCK = 17,  /* a task did not end */
-    TASKWORKER_EXIT_MEMORY = 18, /* over the memory budget */
+    TASKWORKER_REPORT_MS = 10000, /* TaskReport to the job master, which asks when it needs newer */
+    TASKWORKER_MEMORY_MS = 1000,  /* between two looks at the memory */
+    TASKWORKER_HELLO_MS = 30000,  /* without a hello the process ends */
+    TASKWORKER_FLUSH_MS = 20,     /* for last words */
+    TASKWORKER_EXIT_LOST = 2,     /* exit status: the task manager is gone */
+    TASKWORKER_EXIT_REFUSED = 3,  /* the hello makes no sense */
+    TASKWORKER_EXIT_STUCK = 17,   /* a task did not end */
+    TASKWORKER_EXIT_MEMORY = 18,  /* over the memory budget */
 };
 /* Anonymous memory beside the budget: code, stacks, control messages. */
 #define TASKWORKER_OVERHEAD_BYTES ((uint64_t)48 * 1024 * 1024)

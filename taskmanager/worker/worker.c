@@ -197,19 +197,30 @@ static void worker_sweep(void *arg)
     component_schedule(w->component, WORKER_SWEEP_INTERVAL_MS, worker_sweep, w);
 }
 
+/* The periodic report; a master that has asked meanwhile has what it would say. */
 static void worker_report(void *arg)
 {
     struct worker *w = arg;
-    worker_send_report(w, 0);
-    if (w->options.metrics != NULL) {
-        (void)metric_registry_update(w->options.metrics); /* rates; it looks at the time itself */
+    int64_t age_ns = clock_monotonic_ns(w->options.clock) - w->last_report_ns;
+    if (age_ns >= w->options.report_interval_ms * 1000000 / 2) {
+        worker_send_report(w, 0);
     }
     component_schedule(w->component, w->options.report_interval_ms, worker_report, w);
+}
+
+static void worker_update_rates(void *arg)
+{
+    struct worker *w = arg;
+    (void)metric_registry_update(w->options.metrics); /* it looks at the time itself */
+    component_schedule(w->component, WORKER_RATES_INTERVAL_MS, worker_update_rates, w);
 }
 
 static void worker_on_start(void *owner)
 {
     struct worker *w = owner;
+    if (w->options.metrics != NULL) {
+        component_schedule(w->component, WORKER_RATES_INTERVAL_MS, worker_update_rates, w);
+    }
     component_schedule(w->component, WORKER_SWEEP_INTERVAL_MS, worker_sweep, w);
     if (w->options.report_interval_ms > 0) {
         component_schedule(w->component, w->options.report_interval_ms, worker_report, w);

@@ -73,7 +73,8 @@ struct worker_options {
     struct mem_budget *budget;
     struct mem_budget *state_budget; /* Borrows; of keyed state; may be NULL */
     const struct operator_desc *(*find_operator)(const char *kind); /* NULL: operator_find */
-    int64_t report_interval_ms; /* periodic TaskReport; 0: only on request */
+    /* Periodic TaskReport, left out when one was asked for in the last half of it; 0: only on request. */
+    int64_t report_interval_ms;
     /* A task did not end within task.cancellation.timeout.  NULL: the process ends with a report. */
     void (*on_stuck_task)(void *owner, const struct stuck_task *task);
     /* The number of tasks has changed; thread: the worker's.  May be NULL. */

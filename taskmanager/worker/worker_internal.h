@@ -10,6 +10,7 @@ enum {
     WORKER_OUTBOX_MAX = 65536,   /* messages waiting for a master that does not keep up */
     WORKER_OUTBOX_RETRY_MS = 10,
     WORKER_SWEEP_INTERVAL_MS = 10000, /* of channels whose other side never came */
+    WORKER_RATES_INTERVAL_MS = 2000,  /* between two looks at meters */
     WORKER_STUCK_EXIT_STATUS = 17,    /* of a process whose task did not end */
 };
 
@@ -42,6 +43,7 @@ struct worker {
     int64_t partition_timeout_ms;   /* the longest of the deployments */
     struct vec outbox;              /* Owns: Flinc__WorkerToMaster *, the oldest first */
     uint64_t outbox_timer;          /* timer */
+    int64_t last_report_ns;         /* monotonic time of the last TaskReport */
     _Atomic bool stopping;          /* worker_stop() was heard; thread: any reads */
     _Atomic uint32_t n_tasks;       /* thread: any reads */
     struct event_count tasks_ended; /* thread: any */

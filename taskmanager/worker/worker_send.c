@@ -170,6 +170,7 @@ void worker_send_report(struct worker *w, uint64_t request_id)
     struct report_row *rows = MEM_NEW_ARRAY(struct report_row, n + 1);
     report.tasks = MEM_NEW_ARRAY(Flinc__TaskReportEntry *, n + 1);
     report.request_id = request_id;
+    w->last_report_ns = clock_monotonic_ns(w->options.clock);
     MAP_FOREACH (&w->tasks, e) {
         const struct task *t = e->value;
         if (t->master_epoch != w->master_epoch) {

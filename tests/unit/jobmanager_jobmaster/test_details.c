@@ -2,6 +2,7 @@
 #include "tests/unit/jobmanager_jobmaster/world.h"
 
 #include "jobmanager/jobmaster/job_details.h"
+#include "jobmanager/jobmaster/reconcile.h"
 #include <stdlib.h>
 
 enum { ALL_FLAGS = FAKE_ACKNOWLEDGES | FAKE_CANCELS };
@@ -179,6 +180,52 @@ static void all_workers_are_asked_when_messages_may_be_lost(void **state)
     world_fini(&w);
 }
 
+/* At most every RECONCILE_REFRESH_MS, and never twice a worker that has not answered. */
+static void readers_make_workers_report(void **state)
+{
+    struct world w;
+    start_on_two(&w);
+    uint32_t before = w.workers[0].n_report_requests;
+    for (uint32_t round = 1; round <= 3; round++) {
+        for (int i = 0; i < 3; i++) {
+            job_details_unref(details(&w));
+        }
+        assert_int_equal(world_n_tasks(&w, RUNNING), 5);
+        world_advance(&w, RECONCILE_REFRESH_MS);
+        assert_int_equal(w.workers[0].n_report_requests, before + round);
+        assert_int_equal(w.workers[1].n_report_requests, before + round);
+    }
+    before += 3;
+    for (int i = 0; i < 3; i++) { /* nobody answers meanwhile */
+        job_details_unref(details(&w));
+        clock_manual_advance_ms(&w.clock, RECONCILE_REFRESH_MS);
+    }
+    world_settle(&w);
+    assert_int_equal(w.workers[0].n_report_requests, before + 1);
+    /* Nothing follows from a task that such a report does not name: that is for the other requests. */
+    world_task(&w, "Count", 1)->state = FINISHED;
+    job_details_unref(details(&w));
+    world_settle(&w);
+    assert_int_equal(world_status(&w), JOB_STATUS_RUNNING);
+    jobmaster_reconcile(w.jm);
+    world_settle(&w);
+    assert_int_equal(world_status(&w), JOB_STATUS_RESTARTING);
+    world_fini(&w);
+}
+
+/* At the end nobody is asked any more. */
+static void readers_of_an_ended_job_ask_nobody(void **state)
+{
+    struct world w;
+    start_on_two(&w);
+    uint32_t before = w.workers[0].n_report_requests;
+    world_all_say(&w, FINISHED);
+    job_details_unref(details(&w));
+    world_settle(&w);
+    assert_int_equal(w.workers[0].n_report_requests, before);
+    world_fini(&w);
+}
+
 static void vertices_have_the_strongest_state(void **state)
 {
     struct subtask_details s[3] = {0};
@@ -258,6 +305,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(consumers_are_told_where_producers_are),
+        cmocka_unit_test(readers_make_workers_report),
+        cmocka_unit_test(readers_of_an_ended_job_ask_nobody),
         cmocka_unit_test(a_running_job_is_shown_in_full),
         cmocka_unit_test(a_lost_worker_is_one_failure),
         cmocka_unit_test(prior_attempts_are_bounded),
