@@ -170,6 +170,7 @@ static int flat_tile(struct flat_map_operator *m, struct error *err)
     int (*call)(flinc_ctx *, const void *, flinc_out *) =
         (int (*)(flinc_ctx *, const void *, flinc_out *))f->call;
     while (r->row < r->tile_rows && emit_queue_len(&r->queue) < EMIT_QUEUE_STOP) {
+        TRY(user_function_check_cancelled(f, err));
         if (UNLIKELY(m->stamped)) {
             stamp_begin(m, row_reader_source(reader, r->row));
         }

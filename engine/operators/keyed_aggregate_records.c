@@ -154,6 +154,7 @@ static int reduce(struct keyed_aggregate *a, uint32_t slot, const char *kept, co
     struct user_function *f = &a->rows.functions.items[0];
     int (*call)(flinc_ctx *, const void *, const void *, void *) =
         (int (*)(flinc_ctx *, const void *, const void *, void *))f->call;
+    TRY(user_function_check_cancelled(f, err));
     memset(a->scratch, 0, a->state->record->size);
     int rc = call(&f->ctx, kept, record, a->scratch);
     if (UNLIKELY(rc < 0)) {

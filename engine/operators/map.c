@@ -49,6 +49,7 @@ static int map_tile(struct map_operator *m, struct error *err)
         (int (*)(flinc_ctx *, const void *, void *))f->call;
     const bool stamped = row_operator_is_stamped(r);
     while (r->row < r->tile_rows && emit_queue_len(&r->queue) < EMIT_QUEUE_STOP) {
+        TRY(user_function_check_cancelled(f, err));
         void *record = row_writer_record(&m->writer);
         int rc = call(&f->ctx, row_reader_row(reader, r->row), record);
         if (UNLIKELY(rc < 0)) {

@@ -34,6 +34,8 @@ static int resolve(struct op_context *ctx, const Flinc__FunctionRef *ref, flinc_
     return 0;
 }
 
+static const _Atomic bool never_cancelled; /* for contexts without a flag */
+
 int user_function_resolve(struct user_functions *fs, struct op_context *ctx,
                           const Flinc__FunctionRef *ref, uint32_t kind, struct error *err)
 {
@@ -48,6 +50,7 @@ int user_function_resolve(struct user_functions *fs, struct op_context *ctx,
     *f = (struct user_function){.ref = ref};
     TRY(resolve(ctx, ref, &f->call, err));
     f->ctx.op = ctx;
+    f->cancelled = ctx->cancelled != NULL ? ctx->cancelled : &never_cancelled;
     f->ctx.owner = fs;
     if (ref->config.len > 0) {
         /* The message's bytes have no alignment; the arena's have 16. */
@@ -148,4 +151,9 @@ int user_function_failed(const struct user_function *f, int rc, struct error *er
                          f->ctx.message);
     }
     return error_set(err, ERR_USER_CODE, "function '%s' returned %d%s", f->ref->name, rc, at);
+}
+
+int user_function_cancelled(const struct user_function *f, struct error *err)
+{
+    return error_set(err, ERR_CANCELLED, "the calls of function '%s' were cancelled", f->ref->name);
 }

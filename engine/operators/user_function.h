@@ -5,7 +5,8 @@
  * calls of a co- function can share what one of them allocated; each has its own configuration.
  *
  *   in open():   TRY(user_functions_open(&op->functions, ctx, (const uint32_t[]){FLINC_FN_MAP}, 1, err));
- *   per row:     rc = call(&f->ctx, in, out);
+ *   per row:     TRY(user_function_check_cancelled(f, err));
+ *                rc = call(&f->ctx, in, out);
  *                if (UNLIKELY(rc < 0)) { return user_function_failed(f, rc, err); }
  *   per tile:    TRY(user_function_check(f, err));
  *   in close():  user_functions_close(&op->functions);
@@ -42,6 +43,7 @@ struct user_function {
     struct flinc_ctx ctx;
     const Flinc__FunctionRef *ref; /* Borrows: the spec's */
     flinc_any_fn call;
+    const _Atomic bool *cancelled; /* Borrows: the task's; never NULL */
     int (*open)(flinc_ctx *ctx);   /* may be NULL */
     void (*close)(flinc_ctx *ctx); /* may be NULL */
     bool opened;                   /* close() is due */
@@ -77,6 +79,15 @@ int user_function_failed(const struct user_function *f, int rc, struct error *er
 static inline int user_function_check(const struct user_function *f, struct error *err)
 {
     return UNLIKELY(f->ctx.failed) ? user_function_failed(f, -1, err) : 0;
+}
+int user_function_cancelled(const struct user_function *f, struct error *err) COLD;
+/* Before each call: a cancelled task does not call its functions any more, however long each call takes
+ * and however many rows are left of the batch. */
+static inline int user_function_check_cancelled(const struct user_function *f, struct error *err)
+{
+    return UNLIKELY(atomic_load_explicit(f->cancelled, memory_order_relaxed))
+               ? user_function_cancelled(f, err)
+               : 0;
 }
 const char *user_function_kind_name(uint32_t kind); /* "map", "filter", ... */
 

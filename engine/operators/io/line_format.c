@@ -28,6 +28,10 @@ int line_format_batch(struct line_format *f, const struct batch *b, struct str *
     row_reader_start(&f->reader, b);
     while (rc >= 0 && (rc = row_reader_next(&f->reader, &n, err)) == 0 && n > 0) {
         for (uint32_t i = 0; i < n && rc >= 0; i++) {
+            if (UNLIKELY(user_function_check_cancelled(fn, err) < 0)) {
+                *out = text.str;
+                return ERR_CANCELLED;
+            }
             rc = call(&fn->ctx, row_reader_row(&f->reader, i), &text);
             str_append_char(&text.str, '\n');
         }

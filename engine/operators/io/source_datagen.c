@@ -156,6 +156,7 @@ static int make_record(struct datagen_source *s, struct error *err)
 
     if (s->has_function) {
         struct user_function *f = &s->functions.items[0];
+        TRY(user_function_check_cancelled(f, err));
         int rc = ((generate_fn)f->call)(&f->ctx, s->next, record);
         if (UNLIKELY(rc < 0)) {
             return user_function_failed(f, rc, err);

@@ -65,6 +65,26 @@ static int ten_times(flinc_ctx *ctx, int64_t index, number *out)
     return index == 1000 ? flinc_ctx_fail(ctx, "a thousand") : 0;
 }
 
+static struct harness *cancelling;
+
+static int cancel_at_five(flinc_ctx *ctx, int64_t index, number *out)
+{
+    assert_true(index <= 5);
+    if (index == 5) {
+        harness_cancel(cancelling);
+    }
+    return 0;
+}
+
+static void test_cancelled_in_a_batch(void **state)
+{
+    cancelling = datagen(&(struct generator){.type = FLINC_TYPE(number),
+                                             .function = FN(FLINC_FN_GENERATE, cancel_at_five),
+                                             .count = -1});
+    must_fail(harness_poll(cancelling, &err), ERR_CANCELLED, "were cancelled");
+    harness_free(cancelling);
+}
+
 static void test_function(void **state)
 {
     struct generator g = {
@@ -223,13 +243,10 @@ static void test_bad_configuration(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_function),
-        cmocka_unit_test(test_count),
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_wide_records),
-        cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_slow_rate),
-        cmocka_unit_test(test_bad_configuration),
+        cmocka_unit_test(test_function),     cmocka_unit_test(test_cancelled_in_a_batch),
+        cmocka_unit_test(test_count),        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_wide_records), cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_slow_rate),    cmocka_unit_test(test_bad_configuration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

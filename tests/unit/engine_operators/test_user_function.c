@@ -200,6 +200,63 @@ static void the_cancel_flag_is_seen(void **state)
     harness_free(h);
 }
 
+/* ---- cancelled in the middle of a batch ---------------------------------------------------------- */
+
+enum { CANCEL_IN_CALL = 5, CANCEL_ROWS = 1000 };
+static struct harness *cancelling;
+static int n_calls;
+
+static int count_call(void)
+{
+    if (++n_calls == CANCEL_IN_CALL) {
+        harness_cancel(cancelling);
+    }
+    return 0;
+}
+
+static int cancel_map(flinc_ctx *ctx, const number *in, number *out)
+{
+    return count_call();
+}
+
+static int cancel_filter(flinc_ctx *ctx, const number *in)
+{
+    return count_call();
+}
+
+static int cancel_flat(flinc_ctx *ctx, const number *in, flinc_out *out)
+{
+    return count_call();
+}
+
+static void no_call_follows_a_cancellation(void **state)
+{
+    static const struct {
+        const char *kind;
+        struct harness_function function;
+    } cases[] = {
+        {"flinc.map", FN(FLINC_FN_MAP, cancel_map)},
+        {"flinc.filter", FN(FLINC_FN_FILTER, cancel_filter)},
+        {"flinc.flat_map", FN(FLINC_FN_FLAT_MAP, cancel_flat)},
+        {"flinc.process", FN(FLINC_FN_PROCESS, cancel_flat)},
+    };
+    STR_AUTO rows = STR_INIT;
+    for (int i = 0; i < CANCEL_ROWS; i++) {
+        str_printf(&rows, "%s%d", i > 0 ? "\n" : "", i);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        n_calls = 0;
+        cancelling = opened(&(struct harness_options){.kind = cases[i].kind,
+                                                      .functions = {cases[i].function},
+                                                      .inputs = {FLINC_TYPE(number)},
+                                                      .outputs = {FLINC_TYPE(number)}});
+        must_fail(harness_push_rows(cancelling, 0, str_cstr(&rows), &err), ERR_CANCELLED,
+                  "were cancelled");
+        assert_int_equal(n_calls, CANCEL_IN_CALL);
+        harness_free(cancelling);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +267,7 @@ int main(void)
         cmocka_unit_test(damaged_configuration_is_refused),
         cmocka_unit_test(text_grows),
         cmocka_unit_test(the_cancel_flag_is_seen),
+        cmocka_unit_test(no_call_follows_a_cancellation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
