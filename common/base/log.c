@@ -10,6 +10,7 @@
  * changes once it exists (another file is put under it by dup2), and a change of sink waits until
  * the calls of the old one have returned. */
 #include "common/base/log.h"
+#include "common/base/log_roll.h"
 
 #include "common/base/clock.h"
 
@@ -190,8 +191,7 @@ static int install_fd(int fd)
     return rc;
 }
 
-/* path.<n-1> becomes path.<n>, ..., path becomes path.1.  What cannot be renamed stays: lines go on. */
-static void shift_files(const char *path, uint32_t max_files)
+void log_shift_files(const char *path, uint32_t max_files)
 {
     char from[PATH_MAX + 16], to[PATH_MAX + 16];
 
@@ -229,7 +229,7 @@ int log_open_rolling(const char *path, const struct log_rolling *options, struct
     pthread_mutex_lock(&file_lock);
     struct stat st;
     if (stat(path, &st) == 0 && st.st_size > 0) {
-        shift_files(path, options->max_files);
+        log_shift_files(path, options->max_files);
     }
     (void)snprintf(rolling_path, sizeof(rolling_path), "%s", path);
     rolling = *options;
@@ -248,7 +248,7 @@ static void roll_when_full(size_t written)
         return;
     }
     if (atomic_load(&rolling_bytes) >= rolling.max_bytes) {
-        shift_files(rolling_path, rolling.max_files);
+        log_shift_files(rolling_path, rolling.max_files);
         if (open_rolling_file() < 0) {
             atomic_store(&rolling_bytes,
                          0); /* the renamed file takes the lines; tried again later */

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -33,7 +32,7 @@ enum {
 struct child {
     pid_t pid;
     int stderr_fd; /* Owns; -1: its end was seen */
-    int log_fd;    /* Owns; -1: the spawner's stderr */
+    struct child_log log;
     struct str tail;
 };
 
@@ -101,20 +100,6 @@ static void process_answer(struct process *p, const struct spawner_header *h,
 
 /* ---- stderr of children ------------------------------------------------------------------------- */
 
-/* Into the log; or where our own goes, when that takes it without making us wait. */
-static void child_log(const struct child *c, const char *data, size_t size)
-{
-    int fd = c->log_fd;
-    if (fd < 0) {
-        struct pollfd own = {.fd = STDERR_FILENO, .events = POLLOUT};
-        if (poll(&own, 1, 0) != 1 || (own.revents & POLLOUT) == 0) {
-            return;
-        }
-        fd = STDERR_FILENO;
-    }
-    (void)!write(fd, data, size);
-}
-
 static void child_keep(struct child *c, const char *data, size_t size)
 {
     if (c->tail.len + size > 2 * SPAWNER_STDERR_TAIL) {
@@ -139,7 +124,7 @@ static void child_read_stderr(struct child *c)
     for (int i = 0; i < STDERR_READS_MAX && c->stderr_fd >= 0; i++) {
         ssize_t n = read(c->stderr_fd, chunk, sizeof(chunk));
         if (n > 0) {
-            child_log(c, chunk, (size_t)n);
+            child_log_write(&c->log, chunk, (size_t)n);
             child_keep(c, chunk, (size_t)n);
         } else if (n < 0 && errno == EINTR) {
             continue;
@@ -155,9 +140,7 @@ static void child_free(void *value)
 {
     struct child *c = value;
     child_close_stderr(c);
-    if (c->log_fd >= 0) {
-        close(c->log_fd);
-    }
+    child_log_close(&c->log);
     str_fini(&c->tail);
     mem_free(c);
 }
@@ -220,7 +203,8 @@ static enum spawn_stage process_start_child(struct process *p, const struct spaw
         return stage;
     }
     struct child *c = MEM_NEW(struct child);
-    *c = (struct child){started.pid, started.stderr_fd, started.log_fd, STR_INIT};
+    *c = (struct child){.pid = started.pid, .stderr_fd = started.stderr_fd};
+    child_log_open(&c->log, started.log_fd, o);
     map_put_bytes(&p->children, &c->pid, sizeof(c->pid), c);
     struct epoll_event e = {.events = EPOLLIN, .data.u64 = (uint64_t)c->pid << 32};
     (void)epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, c->stderr_fd, &e);

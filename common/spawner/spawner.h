@@ -45,7 +45,11 @@ struct spawn_request {
     uint32_t n_fds;
     const char *log_path; /* stdout and stderr are appended there; NULL: the owner's.  The last
                                    SPAWNER_STDERR_TAIL bytes of stderr come with the exit. */
-    int oom_score_adj;    /* 0: as it is */
+    /* At so many bytes the file is rolled: log_path.1 to .log_max_files stay.  0: never.  For children whose
+     * stdout goes to the owner: stdout would go on in the file that was rolled away. */
+    uint64_t log_max_bytes;
+    uint32_t log_max_files;
+    int oom_score_adj;          /* 0: as it is */
     uint64_t max_address_bytes; /* 0: no limit */
     struct mailbox *mailbox;    /* a reference is taken */
     int exit_kind;

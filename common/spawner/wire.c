@@ -47,6 +47,11 @@ static int check_request(const struct spawn_request *r, struct error *err)
         return error_set(err, ERR_INVALID_ARGUMENT, "%u descriptors for %s, at most %d are passed",
                          r->n_fds, r->path, SPAWNER_FDS_MAX);
     }
+    if (r->log_max_bytes > 0 && r->stdout_to == SPAWN_STDOUT_LOG) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "the log of %s cannot be rolled when its stdout is written there too",
+                         r->path);
+    }
     for (uint32_t i = 0; i < r->n_fds; i++) {
         if (r->fds[i].target <= 2 || r->fds[i].target >= SPAWNER_TARGET_FD_MAX) {
             return error_set(err, ERR_INVALID_ARGUMENT, "descriptor %d for %s: numbers are 3 to %d",
@@ -65,6 +70,8 @@ int spawn_order_encode(const struct spawn_request *request, uint32_t id, struct 
         .id = id,
         .oom_score_adj = request->oom_score_adj,
         .max_address_bytes = request->max_address_bytes,
+        .log_max_bytes = request->log_max_bytes,
+        .log_max_files = request->log_max_files,
         .n_fds = request->n_fds,
         .flags = (request->working_dir != NULL ? SPAWNER_HAS_DIRECTORY : 0u) |
                  (request->log_path != NULL ? SPAWNER_HAS_LOG : 0u) |

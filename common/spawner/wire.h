@@ -45,10 +45,10 @@ struct spawner_header {
     uint32_t flags;  /* enum spawner_flags, or enum spawn_stage of RUNS */
     /* SPAWN. */
     int32_t oom_score_adj;
-    uint64_t max_address_bytes;
+    uint64_t max_address_bytes, log_max_bytes;
     int32_t targets[SPAWNER_FDS_MAX];
     uint32_t n_fds, n_argv, n_environment;
-    uint32_t reserved;
+    uint32_t log_max_files;
 };
 enum spawner_flags {
     SPAWNER_HAS_DIRECTORY = 1,
@@ -77,6 +77,19 @@ const char *spawn_stage_text(enum spawn_stage stage); /* "opening its log" */
 /* ---- process.c: the spawner itself; never returns ------------------------------------------------ */
 
 void spawner_process_main(int socket_fd, const char *name) NORETURN;
+
+/* ---- child_log.c: where the stderr of a child goes ----------------------------------------------- */
+
+struct child_log {
+    int fd;     /* Owns; -1: the spawner's stderr */
+    char *path; /* Owns; NULL: it is not rolled */
+    uint64_t bytes, max_bytes;
+    uint32_t max_files;
+};
+/* Takes the descriptor, which may be -1. */
+void child_log_open(struct child_log *l, int take_fd, const struct spawn_order *order);
+void child_log_write(struct child_log *l, const char *data, size_t size); /* size > 0 */
+void child_log_close(struct child_log *l);
 
 /* ---- exec.c: a child by vfork and exec ----------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -191,6 +193,72 @@ static void test_output_file(void **state)
     unlink(path);
 }
 
+/* ---- rolling ------------------------------------------------------------------------------------- */
+
+enum { ROLL_BYTES = 10000, ROLL_FILES = 2, ROLL_LINES = 6000 };
+
+static off_t file_size(const char *path, int n)
+{
+    char name[80];
+    struct stat st;
+    (void)snprintf(name, sizeof(name), n > 0 ? "%s.%d" : "%s", path, n);
+    return stat(name, &st) == 0 ? st.st_size : -1;
+}
+
+/* The first line of a file that is not the oldest follows the last one of the file before it. */
+static void assert_lines_follow(const char *path, int newer, int older)
+{
+    char name[80], text[2 * ROLL_BYTES];
+    (void)snprintf(name, sizeof(name), "%s.%d", path, older);
+    int fd = open(name, O_RDONLY);
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    assert_true(n > 2 && text[n - 1] == '\n');
+    text[n - 1] = '\0';
+    int last = atoi(strrchr(text, ' '));
+    (void)snprintf(name, sizeof(name), newer > 0 ? "%s.%d" : "%s", path, newer);
+    fd = open(name, O_RDONLY);
+    n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    if (n > 0) { /* the newest may be empty */
+        text[n] = '\0';
+        assert_int_equal(strncmp(text, "line ", 5), 0);
+        assert_int_equal(atoi(text + 5), last + 1);
+    }
+}
+
+static void test_log_is_rolled(void **state)
+{
+    struct fixture *f = *state;
+    char path[] = "/tmp/flinc-spawner-XXXXXX";
+    char script[128];
+    close(mkstemp(path));
+    (void)snprintf(script, sizeof(script),
+                   "i=0; while [ $i -lt %d ]; do echo \"line $i\"; i=$((i+1)); done >&2",
+                   ROLL_LINES);
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    struct spawn_request r = shell(f, argv);
+    r.log_path = path;
+    r.stdout_to = SPAWN_STDOUT_OWNER;
+    r.log_max_bytes = ROLL_BYTES;
+    r.log_max_files = ROLL_FILES;
+    pid_t pid;
+    assert_int_equal(spawner_spawn(f->spawner, &r, &pid, NULL), 0);
+    wait_exit(f, 1);
+    for (int n = 1; n <= ROLL_FILES; n++) {
+        assert_true(file_size(path, n) > ROLL_BYTES - PIPE_BUF);
+        assert_true(file_size(path, n) < ROLL_BYTES + PIPE_BUF);
+        assert_lines_follow(path, n - 1, n);
+    }
+    assert_true(file_size(path, 0) >= 0 && file_size(path, 0) < ROLL_BYTES + PIPE_BUF);
+    assert_int_equal(file_size(path, ROLL_FILES + 1), -1);
+    for (int n = 0; n <= ROLL_FILES; n++) {
+        char name[80];
+        (void)snprintf(name, sizeof(name), n > 0 ? "%s.%d" : "%s", path, n);
+        unlink(name);
+    }
+}
+
 static void test_long_stderr_keeps_its_end(void **state)
 {
     struct fixture *f = *state;
@@ -360,12 +428,19 @@ static void test_never_used(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SPAWNER_TEST(test_never_used),     SPAWNER_TEST(test_exit_code),
-        SPAWNER_TEST(test_signal),         SPAWNER_TEST(test_descriptors_and_environment),
-        SPAWNER_TEST(test_output_file),    SPAWNER_TEST(test_long_stderr_keeps_its_end),
-        SPAWNER_TEST(test_cannot_start),   SPAWNER_TEST(test_grandchildren_end_with_it),
-        SPAWNER_TEST(test_many),           SPAWNER_TEST(test_free_ends_children),
-        SPAWNER_TEST(test_spawner_killed), cmocka_unit_test(test_owner_killed),
+        SPAWNER_TEST(test_never_used),
+        SPAWNER_TEST(test_exit_code),
+        SPAWNER_TEST(test_signal),
+        SPAWNER_TEST(test_descriptors_and_environment),
+        SPAWNER_TEST(test_output_file),
+        SPAWNER_TEST(test_log_is_rolled),
+        SPAWNER_TEST(test_long_stderr_keeps_its_end),
+        SPAWNER_TEST(test_cannot_start),
+        SPAWNER_TEST(test_grandchildren_end_with_it),
+        SPAWNER_TEST(test_many),
+        SPAWNER_TEST(test_free_ends_children),
+        SPAWNER_TEST(test_spawner_killed),
+        cmocka_unit_test(test_owner_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,9 @@ static void test_round_trip(void **state)
     r.fds[0] = (struct spawn_fd){.fd = 9, .target = 3};
     r.n_fds = 1;
     r.oom_score_adj = 500;
+    r.log_max_bytes = 1000;
+    r.log_max_files = 3;
+    r.stdout_to = SPAWN_STDOUT_OWNER;
     struct str packet = STR_INIT;
     struct spawn_order o;
     assert_int_equal(spawn_order_encode(&r, 7, &packet, NULL), 0);
@@ -35,6 +38,8 @@ static void test_round_trip(void **state)
     assert_int_equal(o.header.id, 7);
     assert_int_equal(o.header.targets[0], 3);
     assert_int_equal(o.header.oom_score_adj, 500);
+    assert_int_equal(o.header.log_max_bytes, 1000);
+    assert_int_equal(o.header.log_max_files, 3);
     spawn_order_fini(&o);
     /* Cut anywhere, it is refused. */
     for (size_t n = 0; n < packet.len; n++) {
@@ -54,6 +59,10 @@ static void test_refused(void **state)
     r.fds[0].target = 2;
     assert_int_equal(spawn_order_encode(&r, 1, &packet, NULL), ERR_INVALID_ARGUMENT);
     r.fds[0].target = SPAWNER_TARGET_FD_MAX;
+    assert_int_equal(spawn_order_encode(&r, 1, &packet, NULL), ERR_INVALID_ARGUMENT);
+    r = plain_request();
+    r.log_path = "/tmp/x.log";
+    r.log_max_bytes = 1000; /* and stdout into the same file */
     assert_int_equal(spawn_order_encode(&r, 1, &packet, NULL), ERR_INVALID_ARGUMENT);
     r = plain_request();
     char *big = mem_alloc(SPAWNER_REQUEST_MAX + 1);
