@@ -227,6 +227,31 @@ static uint32_t rolled_files(const struct conf *conf, const struct log_propertie
     return (uint32_t)(n < 0 ? 0 : MIN(n, (int64_t)LOG_ROLLED_FILES_MAX));
 }
 
+static void get_rolling(const struct conf *conf, const struct log_properties *p,
+                        struct log_rolling *ret)
+{
+    ret->max_bytes = p->roll_bytes > 0 ? p->roll_bytes : LOG_ROLL_BYTES_DEFAULT;
+    ret->max_files = rolled_files(conf, p);
+}
+
+void log_setup_levels(const struct conf *conf)
+{
+    struct log_properties p;
+    log_properties_init(&p);
+    read_properties(&p, getenv("FLINC_LOG_CONFIG"));
+    set_levels(conf, &p);
+    log_properties_fini(&p);
+}
+
+void log_setup_rolling(const struct conf *conf, struct log_rolling *ret)
+{
+    struct log_properties p;
+    log_properties_init(&p);
+    read_properties(&p, getenv("FLINC_LOG_CONFIG"));
+    get_rolling(conf, &p, ret);
+    log_properties_fini(&p);
+}
+
 int log_setup_daemon(const struct conf *conf, struct error *err)
 {
     const char *file = getenv("FLINC_LOG_FILE");
@@ -237,8 +262,8 @@ int log_setup_daemon(const struct conf *conf, struct error *err)
     read_properties(&p, getenv("FLINC_LOG_CONFIG"));
     set_levels(conf, &p);
     if (file != NULL && file[0] != '\0') {
-        struct log_rolling rolling = {p.roll_bytes > 0 ? p.roll_bytes : LOG_ROLL_BYTES_DEFAULT,
-                                      rolled_files(conf, &p)};
+        struct log_rolling rolling;
+        get_rolling(conf, &p, &rolling);
         rc = log_open_rolling(file, &rolling, err);
     }
     log_properties_fini(&p);

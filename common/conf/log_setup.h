@@ -1,4 +1,4 @@
-/* Logging of a daemon, as Flink's scripts and log4j.properties set it up.
+/* Logging of a daemon and of its workers, as Flink's scripts and log4j.properties set it up.
  *
  * Environment: FLINC_LOG_FILE (the scripts' -Dlog.file; none: standard error), FLINC_LOG_CONFIG (the
  * properties file), ROOT_LOG_LEVEL, MAX_LOG_FILE_NUMBER.  Keys of log4j.properties that are read, all others
@@ -19,6 +19,11 @@
 /* Opens the file and sets the levels.  A properties file that cannot be read is no error; a log file that
  * cannot be opened is. */
 int log_setup_daemon(const struct conf *conf, struct error *err) MUST_CHECK;
+
+/* The levels alone: for a process whose lines go where another one puts them (a worker's stderr). */
+void log_setup_levels(const struct conf *conf);
+/* When and how files are rolled. */
+void log_setup_rolling(const struct conf *conf, struct log_rolling *ret);
 
 /* What a properties file says. */
 struct log_properties {

@@ -64,6 +64,20 @@ void host_worker_on_closed(void *target, const struct error *why)
                                   on_closed_but_alive, w);
 }
 
+static bool job_has_worker(void *arg, const char *job_hex)
+{
+    const struct worker_host *h = arg;
+    for (size_t i = 0; i < h->workers.len; i++) {
+        const struct host_worker *w = vec_ptr(&h->workers, i);
+        char hex[ID_HEX_LEN + 1];
+        id_format(&w->job_id, hex);
+        if (strcmp(hex, job_hex) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void host_worker_end(struct host_worker *w)
 {
     struct worker_host *h = w->host;
@@ -93,5 +107,8 @@ void host_worker_end(struct host_worker *w)
     host_worker_transition(w, HOST_ENDED);
     host_queries_forget(h, w);
     host_worker_free(w);
+    if (h->log_dir != NULL) {
+        (void)worker_log_prune(h->log_dir, h->log_stem, HOST_LOGS_KEPT_MAX, job_has_worker, h);
+    }
     o->callbacks.on_gone(o->owner, &job_id, &incarnation, &why);
 }

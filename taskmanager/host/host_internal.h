@@ -10,6 +10,7 @@
 #ifndef FLINC_TASKMANAGER_HOST_HOST_INTERNAL_H
 #define FLINC_TASKMANAGER_HOST_HOST_INTERNAL_H
 
+#include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/base/vec.h"
 #include "common/rpc/socket.h"
@@ -17,6 +18,7 @@
 #include "taskmanager/host/data_port.h"
 #include "taskmanager/host/exit_report.h"
 #include "taskmanager/host/worker_host.h"
+#include "taskmanager/host/worker_log.h"
 
 enum {
     HOST_PROTOCOL = 1,           /* version of the envelopes between the two */
@@ -31,6 +33,7 @@ enum {
     HOST_WAITING_MS = 30000,
     HOST_QUERIES_MAX = 256,   /* open at once */
     HOST_FREE_MS = 5000,      /* worker_host_free: for killed processes to be reaped */
+    HOST_LOGS_KEPT_MAX = 100, /* ended jobs whose log files stay */
     HOST_OOM_SCORE_ADJ = 500, /* workers go before the task manager */
 };
 #define HOST_PENDING_BYTES ((uint64_t)64 * 1024 * 1024)
@@ -98,6 +101,8 @@ struct host_query {
 struct worker_host {
     struct worker_host_options options;
     char *tm_id, *host_name, *work_dir, *log_dir, *taskworker_path, *data_address; /* Own */
+    char *log_stem; /* Owns; NULL without a log folder */
+    struct log_rolling log_rolling;
     struct host_handle *handle;
     struct blob_cache *blobs;
     struct data_port *data_port;

@@ -141,7 +141,7 @@ static int spawn_worker(struct host_worker *w, int take_fd, struct error *err)
     t->handle = host_handle_ref(h->handle);
     t->number = w->number;
     if (h->log_dir != NULL) {
-        str_printf(&log_path, "%s/flink-taskworker-%s.log", h->log_dir, job);
+        worker_log_path(h->log_dir, h->log_stem, &w->job_id, &log_path);
     }
     const struct spawn_request request = {
         .path = h->taskworker_path,
@@ -149,6 +149,8 @@ static int spawn_worker(struct host_worker *w, int take_fd, struct error *err)
         .fds = {{.fd = take_fd, .target = 3}},
         .n_fds = 1,
         .log_path = h->log_dir != NULL ? str_cstr(&log_path) : NULL,
+        .log_max_bytes = h->log_rolling.max_bytes,
+        .log_max_files = h->log_rolling.max_files,
         .stdout_to = SPAWN_STDOUT_OWNER, /* where Flink's users look for what a job prints */
         .oom_score_adj = HOST_OOM_SCORE_ADJ,
         .mailbox = component_mailbox(h->options.component),

@@ -1,5 +1,6 @@
 /* The workers of a task manager: what its owner asks; see worker_host.h and host_internal.h. */
 #include "common/base/log.h"
+#include "common/conf/log_setup.h"
 #include "taskmanager/host/host_internal.h"
 #include <signal.h>
 #include <stdio.h>
@@ -88,6 +89,16 @@ static int host_open_data_port(struct worker_host *h, struct error *err)
     return 0;
 }
 
+static void host_open_logs(struct worker_host *h)
+{
+    if (h->log_dir != NULL) {
+        struct str stem = STR_INIT;
+        worker_log_stem(h->options.log_file, h->host_name, &stem);
+        h->log_stem = str_take(&stem);
+        log_setup_rolling(h->options.conf, &h->log_rolling);
+    }
+}
+
 int worker_host_new(const struct worker_host_options *options, struct worker_host **ret,
                     struct error *err)
 {
@@ -97,6 +108,7 @@ int worker_host_new(const struct worker_host_options *options, struct worker_hos
     h->host_name = mem_strdup(options->host);
     h->work_dir = mem_strdup(options->work_dir);
     h->log_dir = mem_strdup(options->log_dir);
+    host_open_logs(h);
     h->taskworker_path = mem_strdup(options->taskworker_path);
     h->handle = MEM_NEW(struct host_handle);
     atomic_init(&h->handle->refs, 1);
@@ -162,6 +174,7 @@ struct worker_host *worker_host_free(struct worker_host *h)
     mem_free(h->host_name);
     mem_free(h->work_dir);
     mem_free(h->log_dir);
+    mem_free(h->log_stem);
     mem_free(h->taskworker_path);
     mem_free(h->data_address);
     mem_free(h);

@@ -41,8 +41,9 @@ struct worker_host_options {
     struct spawner *spawner;      /* Borrows */
     const char *tm_id, *host;     /* Borrows */
     const char *work_dir;         /* Borrows; of this process: blobs/, removed at the end */
-    const char *log_dir;          /* Borrows */
-    const char *taskworker_path;  /* Borrows; libexec/flinc-taskworker */
+    const char *log_dir;  /* Borrows; of workers; NULL: they write to this process's output */
+    const char *log_file; /* Borrows; this process's own, names workers' files; may be NULL */
+    const char *taskworker_path;              /* Borrows; libexec/flinc-taskworker */
     uint32_t data_port_first, data_port_last; /* 0, 0: any */
     const char *bind_host;
     /* Fetches a piece of a blob from the job manager; on an executor thread. */

@@ -194,6 +194,7 @@ static int make_host(struct process *p, struct error *err)
         .host = s->host,
         .work_dir = p->work_dir.path,
         .log_dir = s->log_dir,
+        .log_file = s->log_file,
         .taskworker_path = s->taskworker_path,
         .data_port_first = s->data_first,
         .data_port_last = s->data_last,

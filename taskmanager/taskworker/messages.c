@@ -1,5 +1,6 @@
 /* Messages of the task manager to this worker process. */
 #include "common/base/log.h"
+#include "common/conf/log_setup.h"
 #include "taskmanager/taskworker/taskworker.h"
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ static int hello_configure(struct taskworker *tw, const Flinc__WorkerHello *h, s
     for (size_t i = 0; i < h->n_config; i++) {
         TRY(conf_set(&tw->conf, h->config[i]->key, h->config[i]->value, err));
     }
+    log_setup_levels(&tw->conf);
     tw->job_name = mem_strdup(h->job_name);
     tw->tm_id = mem_strdup(h->tm_id);
     tw->host = mem_strdup(h->host);

@@ -2,6 +2,7 @@
 #include "common/conf/log_setup.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -70,10 +71,46 @@ static void test_variables(void **state)
     log_properties_fini(&p);
 }
 
+/* The environment beats the configuration, which beats the file. */
+static void test_rolling(void **state)
+{
+    char path[] = "/tmp/flinc-log-XXXXXX";
+    static const char text[] = "appender.main.policies.size.size = 2KB\n"
+                               "appender.main.strategy.max = 3\nrootLogger.level = ERROR\n";
+    struct conf conf;
+    struct log_rolling rolling;
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    conf_init(&conf, NULL);
+    assert_int_equal(unsetenv("MAX_LOG_FILE_NUMBER"), 0);
+    assert_int_equal(unsetenv("ROOT_LOG_LEVEL"), 0);
+    assert_int_equal(setenv("FLINC_LOG_CONFIG", path, 1), 0);
+    log_setup_rolling(&conf, &rolling);
+    assert_int_equal(rolling.max_bytes, 2048);
+    assert_int_equal(rolling.max_files, 3);
+    assert_int_equal(conf_set(&conf, "env.log.max", "4", NULL), 0);
+    log_setup_rolling(&conf, &rolling);
+    assert_int_equal(rolling.max_files, 4);
+    assert_int_equal(setenv("MAX_LOG_FILE_NUMBER", "5", 1), 0);
+    log_setup_rolling(&conf, &rolling);
+    assert_int_equal(rolling.max_files, 5);
+    log_setup_levels(&conf);
+    assert_false(log_enabled(LOG_LEVEL_WARN, "flinc.test"));
+    assert_int_equal(setenv("FLINC_LOG_CONFIG", "/nonexistent", 1), 0);
+    log_setup_levels(&conf);
+    assert_true(log_enabled(LOG_LEVEL_INFO, "flinc.test"));
+    log_setup_rolling(&conf, &rolling);
+    assert_int_equal(rolling.max_bytes, 100 * 1024 * 1024);
+    conf_fini(&conf);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_rolling),
         cmocka_unit_test(test_nonsense),
         cmocka_unit_test(test_variables),
     };
