@@ -29,8 +29,10 @@ struct submission {
     char job_hex[ID_HEX_LEN + 1];
     struct str paths[LIBRARIES_MAX]; /* of what is uploaded */
     bool is_copy[LIBRARIES_MAX];
-    bool interrupted;
     int64_t shown_ms;
+    int64_t heartbeat_ms;          /* when the cluster was last told that this client lives */
+    int64_t heartbeat_interval_ms; /* 0: it need not know */
+    int64_t heartbeat_timeout_ms;
 };
 
 static struct slice path_of(const char *fmt, const struct submission *s, struct str *out)
@@ -155,11 +157,30 @@ static bool tell(struct submission *s, const char *state)
     return s->listener->on_progress(s->listener->arg, state, records, bytes, running, total);
 }
 
+/* With -sae the job ends with its client, however that ends. */
+static void send_heartbeat(struct submission *s, int64_t now_ms)
+{
+    STR_AUTO path = STR_INIT;
+    STR_AUTO body = STR_INIT;
+
+    if (s->heartbeat_interval_ms == 0 ||
+        (s->heartbeat_ms != 0 && now_ms - s->heartbeat_ms < s->heartbeat_interval_ms)) {
+        return;
+    }
+    s->heartbeat_ms = now_ms;
+    (void)path_of("/clientHeartbeat", s, &path);
+    str_printf(&body, "{\"expiredTimestamp\": %lld}",
+               (long long)(clock_now_ms(&clock_system) + s->heartbeat_timeout_ms));
+    /* One that is lost is made up for by the next. */
+    (void)!rest_client_request(s->client, "PATCH", str_cstr(&path), str_slice(&body), NULL, NULL);
+}
+
 /* Waits a little; false when the listener wants no more of it. */
 static bool pause_between_polls(struct submission *s, const char *state, int64_t *delay_ms)
 {
     int64_t now = clock_monotonic_ns(&clock_system) / 1000000;
 
+    send_heartbeat(s, now);
     if (now - s->shown_ms >= PROGRESS_MS) {
         s->shown_ms = now;
         if (!tell(s, state)) {
@@ -272,6 +293,12 @@ static int follow(struct submission *s, const struct conf *conf, struct job_resu
     int64_t delay_ms = POLL_FIRST_MS;
     STR_AUTO status = STR_INIT;
     int rc;
+
+    if (conf_bool(conf, "execution.shutdown-on-attached-exit")) {
+        s->heartbeat_interval_ms =
+            MAX(conf_duration_ms(conf, "client.heartbeat.interval"), (int64_t)1);
+        s->heartbeat_timeout_ms = conf_duration_ms(conf, "client.heartbeat.timeout");
+    }
 
     while ((rc = poll_result(s, &status, &ret->runtime_ms, err)) == 0) {
         if (!pause_between_polls(s, "RUNNING", &delay_ms)) {

@@ -171,8 +171,10 @@ static const struct conf_option trace_options[] = {
 };
 
 static const struct conf_option rest_options[] = {
-    {"client.heartbeat.interval", CONF_TYPE_DURATION, "30 s"},
-    {"client.heartbeat.timeout", CONF_TYPE_DURATION, "3 min"},
+    {"client.heartbeat.interval", CONF_TYPE_DURATION, "30 s", .flags = CONF_FLAG_EFFECTIVE},
+    {"client.heartbeat.timeout", CONF_TYPE_DURATION, "3 min",
+     .description = "With -sae: a job whose client was not heard of for this long is cancelled.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"client.retry-period", CONF_TYPE_DURATION, "2 s"},
     {"client.timeout", CONF_TYPE_DURATION, "1 min", .aliases = "akka.client.timeout"},
     {"jmx.server.port", CONF_TYPE_STRING},

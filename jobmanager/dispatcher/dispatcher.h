@@ -93,6 +93,10 @@ int dispatcher_get_details(struct dispatcher *d, const struct flinc_id *job_id, 
 /* 0: being cancelled, or CANCELED already; ERR_NOT_FOUND; ERR_STATE: ended otherwise (the text says how). */
 int dispatcher_cancel(struct dispatcher *d, const struct flinc_id *job_id,
                       struct error *err) MUST_CHECK;
+/* The client that waits for the job says that it lives: once expires_ms (wall clock) is over without another
+ * word of it, the job is cancelled.  ERR_NOT_FOUND.  Flink: receiveHeartbeat, client.heartbeat.timeout. */
+int dispatcher_client_heartbeat(struct dispatcher *d, const struct flinc_id *job_id,
+                                int64_t expires_ms, struct error *err) MUST_CHECK;
 /* Waits until the job has left INITIALIZING / reached a globally terminal state; ERR_TIMEOUT. */
 int dispatcher_wait_ended(struct dispatcher *d, const struct flinc_id *job_id, int64_t timeout_ms,
                           enum job_status *ret_status, struct error *err) MUST_CHECK;

@@ -20,6 +20,8 @@
 
 enum {
     DISPATCHER_SWEEP_MS = 60 * 1000,
+    DISPATCHER_CLIENTS_MS =
+        500, /* how often clients' heartbeats are looked at, while there are some */
     DISPATCHER_RETRY_MS = 100, /* until the I/O executor takes the end of a job */
 };
 
@@ -30,6 +32,7 @@ enum dispatcher_op {
     DISPATCHER_OP_JOB_ENDED, /* a job master */
     DISPATCHER_OP_ARCHIVED,  /* the I/O executor */
     DISPATCHER_OP_SHUT_DOWN, /* the owner */
+    DISPATCHER_OP_CLIENT,    /* anybody: a job's client lives */
 };
 
 /*
@@ -56,6 +59,7 @@ struct dispatched_job {
     enum dispatched_state state;
     struct job_overview overview;
     const struct job_details *details; /* counted; from ENDED on */
+    int64_t client_expires_ms;         /* its client counts as gone then; 0: nobody waits for it */
     uint32_t n_asking; /* threads that ask the job master: it is not freed meanwhile */
 };
 
@@ -66,6 +70,7 @@ struct dispatcher {
     struct job_store *store;              /* Owns */
     struct rng rng;                       /* of fencing tokens; the dispatcher's thread */
     bool shutting_down;                   /* the dispatcher's thread */
+    bool watches_clients;                 /* the dispatcher's thread: a timer is set */
     struct metric_gauge *n_running_gauge; /* Borrows; may be NULL */
     _Atomic uint64_t version;             /* changes under lock */
 

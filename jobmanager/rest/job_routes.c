@@ -217,7 +217,12 @@ static int client_heartbeat(void *owner, const struct http_request *rq, struct h
     if (json_member_int(body, "expiredTimestamp", JSON_OPTIONAL, &expired_ms, &bad) < 0) {
         return rest_fail(rs, 400, "%s", bad.message);
     }
-    return rest_has_job(owner, rq, rs, &job) ? rest_done(rs, 202) : 0;
+    if (!rest_has_job(owner, rq, rs, &job)) {
+        return 0;
+    }
+    struct rest_server *s = owner;
+    TRY(dispatcher_client_heartbeat(s->o.dispatcher, &job.id, expired_ms, err));
+    return rest_done(rs, 202);
 }
 
 /* ---- the job's processes -------------------------------------------------------------------------- */

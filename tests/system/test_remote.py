@@ -116,6 +116,20 @@ def test_interrupted_client_leaves_the_job(flinc, cluster, tmp_path):
             cluster.cancel(job)
 
 
+def test_killed_client_ends_its_job(flinc, cluster, tmp_path):
+    """With -sae also kill -9 of the client ends the job: its heartbeats stay away."""
+    watched = tmp_path / "in"
+    watched.mkdir()
+    client = flinc.start("run", "-sae", "-D", "client.heartbeat.interval=100 ms", "-D", "client.heartbeat.timeout=2 s",
+                         flinc.example("wordcount"), "--input", watched, "--discovery-interval", "1h",
+                         env=cluster.environment)
+    job = client.wait_for("Job has been submitted with JobID").split()[-1]
+    running.wait_until(lambda: cluster.all_running(job))
+    client.signal(signal.SIGKILL)
+    client.end()
+    running.wait_until(lambda: cluster.state(job) == "CANCELED")
+
+
 def test_failed_job(flinc, cluster, tmp_path):
     result = flinc.run("run", flinc.example("wordcount"), "--input", tmp_path / "nothing", "--execution-mode", "BATCH",
                        env=cluster.environment)
