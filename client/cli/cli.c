@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,9 +148,22 @@ static void find_log_dir(const struct conf *conf, struct str *ret)
     }
 }
 
+/* As the start scripts name their files. */
+static const char *user_name(void)
+{
+    const char *name = getenv("FLINK_IDENT_STRING");
+
+    name = name != NULL ? name : getenv("USER");
+    if (name == NULL) {
+        const struct passwd *entry = getpwuid(getuid());
+        name = entry != NULL ? entry->pw_name : "flink";
+    }
+    return name;
+}
+
 static void open_log(const struct conf *conf)
 {
-    const char *user = getenv("USER");
+    const char *user = user_name();
     enum log_level level = LOG_LEVEL_INFO;
     char host[256] = "localhost";
     struct error err = ERROR_INIT;
@@ -165,8 +179,7 @@ static void open_log(const struct conf *conf)
     }
     log_set_level(level);
     (void)gethostname(host, sizeof(host) - 1);
-    str_printf(&path, "%s/flink-%s-client-%s.log", str_cstr(&dir), user != NULL ? user : "flink",
-               host);
+    str_printf(&path, "%s/flink-%s-client-%s.log", str_cstr(&dir), user, host);
     if (log_open_file(str_cstr(&path), &err) < 0) {
         fprintf(stderr, "WARNING: nothing is logged: %s\n", err.message);
         log_set_level(LOG_LEVEL_ERROR);
