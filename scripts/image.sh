@@ -61,6 +61,14 @@ if [ $bootstrap = 1 ]; then
 fi
 
 "$engine" build ${options[@]+"${options[@]}"} --build-arg "BASE=$base" -f docker/Dockerfile -t "$tag" .
+# Its programs run, as the user of the image: a step of a build can be run where a container cannot.
+check=$(mktemp -d)
+printf 'FROM %s\nRUN /docker-entrypoint.sh help && /docker-entrypoint.sh flink --version && for p in /opt/flink/libexec/*; do ! ldd $p | grep "not found"; done\n' \
+    "$tag" >"$check/Dockerfile"
+"$engine" build ${options[@]+"${options[@]}"} -f "$check/Dockerfile" -t "${tag%:*}:checked" "$check" >"$check/log" 2>&1 ||
+    { tail -n 5 "$check/log" >&2; fail "the image's programs do not run"; }
+"$engine" rmi "${tag%:*}:checked" >/dev/null
+rm -rf "$check"
 bytes=$("$engine" image inspect --format '{{.Size}}' "$tag")
 echo "image: $tag has $((bytes / 1000000)) MB"
 [ "$bytes" -lt 150000000 ] || fail "the image is larger than 150 MB"
