@@ -89,7 +89,8 @@ def test_compose(top, name, command):
 
 def test_compose_by_docker_compose(top):
     if shutil.which("docker-compose") is None:
-        pytest.skip("docker-compose is not installed")
+        assert "CI" not in os.environ, "docker-compose is missing: scripts/deps.sh --test"
+        pytest.skip("docker-compose is not installed: scripts/deps.sh --test")
     for name in ("session", "application"):
         done = subprocess.run(["docker-compose", "-f", os.path.join(top, "docker", f"compose.{name}.yaml"), "config", "-q"],
                               capture_output=True, text=True)
