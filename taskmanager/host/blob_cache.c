@@ -28,6 +28,7 @@ struct blob_cache {
     struct cache_handle *handle;
     struct map blobs; /* hash -> struct blob * */
     uint64_t last_download;
+    _Atomic uint64_t n_fetched, n_failed; /* thread: any reads */
 };
 
 struct blob {
@@ -178,6 +179,9 @@ static void download_done(void *target, void *arg, int rc, const struct error *e
     struct download *d = arg;
     struct blob_cache *c = d->handle->cache;
     struct blob *b = c != NULL ? map_find_bytes(&c->blobs, d->hash, sizeof(d->hash)) : NULL;
+    if (c != NULL) {
+        atomic_fetch_add(rc == 0 ? &c->n_fetched : &c->n_failed, 1);
+    }
     if (b == NULL || b->download != d->number) {
         if (rc == 0 && b == NULL) {
             (void)unlink(d->path); /* nobody wants it any more */
@@ -318,6 +322,13 @@ int blob_cache_new(const struct blob_cache_options *options, struct blob_cache *
     map_init(&c->blobs, NULL);
     *ret = c;
     return 0;
+}
+
+void blob_cache_get_counters(const struct blob_cache *c, uint64_t *ret_fetched,
+                             uint64_t *ret_failed)
+{
+    *ret_fetched = atomic_load(&c->n_fetched);
+    *ret_failed = atomic_load(&c->n_failed);
 }
 
 struct blob_cache *blob_cache_free(struct blob_cache *c)

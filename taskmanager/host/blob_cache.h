@@ -38,6 +38,9 @@ int blob_cache_new(const struct blob_cache_options *options, struct blob_cache *
                    struct error *err) MUST_CHECK;
 /* Removes the files and the folder.  Downloads that still run find nobody.  NULL is fine; returns NULL. */
 struct blob_cache *blob_cache_free(struct blob_cache *c);
+/* Downloads so far, good ones and others.  Thread: any. */
+void blob_cache_get_counters(const struct blob_cache *c, uint64_t *ret_fetched,
+                             uint64_t *ret_failed);
 const char *blob_cache_dir(const struct blob_cache *c);
 
 /* A reference; the download starts when it is not there.  size 0: unknown. */

@@ -37,9 +37,9 @@ static void hand_over(struct host_worker *w, int take_fd, char *peer)
     m.data_connection = &c;
     if (rpc_socket_send_fd(w->channel, &m.base, take_fd, &err) < 0) {
         LOG_DEBUG(topic, "a data connection from %s is lost: %s", peer, err.message);
-        w->host->counters.n_data_refused++;
+        atomic_fetch_add(&w->host->counters.n_data_refused, 1);
     } else {
-        w->host->counters.n_data_connections++;
+        atomic_fetch_add(&w->host->counters.n_data_connections, 1);
     }
 }
 
@@ -73,7 +73,7 @@ static void op_arrival(void *target, void *payload)
     } else if (h != NULL && !(known && w->state < HOST_READY && arrival_wait(w, &a->connection))) {
         LOG_DEBUG(topic, "a data connection from %s is refused: %s", a->connection.peer,
                   known ? "its worker is not ready, and too many wait" : "its worker is not here");
-        h->counters.n_data_refused++;
+        atomic_fetch_add(&h->counters.n_data_refused, 1);
     }
     arrival_free(a);
 }
@@ -111,7 +111,7 @@ void host_worker_drop_waiting(struct host_worker *w)
         close(VEC_AT(&w->waiting, struct waiting_connection, i)->fd);
     }
     w->host->n_waiting -= (uint32_t)w->waiting.len;
-    w->host->counters.n_data_refused += w->waiting.len;
+    atomic_fetch_add(&w->host->counters.n_data_refused, w->waiting.len);
     vec_fini(&w->waiting);
 }
 
@@ -127,7 +127,7 @@ static void sweep_worker(struct host_worker *w, int64_t now_ms)
         close(c->fd);
         vec_remove(&w->waiting, i);
         w->host->n_waiting--;
-        w->host->counters.n_data_refused++;
+        atomic_fetch_add(&w->host->counters.n_data_refused, 1);
     }
 }
 

@@ -101,7 +101,7 @@ void host_worker_end(struct host_worker *w)
     if (why.code == ERR_CLOSED) {
         LOG_INFO(topic, "%s (pid %d)", why.message, (int)w->pid);
     } else {
-        h->counters.n_crashed++;
+        atomic_fetch_add(&h->counters.n_crashed, 1);
         LOG_WARN(topic, "%s", why.message);
     }
     host_worker_transition(w, HOST_ENDED);

@@ -111,9 +111,11 @@ struct worker_host {
     struct vec queries; /* Owns struct host_query * */
     struct rng rng;
     uint64_t last_number, last_query;
-    uint32_t n_waiting; /* data connections, of all workers */
+    _Atomic uint32_t n_waiting; /* data connections, of all workers */
     uint64_t sweep_timer;
-    struct worker_host_counters counters;
+    struct host_counters { /* thread: the component's writes, any reads */
+        _Atomic uint64_t n_started, n_crashed, n_data_connections, n_data_refused;
+    } counters;
 };
 
 /* host_worker.c: from start to end. */

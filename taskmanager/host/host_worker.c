@@ -146,7 +146,7 @@ static void start_later(void *arg)
         host_worker_fail(w, &err);
         return;
     }
-    w->host->counters.n_started++;
+    atomic_fetch_add(&w->host->counters.n_started, 1);
     w->timer = component_schedule(w->host->options.component, HOST_READY_MS, on_not_ready, w);
 }
 

@@ -291,9 +291,16 @@ void worker_host_kill_job(struct worker_host *h, const struct flinc_id *job_id, 
 void worker_host_get_counters(const struct worker_host *h,
                               struct worker_host_counters *ret_counters)
 {
-    *ret_counters = h->counters;
-    ret_counters->n_data_refused += data_port_refused(h->data_port);
-    ret_counters->n_data_waiting = h->n_waiting;
+    struct worker_host_counters c = {
+        .n_started = atomic_load(&h->counters.n_started),
+        .n_crashed = atomic_load(&h->counters.n_crashed),
+        .n_data_connections = atomic_load(&h->counters.n_data_connections),
+        .n_data_refused =
+            atomic_load(&h->counters.n_data_refused) + data_port_refused(h->data_port),
+        .n_data_waiting = atomic_load(&h->n_waiting),
+    };
+    blob_cache_get_counters(h->blobs, &c.n_blobs_fetched, &c.n_blobs_failed);
+    *ret_counters = c;
 }
 
 uint32_t worker_host_n_jobs(const struct worker_host *h)

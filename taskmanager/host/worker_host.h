@@ -91,11 +91,12 @@ void worker_host_close_link(struct worker_host *h, const struct flinc_id *job_id
 void worker_host_stop_job(struct worker_host *h, const struct flinc_id *job_id, const char *reason);
 void worker_host_kill_job(struct worker_host *h, const struct flinc_id *job_id, const char *reason);
 
-/* For metrics. */
+/* For metrics.  Thread: any, while the host lives. */
 struct worker_host_counters {
     uint64_t n_started, n_crashed;               /* processes */
     uint64_t n_data_connections, n_data_refused; /* handed over; closed by the data port */
     uint32_t n_data_waiting;                     /* for their worker to be ready, now */
+    uint64_t n_blobs_fetched, n_blobs_failed;    /* downloads */
 };
 void worker_host_get_counters(const struct worker_host *h,
                               struct worker_host_counters *ret_counters);

@@ -61,6 +61,25 @@ ROW_READER(read_segments_available, ROW_SEGMENTS_AVAILABLE)
 ROW_READER(read_segments_total, ROW_SEGMENTS_TOTAL)
 ROW_READER(read_network_percent, ROW_NETWORK_PERCENT)
 
+/* Counts of the worker host; every thread that reads metrics has ended before it is freed. */
+#define HOST_READER(name, field)                                \
+    static void name(void *arg, struct metric_value *ret_value) \
+    {                                                           \
+        const struct taskmanager *tm = arg;                     \
+        struct worker_host_counters c = {0};                    \
+        if (tm->ops->get_counters != NULL) {                    \
+            tm->ops->get_counters(tm->host, &c);                \
+        }                                                       \
+        metric_value_set_i64(ret_value, (int64_t)c.field);      \
+    }
+HOST_READER(read_workers_started, n_started)
+HOST_READER(read_workers_crashed, n_crashed)
+HOST_READER(read_data_connections, n_data_connections)
+HOST_READER(read_data_refused, n_data_refused)
+HOST_READER(read_data_waiting, n_data_waiting)
+HOST_READER(read_blobs_fetched, n_blobs_fetched)
+HOST_READER(read_blobs_failed, n_blobs_failed)
+
 static const struct {
     const char *name;
     metric_gauge_fn read;
@@ -76,6 +95,13 @@ static const struct {
     {"Status.Shuffle.Netty.RequestedMemoryUsage", read_network_percent},
     {"Status.Network.AvailableMemorySegments", read_segments_available},
     {"Status.Network.TotalMemorySegments", read_segments_total},
+    {"Status.Workers.Started", read_workers_started},
+    {"Status.Workers.Crashed", read_workers_crashed},
+    {"Status.DataPort.Connections", read_data_connections},
+    {"Status.DataPort.Refused", read_data_refused},
+    {"Status.DataPort.Waiting", read_data_waiting},
+    {"Status.Blobs.Fetched", read_blobs_fetched},
+    {"Status.Blobs.Failed", read_blobs_failed},
 };
 
 void tm_metrics_start(struct taskmanager *tm)

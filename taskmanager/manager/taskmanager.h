@@ -71,6 +71,8 @@ struct taskmanager_worker_ops {
                  void *arg);
     void (*query)(void *host, const Flinc__Query *query, int64_t timeout_ms,
                   void (*on_done)(void *arg, Flinc__QueryAnswer *take_answer), void *arg);
+    /* Thread: any.  NULL: there are none to show. */
+    void (*get_counters)(const void *host, struct worker_host_counters *ret);
 };
 extern const struct taskmanager_worker_ops taskmanager_worker_host_ops; /* of worker_host */
 

@@ -45,6 +45,11 @@ static void host_query(void *host, const Flinc__Query *query, int64_t timeout_ms
     worker_host_query(host, query, timeout_ms, on_done, arg);
 }
 
+static void host_get_counters(const void *host, struct worker_host_counters *ret)
+{
+    worker_host_get_counters(host, ret);
+}
+
 const struct taskmanager_worker_ops taskmanager_worker_host_ops = {
     .start_job = host_start_job,
     .open_link = host_open_link,
@@ -54,4 +59,5 @@ const struct taskmanager_worker_ops taskmanager_worker_host_ops = {
     .kill_job = host_kill_job,
     .each = host_each,
     .query = host_query,
+    .get_counters = host_get_counters,
 };

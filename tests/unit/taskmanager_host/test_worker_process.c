@@ -52,6 +52,8 @@ static void test_job_runs(void **state)
     worker_host_get_counters(f->host, &c);
     assert_int_equal(c.n_started, 1);
     assert_int_equal(c.n_crashed, 0);
+    assert_int_equal(c.n_blobs_fetched, 1);
+    assert_int_equal(c.n_blobs_failed, 0);
 }
 
 static bool task_runs(void *arg)

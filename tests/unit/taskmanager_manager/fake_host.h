@@ -306,6 +306,11 @@ static inline void fake_host_query(void *arg, const Flinc__Query *query, int64_t
     on_done(done_arg, answer);
 }
 
+static inline void fake_host_get_counters(const void *arg, struct worker_host_counters *ret)
+{
+    *ret = (struct worker_host_counters){.n_started = 7, .n_data_refused = 3, .n_blobs_failed = 2};
+}
+
 static const struct taskmanager_worker_ops fake_host_ops = {
     .start_job = fake_host_start_job,
     .open_link = fake_host_open_link,
@@ -315,6 +320,7 @@ static const struct taskmanager_worker_ops fake_host_ops = {
     .kill_job = fake_host_kill_job,
     .each = fake_host_each,
     .query = fake_host_query,
+    .get_counters = fake_host_get_counters,
 };
 
 static inline void fake_host_init(struct fake_host *h, struct taskmanager *tm, uint64_t seed)

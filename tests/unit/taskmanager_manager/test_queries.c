@@ -168,12 +168,14 @@ static void metrics_of_it_and_its_workers(void **state)
     assert_int_equal(dump->n_groups, 2);
     assert_int_equal(dump->groups[0]->scope, FLINC__METRIC_SCOPE_KIND__METRIC_OF_TASK_MANAGER);
     assert_int_equal(dump->groups[1]->scope, FLINC__METRIC_SCOPE_KIND__METRIC_OF_TASK);
-    int64_t used = -1, total = -1;
+    int64_t used = -1, total = -1, refused = -1;
     for (size_t i = 0; i < dump->groups[0]->n_samples; i++) {
         const Flinc__MetricSample *s = dump->groups[0]->samples[i];
         used = strcmp(s->name, "Status.Flink.Memory.Managed.Used") == 0 ? s->integer : used;
         total = strcmp(s->name, "Status.Flink.Memory.Managed.Total") == 0 ? s->integer : total;
+        refused = strcmp(s->name, "Status.DataPort.Refused") == 0 ? s->integer : refused;
     }
+    assert_int_equal(refused, 3); /* of the worker host */
     assert_int_equal(total, 536870920);
     assert_int_equal(used, 536870920 / 2);
     world_fini(&w);
