@@ -41,6 +41,20 @@ def test_cancel(cluster, bundle):
     assert c.workers() == []
 
 
+def test_cancel_in_the_middle_of_a_batch(cluster, bundle):
+    """A row takes 100 ms, the rest of its batch minutes: longer than anything here waits."""
+    c = cluster(taskmanagers=1, slots=1)
+    job = c.run_jar(c.upload(bundle("slow_rows")))
+    c.wait(lambda: c.all_running(job))
+    vertex = c.get(f"/jobs/{job}")["vertices"][-1]["id"]
+    c.wait(lambda: c.get(f"/jobs/{job}/accumulators?includeSerializedValue=false")["user-task-accumulators"])
+    c.cancel(job)
+    c.wait_for_state(job, "CANCELED")
+    states = {s["status"] for s in c.get(f"/jobs/{job}/vertices/{vertex}")["subtasks"]}
+    assert states == {"CANCELED"}
+    c.wait_for_slots(1)
+
+
 def test_two_job_managers_on_one_address(cluster):
     c = cluster(taskmanagers=0)
     other = c.start_job_manager("-D", "rest.port=0")
