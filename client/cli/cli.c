@@ -1,5 +1,6 @@
 /* Finds the action, loads the configuration, runs; see cli.h. */
 #include "client/cli/cli.h"
+#include "common/base/build_info.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include <limits.h>
@@ -8,10 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#ifndef FLINC_COMMIT
-#define FLINC_COMMIT "unknown"
-#endif
 
 static const struct cli_action actions[] = {
     {"run", CLI_RUN, "run [OPTIONS] <job bundle> <arguments>", "compiles and runs a job", cli_run},
@@ -249,7 +246,7 @@ int flinc_private_cli_main(int argc, char **argv)
         return CLI_EXIT_OK;
     }
     if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0) {
-        printf("Version: %s, Commit ID: %s\n", FLINC_VERSION, FLINC_COMMIT);
+        printf("Version: %s, Commit ID: %s\n", FLINC_VERSION, build_commit());
         return CLI_EXIT_OK;
     }
     for (size_t i = 0; i < ARRAY_LEN(actions); i++) {

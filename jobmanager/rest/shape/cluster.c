@@ -1,4 +1,5 @@
 /* Shapes of the cluster: the dashboard's configuration, the overview, task managers. */
+#include "common/base/build_info.h"
 #include "common/text/number.h"
 #include "jobmanager/rest/shape/shape.h"
 #include <time.h>
@@ -15,7 +16,7 @@ void rest_write_config(struct json_writer *w, const struct rest_features *f, int
     json_writer_put_string(w, "timezone-name", local.tm_zone != NULL ? local.tm_zone : "UTC");
     json_writer_put_int(w, "timezone-offset", (int64_t)local.tm_gmtoff * 1000);
     json_writer_put_string(w, "flink-version", REST_FLINK_VERSION);
-    json_writer_put_string(w, "flink-revision", REST_COMMIT " @ 1970-01-01T00:00:00Z");
+    json_writer_put_string(w, "flink-revision", build_revision());
     json_writer_key(w, "features");
     json_writer_object(w);
     json_writer_put_bool(w, "web-submit", f->submit);
@@ -38,7 +39,7 @@ void rest_write_overview(struct json_writer *w, const struct resource_overview *
     json_writer_put_int(w, "jobs-cancelled", jobs->cancelled);
     json_writer_put_int(w, "jobs-failed", jobs->failed);
     json_writer_put_string(w, "flink-version", REST_FLINK_VERSION);
-    json_writer_put_string(w, "flink-commit", REST_COMMIT);
+    json_writer_put_string(w, "flink-commit", build_commit());
     json_writer_end(w);
 }
 

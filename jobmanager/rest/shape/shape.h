@@ -15,7 +15,6 @@
 
 /* The version whose REST interface we speak, and who we are. */
 #define REST_FLINK_VERSION "2.2.0"
-#define REST_COMMIT "flinc-" FLINC_VERSION
 
 /* ---- parts ---------------------------------------------------------------------------------------- */
 
