@@ -1,6 +1,6 @@
 /* See build_info.h; meson asks git for the text at each build and writes it into the header. */
 #include "common/base/build_info.h"
-#include "build_revision.h"
+#include "common/base/build_revision.h"
 
 const char *build_commit(void)
 {

@@ -80,6 +80,13 @@ int dispatcher_get_details(struct dispatcher *d, const struct flinc_id *job_id, 
     return 0;
 }
 
+int dispatcher_client_heartbeat(struct dispatcher *d, const struct flinc_id *job_id,
+                                int64_t expires_ms, struct error *err)
+{
+    enum job_status status;
+    return known(job_id, &status) ? 0 : error_set(err, ERR_NOT_FOUND, "Job not found");
+}
+
 int dispatcher_cancel(struct dispatcher *d, const struct flinc_id *job_id, struct error *err)
 {
     enum job_status status;
