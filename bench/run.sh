@@ -11,7 +11,6 @@ benchmarks=(
     "operators|map, filter, flatMap, keyed sums|build/release/bench/bench_ops_operators"
     "codec|batch, row and key codecs|build/release/bench/bench_data_codec"
     "startup|flink run -t local of an empty job|build/release/bench/bench_startup_start build/dist/flinc/bin/flink build/release/bench/startup/empty.so"
-    "rpc|control calls and streams over loopback|build/release/bench/bench_rpc_call"
     "network|batches over loopback TCP between workers|build/release/bench/bench_network_throughput"
     "cluster|a cluster of real processes: start, submission, memory, losses|bench/cluster/run.py"
     "text_source|reading lines of text files|build/release/bench/bench_ops_text_source"
