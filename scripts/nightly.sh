@@ -5,14 +5,20 @@ cd "$(dirname "$0")/.."
 
 usage() {
     cat <<END
-usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N]
+usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N] [--only TEXT]
 
-  1. everything by clang, with warnings as errors, and its unit tests
-  2. a ThreadSanitizer build and its unit tests, with 10,000 random cancels and failures
-  3. every fuzz target by libFuzzer, N minutes altogether (default 10)
-  4. the random tests (those that use tests/unit/seeds.h), N rounds (default 20) of ten times their usual
-     length, with other seeds each time; a failing round is repeated by the FLINC_TEST_SEED that its log names
-  5. 100,000 generated requests to the REST server of a cluster (scripts/abuse.sh)
+  1. clang: everything by clang, with warnings as errors, and its unit tests
+  2. tsan: a ThreadSanitizer build and its unit tests, with 10,000 random cancels and failures
+  3. cluster tsan: the suites of a cluster's threads and connections under ThreadSanitizer, five times more
+  4. fuzz: every fuzz target by libFuzzer, N minutes altogether (default 10)
+  5. random rounds: the random tests (those that use tests/unit/seeds.h), N rounds (default 20) of ten times
+     their usual length, with other seeds each time; a failing round is repeated by the FLINC_TEST_SEED that
+     its log names
+  6. simulation: 5,000 seeds of whole clusters under random faults (scripts/sim.sh)
+  7. losses: 100 losses of real processes and connections (scripts/loss.sh)
+  8. abuse: 100,000 generated requests to the REST server of a cluster (scripts/abuse.sh)
+The numbers of 2, 3, 6, 7 and 8 are those of 20 rounds; --rounds N makes them more or fewer.
+--only TEXT runs only the steps whose name contains TEXT.
 Goes on after a failure; closes with one line per step, and fails when one of them did.
 END
 }
@@ -22,7 +28,7 @@ fail() {
     exit 2
 }
 
-minutes=10 rounds=20 seed=$(date +%s)
+minutes=10 rounds=20 seed=$(date +%s) only=
 while [ $# -gt 0 ]; do
     case $1 in
     --minutes | --rounds | --seed)
@@ -31,6 +37,11 @@ while [ $# -gt 0 ]; do
         '' | *[!0-9]*) fail "$1: not a number: '$2'" ;;
         esac
         declare "${1#--}=$2"
+        shift
+        ;;
+    --only)
+        [ $# -ge 2 ] || fail "$1 needs a value"
+        only=$2
         shift
         ;;
     -h | --help)
@@ -54,6 +65,10 @@ step() {
     local name=$1 log
     log=$logs/$(tr -c '[:alnum:]\n' - <<<"$name").log
     shift
+    case $name in
+    *"$only"*) ;;
+    *) return 0 ;;
+    esac
     echo "nightly: $name"
     if "$@" >"$log" 2>&1; then
         summary+=("fine    $name")
@@ -71,15 +86,34 @@ unit_tests() {
     setarch -R meson test -C "$dir" --no-suite fuzz --timeout-multiplier 10 --print-errorlogs "$@"
 }
 
+# scaled N: N when there are 20 rounds, in proportion when there are others; at least 1.
+scaled() {
+    echo $((($1 * rounds + 19) / 20 > 0 ? ($1 * rounds + 19) / 20 : 1))
+}
+
 clang_step() {
     scripts/build.sh release --compiler clang --quiet && unit_tests build/release-clang
 }
 
+# What tests of ThreadSanitizer's build are told; other tests do not look at it.
+export TSAN_OPTIONS="halt_on_error=0 second_deadlock_stack=1 exitcode=66 ${TSAN_OPTIONS:-}"
+TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp $TSAN_OPTIONS"
+
 tsan_step() {
-    export TSAN_OPTIONS="halt_on_error=0 second_deadlock_stack=1 exitcode=66 ${TSAN_OPTIONS:-}"
-    TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp $TSAN_OPTIONS"
     scripts/build.sh tsan --quiet && unit_tests build/tsan &&
-        FLINC_TEST_ROUNDS=50 unit_tests build/tsan random_failures # 10,000 of them
+        FLINC_TEST_ROUNDS=$(scaled 50) unit_tests build/tsan random_failures # 200 each
+}
+
+# Rooms whose threads meet at sockets, child processes and mailboxes: what is rare shows when it is repeated.
+cluster_suites=(common_rpc common_rpc_grpc common_net_http common_spawner taskmanager_network taskmanager_manager
+    taskmanager_host jobmanager_resourcemanager jobmanager_dispatcher jobmanager_rest)
+
+cluster_# What tests of ThreadSanitizer's build are told; other tests do not look at it.
+export TSAN_OPTIONS="halt_on_error=0 second_deadlock_stack=1 exitcode=66 ${TSAN_OPTIONS:-}"
+TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp $TSAN_OPTIONS"
+
+tsan_step() {
+    scripts/build.sh tsan --quiet && unit_tests build/tsan --repeat "$(scaled 5)" "${cluster_suites[@]/#/--suite=}"
 }
 
 fuzz_step() {
@@ -101,17 +135,29 @@ rounds_step() {
     return $rc
 }
 
+simulation_step() {
+    scripts/sim.sh --rounds "$(scaled 5000)" --seed "$seed"
+}
+
+losses_step() {
+    scripts/loss.sh --rounds "$(scaled 100)" --seed "$seed"
+}
+
 abuse_step() {
     FLINC_HOME=$PWD/build/dist/flinc
     export FLINC_HOME
-    scripts/dist.sh "$FLINC_HOME" && scripts/abuse.sh --rounds 100000 --seed "$seed"
+    scripts/dist.sh "$FLINC_HOME" && scripts/abuse.sh --rounds "$(scaled 100000)" --seed "$seed"
 }
 
 step "clang" clang_step
 step "tsan" tsan_step
+step "cluster tsan" cluster_tsan_step
 step "fuzz" fuzz_step
 step "random rounds from seed $seed" rounds_step
-step "100,000 generated REST requests" abuse_step
+step "simulation from seed $seed" simulation_step
+step "losses from seed $seed" losses_step
+step "abuse from seed $seed" abuse_step
 
+[ ${#summary[@]} -gt 0 ] || fail "no step's name contains '$only'"
 printf '%s\n' "${summary[@]}"
 exit $failed
