@@ -37,4 +37,7 @@ void failpoint_seed(uint64_t seed);
                                                                     : failpoint_hit(&fp_, (err)); \
     })
 
+/* True when a test asks the place to be wrong: the simulation proves with it that it would notice the bug. */
+#define PLANTED(point_name) (FAILPOINT(NULL, "planted." point_name) < 0)
+
 #endif

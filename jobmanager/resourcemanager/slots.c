@@ -332,6 +332,8 @@ void rm_slot_on_offer(struct rm_tm *tm, const Flinc__OfferSlots *offer)
         if (s->state == RM_SLOT_REQUESTED) {
             rm_slot_activate(s, relay);
             fresh[n_fresh++] = (struct slot){s->allocation, relay->number};
+        } else if (PLANTED("offer_twice")) {
+            fresh[n_fresh++] = (struct slot){s->allocation, relay->number};
         }
     }
     answer_offer(tm, offer, accepted, n_accepted);

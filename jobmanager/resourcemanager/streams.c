@@ -168,7 +168,8 @@ static void on_message(struct rm_stream *s, Flinc__TaskManagerToMaster *m)
     }
     if (m->body_case == FLINC__TASK_MANAGER_TO_MASTER__BODY_REGISTER_) {
         rm_register(s, m);
-    } else if (s->tm == NULL || !rm_id_is(&m->leader, &rm->leader)) {
+    } else if (s->tm == NULL ||
+               (!rm_id_is(&m->leader, &rm->leader) && !PLANTED("resourcemanager.any_leader"))) {
         refuse(rm, &rm->stats.messages_fenced, s, "it is for another leadership");
     } else if (m->version > CLUSTER_PROTOCOL_VERSION) {
         refuse(rm, &rm->stats.messages_malformed, s, "it is newer than this job manager");

@@ -77,7 +77,8 @@ static void on_slot_timeout(void *arg)
     struct tm_slot *s = arg;
     struct taskmanager *tm = s->owner;
     s->timer = 0;
-    if (s->timer_ticket != s->ticket || s->state != SLOT_ALLOCATED) {
+    if ((s->timer_ticket != s->ticket || s->state != SLOT_ALLOCATED) &&
+        !PLANTED("taskmanager.slot_timeout")) {
         return;
     }
     const struct tm_job *job = tm_jobs_find(tm, &s->job_id);
@@ -288,7 +289,9 @@ void tm_slots_on_offer_answer(struct taskmanager *tm, const Flinc__OfferAnswer *
             continue;
         }
         if (contains_id(m->accepted, m->n_accepted, &s->allocation_id)) {
-            tm_cancel_timer(tm, &s->timer);
+            if (!PLANTED("taskmanager.slot_timeout")) {
+                tm_cancel_timer(tm, &s->timer);
+            }
             tm_slot_activate(&tm->slots, s);
             tm_job_open_link(job);
         }

@@ -7,6 +7,7 @@
  *   sim_cluster.c  the job manager and the task managers, their deaths and births, stepping
  *   sim_check.c    what must hold, at any time and after healing
  *   sim_main.c     what happens, seed by seed
+ *   sim_planted.c  bugs that it must find
  *
  * Thread: one. */
 #ifndef FLINC_TESTS_SIM_SIM_H
@@ -22,7 +23,9 @@ enum {
     SIM_NODES_MAX = 4,
     SIM_SLOTS_MAX = 4,
     SIM_JOBS_MAX = 10,
-    SIM_REPLAYS = 16, /* messages kept per node and direction, to come again too late */
+    SIM_VERTICES = 2,        /* of every job */
+    SIM_ROUNDS_MAX = 100000, /* of everybody, in one step */
+    SIM_REPLAYS = 16,        /* messages kept per node and direction, to come again too late */
 };
 
 struct sim;
@@ -53,6 +56,11 @@ void sim_link_cut(struct sim_node *node);
 size_t sim_link_step(struct sim_node *node);
 /* A message of long ago comes once more. */
 void sim_link_replay(struct sim_node *node);
+/* All that is remembered of the leadership before this one comes once more, in both directions. */
+void sim_link_replay_stale(struct sim_node *node);
+/* The job manager is gone: what was said to it and by it is stale from now on. */
+void sim_link_leader_gone(struct sim_node *node);
+void sim_link_forget(struct sim_node *node);
 
 /* ---- workers ---------------------------------------------------------------------------------------- */
 
@@ -104,18 +112,21 @@ struct sim_node { /* a machine with a task manager */
     struct conf conf;
     struct taskmanager *tm; /* Owns; NULL: dead */
     struct sim_host host;
-    struct sim_link *link;       /* Owns; NULL: none */
-    int64_t frozen_until_ms;     /* its process does nothing */
-    int64_t cut_until_ms;        /* its network */
-    bool ended;                  /* the task manager has ended itself */
-    struct vec old_up, old_down; /* of packed messages: struct sim_old */
+    struct sim_link *link;           /* Owns; NULL: none */
+    int64_t frozen_until_ms;         /* its process does nothing */
+    int64_t cut_until_ms;            /* its network */
+    bool ended;                      /* the task manager has ended itself */
+    struct vec old_up, old_down;     /* of packed messages: struct sim_old */
+    struct vec stale_up, stale_down; /* the same, of the leadership before */
 };
 
 struct sim_job {
     struct flinc_id id;
     uint32_t n_tasks;
     bool bounded, submitted, cancelled;
-    int rc; /* of the submission; 1: not answered yet */
+    int rc;                 /* of the submission; 1: not answered yet */
+    bool noted;             /* it ran in full */
+    int64_t noted_restarts; /* by then */
 };
 
 struct sim_totals { /* of all seeds: that something happened */
@@ -131,6 +142,7 @@ struct sim {
     struct mailbox *mailbox; /* of links */
     struct resourcemanager *rm;
     struct dispatcher *d; /* NULL, as rm: the job manager is down */
+    struct flinc_id leader;
     int64_t down_until_ms, rm_frozen_until_ms, d_frozen_until_ms;
     bool lossy;
     struct sim_node nodes[SIM_NODES_MAX];
@@ -164,5 +176,14 @@ void sim_check_always(struct sim *s);
 const char *sim_unsettled(struct sim *s);
 /* NULL: no job, no worker, every slot free; else what is left. */
 const char *sim_left_over(struct sim *s);
+/* Notes which jobs run in full and how often they were restarted; later: NULL when they still run so. */
+void sim_note_running(struct sim *s);
+const char *sim_disturbed(struct sim *s);
+
+/* ---- proofs ------------------------------------------------------------------------------------------------ */
+
+/* Runs seeds with one planted bug after the other, each in a process of its own, until the bug is found; returns
+ * how many were not found within n seeds. */
+int sim_planted(uint64_t first, uint64_t n, void (*run)(uint64_t seed, struct sim_totals *totals));
 
 #endif

@@ -5,6 +5,31 @@
 
 /* ---- at any time ------------------------------------------------------------------------------------ */
 
+static const struct sim_job *find_job(const struct sim *s, const struct flinc_id *id)
+{
+    for (uint32_t i = 0; i < s->n_jobs; i++) {
+        if (id_eq(&s->jobs[i].id, id)) {
+            return &s->jobs[i];
+        }
+    }
+    return NULL;
+}
+
+/* Who follows a job manager has nothing of the one before. */
+static void check_leader(struct sim *s, const struct taskmanager *tm)
+{
+    if (s->rm == NULL || taskmanager_get_state(tm) != TASKMANAGER_REGISTERED ||
+        !id_eq(&tm->leader, &s->leader)) {
+        return;
+    }
+    for (uint32_t i = 0; i < tm->slots.n; i++) {
+        if (tm->slots.slots[i].state != SLOT_FREE) {
+            const struct sim_job *job = find_job(s, &tm->slots.slots[i].job_id);
+            SIM_CHECK(s, job != NULL && job->submitted);
+        }
+    }
+}
+
 /* An allocation has one slot in the whole cluster, and a slot has one job by its making. */
 void sim_check_always(struct sim *s)
 {
@@ -12,6 +37,9 @@ void sim_check_always(struct sim *s)
     map_init(&seen, NULL);
     for (uint32_t i = 0; i < s->n_nodes; i++) {
         const struct taskmanager *tm = s->nodes[i].tm;
+        if (tm != NULL) {
+            check_leader(s, tm);
+        }
         for (uint32_t k = 0; tm != NULL && k < tm->slots.n; k++) {
             const struct tm_slot *slot = &tm->slots.slots[k];
             if (slot->state != SLOT_FREE) {
@@ -60,6 +88,29 @@ static const char *check_slots(struct sim *s, uint32_t *ret_free)
         return "a task manager is not registered";
     }
     return o.n_free != n_free ? "the two sides count other free slots" : NULL;
+}
+
+/* Every task is in a slot of its job, and a slot has one task of each vertex. */
+static const char *check_places(const struct sim_node *node)
+{
+    for (size_t i = 0; node->tm != NULL && i < node->host.workers.len; i++) {
+        const struct sim_worker *w = vec_ptr(&node->host.workers, i);
+        for (size_t k = 0; k < w->tasks.len; k++) {
+            const struct sim_task *t = VEC_AT(&w->tasks, struct sim_task, k);
+            const struct tm_slot *slot = tm_slot_table_find(&node->tm->slots, &t->allocation);
+            uint32_t n = 0;
+            for (size_t j = 0; j < w->tasks.len; j++) {
+                n += id_eq(&VEC_AT(&w->tasks, struct sim_task, j)->allocation, &t->allocation);
+            }
+            if (slot == NULL || slot->state != SLOT_ACTIVE || !id_eq(&slot->job_id, &w->job_id)) {
+                return "a task runs in a slot that is not its job's";
+            }
+            if (n > SIM_VERTICES) {
+                return "a slot has more tasks than vertices";
+            }
+        }
+    }
+    return NULL;
 }
 
 /* NULL: it has ended, runs in full and nowhere else, or waits with nothing running. */
@@ -112,6 +163,9 @@ const char *sim_unsettled(struct sim *s)
             what = "tasks of a job of an earlier job manager run";
         }
     }
+    for (uint32_t i = 0; i < s->n_nodes && what == NULL; i++) {
+        what = check_places(&s->nodes[i]);
+    }
     return what == NULL && waits && n_free > 0 ? "a job waits beside free slots" : what;
 }
 
@@ -134,4 +188,40 @@ const char *sim_left_over(struct sim *s)
     }
     dispatcher_get_counts(s->d, &counts);
     return counts.running > 0 ? "a job is left" : NULL;
+}
+
+/* ---- quiet ----------------------------------------------------------------------------------------------- */
+
+/* How often it was restarted; -1: it does not run in full. */
+static int64_t restarts_of(const struct sim *s, const struct sim_job *job)
+{
+    struct job_overview o;
+    const struct job_details *d = NULL;
+    struct error ignored = ERROR_INIT;
+    int64_t n = -1;
+    if (job->submitted && !job->bounded && dispatcher_get_overview(s->d, &job->id, &o) &&
+        o.tasks_by_state[FLINC__EXECUTION_STATE__EXECUTION_RUNNING] == job->n_tasks &&
+        dispatcher_get_details(s->d, &job->id, 0, &d, &ignored) == 0) {
+        n = (int64_t)d->restarts;
+        job_details_unref(d);
+    }
+    return n;
+}
+
+void sim_note_running(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->n_jobs; i++) {
+        s->jobs[i].noted_restarts = restarts_of(s, &s->jobs[i]);
+        s->jobs[i].noted = s->jobs[i].noted_restarts >= 0;
+    }
+}
+
+const char *sim_disturbed(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->n_jobs; i++) {
+        if (s->jobs[i].noted && restarts_of(s, &s->jobs[i]) != s->jobs[i].noted_restarts) {
+            return "a job did not go on though nothing happened";
+        }
+    }
+    return NULL;
 }

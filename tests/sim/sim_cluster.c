@@ -62,6 +62,7 @@ void sim_start_jm(struct sim *s)
                                         .clock = &s->clock.base,
                                         .seed = rng_next(&s->rng) | 1};
     id_random(&r.leader, &s->rng);
+    s->leader = r.leader;
     SIM_CHECK(s, resourcemanager_new(&r, &s->rm, &err) == 0);
     SIM_CHECK(s, resourcemanager_start(s->rm, &err) == 0);
     struct dispatcher_options d = {.conf = &s->conf,
@@ -91,6 +92,7 @@ void sim_crash_jm(struct sim *s)
     }
     for (uint32_t i = 0; i < s->n_nodes; i++) {
         sim_link_cut(&s->nodes[i]);
+        sim_link_leader_gone(&s->nodes[i]);
     }
     note_totals(s);
     s->d = dispatcher_free(s->d);
@@ -115,14 +117,16 @@ void sim_submit(struct sim *s)
     }
     struct sim_job *job = &s->jobs[s->n_jobs++];
     uint32_t parallelism = 1 + sim_below(s, 4);
-    *job = (struct sim_job){
-        .n_tasks = 2 * parallelism, .bounded = sim_chance(s, 30), .submitted = true, .rc = 1};
+    *job = (struct sim_job){.n_tasks = SIM_VERTICES * parallelism,
+                            .bounded = sim_chance(s, 30),
+                            .submitted = true,
+                            .rc = 1};
     const char *name = job->bounded ? "Bounded" : "Endless";
     struct vertex_spec vertices[] = {{name, parallelism, NULL, NULL},
                                      {name, parallelism, NULL, NULL}};
     static const struct edge_spec edges[] = {
         {0, 1, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE, 0}};
-    struct job_submission submission = {.graph = graph_new(vertices, 2, edges, 1)};
+    struct job_submission submission = {.graph = graph_new(vertices, SIM_VERTICES, edges, 1)};
     id_random(&job->id, &s->rng);
     memcpy(submission.graph->job_id.data, job->id.bytes, sizeof(job->id.bytes));
     dispatcher_submit(s->d, &submission, on_submitted, job);
@@ -197,8 +201,7 @@ static void node_init(struct sim *s, uint32_t i)
     snprintf(node->slots_text, sizeof(node->slots_text), "%u", node->n_slots);
     fill_conf(s, &node->conf);
     set(s, &node->conf, "taskmanager.numberOfTaskSlots", node->slots_text);
-    vec_init(&node->old_up, 2 * sizeof(void *)); /* of struct sim_old; see sim_link.c */
-    vec_init(&node->old_down, 2 * sizeof(void *));
+    sim_link_forget(node);
     sim_start_tm(node);
 }
 
@@ -221,21 +224,12 @@ void sim_init(struct sim *s, uint64_t seed, struct sim_totals *totals)
     }
 }
 
-static void forget_old(struct vec *old)
-{
-    for (size_t i = 0; i < old->len; i++) {
-        mem_free(*(uint8_t **)vec_at(old, i)); /* its first field */
-    }
-    vec_fini(old);
-}
-
 void sim_fini(struct sim *s)
 {
     sim_crash_jm(s);
     for (uint32_t i = 0; i < s->n_nodes; i++) {
         sim_crash_tm(&s->nodes[i]);
-        forget_old(&s->nodes[i].old_up);
-        forget_old(&s->nodes[i].old_down);
+        sim_link_forget(&s->nodes[i]);
         conf_fini(&s->nodes[i].conf);
     }
     executor_free(s->executor);
@@ -282,7 +276,11 @@ void sim_step(struct sim *s, int64_t ms)
 {
     clock_manual_advance_ms(&s->clock, ms);
     size_t ran;
+    size_t rounds = 0;
     do {
+        if (++rounds > SIM_ROUNDS_MAX) {
+            sim_failed(s, __FILE__, __LINE__, "they keep each other busy without end");
+        }
         ran = mailbox_run(s->mailbox, 1000);
         ran += step_jm(s);
         for (uint32_t i = 0; i < s->n_nodes; i++) {

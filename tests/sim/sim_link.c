@@ -24,6 +24,38 @@ static void remember(struct sim *s, struct vec *old, const ProtobufCMessage *m)
     *victim = o;
 }
 
+static void forget(struct vec *old)
+{
+    for (size_t i = 0; i < old->len; i++) {
+        mem_free(VEC_AT(old, struct sim_old, i)->bytes);
+    }
+    vec_fini(old);
+    vec_init(old, sizeof(struct sim_old));
+}
+
+void sim_link_forget(struct sim_node *node)
+{
+    forget(&node->old_up);
+    forget(&node->old_down);
+    forget(&node->stale_up);
+    forget(&node->stale_down);
+}
+
+static void make_stale(struct vec *old, struct vec *stale)
+{
+    if (old->len > 0) {
+        forget(stale);
+        *stale = *old;
+        vec_init(old, sizeof(struct sim_old));
+    }
+}
+
+void sim_link_leader_gone(struct sim_node *node)
+{
+    make_stale(&node->old_up, &node->stale_up);
+    make_stale(&node->old_down, &node->stale_down);
+}
+
 static void enqueue(struct sim *s, struct vec *queue, ProtobufCMessage *take_message)
 {
     int64_t at = sim_now_ms(s);
@@ -172,26 +204,47 @@ size_t sim_link_step(struct sim_node *node)
     return deliver_due(node->s, &l->up, l->to_jm) + deliver_due(node->s, &l->down, l->to_tm);
 }
 
-static void replay(struct sim *s, struct vec *old, struct vec *queue,
+static void replay(struct sim *s, const struct sim_old *o, struct vec *queue,
                    const ProtobufCMessageDescriptor *descriptor)
 {
+    ProtobufCMessage *m = protobuf_c_message_unpack(descriptor, NULL, o->size, o->bytes);
+    SIM_CHECK(s, m != NULL);
+    enqueue(s, queue, m);
+}
+
+static void replay_some(struct sim *s, const struct vec *old, struct vec *queue,
+                        const ProtobufCMessageDescriptor *descriptor)
+{
     if (old->len > 0) {
-        const struct sim_old *o = VEC_AT(old, struct sim_old, sim_below(s, (uint32_t)old->len));
-        ProtobufCMessage *m = protobuf_c_message_unpack(descriptor, NULL, o->size, o->bytes);
-        SIM_CHECK(s, m != NULL);
-        enqueue(s, queue, m);
+        replay(s, VEC_AT(old, struct sim_old, sim_below(s, (uint32_t)old->len)), queue, descriptor);
     }
 }
 
 void sim_link_replay(struct sim_node *node)
 {
+    struct sim *s = node->s;
+    bool stale = sim_chance(s, 30);
     if (node->link == NULL) {
         return;
     }
-    if (sim_chance(node->s, 50)) {
-        replay(node->s, &node->old_up, &node->link->up, &flinc__task_manager_to_master__descriptor);
+    if (sim_chance(s, 50)) {
+        replay_some(s, stale ? &node->stale_up : &node->old_up, &node->link->up,
+                    &flinc__task_manager_to_master__descriptor);
     } else {
-        replay(node->s, &node->old_down, &node->link->down,
+        replay_some(s, stale ? &node->stale_down : &node->old_down, &node->link->down,
+                    &flinc__master_to_task_manager__descriptor);
+    }
+}
+
+void sim_link_replay_stale(struct sim_node *node)
+{
+    struct sim *s = node->s;
+    for (size_t i = 0; node->link != NULL && i < node->stale_up.len; i++) {
+        replay(s, VEC_AT(&node->stale_up, struct sim_old, i), &node->link->up,
+               &flinc__task_manager_to_master__descriptor);
+    }
+    for (size_t i = 0; node->link != NULL && i < node->stale_down.len; i++) {
+        replay(s, VEC_AT(&node->stale_down, struct sim_old, i), &node->link->down,
                &flinc__master_to_task_manager__descriptor);
     }
 }

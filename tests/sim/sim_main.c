@@ -1,6 +1,7 @@
 /* Runs seeds: some simulated minutes of everything that can go wrong, then healing, then the checks.
  *
  *   sim [--rounds N] [--seed S]      seeds S to S + N - 1
+ *   sim --planted                    the same with bugs, each of which must be found
  *
  * See sim.h. */
 #include "tests/sim/sim.h"
@@ -16,6 +17,10 @@ enum {
     HEAL_STEP_MS = 20,
     HEAL_STEPS_MAX = 6000, /* two minutes */
     CHECK_EVERY = 25,
+    NOTICE_STEPS = 24,
+    QUIET_STEPS = 40,
+    QUIET_STEP_MS =
+        250, /* ten seconds: every time-out of the configuration but slot.request.timeout */
 };
 
 /* ---- what happens ------------------------------------------------------------------------------------- */
@@ -143,6 +148,29 @@ static void run_until(struct sim *s, const char *(*check)(struct sim *s))
     }
 }
 
+/* Nothing goes wrong any more but that messages of an earlier leadership come again: what runs goes on.  Before that
+ * both sides get the time to notice what was lost earlier. */
+static void run_quietly(struct sim *s)
+{
+    for (int i = 0; i < NOTICE_STEPS; i++) {
+        sim_step(s, QUIET_STEP_MS);
+        sim_check_always(s);
+    }
+    run_until(s, sim_unsettled);
+    sim_note_running(s);
+    for (int i = 0; i < QUIET_STEPS; i++) {
+        for (uint32_t k = 0; k < s->n_nodes && i % 8 == 0; k++) {
+            sim_link_replay_stale(&s->nodes[k]);
+        }
+        sim_step(s, QUIET_STEP_MS);
+        sim_check_always(s);
+    }
+    const char *what = sim_disturbed(s);
+    if (what != NULL) {
+        sim_failed(s, __FILE__, __LINE__, what);
+    }
+}
+
 static void note_jobs(struct sim *s)
 {
     struct job_overview o;
@@ -174,6 +202,8 @@ static void run(uint64_t seed, struct sim_totals *totals)
     }
     heal(&s);
     run_until(&s, sim_unsettled);
+    run_quietly(&s);
+    run_until(&s, sim_unsettled);
     note_jobs(&s);
     for (uint32_t i = 0; i < s.n_jobs; i++) {
         sim_cancel(&s, &s.jobs[i]);
@@ -188,11 +218,13 @@ int main(int argc, char **argv)
         {"rounds", required_argument, NULL, 'n'},
         {"seed", required_argument, NULL, 's'},
         {"verbose", no_argument, NULL, 'v'},
+        {"planted", no_argument, NULL, 'p'},
         {NULL, 0, NULL, 0},
     };
     uint64_t rounds = ROUNDS_DEFAULT;
     uint64_t seed = 1;
     enum log_level level = LOG_LEVEL_OFF;
+    bool planted = false;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
         case 'n':
@@ -204,13 +236,19 @@ int main(int argc, char **argv)
         case 'v':
             level = LOG_LEVEL_DEBUG;
             break;
+        case 'p':
+            planted = true;
+            break;
         default:
-            fprintf(stderr, "usage: sim [--rounds N] [--seed S] [--verbose]\n");
+            fprintf(stderr, "usage: sim [--rounds N] [--seed S] [--verbose] [--planted]\n");
             return 2;
         }
     }
     log_set_level(level);
     struct sim_totals t = {0};
+    if (planted) {
+        return sim_planted(seed, rounds, run) > 0;
+    }
     for (uint64_t i = 0; i < rounds; i++) {
         run(seed + i, &t);
     }

@@ -1,0 +1,84 @@
+/* Proofs that the simulation finds bugs: one after the other is planted by a failpoint, and seeds run until one of
+ * them fails.  A child process for each: a failure ends the process, and a failpoint stays where it is.
+ * See sim.h. */
+#include "tests/sim/sim.h"
+
+#include "common/base/failpoint.h"
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct {
+    const char *what;
+    const char *failpoint;
+} bugs[] = {
+    {"the resource manager takes messages for an earlier leadership",
+     "planted.resourcemanager.any_leader"},
+    {"task managers take messages of an earlier leader", "planted.taskmanager.any_leader"},
+    {"task managers keep their workers under a new leader", "planted.taskmanager.keeps_workers"},
+    {"the time-out of an offer ends a slot that was accepted", "planted.taskmanager.slot_timeout"},
+    {"an offer that comes twice fills two places of a job", "planted.offer_twice"},
+    {"job masters do not ask their workers for tasks", "jobmaster.reconcile.before_send"},
+    {"job masters do not look at what their workers report", "jobmaster.report.before_apply"},
+    {"the resource manager does not look at reports of slots",
+     "resourcemanager.report.before_apply"},
+};
+
+/* In the child; returns when no seed has failed. */
+static void look_for(const char *failpoint, uint64_t first, uint64_t n,
+                     void (*run)(uint64_t seed, struct sim_totals *totals))
+{
+    char spec[128];
+    struct error err = ERROR_INIT;
+    struct sim_totals totals = {0};
+    snprintf(spec, sizeof(spec), "%s=error", failpoint);
+    ASSERT(failpoint_configure(spec, &err) == 0);
+    for (uint64_t i = 0; i < n; i++) {
+        run(first + i, &totals);
+    }
+}
+
+/* Whether a seed of the child failed a check; its first line is what it said. */
+static bool is_found(const char *failpoint, uint64_t first, uint64_t n,
+                     void (*run)(uint64_t seed, struct sim_totals *totals), char *ret_said,
+                     size_t size)
+{
+    int ends[2];
+    int status = 0;
+    ASSERT(pipe(ends) == 0);
+    pid_t child = fork();
+    ASSERT(child >= 0);
+    if (child == 0) {
+        ASSERT(dup2(ends[1], STDOUT_FILENO) >= 0);
+        close(ends[0]);
+        close(ends[1]);
+        look_for(failpoint, first, n, run);
+        _Exit(0);
+    }
+    close(ends[1]);
+    size_t len = 0;
+    for (ssize_t got; (got = read(ends[0], ret_said + len, size - 1 - len)) > 0;) {
+        len += (size_t)got;
+    }
+    ret_said[len] = '\0';
+    ret_said[strcspn(ret_said, "\n")] = '\0';
+    close(ends[0]);
+    ASSERT(waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 1 && strncmp(ret_said, "FAILED", 6) == 0;
+}
+
+int sim_planted(uint64_t first, uint64_t n, void (*run)(uint64_t seed, struct sim_totals *totals))
+{
+    int missed = 0;
+    for (size_t i = 0; i < ARRAY_LEN(bugs); i++) {
+        char said[1024];
+        bool found = is_found(bugs[i].failpoint, first, n, run, said, sizeof(said));
+        printf("%s: %s\n    %s\n", found ? "found" : "NOT FOUND", bugs[i].what, said);
+        fflush(stdout);
+        missed += !found;
+    }
+    printf("%zu planted bugs, %d not found within %llu seeds\n", ARRAY_LEN(bugs), missed,
+           (unsigned long long)n);
+    return missed;
+}
