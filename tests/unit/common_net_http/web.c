@@ -226,7 +226,7 @@ void web_send_text(int fd, const char *text)
     web_send(fd, text, strlen(text));
 }
 
-static const char *asked = "";
+static _Thread_local const char *asked = "";
 
 static void wait_readable(int fd)
 {

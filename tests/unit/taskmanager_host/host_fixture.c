@@ -189,7 +189,7 @@ static void run_offer(struct job_run *r)
 {
     uint32_t n_hosts = r->fixture->n_hosts;
     for (uint32_t i = 0; i < n_hosts; i++) {
-        if (r->links[i].channel == NULL) {
+        if (__atomic_load_n(&r->links[i].channel, __ATOMIC_SEQ_CST) == NULL) {
             return;
         }
     }
