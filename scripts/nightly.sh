@@ -108,11 +108,7 @@ tsan_step() {
 cluster_suites=(common_rpc common_rpc_grpc common_net_http common_spawner taskmanager_network taskmanager_manager
     taskmanager_host jobmanager_resourcemanager jobmanager_dispatcher jobmanager_rest)
 
-cluster_# What tests of ThreadSanitizer's build are told; other tests do not look at it.
-export TSAN_OPTIONS="halt_on_error=0 second_deadlock_stack=1 exitcode=66 ${TSAN_OPTIONS:-}"
-TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp $TSAN_OPTIONS"
-
-tsan_step() {
+cluster_tsan_step() {
     scripts/build.sh tsan --quiet && unit_tests build/tsan --repeat "$(scaled 5)" "${cluster_suites[@]/#/--suite=}"
 }
 
