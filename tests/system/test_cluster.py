@@ -4,6 +4,8 @@ import os
 import signal
 import threading
 
+import pytest
+
 from texts import LICENCES, count_words, licences, lines_of, pairs_of
 
 
@@ -53,6 +55,23 @@ def test_cancel_in_the_middle_of_a_batch(cluster, bundle):
     states = {s["status"] for s in c.get(f"/jobs/{job}/vertices/{vertex}")["subtasks"]}
     assert states == {"CANCELED"}
     c.wait_for_slots(1)
+
+
+@pytest.mark.parametrize("level", ["INFO", "ERROR"])
+def test_workers_of_two_task_managers_have_two_logs(cluster, bundle, monkeypatch, level):
+    """In one folder; the level of the daemons holds for them, and REST shows them."""
+    monkeypatch.setenv("ROOT_LOG_LEVEL", level)
+    c = cluster(taskmanagers=2, slots=1)
+    job = c.run_jar(c.upload(bundle("endless")), parallelism=2)
+    c.wait(lambda: c.all_running(job))
+    manager = c.get("/taskmanagers")["taskmanagers"][0]["id"]
+    logs = [f["name"] for f in c.get(f"/taskmanagers/{manager}/logs")["logs"] if "-taskworker-" in f["name"]]
+    assert len(logs) == 2 and all(name.endswith(f"-{job}.log") for name in logs)
+    for name in logs:
+        with open(os.path.join(c.folder, "log", name)) as f:
+            assert (" switched to RUNNING" in f.read()) == (level == "INFO")
+    c.cancel(job)
+    c.wait_for_state(job, "CANCELED")
 
 
 def test_two_job_managers_on_one_address(cluster):
