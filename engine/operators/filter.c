@@ -36,7 +36,9 @@ static int filter_rows(struct filter_operator *op, const struct batch *b, uint16
             break;
         }
         for (uint32_t i = 0; i < n; i++) {
-            TRY(user_function_check_cancelled(f, err));
+            if (i % USER_CANCEL_ROWS == 0) {
+                TRY(user_function_check_cancelled(f, err));
+            }
             int rc = call(&f->ctx, row_reader_row(reader, i));
             if (UNLIKELY(rc < 0)) {
                 return user_function_failed(f, rc, err);

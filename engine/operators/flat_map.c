@@ -171,17 +171,20 @@ static int flat_tile(struct flat_map_operator *m, struct error *err)
         (int (*)(flinc_ctx *, const void *, flinc_out *))f->call;
     while (r->row < r->tile_rows && emit_queue_len(&r->queue) < EMIT_QUEUE_STOP) {
         TRY(user_function_check_cancelled(f, err));
-        if (UNLIKELY(m->stamped)) {
-            stamp_begin(m, row_reader_source(reader, r->row));
+        uint32_t end = MIN(r->row + USER_CANCEL_ROWS, r->tile_rows);
+        while (r->row < end && emit_queue_len(&r->queue) < EMIT_QUEUE_STOP) {
+            if (UNLIKELY(m->stamped)) {
+                stamp_begin(m, row_reader_source(reader, r->row));
+            }
+            int rc = call(&f->ctx, row_reader_row(reader, r->row), out);
+            if (UNLIKELY(rc < 0)) {
+                return failed(m, f, rc, err);
+            }
+            if (UNLIKELY(m->stamped)) {
+                stamp_end(m);
+            }
+            r->row++;
         }
-        int rc = call(&f->ctx, row_reader_row(reader, r->row), out);
-        if (UNLIKELY(rc < 0)) {
-            return failed(m, f, rc, err);
-        }
-        if (UNLIKELY(m->stamped)) {
-            stamp_end(m);
-        }
-        r->row++;
     }
     TRY(user_function_check(f, err));
     return check_outputs(m, err);

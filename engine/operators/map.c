@@ -39,8 +39,10 @@ static int map_open(struct operator* op, struct op_context *ctx, struct error *e
     return user_functions_start(&m->rows.functions, err);
 }
 
-/* The rows of the tile, up to the first after which too much is queued. */
-static int map_tile(struct map_operator *m, struct error *err)
+/* Rows of the tile before `end`, up to the first after which too much is queued.  Of its own, so that the
+ * loop keeps its registers. */
+__attribute__((noinline)) static int map_rows(struct map_operator *m, uint32_t end,
+                                              struct error *err)
 {
     struct row_operator *r = &m->rows;
     struct user_function *f = &r->functions.items[r->input];
@@ -48,8 +50,7 @@ static int map_tile(struct map_operator *m, struct error *err)
     int (*call)(flinc_ctx *, const void *, void *) =
         (int (*)(flinc_ctx *, const void *, void *))f->call;
     const bool stamped = row_operator_is_stamped(r);
-    while (r->row < r->tile_rows && emit_queue_len(&r->queue) < EMIT_QUEUE_STOP) {
-        TRY(user_function_check_cancelled(f, err));
+    while (r->row < end && emit_queue_len(&r->queue) < EMIT_QUEUE_STOP) {
         void *record = row_writer_record(&m->writer);
         int rc = call(&f->ctx, row_reader_row(reader, r->row), record);
         if (UNLIKELY(rc < 0)) {
@@ -60,6 +61,17 @@ static int map_tile(struct map_operator *m, struct error *err)
         }
         row_writer_add(&m->writer);
         r->row++;
+    }
+    return 0;
+}
+
+static int map_tile(struct map_operator *m, struct error *err)
+{
+    struct row_operator *r = &m->rows;
+    const struct user_function *f = &r->functions.items[r->input];
+    while (r->row < r->tile_rows && emit_queue_len(&r->queue) < EMIT_QUEUE_STOP) {
+        TRY(user_function_check_cancelled(f, err));
+        TRY(map_rows(m, MIN(r->row + USER_CANCEL_ROWS, r->tile_rows), err));
     }
     TRY(user_function_check(f, err));
     return row_writer_check(&m->writer, err);

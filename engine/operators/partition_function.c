@@ -67,7 +67,9 @@ int partition_function_call(struct partition_function *p, const struct batch *b,
             return user_function_check(f, err);
         }
         for (uint32_t i = 0; i < n; i++) {
-            TRY(user_function_check_cancelled(f, err));
+            if (i % USER_CANCEL_ROWS == 0) {
+                TRY(user_function_check_cancelled(f, err));
+            }
             int channel = call(&f->ctx, row_reader_row(&p->reader, i), (int)n_channels);
             if (UNLIKELY(channel < 0 || (uint32_t)channel >= n_channels)) {
                 return wrong_channel(f, channel, n_channels, err);

@@ -156,7 +156,6 @@ static int make_record(struct datagen_source *s, struct error *err)
 
     if (s->has_function) {
         struct user_function *f = &s->functions.items[0];
-        TRY(user_function_check_cancelled(f, err));
         int rc = ((generate_fn)f->call)(&f->ctx, s->next, record);
         if (UNLIKELY(rc < 0)) {
             return user_function_failed(f, rc, err);
@@ -216,6 +215,9 @@ static int datagen_poll(struct operator* op, struct op_context *ctx, struct erro
     }
     s->emitted = 0;
     for (; made < n && s->emitted < DATAGEN_EMIT_MAX; made++) {
+        if (s->has_function && made % USER_CANCEL_ROWS == 0) {
+            TRY(user_function_check_cancelled(&s->functions.items[0], err));
+        }
         TRY(make_record(s, err));
     }
     TRY(row_writer_check(&s->writer, err));

@@ -1,4 +1,5 @@
 /* flinc.source.datagen: records of functions and random ones, how many, and how fast. */
+#include "engine/operators/user_function.h"
 #include "proto/operators.pb-c.h"
 #include "struct_fixture.h"
 
@@ -69,7 +70,7 @@ static struct harness *cancelling;
 
 static int cancel_at_five(flinc_ctx *ctx, int64_t index, number *out)
 {
-    assert_true(index <= 5);
+    assert_true(index <= 5 + USER_CANCEL_ROWS);
     if (index == 5) {
         harness_cancel(cancelling);
     }
