@@ -70,10 +70,18 @@ static int64_t deadline_of(const struct http_connection *c, const struct http_se
     return INT64_MAX;
 }
 
+/* The client has hung up in the middle of a body.  libmicrohttpd takes a short read for the end of what is there
+ * and waits for the next event; when the hang-up came before that read, there is none. */
+static bool is_broken_off(const struct http_connection *c)
+{
+    char scratch;
+    return c->phase == HTTP_PHASE_BODY && recv(c->fd, &scratch, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void end_slow_connections(struct http_loop *loop)
 {
     for (struct http_connection *c = loop->connections; c != NULL; c = c->next) {
-        if (deadline_of(c, &loop->server->options) <= loop->now_ms) {
+        if (deadline_of(c, &loop->server->options) <= loop->now_ms || is_broken_off(c)) {
             shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees its end */
         }
     }
