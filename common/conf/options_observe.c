@@ -171,7 +171,9 @@ static const struct conf_option trace_options[] = {
 };
 
 static const struct conf_option rest_options[] = {
-    {"client.heartbeat.interval", CONF_TYPE_DURATION, "30 s", .flags = CONF_FLAG_EFFECTIVE},
+    {"client.heartbeat.interval", CONF_TYPE_DURATION, "30 s",
+     .description = "With -sae: how often a client that waits for its job says that it is there.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"client.heartbeat.timeout", CONF_TYPE_DURATION, "3 min",
      .description = "With -sae: a job whose client was not heard of for this long is cancelled.",
      .flags = CONF_FLAG_EFFECTIVE},

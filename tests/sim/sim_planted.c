@@ -5,6 +5,7 @@
 
 #include "common/base/failpoint.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>

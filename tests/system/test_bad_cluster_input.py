@@ -73,7 +73,7 @@ def test_flink_savepoint(flinc, cluster, tmp_path):
 def test_more_parallelism_than_slots(flinc, cluster, tmp_path):
     jar = cluster.upload(flinc.example("wordcount"))
     job = cluster.run_jar(jar, ["--input", str(tmp_path), "--discovery-interval", "1h"], parallelism=3)
-    assert cluster.state(job) in ("CREATED", "RUNNING")  # it waits
+    assert cluster.state(job) in ("INITIALIZING", "CREATED", "RUNNING")  # it waits
     running.wait_until(lambda: cluster.state(job) == "FAILED")
     text = cluster.get(f"/jobs/{job}/exceptions")["root-exception"]
     assert "Could not acquire the minimum required resources" in text
