@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { UUID_LEN = 36 };
@@ -36,8 +37,8 @@ static bool bundle_of_file(int dir_fd, const char *file, struct bundle *ret)
         !S_ISREG(st.st_mode)) {
         return false;
     }
-    *ret = (struct bundle){.uploaded_ms =
-                               (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000};
+    int64_t ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    *ret = (struct bundle){.uploaded_ms = ns / 1000000, .uploaded_ns = ns};
     snprintf(ret->id, sizeof(ret->id), "%s", file);
     snprintf(ret->name, sizeof(ret->name), "%s", name);
     return true;
@@ -56,8 +57,8 @@ static void read_entry(int dir_fd, struct bundle *b)
 
 static int compare_newest_first(const void *a, const void *b)
 {
-    int64_t x = ((const struct bundle *)a)->uploaded_ms,
-            y = ((const struct bundle *)b)->uploaded_ms;
+    int64_t x = ((const struct bundle *)a)->uploaded_ns,
+            y = ((const struct bundle *)b)->uploaded_ns;
     return x != y ? (x < y) - (x > y)
                   : strcmp(((const struct bundle *)a)->id, ((const struct bundle *)b)->id);
 }
@@ -153,6 +154,11 @@ int bundle_dir_add(const char *dir, uint32_t max, const char *upload_path, const
     append_uuid(&path);
     str_append_char(&path, '_');
     append_safe_name(&path, filename);
+    /* The system's own time of a file moves in steps of milliseconds: too coarse for an order. */
+    struct timespec now[2];
+    (void)clock_gettime(CLOCK_REALTIME, &now[0]);
+    now[1] = now[0];
+    (void)utimensat(AT_FDCWD, upload_path, now, 0);
     if (rename(upload_path, str_cstr(&path)) < 0) {
         return error_set_errno(err, errno, "keeping the upload in %s", dir);
     }
@@ -176,11 +182,12 @@ static void name_as_client(struct error *err, const char *path, const char *file
 int bundle_check_upload(const char *path, const char *filename, struct error *err)
 {
     if (cstr_ends_with(filename, ".jar")) {
-        return error_set(err, ERR_INVALID_ARGUMENT,
-                         "%.200s is a Java archive, which Flinc cannot run: it has no Java. Build "
-                         "the job as a C bundle (a shared object, .so) against Flinc's headers, or "
-                         "write it in SQL, and upload the bundle.",
-                         filename);
+        return error_set(
+            err, ERR_INVALID_ARGUMENT,
+            "%.200s is a Java archive, which Flinc cannot run: it has no Java. Build "
+            "the job as a C bundle (a shared object, .so) against Flinc's headers, and "
+            "upload that.",
+            filename);
     }
     if (!cstr_ends_with(filename, ".so")) {
         return error_set(err, ERR_INVALID_ARGUMENT,

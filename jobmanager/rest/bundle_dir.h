@@ -15,6 +15,7 @@ struct bundle {
     char name[BUNDLE_NAME_MAX + 1];        /* "wordcount.so" */
     char entry[BUNDLE_ENTRY_NAME_MAX + 1]; /* of its job; "": it exports none */
     int64_t uploaded_ms;
+    int64_t uploaded_ns; /* the same, finer: what the order goes by */
 };
 
 /* Newest first; of struct bundle. */
