@@ -4,6 +4,7 @@
 #include "client/jobbuilder/jobbuilder.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
+#include "common/rpc/error_info.h"
 #include "taskmanager/worker/crash_report.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -85,11 +86,10 @@ static int shown_code(const struct error *err)
 static bool answer_error(const struct error *err)
 {
     Flinc__BuildAnswer answer = FLINC__BUILD_ANSWER__INIT;
-    Flinc__ErrorInfo info = FLINC__ERROR_INFO__INIT;
+    Flinc__ErrorInfo info;
+    error_info_fill(&info, err);
     info.code = shown_code(err);
     info.error_class = (uint32_t)error_code_class(info.code);
-    info.message = (char *)err->message;
-    info.frames = (char *)err->frames;
     answer.error = &info;
     return write_answer(&answer);
 }

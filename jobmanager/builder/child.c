@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
+#include "common/rpc/error_info.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -326,16 +327,15 @@ static int failed(const struct child *c, struct error *err)
 /* An error that main, or the loading of the bundle, has led to. */
 static int told_error(const Flinc__ErrorInfo *info, struct error *err)
 {
-    int code = info->code < 0 ? info->code : ERR_INTERNAL;
-    code = error_set(err, code, "%s", info->message);
-    struct slice rest = slice_cstr(info->frames);
-    struct slice frame;
-    while (slice_next(&rest, '\n', &frame)) {
-        if (frame.len > 0) {
-            error_context(err, "%.*s", (int)frame.len, frame.data);
-        }
+    struct error told = ERROR_INIT;
+    if (info->code >= 0) {
+        return error_set(err, ERR_INTERNAL, "%s", info->message);
     }
-    return code;
+    error_info_read(info, "", &told);
+    if (err != NULL) {
+        error_copy(err, &told);
+    }
+    return told.code;
 }
 
 static int take_answer(struct child *c, Flinc__BuildAnswer **ret_answer, struct error *err)

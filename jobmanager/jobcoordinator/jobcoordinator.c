@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/plugin/plugin.h"
+#include "common/rpc/error_info.h"
 #include "proto/builder.pb-c.h"
 
 static const char topic[] = "flinc.jobcoordinator";
@@ -55,12 +56,9 @@ static void send(struct jobcoordinator *j, Flinc__FromCoordinators *m)
 static void send_failed(struct hosted *h, const struct error *why)
 {
     Flinc__CoordinatorFailed failed = FLINC__COORDINATOR_FAILED__INIT;
-    Flinc__ErrorInfo info = FLINC__ERROR_INFO__INIT;
+    Flinc__ErrorInfo info;
     Flinc__FromCoordinators m = FLINC__FROM_COORDINATORS__INIT;
-    info.code = why->code;
-    info.error_class = why->cls;
-    info.message = (char *)why->message;
-    info.frames = (char *)why->frames;
+    error_info_fill(&info, why);
     failed.coordinator = h->number;
     failed.error = &info;
     failed.epoch = h->base_epoch;

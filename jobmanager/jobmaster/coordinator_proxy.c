@@ -1,5 +1,6 @@
 /* Stand-ins for coordinators in a child process; see coordinator_proxy.h. */
 #include "jobmanager/jobmaster/coordinator_proxy.h"
+#include "common/rpc/error_info.h"
 
 #include "jobmanager/jobmaster/jobmaster_internal.h"
 #include "proto/builder.pb-c.h"
@@ -65,7 +66,7 @@ static void on_child_failed(struct jobmaster *jm, const Flinc__CoordinatorFailed
         return; /* of a life before the last reset */
     }
     struct error why = ERROR_INIT;
-    messages_read_error(m->error, &why);
+    error_info_read(m->error, "the task failed without saying why", &why);
     p->base.ctx->host->fail(p->base.ctx, &why);
 }
 

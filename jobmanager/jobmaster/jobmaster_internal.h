@@ -138,8 +138,6 @@ void failover_suspend(struct jobmaster *jm, const struct error *why);
 
 void messages_on_worker_message(struct jobmaster *jm, struct worker_link *link,
                                 const Flinc__WorkerToMaster *message);
-/* An error of another process. */
-void messages_read_error(const Flinc__ErrorInfo *info, struct error *ret);
 void messages_on_worker_closed(struct jobmaster *jm, struct worker_link *link,
                                const struct error *why);
 

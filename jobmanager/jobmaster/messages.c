@@ -4,6 +4,7 @@
  * known, and the attempt must be the current one of its subtask on that very worker.  What is left
  * over changes nothing; an attempt that runs without being wanted is cancelled.
  * Thread: the job master's.  Flink: SchedulerBase.updateTaskExecutionState. */
+#include "common/rpc/error_info.h"
 #include "jobmanager/jobmaster/jobmaster_internal.h"
 #include "jobmanager/jobmaster/reconcile.h"
 
@@ -15,24 +16,7 @@ static void count_malformed(struct jobmaster *jm, const struct worker_link *link
     LOG_WARN(JOBMASTER_TOPIC, "A message of worker %u is ignored: %s.", link->number, what);
 }
 
-/* The error as the worker's task had it.  The origin is left out: it names a file of that process. */
-void messages_read_error(const Flinc__ErrorInfo *info, struct error *ret)
-{
-    if (info == NULL || info->code >= 0) {
-        error_set(ret, ERR_UNAVAILABLE, "the task failed without saying why");
-        return;
-    }
-    error_set(ret, info->code, "%s", info->message);
-    error_set_class(ret, info->error_class <= ERROR_CLASS_BUG ? (enum error_class)info->error_class
-                                                              : error_code_class(info->code));
-    struct slice rest = slice_cstr(info->frames);
-    struct slice frame;
-    while (slice_next(&rest, '\n', &frame)) {
-        if (frame.len > 0) {
-            error_context(ret, "%.*s", (int)MIN(frame.len, (size_t)ERROR_FRAMES_MAX), frame.data);
-        }
-    }
-}
+#define NO_REASON "the task failed without saying why"
 
 static bool is_live(Flinc__ExecutionState state)
 {
@@ -92,7 +76,7 @@ static void finish_cancel(struct jobmaster *jm, struct execution *e)
 static void on_task_failed(struct jobmaster *jm, struct execution *e, const Flinc__ErrorInfo *info)
 {
     struct error why = ERROR_INIT;
-    messages_read_error(info, &why);
+    error_info_read(info, NO_REASON, &why);
     failover_task_failed(jm, e, &why, FAILURE_OF_WORKER);
 }
 
@@ -206,7 +190,7 @@ static void on_refused(struct jobmaster *jm, struct worker_link *link,
 {
     struct error why = ERROR_INIT;
     struct vec executions = VEC_INIT(struct execution *);
-    messages_read_error(refused->error, &why);
+    error_info_read(refused->error, NO_REASON, &why);
     error_context(&why, "deploying on worker %u", link->number);
     for (size_t i = 0; i < refused->n_attempt_ids; i++) {
         struct execution *e = find_attempt(jm, link, &refused->attempt_ids[i],

@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/loop/component.h"
+#include "common/rpc/error_info.h"
 
 static const char topic[] = "flinc.process.rpc";
 
@@ -49,16 +50,13 @@ static int read_blob(const struct calls *c, const Flinc__GetBlobRequest *rq, str
 static void on_get_blob(void *target, struct rpc_server_call *call, ProtobufCMessage *request)
 {
     Flinc__GetBlobAnswer answer = FLINC__GET_BLOB_ANSWER__INIT;
-    Flinc__ErrorInfo info = FLINC__ERROR_INFO__INIT;
+    Flinc__ErrorInfo info;
     struct error err = ERROR_INIT;
     STR_AUTO data = STR_INIT;
     if (read_blob(target, (const Flinc__GetBlobRequest *)request, &data, &answer.total_size, &err) <
         0) {
         LOG_WARN(topic, "A blob was not given to %s: %s", rpc_server_call_peer(call), err.message);
-        info.code = err.code;
-        info.error_class = err.cls;
-        info.message = err.message;
-        info.frames = err.frames;
+        error_info_fill(&info, &err);
         answer.error = &info;
     }
     answer.data = (ProtobufCBinaryData){data.len, (uint8_t *)data.data};

@@ -102,7 +102,7 @@ void rm_query_on_answer(struct rm_tm *tm, Flinc__TaskManagerToMaster *m)
     take_from_table(rm, q);
     if (m->answer->error != NULL && m->answer->error->code != 0) {
         struct error why = ERROR_INIT;
-        rm_error_read(m->answer->error, &why);
+        error_info_read(m->answer->error, RM_NO_REASON, &why);
         query_fail(q, &why);
         return;
     }

@@ -213,7 +213,7 @@ void rm_relay_on_closed(struct rm_tm *tm, const Flinc__WorkerClosed *m)
     struct rm_relay *r = find_named(tm, &m->job_id, &m->incarnation);
     if (r != NULL) {
         struct error why = ERROR_INIT;
-        rm_error_read(m->error, &why);
+        error_info_read(m->error, RM_NO_REASON, &why);
         rm_relay_end(r, &why);
     }
 }

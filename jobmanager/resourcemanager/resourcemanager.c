@@ -27,24 +27,6 @@ bool rm_id_is(const ProtobufCBinaryData *data, const struct flinc_id *id)
     return data->len == sizeof(id->bytes) && memcmp(data->data, id->bytes, data->len) == 0;
 }
 
-void rm_error_read(const Flinc__ErrorInfo *info, struct error *ret)
-{
-    if (info == NULL || info->code >= 0) {
-        error_set(ret, ERR_UNAVAILABLE, "the task manager gave no reason");
-        return;
-    }
-    error_set(ret, info->code, "%s", info->message);
-    error_set_class(ret, info->error_class <= ERROR_CLASS_BUG ? (enum error_class)info->error_class
-                                                              : error_code_class(info->code));
-    struct slice rest = slice_cstr(info->frames);
-    struct slice frame;
-    while (slice_next(&rest, '\n', &frame)) {
-        if (frame.len > 0) {
-            error_context(ret, "%.*s", (int)MIN(frame.len, (size_t)ERROR_FRAMES_MAX), frame.data);
-        }
-    }
-}
-
 /* ---- jobs -------------------------------------------------------------------------------------------------- */
 
 struct rm_job *rm_job_ref(struct rm_job *job)

@@ -19,6 +19,7 @@
 #include "common/base/log.h"
 #include "common/base/vec.h"
 #include "common/conf/conf.h"
+#include "common/rpc/error_info.h"
 #include "common/rpc/transport.h"
 #include "jobmanager/resourcemanager/resourcemanager.h"
 #include <pthread.h>
@@ -291,11 +292,12 @@ void rm_overview_heartbeat(struct resourcemanager *rm); /* the same, less urgent
 void rm_overview_init(struct resourcemanager *rm, struct metric_group *metrics);
 void rm_overview_fini(struct resourcemanager *rm);
 
-/* An error of another process. */
-void rm_error_read(const Flinc__ErrorInfo *info, struct error *ret);
 void rm_id_copy(struct flinc_id *ret, const ProtobufCBinaryData *data);
 ProtobufCBinaryData rm_id_data(const struct flinc_id *id);
 bool rm_id_is(const ProtobufCBinaryData *data, const struct flinc_id *id);
+
+/* Where a task manager tells of an error and does not say which. */
+#define RM_NO_REASON "the task manager gave no reason"
 
 struct rm_gauges { /* owned by the metric group; NULL without one */
     struct metric_gauge *registered, *pending, *slots_total, *slots_available;

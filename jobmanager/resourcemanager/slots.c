@@ -244,7 +244,7 @@ void rm_slot_on_answer(struct rm_tm *tm, const Flinc__SlotRequestAnswer *answer)
     }
     s->timer = TIMER_NONE;
     struct error why = ERROR_INIT;
-    rm_error_read(answer->error, &why);
+    error_info_read(answer->error, RM_NO_REASON, &why);
     note_refusal(s, &why);
     rm_tm_in_trouble(tm);
     rm_slot_freed(s);
@@ -268,7 +268,7 @@ void rm_slot_on_freed(struct rm_tm *tm, const Flinc__SlotFreed *freed)
         return; /* said before */
     }
     struct error why = ERROR_INIT;
-    rm_error_read(freed->why, &why);
+    error_info_read(freed->why, RM_NO_REASON, &why);
     if (s->state == RM_SLOT_REQUESTED) {
         note_refusal(s, &why);
         rm_tm_in_trouble(tm);

@@ -81,18 +81,6 @@ static int dataset_delete(void *owner, const struct http_request *rq, struct htt
                : 0;
 }
 
-static int dataset_trigger(void *owner, const struct http_request *rq, struct http_response *rs,
-                           struct error *err)
-{
-    struct flinc_id id;
-    char hex[ID_HEX_LEN + 1];
-    if (!rest_param_id(rq, rs, "triggerid", &id)) {
-        return 0;
-    }
-    id_format(&id, hex);
-    return rest_fail(rs, 404, "Operation not found under key: %s", hex);
-}
-
 /* ---- rows ----------------------------------------------------------------------------------------- */
 
 static const struct rest_route routes[] = {
@@ -133,7 +121,7 @@ static const struct rest_route routes[] = {
              "ClusterDataSetListResponseBody"),
     REST_ROW(DELETE, "/datasets/:datasetid", 0, dataset_delete, "Drops one: there is none.", "-",
              "TriggerResponse"),
-    REST_ROW(GET, "/datasets/delete/:triggerid", 0, dataset_trigger, "How dropping one ended.", "-",
-             "AsynchronousOperationResult"),
+    REST_ROW(GET, "/datasets/delete/:triggerid", 0, rest_unknown_trigger, "How dropping one ended.",
+             "-", "AsynchronousOperationResult"),
 };
 const struct rest_family rest_absent_family = REST_FAMILY("What is off or not there", routes);

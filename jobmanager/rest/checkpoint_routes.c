@@ -12,18 +12,6 @@ static int not_enabled(void *owner, const struct http_request *rq, struct http_r
                : 0;
 }
 
-static int unknown_trigger(void *owner, const struct http_request *rq, struct http_response *rs,
-                           struct error *err)
-{
-    struct flinc_id id;
-    char hex[ID_HEX_LEN + 1];
-    if (!rest_param_id(rq, rs, "triggerid", &id)) {
-        return 0;
-    }
-    id_format(&id, hex);
-    return rest_fail(rs, 404, "Operation not found under key: %s", hex);
-}
-
 /* ---- triggers ------------------------------------------------------------------------------------- */
 
 /* A text that is one of a list, if it is there at all; otherwise the answer is 400. */
@@ -147,18 +135,18 @@ static const struct rest_route routes[] = {
              "CheckpointStatistics"),
     REST_ROW(GET, CHECKPOINTS "/details/:checkpointid/subtasks/:vertexid", 0, not_enabled,
              "A checkpoint of a vertex.", "-", "TaskCheckpointStatisticsWithSubtaskDetails"),
-    REST_ROW(GET, CHECKPOINTS "/:triggerid", 0, unknown_trigger,
+    REST_ROW(GET, CHECKPOINTS "/:triggerid", 0, rest_unknown_trigger,
              "How a triggered checkpoint ended.", "-", "AsynchronousOperationResult"),
     REST_ROW(POST, "/jobs/:jobid/savepoints", 0, trigger_savepoint, "Triggers a savepoint.",
              "SavepointTriggerRequestBody", "TriggerResponse"),
-    REST_ROW(GET, "/jobs/:jobid/savepoints/:triggerid", 0, unknown_trigger,
+    REST_ROW(GET, "/jobs/:jobid/savepoints/:triggerid", 0, rest_unknown_trigger,
              "How a triggered savepoint ended.", "-", "AsynchronousOperationResult"),
     REST_ROW(POST, "/jobs/:jobid/stop", 0, trigger_stop, "Stops a job with a savepoint.",
              "StopWithSavepointRequestBody", "TriggerResponse"),
     REST_ROW(POST, "/savepoint-disposal", 0, dispose_savepoint, "Removes a savepoint.",
              "SavepointDisposalRequest", "TriggerResponse"),
-    REST_ROW(GET, "/savepoint-disposal/:triggerid", 0, unknown_trigger, "How a removal ended.", "-",
-             "AsynchronousOperationResult"),
+    REST_ROW(GET, "/savepoint-disposal/:triggerid", 0, rest_unknown_trigger, "How a removal ended.",
+             "-", "AsynchronousOperationResult"),
 };
 const struct rest_family rest_checkpoints_family =
     REST_FAMILY("Checkpoints and savepoints", routes);

@@ -112,6 +112,18 @@ bool rest_get_job(struct rest_server *s, const struct http_request *rq, struct h
     return false;
 }
 
+int rest_unknown_trigger(void *owner, const struct http_request *rq, struct http_response *rs,
+                         struct error *err)
+{
+    struct flinc_id id;
+    char hex[ID_HEX_LEN + 1];
+    if (!rest_param_id(rq, rs, "triggerid", &id)) {
+        return 0;
+    }
+    id_format(&id, hex);
+    return rest_fail(rs, 404, "Operation not found under key: %s", hex);
+}
+
 bool rest_has_job(struct rest_server *s, const struct http_request *rq, struct http_response *rs,
                   struct job_overview *ret)
 {

@@ -85,6 +85,9 @@ bool rest_has_taskmanager(struct rest_server *s, const struct http_request *rq,
                           struct http_response *rs);
 /* Cancels a job and answers (job_routes.c). */
 int rest_cancel_job(struct rest_server *s, const struct flinc_id *id, struct http_response *rs);
+/* The handler of routes that ask how a triggered operation goes, where none can have been triggered. */
+int rest_unknown_trigger(void *owner, const struct http_request *rq, struct http_response *rs,
+                         struct error *err);
 /* Answers with an error of another room. */
 int rest_fail_error(struct http_response *rs, const struct error *e);
 /* The body as an object; otherwise the answer is 400 and the result false. */

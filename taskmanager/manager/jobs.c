@@ -187,7 +187,7 @@ static void tm_job_tell_closed(struct tm_job *job, const struct flinc_id *incarn
     Flinc__TaskManagerToMaster m = FLINC__TASK_MANAGER_TO_MASTER__INIT;
     Flinc__WorkerClosed closed = FLINC__WORKER_CLOSED__INIT;
     Flinc__ErrorInfo info;
-    tm_report_fill_error(why, &info);
+    error_info_fill(&info, why);
     closed.job_id = tm_id_bytes(&job->id);
     closed.incarnation = tm_id_bytes(incarnation);
     closed.error = &info;

@@ -50,7 +50,7 @@ static void query_set_error(struct query *q, const struct error *err)
     rpc_message_free(&q->answer->base);
     q->answer = MEM_NEW(Flinc__QueryAnswer);
     flinc__query_answer__init(q->answer);
-    tm_report_fill_error(err, info);
+    error_info_fill(info, err);
     info->message = mem_strdup(err->message);
     info->frames = mem_strdup(err->frames);
     q->answer->error = info;

@@ -5,15 +5,6 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-void tm_report_fill_error(const struct error *err, Flinc__ErrorInfo *ret)
-{
-    flinc__error_info__init(ret);
-    ret->code = err->code;
-    ret->error_class = (uint32_t)err->cls;
-    ret->message = (char *)err->message;
-    ret->frames = (char *)err->frames;
-}
-
 /* ---- slots -------------------------------------------------------------------------------------- */
 
 struct slot_report {

@@ -20,7 +20,7 @@ void tm_slots_set_free(struct taskmanager *tm, struct tm_slot *s, const struct e
     tm_cancel_timer(tm, &s->timer);
     tm_slot_free(&tm->slots, s);
     tm_metrics_slots_changed(tm);
-    tm_report_fill_error(why, &info);
+    error_info_fill(&info, why);
     freed.allocation_id = tm_id_bytes(&allocation_id);
     freed.slot = s->index;
     freed.job_id = tm_id_bytes(&job_id);
@@ -125,7 +125,7 @@ static void slots_answer(struct taskmanager *tm, const Flinc__RequestSlot *r,
     answer.slot = r->slot;
     answer.accepted = why == NULL;
     if (why != NULL) {
-        tm_report_fill_error(why, &info);
+        error_info_fill(&info, why);
         answer.error = &info;
     }
     if (occupied_by != NULL) {

@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/base/vec.h"
+#include "common/rpc/error_info.h"
 #include "taskmanager/manager/slot_table.h"
 #include "taskmanager/manager/taskmanager.h"
 #include <string.h>
@@ -196,9 +197,6 @@ void tm_outbox_drop(struct taskmanager *tm);
 /* Sends the Register on the present stream; negative: it cannot. */
 int tm_report_register(struct taskmanager *tm, struct error *err);
 void tm_report_heartbeat(struct taskmanager *tm, uint64_t number);
-/* Borrows `err`. */
-void tm_report_fill_error(const struct error *err, Flinc__ErrorInfo *ret);
-
 /* ---- messages.c --------------------------------------------------------------------------------- */
 
 void tm_messages_on_message(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message);

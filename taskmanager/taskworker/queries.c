@@ -1,6 +1,7 @@
 /* Questions of people that reach this process by its task manager: thread dump, metrics. */
 #include "common/base/vec.h"
 #include "common/process/stack_dump.h"
+#include "common/rpc/error_info.h"
 #include "taskmanager/taskworker/taskworker.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,11 +25,9 @@ static void answer_thread_dump(struct taskworker *tw, Flinc__WorkerToTaskManager
     Flinc__ThreadDump d = FLINC__THREAD_DUMP__INIT;
     struct vec threads = VEC_INIT(Flinc__ThreadInfo *);
     struct error err = ERROR_INIT;
-    Flinc__ErrorInfo info = FLINC__ERROR_INFO__INIT;
+    Flinc__ErrorInfo info;
     if (stack_dump_all(add_thread, &threads, &err) < 0) {
-        info.code = err.code;
-        info.error_class = (uint32_t)err.cls;
-        info.message = err.message;
+        error_info_fill(&info, &err);
         m->answer->error = &info;
     }
     d.threads = threads.data;

@@ -2,6 +2,7 @@
 #include "taskmanager/taskworker/taskworker.h"
 #include "common/base/log.h"
 #include "common/process/stack_dump.h"
+#include "common/rpc/error_info.h"
 #include "common/rpc/socket.h"
 #include "taskmanager/worker/crash_report.h"
 #include <errno.h>
@@ -50,11 +51,8 @@ static void send_dying(struct taskworker *tw, const struct error *why)
 {
     Flinc__WorkerToTaskManager m = FLINC__WORKER_TO_TASK_MANAGER__INIT;
     Flinc__WorkerDying dying = FLINC__WORKER_DYING__INIT;
-    Flinc__ErrorInfo info = FLINC__ERROR_INFO__INIT;
-    info.code = why->code;
-    info.error_class = (uint32_t)why->cls;
-    info.message = (char *)(uintptr_t)why->message;
-    info.frames = (char *)(uintptr_t)why->frames;
+    Flinc__ErrorInfo info;
+    error_info_fill(&info, why);
     dying.error = &info;
     m.body_case = FLINC__WORKER_TO_TASK_MANAGER__BODY_DYING;
     m.dying = &dying;

@@ -3,6 +3,7 @@
  * A master that does not keep up (ERR_LIMIT) makes them wait in the outbox, in order; when that is full,
  * or the connection is broken, the master counts as lost. */
 #include "common/base/log.h"
+#include "common/rpc/error_info.h"
 #include "taskmanager/worker/worker_internal.h"
 #include <stdio.h>
 
@@ -97,19 +98,6 @@ void worker_send(struct worker *w, Flinc__WorkerToMaster *message)
 
 /* ---- messages ----------------------------------------------------------------------------------- */
 
-/* Borrows the texts of `err`; `origin` is the caller's buffer. */
-static void error_info_fill(Flinc__ErrorInfo *info, const struct error *err, char *origin,
-                            size_t origin_size)
-{
-    flinc__error_info__init(info);
-    snprintf(origin, origin_size, "%s:%d", err->file != NULL ? err->file : "unknown", err->line);
-    info->code = err->code;
-    info->error_class = (uint32_t)err->cls;
-    info->message = (char *)err->message;
-    info->frames = (char *)err->frames;
-    info->origin = origin;
-}
-
 static ProtobufCBinaryData attempt_bytes(const struct task *t)
 {
     return t->spec->attempt_id;
@@ -121,7 +109,7 @@ void worker_send_state(struct worker *w, struct task *task, task_state state)
     Flinc__TaskStateUpdate update = FLINC__TASK_STATE_UPDATE__INIT;
     Flinc__TaskIoMetrics metrics;
     Flinc__ErrorInfo info;
-    char origin[256];
+    char origin[ERROR_INFO_ORIGIN_MAX];
     if (task->master_epoch != w->master_epoch) {
         return; /* its master is gone */
     }
@@ -131,7 +119,8 @@ void worker_send_state(struct worker *w, struct task *task, task_state state)
     update.metrics = &metrics;
     update.accumulators = accumulators_snapshot(&task->accumulators, &update.n_accumulators);
     if (state == FLINC__EXECUTION_STATE__EXECUTION_FAILED) {
-        error_info_fill(&info, &task->error, origin, sizeof(origin));
+        error_info_fill(&info, &task->error);
+        error_info_set_origin(&info, &task->error, origin);
         update.error = &info;
     }
     message.body_case = FLINC__WORKER_TO_MASTER__BODY_STATE;
@@ -146,8 +135,9 @@ void worker_send_refused(struct worker *w, const ProtobufCBinaryData *attempts, 
     Flinc__WorkerToMaster message = FLINC__WORKER_TO_MASTER__INIT;
     Flinc__DeployRefused refused = FLINC__DEPLOY_REFUSED__INIT;
     Flinc__ErrorInfo info;
-    char origin[256];
-    error_info_fill(&info, why, origin, sizeof(origin));
+    char origin[ERROR_INFO_ORIGIN_MAX];
+    error_info_fill(&info, why);
+    error_info_set_origin(&info, why, origin);
     refused.n_attempt_ids = n_attempts;
     refused.attempt_ids = (ProtobufCBinaryData *)attempts;
     refused.error = &info;

@@ -4,7 +4,7 @@
 #include "common/base/mem.h"
 #include "common/base/str.h"
 #include "common/rpc/channel.h"
-#include "proto/control.pb-c.h"
+#include "common/rpc/error_info.h"
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/support/alloc.h>
 #include <stdio.h>
@@ -112,14 +112,10 @@ static int code_of_status(grpc_status_code status)
 
 static grpc_slice pack_error(const struct error *why)
 {
-    char origin[256];
-    Flinc__ErrorInfo info = FLINC__ERROR_INFO__INIT;
-    snprintf(origin, sizeof(origin), "%s:%d", why->file != NULL ? why->file : "unknown", why->line);
-    info.code = why->code;
-    info.error_class = (uint32_t)why->cls;
-    info.message = (char *)why->message;
-    info.frames = (char *)why->frames;
-    info.origin = origin;
+    char origin[ERROR_INFO_ORIGIN_MAX];
+    Flinc__ErrorInfo info;
+    error_info_fill(&info, why);
+    error_info_set_origin(&info, why, origin);
     grpc_slice slice = grpc_slice_malloc(flinc__error_info__get_packed_size(&info));
     flinc__error_info__pack(&info, GRPC_SLICE_START_PTR(slice));
     return slice;
@@ -161,17 +157,7 @@ static bool unpack_error(const grpc_slice *value, struct error *ret)
         flinc__error_info__unpack(NULL, GRPC_SLICE_LENGTH(*value), GRPC_SLICE_START_PTR(*value));
     bool known = info != NULL && info->code < 0 && info->code >= ERR_CLOSED;
     if (known) {
-        error_set(ret, info->code, "%s", info->message);
-        if (info->error_class <= ERROR_CLASS_BUG) {
-            error_set_class(ret, (enum error_class)info->error_class);
-        }
-        struct slice rest = slice_cstr(info->frames), frame;
-        while (slice_next(&rest, '\n', &frame)) {
-            if (frame.len > 0) {
-                error_context(ret, "%.*s", (int)MIN(frame.len, (size_t)ERROR_FRAMES_MAX),
-                              frame.data);
-            }
-        }
+        error_info_read(info, "", ret);
     }
     if (info != NULL) {
         flinc__error_info__free_unpacked(info, NULL);
