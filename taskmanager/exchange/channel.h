@@ -106,7 +106,8 @@ struct channel *channel_next_ready(const struct channel *c, enum channel_lane la
  * gate polls it once without being told. */
 void channel_attach_consumer(struct channel *c, struct ready_queue *queue, uint32_t index);
 uint32_t channel_index(const struct channel *c);
-/* The oldest element of the lane.  False: it is empty, and the next push queues the channel again. */
+/* The oldest element of the lane.  False: it is empty, and the next push queues the channel again; until
+ * it comes by the ready queue it must not be polled (a push on its way could queue it twice). */
 bool channel_poll(struct channel *c, enum channel_lane lane, struct element *ret_element);
 /* Whether a poll would find something (without giving up being queued). */
 bool channel_has(const struct channel *c, enum channel_lane lane);

@@ -459,11 +459,6 @@ struct drain_run {
     struct drain_queue *q;
 };
 
-static bool channel_has_data(void *arg)
-{
-    return channel_has(arg, CHANNEL_LANE_DATA);
-}
-
 enum { DRAIN_ELEMENTS = 20000, DRAIN_WINDOW = 64 };
 
 static void *drain_consume(void *arg)
@@ -473,8 +468,11 @@ static void *drain_consume(void *arg)
     for (uint32_t n = 0; n < DRAIN_ELEMENTS;) {
         if (channel_poll(r->f->channel, CHANNEL_LANE_DATA, &e)) {
             n++;
-        } else {
-            wait_for(r->f->consumer, channel_has_data, r->f->channel);
+            continue;
+        }
+        /* Not queued any more: it is polled again only when it comes by the ready queue. */
+        while (ready_queue_take(r->f->queue, CHANNEL_LANE_DATA) == NULL) {
+            wait_for(r->f->consumer, is_ready, r->f->queue);
         }
     }
     channel_close_consumer(r->f->channel);
