@@ -90,7 +90,7 @@ step() {
 # Notes results, and shows failures at once.
 record() {
     printf '%s\n' "$1" >>"$results"
-    awk -F'\t' '$1 == "FAIL" { print "FAIL " $2 "  (" $3 ")" }' <<<"$1"
+    awk -F'\t' '$1 == "FAIL" { print "FAIL " $2 "  (" $3 ")"; system("tail -n 40 \"" $3 "\" | cut -c1-300") }' <<<"$1"
 }
 
 # collect meson|pytest FILE PREFIX LOG: records the results that a run left in FILE; a run that left none

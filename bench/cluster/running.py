@@ -1,8 +1,10 @@
 """A cluster of a distribution for benchmarks: the start scripts, in a folder and on ports of its own."""
 
+import fcntl
 import http.client
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -12,10 +14,28 @@ import time
 TICK = os.sysconf("SC_CLK_TCK")
 
 
+PORTS = (12000, 32000)  # below what the system hands out for outgoing connections, which could take one before its server does
+PORTS_FILE = os.path.join(tempfile.gettempdir(), "flinc-test-ports")
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody listens on, and that no other test process is given soon: they take turns by a locked file."""
+    fd = os.open(PORTS_FILE, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        text = os.pread(fd, 16, 0)
+        port = int(text) if text.strip() else random.randrange(*PORTS)
+        while True:
+            port = port + 1 if port + 1 < PORTS[1] else PORTS[0]
+            with socket.socket() as s:
+                try:
+                    s.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+            os.pwrite(fd, f"{port:<16}".encode(), 0)
+            return port
+    finally:
+        os.close(fd)
 
 
 def processes():

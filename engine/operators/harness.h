@@ -55,6 +55,10 @@ struct harness_options {
     uint32_t subtask, parallelism, max_parallelism; /* 0: 0 of 1, 128 */
     const struct clock *clock;                      /* NULL: clock_system */
     struct executor *io_executor;                   /* may be NULL */
+    /* Restores from what harness_snapshot() of another harness (or several, of other subtasks) gave. */
+    const Flinc__OperatorSubtaskState *restore; /* Borrows until harness_open(); NULL: afresh */
+    uint64_t restore_checkpoint;
+    struct conf *conf; /* may be NULL */
     /* Takes what is emitted; NULL: kept as text. */
     void (*on_batch)(void *arg, uint32_t output, struct batch *take_batch);
     void *on_batch_arg;
@@ -88,6 +92,18 @@ int harness_end_of_input(struct harness *h, uint32_t input, struct error *err) M
 int harness_poll(struct harness *h, struct error *err) MUST_CHECK;
 int harness_send_event(struct harness *h, const uint8_t *data, size_t size,
                        struct error *err) MUST_CHECK;
+/* The watermark of an input; what the operator gets is the minimum over its inputs.  Emitted watermarks
+ * show among the rows as "watermark 1000", idleness as "idle" and "active". */
+int harness_watermark(struct harness *h, uint32_t input, int64_t watermark_ms,
+                      struct error *err) MUST_CHECK;
+/* Calls processing_time() when op_timer_at() is due by the harness's (manual) clock. */
+int harness_processing_time(struct harness *h, struct error *err) MUST_CHECK;
+/* A whole checkpoint: prepare_barrier(), snapshot(), freezing, writing to the end, inline.  With full or
+ * incremental kinds as the task would.  The caller frees (free_unpacked). */
+int harness_snapshot(struct harness *h, uint64_t checkpoint_id, Flinc__CheckpointKind kind,
+                     Flinc__OperatorSubtaskState **ret_state, struct error *err) MUST_CHECK;
+int harness_notify(struct harness *h, enum op_notice notice, uint64_t checkpoint_id,
+                   struct error *err) MUST_CHECK;
 void harness_cancel(struct harness *h); /* sets the flag that operators poll */
 /* Waits until the operator was woken since the last call, or the time is over: false. */
 bool harness_wait_wake(struct harness *h, int64_t timeout_ms);

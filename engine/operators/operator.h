@@ -12,6 +12,17 @@
  * outputs can be written, and calls resume() until OP_DONE.  A batch half processed delays control
  * elements, never splits around them.
  *
+ * Time.  An operator sees the minimum of the watermarks of its active inputs; without a watermark() it is
+ * passed on behind everything that came before it.  watermark() fires what is due and may return OP_MORE;
+ * the chain passes the watermark on once it is done.  Lateness is judged by the watermark before the
+ * batch (op_watermark()).  Operators with OPERATOR_OWN_WATERMARKS swallow what comes and emit their own.
+ *
+ * Checkpoints.  When the barrier has come by all inputs: prepare_barrier() emits what must lie before it,
+ * the barrier goes on, and snapshot() puts what the operator keeps outside keyed state into operator
+ * state; keyed state is frozen by the task.  Written out while the operator goes on.  notify() tells how
+ * it ended: at least once never for a lost message, so COMPLETE(n) stands for all before n, too.
+ * A restored operator finds its state when open() is called.
+ *
  * Ownership.  process() takes the batch: it forwards it, keeps it, or drops it (batch_unref).  A batch
  * with one holder may be changed in place.
  *
@@ -22,8 +33,10 @@
 #define FLINC_ENGINE_OPERATORS_OPERATOR_H
 
 #include "common/base/clock.h"
+#include "common/base/str.h"
 #include "engine/data/batch.h"
 #include "proto/graph.pb-c.h"
+#include "proto/snapshot.pb-c.h"
 
 enum op_result {
     OP_DONE = 0, /* the input is processed */
@@ -34,11 +47,32 @@ enum op_result {
 
 struct operator;
 struct op_context;
+struct conf;
 struct metric_group;
 struct executor;
 struct arena;
+struct keyed_backend;
+struct operator_state;
 
 enum { OPERATOR_DESC_VERSION = 1, OPERATOR_INPUTS_MAX = 2, OPERATOR_EMIT_MAX = 64 };
+
+/* The checkpoint that prepare_barrier() and snapshot() are about. */
+struct op_checkpoint {
+    uint64_t id;
+    int64_t timestamp_ms; /* wall clock of its trigger */
+    Flinc__CheckpointKind kind;
+    Flinc__CheckpointStop stop;
+};
+/* How a checkpoint ended. */
+enum op_notice {
+    OP_NOTICE_COMPLETE, /* this one and all before it are safe: commit */
+    OP_NOTICE_ABORTED,
+    OP_NOTICE_SUBSUMED,
+};
+
+enum operator_desc_flags {
+    OPERATOR_OWN_WATERMARKS = 1u << 0, /* watermarks and idleness from above end here */
+};
 
 /* What an operator kind is; const, one per kind, last in its file. */
 struct operator_desc {
@@ -69,6 +103,22 @@ struct operator_desc {
     int (*flush)(struct operator* op, struct op_context *ctx, struct error *err);
     /* Always called once when open() was called, however the task ends; must not block. */
     void (*close)(struct operator* op, struct op_context *ctx);
+
+    uint32_t flags; /* enum operator_desc_flags */
+    /* Event time is `watermark_ms` now (INT64_MAX: all of it is over).  OP_DONE, OP_MORE. */
+    int (*watermark)(struct operator* op, struct op_context *ctx, int64_t watermark_ms,
+                     struct error *err);
+    /* The time of op_timer_at() has come.  OP_DONE, OP_MORE. */
+    int (*processing_time)(struct operator* op, struct op_context *ctx, int64_t now_ms,
+                           struct error *err);
+    /* Emits what must lie before the barrier.  OP_DONE, OP_MORE. */
+    int (*prepare_barrier)(struct operator* op, struct op_context *ctx,
+                           const struct op_checkpoint *checkpoint, struct error *err);
+    /* Brings operator state up to date; emits nothing. */
+    int (*snapshot)(struct operator* op, struct op_context *ctx,
+                    const struct op_checkpoint *checkpoint, struct error *err);
+    int (*notify)(struct operator* op, struct op_context *ctx, enum op_notice notice,
+                  uint64_t checkpoint_id, struct error *err);
 };
 
 /* First member of every operator's own struct. */
@@ -80,6 +130,8 @@ struct operator
 enum op_flags {
     OP_FLAG_BATCH_MODE = 1u << 0, /* execution.runtime-mode is BATCH: final values only */
     OP_FLAG_INPUTS_BOUNDED = 1u << 1,
+    OP_FLAG_CHECKPOINTS = 1u << 2, /* checkpoints are on: what waits for one will see it */
+    OP_FLAG_RESTORED = 1u << 3,    /* state comes from a checkpoint (also when it is empty) */
 };
 
 /* What an operator sees.  Made by the task (or the harness); lives as long as the operator. */
@@ -100,6 +152,9 @@ struct op_context {
     const struct clock *clock;
     struct mem_budget *state_budget; /* Borrows: of keyed state; NULL: no limit */
     struct executor *io_executor;    /* Borrows: threads for blocking work; may be NULL (harness) */
+    uint64_t restored_checkpoint;    /* OP_FLAG_RESTORED: its id */
+    int64_t watermark_ms;            /* op_watermark() */
+    const struct conf *conf; /* Borrows: the job's over the cluster's; may be NULL (harness) */
     const _Atomic bool *cancelled; /* set when the task is being cancelled; poll it in long loops */
 };
 
@@ -116,6 +171,18 @@ struct op_host {
     /* Adds `delta` to a user accumulator of this subtask (registered on first use). */
     int (*accumulate)(struct op_context *ctx, const char *name, const char *type, int64_t delta,
                       double delta_double, struct error *err);
+    /* A watermark (or idleness) of the operator's own, behind what it emitted so far. */
+    void (*emit_watermark)(struct op_context *ctx, int64_t watermark_ms);
+    void (*emit_idle)(struct op_context *ctx, bool idle);
+    /* The operator's keyed state, made (and restored) at the first call, in open(). */
+    int (*keyed_backend)(struct op_context *ctx, struct keyed_backend **ret_backend,
+                         struct error *err);
+    /* The operator's list, union and broadcast state; likewise. */
+    int (*operator_state)(struct op_context *ctx, struct operator_state **ret_state,
+                          struct error *err);
+    /* processing_time() is to be called at this time of the clock; the earliest counts; INT64_MAX:
+     * never. */
+    void (*timer_at)(struct op_context *ctx, int64_t time_ms);
 };
 
 /* Emits on an output (0: main).  Takes the batch; one without selected rows is dropped.  At most
@@ -123,6 +190,37 @@ struct op_host {
 static inline void op_emit(struct op_context *ctx, uint32_t output, struct batch *take_batch)
 {
     ctx->host->emit(ctx, output, take_batch);
+}
+/* What is emitted later is not before it.  Only of operators with OPERATOR_OWN_WATERMARKS and sources;
+ * one that is not above the last is dropped. */
+static inline void op_emit_watermark(struct op_context *ctx, int64_t watermark_ms)
+{
+    ctx->host->emit_watermark(ctx, watermark_ms);
+}
+/* Idle: those below wait no longer for watermarks from here, until the next batch or watermark. */
+static inline void op_emit_idle(struct op_context *ctx, bool idle)
+{
+    ctx->host->emit_idle(ctx, idle);
+}
+/* The combined watermark of the inputs so far; INT64_MIN: none yet. */
+static inline int64_t op_watermark(const struct op_context *ctx)
+{
+    return ctx->watermark_ms;
+}
+static inline int op_keyed_backend(struct op_context *ctx, struct keyed_backend **ret_backend,
+                                   struct error *err)
+{
+    return ctx->host->keyed_backend(ctx, ret_backend, err);
+}
+static inline int op_operator_state(struct op_context *ctx, struct operator_state **ret_state,
+                                    struct error *err)
+{
+    return ctx->host->operator_state(ctx, ret_state, err);
+}
+/* Milliseconds since 1970 of ctx->clock, as processing-time timers count them. */
+static inline void op_timer_at(struct op_context *ctx, int64_t time_ms)
+{
+    ctx->host->timer_at(ctx, time_ms);
 }
 /* To the coordinator half; delivered in order, or the task fails. */
 static inline void op_send_event(struct op_context *ctx, const uint8_t *data, size_t size)
@@ -194,12 +292,22 @@ struct coordinator_desc {
     int (*start)(struct coordinator *c, struct coordinator_context *ctx, struct error *err);
     int (*on_event)(struct coordinator *c, uint32_t subtask, const uint8_t *data, size_t size,
                     struct error *err);
-    /* The subtask runs anew (attempt): splits that it had and that no checkpoint covers go back. */
-    void (*subtask_reset)(struct coordinator *c, uint32_t subtask);
+    /* The subtask runs anew (attempt), from checkpoint `checkpoint_id` (0: from the start): splits that
+     * it got since that checkpoint's snapshot() go back. */
+    void (*subtask_reset)(struct coordinator *c, uint32_t subtask, uint64_t checkpoint_id);
     /* Global restart: back to the start state.  Work and timers of before are dropped without a word.
-     * NULL: the coordinator is closed, and another one started. */
+     * NULL: the coordinator is closed, and another one started (and restored). */
     int (*reset)(struct coordinator *c, struct error *err);
     void (*close)(struct coordinator *c);
+    /* Appends the state at the trigger of a checkpoint, before any task sees its barrier: events sent
+     * before belong to it, later ones do not.  NULL: it keeps nothing. */
+    int (*snapshot)(struct coordinator *c, uint64_t checkpoint_id, struct str *ret_state,
+                    struct error *err);
+    /* Before start() (or after reset()): what snapshot() gave. */
+    int (*restore)(struct coordinator *c, uint64_t checkpoint_id, const uint8_t *state, size_t size,
+                   struct error *err);
+    /* NULL: not interested. */
+    void (*notify)(struct coordinator *c, enum op_notice notice, uint64_t checkpoint_id);
 };
 struct coordinator {
     const struct coordinator_desc *desc;

@@ -16,6 +16,7 @@
 #include "common/base/vec.h"
 #include "engine/state/keyed_table.h"
 #include "engine/state/record.h"
+#include "proto/snapshot.pb-c.h"
 
 #define NAMESPACE_VOID INT64_C(0)
 
@@ -27,10 +28,18 @@ enum {
 
 /* What a state is; given by the operator that opens it. */
 struct keyed_state_desc {
-    const char *name;                   /* stable: snapshots will know it by this */
+    const char *name;                   /* stable: snapshots know it by this */
     const struct schema *key_schema;    /* the key columns: names and types */
     uint32_t value_bytes;               /* of a fixed-size value; not for records */
     const struct record_layout *record; /* Borrows, as long as the state; NULL: fixed-size */
+    /* The first columns of the key, which decide the key group; those behind them only distinguish (map
+     * keys, time stamps).  0: all. */
+    uint32_t n_key_columns;
+    const char *kind; /* for people and checks: "value", "list", "map", "timers"; NULL: "value" */
+    /* What a fixed-size value is, for snapshots: the layout of its columns.  With `record` NULL and this
+     * NULL the state is not in snapshots. */
+    const struct record_layout *value_layout; /* Borrows, as long as the state */
+    uint64_t ttl_ms;                          /* 0: none; kept in snapshots for checks */
 };
 
 /* What a backend gets to know; copied. */
@@ -94,6 +103,40 @@ uint64_t keyed_backend_bytes(const struct keyed_backend *b);
  * as long as the backend. */
 int keyed_backend_state(struct keyed_backend *b, const struct keyed_state_desc *desc,
                         struct keyed_state **ret_state, struct error *err) MUST_CHECK;
+
+/* ---- snapshots ------------------------------------------------------------------------------------ */
+
+struct snapshot_target;
+struct keyed_snapshot;
+
+/* Which snapshot is to be made. */
+struct keyed_freeze {
+    uint64_t checkpoint_id;
+    Flinc__CheckpointKind
+        kind; /* INCREMENTAL: changes since the last confirmed one, where there is one */
+    struct snapshot_target *target; /* a reference is taken */
+};
+/* Keeps the state as it is at this moment for a snapshot: microseconds to a few milliseconds, whatever
+ * the size.  The state may be changed at once.  At most one snapshot at a time (asserted). */
+int keyed_backend_freeze(struct keyed_backend *b, const struct keyed_freeze *how,
+                         struct keyed_snapshot **ret_snapshot, struct error *err) MUST_CHECK;
+/* Writes up to about `n_entries` entries.  1: call again when keyed_snapshot_is_writable(); 0: all is
+ * written, and *ret_handle is filled (parts allocated by protobuf-c's allocator, the caller frees).
+ * Called between batches by the task's thread. */
+int keyed_snapshot_step(struct keyed_snapshot *s, uint32_t n_entries,
+                        Flinc__KeyedHandle *ret_handle, struct error *err) MUST_CHECK;
+bool keyed_snapshot_is_writable(const struct keyed_snapshot *s);
+/* Gives up what is not finished; the state forgets it.  NULL is fine; returns NULL. */
+struct keyed_snapshot *keyed_snapshot_free(struct keyed_snapshot *s);
+/* The job master completed a checkpoint: later increments may build on it.  Until then changes since the
+ * last confirmed one are kept. */
+void keyed_backend_confirm(struct keyed_backend *b, uint64_t checkpoint_id);
+/* Before any state is opened: takes the groups of this subtask out of the handles.  States get their
+ * entries when they are opened with a fitting (or migratable) description; those never opened again
+ * are carried along into later snapshots. */
+int keyed_backend_restore(struct keyed_backend *b, const Flinc__OperatorSubtaskState *state,
+                          const char *directory, uint64_t checkpoint_id,
+                          struct error *err) MUST_CHECK;
 
 /* ---- the batched face -------------------------------------------------------------------------- */
 

@@ -375,7 +375,7 @@ static void on_subtask_reset(struct hosted *h, const Flinc__CoordinatorSubtaskRe
     if (m->subtask < h->context.parallelism) {
         h->epochs[m->subtask] = m->epoch;
         if (h->desc->subtask_reset != NULL) {
-            h->desc->subtask_reset(h->coordinator, m->subtask);
+            h->desc->subtask_reset(h->coordinator, m->subtask, 0);
         }
     }
 }

@@ -194,7 +194,7 @@ static int proxy_on_event(struct coordinator *c, uint32_t subtask, const uint8_t
 }
 
 /* What cannot be sent is lost with the child, whose end is on its way and resets everything. */
-static void proxy_subtask_reset(struct coordinator *c, uint32_t subtask)
+static void proxy_subtask_reset(struct coordinator *c, uint32_t subtask, uint64_t checkpoint_id)
 {
     struct proxy *p = (struct proxy *)c;
     struct jobmaster *jm = holder_of(p)->jm;

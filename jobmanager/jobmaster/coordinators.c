@@ -156,7 +156,7 @@ void coordinators_subtask_reset(struct jobmaster *jm, const struct subtask *subt
     for (uint32_t i = 0; i < v->n_coordinators; i++) {
         struct coordinator_holder *h = &jm->coordinators.holders[v->first_coordinator + i];
         if (h->state == COORDINATOR_STARTED && h->desc->subtask_reset != NULL) {
-            h->desc->subtask_reset(h->coordinator, subtask->index);
+            h->desc->subtask_reset(h->coordinator, subtask->index, 0);
         }
     }
 }

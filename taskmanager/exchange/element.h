@@ -9,6 +9,7 @@
 
 #include "common/metrics/metric.h"
 #include "engine/data/batch.h"
+#include "proto/snapshot.pb-c.h"
 
 enum element_kind {
     ELEMENT_BATCH,
@@ -28,6 +29,18 @@ enum element_flags {
     ELEMENT_FLAG_CHARGED = 1u << 1,
 };
 
+/* What a barrier carries: counted, immutable; one for all channels.  Thread: any. */
+struct barrier {
+    _Atomic uint32_t refs;
+    uint64_t checkpoint_id;
+    int64_t timestamp_ms;             /* wall clock of the trigger */
+    Flinc__CheckpointBarrier *packed; /* Owns: all of it, as it travels */
+};
+/* Copies the message. */
+struct barrier *barrier_new(const Flinc__CheckpointBarrier *message);
+struct barrier *barrier_ref(struct barrier *b);
+struct barrier *barrier_unref(struct barrier *b); /* NULL is fine; returns NULL */
+
 /* Passed by value.  A BATCH owns one reference. */
 struct element {
     uint8_t kind;           /* enum element_kind */
@@ -39,9 +52,9 @@ struct element {
         uint64_t position;     /* on the priority lane: ordinary elements pushed before it */
     };
     union {
-        struct batch *batch;    /* Owns a ref */
-        int64_t timestamp_ms;   /* WATERMARK, LATENCY_MARKER */
-        uint64_t checkpoint_id; /* BARRIER */
+        struct batch *batch;                  /* Owns a ref */
+        int64_t timestamp_ms;                 /* WATERMARK, LATENCY_MARKER */
+        uint64_t checkpoint_id; /* BARRIER */ /* becomes: struct barrier *barrier, owned */
     };
 };
 _Static_assert(sizeof(struct element) == 24, "elements are copied through rings");

@@ -243,7 +243,8 @@ static int text_enumerator_on_event(struct coordinator *c, uint32_t subtask, con
     return 0;
 }
 
-static void text_enumerator_subtask_reset(struct coordinator *c, uint32_t subtask)
+static void text_enumerator_subtask_reset(struct coordinator *c, uint32_t subtask,
+                                          uint64_t checkpoint_id)
 {
     struct text_enumerator *e = (struct text_enumerator *)c;
 

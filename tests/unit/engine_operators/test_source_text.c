@@ -177,7 +177,7 @@ static void test_restart(void **state)
         (void)executor_run_once(j.executor);
     }
     harness_free(j.subtasks[0]);
-    j.f.c->desc->subtask_reset(j.f.c, 0);
+    j.f.c->desc->subtask_reset(j.f.c, 0, 0);
     open_subtask(&j, 0);
     must(pump(&j, &err));
     assert_true(all_ended(&j));

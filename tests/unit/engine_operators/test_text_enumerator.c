@@ -263,7 +263,7 @@ static void test_subtask_reset(void **state)
     assert_string_equal(sent(&f), "0: a+0+5 a+5+5");
     request(&f, 1);
     assert_string_equal(sent(&f), "1: end");
-    f.c->desc->subtask_reset(f.c, 0);
+    f.c->desc->subtask_reset(f.c, 0, 0);
     assert_string_equal(sent(&f), "");
     request(&f, 1);
     assert_string_equal(sent(&f), "1: a+0+5 a+5+5");
@@ -293,7 +293,7 @@ static void test_watched_folder(void **state)
     fake_run_work(&f);
     assert_string_equal(sent(&f), "0: b+0+2 c+0+3");
     /* What a subtask had goes to who waits; what comes new does, too. */
-    f.c->desc->subtask_reset(f.c, 0);
+    f.c->desc->subtask_reset(f.c, 0, 0);
     assert_string_equal(sent(&f), "1: a+0+1 b+0+2");
     /* The folder may go for a while. */
     assert_int_equal(rename(in_dir("in"), in_dir("away")), 0);

@@ -84,7 +84,8 @@ static inline int test_coordinator_on_event(struct coordinator *c, uint32_t subt
     return 0;
 }
 
-static inline void test_coordinator_subtask_reset(struct coordinator *c, uint32_t subtask)
+static inline void test_coordinator_subtask_reset(struct coordinator *c, uint32_t subtask,
+                                                  uint64_t checkpoint_id)
 {
     STR_AUTO line = STR_INIT;
     str_printf(&line, "subtask_reset %u", subtask);

@@ -1,0 +1,69 @@
+/* Where the bytes of a snapshot go: a small one stays in memory and travels in its handle, a larger one
+ * becomes a file under a name that is never used again.
+ *
+ * The task's thread fills chunks; an executor's thread writes, checks and syncs them.  A task never waits
+ * for the disk: snapshot_output_is_writable() says whether another chunk may be filled, and `wake` is
+ * called when it may be again, or when the output has ended.
+ *
+ * Life: open, append ..., finish, poll until it has ended, take the blob; or abandon at any time (the file
+ * is deleted).  Flink: CheckpointStreamFactory, FsCheckpointStateOutputStream. */
+#ifndef FLINC_ENGINE_SNAPSHOT_OUTPUT_H
+#define FLINC_ENGINE_SNAPSHOT_OUTPUT_H
+
+#include "common/base/error.h"
+#include "common/loop/executor.h"
+#include "proto/snapshot.pb-c.h"
+
+enum {
+    SNAPSHOT_CHUNK_BYTES = 1024 * 1024,
+    SNAPSHOT_CHUNKS_MAX = 4, /* filled and not written yet, of one output */
+};
+
+/* What the outputs of one task and checkpoint share; the task owns it, outputs take a reference. */
+struct snapshot_target;
+struct snapshot_target_options {
+    const Flinc__CheckpointLocation *location; /* copied */
+    uint64_t checkpoint_id;
+    const char *owner; /* "<vertex hex>-<subtask>-<attempt>": part of every file name; copied */
+    struct executor *executor; /* Borrows; NULL: writes on the caller's thread (tests, tools) */
+    void (*wake)(void *arg);   /* thread: any; may be NULL */
+    void *wake_arg;
+};
+struct snapshot_target *snapshot_target_new(const struct snapshot_target_options *options);
+struct snapshot_target *snapshot_target_ref(struct snapshot_target *t);
+struct snapshot_target *snapshot_target_unref(struct snapshot_target *t); /* returns NULL */
+
+enum snapshot_scope {
+    SNAPSHOT_SCOPE_EXCLUSIVE, /* belongs to this checkpoint alone */
+    SNAPSHOT_SCOPE_SHARED,    /* later checkpoints may refer to it */
+};
+
+struct snapshot_output;
+/* No file is made before the inline threshold is passed.  Thread of all below: the task's. */
+struct snapshot_output *snapshot_output_open(struct snapshot_target *t, enum snapshot_scope scope);
+bool snapshot_output_is_writable(const struct snapshot_output *o);
+/* Copies.  An earlier failure of writing comes back here or from poll. */
+int snapshot_output_append(struct snapshot_output *o, const void *data, size_t size,
+                           struct error *err) MUST_CHECK;
+/* Contiguous room for `size` bytes to be filled in place, then snapshot_output_fill(). */
+uint64_t snapshot_output_position(const struct snapshot_output *o);
+/* No more bytes. */
+void snapshot_output_finish(struct snapshot_output *o);
+/* 1: it has ended well, *ret_blob is filled (inline or synced file; protobuf-c allocated: the caller frees
+ * its parts); 0: not yet; negative: it failed, its file is gone. */
+int snapshot_output_poll(struct snapshot_output *o, Flinc__StateBlob *ret_blob,
+                         struct error *err) MUST_CHECK;
+/* Frees; what was not taken by a successful poll is deleted.  NULL is fine; returns NULL. */
+struct snapshot_output *snapshot_output_free(struct snapshot_output *o);
+
+/* Reading: a blob as one run of bytes, mapped or read; checked against size and CRC32C. */
+struct blob_reader;
+/* `directory`: of _metadata, for plain names.  ERR_CORRUPT, ERR_NOT_FOUND name the file. */
+int blob_reader_open(const Flinc__StateBlob *blob, const char *directory,
+                     struct blob_reader **ret_reader, struct error *err) MUST_CHECK;
+const uint8_t *blob_reader_data(const struct blob_reader *r);
+uint64_t blob_reader_size(const struct blob_reader *r);
+const char *blob_reader_name(const struct blob_reader *r);    /* for messages */
+struct blob_reader *blob_reader_close(struct blob_reader *r); /* returns NULL */
+
+#endif
