@@ -43,6 +43,10 @@ enum op_result {
     OP_MORE = 1, /* call resume() again */
     OP_IDLE = 2, /* poll() only: nothing now; the operator has arranged for op_wake() */
     OP_END = 3,  /* poll() only: the source is exhausted */
+    /* process() and resume() only: the input is taken, but there is no room for another one.  No batch, watermark
+     * or end of input comes until op_wake(); then resume() is called, which answers OP_DONE when there is room
+     * again.  Unlike OP_MORE nothing is half processed: barriers pass, what is in flight is state. */
+    OP_WAIT = 4,
 };
 
 struct operator;
