@@ -1,162 +1,14 @@
-/* The operator harness: context, services and the loop of a chain driver (harness.h).  Specs and rows
- * from text are made in harness_spec.c. */
-#include "engine/operators/harness_spec.h"
-
-#include "common/base/thread.h"
-#include "common/base/vec.h"
-
-#include <stdio.h>
-
-struct harness_waker {
-    struct op_waker base;
-    struct event_count event;
-    _Atomic uint64_t wakes;
-};
-
-struct harness_output {
-    struct str rows; /* Owns */
-    uint64_t n_rows, n_batches;
-};
-
-struct harness_accumulator {
-    char *name; /* Owns */
-    int64_t value;
-};
-
-struct harness {
-    struct op_context ctx;
-    struct harness_spec spec;
-    struct operator* op; /* Owns */
-    bool open_called;
-    struct arena arena;
-    struct harness_waker waker;
-    uint64_t wakes_seen;
-    int64_t wake_delay_ms;
-    _Atomic bool cancelled;
-    void (*on_batch)(void *arg, uint32_t output, struct batch *take_batch);
-    void *on_batch_arg;
-    struct harness_output outputs[HARNESS_OUTPUTS_MAX];
-    uint32_t emitted, max_emitted; /* in this call of the operator; in any */
-    uint64_t n_more;
-    struct vec events;       /* struct str, Owns */
-    struct vec accumulators; /* struct harness_accumulator, Owns */
-    struct error emit_error; /* of a batch that is not valid */
-};
-
-/* ---- services ---------------------------------------------------------------------------------- */
-
-static struct harness *harness_of(struct op_context *ctx)
-{
-    return ctx->host_data;
-}
-
-static void keep_rows(struct harness_output *o, const struct batch *b)
-{
-    for (uint32_t i = 0; i < b->n_sel; i++) {
-        uint32_t row = batch_row(b, i);
-        if (o->rows.len > 0) {
-            str_append_char(&o->rows, '\n');
-        }
-        batch_print_row(b, row, &o->rows);
-        if (b->timestamps != NULL) {
-            int64_t at = ((const int64_t *)(const void *)b->timestamps->data)[row];
-            if (at == BATCH_NO_TIMESTAMP) {
-                str_append_cstr(&o->rows, " @none");
-            } else {
-                str_printf(&o->rows, " @%lld", (long long)at);
-            }
-        }
-    }
-}
-
-static void host_emit(struct op_context *ctx, uint32_t output, struct batch *take_batch)
-{
-    struct harness *h = harness_of(ctx);
-    ASSERT(output < ctx->n_outputs);
-    h->emitted++;
-    ASSERT(h->emitted <= OPERATOR_EMIT_MAX);
-    h->max_emitted = MAX(h->max_emitted, h->emitted);
-    if (take_batch->n_sel == 0) {
-        batch_unref(take_batch);
-        return;
-    }
-    h->outputs[output].n_rows += take_batch->n_sel;
-    h->outputs[output].n_batches++;
-    if (h->on_batch != NULL) {
-        h->on_batch(h->on_batch_arg, output, take_batch);
-        return;
-    }
-    if (h->emit_error.code == 0 && batch_validate(take_batch, &h->emit_error) == 0) {
-        ASSERT(schema_equals(take_batch->schema, ctx->output_schemas[output]));
-        keep_rows(&h->outputs[output], take_batch);
-    }
-    batch_unref(take_batch);
-}
-
-static void host_send_event(struct op_context *ctx, const uint8_t *data, size_t size)
-{
-    struct str *event = VEC_PUSH(&harness_of(ctx)->events, struct str);
-    str_append(event, (const char *)data, size);
-}
-
-static int host_resolve(struct op_context *ctx, const Flinc__FunctionRef *ref, void **ret_fn,
-                        struct error *err)
-{
-    if (ref->offset == 0) {
-        return error_set(err, ERR_NOT_FOUND, "there is no function '%s'", ref->name);
-    }
-    *ret_fn = (void *)(uintptr_t)ref->offset;
-    return 0;
-}
-
-static void wake(struct op_waker *base)
-{
-    struct harness_waker *w = CONTAINER_OF(base, struct harness_waker, base);
-    atomic_fetch_add(&w->wakes, 1);
-    event_count_signal(&w->event);
-}
-
-static struct op_waker *host_waker(struct op_context *ctx)
-{
-    return &harness_of(ctx)->waker.base;
-}
-
-static void host_wake_after(struct op_context *ctx, int64_t delay_ms)
-{
-    harness_of(ctx)->wake_delay_ms = delay_ms;
-}
-
-static int host_accumulate(struct op_context *ctx, const char *name, const char *type,
-                           int64_t delta, double delta_double, struct error *err)
-{
-    struct harness *h = harness_of(ctx);
-    for (size_t i = 0; i < h->accumulators.len; i++) {
-        struct harness_accumulator *a = VEC_AT(&h->accumulators, struct harness_accumulator, i);
-        if (strcmp(a->name, name) == 0) {
-            a->value += delta;
-            return 0;
-        }
-    }
-    *VEC_PUSH(&h->accumulators, struct harness_accumulator) =
-        (struct harness_accumulator){.name = mem_strdup(name), .value = delta};
-    return 0;
-}
-
-static const struct op_host host = {
-    .emit = host_emit,
-    .send_event = host_send_event,
-    .resolve = host_resolve,
-    .waker = host_waker,
-    .wake_after = host_wake_after,
-    .accumulate = host_accumulate,
-};
+/* The operator harness: context and the loop of a chain driver (harness.h).  Specs and rows from text
+ * are made in harness_spec.c; the services are in harness_host.c, time and checkpoints in
+ * harness_time.c. */
+#include "engine/operators/harness_internal.h"
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
 static void init_context(struct harness *h, const struct harness_options *o)
 {
     h->ctx = (struct op_context){
-        .host = &host,
+        .host = &harness_host,
         .host_data = h,
         .spec = &h->spec.op,
         .job_name = "harness",
@@ -174,10 +26,20 @@ static void init_context(struct harness *h, const struct harness_options *o)
         .clock = o->clock != NULL ? o->clock : &clock_system,
         .io_executor = o->io_executor,
         .cancelled = &h->cancelled,
+        .conf = o->conf,
+        .watermark_ms = INT64_MIN,
+        .restored_checkpoint = o->restore != NULL ? o->restore_checkpoint : 0,
     };
+    h->ctx.flags |= o->restore != NULL ? OP_FLAG_RESTORED : 0;
     buffer_pool_adopt(h->ctx.pool);
-    h->waker.base.wake = wake;
+    h->waker.base.wake = harness_wake;
     h->wake_delay_ms = -1;
+    h->emitted_watermark_ms = INT64_MIN;
+    h->timer_ms = INT64_MAX;
+    h->restore = o->restore;
+    for (uint32_t i = 0; i < OPERATOR_INPUTS_MAX; i++) {
+        h->input_watermarks[i] = INT64_MIN;
+    }
     h->on_batch = o->on_batch;
     h->on_batch_arg = o->on_batch_arg;
 }
@@ -185,7 +47,8 @@ static void init_context(struct harness *h, const struct harness_options *o)
 int harness_new(const struct harness_options *options, struct harness **ret_harness,
                 struct error *err)
 {
-    const struct operator_desc *desc = operator_find(options->kind);
+    const struct operator_desc *desc =
+        options->desc != NULL ? options->desc : operator_find(options->kind);
     if (desc == NULL) {
         return error_set(err, ERR_NOT_FOUND, "there is no operator kind '%s'", options->kind);
     }
@@ -215,6 +78,7 @@ struct harness *harness_free(struct harness *h)
     if (h->open_called) {
         h->op->desc->close(h->op, &h->ctx);
     }
+    harness_free_state(h);
     harness_clear(h);
     for (uint32_t i = 0; i < HARNESS_OUTPUTS_MAX; i++) {
         str_fini(&h->outputs[i].rows);
@@ -237,7 +101,9 @@ int harness_open(struct harness *h, struct error *err)
 {
     ASSERT(!h->open_called);
     h->open_called = true;
-    return h->op->desc->open(h->op, &h->ctx, err);
+    int rc = h->op->desc->open(h->op, &h->ctx, err);
+    h->restore = NULL;
+    return rc;
 }
 
 struct op_context *harness_context(struct harness *h)
@@ -263,7 +129,7 @@ const struct schema *harness_input_schema(const struct harness *h, uint32_t inpu
 /* ---- driving ----------------------------------------------------------------------------------- */
 
 /* Resumes while there is more. */
-static int finish(struct harness *h, int rc, struct error *err)
+int harness_finish(struct harness *h, int rc, struct error *err)
 {
     while (rc == OP_MORE) {
         h->n_more++;
@@ -271,6 +137,7 @@ static int finish(struct harness *h, int rc, struct error *err)
         rc = h->op->desc->resume(h->op, &h->ctx, err);
     }
     h->emitted = 0;
+    h->waiting = rc == OP_WAIT;
     if (rc >= 0 && h->emit_error.code != 0) {
         error_copy(err, &h->emit_error);
         return h->emit_error.code;
@@ -280,7 +147,8 @@ static int finish(struct harness *h, int rc, struct error *err)
 
 int harness_push(struct harness *h, uint32_t input, struct batch *take_batch, struct error *err)
 {
-    return finish(h, h->op->desc->process(h->op, &h->ctx, input, take_batch, err), err);
+    ASSERT(!h->waiting);
+    return harness_finish(h, h->op->desc->process(h->op, &h->ctx, input, take_batch, err), err);
 }
 
 int harness_push_rows(struct harness *h, uint32_t input, const char *rows, struct error *err)
@@ -290,28 +158,33 @@ int harness_push_rows(struct harness *h, uint32_t input, const char *rows, struc
     return b != NULL ? harness_push(h, input, b, err) : 0;
 }
 
+int harness_resume(struct harness *h, struct error *err)
+{
+    return harness_finish(h, h->op->desc->resume(h->op, &h->ctx, err), err);
+}
+
 int harness_flush(struct harness *h, struct error *err)
 {
     const struct operator_desc *desc = h->op->desc;
-    return desc->flush != NULL ? finish(h, desc->flush(h->op, &h->ctx, err), err) : 0;
+    return desc->flush != NULL ? harness_finish(h, desc->flush(h->op, &h->ctx, err), err) : 0;
 }
 
 int harness_end_of_input(struct harness *h, uint32_t input, struct error *err)
 {
     const struct operator_desc *desc = h->op->desc;
     return desc->end_of_input != NULL
-               ? finish(h, desc->end_of_input(h->op, &h->ctx, input, err), err)
+               ? harness_finish(h, desc->end_of_input(h->op, &h->ctx, input, err), err)
                : 0;
 }
 
 int harness_poll(struct harness *h, struct error *err)
 {
-    return finish(h, h->op->desc->poll(h->op, &h->ctx, err), err);
+    return harness_finish(h, h->op->desc->poll(h->op, &h->ctx, err), err);
 }
 
 int harness_send_event(struct harness *h, const uint8_t *data, size_t size, struct error *err)
 {
-    return finish(h, h->op->desc->on_event(h->op, &h->ctx, data, size, err), err);
+    return harness_finish(h, h->op->desc->on_event(h->op, &h->ctx, data, size, err), err);
 }
 
 void harness_cancel(struct harness *h)

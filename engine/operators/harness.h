@@ -38,9 +38,10 @@ struct harness_function {
 };
 
 struct harness_options {
-    const char *kind;                                         /* of the operator */
-    const char *name;                                         /* NULL: "Test" */
-    uint32_t flags;                                           /* enum op_flags */
+    const char *kind;                 /* of the operator */
+    const struct operator_desc *desc; /* Borrows: one that is not registered, instead of `kind` */
+    const char *name;                 /* NULL: "Test" */
+    uint32_t flags;                   /* enum op_flags */
     struct harness_function functions[HARNESS_FUNCTIONS_MAX]; /* up to the first of kind 0 */
     /* Streams as C structs, up to the first NULL; or as schema texts ("ROW<a INT>"), which come first
      * where both are given. */
@@ -86,6 +87,8 @@ int harness_push(struct harness *h, uint32_t input, struct batch *take_batch,
 /* One batch of rows given as text, harness_parse_rows(). */
 int harness_push_rows(struct harness *h, uint32_t input, const char *rows,
                       struct error *err) MUST_CHECK;
+/* Goes on after OP_WAIT (harness_push() returned it), or where the operator was woken. */
+int harness_resume(struct harness *h, struct error *err) MUST_CHECK;
 int harness_flush(struct harness *h, struct error *err) MUST_CHECK;
 int harness_end_of_input(struct harness *h, uint32_t input, struct error *err) MUST_CHECK;
 /* A source: one poll(); OP_DONE, OP_IDLE, OP_END or a negative code. */
@@ -93,11 +96,15 @@ int harness_poll(struct harness *h, struct error *err) MUST_CHECK;
 int harness_send_event(struct harness *h, const uint8_t *data, size_t size,
                        struct error *err) MUST_CHECK;
 /* The watermark of an input; what the operator gets is the minimum over its inputs.  Emitted watermarks
- * show among the rows as "watermark 1000", idleness as "idle" and "active". */
+ * show among the rows of output 0 as "watermark 1000" ("watermark MAX"), idleness as "idle" and "active";
+ * those that the chain would only pass on do not. */
 int harness_watermark(struct harness *h, uint32_t input, int64_t watermark_ms,
                       struct error *err) MUST_CHECK;
-/* Calls processing_time() when op_timer_at() is due by the harness's (manual) clock. */
+/* An idle input does not hold the watermark back. */
+int harness_idle(struct harness *h, uint32_t input, bool idle, struct error *err) MUST_CHECK;
+/* Calls processing_time() while op_timer_at() is due by the harness's (manual) clock. */
 int harness_processing_time(struct harness *h, struct error *err) MUST_CHECK;
+int64_t harness_timer(const struct harness *h); /* of op_timer_at(); INT64_MAX: none */
 /* A whole checkpoint: prepare_barrier(), snapshot(), freezing, writing to the end, inline.  With full or
  * incremental kinds as the task would.  The caller frees (free_unpacked). */
 int harness_snapshot(struct harness *h, uint64_t checkpoint_id, Flinc__CheckpointKind kind,

@@ -157,7 +157,7 @@ int harness_spec_init(struct harness_spec *s, const struct harness_options *opti
     *s = (struct harness_spec){.n_inputs = 0};
     flinc__operator__init(&s->op);
     s->op.name = arena_strdup(arena, options->name != NULL ? options->name : "Test");
-    s->op.kind = arena_strdup(arena, options->kind);
+    s->op.kind = arena_strdup(arena, options->desc != NULL ? options->desc->kind : options->kind);
     s->op.version = 1;
     add_functions(s, options, arena);
     TRY(add_schemas(s, options, arena, err));
