@@ -16,6 +16,11 @@ static const struct cli_action actions[] = {
      "shows the execution plan of a job as JSON", cli_info},
     {"list", CLI_LIST, "list [OPTIONS]", "lists running and scheduled jobs", cli_list},
     {"cancel", CLI_CANCEL, "cancel [OPTIONS] <Job ID>", "cancels a running job", cli_cancel},
+    {"stop", CLI_STOP, "stop [OPTIONS] <Job ID>", "stops a running job with a savepoint", cli_stop},
+    {"savepoint", CLI_SAVEPOINT, "savepoint [OPTIONS] <Job ID> [<target directory>]",
+     "triggers a savepoint for a running job or disposes of one", cli_savepoint},
+    {"checkpoint", CLI_CHECKPOINT, "checkpoint [OPTIONS] <Job ID>",
+     "triggers a checkpoint for a running job", cli_checkpoint},
 };
 
 /* ---- help ------------------------------------------------------------------------------------------ */

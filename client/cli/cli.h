@@ -19,19 +19,24 @@ enum cli_action_bit {
     CLI_INFO = 2,
     CLI_LIST = 4,
     CLI_CANCEL = 8,
-    CLI_ALL = 15,
+    CLI_STOP = 16,
+    CLI_SAVEPOINT = 32,
+    CLI_CHECKPOINT = 64,
+    CLI_ALL = 127,
 };
 
 /* What the options said. */
 struct cli_args {
-    struct conf conf;   /* the cluster's configuration, with -D, -t, -m and -p over it */
-    const char *bundle; /* what stands first behind the options: a bundle, or a job id */
-    const char *entry;  /* -c */
-    const char *savepoint;
+    struct conf conf;      /* the cluster's configuration, with -D, -t, -m and -p over it */
+    const char *bundle;    /* what stands first behind the options: a bundle, or a job id */
+    const char *entry;     /* -c */
+    const char *savepoint; /* -s of run and cancel, -p of stop */
+    const char *dispose;   /* a savepoint to be removed */
     char **job_args;
     int n_job_args;
     bool help;
     bool detached;
+    bool drain, full, native_format;
     bool list_running, list_scheduled, list_all;
 };
 
@@ -54,6 +59,10 @@ int cli_run(struct cli_args *args);
 int cli_info(struct cli_args *args);
 int cli_list(struct cli_args *args);
 int cli_cancel(struct cli_args *args);
+int cli_cancel_with_savepoint(struct cli_args *args);
+int cli_stop(struct cli_args *args);
+int cli_savepoint(struct cli_args *args);
+int cli_checkpoint(struct cli_args *args);
 
 /* "The program finished with the following exception", as Flink shows failures; returns the exit code. */
 int cli_fail(const struct error *err);

@@ -136,6 +136,9 @@ int cli_cancel(struct cli_args *args)
     STR_AUTO path = STR_INIT;
     int rc = 0;
 
+    if (args->savepoint != NULL) {
+        return cli_cancel_with_savepoint(args);
+    }
     if (args->bundle == NULL) {
         rc = error_set(&err, ERR_INVALID_ARGUMENT,
                        "Missing JobID. Specify a JobID to cancel a job; flink list shows them.");
@@ -144,9 +147,6 @@ int cli_cancel(struct cli_args *args)
                        "'%s' is no JobID: those are 32 hexadecimal digits, as flink list shows "
                        "them.",
                        args->bundle);
-    } else if (args->savepoint != NULL) {
-        rc = error_set(&err, ERR_UNSUPPORTED,
-                       "Savepoints are not in this release: cancel the job without -s.");
     }
     if (rc == 0) {
         printf("Cancelling job %s.\n", args->bundle);

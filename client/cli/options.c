@@ -2,6 +2,7 @@
 #include "client/cli/cli.h"
 #include "common/text/number.h"
 #include <stdio.h>
+#include <strings.h>
 
 enum option_id {
     OPTION_HELP,
@@ -11,12 +12,17 @@ enum option_id {
     OPTION_PARALLELISM,
     OPTION_DETACHED,
     OPTION_BUNDLE,
+    OPTION_BUNDLE_IGNORED,
     OPTION_JOB_MANAGER,
     OPTION_ENTRY,
     OPTION_SHUTDOWN_ON_EXIT,
     OPTION_SAVEPOINT,
     OPTION_ALLOW_NON_RESTORED,
     OPTION_CLAIM_MODE,
+    OPTION_DRAIN,
+    OPTION_FULL,
+    OPTION_FORMAT,
+    OPTION_DISPOSE,
     OPTION_LIST_RUNNING,
     OPTION_LIST_SCHEDULED,
     OPTION_LIST_ALL,
@@ -58,7 +64,7 @@ static const struct cli_option options[] = {
     {OPTION_SHUTDOWN_ON_EXIT, CLI_RUN, "-sae", "--shutdownOnAttachedExit", NULL,
      "Cancels the job when the command is interrupted while it waits."},
     {OPTION_SAVEPOINT, CLI_RUN, "-s", "--fromSavepoint", "<path>",
-     "A savepoint to start from (not in this release)."},
+     "A savepoint or retained checkpoint to start from (execution.state-recovery.path)."},
     {OPTION_ALLOW_NON_RESTORED, CLI_RUN, "-n", "--allowNonRestoredState", NULL,
      "With -s: state that the job has no operator for is left out."},
     {OPTION_CLAIM_MODE, CLI_RUN, "-cm", "--claimMode", "<mode>",
@@ -69,7 +75,21 @@ static const struct cli_option options[] = {
     {OPTION_LIST_SCHEDULED, CLI_LIST, "-s", "--scheduled", NULL, "Only scheduled jobs."},
     {OPTION_LIST_ALL, CLI_LIST, "-a", "--all", NULL, "All jobs, ended ones, too."},
     {OPTION_SAVEPOINT, CLI_CANCEL, "-s", "--withSavepoint", "<path>",
-     "A savepoint before the cancellation (not in this release)."},
+     "Takes a savepoint before the cancellation, in this folder or the configured one; deprecated, "
+     "use stop."},
+    {OPTION_SAVEPOINT, CLI_STOP, "-p", "--savepointPath", "<path>",
+     "The folder of the savepoint; else execution.checkpointing.savepoint-dir."},
+    {OPTION_DRAIN, CLI_STOP, "-d", "--drain", NULL,
+     "Ends all inputs first: windows and timers fire, the job cannot be resumed from there."},
+    {OPTION_FORMAT, CLI_STOP | CLI_SAVEPOINT | CLI_CANCEL, "-type", "--type", "<format>",
+     "canonical (default) or native: the format of the savepoint."},
+    {OPTION_DETACHED, CLI_STOP | CLI_SAVEPOINT, "-detached", "--detached", NULL,
+     "Does not wait for the savepoint."},
+    {OPTION_DISPOSE, CLI_SAVEPOINT, "-d", "--dispose", "<path>", "Removes a savepoint."},
+    {OPTION_BUNDLE_IGNORED, CLI_SAVEPOINT, "-j", "--jarfile", "<file>",
+     "Accepted, as Flink does; disposing of a savepoint needs no code."},
+    {OPTION_FULL, CLI_CHECKPOINT, "-full", "--full", NULL,
+     "A checkpoint that refers to no earlier one."},
     {OPTION_NOT_HERE, CLI_RUN, "-C", "--classpath", "<url>", java_text},
     {OPTION_NOT_HERE, CLI_RUN, "-py", "--python", "<file>", python_text},
     {OPTION_NOT_HERE, CLI_RUN, "-pym", "--pyModule", "<module>", python_text},
@@ -179,6 +199,16 @@ static int set_job_manager(struct cli_args *args, const char *value, struct erro
     return 0;
 }
 
+static int set_format(struct cli_args *args, const char *value, struct error *err)
+{
+    args->native_format = strcasecmp(value, "native") == 0;
+    if (!args->native_format && strcasecmp(value, "canonical") != 0) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "--type %s: a savepoint is canonical or native.", value);
+    }
+    return 0;
+}
+
 static int apply(struct cli_args *args, const struct cli_option *o, const char *value,
                  struct error *err)
 {
@@ -211,10 +241,28 @@ static int apply(struct cli_args *args, const struct cli_option *o, const char *
                            "true", err);
     case OPTION_SAVEPOINT:
         args->savepoint = value;
-        return 0;
+        return o->actions == CLI_RUN ? conf_set_at(&args->conf, from_command_line,
+                                                   "execution.state-recovery.path", value, err)
+                                     : 0;
     case OPTION_ALLOW_NON_RESTORED:
+        return conf_set_at(&args->conf, from_command_line,
+                           "execution.state-recovery.ignore-unclaimed-state", "true", err);
     case OPTION_CLAIM_MODE:
-        return 0; /* they say something about -s only */
+        return conf_set_at(&args->conf, from_command_line, "execution.state-recovery.claim-mode",
+                           value, err);
+    case OPTION_DRAIN:
+        args->drain = true;
+        return 0;
+    case OPTION_FULL:
+        args->full = true;
+        return 0;
+    case OPTION_FORMAT:
+        return set_format(args, value, err);
+    case OPTION_DISPOSE:
+        args->dispose = value;
+        return 0;
+    case OPTION_BUNDLE_IGNORED:
+        return 0;
     case OPTION_LIST_RUNNING:
         args->list_running = true;
         return 0;
