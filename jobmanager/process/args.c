@@ -46,9 +46,9 @@ static const struct process_option options[] = {
     {OPTION_JOB_ID, "-jid", "--job-id", "<hex>", true, "The job's id, 32 hexadecimal digits."},
     {OPTION_JARS, "-jars", "--jars", "<path>", true, "The path of the bundle."},
     {OPTION_SAVEPOINT, "-s", "--fromSavepoint", "<path>", true,
-     "The savepoint to start from: not in this release."},
+     "The savepoint or retained checkpoint to start from (execution.state-recovery.path)."},
     {OPTION_ALLOW, "-n", "--allowNonRestoredState", NULL, true,
-     "Accepted; has an effect with --fromSavepoint only."},
+     "With --fromSavepoint: state that the job has no operator for is left out."},
 };
 
 void process_args_print_help(void)
@@ -130,10 +130,15 @@ static void apply(struct process_args *a, enum option_id id, const char *value)
         a->jars = value;
         break;
     case OPTION_SAVEPOINT:
-        a->savepoint = value;
+        if (value[0] != '\0') {
+            vec_push_ptr(&a->properties, property("execution.state-recovery.path", value));
+        }
+        break;
+    case OPTION_ALLOW:
+        vec_push_ptr(&a->properties,
+                     property("execution.state-recovery.ignore-unclaimed-state", "true"));
         break;
     case OPTION_IGNORED:
-    case OPTION_ALLOW:
         break;
     }
 }
@@ -150,13 +155,6 @@ static int check(const struct process_args *a, struct error *err)
     if (a->job_id != NULL && !id_parse(a->job_id, &id)) {
         return error_set(err, ERR_INVALID_ARGUMENT,
                          "--job-id %s: a job id has 32 hexadecimal digits.", a->job_id);
-    }
-    if (a->savepoint != NULL && a->savepoint[0] != '\0') {
-        return error_set(
-            err, ERR_UNSUPPORTED,
-            "--fromSavepoint %s: jobs cannot be started from savepoints in this release, "
-            "nor from one that Flink wrote; start the job without it.",
-            a->savepoint);
     }
     return 0;
 }

@@ -14,7 +14,6 @@ struct process_args {
     const char *job_classname; /* NULL: the only bundle */
     const char *job_id;
     const char *jars; /* path of the bundle */
-    const char *savepoint;
     char **job_args;
     int n_job_args;
 };

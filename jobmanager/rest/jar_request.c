@@ -3,6 +3,7 @@
 #include "common/text/number.h"
 #include <ctype.h>
 #include <stdlib.h>
+#include <strings.h>
 
 static void free_texts(struct vec *texts)
 {
@@ -172,25 +173,6 @@ static int parse_parallelism(struct jar_request *r, const struct source *s, stru
     return check_parallelism(r, value, err);
 }
 
-/* Starting from a snapshot is a later feature: better refused than forgotten. */
-static int refuse_savepoint(const struct source *s, struct error *err)
-{
-    const char *path;
-    TRY(body_text(s, "savepointPath", &path, err));
-    if (path == NULL && json_node_find(s->body, "savepointPath") == NULL) {
-        path = query_text(s, "savepointPath");
-    }
-    if (path == NULL) {
-        return 0;
-    }
-    return error_set(err, ERR_INVALID_ARGUMENT,
-                     "savepointPath '%.200s': this version of Flinc cannot start a job from a "
-                     "savepoint yet. A savepoint of Flink holds Java-serialized state, which Flinc "
-                     "cannot read at all: run the job without savepointPath and let it build its "
-                     "state anew.",
-                     path);
-}
-
 static int parse_job_id(struct jar_request *r, const struct source *s, struct error *err)
 {
     const char *text;
@@ -251,10 +233,73 @@ static int parse_configuration(struct jar_request *r, const struct source *s, st
     return 0;
 }
 
+/* ---- what to restore from ------------------------------------------------------------------------- */
+
+static void put_pair(struct jar_request *r, const char *key, const char *value)
+{
+    vec_push_ptr(&r->keys, mem_strdup(key));
+    vec_push_ptr(&r->values, mem_strdup(value));
+}
+
+/* A truth value, or the text of one.  -1: absent. */
+static int read_flag(const struct source *s, const char *key, int *ret, struct error *err)
+{
+    const struct json_node *node = json_node_find(s->body, key);
+    const char *text = NULL;
+
+    *ret = -1;
+    if (node != NULL && json_node_type(node) == JSON_TYPE_BOOL) {
+        *ret = json_node_as_bool(node) ? 1 : 0;
+        return 0;
+    }
+    TRY(body_text(s, key, &text, err));
+    text = text != NULL ? text : query_text(s, key);
+    if (text == NULL) {
+        return 0;
+    }
+    if (strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0) {
+        return error_set(err, ERR_INVALID_ARGUMENT, "%s must be true or false, not '%.40s'", key,
+                         text);
+    }
+    *ret = strcasecmp(text, "true") == 0 ? 1 : 0;
+    return 0;
+}
+
+/* The fields are configuration keys of the job; they win over flinkConfiguration. */
+static int parse_savepoint(struct jar_request *r, const struct source *s, struct error *err)
+{
+    const char *path, *mode;
+    int allow;
+
+    TRY(body_text(s, "savepointPath", &path, err));
+    if (path == NULL && json_node_find(s->body, "savepointPath") == NULL) {
+        path = query_text(s, "savepointPath");
+    }
+    if (path != NULL) {
+        put_pair(r, "execution.state-recovery.path", path);
+    }
+    TRY(read_flag(s, "allowNonRestoredState", &allow, err));
+    if (allow >= 0) {
+        put_pair(r, "execution.state-recovery.ignore-unclaimed-state",
+                 allow == 1 ? "true" : "false");
+    }
+    TRY(body_text(s, "claimMode", &mode, err));
+    if (mode == NULL) {
+        TRY(body_text(s, "restoreMode", &mode, err));
+    }
+    if (mode != NULL && strcasecmp(mode, "CLAIM") != 0 && strcasecmp(mode, "NO_CLAIM") != 0) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "claimMode must be CLAIM or NO_CLAIM, not '%.40s'", mode);
+    }
+    if (mode != NULL) {
+        put_pair(r, "execution.state-recovery.claim-mode", mode);
+    }
+    return 0;
+}
+
 static int parse_all(struct jar_request *r, const struct source *s, struct error *err)
 {
     const char *entry;
-    TRY(refuse_savepoint(s, err));
     TRY(body_text(s, "entryClass", &entry, err));
     if (entry == NULL) {
         entry = query_text(s, "entry-class");
@@ -263,7 +308,8 @@ static int parse_all(struct jar_request *r, const struct source *s, struct error
     TRY(parse_args(r, s, err));
     TRY(parse_parallelism(r, s, err));
     TRY(parse_job_id(r, s, err));
-    return parse_configuration(r, s, err);
+    TRY(parse_configuration(r, s, err));
+    return parse_savepoint(r, s, err);
 }
 
 int jar_request_parse(struct jar_request *r, const struct json_node *body,

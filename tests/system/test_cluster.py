@@ -100,7 +100,6 @@ def test_bad_arguments(cluster):
         (["what"], "Unrecognized argument 'what'"),
         (["-D", "rest.port=many"], "rest.port"),
         (["--application", "--job-id", "12"], "32 hexadecimal digits"),
-        (["--application", "-s", "/savepoint"], "savepoint"),
     ):
         process = c.start_job_manager(*args)
         process.expected_exit = 1

@@ -106,7 +106,7 @@ def test_run_as_the_operator_does(rest, flinc):
         ({"programArgs": "--nonsense"}, "--nonsense"),
         ({"parallelism": 0}, "from 1 on"),
         ({"flinkConfiguration": {"parallelism.default": "many"}}, "parallelism.default"),
-        ({"savepointPath": "hdfs:///flink/savepoint-1"}, "savepoint of Flink"),
+        ({"claimMode": "LEGACY"}, "CLAIM or NO_CLAIM"),
         ({"jobId": "x"}, "32 hexadecimal digits"),
         ("{", "Request did not match expected format"),
         ("[]", "Request did not match expected format"),

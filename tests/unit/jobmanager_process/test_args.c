@@ -50,13 +50,16 @@ static void test_application(void **state)
     struct process_args a;
     struct error err = ERROR_INIT;
     assert_int_equal(parse("--configDir /conf --application -D a=b --job-classname=wordcount -jid "
-                           "000102030405060708090a0b0c0d0e0f -n --input /x -D not-ours=1",
+                           "000102030405060708090a0b0c0d0e0f -s /sp -n --input /x -D not-ours=1",
                            &a, &err),
                      0);
     assert_true(a.application);
     assert_string_equal(a.job_classname, "wordcount");
     assert_string_equal(a.job_id, "000102030405060708090a0b0c0d0e0f");
-    assert_int_equal(a.properties.len, 1);
+    assert_int_equal(a.properties.len, 3);
+    assert_string_equal(vec_ptr(&a.properties, 1), "execution.state-recovery.path=/sp");
+    assert_string_equal(vec_ptr(&a.properties, 2),
+                        "execution.state-recovery.ignore-unclaimed-state=true");
     assert_int_equal(a.n_job_args, 4); /* from the first word on that is not ours */
     assert_string_equal(a.job_args[0], "--input");
     assert_string_equal(a.job_args[3], "not-ours=1");
@@ -87,7 +90,7 @@ static void test_errors(void **state)
     expect_error("what", "Unrecognized argument 'what'");
     expect_error("--job-classname x", "Unrecognized argument '--job-classname'");
     expect_error("--application --job-id xyz", "32 hexadecimal digits");
-    expect_error("--application --fromSavepoint /s", "savepoints");
+    expect_error("--application --fromSavepoint", "Missing argument");
 }
 
 static void test_conf(void **state)

@@ -82,6 +82,29 @@ static void empty_texts_are_absent(void **state)
     jar_request_fini(&r);
 }
 
+/* They win over the configuration that comes with them, as what stands last does. */
+static void savepoints_are_configuration(void **state)
+{
+    struct jar_request r;
+    assert_int_equal(parse(&r,
+                           "{\"savepointPath\":\"/sp/1\",\"allowNonRestoredState\":true,"
+                           "\"claimMode\":\"CLAIM\",\"flinkConfiguration\":{\"k\":\"v\"}}",
+                           no_query, NULL),
+                     0);
+    assert_args(&r.keys, "[k][execution.state-recovery.path]"
+                         "[execution.state-recovery.ignore-unclaimed-state]"
+                         "[execution.state-recovery.claim-mode]");
+    assert_args(&r.values, "[v][/sp/1][true][CLAIM]");
+    jar_request_fini(&r);
+    assert_int_equal(
+        parse(&r, "{}",
+              (const char *[]){"savepointPath", "/sp/2", "allowNonRestoredState", "false", NULL},
+              NULL),
+        0);
+    assert_args(&r.values, "[/sp/2][false]");
+    jar_request_fini(&r);
+}
+
 static void bad_requests(void **state)
 {
     static const struct {
@@ -97,7 +120,9 @@ static void bad_requests(void **state)
         {"{\"programArgsList\":[1]}", "array of strings"},
         {"{\"flinkConfiguration\":[]}", "must be an object"},
         {"{\"flinkConfiguration\":{\"a\":{}}}", "must be a string"},
-        {"{\"savepointPath\":\"/sp/1\"}", "from a savepoint"},
+        {"{\"savepointPath\":7}", "must be a string"},
+        {"{\"allowNonRestoredState\":\"maybe\"}", "true or false"},
+        {"{\"claimMode\":\"LEGACY\"}", "CLAIM or NO_CLAIM"},
         {"{\"entryClass\":{}}", "must be a string"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -229,9 +254,13 @@ static void entries_of_bundles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_body_wins),       cmocka_unit_test(empty_texts_are_absent),
-        cmocka_unit_test(bad_requests),        cmocka_unit_test(splitting_arguments),
-        cmocka_unit_test(bundles_come_and_go), cmocka_unit_test(uploads_are_looked_at),
+        cmocka_unit_test(the_body_wins),
+        cmocka_unit_test(empty_texts_are_absent),
+        cmocka_unit_test(savepoints_are_configuration),
+        cmocka_unit_test(bad_requests),
+        cmocka_unit_test(splitting_arguments),
+        cmocka_unit_test(bundles_come_and_go),
+        cmocka_unit_test(uploads_are_looked_at),
         cmocka_unit_test(entries_of_bundles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
