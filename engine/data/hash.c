@@ -320,3 +320,30 @@ void batch_hash_keys(struct buffer_pool *pool, struct batch *b, const uint32_t *
     buffer_unref(b->hashes);
     b->hashes = hashes;
 }
+
+void batch_extend_hashes(struct buffer_pool *pool, struct batch *b, const uint32_t *columns,
+                         uint32_t n_columns)
+{
+    ASSERT(batch_is_unique(b) && b->hashes != NULL);
+    const uint16_t *sel = batch_sel(b);
+    const struct buffer *old = b->hashes;
+    uint64_t bytes = (uint64_t)b->n_rows * sizeof(uint64_t);
+    struct buffer *hashes = buffer_get(pool, bytes);
+    struct buffer *next = buffer_get(pool, bytes);
+    const uint64_t *group = (const uint64_t *)(const void *)old->data;
+    const uint64_t *h = (const uint64_t *)(const void *)next->data;
+    uint64_t *out = (uint64_t *)(void *)hashes->data;
+    hashes->size = bytes;
+    memcpy(out, group, bytes);
+    for (uint32_t k = 0; k < n_columns; k++) {
+        hash_column((uint64_t *)(void *)next->data, &b->columns[columns[k]], sel, b->n_sel);
+        combine_columns(out, h, sel, b->n_sel);
+    }
+    for (uint32_t i = 0; i < b->n_sel; i++) {
+        uint32_t row = sel != NULL ? sel[i] : i;
+        out[row] = (out[row] & ~(uint64_t)UINT32_MAX) | (uint32_t)group[row];
+    }
+    buffer_unref(next);
+    buffer_unref(b->hashes);
+    b->hashes = hashes;
+}

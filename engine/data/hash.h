@@ -35,6 +35,11 @@ uint64_t key_hash_cell(const struct column *c, uint32_t row);
 /* Hashes the key columns of all selected rows and sets b->hashes (b must be unique). */
 void batch_hash_keys(struct buffer_pool *pool, struct batch *b, const uint32_t *key_columns,
                      uint32_t n_keys);
+/* Longer keys whose first columns alone decide the key group (entries of a key's list or map): b->hashes,
+ * which are those of the first columns, are made to depend on `columns` too.  The low half, which says the
+ * key group, stays; the high half changes.  `b` must be unique. */
+void batch_extend_hashes(struct buffer_pool *pool, struct batch *b, const uint32_t *columns,
+                         uint32_t n_columns);
 
 /* hash -> subtask for one (max_parallelism, parallelism), without a division per row. */
 struct key_router {

@@ -173,6 +173,18 @@ static void hashmap_drop_namespace(struct keyed_state *s, int64_t name_space)
     }
 }
 
+static bool hashmap_next_namespace(const struct keyed_state *s, int64_t from,
+                                   int64_t *ret_name_space)
+{
+    const struct hashmap_state *h = hashmap_state_of(s);
+    size_t at = position_of(h, from);
+    if (at == h->tables.len) {
+        return false;
+    }
+    *ret_name_space = VEC_AT(&h->tables, struct name_space_table, at)->name_space;
+    return true;
+}
+
 static uint64_t hashmap_bytes(const struct keyed_state *s)
 {
     const struct hashmap_state *h = hashmap_state_of(s);
@@ -198,5 +210,6 @@ const struct keyed_backend_desc hashmap_backend = {
     .find = hashmap_find,
     .remove = hashmap_remove,
     .drop_namespace = hashmap_drop_namespace,
+    .next_namespace = hashmap_next_namespace,
     .bytes = hashmap_bytes,
 };

@@ -3,6 +3,8 @@
  * Thread: one owner (the task). */
 #include "engine/state/state.h"
 
+#include "engine/data/hash.h"
+
 extern const struct keyed_backend_desc hashmap_backend;
 
 static const struct keyed_backend_desc *const backends[] = {
@@ -79,13 +81,20 @@ static uint32_t value_bytes_of(const struct keyed_state_desc *desc)
     return desc->record != NULL ? desc->record->size : desc->value_bytes;
 }
 
+static uint32_t group_columns_of(const struct keyed_state_desc *desc)
+{
+    ASSERT(desc->n_key_columns <= desc->key_schema->n_fields);
+    return desc->n_key_columns > 0 ? desc->n_key_columns : desc->key_schema->n_fields;
+}
+
 static int check_same(const struct keyed_state *s, const struct keyed_state_desc *desc,
                       struct error *err)
 {
     bool records_agree =
         (s->record == NULL) == (desc->record == NULL) &&
         (s->record == NULL || schema_equals(s->record->schema, desc->record->schema));
-    if (!schema_equals(s->key_schema, desc->key_schema) || s->value_bytes != value_bytes_of(desc) ||
+    if (!schema_equals(s->key_schema, desc->key_schema) ||
+        s->n_key_columns != group_columns_of(desc) || s->value_bytes != value_bytes_of(desc) ||
         !records_agree) {
         return error_set(err, ERR_STATE,
                          "state '%s' of operator '%s' is opened a second time with another key or "
@@ -116,6 +125,7 @@ int keyed_backend_state(struct keyed_backend *b, const struct keyed_state_desc *
     s->backend = b;
     s->name = mem_strdup(desc->name);
     s->key_schema = schema_ref(desc->key_schema);
+    s->n_key_columns = group_columns_of(desc);
     s->value_bytes = value_bytes_of(desc);
     s->record = desc->record;
     int rc = b->desc->open_state(s, err);
@@ -131,6 +141,16 @@ int keyed_backend_state(struct keyed_backend *b, const struct keyed_state_desc *
 }
 
 /* ---- access ------------------------------------------------------------------------------------ */
+
+void keyed_state_hash(const struct keyed_state *s, struct batch *b, const uint32_t *key_columns)
+{
+    struct buffer_pool *pool = s->backend->options.pool;
+    uint32_t n = s->n_key_columns;
+    batch_hash_keys(pool, b, key_columns, n);
+    if (n < s->key_schema->n_fields) {
+        batch_extend_hashes(pool, b, key_columns + n, s->key_schema->n_fields - n);
+    }
+}
 
 int keyed_state_upsert(struct keyed_state *s, int64_t name_space, const struct batch *b,
                        const uint32_t *key_columns, uint32_t *ret_slots, uint8_t *ret_is_new,
@@ -180,6 +200,11 @@ void keyed_state_remove(struct keyed_state *s, uint32_t slot)
 void keyed_state_drop_namespace(struct keyed_state *s, int64_t name_space)
 {
     s->backend->desc->drop_namespace(s, name_space);
+}
+
+bool keyed_state_next_namespace(const struct keyed_state *s, int64_t from, int64_t *ret_name_space)
+{
+    return s->backend->desc->next_namespace(s, from, ret_name_space);
 }
 
 uint64_t keyed_state_bytes(const struct keyed_state *s)

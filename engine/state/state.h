@@ -62,6 +62,7 @@ struct keyed_state {
     struct keyed_backend *backend;
     char *name;                         /* Owns */
     struct schema *key_schema;          /* Owns a ref */
+    uint32_t n_key_columns;             /* those that decide the key group; the desc's 0 settled */
     uint32_t value_bytes;               /* of a slot */
     const struct record_layout *record; /* Borrows; NULL: fixed-size */
     /* The table that the last batched call was about: where slots point into.  NULL: nothing yet. */
@@ -87,6 +88,8 @@ struct keyed_backend_desc {
                 uint32_t *ret_slots, struct error *err);
     void (*remove)(struct keyed_state *s, uint32_t slot);
     void (*drop_namespace)(struct keyed_state *s, int64_t name_space);
+    /* The least namespace that has a table and is not below `from`. */
+    bool (*next_namespace)(const struct keyed_state *s, int64_t from, int64_t *ret_name_space);
     uint64_t (*bytes)(const struct keyed_state *s);
 };
 
@@ -140,15 +143,27 @@ int keyed_backend_restore(struct keyed_backend *b, const Flinc__OperatorSubtaskS
 
 /* ---- the batched face -------------------------------------------------------------------------- */
 
+/* Sets b->hashes (`b` must be unique) to the hashes of `key_columns` as this state wants them.  They are
+ * those of the key's first columns, batch_hash_keys(), and with columns behind them batch_extend_hashes():
+ * key group = (uint32_t)hash % max_parallelism for every state. */
+void keyed_state_hash(const struct keyed_state *s, struct batch *b, const uint32_t *key_columns);
 /* Slots of the keys of all selected rows, adding those that are not there; as keyed_table_upsert().
- * `b->hashes` must be the hashes of `key_columns`. */
+ * `b->hashes` must be there, keyed_state_hash().  Every slot that it gives may be changed. */
 int keyed_state_upsert(struct keyed_state *s, int64_t name_space, const struct batch *b,
                        const uint32_t *key_columns, uint32_t *ret_slots, uint8_t *ret_is_new,
                        struct error *err) MUST_CHECK;
-/* Without adding: KEYED_SLOT_NONE for a key that has no value. */
+/* Without adding: KEYED_SLOT_NONE for a key that has no value.  Its slots are for reading: a value that is
+ * to be changed needs keyed_state_touch() before. */
 int keyed_state_find(struct keyed_state *s, int64_t name_space, const struct batch *b,
                      const uint32_t *key_columns, uint32_t *ret_slots,
                      struct error *err) MUST_CHECK;
+/* The value of this slot, which a find or an iteration gave, is changed next: snapshots hear of it. */
+static inline void keyed_state_touch(struct keyed_state *s, uint32_t slot)
+{
+    /* Until there are increments nobody keeps count of changes. */
+    (void)s;
+    (void)slot;
+}
 static inline void *keyed_state_value(const struct keyed_state *s, uint32_t slot)
 {
     return keyed_table_value(s->table, slot);
@@ -174,6 +189,9 @@ int keyed_state_read_keys(struct keyed_state *s, const uint32_t *slots, uint32_t
 void keyed_state_remove(struct keyed_state *s, uint32_t slot);
 /* Removes a namespace with all its keys, and gives its memory back. */
 void keyed_state_drop_namespace(struct keyed_state *s, int64_t name_space);
+/* The least namespace with a table that is not below `from`; false: there is none.  All of them:
+ *   for (int64_t ns = INT64_MIN; keyed_state_next_namespace(s, ns, &ns) && ...; ns++) */
+bool keyed_state_next_namespace(const struct keyed_state *s, int64_t from, int64_t *ret_name_space);
 uint64_t keyed_state_bytes(const struct keyed_state *s);
 
 #endif

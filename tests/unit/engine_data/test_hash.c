@@ -239,6 +239,37 @@ static void random_keys_hash_alike_in_every_form(void **state)
     }
 }
 
+/* Hashes of (a, b) that extend those of (a). */
+static void extended_hashes_keep_the_key_group(void **state)
+{
+    struct schema *schema = schema_of("ROW<a BIGINT, b BIGINT NOT NULL>");
+    const uint32_t columns[] = {0, 1};
+    struct builder b;
+    uint32_t equal_high = 0;
+    builder_init(&b, *state, schema, 0);
+    for (int64_t i = 0; i < 1000; i++) {
+        builder_put_i64(&b, 0, i % 10);
+        builder_put_i64(&b, 1, i / 10);
+        builder_end_row(&b);
+    }
+    struct batch *batch = builder_finish(&b);
+    batch_hash_keys(*state, batch, columns, 1);
+    batch_extend_hashes(*state, batch, columns + 1, 1);
+    const uint64_t *h = (const uint64_t *)(const void *)batch->hashes->data;
+    for (int64_t i = 0; i < 1000; i++) {
+        assert_int_equal((uint32_t)h[i], (uint32_t)key_hash_i64(i % 10));
+        uint64_t whole = key_hash_combine(key_hash_i64(i % 10), key_hash_i64(i / 10));
+        assert_int_equal(h[i] >> 32, whole >> 32);
+        for (int64_t k = 0; k < i; k++) {
+            equal_high += h[k] == h[i];
+        }
+    }
+    assert_int_equal(equal_high, 0);
+    batch_unref(batch);
+    builder_fini(&b);
+    schema_unref(schema);
+}
+
 static void dense_keys_spread_over_key_groups(void **state)
 {
     static uint32_t counts[128];
@@ -312,6 +343,7 @@ int main(void)
         POOL_TEST(maps_hash_without_order),
         POOL_TEST(char_ignores_its_pad),
         POOL_TEST(random_keys_hash_alike_in_every_form),
+        POOL_TEST(extended_hashes_keep_the_key_group),
         cmocka_unit_test(dense_keys_spread_over_key_groups),
         cmocka_unit_test(key_groups_are_remainders),
         cmocka_unit_test(ranges_and_owners_agree),

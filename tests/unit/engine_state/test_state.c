@@ -100,11 +100,50 @@ static void namespaces_are_apart_and_dropped_whole(void **state)
         }
         assert_int_equal(n, there ? 100 : 0);
     }
+    int64_t found = INT64_MIN, expected = -4;
+    for (; keyed_state_next_namespace(s, found, &found); found++) {
+        assert_int_equal(found, expected);
+        expected += expected == 2 ? 2 : 1;
+    }
+    assert_int_equal(expected, 6);
     assert_int_equal(keyed_backend_bytes(b), atomic_load(&budget.used_bytes));
     batch_unref(batch);
     keyed_backend_free(b);
     schema_unref(keys);
     assert_int_equal(atomic_load(&budget.used_bytes), 0);
+}
+
+/* Entries of a map: the key decides the group, the map key only distinguishes. */
+static void longer_keys_keep_their_key_group(void **state)
+{
+    struct keyed_backend *b = backend(*state, NULL);
+    struct schema *keys = parse_schema("ROW<k BIGINT NOT NULL, m BIGINT NOT NULL>");
+    const uint32_t columns[] = {0, 1};
+    struct keyed_state *s = NULL;
+    uint32_t slots[100];
+    uint8_t is_new[100];
+    struct keyed_state_desc desc = {
+        .name = "map", .key_schema = keys, .value_bytes = 8, .n_key_columns = 1};
+    assert_ok(keyed_backend_state(b, &desc, &s, &err));
+    struct builder rows;
+    builder_init(&rows, *state, keys, 0);
+    for (int64_t i = 0; i < 100; i++) {
+        builder_put_i64(&rows, 0, i / 10);
+        builder_put_i64(&rows, 1, i % 10);
+        builder_end_row(&rows);
+    }
+    struct batch *batch = builder_finish(&rows);
+    keyed_state_hash(s, batch, columns);
+    assert_ok(keyed_state_upsert(s, NAMESPACE_VOID, batch, columns, slots, is_new, &err));
+    for (int64_t i = 0; i < 100; i++) {
+        assert_int_equal(is_new[i], 1);
+        assert_int_equal((uint32_t)keyed_table_hash(s->table, slots[i]),
+                         (uint32_t)key_hash_i64(i / 10));
+    }
+    batch_unref(batch);
+    builder_fini(&rows);
+    keyed_backend_free(b);
+    schema_unref(keys);
 }
 
 static void records_are_removed_with_their_strings(void **state)
@@ -168,6 +207,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_unknown_kind_is_named, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_state_is_opened_once, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(namespaces_are_apart_and_dropped_whole, pool_setup,
+                                        pool_teardown),
+        cmocka_unit_test_setup_teardown(longer_keys_keep_their_key_group, pool_setup,
                                         pool_teardown),
         cmocka_unit_test_setup_teardown(records_are_removed_with_their_strings, pool_setup,
                                         pool_teardown),
