@@ -43,9 +43,10 @@ enum op_result {
     OP_MORE = 1, /* call resume() again */
     OP_IDLE = 2, /* poll() only: nothing now; the operator has arranged for op_wake() */
     OP_END = 3,  /* poll() only: the source is exhausted */
-    /* process() and resume() only: the input is taken, but there is no room for another one.  No batch, watermark
-     * or end of input comes until op_wake(); then resume() is called, which answers OP_DONE when there is room
-     * again.  Unlike OP_MORE nothing is half processed: barriers pass, what is in flight is state. */
+    /* process(), watermark(), end_of_input() and resume(): what came is taken, but there is no room for
+     * more.  No batch, watermark or end of input comes until op_wake(); then resume() is called, which
+     * answers OP_DONE when there is room again (behind end_of_input(): when all is out).  Unlike OP_MORE
+     * nothing is half processed: barriers and timers pass, what is in flight is state. */
     OP_WAIT = 4,
 };
 
@@ -236,8 +237,9 @@ static inline int op_resolve(struct op_context *ctx, const Flinc__FunctionRef *r
 {
     return ctx->host->resolve(ctx, ref, ret_fn, err);
 }
-/* Lets another thread (I/O executor, socket thread) wake this source's task: safe until the operator is
- * closed. */
+/* Lets another thread (I/O executor, socket thread, user code) wake this operator's task: safe until the
+ * operator is closed.  A source is polled then.  Any other operator gets resume(), also when it had
+ * answered OP_DONE: what was in flight may leave before a new input comes. */
 static inline struct op_waker *op_get_waker(struct op_context *ctx)
 {
     return ctx->host->waker(ctx);
