@@ -93,6 +93,13 @@ int dispatcher_get_details(struct dispatcher *d, const struct flinc_id *job_id, 
 /* 0: being cancelled, or CANCELED already; ERR_NOT_FOUND; ERR_STATE: ended otherwise (the text says how). */
 int dispatcher_cancel(struct dispatcher *d, const struct flinc_id *job_id,
                       struct error *err) MUST_CHECK;
+/* As jobmaster_trigger_checkpoint() and ..._savepoint().  ERR_NOT_FOUND; ERR_CLOSED: it has ended. */
+int dispatcher_trigger_checkpoint(struct dispatcher *d, const struct flinc_id *job_id,
+                                  enum checkpoint_type type, checkpoint_done_fn done, void *arg,
+                                  struct error *err) MUST_CHECK;
+int dispatcher_trigger_savepoint(struct dispatcher *d, const struct flinc_id *job_id,
+                                 const struct savepoint_request *request, checkpoint_done_fn done,
+                                 void *arg, struct error *err) MUST_CHECK;
 /* The client that waits for the job says that it lives: once expires_ms (wall clock) is over without another
  * word of it, the job is cancelled.  ERR_NOT_FOUND.  Flink: receiveHeartbeat, client.heartbeat.timeout. */
 int dispatcher_client_heartbeat(struct dispatcher *d, const struct flinc_id *job_id,

@@ -6,6 +6,7 @@
 #ifndef FLINC_JOBMANAGER_JOBMASTER_JOB_DETAILS_H
 #define FLINC_JOBMANAGER_JOBMASTER_JOB_DETAILS_H
 
+#include "jobmanager/checkpoint/checkpoint_stats.h"
 #include "jobmanager/jobmaster/execution_graph.h"
 
 /* One attempt of one subtask. */
@@ -81,6 +82,7 @@ struct job_details {
     struct error *cause;                   /* FAILED: why; else NULL */
     struct task_accumulator *accumulators; /* sums over subtasks */
     uint32_t n_accumulators;
+    const struct checkpoint_stats *checkpoints; /* counted; NULL: a batch job, which takes none */
 };
 /* For those who make one: empty, counted once; all that it points to lies in its arena. */
 struct job_details *job_details_new(struct arena **ret_arena);

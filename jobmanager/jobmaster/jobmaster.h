@@ -18,6 +18,7 @@
 #include "common/metrics/registry.h"
 #include "common/rpc/channel.h"
 #include "engine/operators/operator.h"
+#include "jobmanager/checkpoint/checkpoint_request.h"
 #include "proto/control.pb-c.h"
 
 /* Flink's JobStatus, by its names. */
@@ -126,6 +127,16 @@ void jobmaster_cancel(struct jobmaster *jm);
 /* Thread: any but the job master's.  Cancels when it runs, waits for the end, frees.  NULL is fine. */
 struct jobmaster *jobmaster_free(struct jobmaster *jm);
 struct component *jobmaster_component(struct jobmaster *jm);
+
+/* ---- checkpoints on request; thread: any ------------------------------------------------------ */
+
+/* 0: `done` is called once.  ERR_CLOSED: the job has ended (or the job master goes), `done` is never called.
+ * Everything else that may be wrong (batch job, no folder, not RUNNING, declined by a task) comes by
+ * `done`.  What checkpoints there are, and how they are taken: job_details.checkpoints. */
+int jobmaster_trigger_checkpoint(struct jobmaster *jm, enum checkpoint_type type,
+                                 checkpoint_done_fn done, void *arg, struct error *err) MUST_CHECK;
+int jobmaster_trigger_savepoint(struct jobmaster *jm, const struct savepoint_request *request,
+                                checkpoint_done_fn done, void *arg, struct error *err) MUST_CHECK;
 
 /* ---- what others may see; thread: any --------------------------------------------------------- */
 
