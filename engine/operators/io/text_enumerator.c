@@ -1,42 +1,60 @@
 /* The coordinator half of flinc.source.text: finds files, cuts them into splits, hands them out to
  * readers that ask, and looks for new files every so often when it is told to.
  *
- * Splits that were handed to a subtask are remembered: when the subtask runs anew without a checkpoint
- * to start from, all of them go back.  A search that fails fails the job; when that restarts, it does so
- * with a new enumerator.
+ * A split that was handed out is remembered until a checkpoint with it is complete: from then on it is
+ * the reader's own state.  Each assignment carries the first checkpoint whose snapshot was taken behind
+ * it; a subtask that starts anew from checkpoint n gives back what it got behind that snapshot, no more
+ * (it would be read twice) and no less (it would be lost).  Without checkpoints everything goes back.
+ * A search that fails fails the job; when that restarts, it does so with a new enumerator.
  *
  * Thread: the job master's mailbox; files are looked for on an I/O thread.
- * Flink: ContinuousFileSplitEnumerator, StaticFileSplitEnumerator. */
+ * Flink: ContinuousFileSplitEnumerator, StaticFileSplitEnumerator, SplitAssignmentTracker. */
+#include "common/base/failpoint.h"
+#include "engine/operators/io/text_enumerator_state.h"
 #include "engine/operators/io/text_splits.h"
 #include "engine/operators/registry.h"
+
+#include <stdatomic.h>
 
 enum {
     ASSIGN_SPLITS_MAX = 16,            /* splits in one answer, */
     ASSIGN_BYTES_TARGET = 1024 * 1024, /* or until they have so many bytes */
 };
 
+/* Files that were found in watched folders.  A search reads it while it is out, and nobody writes then. */
+struct seen_files {
+    _Atomic uint32_t refs;
+    struct map paths;
+};
+
 /* One search for files; its own, so that it outlives a closed enumerator. */
 struct file_scan {
     Flinc__TextSourceConfig *config; /* Owns */
-    struct map seen;                 /* the enumerator's, moved here while the scan is out */
+    struct seen_files *seen;         /* Owns a reference */
     struct vec files;                /* struct text_file, Owns: what is new */
     bool first;                      /* the input must be there */
     int rc;
     struct error err;
 };
 
+struct assignment {
+    Flinc__FileSplit *split; /* Owns */
+    uint64_t checkpoint_id;  /* the first whose snapshot was taken behind it; 0: none yet */
+};
+
 struct text_enumerator {
     struct coordinator c;
     Flinc__TextSourceConfig *config; /* Owns */
-    struct map seen;                 /* paths found before; empty while a scan is out */
+    struct seen_files *seen;         /* Owns a reference; empty where no folder is watched */
     struct vec unassigned;           /* Flinc__FileSplit *, Owns; a queue from `head` on */
     size_t head;                     /* those before are NULL */
-    struct vec *assigned;            /* Owns; by subtask: Flinc__FileSplit *, Owns */
+    struct vec *assigned;            /* Owns; by subtask: struct assignment */
     bool *waiting;                   /* Owns; by subtask: asked, and nothing was there */
     uint64_t next_id;                /* of splits */
     uint32_t parallelism;
-    bool scanned;  /* the first scan is in */
-    bool scanning; /* one is out */
+    bool scanned;                           /* the first scan is in */
+    bool scanning;                          /* one is out */
+    struct text_enumerator_state *restored; /* Owns; from restore() to start() */
 };
 
 static void start_scan(struct text_enumerator *e);
@@ -64,16 +82,38 @@ static Flinc__FileSplit *take_split(struct text_enumerator *e)
     return split;
 }
 
-/* All splits of a subtask go back. */
-static void give_back(struct text_enumerator *e, uint32_t subtask)
+/* What a subtask got behind the snapshot of a checkpoint goes back; the rest is in that checkpoint. */
+static void give_back(struct text_enumerator *e, uint32_t subtask, uint64_t checkpoint_id)
 {
     struct vec *assigned = &e->assigned[subtask];
 
     for (size_t i = 0; i < assigned->len; i++) {
-        vec_push_ptr(&e->unassigned, vec_ptr(assigned, i));
+        struct assignment *a = VEC_AT(assigned, struct assignment, i);
+        bool in_checkpoint = a->checkpoint_id != 0 && a->checkpoint_id <= checkpoint_id;
+        if (in_checkpoint && !PLANTED("enumerator_gives_back_all")) {
+            flinc__file_split__free_unpacked(a->split, NULL);
+        } else {
+            vec_push_ptr(&e->unassigned, a->split);
+        }
     }
     vec_clear(assigned);
     e->waiting[subtask] = false;
+}
+
+/* Splits that are in a complete checkpoint are their readers' from now on. */
+static void forget(struct vec *assigned, uint64_t checkpoint_id)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < assigned->len; i++) {
+        struct assignment *a = VEC_AT(assigned, struct assignment, i);
+        if (a->checkpoint_id != 0 && a->checkpoint_id <= checkpoint_id) {
+            flinc__file_split__free_unpacked(a->split, NULL);
+        } else {
+            *VEC_AT(assigned, struct assignment, kept++) = *a;
+        }
+    }
+    assigned->len = kept;
 }
 
 static void send(struct text_enumerator *e, uint32_t subtask, const Flinc__EnumeratorEvent *event)
@@ -99,7 +139,7 @@ static void assign(struct text_enumerator *e, uint32_t subtask)
         Flinc__FileSplit *s = take_split(e);
         splits[assignment.n_splits++] = s;
         bytes += s->length;
-        vec_push_ptr(&e->assigned[subtask], s);
+        *VEC_PUSH(&e->assigned[subtask], struct assignment) = (struct assignment){.split = s};
     }
     assignment.splits = splits;
     event.body_case = FLINC__ENUMERATOR_EVENT__BODY_ASSIGN;
@@ -135,14 +175,23 @@ static void answer_waiting(struct text_enumerator *e)
 
 /* ---- looking for files ------------------------------------------------------------------------------ */
 
+static struct seen_files *seen_files_unref(struct seen_files *s)
+{
+    if (s != NULL && atomic_fetch_sub(&s->refs, 1) == 1) {
+        map_fini(&s->paths);
+        mem_free(s);
+    }
+    return NULL;
+}
+
 static void scan_work(void *arg)
 {
     struct file_scan *s = arg;
     uint32_t flags =
         (s->config->recursive ? TEXT_FIND_RECURSIVE : 0) | (s->first ? 0 : TEXT_FIND_OPTIONAL);
 
-    s->rc =
-        text_files_find(s->config->paths, s->config->n_paths, flags, &s->seen, &s->files, &s->err);
+    s->rc = text_files_find(s->config->paths, s->config->n_paths, flags, &s->seen->paths, &s->files,
+                            &s->err);
 }
 
 static void scan_drop(void *arg)
@@ -150,7 +199,7 @@ static void scan_drop(void *arg)
     struct file_scan *s = arg;
 
     flinc__text_source_config__free_unpacked(s->config, NULL);
-    map_fini(&s->seen);
+    seen_files_unref(s->seen);
     text_files_fini(&s->files);
     mem_free(s);
 }
@@ -166,12 +215,13 @@ static void scan_done(struct coordinator *c, void *arg)
     struct file_scan *s = arg;
 
     e->scanning = false;
-    e->seen = s->seen;
-    map_init(&s->seen, NULL);
     if (s->rc < 0) {
         c->ctx->host->fail(c->ctx, &s->err);
         scan_drop(s);
         return;
+    }
+    if (e->config->discovery_interval_ms > 0) {
+        text_files_remember(&s->files, &e->seen->paths);
     }
     text_files_split(&s->files, e->config->split_bytes, e->parallelism, &e->next_id,
                      &e->unassigned);
@@ -195,14 +245,29 @@ static void start_scan(struct text_enumerator *e)
     ASSERT(!e->scanning); /* the next is arranged when one is in */
     s->config = parse_config(e->c.ctx);
     s->first = !e->scanned;
+    atomic_fetch_add(&e->seen->refs, 1);
     s->seen = e->seen;
-    map_init(&e->seen, NULL);
     vec_init(&s->files, sizeof(struct text_file));
     e->scanning = true;
     e->c.ctx->host->run_async(e->c.ctx, scan_work, scan_done, scan_drop, s);
 }
 
 /* ---- the coordinator -------------------------------------------------------------------------------- */
+
+/* Takes over what restore() read. */
+static void take_restored(struct text_enumerator *e)
+{
+    struct text_enumerator_state *s = STEAL(e->restored);
+
+    e->next_id = s->next_id;
+    e->scanned = s->scanned;
+    e->unassigned = s->pending;
+    vec_init(&s->pending, sizeof(void *));
+    e->seen->paths = s->seen;
+    map_init(&s->seen, NULL);
+    text_enumerator_state_fini(s);
+    mem_free(s);
+}
 
 static int text_enumerator_start(struct coordinator *c, struct coordinator_context *ctx,
                                  struct error *err)
@@ -211,18 +276,25 @@ static int text_enumerator_start(struct coordinator *c, struct coordinator_conte
 
     c->ctx = ctx;
     e->parallelism = ctx->parallelism;
-    map_init(&e->seen, NULL);
+    e->seen = MEM_NEW(struct seen_files);
+    atomic_store(&e->seen->refs, 1);
+    map_init(&e->seen->paths, NULL);
     vec_init(&e->unassigned, sizeof(void *));
     e->assigned = MEM_NEW_ARRAY(struct vec, e->parallelism);
     e->waiting = MEM_NEW_ARRAY(bool, e->parallelism);
     for (uint32_t i = 0; i < e->parallelism; i++) {
-        vec_init(&e->assigned[i], sizeof(void *));
+        vec_init(&e->assigned[i], sizeof(struct assignment));
+    }
+    if (e->restored != NULL) {
+        take_restored(e);
     }
     e->config = parse_config(ctx);
     if (e->config == NULL) {
         return error_set(err, ERR_PARSE, "the configuration of the text source is damaged");
     }
-    start_scan(e);
+    if (!e->scanned || e->config->discovery_interval_ms > 0) {
+        start_scan(e);
+    }
     return 0;
 }
 
@@ -248,9 +320,54 @@ static void text_enumerator_subtask_reset(struct coordinator *c, uint32_t subtas
 {
     struct text_enumerator *e = (struct text_enumerator *)c;
 
-    give_back(e, subtask);
+    give_back(e, subtask, checkpoint_id);
     answer_waiting(e);
 }
+
+/* ---- checkpoints ------------------------------------------------------------------------------------ */
+
+static int text_enumerator_snapshot(struct coordinator *c, uint64_t checkpoint_id,
+                                    struct str *ret_state, struct error *err)
+{
+    struct text_enumerator *e = (struct text_enumerator *)c;
+    Flinc__FileSplit **pending = e->unassigned.data;
+
+    TRY(FAILPOINT(err, "source.text.enumerator.snapshot"));
+    text_enumerator_state_encode(e->next_id, e->scanned, pending != NULL ? pending + e->head : NULL,
+                                 unassigned_len(e), &e->seen->paths, ret_state);
+    for (uint32_t i = 0; i < e->parallelism; i++) {
+        for (size_t k = 0; k < e->assigned[i].len; k++) {
+            struct assignment *a = VEC_AT(&e->assigned[i], struct assignment, k);
+            a->checkpoint_id = a->checkpoint_id == 0 ? checkpoint_id : a->checkpoint_id;
+        }
+    }
+    return 0;
+}
+
+static int text_enumerator_restore(struct coordinator *c, uint64_t checkpoint_id,
+                                   const uint8_t *state, size_t size, struct error *err)
+{
+    struct text_enumerator *e = (struct text_enumerator *)c;
+
+    (void)checkpoint_id;
+    ASSERT(e->restored == NULL && e->assigned == NULL);
+    TRY(FAILPOINT(err, "source.text.enumerator.restore"));
+    e->restored = MEM_NEW(struct text_enumerator_state);
+    text_enumerator_state_init(e->restored);
+    return text_enumerator_state_decode(state, size, e->restored, err);
+}
+
+static void text_enumerator_notify(struct coordinator *c, enum op_notice notice,
+                                   uint64_t checkpoint_id)
+{
+    struct text_enumerator *e = (struct text_enumerator *)c;
+
+    for (uint32_t i = 0; i < e->parallelism && notice == OP_NOTICE_COMPLETE; i++) {
+        forget(&e->assigned[i], checkpoint_id);
+    }
+}
+
+/* ---- life -------------------------------------------------------------------------------------------- */
 
 static void free_splits(struct vec *splits)
 {
@@ -265,12 +382,18 @@ static void text_enumerator_close(struct coordinator *c)
     struct text_enumerator *e = (struct text_enumerator *)c;
 
     for (uint32_t i = 0; i < e->parallelism; i++) {
-        free_splits(&e->assigned[i]);
+        forget(&e->assigned[i], UINT64_MAX);
+        give_back(e, i, UINT64_MAX);
+        vec_fini(&e->assigned[i]);
     }
     free_splits(&e->unassigned);
     mem_free(e->assigned);
     mem_free(e->waiting);
-    map_fini(&e->seen);
+    seen_files_unref(e->seen);
+    if (e->restored != NULL) {
+        text_enumerator_state_fini(e->restored);
+        mem_free(e->restored);
+    }
     if (e->config != NULL) {
         flinc__text_source_config__free_unpacked(e->config, NULL);
     }
@@ -284,4 +407,7 @@ const struct coordinator_desc coordinator_source_text = {
     .on_event = text_enumerator_on_event,
     .subtask_reset = text_enumerator_subtask_reset,
     .close = text_enumerator_close,
+    .snapshot = text_enumerator_snapshot,
+    .restore = text_enumerator_restore,
+    .notify = text_enumerator_notify,
 };

@@ -7,21 +7,24 @@
 /* Where a search stands. */
 struct file_search {
     uint32_t flags;
-    struct map *seen;
+    const struct map *seen; /* Borrows; may be NULL */
+    struct map found;       /* by this search */
     struct vec *files;
 };
 
 static int add_file(struct file_search *s, const char *path, uint64_t size, struct error *err)
 {
-    if (map_has(s->seen, path)) {
+    size_t n_seen = s->seen != NULL ? s->seen->len : 0;
+
+    if ((n_seen > 0 && map_has(s->seen, path)) || map_has(&s->found, path)) {
         return 0;
     }
-    if (s->seen->len >= TEXT_FILES_MAX) {
+    if (n_seen + s->found.len >= TEXT_FILES_MAX) {
         return error_set(err, ERR_TOO_LARGE,
                          "the input has more than %d files; name fewer, or join them",
                          TEXT_FILES_MAX);
     }
-    (void)map_put(s->seen, path, s->seen);
+    (void)map_put(&s->found, path, s);
     struct text_file *f = VEC_PUSH(s->files, struct text_file);
     f->path = mem_strdup(path);
     f->size = size;
@@ -152,23 +155,30 @@ static int add_path(struct file_search *s, const char *path, struct error *err)
     return cause.code;
 }
 
-int text_files_find(char *const *paths, size_t n_paths, uint32_t flags, struct map *seen,
+int text_files_find(char *const *paths, size_t n_paths, uint32_t flags, const struct map *seen,
                     struct vec *ret_files, struct error *err)
 {
-    struct file_search s = {flags, seen, ret_files};
+    struct file_search s = {.flags = flags, .seen = seen, .files = ret_files};
     size_t before = ret_files->len;
     int rc = 0;
 
+    map_init(&s.found, NULL);
     for (size_t i = 0; i < n_paths && rc == 0; i++) {
         rc = add_path(&s, paths[i], err);
     }
-    while (rc < 0 && ret_files->len > before) { /* nobody will read them: they were not seen */
-        struct text_file *f = VEC_AT(ret_files, struct text_file, ret_files->len - 1);
-        map_remove(seen, f->path);
-        mem_free(f->path);
+    map_fini(&s.found);
+    while (rc < 0 && ret_files->len > before) { /* nobody will read them */
+        mem_free(VEC_AT(ret_files, struct text_file, ret_files->len - 1)->path);
         vec_pop(ret_files);
     }
     return rc;
+}
+
+void text_files_remember(const struct vec *files, struct map *seen)
+{
+    for (size_t i = 0; i < files->len; i++) {
+        (void)map_put(seen, VEC_AT(files, struct text_file, i)->path, seen);
+    }
 }
 
 void text_files_fini(struct vec *files)

@@ -25,11 +25,13 @@ enum text_find_flags {
     TEXT_FIND_RECURSIVE = 2, /* folders in folders too */
 };
 
-/* Files below the given paths (files, folders, globs) that are not in `seen`, in the order of the paths,
- * folders in the order of names; they are added to `seen`.  In folders names that begin with '.' or '_'
- * are left out.  A file that several paths lead to is found once.  On failure `seen` is as before. */
-int text_files_find(char *const *paths, size_t n_paths, uint32_t flags, struct map *seen,
+/* Files below the given paths (files, folders, globs) that are not in `seen` (may be NULL), in the order of
+ * the paths, folders in the order of names.  In folders names that begin with '.' or '_' are left out.  A
+ * file that several paths lead to is found once.  `seen` is only read. */
+int text_files_find(char *const *paths, size_t n_paths, uint32_t flags, const struct map *seen,
                     struct vec *ret_files, struct error *err) MUST_CHECK;
+/* Adds what was found to the files that later searches leave out. */
+void text_files_remember(const struct vec *files, struct map *seen);
 void text_files_fini(struct vec *files);
 /* Appends Flinc__FileSplit * (owned by the caller) of the files, numbered from *inout_next_id on.
  * split_bytes 0: chosen by the total. */

@@ -71,9 +71,9 @@ static const struct coordinator_host fake_host = {
     .fail = fake_fail,
 };
 
-/* Makes and starts the coordinator of a kind. */
-static inline void fake_start(struct fake_coordinator *f, const char *kind, uint32_t parallelism,
-                              const ProtobufCMessage *config)
+/* Makes the coordinator of a kind; restore() may follow, and start() does. */
+static inline void fake_make(struct fake_coordinator *f, const char *kind, uint32_t parallelism,
+                             const ProtobufCMessage *config)
 {
     const struct coordinator_desc *desc = coordinator_find(kind);
     assert_non_null(desc);
@@ -90,7 +90,14 @@ static inline void fake_start(struct fake_coordinator *f, const char *kind, uint
     f->c = mem_zalloc(desc->instance_size);
     f->c->desc = desc;
     f->c->ctx = &f->ctx;
-    must(desc->start(f->c, &f->ctx, &err));
+}
+
+/* Makes and starts the coordinator of a kind. */
+static inline void fake_start(struct fake_coordinator *f, const char *kind, uint32_t parallelism,
+                              const ProtobufCMessage *config)
+{
+    fake_make(f, kind, parallelism, config);
+    must(f->c->desc->start(f->c, &f->ctx, &err));
 }
 
 static inline void fake_clear_events(struct fake_coordinator *f)
