@@ -11,6 +11,7 @@
 #define FLINC_ENGINE_SNAPSHOT_OUTPUT_H
 
 #include "common/base/error.h"
+#include "common/base/str.h"
 #include "common/loop/executor.h"
 #include "proto/snapshot.pb-c.h"
 
@@ -28,6 +29,8 @@ struct snapshot_target_options {
     struct executor *executor; /* Borrows; NULL: writes on the caller's thread (tests, tools) */
     void (*wake)(void *arg);   /* thread: any; may be NULL */
     void *wake_arg;
+    /* Thread: any.  No wake comes after it: gives back what wake_arg holds; may be NULL. */
+    void (*wake_done)(void *wake_arg);
 };
 struct snapshot_target *snapshot_target_new(const struct snapshot_target_options *options);
 struct snapshot_target *snapshot_target_ref(struct snapshot_target *t);
@@ -41,24 +44,32 @@ enum snapshot_scope {
 struct snapshot_output;
 /* No file is made before the inline threshold is passed.  Thread of all below: the task's. */
 struct snapshot_output *snapshot_output_open(struct snapshot_target *t, enum snapshot_scope scope);
+/* Whether another chunk may be filled.  True for an output that has failed: append says why. */
 bool snapshot_output_is_writable(const struct snapshot_output *o);
-/* Copies.  An earlier failure of writing comes back here or from poll. */
+/* Copies all of it, whether writable or not.  An earlier failure of writing comes back here or from
+ * poll.  ERR_TOO_LARGE: more than the storage `jobmanager` takes. */
 int snapshot_output_append(struct snapshot_output *o, const void *data, size_t size,
                            struct error *err) MUST_CHECK;
-/* Contiguous room for `size` bytes to be filled in place, then snapshot_output_fill(). */
-uint64_t snapshot_output_position(const struct snapshot_output *o);
+uint64_t snapshot_output_position(const struct snapshot_output *o); /* bytes appended */
 /* No more bytes. */
 void snapshot_output_finish(struct snapshot_output *o);
-/* 1: it has ended well, *ret_blob is filled (inline or synced file; protobuf-c allocated: the caller frees
- * its parts); 0: not yet; negative: it failed, its file is gone. */
+/* 1: it has ended well, *ret_blob is overwritten (inline or synced file; protobuf-c allocated: the caller
+ * frees its parts by state_blob_clear() or with the message that it is in) and is the caller's: not to be
+ * polled again; 0: not yet, `wake` comes; negative: it failed, its file is gone. */
 int snapshot_output_poll(struct snapshot_output *o, Flinc__StateBlob *ret_blob,
                          struct error *err) MUST_CHECK;
+/* Frees what a blob owns and makes it an empty one. */
+void state_blob_clear(Flinc__StateBlob *blob);
 /* Frees; what was not taken by a successful poll is deleted.  NULL is fine; returns NULL. */
 struct snapshot_output *snapshot_output_free(struct snapshot_output *o);
 
-/* Reading: a blob as one run of bytes, mapped or read; checked against size and CRC32C. */
+/* Where a blob lies, as a URI; "" when it is inline.  `directory`: of _metadata, for plain names. */
+int state_blob_uri(const Flinc__StateBlob *blob, const char *directory, struct str *ret_uri,
+                   struct error *err) MUST_CHECK;
+
+/* Reading: a blob as one run of bytes of its own, 16-aligned, checked against size and CRC32C. */
 struct blob_reader;
-/* `directory`: of _metadata, for plain names.  ERR_CORRUPT, ERR_NOT_FOUND name the file. */
+/* ERR_CORRUPT, ERR_NOT_FOUND name the file. */
 int blob_reader_open(const Flinc__StateBlob *blob, const char *directory,
                      struct blob_reader **ret_reader, struct error *err) MUST_CHECK;
 const uint8_t *blob_reader_data(const struct blob_reader *r);

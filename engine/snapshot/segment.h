@@ -48,7 +48,7 @@ struct segment_run {
 
 struct segment_writer;
 struct segment_writer_options {
-    struct snapshot_output *output; /* taken */
+    struct snapshot_output *output; /* taken, also on failure */
     struct buffer_pool *pool;       /* Borrows */
     uint32_t first_group, last_group, max_parallelism;
     uint64_t checkpoint_id;
@@ -59,7 +59,8 @@ int segment_writer_new(const struct segment_writer_options *options, struct segm
 int segment_writer_add_state(struct segment_writer *w, const struct segment_state *state,
                              uint32_t *ret_id, struct error *err) MUST_CHECK;
 bool segment_writer_is_writable(const struct segment_writer *w);
-/* `rows`: columns of the key schema, then (PUT) of the value schema; no selection; borrowed. */
+/* `rows`: columns of the key schema, then (PUT) of the value schema; no selection; borrowed.  `runs`: in
+ * ascending order of their groups, covering all rows; asserted.  A batch without rows writes nothing. */
 int segment_writer_put(struct segment_writer *w, uint32_t state_id, enum segment_block_kind kind,
                        int64_t name_space, const struct batch *rows, const struct segment_run *runs,
                        uint32_t n_runs, struct error *err) MUST_CHECK;
@@ -72,7 +73,8 @@ struct segment_writer *segment_writer_free(struct segment_writer *w); /* abandon
 /* ---- reading ---------------------------------------------------------------------------------- */
 
 struct segment_reader;
-/* Checks header, index and footer; blocks are checked as they are read. */
+/* Checks header, declarations, index and footer; blocks are checked as they are read.  The handle need
+ * not outlive the call. */
 int segment_reader_open(const Flinc__KeyedSegment *segment, const char *directory,
                         struct segment_reader **ret, struct error *err) MUST_CHECK;
 uint32_t segment_reader_n_states(const struct segment_reader *r);
@@ -81,7 +83,7 @@ struct segment_block {
     uint32_t state_id;
     enum segment_block_kind kind;
     int64_t name_space;
-    struct batch *rows;             /* Owns a ref; only wanted groups; NULL for DROP */
+    struct batch *rows; /* Owns a ref; only wanted groups, no selection; NULL for DROP */
     const struct segment_run *runs; /* Borrows until the next call: of `rows` as given */
     uint32_t n_runs;
     uint64_t number; /* in the segment, for messages */

@@ -1,0 +1,148 @@
+/* Blobs of a snapshot: where they lie, and reading them as one run of checked bytes.
+ *
+ * Files are read, not mapped: a file that is cut while it is mapped ends the process.
+ * Thread: one owner per reader.  Flink: StreamStateHandle. */
+#include "engine/snapshot/output.h"
+
+#include "common/base/crc32c.h"
+#include "common/base/failpoint.h"
+#include "common/fs/fs.h"
+
+struct blob_reader {
+    char *name;    /* Owns; for messages */
+    uint8_t *data; /* Owns; BUFFER_PADDING bytes behind it */
+    uint64_t size;
+};
+
+void state_blob_clear(Flinc__StateBlob *blob)
+{
+    mem_free(blob->inline_data.data);
+    if (blob->location != protobuf_c_empty_string) {
+        mem_free(blob->location);
+    }
+    flinc__state_blob__init(blob);
+}
+
+int state_blob_uri(const Flinc__StateBlob *blob, const char *directory, struct str *ret_uri,
+                   struct error *err)
+{
+    str_clear(ret_uri);
+    if (blob->location[0] == '\0') {
+        return 0;
+    }
+    if (strchr(blob->location, '/') != NULL) {
+        str_append_cstr(ret_uri, blob->location);
+        return 0;
+    }
+    if (directory == NULL || directory[0] == '\0') {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "state file '%s' lies beside its _metadata, and that folder is not known",
+                         blob->location);
+    }
+    return fs_join(directory, blob->location, ret_uri, err);
+}
+
+static int check_crc(const struct blob_reader *r, const Flinc__StateBlob *blob, struct error *err)
+{
+    uint32_t crc = crc32c(0, r->data, r->size);
+    if (crc != blob->crc32c) {
+        return error_set(err, ERR_CORRUPT,
+                         "%s is damaged: its bytes have the check sum %08x, %08x was written",
+                         r->name, crc, blob->crc32c);
+    }
+    return 0;
+}
+
+/* The size of an open file is known to be right, so that it may be allocated. */
+static int read_file(struct blob_reader *r, struct fs_input *in, const Flinc__StateBlob *blob,
+                     struct error *err)
+{
+    uint64_t size = fs_input_size(in);
+    if (size != blob->size) {
+        return error_set(err, ERR_CORRUPT, "%s has %llu bytes, %llu were written: it is damaged",
+                         r->name, (unsigned long long)size, (unsigned long long)blob->size);
+    }
+    r->data = mem_alloc_aligned(BUFFER_PADDING,
+                                (size + 2 * BUFFER_PADDING - 1) / BUFFER_PADDING * BUFFER_PADDING);
+    r->size = size;
+    size_t n = 0;
+    TRY(fs_input_read_at(in, 0, r->data, size, &n, err));
+    if (n != size) {
+        return error_set(err, ERR_CORRUPT, "%s was cut to %zu bytes while it was read", r->name, n);
+    }
+    return 0;
+}
+
+static int take_inline(struct blob_reader *r, const Flinc__StateBlob *blob, struct error *err)
+{
+    size_t size = blob->inline_data.len;
+    if (size != blob->size) {
+        return error_set(err, ERR_CORRUPT,
+                         "%s has %zu bytes, %llu were written: the snapshot is damaged", r->name,
+                         size, (unsigned long long)blob->size);
+    }
+    r->data = mem_alloc_aligned(BUFFER_PADDING,
+                                (size + 2 * BUFFER_PADDING - 1) / BUFFER_PADDING * BUFFER_PADDING);
+    r->size = size;
+    if (size > 0) {
+        memcpy(r->data, blob->inline_data.data, size);
+    }
+    return 0;
+}
+
+static int reader_load(struct blob_reader *r, const Flinc__StateBlob *blob, const char *directory,
+                       struct error *err)
+{
+    STR_AUTO uri = STR_INIT;
+    struct fs_input *in = NULL;
+    TRY(state_blob_uri(blob, directory, &uri, err));
+    r->name = mem_strdup(uri.len > 0 ? str_cstr(&uri) : "state inside the snapshot's metadata");
+    if (uri.len == 0) {
+        TRY(take_inline(r, blob, err));
+        return check_crc(r, blob, err);
+    }
+    TRY(FAILPOINT(err, "snapshot.blob.open"));
+    TRY_CTX(err, fs_open(str_cstr(&uri), FS_ACCESS_SEQUENTIAL, &in, err), "reading state");
+    int rc = read_file(r, in, blob, err);
+    fs_input_close(in);
+    TRY(rc);
+    return check_crc(r, blob, err);
+}
+
+int blob_reader_open(const Flinc__StateBlob *blob, const char *directory,
+                     struct blob_reader **ret_reader, struct error *err)
+{
+    struct blob_reader *r = MEM_NEW(struct blob_reader);
+    int rc = reader_load(r, blob, directory, err);
+    if (rc < 0) {
+        blob_reader_close(r);
+        return rc;
+    }
+    *ret_reader = r;
+    return 0;
+}
+
+const uint8_t *blob_reader_data(const struct blob_reader *r)
+{
+    return r->data;
+}
+
+uint64_t blob_reader_size(const struct blob_reader *r)
+{
+    return r->size;
+}
+
+const char *blob_reader_name(const struct blob_reader *r)
+{
+    return r->name;
+}
+
+struct blob_reader *blob_reader_close(struct blob_reader *r)
+{
+    if (r != NULL) {
+        mem_free(r->name);
+        mem_free(r->data);
+        mem_free(r);
+    }
+    return NULL;
+}
