@@ -38,6 +38,7 @@ int keyed_backend_new(const char *kind, const struct keyed_backend_options *opti
     b->desc = desc;
     b->options = *options;
     vec_init(&b->states, sizeof(struct keyed_state *));
+    vec_init(&b->adopted, sizeof(struct keyed_adopted));
     int rc = desc->open(b, err);
     if (rc < 0) {
         keyed_backend_free(b);
@@ -60,9 +61,20 @@ struct keyed_backend *keyed_backend_free(struct keyed_backend *b)
         mem_free(s);
     }
     vec_fini(&b->states);
+    for (size_t i = b->adopted.len; i-- > 0;) {
+        const struct keyed_adopted *a = VEC_AT(&b->adopted, struct keyed_adopted, i);
+        a->free(a->object);
+    }
+    vec_fini(&b->adopted);
     b->desc->close(b);
     mem_free(b);
     return NULL;
+}
+
+void keyed_backend_adopt(struct keyed_backend *b, void *take_object, void (*free)(void *object))
+{
+    *VEC_PUSH(&b->adopted, struct keyed_adopted) =
+        (struct keyed_adopted){.object = take_object, .free = free};
 }
 
 uint64_t keyed_backend_bytes(const struct keyed_backend *b)

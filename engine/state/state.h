@@ -55,7 +55,12 @@ struct keyed_backend_options {
 struct keyed_backend {
     const struct keyed_backend_desc *desc;
     struct keyed_backend_options options;
-    struct vec states; /* struct keyed_state *, Owns */
+    struct vec states;  /* struct keyed_state *, Owns */
+    struct vec adopted; /* struct keyed_adopted: what lives as long as the states */
+};
+struct keyed_adopted {
+    void *object; /* Owns */
+    void (*free)(void *object);
 };
 
 struct keyed_state {
@@ -100,6 +105,9 @@ int keyed_backend_new(const char *kind, const struct keyed_backend_options *opti
                       struct keyed_backend **ret_backend, struct error *err) MUST_CHECK;
 /* Closes its states too.  NULL is fine; returns NULL. */
 struct keyed_backend *keyed_backend_free(struct keyed_backend *b);
+/* Has free(object) called after the states are closed: for what stands on states and lends them its
+ * layouts. */
+void keyed_backend_adopt(struct keyed_backend *b, void *take_object, void (*free)(void *object));
 uint64_t keyed_backend_bytes(const struct keyed_backend *b);
 
 /* Opens a state, or gives the one of this name when key and value agree (else ERR_STATE).  It lives

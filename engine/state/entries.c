@@ -1,0 +1,312 @@
+/* Entries and heads: what row lists and sorted maps have in common.
+ *
+ * Thread: one owner (the task). */
+#include "engine/state/entries.h"
+
+#include "engine/data/hash.h"
+
+static const char timestamp_name[] = "$timestamp";
+
+/* ---- life -------------------------------------------------------------------------------------- */
+
+/* Copies names and types of `s` and adds BIGINT columns. */
+static struct schema *extend_schema(const struct schema *s, const char *const *names, uint32_t n)
+{
+    uint32_t all = s->n_fields + n;
+    const char **all_names = MEM_NEW_ARRAY(const char *, all);
+    struct data_type **types = MEM_NEW_ARRAY(struct data_type *, all);
+    for (uint32_t i = 0; i < all; i++) {
+        bool old = i < s->n_fields;
+        all_names[i] = old ? s->fields[i].name : names[i - s->n_fields];
+        types[i] = old ? type_ref(s->fields[i].type) : type_new(TYPE_BIGINT, false);
+    }
+    struct schema *r = schema_new(all_names, types, all);
+    mem_free(all_names);
+    mem_free(types);
+    return r;
+}
+
+static int make_layouts(struct entry_space *e, const struct record_layout *record,
+                        struct error *err)
+{
+    uint32_t n = record->n_fields, size = ((record->size + 7) & ~7u) + 8;
+    if (size > RECORD_SIZE_MAX) {
+        return error_set(err, ERR_UNSUPPORTED,
+                         "a row of %u bytes does not fit a list or map of rows, which take %d",
+                         record->size, RECORD_SIZE_MAX - 8);
+    }
+    const char *name = timestamp_name;
+    struct schema *schema = extend_schema(record->schema, &name, 1);
+    struct record_field *fields = MEM_NEW_ARRAY(struct record_field, n + 1);
+    memcpy(fields, record->fields, n * sizeof(*fields));
+    e->timestamp_offset = size - 8;
+    fields[n] = (struct record_field){.column = record->schema->n_fields,
+                                      .offset = size - 8,
+                                      .null_offset = RECORD_NEVER_NULL,
+                                      .width = 8,
+                                      .layout = LAYOUT_I64};
+    record_layout_init_fields(&e->rows, record->schema, record->size, fields, n);
+    record_layout_init_fields(&e->in, record->schema, size, fields, n);
+    record_layout_init_fields(&e->kept, schema, size, fields, n + 1);
+    e->tile = mem_alloc_aligned(64, (size_t)size * RECORD_TILE_ROWS);
+    memset(e->tile, 0, (size_t)size * RECORD_TILE_ROWS);
+    schema_unref(schema);
+    mem_free(fields);
+    return 0;
+}
+
+static int open_states(struct entry_space *e, struct keyed_backend *b,
+                       const struct entry_desc *desc, struct error *err)
+{
+    STR_AUTO heads = STR_INIT;
+    TRY(keyed_backend_state(b,
+                            &(struct keyed_state_desc){.name = desc->name,
+                                                       .kind = desc->kind,
+                                                       .key_schema = e->entry_schema,
+                                                       .record = &e->kept,
+                                                       .n_key_columns = e->n_keys},
+                            &e->entries, err));
+    str_printf(&heads, "$heads/%s", desc->name);
+    /* Without a layout of its value it is in no snapshot. */
+    return keyed_backend_state(b,
+                               &(struct keyed_state_desc){.name = str_cstr(&heads),
+                                                          .key_schema = e->key_schema,
+                                                          .value_bytes = desc->head_bytes},
+                               &e->heads, err);
+}
+
+int entry_space_open(struct entry_space *e, struct keyed_backend *b, const struct entry_desc *desc,
+                     struct error *err)
+{
+    uint32_t n_keys = desc->key_schema->n_fields;
+    if (n_keys > ENTRY_KEYS_MAX) {
+        return error_set(err, ERR_UNSUPPORTED,
+                         "state '%s' has a key of %u columns; lists and maps take up to %d",
+                         desc->name, n_keys, ENTRY_KEYS_MAX);
+    }
+    *e = (struct entry_space){.n_keys = n_keys, .n_extra = desc->n_extra};
+    e->key_schema = schema_ref(desc->key_schema);
+    e->entry_schema = extend_schema(desc->key_schema, desc->extra_names, desc->n_extra);
+    for (uint32_t i = 0; i < ARRAY_LEN(e->columns); i++) {
+        e->columns[i] = i;
+    }
+    e->slots = MEM_NEW_ARRAY(uint32_t, BATCH_ROWS_MAX);
+    e->head_slots = MEM_NEW_ARRAY(uint32_t, BATCH_ROWS_MAX);
+    e->is_new = MEM_NEW_ARRAY(uint8_t, BATCH_ROWS_MAX);
+    builder_init(&e->gather, b->options.pool, e->key_schema, BATCH_ROWS_MAX);
+    e->gather.target_bytes = UINT64_MAX;
+    e->gather.max_row_bytes = UINT64_MAX;
+    TRY(make_layouts(e, desc->record, err));
+    return open_states(e, b, desc, err);
+}
+
+void entry_space_fini(struct entry_space *e)
+{
+    if (e->rows.schema != NULL) {
+        record_layout_fini(&e->rows);
+        record_layout_fini(&e->in);
+        record_layout_fini(&e->kept);
+    }
+    builder_fini(&e->gather);
+    schema_unref(e->key_schema);
+    schema_unref(e->entry_schema);
+    mem_free(e->tile);
+    mem_free(e->slots);
+    mem_free(e->head_slots);
+    mem_free(e->is_new);
+    memset(e, 0, sizeof(*e));
+}
+
+/* ---- heads ------------------------------------------------------------------------------------- */
+
+int entry_space_find_heads(struct entry_space *e, const struct state_keys *keys, struct error *err)
+{
+    return keyed_state_find(e->heads, keys->name_space, keys->batch, keys->key_columns,
+                            e->head_slots, err);
+}
+
+int entry_space_add_heads(struct entry_space *e, const struct state_keys *keys, struct error *err)
+{
+    return keyed_state_upsert(e->heads, keys->name_space, keys->batch, keys->key_columns,
+                              e->head_slots, e->is_new, err);
+}
+
+int entry_space_next_keys(struct entry_space *e, int64_t name_space, uint32_t *inout_at,
+                          struct batch **ret_keys, struct error *err)
+{
+    uint32_t n = 0, at = *inout_at;
+    while (n < BATCH_ROWS_TARGET && at != KEYED_SLOT_NONE) {
+        at = keyed_state_next(e->heads, name_space, at);
+        if (at != KEYED_SLOT_NONE) {
+            e->head_slots[n++] = at++;
+        }
+    }
+    *inout_at = at;
+    if (n == 0) {
+        return 0;
+    }
+    TRY(keyed_state_read_keys(e->heads, e->head_slots, n, ret_keys, err));
+    keyed_state_hash(e->heads, *ret_keys, e->columns);
+    return 1;
+}
+
+void entry_space_drop_namespace(struct entry_space *e, int64_t name_space)
+{
+    keyed_state_drop_namespace(e->entries, name_space);
+    keyed_state_drop_namespace(e->heads, name_space);
+}
+
+/* ---- entries ----------------------------------------------------------------------------------- */
+
+static void add_numbers(struct entry_space *e, struct batch *b)
+{
+    for (uint32_t i = 0; i < e->n_extra; i++) {
+        uint64_t bytes = (uint64_t)b->n_rows * sizeof(int64_t);
+        struct buffer *values = buffer_get(e->entries->backend->options.pool, bytes);
+        values->size = bytes;
+        column_set_values(&b->columns[e->n_keys + i], values);
+    }
+}
+
+struct batch *entry_space_project(struct entry_space *e, const struct state_keys *keys)
+{
+    int32_t map[ENTRY_KEYS_MAX + 2];
+    for (uint32_t i = 0; i < e->n_keys + e->n_extra; i++) {
+        map[i] = i < e->n_keys ? (int32_t)keys->key_columns[i] : -1;
+    }
+    struct batch *b =
+        batch_project(e->entries->backend->options.pool, keys->batch, e->entry_schema, map);
+    if (b->hashes == NULL) {
+        b->hashes = buffer_ref(keys->batch->hashes);
+    }
+    add_numbers(e, b);
+    return b;
+}
+
+struct batch *entry_space_gather(struct entry_space *e, const struct state_keys *keys,
+                                 const uint32_t *owners, uint32_t n)
+{
+    struct buffer_pool *pool = e->entries->backend->options.pool;
+    struct state_keys gathered = {.key_columns = e->columns};
+    uint16_t rows[STATE_ROWS_MAX];
+    int32_t map[ENTRY_KEYS_MAX];
+    ASSERT(n > 0 && n <= STATE_ROWS_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        rows[i] = (uint16_t)batch_row(keys->batch, owners[i]);
+    }
+    for (uint32_t i = 0; i < e->n_keys; i++) {
+        map[i] = (int32_t)keys->key_columns[i];
+    }
+    struct batch *source = batch_project(pool, keys->batch, e->key_schema, map);
+    if (source->hashes == NULL) {
+        source->hashes = buffer_ref(keys->batch->hashes);
+    }
+    builder_append_rows(&e->gather, source, rows, n);
+    gathered.batch = builder_finish(&e->gather);
+    batch_unref(source);
+    struct batch *b = entry_space_project(e, &gathered);
+    batch_unref(gathered.batch);
+    return b;
+}
+
+int64_t *entry_numbers(const struct entry_space *e, struct batch *b, uint32_t i)
+{
+    return COLUMN_VALUES(&b->columns[e->n_keys + i], int64_t);
+}
+
+static void hash_entries(struct entry_space *e, struct batch *b)
+{
+    batch_extend_hashes(e->entries->backend->options.pool, b, e->columns + e->n_keys, e->n_extra);
+}
+
+int entry_space_find(struct entry_space *e, int64_t name_space, struct batch *b, struct error *err)
+{
+    hash_entries(e, b);
+    return keyed_state_find(e->entries, name_space, b, e->columns, e->slots, err);
+}
+
+int entry_space_put(struct entry_space *e, const struct state_keys *rows, struct batch *b,
+                    struct error *err)
+{
+    const struct batch *in = rows->batch;
+    const int64_t *timestamps =
+        in->timestamps != NULL ? (const int64_t *)(const void *)in->timestamps->data : NULL;
+    hash_entries(e, b);
+    TRY(keyed_state_upsert(e->entries, rows->name_space, b, e->columns, e->slots, e->is_new, err));
+    for (uint32_t from = 0; from < in->n_sel; from += RECORD_TILE_ROWS) {
+        uint32_t n = MIN(in->n_sel - from, (uint32_t)RECORD_TILE_ROWS);
+        TRY(record_read(&e->in, in, from, n, e->tile, err));
+        for (uint32_t i = 0; i < n; i++) {
+            char *record = e->tile + (size_t)i * e->in.size;
+            int64_t t =
+                timestamps != NULL ? timestamps[batch_row(in, from + i)] : BATCH_NO_TIMESTAMP;
+            memcpy(record + e->timestamp_offset, &t, sizeof(t));
+            TRY(keyed_state_keep(e->entries, e->slots[from + i], record, err));
+        }
+    }
+    return 0;
+}
+
+void entry_space_collect(const struct entry_space *e, uint32_t n, struct state_rows *inout)
+{
+    uint32_t from = inout->n, to = inout->n;
+    for (uint32_t i = 0; i < n; i++) {
+        if (e->slots[i] == KEYED_SLOT_NONE) {
+            continue;
+        }
+        const char *record = keyed_state_value(e->entries, e->slots[i]);
+        inout->records[to] = record;
+        memcpy(&inout->timestamps[to], record + e->timestamp_offset, sizeof(int64_t));
+        inout->owners[to] = inout->owners[from + i];
+        inout->sorts[to] = inout->sorts[from + i];
+        to++;
+    }
+    inout->n = to;
+}
+
+/* ---- after a restore --------------------------------------------------------------------------- */
+
+/* Up to a batch of entries from slot *inout_at on. */
+static int rebuild_batch(struct entry_space *e, int64_t name_space, uint32_t *inout_at,
+                         const struct entry_rebuild *how, struct error *err)
+{
+    uint32_t n = 0, at = *inout_at;
+    while (n < BATCH_ROWS_TARGET && at != KEYED_SLOT_NONE) {
+        at = keyed_state_next(e->entries, name_space, at);
+        if (at != KEYED_SLOT_NONE) {
+            e->slots[n++] = at++;
+        }
+    }
+    *inout_at = at;
+    if (n == 0) {
+        return 0;
+    }
+    struct batch *b = NULL;
+    TRY(keyed_state_read_keys(e->entries, e->slots, n, &b, err));
+    /* The heads' key columns are the first ones of the entries'. */
+    keyed_state_hash(e->heads, b, e->columns);
+    int rc = entry_space_add_heads(
+        e, &(struct state_keys){.name_space = name_space, .batch = b, .key_columns = e->columns},
+        err);
+    if (rc == 0) {
+        rc = how->add(how->owner, b, err);
+    }
+    batch_unref(b);
+    return rc;
+}
+
+int entry_space_rebuild(struct entry_space *e, const struct entry_rebuild *how, struct error *err)
+{
+    int64_t ns = INT64_MIN;
+    while (keyed_state_next_namespace(e->entries, ns, &ns)) {
+        uint32_t at = 0;
+        while (at != KEYED_SLOT_NONE) {
+            TRY(rebuild_batch(e, ns, &at, how, err));
+        }
+        if (ns == INT64_MAX) {
+            break;
+        }
+        ns++;
+    }
+    return 0;
+}

@@ -1,0 +1,79 @@
+/* What lists and maps of rows share: a state of entries, whose key is longer than that of their owner, and
+ * a state of heads, one per owner, that is in no snapshot.  Inside the room only.
+ *
+ * An entry's value is the row's record with a timestamp behind it.  Thread: one owner (the task). */
+#ifndef FLINC_ENGINE_STATE_ENTRIES_H
+#define FLINC_ENGINE_STATE_ENTRIES_H
+
+#include "engine/state/rows.h"
+
+enum { ENTRY_KEYS_MAX = 32 }; /* columns of an owner's key */
+
+struct entry_space {
+    struct keyed_state *entries; /* Borrows: the backend's */
+    struct keyed_state *heads;   /* Borrows: the backend's */
+    struct record_layout rows;   /* Owns; the caller's layout */
+    struct record_layout in;     /* Owns; the same fields, a record being as long as a kept one */
+    struct record_layout kept;   /* Owns; with the timestamp */
+    uint32_t timestamp_offset;
+    struct schema *key_schema;   /* Owns a ref; of owners */
+    struct schema *entry_schema; /* Owns a ref; with the numbers behind it */
+    uint32_t n_keys, n_extra;
+    uint32_t columns[ENTRY_KEYS_MAX + 2]; /* 0, 1, 2, ...: of a batch of either schema */
+    struct builder gather;                /* of repeated keys */
+    char *tile;                           /* Owns; RECORD_TILE_ROWS records of `in` */
+    uint32_t *slots, *head_slots;         /* Owns; BATCH_ROWS_MAX */
+    uint8_t *is_new;                      /* Owns; BATCH_ROWS_MAX */
+};
+
+struct entry_desc {
+    const char *name;
+    const char *kind;
+    const struct schema *key_schema;
+    const struct record_layout *record;
+    const char *const *extra_names; /* of the numbers behind the key, BIGINT NOT NULL */
+    uint32_t n_extra;
+    uint32_t head_bytes;
+};
+
+int entry_space_open(struct entry_space *e, struct keyed_backend *b, const struct entry_desc *desc,
+                     struct error *err) MUST_CHECK;
+void entry_space_fini(struct entry_space *e);
+
+/* Heads of the keys: slots in e->head_slots.  With `add`, those that are new in e->is_new. */
+int entry_space_find_heads(struct entry_space *e, const struct state_keys *keys,
+                           struct error *err) MUST_CHECK;
+int entry_space_add_heads(struct entry_space *e, const struct state_keys *keys,
+                          struct error *err) MUST_CHECK;
+
+/* A batch of the entry schema over the same rows, with its numbers to be filled in by physical row:
+ * entry_numbers().  Its hashes are still those of the owners; the caller drops it. */
+struct batch *entry_space_project(struct entry_space *e, const struct state_keys *keys);
+/* The same for the owners of found rows: row i has the key of selected row owners[i]. */
+struct batch *entry_space_gather(struct entry_space *e, const struct state_keys *keys,
+                                 const uint32_t *owners, uint32_t n);
+int64_t *entry_numbers(const struct entry_space *e, struct batch *b, uint32_t i);
+/* Sets the hashes of a batch made by the two above, and finds the slots of its entries: e->slots. */
+int entry_space_find(struct entry_space *e, int64_t name_space, struct batch *b,
+                     struct error *err) MUST_CHECK;
+/* The same, adding them with the rows of `rows` as their values. */
+int entry_space_put(struct entry_space *e, const struct state_keys *rows, struct batch *b,
+                    struct error *err) MUST_CHECK;
+/* Entries of e->slots [0, n) as rows of a block, from its row `at` on; those that are not there (their
+ * time is over) are left out, and the block is that much shorter. */
+void entry_space_collect(const struct entry_space *e, uint32_t n, struct state_rows *inout);
+
+/* Calls add() for all entries there are, a batch of entry keys at a time with their owners' heads in
+ * e->head_slots and e->is_new: after a restore. */
+struct entry_rebuild {
+    int (*add)(void *owner, struct batch *entries, struct error *err);
+    void *owner;
+};
+int entry_space_rebuild(struct entry_space *e, const struct entry_rebuild *how,
+                        struct error *err) MUST_CHECK;
+/* The keys of the heads from slot *inout_at on, as row_list_next_keys(). */
+int entry_space_next_keys(struct entry_space *e, int64_t name_space, uint32_t *inout_at,
+                          struct batch **ret_keys, struct error *err) MUST_CHECK;
+void entry_space_drop_namespace(struct entry_space *e, int64_t name_space);
+
+#endif

@@ -1,0 +1,63 @@
+/* Row lists: per key and namespace, rows in the order in which they came.
+ *
+ * What windows keep that hand all their rows to a function, and the list state of user functions.  A row
+ * is an entry of its own, (key, sequence number) -> row, so that a checkpoint's increment holds the rows
+ * that were added and nothing else; per key there is a head with the numbers in use, which is not part of
+ * snapshots: it is made again when the list is opened with restored entries.
+ *
+ * All calls are by batch.  Thread: one owner (the task).
+ * Flink: ListState of a window operator (the contents of EvictingWindowOperator). */
+#ifndef FLINC_ENGINE_STATE_ROW_LIST_H
+#define FLINC_ENGINE_STATE_ROW_LIST_H
+
+#include "engine/state/rows.h"
+
+struct row_list;
+
+struct row_list_desc {
+    const char *name;                   /* of the state, opened once per backend */
+    const char *kind;                   /* NULL: "list" */
+    const struct schema *key_schema;    /* Borrows during the call */
+    const struct record_layout *record; /* of a row; copied */
+};
+
+/* Lives as long as the backend. */
+int row_list_open(struct keyed_backend *b, const struct row_list_desc *desc,
+                  struct row_list **ret_list, struct error *err) MUST_CHECK;
+/* The layout of the rows: that of the description. */
+const struct record_layout *row_list_layout(const struct row_list *l);
+
+/* Adds the selected rows of the batch, whose schema is that of the record, each to its key's list. */
+int row_list_append(struct row_list *l, const struct state_keys *rows,
+                    struct error *err) MUST_CHECK;
+/* How many rows the key of each selected row has: ret_counts[i], room for n_sel. */
+int row_list_count(struct row_list *l, const struct state_keys *keys, uint64_t *ret_counts,
+                   struct error *err) MUST_CHECK;
+/* Removes all rows of these keys.  A key may stand in the batch more than once. */
+int row_list_clear(struct row_list *l, const struct state_keys *keys, struct error *err) MUST_CHECK;
+void row_list_drop_namespace(struct row_list *l, int64_t name_space);
+/* The keys that have rows in a namespace, in batches of the key schema with hashes, in no order that means
+ * anything: 1 and *ret_keys, or 0 at the end.  `*inout_at` is 0 at first; rows of keys that were given may
+ * be cleared in between, nothing may be added. */
+int row_list_next_keys(struct row_list *l, int64_t name_space, uint32_t *inout_at,
+                       struct batch **ret_keys, struct error *err) MUST_CHECK;
+
+/* ---- reading ------------------------------------------------------------------------------------ */
+
+/* The rows of some keys, key after key in the order of the batch, each key's in order of arrival.  While
+ * one reads, the list is not changed. */
+struct row_list_reader {
+    struct row_list *list; /* Borrows */
+    struct state_keys keys;
+    struct buffer *ranges; /* Owns a ref: the numbers of rows that are left, by selected row */
+    uint32_t key;          /* selected row whose rows come next */
+    struct state_rows rows;
+};
+int row_list_reader_start(struct row_list_reader *r, struct row_list *l,
+                          const struct state_keys *keys, struct error *err) MUST_CHECK;
+/* The next block in r->rows, up to `max` rows (at most STATE_ROWS_MAX): 1, or 0 at the end. */
+int row_list_reader_next(struct row_list_reader *r, uint32_t max, struct error *err) MUST_CHECK;
+/* Safe on a zeroed struct and twice. */
+void row_list_reader_fini(struct row_list_reader *r);
+
+#endif

@@ -1,0 +1,269 @@
+/* Row lists: order, namespaces, reading in blocks and as batches, clearing, the budget; and random steps
+ * against plain arrays. */
+#include "engine/state/row_list.h"
+#include "tests/unit/engine_state/rows_fixture.h"
+
+static struct row_list *open_list(struct rows_fixture *f)
+{
+    struct row_list *l = NULL;
+    assert_ok(row_list_open(
+        f->backend,
+        &(struct row_list_desc){.name = "rows", .key_schema = f->keys, .record = &f->layout}, &l,
+        &err));
+    return l;
+}
+
+static void append(struct rows_fixture *f, struct row_list *l, int64_t name_space)
+{
+    struct state_keys rows = hashed(&f->builder, name_space);
+    assert_ok(row_list_append(l, &rows, &err));
+    batch_unref(rows.batch);
+}
+
+static void rows_come_back_in_order(void **state)
+{
+    struct rows_fixture f;
+    struct row_list_reader *r = MEM_NEW(struct row_list_reader);
+    rows_fixture_open(&f, *state, 0);
+    struct row_list *l = open_list(&f);
+    for (int64_t id = 0; id < 3000; id++) {
+        put_row(&f, id % 3, id);
+    }
+    append(&f, l, 5);
+    for (int64_t id = 3000; id < 4000; id++) {
+        put_row(&f, 1, id);
+    }
+    append(&f, l, 5);
+    add_key(&f, 1);
+    add_key(&f, 9);
+    add_key(&f, 0);
+    struct state_keys keys = hashed(&f.key_builder, 5);
+    uint64_t counts[3];
+    assert_ok(row_list_count(l, &keys, counts, &err));
+    assert_int_equal(counts[0], 2000);
+    assert_int_equal(counts[1], 0);
+    assert_int_equal(counts[2], 1000);
+    assert_ok(row_list_reader_start(r, l, &keys, &err));
+    int64_t next[3] = {1, 0, 0};
+    uint32_t n = 0, last = 0;
+    int more;
+    struct error fault = ERROR_INIT;
+    while ((more = row_list_reader_next(r, 300, &fault)) > 0) {
+        for (uint32_t i = 0; i < r->rows.n; i++) {
+            uint32_t owner = r->rows.owners[i];
+            assert_true(owner == last || (last == 0 && owner == 2));
+            last = owner;
+            check_row(&f, &r->rows, i, owner == 0 ? 1 : 0, next[owner]);
+            next[owner] += next[owner] < 2998 ? 3 : next[owner] == 2998 ? 2 : 1;
+            n++;
+        }
+    }
+    assert_int_equal(more, 0);
+    assert_int_equal(n, 3000);
+    row_list_reader_fini(r);
+    batch_unref(keys.batch);
+    mem_free(r);
+    rows_fixture_close(&f);
+}
+
+static void found_rows_become_batches(void **state)
+{
+    struct rows_fixture f;
+    struct row_list_reader *r = MEM_NEW(struct row_list_reader);
+    struct state_rows_writer w = {0};
+    struct batch *b = NULL;
+    rows_fixture_open(&f, *state, 0);
+    struct row_list *l = open_list(&f);
+    for (int64_t id = 0; id < 500; id++) {
+        put_row(&f, 4, id);
+    }
+    struct state_keys rows = hashed(&f.builder, NAMESPACE_VOID);
+    assert_ok(row_list_append(l, &rows, &err));
+    struct state_keys keys = one_key(&f, NAMESPACE_VOID, 4);
+    assert_ok(row_list_reader_start(r, l, &keys, &err));
+    assert_ok(row_list_reader_next(r, STATE_ROWS_MAX, &err));
+    state_rows_writer_init(&w, row_list_layout(l), *state);
+    assert_ok(state_rows_batch(&w, &r->rows, 0, r->rows.n, &b, &err));
+    assert_ok(batch_validate(b, &err));
+    rows.batch->hashes = buffer_unref(rows.batch->hashes);
+    assert_true(batch_equals(b, rows.batch));
+    batch_unref(b);
+    batch_unref(rows.batch);
+    batch_unref(keys.batch);
+    row_list_reader_fini(r);
+    mem_free(r);
+    state_rows_writer_fini(&w);
+    rows_fixture_close(&f);
+}
+
+static void an_append_over_the_budget_says_so(void **state)
+{
+    struct rows_fixture f;
+    rows_fixture_open(&f, *state, 64 * 1024);
+    struct row_list *l = open_list(&f);
+    struct error fault = ERROR_INIT;
+    int rc = 0;
+    for (int64_t id = 0; rc == 0 && id < 10000; id += 100) {
+        for (int64_t i = 0; i < 100; i++) {
+            put_row(&f, 1, id + i);
+        }
+        struct state_keys rows = hashed(&f.builder, NAMESPACE_VOID);
+        rc = row_list_append(l, &rows, &fault);
+        batch_unref(rows.batch);
+    }
+    assert_int_equal(rc, ERR_LIMIT);
+    assert_non_null(strstr(fault.message, "'managed'"));
+    rows_fixture_close(&f);
+}
+
+/* ---- model ------------------------------------------------------------------------------------- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STEPS 400
+#else
+#define STEPS 3000
+#endif
+enum { KEYS = 40, SPACES = 3, IDS_MAX = 100000 };
+
+struct model {
+    struct rows_fixture f;
+    struct row_list *list;
+    struct row_list_reader reader;
+    struct vec rows[SPACES][KEYS]; /* int64_t ids */
+    int64_t next_id;
+};
+
+static void step_append(struct model *m, uint32_t space)
+{
+    uint32_t n = 1 + (uint32_t)rng_below(&m->f.rng, rng_below(&m->f.rng, 10) == 0 ? 2000 : 30);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t key = (uint32_t)rng_below(&m->f.rng, KEYS);
+        put_row(&m->f, key, m->next_id);
+        *VEC_PUSH(&m->rows[space][key], int64_t) = m->next_id++;
+    }
+    append(&m->f, m->list, space);
+}
+
+/* Some keys, each at most once, in random order; those not there among them. */
+static struct state_keys some_keys(struct model *m, uint32_t space, uint32_t *ret_keys)
+{
+    uint32_t n = 1 + (uint32_t)rng_below(&m->f.rng, KEYS);
+    uint32_t first = (uint32_t)rng_below(&m->f.rng, KEYS);
+    for (uint32_t i = 0; i < n; i++) {
+        ret_keys[i] = (first + i * 7) % KEYS;
+        add_key(&m->f, ret_keys[i]);
+    }
+    return hashed(&m->f.key_builder, space);
+}
+
+static void step_read(struct model *m, uint32_t space)
+{
+    uint32_t keys[KEYS], at[KEYS] = {0};
+    struct state_keys k = some_keys(m, space, keys);
+    uint32_t max = 1 + (uint32_t)rng_below(&m->f.rng, STATE_ROWS_MAX);
+    assert_ok(row_list_reader_start(&m->reader, m->list, &k, &err));
+    int more;
+    while ((more = row_list_reader_next(&m->reader, max, NULL)) > 0) {
+        for (uint32_t i = 0; i < m->reader.rows.n; i++) {
+            uint32_t owner = m->reader.rows.owners[i];
+            const struct vec *ids = &m->rows[space][keys[owner]];
+            check_row(&m->f, &m->reader.rows, i, keys[owner], *VEC_AT(ids, int64_t, at[owner]));
+            at[owner]++;
+        }
+    }
+    assert_int_equal(more, 0);
+    for (uint32_t i = 0; i < k.batch->n_sel; i++) {
+        assert_int_equal(at[i], m->rows[space][keys[i]].len);
+    }
+    row_list_reader_fini(&m->reader);
+    batch_unref(k.batch);
+}
+
+static void step_clear(struct model *m, uint32_t space)
+{
+    uint32_t n = 1 + (uint32_t)rng_below(&m->f.rng, 6);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t key = (uint32_t)rng_below(&m->f.rng, KEYS);
+        vec_clear(&m->rows[space][key]);
+        add_key(&m->f, key);
+        if (rng_below(&m->f.rng, 3) == 0) {
+            add_key(&m->f, key); /* a key twice */
+        }
+    }
+    struct state_keys k = hashed(&m->f.key_builder, space);
+    assert_ok(row_list_clear(m->list, &k, &err));
+    batch_unref(k.batch);
+}
+
+static void step_keys(struct model *m, uint32_t space)
+{
+    uint32_t at = 0, found = 0, expected = 0;
+    bool seen[KEYS] = {false};
+    struct batch *b = NULL;
+    int more;
+    while ((more = row_list_next_keys(m->list, space, &at, &b, NULL)) > 0) {
+        for (uint32_t i = 0; i < b->n_sel; i++) {
+            bool is_null = column_is_null(&b->columns[0], i);
+            int64_t key = is_null ? 0 : COLUMN_VALUES(&b->columns[0], int64_t)[i];
+            assert_true(key < KEYS && !seen[key]);
+            seen[key] = true;
+            found++;
+        }
+        batch_unref(b);
+    }
+    assert_int_equal(more, 0);
+    for (uint32_t k = 0; k < KEYS; k++) {
+        expected += m->rows[space][k].len > 0;
+        assert_int_equal(seen[k], m->rows[space][k].len > 0);
+    }
+    assert_int_equal(found, expected);
+}
+
+static void random_steps_agree_with_arrays(void **state)
+{
+    struct seeds seeds = seeds_from(1, 3);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
+        struct model *m = MEM_NEW(struct model);
+        rows_fixture_open(&m->f, *state, 0);
+        rng_init(&m->f.rng, seed);
+        m->list = open_list(&m->f);
+        for (uint32_t s = 0; s < SPACES * KEYS; s++) {
+            vec_init(&m->rows[s / KEYS][s % KEYS], sizeof(int64_t));
+        }
+        for (uint32_t step = 0; step < STEPS && m->next_id < IDS_MAX; step++) {
+            uint32_t space = (uint32_t)rng_below(&m->f.rng, SPACES);
+            uint64_t what = rng_below(&m->f.rng, 100);
+            if (what < 50) {
+                step_append(m, space);
+            } else if (what < 70) {
+                step_read(m, space);
+            } else if (what < 90) {
+                step_clear(m, space);
+            } else if (what < 98) {
+                step_keys(m, space);
+            } else {
+                row_list_drop_namespace(m->list, space);
+                for (uint32_t k = 0; k < KEYS; k++) {
+                    vec_clear(&m->rows[space][k]);
+                }
+            }
+        }
+        for (uint32_t s = 0; s < SPACES * KEYS; s++) {
+            vec_fini(&m->rows[s / KEYS][s % KEYS]);
+        }
+        rows_fixture_close(&m->f);
+        mem_free(m);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(rows_come_back_in_order, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(found_rows_become_batches, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(an_append_over_the_budget_says_so, pool_setup,
+                                        pool_teardown),
+        cmocka_unit_test_setup_teardown(random_steps_agree_with_arrays, pool_setup, pool_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
