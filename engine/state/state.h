@@ -7,7 +7,7 @@
  *
  * Access is by batch: keyed_state_upsert() turns the keys of a batch into slots, and keyed_state_value()
  * is the value of a slot, changed in place.  Slots are good until the next call of a function that takes
- * the state without const, except keyed_state_keep().
+ * the state without const, except keyed_state_keep(); a removal moves no other slot.
  *
  * Thread: one owner (the task).  Flink: KeyedStateBackend, InternalKvState. */
 #ifndef FLINC_ENGINE_STATE_STATE_H
