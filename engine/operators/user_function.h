@@ -53,7 +53,8 @@ struct user_function {
 struct user_functions {
     struct user_function items[USER_FUNCTIONS_MAX];
     uint32_t n;
-    void *user; /* Borrows: user code's own */
+    void *user;                 /* Borrows: user code's own */
+    struct user_states *states; /* Owns: keyed state of the functions; NULL: there is none */
     struct user_side sides[USER_SIDES_MAX];
     uint32_t n_sides;
 };

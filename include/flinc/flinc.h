@@ -10,6 +10,7 @@
 #define FLINC_FLINC_H
 
 #include "flinc/env.h"
+#include "flinc/state.h"
 
 #ifdef __cplusplus
 extern "C" {
