@@ -178,6 +178,17 @@ static void add_output_struct(flinc_env *env, struct stream_node *node, const fl
     flinc__function_operator_config__free_unpacked(c, NULL);
 }
 
+/* Outputs that an operator brings of its own: windows and their late records. */
+static bool has_output(const struct stream_node *node, const char *tag)
+{
+    for (size_t i = 1; node != NULL && i < node->outputs.len; i++) {
+        if (strcmp(VEC_AT(&node->outputs, struct stream_output, i)->tag, tag) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 flinc_stream *flinc_side_output_(flinc_stream *s, const char *tag, const flinc_struct *type,
                                  flinc_place at)
 {
@@ -190,11 +201,12 @@ flinc_stream *flinc_side_output_(flinc_stream *s, const char *tag, const flinc_s
     if (tag == NULL || tag[0] == '\0') {
         return env_fail_at(env, at, ERR_INVALID_ARGUMENT, "%s: the tag is empty", call);
     }
-    if (s->node == NULL || (strcmp(s->node->kind, "flinc.process") != 0 &&
-                            strcmp(s->node->kind, "flinc.co_process") != 0)) {
+    if (!has_output(s->node, tag) &&
+        (s->node == NULL || (strcmp(s->node->kind, "flinc.process") != 0 &&
+                             strcmp(s->node->kind, "flinc.co_process") != 0))) {
         return env_fail_at(env, at, ERR_INVALID_ARGUMENT,
                            "%s: only the stream of flinc_process or flinc_co_process has side "
-                           "outputs",
+                           "outputs, and that of windows the one of their .late_tag",
                            call);
     }
     const flinc_struct *result = env_copy_struct(env, type, call, at);

@@ -1,0 +1,378 @@
+/* Windowed streams: each builder checks what it can at the call and adds one window operator.
+ * Flink: WindowedStream, AllWindowedStream, WindowOperatorBuilder. */
+#include "sdk/internal.h"
+
+#include "flinc/window.h"
+#include "proto/window.pb-c.h"
+
+#include <ctype.h>
+
+struct flinc_windowed {
+    flinc_env *env;
+    flinc_stream *stream; /* NULL: the broken one; every builder then gives the broken stream */
+    flinc_window_options options;
+    const char *late_tag; /* in the arena */
+};
+
+/* ---- windows ----------------------------------------------------------------------------------- */
+
+static flinc_windowed *broken_windows(flinc_env *env)
+{
+    static flinc_windowed nobody; /* where there is not even an environment */
+    if (env == NULL) {
+        return &nobody;
+    }
+    flinc_windowed *w = arena_zalloc(&env->arena, sizeof(*w));
+    w->env = env;
+    return w;
+}
+
+static bool assigner_is_sound(const flinc_assigner *a)
+{
+    switch (a->kind) {
+    case FLINC_ASSIGN_TUMBLING:
+    case FLINC_ASSIGN_SLIDING:
+        return a->size_ms > 0 && a->slide_ms > 0 && a->offset_ms > -a->slide_ms &&
+               a->offset_ms < a->slide_ms;
+    case FLINC_ASSIGN_SESSION:
+        return a->gap_ms > 0;
+    default:
+        return false;
+    }
+}
+
+static flinc_windowed *add_windows(flinc_stream *s, const flinc_window_options *o, const char *call,
+                                   flinc_place at)
+{
+    if (!stream_usable(s, call, at)) {
+        return broken_windows(env_of(s));
+    }
+    if (o->struct_size < sizeof(*o) || !assigner_is_sound(&o->assigner)) {
+        (void)env_fail_at(
+            s->env, at, ERR_INVALID_ARGUMENT,
+            "%s: the windows need an assigner, FLINC_WINDOW(.assigner = "
+            "FLINC_TUMBLING(5000)); sizes, slides and gaps are positive, an offset is "
+            "below the slide",
+            call);
+        return broken_windows(s->env);
+    }
+    flinc_windowed *w = arena_zalloc(&s->env->arena, sizeof(*w));
+    w->env = s->env;
+    w->stream = s;
+    w->options = *o;
+    w->late_tag = o->late_tag != NULL ? arena_strdup(&s->env->arena, o->late_tag) : NULL;
+    return w;
+}
+
+flinc_windowed *flinc_window_(flinc_stream *s, flinc_window_options options, flinc_place at)
+{
+    static const char call[] = "flinc_window";
+    if (stream_usable(s, call, at) && s->n_keys == 0) {
+        (void)env_fail_at(s->env, at, ERR_INVALID_ARGUMENT,
+                          "%s: the stream is not keyed; call flinc_key_by first, or "
+                          "flinc_window_all for windows over all records",
+                          call);
+    }
+    return add_windows(s, &options, call, at);
+}
+
+flinc_windowed *flinc_window_all_(flinc_stream *s, flinc_window_options options, flinc_place at)
+{
+    static const char call[] = "flinc_window_all";
+    if (!stream_usable(s, call, at)) {
+        return broken_windows(env_of(s));
+    }
+    flinc_stream *unkeyed = arena_alloc(&s->env->arena, sizeof(*unkeyed));
+    *unkeyed = *s;
+    unkeyed->n_keys = 0;
+    return add_windows(unkeyed, &options, call, at);
+}
+
+/* ---- operators --------------------------------------------------------------------------------- */
+
+static bool windows_usable(const flinc_windowed *w)
+{
+    return w != NULL && w->stream != NULL && w->env->err.code == 0;
+}
+
+static flinc_stream *broken_result(const flinc_windowed *w)
+{
+    flinc_env *env = w != NULL && w->env != NULL ? w->env : env_of(NULL);
+    return env != NULL ? &env->broken : NULL;
+}
+
+/* The parts of a configuration that come from the windows. */
+struct window_parts {
+    Flinc__WindowConfig config;
+    Flinc__WindowAssigner assigner;
+    Flinc__WindowTrigger trigger;
+};
+
+static void make_parts(const flinc_windowed *w, struct window_parts *p)
+{
+    const flinc_assigner *a = &w->options.assigner;
+    *p = (struct window_parts){.config = FLINC__WINDOW_CONFIG__INIT,
+                               .assigner = FLINC__WINDOW_ASSIGNER__INIT,
+                               .trigger = FLINC__WINDOW_TRIGGER__INIT};
+    p->config.assigner = &p->assigner;
+    p->config.trigger = &p->trigger;
+    p->config.key_columns = w->stream->keys;
+    p->config.n_key_columns = w->stream->n_keys;
+    p->config.input = env_struct_desc(w->env, w->stream->type);
+    p->assigner.kind = (Flinc__WindowAssignerKind)(a->kind - FLINC_ASSIGN_TUMBLING);
+    p->assigner.processing_time = a->time == FLINC_PROCESSING_TIME;
+    p->assigner.size_ms = a->size_ms;
+    p->assigner.slide_ms = a->slide_ms;
+    p->assigner.offset_ms = a->offset_ms;
+    p->assigner.gap_ms = a->gap_ms;
+}
+
+static const char *operator_name(const flinc_windowed *w)
+{
+    static const char *const names[] = {NULL, "TumblingWindows", "SlidingWindows",
+                                        "SessionWindows"};
+    return names[w->options.assigner.kind];
+}
+
+/* Adds the operator with the side output of late records, and connects it. */
+static flinc_stream *add_operator(flinc_windowed *w, const char *kind, struct window_parts *p,
+                                  const flinc_struct *type, struct schema *schema, flinc_place at)
+{
+    flinc_env *env = w->env;
+    struct stream_node *node = stream_graph_add(&env->graph, kind, operator_name(w), schema);
+    node->location = env_location(env, at);
+    if (w->stream->n_keys == 0) {
+        node->parallelism_limit = 1;
+    }
+    if (w->late_tag != NULL) {
+        p->config.late_output =
+            stream_node_add_output(&env->graph, node, w->late_tag, w->stream->schema);
+    }
+    STREAM_SET_CONFIG(env, node, flinc__window_config, &p->config);
+    stream_connect(env, w->stream, node, 0, at);
+    return stream_of_node(env, node, 0, type, schema);
+}
+
+/* ---- columns ----------------------------------------------------------------------------------- */
+
+/* One "sum(amount) as total". */
+struct column_call {
+    struct slice function, column, name;
+    bool used;
+};
+enum { COLUMN_CALLS_MAX = 64 };
+
+static bool parse_call(struct slice text, struct column_call *ret)
+{
+    const char *open = memchr(text.data, '(', text.len);
+    const char *close =
+        open != NULL ? memchr(open, ')', text.len - (size_t)(open - text.data)) : NULL;
+    if (close == NULL) {
+        return false;
+    }
+    *ret = (struct column_call){
+        .function = slice_trim(slice_make(text.data, (size_t)(open - text.data))),
+        .column = slice_trim(slice_make(open + 1, (size_t)(close - open - 1)))};
+    struct slice rest =
+        slice_trim(slice_make(close + 1, text.len - (size_t)(close + 1 - text.data)));
+    if (rest.len < 4 || tolower((unsigned char)rest.data[0]) != 'a' ||
+        tolower((unsigned char)rest.data[1]) != 's' || !isspace((unsigned char)rest.data[2])) {
+        return false;
+    }
+    ret->name = slice_trim(slice_make(rest.data + 3, rest.len - 3));
+    return ret->name.len > 0;
+}
+
+static int call_kind(const struct column_call *c)
+{
+    static const struct {
+        const char *name;
+        Flinc__WindowColumnKind kind;
+    } known[] = {{"count", FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_COUNT_OF},
+                 {"sum", FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_SUM},
+                 {"min", FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_MIN},
+                 {"max", FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_MAX},
+                 {"avg", FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_AVG}};
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (slice_compare(c->function, slice_cstr(known[i].name)) == 0) {
+            return c->column.len == 0
+                       ? (i == 0 ? FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_COUNT : -1)
+                       : (int)known[i].kind;
+        }
+    }
+    return -1;
+}
+
+static struct column_call *find_call(struct column_call *calls, uint32_t n, const char *name)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (slice_compare(calls[i].name, slice_cstr(name)) == 0) {
+            return &calls[i];
+        }
+    }
+    return NULL;
+}
+
+/* The key that a field of the result names; negative: none. */
+static int find_key(const flinc_stream *s, const char *name)
+{
+    for (uint32_t k = 0; k < s->n_keys; k++) {
+        if (strcmp(s->schema->fields[s->keys[k]].name, name) == 0) {
+            return (int)k;
+        }
+    }
+    return -1;
+}
+
+/* What one field of the result is; negative with the error recorded. */
+static int resolve_field(flinc_windowed *w, struct column_call *calls, uint32_t n_calls,
+                         const char *name, Flinc__WindowColumn *ret, flinc_place at)
+{
+    static const char call[] = "flinc_window_columns";
+    flinc_stream *s = w->stream;
+    struct column_call *c = find_call(calls, n_calls, name);
+    if (c != NULL) {
+        c->used = true;
+        ret->kind = (Flinc__WindowColumnKind)call_kind(c);
+        if (c->column.len > 0) {
+            uint32_t *columns;
+            if (stream_columns(s, arena_strndup(&s->env->arena, c->column.data, c->column.len),
+                               call, at, &columns) != 1) {
+                return -1;
+            }
+            ret->column = columns[0];
+        }
+        return 0;
+    }
+    int key = find_key(s, name);
+    if (key >= 0) {
+        ret->kind = FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_KEY;
+        ret->column = (uint32_t)key;
+    } else if (strcmp(name, "window_start") == 0) {
+        ret->kind = FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_START;
+    } else if (strcmp(name, "window_end") == 0) {
+        ret->kind = FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_END;
+    } else {
+        (void)env_fail_at(
+            s->env, at, ERR_INVALID_ARGUMENT,
+            "%s: the result's field '%s' is no key of the stream, not window_start or "
+            "window_end, and not among the computed columns",
+            call, name);
+        return -1;
+    }
+    return 0;
+}
+
+/* Splits "count() as n, sum(amount) as total"; their number, or negative with the error recorded. */
+static int parse_calls(flinc_windowed *w, const char *columns, struct column_call *calls,
+                       flinc_place at)
+{
+    struct slice rest = slice_cstr(columns != NULL ? columns : ""), text;
+    uint32_t n = 0;
+    while (slice_next(&rest, ',', &text)) {
+        text = slice_trim(text);
+        if (n == COLUMN_CALLS_MAX || !parse_call(text, &calls[n]) || call_kind(&calls[n]) < 0) {
+            (void)env_fail_at(w->env, at, ERR_INVALID_ARGUMENT,
+                              "flinc_window_columns: '%.*s' is none of count() as x, count(column) "
+                              "as x, sum, min, max or avg(column) as x (at most %d)",
+                              (int)text.len, text.data, COLUMN_CALLS_MAX);
+            return -1;
+        }
+        n++;
+    }
+    return (int)n;
+}
+
+static flinc_stream *add_columns(flinc_windowed *w, struct window_parts *p,
+                                 const Flinc__WindowColumn *columns, uint32_t n,
+                                 const flinc_struct *type, struct schema *schema, flinc_place at)
+{
+    Flinc__WindowColumn **pointers =
+        arena_alloc(&w->env->arena, sizeof(Flinc__WindowColumn *) * (n + 1));
+    for (uint32_t i = 0; i < n; i++) {
+        pointers[i] = (Flinc__WindowColumn *)(uintptr_t)&columns[i];
+    }
+    p->config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS;
+    p->config.columns = pointers;
+    p->config.n_columns = n;
+    bool sessions = w->options.assigner.kind == FLINC_ASSIGN_SESSION;
+    return add_operator(w, sessions ? "flinc.window.sessions" : "flinc.window.slices", p, type,
+                        schema, at);
+}
+
+flinc_stream *flinc_window_columns_(flinc_windowed *w, const char *columns,
+                                    const flinc_struct *type, flinc_place at)
+{
+    static const char call[] = "flinc_window_columns";
+    struct column_call calls[COLUMN_CALLS_MAX];
+    if (!windows_usable(w)) {
+        return broken_result(w);
+    }
+    const flinc_struct *result = env_copy_struct(w->env, type, call, at);
+    int n_calls = result != NULL ? parse_calls(w, columns, calls, at) : -1;
+    if (n_calls < 0) {
+        return &w->env->broken;
+    }
+    struct schema *schema = env_schema_of(w->env, result);
+    Flinc__WindowColumn *items =
+        arena_alloc(&w->env->arena, sizeof(*items) * (schema->n_fields + 1));
+    for (uint32_t i = 0; i < schema->n_fields; i++) {
+        flinc__window_column__init(&items[i]);
+        if (resolve_field(w, calls, (uint32_t)n_calls, schema->fields[i].name, &items[i], at) < 0) {
+            return &w->env->broken;
+        }
+    }
+    for (int i = 0; i < n_calls; i++) {
+        if (!calls[i].used) {
+            return env_fail_at(w->env, at, ERR_INVALID_ARGUMENT,
+                               "%s: the result '%s' has no field '%.*s'", call, result->name,
+                               (int)calls[i].name.len, calls[i].name.data);
+        }
+    }
+    struct window_parts p;
+    make_parts(w, &p);
+    return add_columns(w, &p, items, schema->n_fields, result, schema, at);
+}
+
+/* ---- one column of the records ------------------------------------------------------------------- */
+
+flinc_stream *flinc_window_fold_(flinc_windowed *w, flinc_agg agg, const char *column,
+                                 flinc_place at)
+{
+    static const char *const calls[] = {"flinc_window_sum", "flinc_window_min", "flinc_window_max"};
+    const char *call = (unsigned)agg < ARRAY_LEN(calls) ? calls[agg] : "flinc_window_fold";
+    uint32_t *columns;
+    if (!windows_usable(w)) {
+        return broken_result(w);
+    }
+    flinc_stream *s = w->stream;
+    if ((unsigned)agg >= ARRAY_LEN(calls) ||
+        stream_columns(s, column != NULL ? column : "", call, at, &columns) != 1) {
+        return env_fail_at(w->env, at, ERR_INVALID_ARGUMENT, "%s: '%s' must name one column", call,
+                           column != NULL ? column : "");
+    }
+    Flinc__WindowColumn *items =
+        arena_alloc(&w->env->arena, sizeof(*items) * (s->schema->n_fields + 1));
+    for (uint32_t i = 0; i < s->schema->n_fields; i++) {
+        const char *name = s->schema->fields[i].name;
+        int key = find_key(s, name);
+        flinc__window_column__init(&items[i]);
+        if (i == columns[0]) {
+            items[i].kind = (Flinc__WindowColumnKind)(FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_SUM +
+                                                      (unsigned)agg);
+            items[i].column = i;
+        } else if (key >= 0) {
+            items[i].kind = FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_KEY;
+            items[i].column = (uint32_t)key;
+        } else {
+            return env_fail_at(
+                w->env, at, ERR_INVALID_ARGUMENT,
+                "%s: the stream has a column '%s' beside its keys and '%s'; name the "
+                "columns of the result with flinc_window_columns",
+                call, name, column);
+        }
+    }
+    struct window_parts p;
+    make_parts(w, &p);
+    return add_columns(w, &p, items, s->schema->n_fields, s->type, s->schema, at);
+}

@@ -1,0 +1,173 @@
+/* Windowed streams: the operators that the builders add, and what their mistakes are told as. */
+#include "flinc/flinc.h"
+#include "proto/window.pb-c.h"
+#include "sdk/environment.h"
+/* clang-format off */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+/* clang-format on */
+
+FLINC_STRUCT(pair, FLINC_STRING(word), FLINC_INT64(count));
+FLINC_STRUCT(sale, FLINC_INT64(shop), FLINC_DOUBLE(amount), FLINC_INT32(items));
+FLINC_STRUCT(totals, FLINC_TIMESTAMP(window_end), FLINC_INT64(shop), FLINC_INT64(n),
+             FLINC_DOUBLE(total), FLINC_DOUBLE(mean), FLINC_INT32(largest));
+FLINC_STRUCT(shop_count, FLINC_INT64(shop), FLINC_INT64(count));
+
+FLINC_STRUCT(all_count, FLINC_INT64(count));
+
+static flinc_env *capturing(void)
+{
+    struct env_options o = {.mode = ENV_MODE_CAPTURE, .one_job = true};
+    return env_new(&o);
+}
+
+static flinc_stream *sales(flinc_env *env)
+{
+    static const sale all[] = {{1, 2.5, 3}};
+    return flinc_from_elements(env, all, 1, FLINC_TYPE(sale));
+}
+
+/* The window operator of the graph. */
+static const Flinc__Operator *window_of(flinc_env *env, Flinc__WindowConfig **ret_config)
+{
+    assert_int_equal(flinc_env_execute(env, "job"), 0);
+    const Flinc__JobGraph *g = env_captured_graph(env);
+    for (size_t v = 0; v < g->n_vertices; v++) {
+        for (size_t i = 0; i < g->vertices[v]->n_operators; i++) {
+            const Flinc__Operator *op = g->vertices[v]->operators[i];
+            if (strncmp(op->kind, "flinc.window", 12) == 0) {
+                *ret_config = flinc__window_config__unpack(NULL, op->config.len, op->config.data);
+                assert_non_null(*ret_config);
+                return op;
+            }
+        }
+    }
+    fail_msg("there is no window operator");
+    return NULL;
+}
+
+static void columns_by_name(void **state)
+{
+    flinc_env *env = capturing();
+    Flinc__WindowConfig *c;
+    flinc_windowed *w =
+        flinc_window(flinc_key_by(sales(env), "shop"),
+                     FLINC_WINDOW(.assigner = FLINC_SLIDING(60000, 1000, .offset_ms = -500),
+                                  .late_tag = "late"));
+    flinc_stream *s = flinc_window_columns(
+        w, "count() as n, sum(amount) as total, avg( amount ) AS mean, max(items) as largest",
+        FLINC_TYPE(totals));
+    flinc_discard(s);
+    flinc_discard(flinc_side_output(s, "late", FLINC_TYPE(sale)));
+    const Flinc__Operator *op = window_of(env, &c);
+    assert_string_equal(op->kind, "flinc.window.slices");
+    assert_int_equal(c->assigner->kind, FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING);
+    assert_int_equal(c->assigner->size_ms, 60000);
+    assert_int_equal(c->assigner->slide_ms, 1000);
+    assert_int_equal(c->assigner->offset_ms, -500);
+    assert_int_equal(c->late_output, 1);
+    assert_int_equal(c->n_key_columns, 1);
+    assert_int_equal(c->n_columns, 6);
+    static const Flinc__WindowColumnKind kinds[] = {FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_END,
+                                                    FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_KEY,
+                                                    FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_COUNT,
+                                                    FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_SUM,
+                                                    FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_AVG,
+                                                    FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_MAX};
+    static const uint32_t columns[] = {0, 0, 0, 1, 1, 2};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        assert_int_equal(c->columns[i]->kind, kinds[i]);
+        assert_int_equal(c->columns[i]->column, columns[i]);
+    }
+    flinc__window_config__free_unpacked(c, NULL);
+    flinc_env_free(env);
+}
+
+static void one_column_of_the_records(void **state)
+{
+    flinc_env *env = capturing();
+    Flinc__WindowConfig *c;
+    static const pair all[] = {{{"a", 1}, 1}};
+    flinc_stream *s = flinc_from_elements(env, all, 1, FLINC_TYPE(pair));
+    flinc_windowed *w =
+        flinc_window(flinc_key_by(s, "word"),
+                     FLINC_WINDOW(.assigner = FLINC_TUMBLING(5000, .time = FLINC_PROCESSING_TIME)));
+    flinc_discard(flinc_window_sum(w, "count"));
+    (void)window_of(env, &c);
+    assert_true(c->assigner->processing_time);
+    assert_int_equal(c->columns[1]->kind, FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_SUM);
+    flinc__window_config__free_unpacked(c, NULL);
+    flinc_env_free(env);
+}
+
+static void all_records_in_one_subtask(void **state)
+{
+    flinc_env *env = capturing();
+    Flinc__WindowConfig *c;
+    flinc_windowed *w =
+        flinc_window_all(sales(env), FLINC_WINDOW(.assigner = FLINC_TUMBLING(5000)));
+    flinc_discard(flinc_window_count(w, FLINC_TYPE(all_count)));
+    (void)window_of(env, &c);
+    assert_int_equal(c->n_key_columns, 0);
+    flinc__window_config__free_unpacked(c, NULL);
+    flinc_env_free(env);
+}
+
+static void assert_error(flinc_env *env, const char *text)
+{
+    assert_true(flinc_env_execute(env, "job") < 0);
+    const char *error = flinc_env_error(env);
+    assert_non_null(error);
+    if (strstr(error, text) == NULL) {
+        fail_msg("expected '%s' in '%s'", text, error);
+    }
+    flinc_env_free(env);
+}
+
+static void mistakes_are_told(void **state)
+{
+    flinc_window_options five = FLINC_WINDOW(.assigner = FLINC_TUMBLING(5000));
+    flinc_env *env = capturing();
+    (void)flinc_window_count(flinc_window(sales(env), five), FLINC_TYPE(shop_count));
+    assert_error(env, "flinc_window: the stream is not keyed");
+    env = capturing();
+    (void)flinc_window(flinc_key_by(sales(env), "shop"), FLINC_WINDOW(.late_tag = "x"));
+    assert_error(env, "the windows need an assigner");
+    env = capturing();
+    (void)flinc_window(flinc_key_by(sales(env), "shop"),
+                       FLINC_WINDOW(.assigner = FLINC_TUMBLING(5, .offset_ms = 5)));
+    assert_error(env, "an offset is below the slide");
+    env = capturing();
+    flinc_windowed *w = flinc_window(flinc_key_by(sales(env), "shop"), five);
+    (void)flinc_window_columns(w, "median(amount) as count", FLINC_TYPE(shop_count));
+    assert_error(env, "'median(amount) as count' is none of count()");
+    env = capturing();
+    w = flinc_window(flinc_key_by(sales(env), "shop"), five);
+    (void)flinc_window_columns(w, "sum(amont) as count", FLINC_TYPE(shop_count));
+    assert_error(env, "did you mean 'amount'?");
+    env = capturing();
+    w = flinc_window(flinc_key_by(sales(env), "shop"), five);
+    (void)flinc_window_columns(w, "count() as count, sum(amount) as total", FLINC_TYPE(shop_count));
+    assert_error(env, "the result 'shop_count' has no field 'total'");
+    env = capturing();
+    w = flinc_window(flinc_key_by(sales(env), "items"), five);
+    (void)flinc_window_count(w, FLINC_TYPE(shop_count));
+    assert_error(env, "the result's field 'shop' is no key of the stream");
+    env = capturing();
+    w = flinc_window(flinc_key_by(sales(env), "shop"), five);
+    (void)flinc_side_output(flinc_window_count(w, FLINC_TYPE(shop_count)), "late",
+                            FLINC_TYPE(sale));
+    assert_error(env, "that of windows the one of their .late_tag");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(columns_by_name),
+        cmocka_unit_test(one_column_of_the_records),
+        cmocka_unit_test(all_records_in_one_subtask),
+        cmocka_unit_test(mistakes_are_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
