@@ -167,7 +167,7 @@ bool snapshot_output_is_writable(const struct snapshot_output *o)
 {
     pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&o->lock;
     pthread_mutex_lock(lock);
-    bool writable = o->ended || o->n_waiting < SNAPSHOT_CHUNKS_MAX;
+    bool writable = o->ended || (!o->all_queued && o->n_waiting < SNAPSHOT_CHUNKS_MAX);
     pthread_mutex_unlock(lock);
     return writable;
 }

@@ -44,7 +44,8 @@ enum snapshot_scope {
 struct snapshot_output;
 /* No file is made before the inline threshold is passed.  Thread of all below: the task's. */
 struct snapshot_output *snapshot_output_open(struct snapshot_target *t, enum snapshot_scope scope);
-/* Whether another chunk may be filled.  True for an output that has failed: append says why. */
+/* Whether another chunk may be filled; behind finish(), whether the output has ended.  True for one that
+ * has failed: append or poll say why. */
 bool snapshot_output_is_writable(const struct snapshot_output *o);
 /* Copies all of it, whether writable or not.  An earlier failure of writing comes back here or from
  * poll.  ERR_TOO_LARGE: more than the storage `jobmanager` takes. */

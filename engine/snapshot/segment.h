@@ -88,6 +88,8 @@ struct segment_block {
     uint32_t n_runs;
     uint64_t number; /* in the segment, for messages */
 };
+/* From now on only blocks of this state. */
+void segment_reader_select(struct segment_reader *r, uint32_t id);
 /* The next block that has rows of groups [first, last]; 1: there is one, 0: no more. */
 int segment_reader_next(struct segment_reader *r, struct buffer_pool *pool, uint32_t first_group,
                         uint32_t last_group, struct segment_block *ret_block,

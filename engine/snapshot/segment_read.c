@@ -162,6 +162,13 @@ static int take_block(struct segment_reader *r, struct buffer_pool *pool,
     return 1;
 }
 
+void segment_reader_select(struct segment_reader *r, uint32_t id)
+{
+    ASSERT(id < r->n_states);
+    r->selected = true;
+    r->only_state = id;
+}
+
 int segment_reader_next(struct segment_reader *r, struct buffer_pool *pool, uint32_t first_group,
                         uint32_t last_group, struct segment_block *ret_block, struct error *err)
 {
@@ -169,7 +176,8 @@ int segment_reader_next(struct segment_reader *r, struct buffer_pool *pool, uint
         uint64_t number = r->next++;
         const struct segment_index_block *at = &r->blocks[number];
         struct raw_block raw;
-        if (at->last_group < first_group || at->first_group > last_group) {
+        if (at->last_group < first_group || at->first_group > last_group ||
+            (r->selected && at->state_id != r->only_state)) {
             continue;
         }
         TRY(read_raw(r, pool, number, &raw, err));

@@ -25,7 +25,9 @@ struct segment_reader {
     uint8_t *index;                           /* Owns: as it lies in the file, checked */
     const struct segment_index_block *blocks; /* Borrows: of `index` */
     uint64_t n_blocks;
-    uint64_t next;   /* number of the block that comes next */
+    uint64_t next; /* number of the block that comes next */
+    bool selected; /* only blocks of one state are wanted: */
+    uint32_t only_state;
     struct vec runs; /* struct segment_run: of the last block */
 };
 

@@ -3,7 +3,7 @@
  *
  * Namespaces are few and used in runs, so they lie in an array sorted by number, and the one of the
  * last call is tried first.  Thread: one owner (the task).  Flink: HashMapStateBackend. */
-#include "engine/state/state.h"
+#include "engine/state/keyed_snapshot.h"
 
 struct name_space_table {
     int64_t name_space;
@@ -58,27 +58,15 @@ static struct name_space_table *entry_at(const struct hashmap_state *h, size_t a
 static int table_new(struct hashmap_state *h, struct keyed_table **ret_table, struct error *err)
 {
     const struct keyed_state *s = &h->base;
-    struct keyed_table *t = mem_alloc(sizeof(*t));
-    int rc = keyed_table_init(t,
-                              &(struct keyed_table_options){
-                                  .key_schema = s->key_schema,
-                                  .value_bytes = s->value_bytes,
-                                  .budget = s->backend->options.budget,
-                                  .seed = s->backend->options.seed,
-                              },
-                              err);
-    if (rc < 0) {
-        mem_free(t);
-        return rc;
-    }
-    *ret_table = t;
-    return 0;
-}
-
-static void table_free(struct keyed_table *t)
-{
-    keyed_table_fini(t);
-    mem_free(t);
+    /* The state's own copy: the operator may be closed before its backend. */
+    const struct record_layout *owned = s->record != NULL ? &s->rows->layout : NULL;
+    return keyed_table_new(&(struct keyed_table_options){.key_schema = s->key_schema,
+                                                         .value_bytes = s->value_bytes,
+                                                         .budget = s->backend->options.budget,
+                                                         .seed = s->backend->options.seed,
+                                                         .track = &s->backend->track,
+                                                         .record = owned},
+                           ret_table, err);
 }
 
 static int insert_table(struct hashmap_state *h, size_t at, int64_t name_space,
@@ -109,7 +97,7 @@ static int hashmap_select(struct keyed_state *s, int64_t name_space, bool create
         TRY(table_new(h, &table, err));
         int rc = insert_table(h, at, name_space, table, err);
         if (rc < 0) {
-            table_free(table);
+            keyed_table_free(table);
             return rc;
         }
         s->table = table;
@@ -134,7 +122,7 @@ static void hashmap_close_state(struct keyed_state *s)
 {
     struct hashmap_state *h = hashmap_state_of(s);
     for (size_t i = 0; i < h->tables.len; i++) {
-        table_free(VEC_AT(&h->tables, struct name_space_table, i)->table);
+        keyed_table_free(VEC_AT(&h->tables, struct name_space_table, i)->table);
     }
     vec_fini(&h->tables);
 }
@@ -153,9 +141,6 @@ static int hashmap_find(struct keyed_state *s, const struct batch *b, const uint
 
 static void hashmap_remove(struct keyed_state *s, uint32_t slot)
 {
-    if (s->record != NULL) {
-        record_drop(s->record, &s->table->heap, keyed_state_value(s, slot));
-    }
     keyed_table_remove(s->table, slot);
 }
 
@@ -168,9 +153,25 @@ static void hashmap_drop_namespace(struct keyed_state *s, int64_t name_space)
         if (s->table == e->table) {
             s->table = NULL;
         }
-        table_free(e->table);
+        keyed_state_note_drop(s, name_space, e->table);
+        if (!keyed_snapshot_take_table(s, name_space, e->table)) {
+            keyed_table_free(e->table);
+        }
         vec_remove(&h->tables, at);
     }
+}
+
+static struct keyed_table *hashmap_table_from(const struct keyed_state *s,
+                                              int64_t *inout_name_space)
+{
+    const struct hashmap_state *h = hashmap_state_of(s);
+    size_t at = position_of(h, *inout_name_space);
+    if (at == h->tables.len) {
+        return NULL;
+    }
+    const struct name_space_table *e = VEC_AT(&h->tables, struct name_space_table, at);
+    *inout_name_space = e->name_space;
+    return e->table;
 }
 
 static bool hashmap_next_namespace(const struct keyed_state *s, int64_t from,
@@ -211,5 +212,6 @@ const struct keyed_backend_desc hashmap_backend = {
     .remove = hashmap_remove,
     .drop_namespace = hashmap_drop_namespace,
     .next_namespace = hashmap_next_namespace,
+    .table_from = hashmap_table_from,
     .bytes = hashmap_bytes,
 };

@@ -5,6 +5,7 @@
  * in a group that has an empty one becomes empty at once, because no probe went past that group.
  * Thread: one owner. */
 #include "engine/state/keyed_table_probe.h"
+#include "engine/state/record.h"
 
 #include "common/base/clock.h"
 
@@ -17,6 +18,9 @@ enum {
     HUGE_BYTES = 2 * 1024 * 1024, /* from here on huge pages are asked for */
     CACHE_LINE = 64,
 };
+
+/* Of tables without snapshots: nothing is ever frozen, and nobody writes it. */
+static struct keyed_track no_track;
 
 static uint64_t process_seed;
 static pthread_once_t process_seed_once = PTHREAD_ONCE_INIT;
@@ -73,7 +77,11 @@ int keyed_table_init(struct keyed_table *t, const struct keyed_table_options *op
         .key_schema = schema_ref(keys),
         .budget = options->budget,
         .group_shift = 63,
+        .track = options->track != NULL ? options->track : &no_track,
+        .record = options->record,
     };
+    t->created = t->track->version;
+    vec_init(&t->removed, sizeof(struct keyed_removed));
     state_heap_init(&t->heap, options->budget);
     table_layout(t);
     return 0;
@@ -82,16 +90,44 @@ int keyed_table_init(struct keyed_table *t, const struct keyed_table_options *op
 void keyed_table_fini(struct keyed_table *t)
 {
     keyed_table_clear(t);
+    vec_fini(&t->removed);
     schema_unref(t->key_schema);
     str_fini(&t->scratch);
     memset(t, 0, sizeof(*t));
 }
 
+int keyed_table_new(const struct keyed_table_options *options, struct keyed_table **ret_table,
+                    struct error *err)
+{
+    struct keyed_table *t = mem_alloc(sizeof(*t));
+    int rc = keyed_table_init(t, options, err);
+    if (rc < 0) {
+        mem_free(t);
+        return rc;
+    }
+    *ret_table = t;
+    return 0;
+}
+
+struct keyed_table *keyed_table_free(struct keyed_table *t)
+{
+    if (t != NULL) {
+        keyed_table_fini(t);
+        mem_free(t);
+    }
+    return NULL;
+}
+
 /* ---- memory ------------------------------------------------------------------------------------ */
+
+static uint64_t groups_bytes(uint32_t n_slots)
+{
+    return ((uint64_t)n_slots / KEYED_GROUP_SLOTS + 1) * sizeof(struct keyed_group);
+}
 
 static uint64_t slots_bytes(const struct keyed_table *t, uint32_t n_slots)
 {
-    return (uint64_t)n_slots + ((uint64_t)n_slots + 1) * t->stride;
+    return groups_bytes(n_slots) + ((uint64_t)n_slots + 1) * t->stride;
 }
 
 static void *alloc_array(size_t bytes)
@@ -107,7 +143,7 @@ static void *alloc_array(size_t bytes)
 
 static void free_slots(struct keyed_table *t)
 {
-    t->tags = NULL;
+    t->groups = NULL;
     if (t->budget != NULL) {
         mem_budget_give(t->budget, t->held_bytes);
     }
@@ -116,7 +152,8 @@ static void free_slots(struct keyed_table *t)
 
 void keyed_table_clear(struct keyed_table *t)
 {
-    mem_free(t->tags);
+    keyed_table_clear_tracked(t);
+    mem_free(t->groups);
     mem_free(t->entries);
     t->entries = NULL;
     free_slots(t);
@@ -135,29 +172,66 @@ uint64_t keyed_table_bytes(const struct keyed_table *t)
 
 /* ---- growth ------------------------------------------------------------------------------------ */
 
-/* Moves every live entry of `old` to `t`, which is empty and large enough; `renumber`, when there, gets
- * the new slot of each old one. */
+/* The bits of a slot that come along when it moves: one of each of the four bytes. */
+static inline uint32_t slot_bits(const struct keyed_group *g, uint32_t at)
+{
+    uint32_t bits;
+    memcpy(&bits, &g->dirty, sizeof(bits));
+    return bits >> at & 0x01010101u;
+}
+
+static inline void set_slot_bits(struct keyed_group *g, uint32_t at, uint32_t slot_bits)
+{
+    uint32_t bits;
+    memcpy(&bits, &g->dirty, sizeof(bits));
+    bits |= slot_bits << at;
+    memcpy(&g->dirty, &bits, sizeof(bits));
+}
+
+/* Moves every live entry of `old` to `t`, which is empty and large enough, with what is known of its
+ * changes; `renumber`, when there, gets the new slot of each old one. */
 static void move_entries(struct keyed_table *t, const struct keyed_table *old, uint32_t *renumber)
 {
-    for (uint32_t slot = 0; slot < old->n_slots; slot++) {
-        if ((old->tags[slot / KEYED_GROUP_SLOTS] >> (slot % KEYED_GROUP_SLOTS * 8)) & 0x80) {
-            continue;
-        }
-        uint64_t mixed = keyed_mix(t, keyed_table_hash(old, slot));
-        uint32_t to = keyed_claim_slot(t, mixed);
-        memcpy(t->entries + (size_t)to * t->stride, old->entries + (size_t)slot * t->stride,
-               t->stride);
-        if (renumber != NULL) {
-            renumber[slot] = to;
+    for (uint32_t group = 0; group * KEYED_GROUP_SLOTS < old->n_slots; group++) {
+        struct keyed_group *from = &old->groups[group];
+        keyed_group_catch_up(old->track, from);
+        for (uint64_t m = ~from->tags & KEYED_MSBS; m != 0; m &= m - 1) {
+            uint32_t at = (uint32_t)__builtin_ctzll(m) / 8, slot = group * KEYED_GROUP_SLOTS + at;
+            uint32_t to = keyed_claim_slot(t, keyed_mix(t, keyed_table_hash(old, slot)));
+            memcpy(t->entries + (size_t)to * t->stride, old->entries + (size_t)slot * t->stride,
+                   t->stride);
+            set_slot_bits(&t->groups[to / KEYED_GROUP_SLOTS], to % KEYED_GROUP_SLOTS,
+                          slot_bits(from, at));
+            if (renumber != NULL) {
+                renumber[slot] = to;
+            }
         }
     }
-    if (old->has_null) {
+    if (old->n_slots > 0) {
         memcpy(t->entries + (size_t)t->n_slots * t->stride,
                old->entries + (size_t)old->n_slots * t->stride, t->stride);
+        t->groups[t->n_slots / KEYED_GROUP_SLOTS] = old->groups[old->n_slots / KEYED_GROUP_SLOTS];
     }
     if (renumber != NULL) {
         renumber[old->n_slots] = t->n_slots;
     }
+}
+
+static void alloc_slots(struct keyed_table *t, uint32_t n_slots, uint64_t bytes)
+{
+    uint32_t n_groups = n_slots / KEYED_GROUP_SLOTS + 1;
+    t->groups = alloc_array(groups_bytes(n_slots));
+    t->entries = alloc_array((size_t)(bytes - groups_bytes(n_slots)));
+    for (uint32_t i = 0; i < n_groups; i++) {
+        t->groups[i] = (struct keyed_group){.tags = KEYED_TAG_EMPTY * KEYED_LSBS,
+                                            .version = t->track->version};
+    }
+    t->n_slots = n_slots;
+    t->n_used = 0;
+    t->group_shift = 64 - (uint32_t)__builtin_ctz(n_slots / KEYED_GROUP_SLOTS);
+    t->held_bytes = bytes;
+    /* Entries that a snapshot still has to write may now lie anywhere; those it wrote are marked so. */
+    t->scan_group = 0;
 }
 
 int keyed_table_grow(struct keyed_table *t, uint32_t *inout_slots, uint32_t n, struct error *err)
@@ -177,20 +251,14 @@ int keyed_table_grow(struct keyed_table *t, uint32_t *inout_slots, uint32_t n, s
     if (t->budget != NULL && mem_budget_take(t->budget, bytes) < 0) {
         return keyed_over_budget(t, bytes, err);
     }
-    t->tags = alloc_array(n_slots);
-    t->entries = alloc_array((size_t)(bytes - n_slots));
-    memset(t->tags, KEYED_TAG_EMPTY, n_slots);
-    t->n_slots = n_slots;
-    t->n_used = 0;
-    t->group_shift = 64 - (uint32_t)__builtin_ctz(n_slots / KEYED_GROUP_SLOTS);
-    t->held_bytes = bytes;
+    alloc_slots(t, n_slots, bytes);
     uint32_t *renumber = n > 0 ? mem_alloc(((size_t)old.n_slots + 1) * sizeof(uint32_t)) : NULL;
     move_entries(t, &old, renumber);
     for (uint32_t i = 0; i < n; i++) {
         inout_slots[i] = renumber[inout_slots[i]];
     }
     mem_free(renumber);
-    mem_free(old.tags);
+    mem_free(old.groups);
     mem_free(old.entries);
     free_slots(&old);
     return 0;
@@ -212,7 +280,7 @@ uint32_t keyed_table_next(const struct keyed_table *t, uint32_t from)
 {
     while (from < t->n_slots) {
         uint32_t group = from / KEYED_GROUP_SLOTS, at = from % KEYED_GROUP_SLOTS;
-        uint64_t live = ~t->tags[group] & KEYED_MSBS & (UINT64_MAX << (at * 8));
+        uint64_t live = ~t->groups[group].tags & KEYED_MSBS & (UINT64_MAX << (at * 8));
         if (live != 0) {
             return group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctzll(live) / 8;
         }
@@ -223,22 +291,27 @@ uint32_t keyed_table_next(const struct keyed_table *t, uint32_t from)
 
 void keyed_table_remove(struct keyed_table *t, uint32_t slot)
 {
+    bool key_is_kept = keyed_table_forget(t, slot);
+    if (t->record != NULL) {
+        record_drop(t->record, &t->heap, keyed_table_value(t, slot));
+    }
+    struct keyed_group *g = &t->groups[slot / KEYED_GROUP_SLOTS];
+    uint32_t shift = slot % KEYED_GROUP_SLOTS * 8;
     t->n_keys--;
     if (slot == t->n_slots) {
         t->has_null = false;
+        g->tags |= KEYED_TAG_EMPTY;
         return;
     }
-    if (t->key_kind != KEYED_KEY_FIXED) {
+    if (t->key_kind != KEYED_KEY_FIXED && !key_is_kept) {
         struct probe_key k;
         memcpy(&k, t->entries + (size_t)slot * t->stride, sizeof(k));
         if (probe_key_len(&k) > VIEW_INLINE_MAX) {
             state_heap_free(&t->heap, (char *)(uintptr_t)k.w1, probe_key_len(&k));
         }
     }
-    uint64_t *tags = &t->tags[slot / KEYED_GROUP_SLOTS];
-    uint32_t shift = slot % KEYED_GROUP_SLOTS * 8;
-    bool was_full = keyed_match_empty(*tags) == 0;
+    bool was_full = keyed_match_empty(g->tags) == 0;
     uint64_t tag = was_full ? KEYED_TAG_REMOVED : KEYED_TAG_EMPTY;
-    *tags = (*tags & ~(UINT64_C(0xff) << shift)) | tag << shift;
+    g->tags = (g->tags & ~(UINT64_C(0xff) << shift)) | tag << shift;
     t->n_used -= !was_full;
 }

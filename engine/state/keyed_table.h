@@ -14,6 +14,9 @@
  * multiplied by an odd seed of the process: dense integers spread, and who chooses keys cannot choose
  * collisions.
  *
+ * Changes are tracked for snapshots (keyed_track.h): an upsert marks what it gives as changed, a find does
+ * not.
+ *
  * Memory of slots and heap is taken from a budget; over it upsert fails with ERR_LIMIT, and the table
  * is as usable as before.
  *
@@ -22,7 +25,7 @@
 #define FLINC_ENGINE_STATE_KEYED_TABLE_H
 
 #include "engine/data/batch.h"
-#include "engine/state/state_heap.h"
+#include "engine/state/keyed_track.h"
 
 #define KEYED_SLOT_NONE UINT32_MAX
 
@@ -33,7 +36,6 @@ enum keyed_key_kind {
 };
 
 enum {
-    KEYED_GROUP_SLOTS = 8,
     KEYED_VALUE_BYTES_MAX = 64 * 1024,
 };
 
@@ -42,10 +44,13 @@ struct keyed_table_options {
     uint32_t value_bytes;            /* rounded up to 8; a new value is zeroed */
     struct mem_budget *budget;       /* Borrows; may be NULL */
     uint64_t seed;                   /* 0: the seed of this process */
+    struct keyed_track *track;       /* Borrows: for snapshots; NULL: there are none */
+    /* Borrows: what values are when they own strings; then copies for snapshots own theirs. */
+    const struct record_layout *record;
 };
 
 struct keyed_table {
-    uint64_t *tags;        /* Owns; a word per group, a byte per slot */
+    struct keyed_group *groups; /* Owns; n_slots / 8, and one more for the NULL key */
     char *entries;         /* Owns; n_slots + 1 of `stride` bytes, the last one for the NULL key */
     uint32_t n_slots;      /* a power of two; 0 before the first key */
     uint32_t stride;       /* bytes of an entry */
@@ -60,17 +65,34 @@ struct keyed_table {
     bool key_is_char;            /* trailing pad does not count */
     uint64_t seed;               /* odd */
     uint32_t value_bytes;
-    struct schema *key_schema; /* Owns a ref */
-    struct mem_budget *budget; /* Borrows; may be NULL */
-    uint64_t held_bytes;       /* of tags and entries, taken from the budget */
-    struct state_heap heap;    /* long keys; values may keep bytes there too */
-    struct str scratch;        /* encoded keys of a block of rows */
+    struct schema *key_schema;          /* Owns a ref */
+    struct mem_budget *budget;          /* Borrows; may be NULL */
+    uint64_t held_bytes;                /* of tags and entries, taken from the budget */
+    struct state_heap heap;             /* long keys; values may keep bytes there too */
+    struct str scratch;                 /* encoded keys of a block of rows */
+    struct keyed_track *track;          /* Borrows */
+    const struct record_layout *record; /* Borrows; NULL: values own nothing */
+    uint32_t created;                   /* version of the track when it was made */
+    bool is_changed;                    /* an entry was marked or removed */
+    uint32_t touched;                   /* when, last */
+    uint32_t scan_at;            /* the freeze of the snapshot that reads it, which goes on */
+    uint32_t scan_group;         /* here, */
+    size_t removed_written;      /* and here in `removed` */
+    struct keyed_copies *copies; /* of frozen entries; they lie in the track's heap */
+    uint32_t copies_at;          /* of which freeze */
+    struct vec removed;          /* struct keyed_removed, oldest first; Owns */
+    size_t removed_start;        /* those before are of no use any more */
+    uint64_t removed_bytes;      /* taken from the budget for it */
 };
 
 /* Fails for a key of a nested type. */
 int keyed_table_init(struct keyed_table *t, const struct keyed_table_options *options,
                      struct error *err) MUST_CHECK;
 void keyed_table_fini(struct keyed_table *t);
+/* The same on the heap. */
+int keyed_table_new(const struct keyed_table_options *options, struct keyed_table **ret_table,
+                    struct error *err) MUST_CHECK;
+struct keyed_table *keyed_table_free(struct keyed_table *t); /* returns NULL */
 
 /* Finds or adds the keys of all selected rows: ret_slots[i] and ret_is_new[i] (1 for the first row of a
  * key that was not there) belong to the i-th selected row; room for b->n_sel each.  `b->hashes` must be
@@ -84,6 +106,14 @@ int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_
 static inline void *keyed_table_value(const struct keyed_table *t, uint32_t slot)
 {
     return t->entries + (size_t)slot * t->stride + t->value_offset;
+}
+/* The value of a slot that find or next gave is about to be changed.  (Slots of an upsert are marked.) */
+static inline void keyed_table_touch(struct keyed_table *t, uint32_t slot)
+{
+    if (!keyed_group_is_marked(&t->groups[slot / KEYED_GROUP_SLOTS], t->track->version,
+                               slot % KEYED_GROUP_SLOTS)) {
+        keyed_table_mark(t, slot);
+    }
 }
 /* The key hash that the batch brought; key group = (uint32_t)hash % max_parallelism. */
 static inline uint64_t keyed_table_hash(const struct keyed_table *t, uint32_t slot)
@@ -104,7 +134,8 @@ uint32_t keyed_table_next(const struct keyed_table *t, uint32_t from);
 int keyed_table_read_keys(const struct keyed_table *t, struct buffer_pool *pool,
                           const uint32_t *slots, uint32_t n, struct batch **ret_batch,
                           struct error *err) MUST_CHECK;
-/* Removes one key.  What its value owns in the heap is the caller's to free before. */
+/* Removes one key, with the strings of its record when the table knows of one.  What a value owns
+ * otherwise is the caller's to free before. */
 void keyed_table_remove(struct keyed_table *t, uint32_t slot);
 /* Removes all keys and gives all memory back. */
 void keyed_table_clear(struct keyed_table *t);

@@ -335,14 +335,24 @@ static int decode_bytes(const struct keyed_table *t, const char *in, struct buil
     return 0;
 }
 
-static int put_key(const struct keyed_table *t, uint32_t slot, struct builder *out,
+/* Row i of the only column, which is of fixed width. */
+static void put_fixed_keys(const struct keyed_table *t, const struct keyed_entry *entries,
+                           uint32_t n, struct builder *out)
+{
+    const uint32_t width = t->key_schema->fields[0].type->width;
+    char *values = out->out.columns[0].values;
+    for (uint32_t i = 0; i < n; i++) {
+        if (width == sizeof(uint64_t)) {
+            memcpy(values + (size_t)i * sizeof(uint64_t), entries[i].entry, sizeof(uint64_t));
+        } else {
+            memcpy(values + (size_t)i * width, entries[i].entry, width);
+        }
+    }
+}
+
+static int put_key(const struct keyed_table *t, const char *entry, struct builder *out,
                    struct error *err)
 {
-    const char *entry = t->entries + (size_t)slot * t->stride;
-    if (slot == t->n_slots) {
-        builder_put_null(out, 0);
-        return 0;
-    }
     if (t->key_kind == KEYED_KEY_BYTES) {
         return decode_bytes(t, key_data(entry), out, err);
     }
@@ -355,23 +365,57 @@ static int put_key(const struct keyed_table *t, uint32_t slot, struct builder *o
     return builder_put_bytes(out, 0, key_data(entry), (uint32_t)w0, err);
 }
 
+int keyed_table_put_keys(const struct keyed_table *t, const struct keyed_entry *entries, uint32_t n,
+                         struct builder *out, struct error *err)
+{
+    bool plain = t->key_kind == KEYED_KEY_FIXED && t->key_layout != LAYOUT_BIT;
+    if (plain) {
+        put_fixed_keys(t, entries, n, out);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        out->out.n = i;
+        if (entries[i].is_null) {
+            builder_put_null(out, 0);
+        } else if (!plain) {
+            TRY(put_key(t, entries[i].entry, out, err));
+        }
+    }
+    return 0;
+}
+
+void keyed_entries_builder(struct builder *b, struct buffer_pool *pool, const struct schema *schema,
+                           uint32_t n)
+{
+    ASSERT(n > 0 && n <= BATCH_ROWS_MAX);
+    builder_init(b, pool, schema, BATCH_ROWS_MAX);
+    /* The caller chose the number of rows; they were within the limit of a row when they came. */
+    b->target_bytes = UINT64_MAX;
+    b->max_row_bytes = UINT64_MAX;
+    b->rows_hint = n;
+    builder_begin(b);
+    ASSERT(b->out.cap >= n);
+}
+
 int keyed_table_read_keys(const struct keyed_table *t, struct buffer_pool *pool,
                           const uint32_t *slots, uint32_t n, struct batch **ret_batch,
                           struct error *err)
 {
     struct builder out;
+    struct keyed_entry entries[KEYED_BLOCK_ROWS];
     int rc = 0;
-    ASSERT(n > 0 && n <= BATCH_ROWS_MAX);
-    builder_init(&out, pool, t->key_schema, BATCH_ROWS_MAX);
-    /* The caller chose the number of rows; keys were within the limit of a row when they came. */
-    out.target_bytes = UINT64_MAX;
-    out.max_row_bytes = UINT64_MAX;
-    for (uint32_t i = 0; i < n && rc == 0; i++) {
-        builder_begin(&out);
-        rc = put_key(t, slots[i], &out, err);
-        builder_end_row(&out);
+    keyed_entries_builder(&out, pool, t->key_schema, n);
+    struct keyed_entry *all =
+        n <= KEYED_BLOCK_ROWS ? entries : MEM_NEW_ARRAY(struct keyed_entry, n);
+    for (uint32_t i = 0; i < n; i++) {
+        all[i] = (struct keyed_entry){.entry = t->entries + (size_t)slots[i] * t->stride,
+                                      .is_null = slots[i] == t->n_slots};
+    }
+    rc = keyed_table_put_keys(t, all, n, &out, err);
+    if (all != entries) {
+        mem_free(all);
     }
     if (rc == 0) {
+        out.out.n = n;
         *ret_batch = builder_finish(&out);
     }
     builder_fini(&out);

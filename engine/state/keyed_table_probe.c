@@ -26,20 +26,22 @@ static inline bool bytes_equal(const struct probe_key *stored, const struct prob
 /* What a probe needs of the table, in registers: stores to slots could change the table itself, as far
  * as the compiler knows. */
 struct probe_table {
-    const uint64_t *tags;
+    const struct keyed_group *groups;
     const char *entries;
     uint64_t seed;
     uint32_t group_mask, group_shift, stride;
+    uint32_t version; /* of the track */
 };
 
 static inline struct probe_table probe_table_of(const struct keyed_table *t)
 {
-    return (struct probe_table){.tags = t->tags,
+    return (struct probe_table){.groups = t->groups,
                                 .entries = t->entries,
                                 .seed = t->seed,
                                 .group_mask = t->n_slots / KEYED_GROUP_SLOTS - 1,
                                 .group_shift = t->group_shift,
-                                .stride = t->stride};
+                                .stride = t->stride,
+                                .version = t->track->version};
 }
 
 /* The slot of a key, or KEYED_SLOT_NONE.  `wide`: a constant of each caller. */
@@ -50,7 +52,7 @@ static ALWAYS_INLINE uint32_t probe(const struct probe_table *t, uint64_t hash,
     const uint64_t tag = (mixed >> (t->group_shift - 7)) & 0x7f;
     uint32_t group = (uint32_t)(mixed >> t->group_shift);
     for (;;) {
-        uint64_t tags = t->tags[group];
+        uint64_t tags = t->groups[group].tags;
         for (uint64_t m = keyed_match_tag(tags, tag); m != 0; m &= m - 1) {
             uint32_t slot = group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctzll(m) / 8;
             const char *entry = t->entries + (size_t)slot * t->stride;
@@ -76,14 +78,15 @@ static ALWAYS_INLINE void prefetch_if_large(const struct keyed_table *t,
         return;
     }
     for (uint32_t i = 0; i < n; i++) {
-        __builtin_prefetch(&t->tags[keyed_group(t, keyed_mix(t, p->hashes[i]))]);
+        __builtin_prefetch(&t->groups[keyed_group(t, keyed_mix(t, p->hashes[i]))]);
     }
     for (uint32_t i = 0; i < n; i++) {
         uint64_t mixed = keyed_mix(t, p->hashes[i]);
         uint32_t group = keyed_group(t, mixed);
-        uint64_t m = keyed_match_tag(t->tags[group], keyed_tag(t, mixed));
+        uint64_t tags = t->groups[group].tags;
+        uint64_t m = keyed_match_tag(tags, keyed_tag(t, mixed));
         /* Without a match: the place where a new key would go. */
-        m = m != 0 ? m : t->tags[group] & KEYED_MSBS;
+        m = m != 0 ? m : tags & KEYED_MSBS;
         uint32_t at = m != 0 ? (uint32_t)__builtin_ctzll(m) / 8 : 0;
         const char *entry = t->entries + (size_t)(group * KEYED_GROUP_SLOTS + at) * t->stride;
         __builtin_prefetch(entry, 1);
@@ -93,14 +96,16 @@ static ALWAYS_INLINE void prefetch_if_large(const struct keyed_table *t,
 
 /* ---- adding ------------------------------------------------------------------------------------ */
 
-static int add_null(struct keyed_table *t, uint64_t hash)
+static void add_null(struct keyed_table *t, uint64_t hash)
 {
     char *entry = t->entries + (size_t)t->n_slots * t->stride;
+    struct keyed_group *g = &t->groups[t->n_slots / KEYED_GROUP_SLOTS];
+    keyed_group_catch_up(t->track, g);
+    g->tags &= ~UINT64_C(0xff); /* live */
     memset(entry, 0, t->stride);
     memcpy(entry + t->hash_offset, &hash, sizeof(hash));
     t->has_null = true;
     t->n_keys++;
-    return 0;
 }
 
 /* Adds a key that is not there; `n` slots of this batch have been given before. */
@@ -127,15 +132,19 @@ static COLD int add_key(struct keyed_table *t, const struct probe_key *key, uint
     memset(entry + t->value_offset, 0, t->value_bytes);
     t->n_keys++;
     slots[n] = slot;
+    keyed_table_touch(t, slot);
     return 0;
 }
 
-static int upsert_null(struct keyed_table *t, uint64_t hash, uint32_t *slots, uint32_t n,
-                       uint8_t *ret_is_new)
+static void upsert_null(struct keyed_table *t, uint64_t hash, uint32_t *slots, uint32_t n,
+                        uint8_t *ret_is_new)
 {
     *ret_is_new = !t->has_null;
     slots[n] = t->n_slots;
-    return t->has_null ? 0 : add_null(t, hash);
+    if (!t->has_null) {
+        add_null(t, hash);
+    }
+    keyed_table_touch(t, t->n_slots);
 }
 
 /* ---- batches ----------------------------------------------------------------------------------- */
@@ -149,7 +158,7 @@ static ALWAYS_INLINE int upsert_block(struct keyed_table *t, const struct probe_
     const bool has_nulls = p->has_nulls;
     for (uint32_t i = 0; i < n; i++) {
         if (UNLIKELY(has_nulls) && p->is_null[i]) {
-            TRY(upsert_null(t, p->hashes[i], slots, from + i, &is_new[from + i]));
+            upsert_null(t, p->hashes[i], slots, from + i, &is_new[from + i]);
             continue;
         }
         uint32_t slot = probe(&table, p->hashes[i], &p->keys[i], wide);
@@ -158,6 +167,9 @@ static ALWAYS_INLINE int upsert_block(struct keyed_table *t, const struct probe_
         if (UNLIKELY(slot == KEYED_SLOT_NONE)) {
             TRY(add_key(t, &p->keys[i], p->hashes[i], slots, from + i, err));
             table = probe_table_of(t);
+        } else if (UNLIKELY(!keyed_group_is_marked(&table.groups[slot / KEYED_GROUP_SLOTS],
+                                                   table.version, slot % KEYED_GROUP_SLOTS))) {
+            keyed_table_mark(t, slot);
         }
     }
     return 0;

@@ -42,19 +42,21 @@ static inline uint32_t keyed_limit(const struct keyed_table *t)
     return t->n_slots / 4 * 3;
 }
 
-/* The first free slot on the way of `mixed`, now tagged.  There is one. */
+/* The first free slot on the way of `mixed`, now tagged; its other bits are zero.  There is one. */
 static inline uint32_t keyed_claim_slot(struct keyed_table *t, uint64_t mixed)
 {
     uint32_t mask = t->n_slots / KEYED_GROUP_SLOTS - 1;
     uint32_t group = keyed_group(t, mixed);
     uint64_t open;
-    while ((open = t->tags[group] & KEYED_MSBS) == 0) {
+    while ((open = t->groups[group].tags & KEYED_MSBS) == 0) {
         group = (group + 1) & mask;
     }
+    struct keyed_group *g = &t->groups[group];
+    keyed_group_catch_up(t->track, g); /* looks at which slots are live */
     uint32_t shift = (uint32_t)__builtin_ctzll(open) & ~7u;
     uint64_t byte = UINT64_C(0xff) << shift;
-    t->n_used += (t->tags[group] & byte) >> shift == KEYED_TAG_EMPTY;
-    t->tags[group] = (t->tags[group] & ~byte) | keyed_tag(t, mixed) << shift;
+    t->n_used += (g->tags & byte) >> shift == KEYED_TAG_EMPTY;
+    g->tags = (g->tags & ~byte) | keyed_tag(t, mixed) << shift;
     return group * KEYED_GROUP_SLOTS + shift / 8;
 }
 

@@ -155,6 +155,15 @@ int record_keep(const struct record_layout *l, struct state_heap *heap, char *ke
     return rc;
 }
 
+size_t record_string_bytes(const struct record_layout *l, const char *record)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < l->n_strings; i++) {
+        bytes += string_at(&l->fields[l->strings[i]], (char *)(uintptr_t)record)->len;
+    }
+    return bytes;
+}
+
 void record_drop(const struct record_layout *l, struct state_heap *heap, char *kept)
 {
     for (uint32_t i = 0; i < l->n_strings; i++) {

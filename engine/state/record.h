@@ -67,6 +67,8 @@ void record_put_fixed(const struct record_layout *l, const char *records, uint32
  * budget has no room; `kept` is unchanged then. */
 int record_keep(const struct record_layout *l, struct state_heap *heap, char *kept,
                 const char *record, struct error *err) MUST_CHECK;
+/* Bytes of the strings of a record. */
+size_t record_string_bytes(const struct record_layout *l, const char *record);
 /* Frees the strings of a kept record. */
 void record_drop(const struct record_layout *l, struct state_heap *heap, char *kept);
 

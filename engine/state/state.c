@@ -1,7 +1,7 @@
 /* Keyed state: the front of all backends.  What is the same for each of them happens here: finding a
  * kind, opening a state once, checking that a second opening agrees.
  * Thread: one owner (the task). */
-#include "engine/state/state.h"
+#include "engine/state/keyed_snapshot.h"
 
 #include "engine/data/hash.h"
 
@@ -39,6 +39,8 @@ int keyed_backend_new(const char *kind, const struct keyed_backend_options *opti
     b->options = *options;
     vec_init(&b->states, sizeof(struct keyed_state *));
     vec_init(&b->adopted, sizeof(struct keyed_adopted));
+    keyed_track_init(&b->track, options->budget);
+    keyed_chain_init(&b->chain);
     int rc = desc->open(b, err);
     if (rc < 0) {
         keyed_backend_free(b);
@@ -48,17 +50,34 @@ int keyed_backend_new(const char *kind, const struct keyed_backend_options *opti
     return 0;
 }
 
+/* A half-built one too, but for the backend's part. */
+static void state_free(struct keyed_state *s)
+{
+    schema_unref(s->key_schema);
+    if (s->rows != NULL) {
+        keyed_rows_fini(s->rows);
+        mem_free(s->rows);
+    }
+    if (s->carried != NULL) {
+        record_layout_fini(s->carried);
+        mem_free(s->carried);
+    }
+    vec_fini(&s->dropped);
+    mem_free(s->kind);
+    mem_free(s->name);
+    mem_free(s);
+}
+
 struct keyed_backend *keyed_backend_free(struct keyed_backend *b)
 {
     if (b == NULL) {
         return NULL;
     }
+    ASSERT(b->snapshot == NULL);
     for (size_t i = 0; i < b->states.len; i++) {
         struct keyed_state *s = vec_ptr(&b->states, i);
         b->desc->close_state(s);
-        schema_unref(s->key_schema);
-        mem_free(s->name);
-        mem_free(s);
+        state_free(s);
     }
     vec_fini(&b->states);
     for (size_t i = b->adopted.len; i-- > 0;) {
@@ -66,6 +85,9 @@ struct keyed_backend *keyed_backend_free(struct keyed_backend *b)
         a->free(a->object);
     }
     vec_fini(&b->adopted);
+    keyed_restored_free(b->restored);
+    keyed_chain_fini(&b->chain);
+    keyed_track_fini(&b->track);
     b->desc->close(b);
     mem_free(b);
     return NULL;
@@ -116,6 +138,57 @@ static int check_same(const struct keyed_state *s, const struct keyed_state_desc
     return 0;
 }
 
+static int state_new(struct keyed_backend *b, const struct keyed_state_desc *desc,
+                     struct keyed_state **ret_state, struct error *err)
+{
+    const struct record_layout *layout = desc->record != NULL ? desc->record : desc->value_layout;
+    struct keyed_state *s = mem_zalloc(b->desc->state_size);
+    s->backend = b;
+    s->name = mem_strdup(desc->name);
+    s->key_schema = schema_ref(desc->key_schema);
+    s->n_key_columns = group_columns_of(desc);
+    s->value_bytes = value_bytes_of(desc);
+    s->record = desc->record;
+    s->kind = mem_strdup(desc->kind != NULL ? desc->kind : "value");
+    s->ttl_ms = desc->ttl_ms;
+    vec_init(&s->dropped, sizeof(struct keyed_dropped));
+    if (layout != NULL) {
+        ASSERT(layout->size <= s->value_bytes && (desc->record != NULL || layout->n_strings == 0));
+        s->rows = MEM_NEW(struct keyed_rows);
+        keyed_rows_init(s->rows, desc->key_schema, layout);
+    }
+    int rc = b->desc->open_state(s, err);
+    if (rc < 0) {
+        state_free(s);
+        return rc;
+    }
+    rc = keyed_restored_load(s, err);
+    if (rc < 0) {
+        b->desc->close_state(s);
+        state_free(s);
+        return rc;
+    }
+    *ret_state = s;
+    return 0;
+}
+
+/* Somebody opens what was only carried along. */
+static int replace_carried(struct keyed_backend *b, const struct keyed_state_desc *desc, size_t at,
+                           struct keyed_state **ret_state, struct error *err)
+{
+    struct keyed_state *carried = vec_ptr(&b->states, at), *s;
+    TRY(state_new(b, desc, &s, err));
+    int rc = s->rows != NULL ? keyed_carried_convert(carried, s, err) : 0;
+    struct keyed_state *gone = rc < 0 ? s : carried;
+    if (rc == 0) {
+        *VEC_AT(&b->states, struct keyed_state *, at) = s;
+        *ret_state = s;
+    }
+    b->desc->close_state(gone);
+    state_free(gone);
+    return rc;
+}
+
 int keyed_backend_state(struct keyed_backend *b, const struct keyed_state_desc *desc,
                         struct keyed_state **ret_state, struct error *err)
 {
@@ -123,6 +196,9 @@ int keyed_backend_state(struct keyed_backend *b, const struct keyed_state_desc *
     ASSERT(name_len > 0 && name_len <= STATE_NAME_MAX);
     for (size_t i = 0; i < b->states.len; i++) {
         struct keyed_state *s = vec_ptr(&b->states, i);
+        if (strcmp(s->name, desc->name) == 0 && s->carried != NULL) {
+            return replace_carried(b, desc, i, ret_state, err);
+        }
         if (strcmp(s->name, desc->name) == 0) {
             TRY(check_same(s, desc, err));
             *ret_state = s;
@@ -133,22 +209,34 @@ int keyed_backend_state(struct keyed_backend *b, const struct keyed_state_desc *
         return error_set(err, ERR_LIMIT, "operator '%s' opens more than %d states",
                          b->options.operator_name, STATES_MAX);
     }
-    struct keyed_state *s = mem_zalloc(b->desc->state_size);
-    s->backend = b;
-    s->name = mem_strdup(desc->name);
-    s->key_schema = schema_ref(desc->key_schema);
-    s->n_key_columns = group_columns_of(desc);
-    s->value_bytes = value_bytes_of(desc);
-    s->record = desc->record;
-    int rc = b->desc->open_state(s, err);
+    TRY(state_new(b, desc, ret_state, err));
+    vec_push_ptr(&b->states, *ret_state);
+    return 0;
+}
+
+int keyed_backend_carry(struct keyed_backend *b, const struct segment_state *as, struct error *err)
+{
+    struct record_layout *layout = mem_alloc(sizeof(*layout));
+    int rc = record_layout_init(layout, as->value_schema, err);
     if (rc < 0) {
-        schema_unref(s->key_schema);
-        mem_free(s->name);
-        mem_free(s);
+        mem_free(layout);
         return rc;
     }
+    struct keyed_state_desc desc = {.name = as->name,
+                                    .key_schema = as->key_schema,
+                                    .n_key_columns = as->n_key_columns,
+                                    .record = layout,
+                                    .kind = as->kind,
+                                    .ttl_ms = as->ttl_ms};
+    struct keyed_state *s;
+    rc = state_new(b, &desc, &s, err);
+    if (rc < 0) {
+        record_layout_fini(layout);
+        mem_free(layout);
+        return rc;
+    }
+    s->carried = layout;
     vec_push_ptr(&b->states, s);
-    *ret_state = s;
     return 0;
 }
 

@@ -52,11 +52,23 @@ struct keyed_backend_options {
     uint64_t seed;                    /* of tables; 0: of the process */
 };
 
+/* The last confirmed checkpoint that increments build upon, and those that wait to be confirmed. */
+struct keyed_chain {
+    struct vec segments; /* Flinc__KeyedSegment *: a base and increments; Owns */
+    uint64_t base_bytes, delta_bytes;
+    struct vec pending; /* struct keyed_pending, oldest first; Owns */
+};
+
 struct keyed_backend {
     const struct keyed_backend_desc *desc;
     struct keyed_backend_options options;
     struct vec states;  /* struct keyed_state *, Owns */
     struct vec adopted; /* struct keyed_adopted: what lives as long as the states */
+    /* For snapshots. */
+    struct keyed_track track;
+    struct keyed_chain chain;
+    struct keyed_snapshot *snapshot; /* Borrows: the one that is being written; NULL */
+    struct keyed_restored *restored; /* Owns: states that were restored and not opened; NULL */
 };
 struct keyed_adopted {
     void *object; /* Owns */
@@ -70,6 +82,12 @@ struct keyed_state {
     uint32_t n_key_columns;             /* those that decide the key group; the desc's 0 settled */
     uint32_t value_bytes;               /* of a slot */
     const struct record_layout *record; /* Borrows; NULL: fixed-size */
+    char *kind;                         /* Owns; for snapshots, as all below */
+    uint64_t ttl_ms;
+    struct keyed_rows *rows; /* Owns; NULL: the state is not in snapshots */
+    struct vec dropped;      /* struct keyed_dropped: namespaces, oldest first; Owns */
+    struct record_layout
+        *carried; /* Owns; restored and not opened: what its values are; else NULL */
     /* The table that the last batched call was about: where slots point into.  NULL: nothing yet. */
     struct keyed_table *table; /* Borrows: the backend's */
 };
@@ -95,6 +113,8 @@ struct keyed_backend_desc {
     void (*drop_namespace)(struct keyed_state *s, int64_t name_space);
     /* The least namespace that has a table and is not below `from`. */
     bool (*next_namespace)(const struct keyed_state *s, int64_t from, int64_t *ret_name_space);
+    /* The table of the least namespace that is not below *inout_name_space, which it becomes; NULL. */
+    struct keyed_table *(*table_from)(const struct keyed_state *s, int64_t *inout_name_space);
     uint64_t (*bytes)(const struct keyed_state *s);
 };
 
@@ -168,9 +188,7 @@ int keyed_state_find(struct keyed_state *s, int64_t name_space, const struct bat
 /* The value of this slot, which a find or an iteration gave, is changed next: snapshots hear of it. */
 static inline void keyed_state_touch(struct keyed_state *s, uint32_t slot)
 {
-    /* Until there are increments nobody keeps count of changes. */
-    (void)s;
-    (void)slot;
+    keyed_table_touch(s->table, slot);
 }
 static inline void *keyed_state_value(const struct keyed_state *s, uint32_t slot)
 {
@@ -186,6 +204,7 @@ static inline char *keyed_state_values(const struct keyed_state *s, uint32_t *re
 static inline int keyed_state_keep(struct keyed_state *s, uint32_t slot, const char *record,
                                    struct error *err)
 {
+    keyed_state_touch(s, slot);
     return record_keep(s->record, &s->table->heap, keyed_state_value(s, slot), record, err);
 }
 /* The next slot of a namespace from `from` on, KEYED_SLOT_NONE at the end. */

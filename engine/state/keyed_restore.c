@@ -1,0 +1,455 @@
+/* Restoring a keyed backend: segments are opened and compared at once; a state gets its entries when it
+ * is opened, straight into its own layout, by way of a schema migration where it is needed.
+ *
+ * Of every handle only the groups of this subtask are read.  A namespace that an increment dropped is
+ * dropped for the groups of its handle alone: handles of other subtasks may still have it.
+ *
+ * States that nobody opens stay in the segments of the chain, and are made states of their own when a
+ * base has to be written.  Thread: one owner.  Flink: HeapRestoreOperation, StateSerializerProvider. */
+#include "engine/state/keyed_snapshot.h"
+
+#include "common/base/failpoint.h"
+
+/* A state that some segment has. */
+struct restored_state {
+    char *name; /* Owns */
+    bool is_loaded;
+};
+
+struct keyed_restored {
+    Flinc__OperatorSubtaskState *handles; /* Owns */
+    char *directory;                      /* Owns */
+    uint64_t checkpoint_id;
+    struct vec states; /* struct restored_state; Owns */
+};
+
+/* Filling one state. */
+struct loader {
+    struct keyed_state *state;         /* Borrows */
+    const struct keyed_restored *from; /* Borrows */
+    const Flinc__KeyedHandle *handle;  /* Borrows: at hand */
+    uint32_t first_group, last_group;  /* wanted of it */
+    uint32_t *key_columns;             /* Owns: 0, 1, ... */
+    uint32_t slots[BATCH_ROWS_MAX];
+    uint8_t is_new[BATCH_ROWS_MAX];
+};
+
+struct keyed_restored *keyed_restored_free(struct keyed_restored *r)
+{
+    if (r != NULL) {
+        for (size_t i = 0; i < r->states.len; i++) {
+            mem_free(VEC_AT(&r->states, struct restored_state, i)->name);
+        }
+        vec_fini(&r->states);
+        if (r->handles != NULL) {
+            flinc__operator_subtask_state__free_unpacked(r->handles, NULL);
+        }
+        mem_free(r->directory);
+        mem_free(r);
+    }
+    return NULL;
+}
+
+static struct restored_state *find_restored(const struct keyed_restored *r, const char *name)
+{
+    for (size_t i = 0; i < r->states.len; i++) {
+        struct restored_state *s = VEC_AT(&r->states, struct restored_state, i);
+        if (strcmp(s->name, name) == 0) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+static int add_states(struct keyed_backend *b, struct keyed_restored *r,
+                      const Flinc__KeyedSegment *segment, struct error *err)
+{
+    struct segment_reader *reader;
+    TRY(segment_reader_open(segment, r->directory, &reader, err));
+    uint32_t max_parallelism = segment_reader_max_parallelism(reader);
+    for (uint32_t i = 0; i < segment_reader_n_states(reader); i++) {
+        const char *name = segment_reader_state(reader, i)->name;
+        if (find_restored(r, name) == NULL) {
+            VEC_PUSH(&r->states, struct restored_state)->name = mem_strdup(name);
+        }
+    }
+    segment_reader_close(reader);
+    if (max_parallelism != b->options.max_parallelism) {
+        return error_set(err, ERR_STATE,
+                         "operator '%s' has maximum parallelism %u, its state was written with %u: "
+                         "set it to %u",
+                         b->options.operator_name, b->options.max_parallelism, max_parallelism,
+                         max_parallelism);
+    }
+    return 0;
+}
+
+static bool handle_is_wanted(const struct keyed_backend *b, const Flinc__KeyedHandle *h)
+{
+    return h->last_group >= b->options.first_group && h->first_group <= b->options.last_group;
+}
+
+static int open_handles(struct keyed_backend *b, struct keyed_restored *r, struct error *err)
+{
+    for (size_t i = 0; i < r->handles->n_keyed; i++) {
+        const Flinc__KeyedHandle *h = r->handles->keyed[i];
+        if (h->version != KEYED_HANDLE_VERSION ||
+            (strcmp(h->backend, KEYED_BACKEND_HASHMAP) != 0 &&
+             strcmp(h->backend, KEYED_BACKEND_CANONICAL) != 0)) {
+            return error_set(err, ERR_UNSUPPORTED,
+                             "keyed state of operator '%s' was written by backend '%s', version "
+                             "%u; this Flinc reads '%s' and '%s', version %d: use the Flinc that "
+                             "wrote it, or a canonical savepoint",
+                             b->options.operator_name, h->backend, h->version,
+                             KEYED_BACKEND_HASHMAP, KEYED_BACKEND_CANONICAL, KEYED_HANDLE_VERSION);
+        }
+        for (size_t k = 0; k < h->n_segments && handle_is_wanted(b, h); k++) {
+            TRY(add_states(b, r, h->segments[k], err));
+        }
+    }
+    return 0;
+}
+
+/* Later increments may build on what was restored: it is all of this subtask and nothing else, and its
+ * files are shared ones. */
+static bool may_continue(const struct keyed_backend *b, const Flinc__OperatorSubtaskState *state)
+{
+    if (state->n_keyed != 1) {
+        return false;
+    }
+    const Flinc__KeyedHandle *h = state->keyed[0];
+    bool fits = h->first_group == b->options.first_group &&
+                h->last_group == b->options.last_group && h->n_segments > 0 &&
+                h->segments[0]->is_base && strcmp(h->backend, b->desc->kind) == 0;
+    for (size_t i = 0; i < h->n_segments; i++) {
+        const Flinc__StateBlob *blob = h->segments[i]->blob;
+        fits = fits && (blob->shared || blob->location[0] == '\0');
+    }
+    return fits;
+}
+
+static Flinc__OperatorSubtaskState *copy_handles(const Flinc__OperatorSubtaskState *state)
+{
+    size_t size = flinc__operator_subtask_state__get_packed_size(state);
+    uint8_t *bytes = mem_alloc(size + 1);
+    flinc__operator_subtask_state__pack(state, bytes);
+    Flinc__OperatorSubtaskState *copy = flinc__operator_subtask_state__unpack(NULL, size, bytes);
+    mem_free(bytes);
+    ASSERT(copy != NULL);
+    return copy;
+}
+
+int keyed_backend_restore(struct keyed_backend *b, const Flinc__OperatorSubtaskState *state,
+                          const char *directory, uint64_t checkpoint_id, struct error *err)
+{
+    ASSERT(b->states.len == 0 && b->restored == NULL);
+    TRY(FAILPOINT(err, "state.keyed.restore"));
+    struct keyed_restored *r = MEM_NEW(struct keyed_restored);
+    r->handles = copy_handles(state);
+    r->directory = mem_strdup(directory);
+    r->checkpoint_id = checkpoint_id;
+    vec_init(&r->states, sizeof(struct restored_state));
+    int rc = open_handles(b, r, err);
+    if (rc < 0) {
+        error_context(err, "restoring keyed state of operator '%s' from checkpoint %llu",
+                      b->options.operator_name, (unsigned long long)checkpoint_id);
+        keyed_restored_free(r);
+        return rc;
+    }
+    b->restored = r;
+    if (may_continue(b, state)) {
+        keyed_chain_restore(&b->chain, state->keyed[0]);
+        /* As if it had been frozen and confirmed here. */
+        b->track.version = 1;
+        b->track.chain_frozen_at = b->track.confirmed_freeze = b->track.confirmed_at = 1;
+    }
+    return 0;
+}
+
+static struct loader *loader_new(struct keyed_state *s)
+{
+    const uint32_t n_keys = s->rows->key->n_fields;
+    struct loader *l = MEM_NEW(struct loader);
+    l->state = s;
+    l->from = s->backend->restored;
+    l->key_columns = MEM_NEW_ARRAY(uint32_t, n_keys);
+    for (uint32_t i = 0; i < n_keys; i++) {
+        l->key_columns[i] = i;
+    }
+    return l;
+}
+
+static void loader_free(struct loader *l)
+{
+    mem_free(l->key_columns);
+    mem_free(l);
+}
+
+/* ---- fitting ----------------------------------------------------------------------------------- */
+
+static int misfit(const struct loader *l, struct error *err, const char *why)
+{
+    return error_set(err, ERR_STATE,
+                     "state '%s' of operator '%s' cannot be restored from checkpoint %llu: %s",
+                     l->state->name, l->state->backend->options.operator_name,
+                     (unsigned long long)l->from->checkpoint_id, why);
+}
+
+static int check_key(const struct loader *l, const struct segment_state *old, struct error *err)
+{
+    const struct schema *key = l->state->rows->key;
+    bool same = key->n_fields == old->key_schema->n_fields;
+    for (uint32_t i = 0; i < key->n_fields && same; i++) {
+        same = type_equals(key->fields[i].type, old->key_schema->fields[i].type);
+    }
+    if (!same || old->n_key_columns != l->state->n_key_columns) {
+        STR_AUTO why = STR_INIT;
+        str_append_cstr(&why, "its key was ");
+        schema_print(old->key_schema, &why);
+        str_append_cstr(&why, " and is ");
+        schema_print(key, &why);
+        str_append_cstr(&why, " now, and keys cannot change their type");
+        return misfit(l, err, str_cstr(&why));
+    }
+    return 0;
+}
+
+/* Compares a state of a segment with the one that is being opened. */
+static int begin_segment(struct loader *l, const struct segment_state *old, struct error *err)
+{
+    if (strcmp(old->kind, l->state->kind) != 0) {
+        STR_AUTO why = STR_INIT;
+        str_printf(&why, "it was a %s state and is a %s state now", old->kind, l->state->kind);
+        return misfit(l, err, str_cstr(&why));
+    }
+    TRY(check_key(l, old, err));
+    if (!schema_equals(old->value_schema, l->state->rows->value)) {
+        STR_AUTO why = STR_INIT;
+        str_append_cstr(&why, "its value was ");
+        schema_print(old->value_schema, &why);
+        str_append_cstr(&why, " and is ");
+        schema_print(l->state->rows->value, &why);
+        str_append_cstr(&why, " now");
+        return misfit(l, err, str_cstr(&why));
+    }
+    return 0;
+}
+
+/* ---- loading ----------------------------------------------------------------------------------- */
+
+static int put_rows(struct loader *l, const struct segment_block *block, struct error *err)
+{
+    struct keyed_state *s = l->state;
+    keyed_state_hash(s, block->rows, l->key_columns);
+    if (block->kind == SEGMENT_BLOCK_PUT) {
+        TRY(keyed_state_upsert(s, block->name_space, block->rows, l->key_columns, l->slots,
+                               l->is_new, err));
+        return keyed_rows_scatter(s->rows, s->table, block->rows, l->slots, err);
+    }
+    TRY(keyed_state_find(s, block->name_space, block->rows, l->key_columns, l->slots, err));
+    for (uint32_t i = 0; i < block->rows->n_sel; i++) {
+        if (l->slots[i] != KEYED_SLOT_NONE) {
+            keyed_state_remove(s, l->slots[i]);
+        }
+    }
+    return 0;
+}
+
+/* A namespace that this handle dropped. */
+static void drop_groups(struct loader *l, int64_t name_space)
+{
+    struct keyed_state *s = l->state;
+    if (l->from->handles->n_keyed == 1) {
+        keyed_state_drop_namespace(s, name_space);
+        return;
+    }
+    for (uint32_t slot = 0; (slot = keyed_state_next(s, name_space, slot)) != KEYED_SLOT_NONE;
+         slot++) {
+        uint32_t group =
+            (uint32_t)keyed_table_hash(s->table, slot) % s->backend->options.max_parallelism;
+        if (group >= l->handle->first_group && group <= l->handle->last_group) {
+            keyed_state_remove(s, slot);
+        }
+    }
+}
+
+static int load_block(struct loader *l, struct segment_block *block, struct error *err)
+{
+    int rc = 0;
+    if (block->kind == SEGMENT_BLOCK_DROP) {
+        drop_groups(l, block->name_space);
+        return 0;
+    }
+    rc = put_rows(l, block, err);
+    batch_unref(block->rows);
+    return rc;
+}
+
+static int load_segment(struct loader *l, struct segment_reader *reader, struct error *err)
+{
+    const char *name = l->state->name;
+    uint32_t id = 0;
+    while (id < segment_reader_n_states(reader) &&
+           strcmp(segment_reader_state(reader, id)->name, name) != 0) {
+        id++;
+    }
+    if (id == segment_reader_n_states(reader)) {
+        return 0;
+    }
+    TRY(begin_segment(l, segment_reader_state(reader, id), err));
+    segment_reader_select(reader, id);
+    for (;;) {
+        struct segment_block block;
+        int rc = segment_reader_next(reader, l->state->backend->options.pool, l->first_group,
+                                     l->last_group, &block, err);
+        if (rc <= 0) {
+            return rc;
+        }
+        TRY(load_block(l, &block, err));
+    }
+}
+
+static int load_handle(struct loader *l, struct error *err)
+{
+    for (size_t i = 0; i < l->handle->n_segments; i++) {
+        struct segment_reader *reader;
+        TRY(segment_reader_open(l->handle->segments[i], l->from->directory, &reader, err));
+        int rc = load_segment(l, reader, err);
+        segment_reader_close(reader);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* What was loaded is what the restored checkpoint has. */
+static void set_clean(struct keyed_state *s)
+{
+    struct keyed_table *t;
+    for (int64_t at = INT64_MIN; (t = s->backend->desc->table_from(s, &at)) != NULL; at++) {
+        keyed_table_set_clean(t);
+        t->created = 0;
+        if (at == INT64_MAX) {
+            break;
+        }
+    }
+}
+
+int keyed_restored_load(struct keyed_state *s, struct error *err)
+{
+    const struct keyed_backend_options *o = &s->backend->options;
+    const struct keyed_restored *r = s->backend->restored;
+    struct restored_state *old = r != NULL ? find_restored(r, s->name) : NULL;
+    if (old == NULL || old->is_loaded || s->rows == NULL) {
+        return 0;
+    }
+    struct loader *l = loader_new(s);
+    int rc = 0;
+    for (size_t i = 0; i < r->handles->n_keyed && rc == 0; i++) {
+        l->handle = r->handles->keyed[i];
+        l->first_group = MAX(o->first_group, l->handle->first_group);
+        l->last_group = MIN(o->last_group, l->handle->last_group);
+        if (handle_is_wanted(s->backend, l->handle)) {
+            rc = load_handle(l, err);
+        }
+    }
+    loader_free(l);
+    if (rc == 0) {
+        set_clean(s);
+        old->is_loaded = true;
+    }
+    return rc;
+}
+
+/* ---- states that nobody opened ----------------------------------------------------------------- */
+
+/* Opens a state as the newest segment that has it describes it. */
+static int open_as_written(struct keyed_backend *b, const char *name, struct error *err)
+{
+    const struct keyed_restored *r = b->restored;
+    for (size_t i = r->handles->n_keyed; i-- > 0;) {
+        const Flinc__KeyedHandle *h = r->handles->keyed[i];
+        for (size_t k = handle_is_wanted(b, h) ? h->n_segments : 0; k-- > 0;) {
+            struct segment_reader *reader;
+            int rc = 1;
+            TRY(segment_reader_open(h->segments[k], r->directory, &reader, err));
+            for (uint32_t id = 0; id < segment_reader_n_states(reader); id++) {
+                const struct segment_state *s = segment_reader_state(reader, id);
+                if (strcmp(s->name, name) == 0) {
+                    rc = keyed_backend_carry(b, s, err);
+                }
+            }
+            segment_reader_close(reader);
+            if (rc <= 0) {
+                return rc;
+            }
+        }
+    }
+    return 0;
+}
+
+int keyed_restored_open_rest(struct keyed_backend *b, struct error *err)
+{
+    for (size_t i = 0; b->restored != NULL && i < b->restored->states.len; i++) {
+        const struct restored_state *s = VEC_AT(&b->restored->states, struct restored_state, i);
+        if (!s->is_loaded) {
+            TRY_CTX(err, open_as_written(b, s->name, err),
+                    "carrying along state '%s' of operator '%s', which nobody opened", s->name,
+                    b->options.operator_name);
+        }
+    }
+    return 0;
+}
+
+/* All entries of a table, a batch at a time. */
+static int convert_table(struct loader *l, const struct keyed_state *from, int64_t name_space,
+                         const struct keyed_table *t, struct error *err)
+{
+    struct keyed_entry *entries = MEM_NEW_ARRAY(struct keyed_entry, BATCH_ROWS_TARGET);
+    uint32_t slot = keyed_table_next(t, 0);
+    int rc = 0;
+    while (rc == 0 && slot != KEYED_SLOT_NONE) {
+        struct segment_block block = {.kind = SEGMENT_BLOCK_PUT, .name_space = name_space};
+        uint32_t n = 0;
+        for (; n < BATCH_ROWS_TARGET && slot != KEYED_SLOT_NONE;
+             slot = keyed_table_next(t, slot + 1)) {
+            entries[n++] = (struct keyed_entry){.entry = t->entries + (size_t)slot * t->stride,
+                                                .is_null = slot == t->n_slots};
+        }
+        rc = keyed_rows_gather(from->rows, t, from->backend->options.pool, entries, n, &block.rows,
+                               err);
+        rc = rc < 0 ? rc : load_block(l, &block, err);
+    }
+    mem_free(entries);
+    return rc;
+}
+
+int keyed_carried_convert(const struct keyed_state *from, struct keyed_state *to, struct error *err)
+{
+    struct segment_state was = {.name = from->name,
+                                .kind = from->kind,
+                                .key_schema = from->rows->key,
+                                .n_key_columns = from->n_key_columns,
+                                .value_schema = from->rows->value,
+                                .ttl_ms = from->ttl_ms};
+    struct loader *l = loader_new(to);
+    const struct keyed_table *t;
+    int rc = begin_segment(l, &was, err);
+    for (int64_t at = INT64_MIN;
+         rc == 0 && (t = from->backend->desc->table_from(from, &at)) != NULL; at++) {
+        rc = convert_table(l, from, at, t, err);
+        if (at == INT64_MAX) {
+            break;
+        }
+    }
+    loader_free(l);
+    if (rc == 0) {
+        /* What the entries were to earlier checkpoints is not known any more. */
+        keyed_track_forget(&to->backend->track);
+        keyed_track_lose(&to->backend->track);
+    }
+    return rc;
+}

@@ -1,0 +1,90 @@
+/* Snapshots in tests: a folder per test, targets, and what a backend leaves in a handle. */
+#ifndef FLINC_TESTS_ENGINE_STATE_SNAPSHOT_FIXTURE_H
+#define FLINC_TESTS_ENGINE_STATE_SNAPSHOT_FIXTURE_H
+
+#include "common/base/failpoint.h"
+#include "common/fs/fs.h"
+#include "engine/state/state.h"
+#include "tests/unit/engine_state/fixture.h"
+
+#include <stdlib.h>
+
+#define INCREMENTAL FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL
+#define FULL FLINC__CHECKPOINT_KIND__CHECKPOINT_FULL
+#define SAVEPOINT FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL
+
+static char fixture_dir[256];
+
+static inline int dir_setup(void **state)
+{
+    const char *tmp = getenv("TMPDIR");
+    snprintf(fixture_dir, sizeof(fixture_dir), "%s/flinc-state-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    return mkdtemp(fixture_dir) != NULL ? pool_setup(state) : -1;
+}
+
+static inline int dir_teardown(void **state)
+{
+    failpoint_clear_all();
+    int rc = pool_teardown(state);
+    return rc < 0 ? rc : fs_delete(fixture_dir, FS_DELETE_RECURSIVE, NULL);
+}
+
+#define SNAPSHOT_TEST(fn) cmocka_unit_test_setup_teardown(fn, dir_setup, dir_teardown)
+
+static inline struct snapshot_target *target_for(uint64_t checkpoint_id, uint64_t threshold)
+{
+    Flinc__CheckpointLocation l = FLINC__CHECKPOINT_LOCATION__INIT;
+    char shared[300];
+    snprintf(shared, sizeof(shared), "%s/shared", fixture_dir);
+    l.directory = fixture_dir;
+    l.shared_directory = shared;
+    l.inline_threshold = threshold;
+    int rc = fs_mkdirs(shared, NULL);
+    assert_int_equal(rc, 0);
+    return snapshot_target_new(&(struct snapshot_target_options){
+        .location = &l, .checkpoint_id = checkpoint_id, .owner = "aabb-3-1"});
+}
+
+static inline struct keyed_snapshot *freeze(struct keyed_backend *b, uint64_t checkpoint_id,
+                                            Flinc__CheckpointKind kind, uint64_t threshold)
+{
+    struct snapshot_target *target = target_for(checkpoint_id, threshold);
+    struct keyed_snapshot *s = NULL;
+    assert_ok(keyed_backend_freeze(
+        b, &(struct keyed_freeze){.checkpoint_id = checkpoint_id, .kind = kind, .target = target},
+        &s, &err));
+    snapshot_target_unref(target);
+    return s;
+}
+
+/* Writes what is left. */
+static inline void finish_snapshot(struct keyed_snapshot *s, Flinc__KeyedHandle *ret)
+{
+    struct error err = ERROR_INIT;
+    int rc;
+    while ((rc = keyed_snapshot_step(s, 1000, ret, &err)) == 1) {
+    }
+    if (rc < 0) {
+        fail_msg("%s", err.message);
+    }
+    keyed_snapshot_free(s);
+}
+
+static inline void handle_fini(Flinc__KeyedHandle *h)
+{
+    Flinc__KeyedHandle *copy = malloc(sizeof(*copy));
+    assert_non_null(copy);
+    *copy = *h;
+    flinc__keyed_handle__free_unpacked(copy, NULL);
+}
+
+static inline int restore(struct keyed_backend *b, Flinc__KeyedHandle **handles, size_t n,
+                          struct error *err)
+{
+    Flinc__OperatorSubtaskState state = FLINC__OPERATOR_SUBTASK_STATE__INIT;
+    state.n_keyed = n;
+    state.keyed = handles;
+    return keyed_backend_restore(b, &state, fixture_dir, 7, err);
+}
+
+#endif
