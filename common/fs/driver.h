@@ -77,6 +77,7 @@ struct fs_driver {
     int (*mkdirs)(const struct fs_location *at, struct error *err);
     int (*rename)(const struct fs_location *from, const struct fs_location *to, struct error *err);
     int (*remove)(const struct fs_location *at, enum fs_delete_mode mode, struct error *err);
+    int (*sync_folder)(const struct fs_location *at, struct error *err); /* NULL: nothing to do */
     const struct recoverable_ops *recoverable; /* NULL: no recoverable writer */
 };
 

@@ -227,6 +227,13 @@ int fs_rename(const char *from_uri, const char *to_uri, struct error *err)
     return from.driver->rename(&from, &to, err);
 }
 
+int fs_sync_folder(const char *uri, struct error *err)
+{
+    CLEANUP(fs_location_fini) struct fs_location at = {.authority = NULL};
+    TRY(fs_location_parse(uri, &at, err));
+    return at.driver->sync_folder != NULL ? at.driver->sync_folder(&at, err) : 0;
+}
+
 int fs_delete(const char *uri, enum fs_delete_mode mode, struct error *err)
 {
     CLEANUP(fs_location_fini) struct fs_location at = {.authority = NULL};

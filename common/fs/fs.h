@@ -144,6 +144,9 @@ bool fs_glob_match(const char *pattern, const char *name);
 int fs_mkdirs(const char *uri, struct error *err) MUST_CHECK; /* fine when it is there */
 /* Atomic within one file system, and replaces a file of the new name. */
 int fs_rename(const char *from_uri, const char *to_uri, struct error *err) MUST_CHECK;
+/* Makes the names in a folder, made, renamed or deleted, survive a power failure; nothing to do where a
+ * file system has no such thing. */
+int fs_sync_folder(const char *uri, struct error *err) MUST_CHECK;
 enum fs_delete_mode {
     FS_DELETE_ONE,       /* a file or an empty folder */
     FS_DELETE_RECURSIVE, /* links inside are removed, never followed */

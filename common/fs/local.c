@@ -198,18 +198,29 @@ int local_make_parent(const char *path, struct error *err)
     return rc;
 }
 
-int local_sync_parent(const char *path, struct error *err)
+static int sync_folder_path(const char *path, struct error *err)
 {
-    char *parent = parent_of(path);
     int rc = FAILPOINT(err, "fs.local.sync_parent");
-    int fd = rc == 0 ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    int fd = rc == 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     /* Some file systems cannot sync a folder (EINVAL); there is nothing more to do on those. */
     if (rc == 0 && (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))) {
-        rc = local_error(err, errno, "syncing folder", parent);
+        rc = local_error(err, errno, "syncing folder", path);
     }
     if (fd >= 0) {
         close(fd);
     }
+    return rc;
+}
+
+static int local_sync_folder(const struct fs_location *at, struct error *err)
+{
+    return sync_folder_path(at->path, err);
+}
+
+int local_sync_parent(const char *path, struct error *err)
+{
+    char *parent = parent_of(path);
+    int rc = sync_folder_path(parent, err);
     mem_free(parent);
     return rc;
 }
@@ -236,5 +247,6 @@ const struct fs_driver fs_driver_local = {
     .mkdirs = local_mkdirs,
     .rename = local_rename,
     .remove = local_remove,
+    .sync_folder = local_sync_folder,
     .recoverable = &recoverable_ops_local,
 };

@@ -38,6 +38,7 @@ static int settle_node(struct translation *t, struct translate_node *n, struct e
         n->max_parallelism = (uint32_t)t->options->max_parallelism;
     } else {
         n->max_parallelism = max_parallelism_default(n->parallelism);
+        n->max_parallelism_derived = true;
     }
     if (n->max_parallelism < n->parallelism || n->max_parallelism > MAX_PARALLELISM_LIMIT) {
         return error_set(err, ERR_INVALID_ARGUMENT,
@@ -238,6 +239,7 @@ static Flinc__JobVertex *make_vertex(const struct translation *t, uint32_t verte
     v->min_parallelism = 1;
     v->max_bound_parallelism = head->parallelism;
     v->max_parallelism = head->max_parallelism;
+    v->max_parallelism_derived = head->max_parallelism_derived;
     v->slot_sharing_group = literal(head->group);
     v->n_inputs = head->node->n_inputs;
     v->operators = zalloc(t, sizeof(Flinc__Operator *) * (t->n_nodes + t->n_edges));

@@ -17,7 +17,8 @@ struct translate_edge {
 struct translate_node {
     struct stream_node *node;
     uint32_t parallelism, max_parallelism;
-    const char *group; /* slot sharing group */
+    bool max_parallelism_derived; /* from the parallelism: nobody asked for it */
+    const char *group;            /* slot sharing group */
     struct flinc_id id;
     bool hashed;
     struct vec in, out; /* struct translate_edge * */

@@ -101,12 +101,22 @@ static void test_rename(void **state)
     assert_int_equal(fs_exists(in_dir("b"), &err), 1);
 }
 
+static void test_sync_folder(void **state)
+{
+    struct error err = ERROR_INIT;
+    assert_int_equal(fs_sync_folder(in_dir("."), &err), 0);
+    assert_int_equal(fs_sync_folder(in_dir("missing"), &err), ERR_NOT_FOUND);
+    assert_non_null(strstr(err.message, "/missing"));
+    assert_int_equal(failpoint_configure("fs.local.sync_parent=error", NULL), 0);
+    assert_true(fs_sync_folder(in_dir("."), &err) < 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         FS_TEST(test_stat),        FS_TEST(test_list_is_sorted_and_typed),
         FS_TEST(test_list_errors), FS_TEST(test_mkdirs),
-        FS_TEST(test_rename),
+        FS_TEST(test_rename),      FS_TEST(test_sync_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

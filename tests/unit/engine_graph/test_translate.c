@@ -18,6 +18,7 @@ static void chains_forward_edges(void **state)
     assert_int_equal(job->edges[0]->source_operator, 1);
     assert_int_equal(job->vertices[0]->parallelism, 4);
     assert_int_equal(job->vertices[0]->max_parallelism, 128);
+    assert_true(job->vertices[0]->max_parallelism_derived);
     assert_string_equal(job->vertices[0]->slot_sharing_group, "default");
     assert_int_equal(job->runtime_mode, FLINC__RUNTIME_MODE__RUNTIME_STREAMING);
     flinc__job_graph__free_unpacked(job, NULL);
