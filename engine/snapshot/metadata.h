@@ -59,11 +59,17 @@ enum assign_flags {
 /* For every vertex and subtask of the graph what it restores from: keyed handles whose segments meet its
  * key groups, list items dealt round robin, union items to all, broadcast state one copy each.
  * Operators are found by id (chaining does not matter).  Errors name the operator and say what to do:
- * state without operator (-n), another maximum parallelism, less of it than subtasks. */
+ * state without operator (-n), another maximum parallelism, less of it than subtasks.
+ * What is dealt out borrows from `m`, which must live as long as the assignment. */
 struct state_assignment;
 int state_assignment_new(const Flinc__CheckpointMetadata *m, const char *directory,
                          const Flinc__JobGraph *graph, uint32_t flags,
                          struct state_assignment **ret, struct error *err) MUST_CHECK;
+/* The number of key groups that the vertex must be run with: its own, or the snapshot's where its own was
+ * only derived (JobVertex.max_parallelism_derived). */
+uint32_t state_assignment_max_parallelism(const struct state_assignment *a, uint32_t vertex);
+/* All of its subtasks had finished: TaskRestore.finished. */
+bool state_assignment_is_finished(const struct state_assignment *a, uint32_t vertex);
 /* NULL: nothing to restore for it (it starts with empty state, restored all the same). */
 const Flinc__TaskRestore *state_assignment_get(const struct state_assignment *a, uint32_t vertex,
                                                uint32_t subtask);

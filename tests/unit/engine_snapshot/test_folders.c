@@ -103,7 +103,6 @@ static void a_moved_snapshot_leaves_what_is_not_its_own(void **state)
     (void)state;
     STR_AUTO folder = STR_INIT;
     STR_AUTO shared = STR_INIT;
-    STR_AUTO foreign = STR_INIT;
     assert_int_equal(fs_join(fixture_dir, "my-backup", &folder, NULL), 0);
     assert_int_equal(fs_join(fixture_dir, "shared", &shared, NULL), 0);
     assert_ok(fs_mkdirs(str_cstr(&folder), &ok_err));

@@ -1,0 +1,307 @@
+/* Dealing state to the subtasks of another parallelism.
+ *
+ * Keyed state: handles whose key groups a subtask has, as they are; the backend takes its groups out.
+ * Lists: items of all old subtasks in a row, cut into even pieces; who gets one item more moves on from
+ * state to state.  With the same parallelism everybody keeps his own.  Union lists: all items to all.
+ * Broadcast state: a subtask's own copy when there is one, else that of the first subtask that has it.
+ *
+ * Nothing is copied: parts point into the snapshot's arrays.
+ * Thread: any, one at a time.  Flink: StateAssignmentOperation, RoundRobinOperatorStateRepartitioner. */
+#include "engine/snapshot/assign_deal.h"
+
+#include "engine/data/hash.h"
+#include <stdlib.h>
+
+struct deal_state {
+    const char *name; /* Borrows */
+    Flinc__OperatorStateMode mode;
+    uint64_t total; /* items */
+    uint32_t first; /* new subtask that is the first to get one more */
+    uint32_t first_source;
+};
+
+struct deal_part {
+    const Flinc__OperatorStatePart *part;
+    uint32_t state;
+    uint64_t base; /* items of the state before it */
+};
+
+struct deal_source {
+    const Flinc__OperatorStateHandle *handle;
+    uint32_t subtask; /* old */
+    uint32_t n_parts;
+    struct deal_part *parts; /* Owns */
+};
+
+/* ---- getting ready ---------------------------------------------------------------------------- */
+
+static int find_state(struct deal *d, const Flinc__OperatorStatePart *p, uint32_t *ret,
+                      struct error *err)
+{
+    for (uint32_t i = 0; i < d->states.len; i++) {
+        struct deal_state *s = VEC_AT(&d->states, struct deal_state, i);
+        if (strcmp(s->name, p->name) == 0) {
+            if (s->mode != p->mode) {
+                return error_set(err, ERR_CORRUPT,
+                                 "operator '%s': subtasks have its state '%s' in different modes",
+                                 d->from->name, p->name);
+            }
+            *ret = i;
+            return 0;
+        }
+    }
+    *ret = (uint32_t)d->states.len;
+    *VEC_PUSH(&d->states, struct deal_state) =
+        (struct deal_state){.name = p->name, .mode = p->mode, .first_source = UINT32_MAX};
+    return 0;
+}
+
+static int add_source(struct deal *d, uint32_t subtask, const Flinc__OperatorStateHandle *h,
+                      struct error *err)
+{
+    struct deal_source *s = VEC_PUSH(&d->sources, struct deal_source);
+    *s = (struct deal_source){.handle = h, .subtask = subtask};
+    s->parts = MEM_NEW_ARRAY(struct deal_part, h->n_parts + 1);
+    for (size_t i = 0; i < h->n_parts; i++) {
+        struct deal_part *p = &s->parts[i];
+        p->part = h->parts[i];
+        TRY(find_state(d, p->part, &p->state, err));
+        struct deal_state *state = VEC_AT(&d->states, struct deal_state, p->state);
+        p->base = state->total;
+        state->total += p->part->n_offsets;
+        if (state->first_source == UINT32_MAX) {
+            state->first_source = (uint32_t)d->sources.len - 1;
+        }
+        s->n_parts++;
+    }
+    return 0;
+}
+
+static int compare_subtasks(const void *a, const void *b)
+{
+    const Flinc__SubtaskSnapshot *x = *(const Flinc__SubtaskSnapshot *const *)a;
+    const Flinc__SubtaskSnapshot *y = *(const Flinc__SubtaskSnapshot *const *)b;
+    return (x->subtask > y->subtask) - (x->subtask < y->subtask);
+}
+
+static int add_subtasks(struct deal *d, Flinc__SubtaskSnapshot *const *subtasks, size_t n,
+                        struct error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const Flinc__OperatorSubtaskState *state = subtasks[i]->state;
+        if (i > 0 && subtasks[i]->subtask == subtasks[i - 1]->subtask) {
+            return error_set(err, ERR_CORRUPT, "operator '%s': its subtask %u is there twice",
+                             d->from->name, subtasks[i]->subtask);
+        }
+        for (size_t k = 0; state != NULL && k < state->n_keyed; k++) {
+            vec_push_ptr(&d->keyed, state->keyed[k]);
+        }
+        for (size_t k = 0; state != NULL && k < state->n_operator_state; k++) {
+            TRY(add_source(d, subtasks[i]->subtask, state->operator_state[k], err));
+        }
+    }
+    return 0;
+}
+
+int deal_init(struct deal *d, struct arena *arena, const Flinc__OperatorSnapshot *from,
+              uint32_t parallelism, uint32_t max_parallelism, struct error *err)
+{
+    *d = (struct deal){.arena = arena,
+                       .from = from,
+                       .parallelism = parallelism,
+                       .max_parallelism = max_parallelism};
+    vec_init(&d->keyed, sizeof(void *));
+    vec_init(&d->sources, sizeof(struct deal_source));
+    vec_init(&d->states, sizeof(struct deal_state));
+    Flinc__SubtaskSnapshot **sorted =
+        arena_alloc(arena, (from->n_subtasks + 1) * sizeof(Flinc__SubtaskSnapshot *));
+    if (from->n_subtasks > 0) {
+        memcpy(sorted, from->subtasks, from->n_subtasks * sizeof(Flinc__SubtaskSnapshot *));
+        qsort(sorted, from->n_subtasks, sizeof(Flinc__SubtaskSnapshot *), compare_subtasks);
+    }
+    int rc = add_subtasks(d, sorted, from->n_subtasks, err);
+    uint32_t next = 0;
+    for (size_t i = 0; i < d->states.len; i++) {
+        struct deal_state *s = VEC_AT(&d->states, struct deal_state, i);
+        s->first = next;
+        next = (uint32_t)((next + s->total % parallelism) % parallelism);
+    }
+    if (rc < 0) {
+        deal_fini(d);
+    }
+    return rc;
+}
+
+void deal_fini(struct deal *d)
+{
+    for (size_t i = 0; i < d->sources.len; i++) {
+        mem_free(VEC_AT(&d->sources, struct deal_source, i)->parts);
+    }
+    vec_fini(&d->keyed);
+    vec_fini(&d->sources);
+    vec_fini(&d->states);
+}
+
+/* ---- keyed state ------------------------------------------------------------------------------ */
+
+static bool groups_meet(uint32_t first, uint32_t last, uint32_t from, uint32_t to)
+{
+    return first <= to && last >= from;
+}
+
+/* The handle without the segments that have none of the groups. */
+static Flinc__KeyedHandle *narrow_handle(struct deal *d, Flinc__KeyedHandle *h, uint32_t first,
+                                         uint32_t last)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < h->n_segments; i++) {
+        n += groups_meet(h->segments[i]->first_group, h->segments[i]->last_group, first, last);
+    }
+    if (n == h->n_segments) {
+        return h;
+    }
+    Flinc__KeyedHandle *narrow = arena_alloc(d->arena, sizeof(*narrow));
+    *narrow = *h;
+    narrow->segments = arena_alloc(d->arena, (n + 1) * sizeof(Flinc__KeyedSegment *));
+    narrow->n_segments = 0;
+    for (size_t i = 0; i < h->n_segments; i++) {
+        if (groups_meet(h->segments[i]->first_group, h->segments[i]->last_group, first, last)) {
+            narrow->segments[narrow->n_segments++] = h->segments[i];
+        }
+    }
+    return narrow;
+}
+
+static void deal_keyed(struct deal *d, uint32_t subtask, Flinc__OperatorSubtaskState *to)
+{
+    uint32_t first, last;
+    if (d->keyed.len == 0) {
+        return;
+    }
+    key_group_range(subtask, d->max_parallelism, d->parallelism, &first, &last);
+    size_t n = 0;
+    for (size_t i = 0; i < d->keyed.len; i++) {
+        const Flinc__KeyedHandle *h = vec_ptr(&d->keyed, i);
+        n += groups_meet(h->first_group, h->last_group, first, last);
+    }
+    to->keyed = arena_alloc(d->arena, (n + 1) * sizeof(Flinc__KeyedHandle *));
+    for (size_t i = 0; i < d->keyed.len; i++) {
+        Flinc__KeyedHandle *h = vec_ptr(&d->keyed, i);
+        if (groups_meet(h->first_group, h->last_group, first, last)) {
+            to->keyed[to->n_keyed++] = narrow_handle(d, h, first, last);
+        }
+    }
+}
+
+/* ---- operator state --------------------------------------------------------------------------- */
+
+/* The items of a list that a new subtask gets, by their numbers over all old subtasks. */
+static void piece_of(const struct deal *d, const struct deal_state *s, uint32_t subtask,
+                     uint64_t *ret_from, uint64_t *ret_to)
+{
+    uint64_t base = s->total / d->parallelism, more = s->total % d->parallelism;
+    /* Subtasks first, first + 1, ... (around the end) get one more. */
+    uint64_t end = s->first + more, all = d->parallelism;
+    uint64_t wrapped = end > all ? end - all : 0;
+    uint64_t before = MIN((uint64_t)subtask, wrapped);
+    uint64_t stop = MIN(end, all);
+    if (subtask > s->first) {
+        before += MIN((uint64_t)subtask, stop) - s->first;
+    }
+    bool one_more = subtask < wrapped || (subtask >= s->first && subtask < end);
+    *ret_from = subtask * base + before;
+    *ret_to = *ret_from + base + one_more;
+}
+
+/* Whether an old subtask has a copy of a broadcast state. */
+static bool has_copy(const struct deal *d, uint32_t subtask, uint32_t state)
+{
+    for (size_t i = 0; i < d->sources.len; i++) {
+        const struct deal_source *s = VEC_AT(&d->sources, struct deal_source, i);
+        for (uint32_t k = 0; s->subtask == subtask && k < s->n_parts; k++) {
+            if (s->parts[k].state == state) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Items [*ret_from, *ret_to) of a part are for the subtask. */
+static void items_for(const struct deal *d, const struct deal_source *source,
+                      const struct deal_part *p, uint32_t subtask, uint64_t *ret_from,
+                      uint64_t *ret_to)
+{
+    const struct deal_state *s = VEC_AT(&d->states, struct deal_state, p->state);
+    bool same = d->parallelism == d->from->parallelism;
+    uint64_t n = p->part->n_offsets, from = 0, to = 0;
+    switch (s->mode) {
+    case FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION:
+        to = n;
+        break;
+    case FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_BROADCAST: {
+        bool own = same && has_copy(d, subtask, p->state);
+        const struct deal_source *first = VEC_AT(&d->sources, struct deal_source, s->first_source);
+        to = (own ? source->subtask == subtask : source == first) ? n : 0;
+        break;
+    }
+    default:
+        if (same) {
+            to = source->subtask == subtask ? n : 0;
+            break;
+        }
+        piece_of(d, s, subtask, &from, &to);
+        from = from > p->base ? MIN(from - p->base, n) : 0;
+        to = to > p->base ? MIN(to - p->base, n) : 0;
+        break;
+    }
+    *ret_from = from;
+    *ret_to = to;
+}
+
+static Flinc__OperatorStateHandle *deal_source_to(struct deal *d, const struct deal_source *source,
+                                                  uint32_t subtask)
+{
+    Flinc__OperatorStateHandle *h = NULL;
+    for (uint32_t i = 0; i < source->n_parts; i++) {
+        const struct deal_part *p = &source->parts[i];
+        uint64_t from, to;
+        items_for(d, source, p, subtask, &from, &to);
+        if (from >= to) {
+            continue;
+        }
+        if (h == NULL) {
+            h = arena_alloc(d->arena, sizeof(*h));
+            flinc__operator_state_handle__init(h);
+            h->blob = source->handle->blob;
+            h->parts = arena_alloc(d->arena, source->n_parts * sizeof(Flinc__OperatorStatePart *));
+        }
+        Flinc__OperatorStatePart *piece = arena_alloc(d->arena, sizeof(*piece));
+        *piece = *p->part;
+        piece->offsets += from;
+        piece->sizes += from;
+        piece->n_offsets = piece->n_sizes = to - from;
+        h->parts[h->n_parts++] = piece;
+    }
+    return h;
+}
+
+Flinc__OperatorSubtaskState *deal_to(struct deal *d, uint32_t subtask)
+{
+    Flinc__OperatorSubtaskState *to = arena_alloc(d->arena, sizeof(*to));
+    flinc__operator_subtask_state__init(to);
+    to->operator_id = d->from->operator_id;
+    deal_keyed(d, subtask, to);
+    if (d->sources.len > 0) {
+        to->operator_state =
+            arena_alloc(d->arena, d->sources.len * sizeof(Flinc__OperatorStateHandle *));
+    }
+    for (size_t i = 0; i < d->sources.len; i++) {
+        Flinc__OperatorStateHandle *h =
+            deal_source_to(d, VEC_AT(&d->sources, struct deal_source, i), subtask);
+        if (h != NULL) {
+            to->operator_state[to->n_operator_state++] = h;
+        }
+    }
+    return to->n_keyed + to->n_operator_state > 0 ? to : NULL;
+}

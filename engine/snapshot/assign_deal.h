@@ -1,0 +1,27 @@
+/* Dealing the state of one operator to the subtasks of its new parallelism.  Inside the room only. */
+#ifndef FLINC_ENGINE_SNAPSHOT_ASSIGN_DEAL_H
+#define FLINC_ENGINE_SNAPSHOT_ASSIGN_DEAL_H
+
+#include "common/base/mem.h"
+#include "engine/snapshot/metadata.h"
+
+struct deal_state; /* a named operator state over all old subtasks */
+struct deal_source;
+
+/* One operator's old state, made ready for dealing. */
+struct deal {
+    struct arena *arena; /* Borrows: what is dealt out lives there, and borrows from the snapshot */
+    const Flinc__OperatorSnapshot *from;
+    uint32_t parallelism, max_parallelism; /* new */
+    struct vec keyed;                      /* Flinc__KeyedHandle *, all */
+    struct vec sources;                    /* struct deal_source: operator state handles */
+    struct vec states;                     /* struct deal_state */
+};
+
+int deal_init(struct deal *d, struct arena *arena, const Flinc__OperatorSnapshot *from,
+              uint32_t parallelism, uint32_t max_parallelism, struct error *err) MUST_CHECK;
+void deal_fini(struct deal *d);
+/* What a new subtask gets; NULL: nothing. */
+Flinc__OperatorSubtaskState *deal_to(struct deal *d, uint32_t subtask);
+
+#endif
