@@ -82,7 +82,7 @@ Flinc__FunctionRef *env_function_ref(flinc_env *env, const flinc_function *fn, f
     return make_ref(env, (const void *)(uintptr_t)fn->call, fn, kind, at);
 }
 
-/* The open or close part of a function; nothing when it has none. */
+/* The open, close or timer part of a function; nothing when it has none. */
 static int add_part(flinc_env *env, struct stream_node *node, uintptr_t address,
                     const flinc_function *fn, flinc_fn_kind kind, flinc_place at)
 {
@@ -107,5 +107,6 @@ int env_add_function(flinc_env *env, struct stream_node *node, const flinc_funct
     }
     stream_node_add_function(&env->graph, node, ref);
     TRY(add_part(env, node, (uintptr_t)fn->open, fn, FLINC_FN_OPEN, at));
+    TRY(add_part(env, node, (uintptr_t)fn->on_timer, fn, FLINC_FN_ON_TIMER, at));
     return add_part(env, node, (uintptr_t)fn->close, fn, FLINC_FN_CLOSE, at);
 }

@@ -105,10 +105,16 @@ int harness_idle(struct harness *h, uint32_t input, bool idle, struct error *err
 /* Calls processing_time() while op_timer_at() is due by the harness's (manual) clock. */
 int harness_processing_time(struct harness *h, struct error *err) MUST_CHECK;
 int64_t harness_timer(const struct harness *h); /* of op_timer_at(); INT64_MAX: none */
-/* A whole checkpoint: prepare_barrier(), snapshot(), freezing, writing to the end, inline.  With full or
- * incremental kinds as the task would.  The caller frees (free_unpacked). */
+/* A whole checkpoint: prepare_barrier(), flush(), snapshot(), freezing, writing to the end, inline: of
+ * keyed state; operator state follows when there is one.  The caller frees
+ * (flinc__operator_subtask_state__free_unpacked). */
 int harness_snapshot(struct harness *h, uint64_t checkpoint_id, Flinc__CheckpointKind kind,
                      Flinc__OperatorSubtaskState **ret_state, struct error *err) MUST_CHECK;
+/* The states of several subtasks as one, for .restore of a harness of any subtask and parallelism: it takes
+ * its key groups out of them. */
+Flinc__OperatorSubtaskState *harness_join_states(Flinc__OperatorSubtaskState **take_states,
+                                                 size_t n);
+/* COMPLETE confirms the checkpoint to the state, too: later increments build on it. */
 int harness_notify(struct harness *h, enum op_notice notice, uint64_t checkpoint_id,
                    struct error *err) MUST_CHECK;
 void harness_cancel(struct harness *h); /* sets the flag that operators poll */

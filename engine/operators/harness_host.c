@@ -148,19 +148,10 @@ static void host_timer_at(struct op_context *ctx, int64_t time_ms)
 
 /* ---- state ------------------------------------------------------------------------------------- */
 
-static int cannot_restore(const struct op_context *ctx, struct error *err)
-{
-    return error_set(err, ERR_UNSUPPORTED, "operator '%s': the harness cannot restore state yet",
-                     ctx->spec->name);
-}
-
 static int host_keyed_backend(struct op_context *ctx, struct keyed_backend **ret_backend,
                               struct error *err)
 {
     struct harness *h = harness_of(ctx);
-    if (h->restore != NULL) {
-        return cannot_restore(ctx, err);
-    }
     if (h->backend == NULL) {
         struct keyed_backend_options options = {
             .operator_name = ctx->spec->name,
@@ -171,6 +162,9 @@ static int host_keyed_backend(struct op_context *ctx, struct keyed_backend **ret
         key_group_range(ctx->subtask, ctx->max_parallelism, ctx->parallelism, &options.first_group,
                         &options.last_group);
         TRY(keyed_backend_new("hashmap", &options, &h->backend, err));
+        if (h->restore != NULL) {
+            TRY(keyed_backend_restore(h->backend, h->restore, "", ctx->restored_checkpoint, err));
+        }
     }
     *ret_backend = h->backend;
     return 0;

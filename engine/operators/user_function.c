@@ -16,6 +16,10 @@ static const char *const kind_names[] = {
     [FLINC_FN_BATCH_FILTER] = "batch filter",
     [FLINC_FN_OPEN] = "open",
     [FLINC_FN_CLOSE] = "close",
+    [FLINC_FN_ON_TIMER] = "timer",
+    [FLINC_FN_TIMESTAMP] = "timestamp",
+    [FLINC_FN_WATERMARK_EVENT] = "watermark on event",
+    [FLINC_FN_WATERMARK_PERIODIC] = "periodic watermark",
 };
 
 const char *user_function_kind_name(uint32_t kind)
@@ -62,7 +66,7 @@ int user_function_resolve(struct user_functions *fs, struct op_context *ctx,
     return 0;
 }
 
-/* Takes the open and close parts that follow a call; returns how many there were. */
+/* Takes the open, close and timer parts that follow a call; returns how many there were. */
 static int resolve_parts(struct user_functions *fs, struct op_context *ctx, size_t at,
                          struct error *err)
 {
@@ -72,12 +76,14 @@ static int resolve_parts(struct user_functions *fs, struct op_context *ctx, size
     for (; at < spec->n_functions; at++) {
         flinc_any_fn part;
         uint32_t kind = spec->functions[at]->kind;
-        if (kind != FLINC_FN_OPEN && kind != FLINC_FN_CLOSE) {
+        if (kind != FLINC_FN_OPEN && kind != FLINC_FN_CLOSE && kind != FLINC_FN_ON_TIMER) {
             break;
         }
         TRY(resolve(ctx, spec->functions[at], &part, err));
         if (kind == FLINC_FN_OPEN) {
             f->open = (int (*)(flinc_ctx *))part;
+        } else if (kind == FLINC_FN_ON_TIMER) {
+            f->on_timer = (int (*)(flinc_ctx *, int64_t, flinc_out *))part;
         } else {
             f->close = (void (*)(flinc_ctx *))part;
         }

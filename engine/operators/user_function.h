@@ -47,7 +47,9 @@ struct user_function {
     const _Atomic bool *cancelled; /* Borrows: the task's; never NULL */
     int (*open)(flinc_ctx *ctx);   /* may be NULL */
     void (*close)(flinc_ctx *ctx); /* may be NULL */
-    bool opened;                   /* close() is due */
+    /* May be NULL. */
+    int (*on_timer)(flinc_ctx *ctx, int64_t timestamp, flinc_out *out);
+    bool opened; /* close() is due */
 };
 
 struct user_functions {

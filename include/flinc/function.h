@@ -44,8 +44,12 @@ typedef enum flinc_fn_kind {
     FLINC_FN_FORMAT = 8,
     FLINC_FN_BATCH_MAP = 9,
     FLINC_FN_BATCH_FILTER = 10,
-    FLINC_FN_OPEN = 11, /* int open(flinc_ctx *)  */
-    FLINC_FN_CLOSE = 12 /* void close(flinc_ctx *) */
+    FLINC_FN_OPEN = 11,      /* int open(flinc_ctx *)  */
+    FLINC_FN_CLOSE = 12,     /* void close(flinc_ctx *) */
+    FLINC_FN_ON_TIMER = 20,  /* int on_timer(flinc_ctx *, int64_t timestamp, flinc_out *) */
+    FLINC_FN_TIMESTAMP = 21, /* flinc/time.h, and below */
+    FLINC_FN_WATERMARK_EVENT = 22,
+    FLINC_FN_WATERMARK_PERIODIC = 23
 } flinc_fn_kind;
 
 typedef void (*flinc_any_fn)(void);
@@ -61,6 +65,8 @@ typedef struct flinc_function {
     void (*close)(flinc_ctx *ctx); /* once per subtask, also after a failure; may be NULL */
     const void *config;            /* copied into the graph; plain data without pointers */
     size_t config_size;
+    /* Process functions of keyed streams: a timer fires (flinc/time.h); may be NULL. */
+    int (*on_timer)(flinc_ctx *ctx, int64_t timestamp, struct flinc_out *out);
 } flinc_function;
 
 /* FLINC_FUNCTION(split, .open = split_open, .config = &options, .config_size = sizeof options): a function

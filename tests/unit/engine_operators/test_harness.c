@@ -1,4 +1,4 @@
-/* The harness itself: rows as text, wake-ups, events, time. */
+/* The harness itself: rows as text, wake-ups, events, time, checkpoints. */
 #include "common/base/thread.h"
 #include "engine/state/state.h"
 #include "tests/unit/engine_operators/fixture.h"
@@ -219,6 +219,147 @@ static void timers_follow_the_clock(void **state)
     harness_free(h);
 }
 
+/* ---- checkpoints: an operator that counts per key ----------------------------------------------- */
+
+FLINC_STRUCT(number, FLINC_INT64(n));
+
+struct counter {
+    struct operator base;
+    struct keyed_state *state;
+    struct record_layout value;
+};
+
+static const uint32_t key_columns[] = {0};
+
+static int counter_open(struct operator* op, struct op_context *ctx, struct error *err)
+{
+    struct counter *c = (struct counter *)op;
+    struct keyed_backend *backend = NULL;
+    struct schema *keys = NULL, *values = NULL;
+    TRY(op_keyed_backend(ctx, &backend, err));
+    TRY(schema_parse(slice_cstr("ROW<k BIGINT NOT NULL>"), &keys, err));
+    TRY(schema_parse(slice_cstr("ROW<count BIGINT NOT NULL>"), &values, err));
+    TRY(record_layout_init(&c->value, values, err));
+    struct keyed_state_desc desc = {
+        .name = "count", .key_schema = keys, .value_bytes = 8, .value_layout = &c->value};
+    int rc = keyed_backend_state(backend, &desc, &c->state, err);
+    schema_unref(keys);
+    schema_unref(values);
+    return rc;
+}
+
+static int counter_process(struct operator* op, struct op_context *ctx, uint32_t input,
+                           struct batch *take_batch, struct error *err)
+{
+    struct counter *c = (struct counter *)op;
+    uint32_t slots[BATCH_ROWS_MAX];
+    uint8_t is_new[BATCH_ROWS_MAX];
+    keyed_state_hash(c->state, take_batch, key_columns);
+    TRY(keyed_state_upsert(c->state, NAMESPACE_VOID, take_batch, key_columns, slots, is_new, err));
+    for (uint32_t i = 0; i < take_batch->n_sel; i++) {
+        ++*(int64_t *)keyed_state_value(c->state, slots[i]);
+    }
+    batch_unref(take_batch);
+    return OP_DONE;
+}
+
+/* The layout outlives the state, which the harness closes behind the operator. */
+static struct record_layout last_layout;
+
+static void counter_close(struct operator* op, struct op_context *ctx)
+{
+    last_layout = ((struct counter *)op)->value;
+}
+
+static const struct operator_desc counter = {
+    .struct_size = sizeof(struct operator_desc),
+    .version = 1,
+    .kind = "test.counter",
+    .instance_size = sizeof(struct counter),
+    .n_inputs = 1,
+    .open = counter_open,
+    .process = counter_process,
+    .close = counter_close,
+};
+
+static struct harness *make_counter(uint32_t subtask, uint32_t parallelism,
+                                    const Flinc__OperatorSubtaskState *restore)
+{
+    return opened(&(struct harness_options){.desc = &counter,
+                                            .inputs = {FLINC_TYPE(number)},
+                                            .outputs = {FLINC_TYPE(number)},
+                                            .subtask = subtask,
+                                            .parallelism = parallelism,
+                                            .restore = restore,
+                                            .restore_checkpoint = 7});
+}
+
+static void free_counter(struct harness *h)
+{
+    harness_free(h);
+    record_layout_fini(&last_layout);
+}
+
+/* The sum of counts, and the number of keys. */
+static int64_t sum_of(struct harness *h, uint32_t *inout_n)
+{
+    struct counter *c = (struct counter *)harness_operator(h);
+    int64_t sum = 0;
+    for (uint32_t s = 0; (s = keyed_state_next(c->state, NAMESPACE_VOID, s)) != KEYED_SLOT_NONE;
+         s++) {
+        sum += *(const int64_t *)keyed_state_value(c->state, s);
+        ++*inout_n;
+    }
+    return sum;
+}
+
+static void push_numbers(struct harness *h, int from, int to)
+{
+    STR_AUTO rows = STR_INIT;
+    for (int i = from; i < to; i++) {
+        str_printf(&rows, "%d\n", i);
+    }
+    must(harness_push_rows(h, 0, str_cstr(&rows), &err));
+}
+
+static void snapshots_are_restored_at_any_parallelism(void **state)
+{
+    struct harness *h = make_counter(0, 1, NULL);
+    Flinc__OperatorSubtaskState *first = NULL, *second = NULL, *parts[4], *whole;
+    assert_int_equal(harness_context(h)->flags & OP_FLAG_RESTORED, 0);
+    push_numbers(h, 0, 100);
+    must(harness_snapshot(h, 1, FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL, &first, &err));
+    must(harness_notify(h, OP_NOTICE_COMPLETE, 1, &err));
+    push_numbers(h, 50, 150);
+    must(harness_snapshot(h, 2, FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL, &second, &err));
+    free_counter(h);
+    int64_t sum = 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < 4; i++) {
+        h = make_counter(i, 4, second);
+        assert_true((harness_context(h)->flags & OP_FLAG_RESTORED) != 0);
+        assert_int_equal(harness_context(h)->restored_checkpoint, 7);
+        sum += sum_of(h, &n);
+        must(harness_snapshot(h, 8, FLINC__CHECKPOINT_KIND__CHECKPOINT_FULL, &parts[i], &err));
+        free_counter(h);
+    }
+    assert_int_equal(sum, 200);
+    assert_int_equal(n, 150);
+    whole = harness_join_states(parts, 4);
+    h = make_counter(0, 1, whole);
+    n = 0;
+    assert_int_equal(sum_of(h, &n), 200);
+    assert_int_equal(n, 150);
+    free_counter(h);
+    h = make_counter(0, 1, first);
+    n = 0;
+    assert_int_equal(sum_of(h, &n), 100);
+    free_counter(h);
+    flinc__operator_subtask_state__free_unpacked(first, NULL);
+    flinc__operator_subtask_state__free_unpacked(second, NULL);
+    flinc__operator_subtask_state__free_unpacked(whole, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +369,7 @@ int main(void)
         cmocka_unit_test(watermarks_are_the_minimum_of_active_inputs),
         cmocka_unit_test(emitted_watermarks_show_and_waiting_is_told),
         cmocka_unit_test(timers_follow_the_clock),
+        cmocka_unit_test(snapshots_are_restored_at_any_parallelism),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
