@@ -2,7 +2,9 @@
  * parallelism changes as their mode says, and broadcast state, a map that is the same in all subtasks.
  *
  * Small by nature: kept whole in memory, written whole with each checkpoint.  Items are bytes of the
- * owner's choice (row codec, or a message); `schema` describes them for people and tools.
+ * owner's choice (row codec, or a message); `schema` describes them for people and tools.  In a snapshot a
+ * broadcast map is a part of the items key, value, key, value, ...; what was restored and is not asked for
+ * is kept, and written again.
  *
  * Thread: one owner (the task).  Flink: OperatorStateBackend, ListState, UnionListState, BroadcastState. */
 #ifndef FLINC_ENGINE_STATE_OPERATOR_STATE_H
