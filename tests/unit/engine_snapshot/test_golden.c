@@ -1,0 +1,77 @@
+/* Version 1 of the formats, byte by byte: what is written today is what was written first, and what was
+ * written first is read.  A change here needs a new version that reads the old one too.
+ *
+ * FLINC_PRINT_GOLDEN=1 prints the bytes; the corpora of fuzz_segment and fuzz_snapshot_metadata have them too. */
+#include "tests/unit/engine_snapshot/fixture.h"
+#include "tests/unit/engine_snapshot/golden.h"
+#include "tests/unit/engine_snapshot/metadata_maker.h"
+
+#include "common/base/crc32c.h"
+
+static void show(const char *name, const uint8_t *bytes, size_t size)
+{
+    if (getenv("FLINC_PRINT_GOLDEN") != NULL) {
+        printf("static const char %s[] =\n    \"", name);
+        for (size_t i = 0; i < size; i++) {
+            printf("%s%02x", i % 44 == 0 && i > 0 ? "\"\n    \"" : "", bytes[i]);
+        }
+        printf("\";\n");
+    }
+}
+
+static size_t from_hex(const char *hex, uint8_t **ret)
+{
+    size_t n = strlen(hex) / 2;
+    *ret = mem_alloc(n + 1);
+    for (size_t i = 0; i < n; i++) {
+        unsigned byte = 0;
+        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
+        (*ret)[i] = (uint8_t)byte;
+    }
+    return n;
+}
+
+static void check_golden(const char *hex, const uint8_t *bytes, size_t size)
+{
+    uint8_t *want = NULL;
+    size_t n = from_hex(hex, &want);
+    assert_int_equal(size, n);
+    assert_memory_equal(bytes, want, n);
+    mem_free(want);
+}
+
+static void segment(void **state)
+{
+    struct words w;
+    Flinc__KeyedSegment s;
+    words_open(&w, *state, 1 << 20);
+    words_put(&w, SEGMENT_BLOCK_PUT, -1, 12, 13, 2);
+    words_put(&w, SEGMENT_BLOCK_REMOVE, 5, 19, 19, 1);
+    assert_ok(segment_writer_put(w.writer, 0, SEGMENT_BLOCK_DROP, 6, NULL, NULL, 0, &ok_err));
+    words_finish(&w, &s);
+    show("GOLDEN_SEGMENT", s.blob->inline_data.data, s.blob->size);
+    check_golden(GOLDEN_SEGMENT, s.blob->inline_data.data, s.blob->size);
+    keyed_segment_clear(&s);
+}
+
+static void metadata(void **state)
+{
+    (void)state;
+    STR_AUTO bytes = STR_INIT;
+    Flinc__CheckpointMetadata *m = make_metadata(), *got = NULL;
+    Flinc__OperatorSnapshot *o = add_operator(m, 1, "Count", 2, 128);
+    add_keyed(o, add_subtask(o, 1), "aabb-1-0-42-00ff");
+    add_list(add_subtask(o, 0), "l", FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION, 2);
+    assert_ok(metadata_encode(m, &bytes, &ok_err));
+    show("GOLDEN_METADATA", (const uint8_t *)bytes.data, bytes.len);
+    check_golden(GOLDEN_METADATA, (const uint8_t *)bytes.data, bytes.len);
+    assert_ok(metadata_decode((const uint8_t *)bytes.data, bytes.len, "golden", &got, &ok_err));
+    flinc__checkpoint_metadata__free_unpacked(got, NULL);
+    flinc__checkpoint_metadata__free_unpacked(m, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {SNAPSHOT_TEST(segment), SNAPSHOT_TEST(metadata)};
+    return cmocka_run_group_tests_name("golden", tests, NULL, NULL);
+}
