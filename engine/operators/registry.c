@@ -21,6 +21,7 @@ static const struct operator_desc *const operators[] = {
     &operator_source_sequence,
     &operator_source_socket,
     &operator_source_text,
+    &operator_window_sessions,
     &operator_window_slices,
 };
 

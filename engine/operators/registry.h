@@ -21,6 +21,7 @@ extern const struct operator_desc operator_source_elements;
 extern const struct operator_desc operator_source_sequence;
 extern const struct operator_desc operator_source_socket;
 extern const struct operator_desc operator_source_text;
+extern const struct operator_desc operator_window_sessions;
 extern const struct operator_desc operator_window_slices;
 
 extern const struct coordinator_desc coordinator_source_text;

@@ -1,0 +1,371 @@
+/* flinc.window.sessions: session windows with a fixed gap and built-in aggregates, in event and processing
+ * time (session_window.h).  A record at t is in [t, t + gap); sessions of a key that meet or touch are one.
+ *
+ * Flink: WindowOperator with EventTimeSessionWindows, ProcessingTimeSessionWindows.  Thread: the task's. */
+#include "engine/operators/window/session_window.h"
+
+#include "engine/operators/registry.h"
+
+/* ---- entries ----------------------------------------------------------------------------------- */
+
+static void add_field(struct record_field *fields, struct data_type **types, const char **names,
+                      uint32_t i, const char *name, struct data_type *take_type, uint32_t offset)
+{
+    names[i] = name;
+    types[i] = take_type;
+    fields[i] = (struct record_field){.column = i,
+                                      .offset = offset,
+                                      .null_offset = RECORD_NEVER_NULL,
+                                      .width = take_type->layout == LAYOUT_VIEW ? 16 : 8,
+                                      .layout = take_type->layout};
+}
+
+/* start, end, the words, and the earlier sessions as bytes. */
+static void make_layout(struct session_window *w)
+{
+    const struct schema *words = w->columns.layout.schema;
+    uint32_t n = words->n_fields + 3, i = 0;
+    const char **names = MEM_NEW_ARRAY(const char *, n);
+    struct data_type **types = MEM_NEW_ARRAY(struct data_type *, n);
+    struct record_field *fields = MEM_NEW_ARRAY(struct record_field, n);
+    w->words_bytes = window_columns_bytes(&w->columns);
+    w->session_bytes = sizeof(struct session) + w->words_bytes;
+    w->earlier_offset = sizeof(struct session_entry) + w->words_bytes;
+    add_field(fields, types, names, i++, "window start", type_new(TYPE_BIGINT, false),
+              offsetof(struct session_entry, latest.start));
+    add_field(fields, types, names, i++, "window end", type_new(TYPE_BIGINT, false),
+              offsetof(struct session_entry, latest.end));
+    for (uint32_t k = 0; k < words->n_fields; k++) {
+        add_field(fields, types, names, i++, words->fields[k].name, type_ref(words->fields[k].type),
+                  sizeof(struct session_entry) + k * 8);
+    }
+    add_field(fields, types, names, i++, "earlier sessions",
+              type_new_sized(TYPE_VARBINARY, TYPE_LENGTH_MAX, false), w->earlier_offset);
+    struct schema *schema = schema_new(names, types, n);
+    record_layout_init_fields(&w->layout, schema,
+                              w->earlier_offset + (uint32_t)sizeof(flinc_string), fields, n);
+    schema_unref(schema);
+    mem_free(names);
+    mem_free(types);
+    mem_free(fields);
+}
+
+void session_schedule(struct session_window *w, uint32_t slot, struct session_entry *e)
+{
+    const flinc_string *earlier = session_earlier(w, e);
+    int64_t end = e->latest.end;
+    if (earlier->len > 0) {
+        memcpy(&end, earlier->data + offsetof(struct session, end), sizeof(end));
+    }
+    e->due_ms = end - 1;
+    due_index_push(&w->due, e->due_ms, slot);
+}
+
+/* Makes the index anew when the table has other slots than it knows. */
+static void check_index(struct session_window *w)
+{
+    const struct keyed_table *t = w->state->table;
+    if (LIKELY(t->entries == w->indexed_entries && t->n_slots == w->indexed_slots)) {
+        return;
+    }
+    w->indexed_entries = t->entries;
+    w->indexed_slots = t->n_slots;
+    due_index_clear(&w->due);
+    for (uint32_t slot = 0; (slot = keyed_table_next(t, slot)) != KEYED_SLOT_NONE; slot++) {
+        struct session_entry *e = session_entry_at(w, slot);
+        if (!session_is_empty(e)) {
+            session_schedule(w, slot, e);
+        }
+    }
+}
+
+static void set_timer(struct session_window *w, struct op_context *ctx)
+{
+    if (w->base.processing_time) {
+        op_timer_at(ctx, due_index_least(&w->due));
+    }
+}
+
+/* ---- life -------------------------------------------------------------------------------------- */
+
+static int check_config(const struct session_window *w, const struct op_context *ctx,
+                        struct error *err)
+{
+    const Flinc__WindowConfig *c = w->base.config;
+    if (c->assigner->kind != FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION ||
+        c->assigner->gap_ms <= 0 || c->function != FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS ||
+        c->allowed_lateness_ms != 0 || c->evictor != NULL ||
+        c->trigger->kind != FLINC__WINDOW_TRIGGER_KIND__TRIGGER_DEFAULT) {
+        return error_set(
+            err, ERR_INVALID_ARGUMENT,
+            "operator '%s': sessions by columns have a positive gap (%lld ms), built-in "
+            "aggregates and the default trigger",
+            ctx->spec->name, (long long)c->assigner->gap_ms);
+    }
+    return 0;
+}
+
+static int session_open(struct operator* op, struct op_context *ctx, struct error *err)
+{
+    struct session_window *w = (struct session_window *)op;
+    due_index_init(&w->due);
+    TRY(window_base_open(&w->base, ctx, err));
+    TRY(check_config(w, ctx, err));
+    w->gap = w->base.config->assigner->gap_ms;
+    TRY_CTX(err,
+            window_columns_init(&w->columns, w->base.config, ctx->input_schemas[0],
+                                ctx->output_schemas[0], err),
+            "opening operator '%s'", ctx->spec->name);
+    make_layout(w);
+    w->scratch = mem_alloc_aligned(16, w->layout.size);
+    w->result_words = mem_alloc_aligned(64, (size_t)w->words_bytes * BATCH_ROWS_TARGET);
+    struct keyed_state_desc desc = {.name = "window-sessions",
+                                    .key_schema = w->base.key_schema,
+                                    .record = &w->layout,
+                                    .kind = "window"};
+    TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &w->state, err),
+            "opening operator '%s'", ctx->spec->name);
+    (void)keyed_state_next(w->state, NAMESPACE_VOID, 0); /* selects the table */
+    check_index(w);
+    set_timer(w, ctx);
+    return 0;
+}
+
+static void session_close(struct operator* op, struct op_context *ctx)
+{
+    struct session_window *w = (struct session_window *)op;
+    due_index_fini(&w->due);
+    window_columns_fini(&w->columns);
+    mem_free(w->list);
+    mem_free(w->scratch);
+    mem_free(w->result_words);
+    if (w->layout.schema != NULL) {
+        record_layout_fini(&w->layout);
+    }
+    window_base_close(&w->base);
+}
+
+/* ---- firing ------------------------------------------------------------------------------------ */
+
+static int emit_results(struct session_window *w, struct op_context *ctx, struct error *err)
+{
+    struct window_results r = {
+        .accumulators = w->accumulators, .starts = w->starts, .ends = w->ends};
+    uint32_t n = w->n_results;
+    for (uint32_t i = 0; i < n; i++) {
+        w->slots[i] = w->results[i].slot;
+    }
+    w->n_results = 0;
+    TRY(keyed_state_read_keys(w->state, w->slots, n, &r.keys, err));
+    op_emit(ctx, 0, window_columns_results(&w->columns, ctx->pool, ctx->output_schemas[0], &r));
+    batch_unref(r.keys);
+    for (uint32_t i = 0; i < n; i++) {
+        if (w->results[i].is_last) {
+            keyed_state_remove(w->state, w->results[i].slot);
+        }
+    }
+    return 0;
+}
+
+/* The entry that an item of the index is about; NULL: it is stale. */
+static struct session_entry *entry_of(const struct session_window *w, const struct due_item *item)
+{
+    if (keyed_table_next(w->state->table, item->slot) != item->slot) {
+        return NULL;
+    }
+    struct session_entry *e = session_entry_at(w, item->slot);
+    return e->due_ms == item->time_ms ? e : NULL;
+}
+
+static int fire(struct session_window *w, struct op_context *ctx, struct error *err)
+{
+    struct due_item item;
+    for (uint32_t batches = 0; due_index_take(&w->due, w->fire_now, &item);) {
+        if (entry_of(w, &item) == NULL) {
+            continue;
+        }
+        TRY(session_fire_entry(w, item.slot, w->fire_now, err));
+        if (w->n_results == BATCH_ROWS_TARGET) {
+            TRY(emit_results(w, ctx, err));
+            if (++batches == WINDOW_EMIT_BATCHES) {
+                return OP_MORE;
+            }
+        }
+    }
+    if (w->n_results > 0) {
+        TRY(emit_results(w, ctx, err));
+    }
+    w->base.time_ms = MAX(w->base.time_ms, w->fire_now);
+    set_timer(w, ctx);
+    return OP_DONE;
+}
+
+static int session_watermark(struct operator* op, struct op_context *ctx, int64_t watermark_ms,
+                             struct error *err)
+{
+    struct session_window *w = (struct session_window *)op;
+    if (w->base.processing_time) {
+        return OP_DONE;
+    }
+    w->fire_now = watermark_ms;
+    return fire(w, ctx, err);
+}
+
+static int session_processing_time(struct operator* op, struct op_context *ctx, int64_t now_ms,
+                                   struct error *err)
+{
+    struct session_window *w = (struct session_window *)op;
+    w->fire_now = now_ms;
+    return fire(w, ctx, err);
+}
+
+static int session_resume(struct operator* op, struct op_context *ctx, struct error *err)
+{
+    return fire((struct session_window *)op, ctx, err);
+}
+
+/* ---- records ----------------------------------------------------------------------------------- */
+
+/* Adds the rows that wait to the latest sessions of their keys. */
+static void flush_run(struct session_window *w, const struct batch *b)
+{
+    if (w->run.n > 0) {
+        char *values = keyed_state_values(w->state, &w->run.stride);
+        w->run.values = values + sizeof(struct session_entry);
+        window_columns_add(&w->columns, b, w->run_rows, &w->run);
+        w->run.n = 0;
+    }
+}
+
+static inline void run_add(struct session_window *w, uint32_t row, uint32_t slot, uint8_t is_new)
+{
+    uint32_t i = w->run.n++;
+    w->run_rows[i] = (uint16_t)row;
+    w->run_slots[i] = slot;
+    w->run_is_new[i] = is_new;
+}
+
+/* A record of a key without sessions. */
+static void open_session(struct session_window *w, struct op_context *ctx, uint32_t row,
+                         uint32_t slot, int64_t ts, int64_t now)
+{
+    struct session_entry *e = session_entry_at(w, slot);
+    int64_t end = time_add(ts, w->gap);
+    if (!w->base.processing_time) {
+        int64_t key_now =
+            window_key_now(&w->base, ctx, keyed_table_hash(w->state->table, slot), now);
+        if (UNLIKELY(end - 1 <= key_now)) {
+            window_mark_late(&w->base, row);
+            return;
+        }
+    }
+    e->latest = (struct session){ts, end};
+    session_schedule(w, slot, e);
+    run_add(w, row, slot, 1);
+}
+
+/* True when the record alone would make a session that is over, and meets none of its key's. */
+static bool is_late_beside(const struct session_window *w, const struct op_context *ctx,
+                           uint32_t slot, struct session_entry *e, int64_t ts, int64_t now)
+{
+    int64_t end = time_add(ts, w->gap);
+    if (w->base.processing_time ||
+        end - 1 > window_key_now(&w->base, ctx, keyed_table_hash(w->state->table, slot), now)) {
+        return false;
+    }
+    const flinc_string *earlier = session_earlier(w, e);
+    for (size_t at = 0; at < earlier->len; at += w->session_bytes) {
+        struct session s;
+        memcpy(&s, earlier->data + at, sizeof(s));
+        if (s.start <= end && ts <= s.end) {
+            return false;
+        }
+    }
+    return !(e->latest.start <= end && ts <= e->latest.end);
+}
+
+static int add_record(struct session_window *w, struct op_context *ctx, const struct batch *b,
+                      uint32_t row, uint32_t slot, int64_t ts, int64_t now, struct error *err)
+{
+    struct session_entry *e = session_entry_at(w, slot);
+    if (LIKELY(ts >= e->latest.start && ts <= e->latest.end && !session_is_empty(e))) {
+        e->latest.end = MAX(e->latest.end, time_add(ts, w->gap));
+        run_add(w, row, slot, 0);
+        return 0;
+    }
+    if (session_is_empty(e)) {
+        open_session(w, ctx, row, slot, ts, now);
+        return 0;
+    }
+    if (is_late_beside(w, ctx, slot, e, ts, now)) {
+        window_mark_late(&w->base, row);
+        return 0;
+    }
+    flush_run(w, b);
+    return session_add_slowly(w, b, (uint16_t)row, slot, ts, err);
+}
+
+/* Entries that were made for records which turned out to be late. */
+static void remove_empty(struct session_window *w, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (w->is_new[i] && session_is_empty(session_entry_at(w, w->slots[i]))) {
+            keyed_state_remove(w->state, w->slots[i]);
+        }
+    }
+}
+
+static int add_batch(struct session_window *w, struct op_context *ctx, struct batch *b,
+                     struct error *err)
+{
+    struct batch *keys = window_keys(&w->base, ctx, b);
+    int rc = keyed_state_upsert(w->state, NAMESPACE_VOID, keys, w->base.key_columns, w->slots,
+                                w->is_new, err);
+    batch_unref(keys);
+    TRY(rc);
+    check_index(w);
+    const int64_t *times =
+        w->base.processing_time ? NULL : (const int64_t *)(const void *)b->timestamps->data;
+    int64_t now = window_now(&w->base, ctx), clock_ms = clock_now_ms(ctx->clock);
+    w->run = (struct accumulator_run){.slots = w->run_slots, .is_new = w->run_is_new};
+    for (uint32_t i = 0; i < b->n_sel && rc >= 0; i++) {
+        uint32_t row = batch_row(b, i);
+        rc = add_record(w, ctx, b, row, w->slots[i], times != NULL ? times[row] : clock_ms, now,
+                        err);
+    }
+    flush_run(w, b);
+    if (w->base.n_marked > 0) {
+        remove_empty(w, b->n_sel);
+    }
+    set_timer(w, ctx);
+    return rc;
+}
+
+static int session_process(struct operator* op, struct op_context *ctx, uint32_t input,
+                           struct batch *take_batch, struct error *err)
+{
+    struct session_window *w = (struct session_window *)op;
+    struct batch *b = take_batch;
+    int rc = window_base_admit(&w->base, ctx, &b, err);
+    if (rc >= 0 && b->n_sel > 0) {
+        rc = add_batch(w, ctx, b, err);
+        window_emit_late(&w->base, ctx, b);
+    }
+    batch_unref(b);
+    return rc;
+}
+
+const struct operator_desc operator_window_sessions = {
+    .struct_size = sizeof(struct operator_desc),
+    .version = 1,
+    .kind = "flinc.window.sessions",
+    .summary = "Session windows of built-in aggregates",
+    .instance_size = sizeof(struct session_window),
+    .n_inputs = 1,
+    .open = session_open,
+    .process = session_process,
+    .resume = session_resume,
+    .close = session_close,
+    .watermark = session_watermark,
+    .processing_time = session_processing_time,
+};

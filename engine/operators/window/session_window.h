@@ -1,0 +1,95 @@
+/* Inside of flinc.window.sessions: session windows of built-in aggregates.
+ *
+ * A key has one entry in keyed state: its latest session inline, and the earlier ones that have not fired
+ * (records out of order) as bytes, sorted by start.  Nearly every record extends the latest session, which is
+ * an addition in place.  An entry is due when its earliest session was last known to end; then it fires, or
+ * is put off to the end that it has by now, so that extending a session costs nothing.
+ *
+ *   entry: start, end (exclusive), when it is looked at next, accumulator words, earlier sessions
+ *   earlier session: start, end, accumulator words
+ * Thread: the task's.  Flink: WindowOperator with MergingWindowSet. */
+#ifndef FLINC_ENGINE_OPERATORS_WINDOW_SESSION_WINDOW_H
+#define FLINC_ENGINE_OPERATORS_WINDOW_SESSION_WINDOW_H
+
+#include "engine/operators/window/due_index.h"
+#include "engine/operators/window/window_base.h"
+#include "engine/operators/window/window_columns.h"
+
+#include "flinc/out.h"
+
+/* The front of an entry; empty while start == end. */
+struct session {
+    int64_t start, end;
+};
+struct session_entry {
+    struct session latest;
+    int64_t due_ms; /* of its item in the index; not in snapshots */
+    /* uint64_t words[]; flinc_string earlier; */
+};
+
+/* A session that fires, until its batch is made. */
+struct session_result {
+    uint32_t slot;
+    bool is_last; /* the entry is empty afterwards */
+};
+
+struct session_window {
+    struct window_base base;
+    struct window_columns columns;
+    int64_t gap;
+    struct keyed_state *state;
+    struct record_layout layout; /* of an entry */
+    uint32_t words_bytes, earlier_offset, session_bytes;
+    struct due_index due;
+    /* Of the table when the index was made: a rebuilt table has other slots. */
+    const char *indexed_entries;
+    uint32_t indexed_slots;
+    char *list; /* Owns: sessions of one key */
+    size_t list_bytes;
+    char *scratch; /* Owns: an entry */
+    /* Rows that go into the latest sessions of their keys, not added yet. */
+    struct accumulator_run run;
+    uint32_t slots[BATCH_ROWS_MAX];
+    uint8_t is_new[BATCH_ROWS_MAX];
+    uint16_t run_rows[BATCH_ROWS_MAX];
+    uint32_t run_slots[BATCH_ROWS_MAX];
+    uint8_t run_is_new[BATCH_ROWS_MAX];
+    /* Firing. */
+    int64_t fire_now;
+    uint32_t n_results;
+    struct session_result results[BATCH_ROWS_TARGET];
+    int64_t starts[BATCH_ROWS_TARGET], ends[BATCH_ROWS_TARGET];
+    const char *accumulators[BATCH_ROWS_TARGET];
+    char *result_words; /* Owns: accumulators of the results */
+};
+
+static inline struct session_entry *session_entry_at(const struct session_window *w, uint32_t slot)
+{
+    return keyed_state_value(w->state, slot);
+}
+static inline char *session_words(struct session_entry *e)
+{
+    return (char *)(e + 1);
+}
+static inline flinc_string *session_earlier(const struct session_window *w, struct session_entry *e)
+{
+    return (flinc_string *)(void *)((char *)e + w->earlier_offset);
+}
+static inline bool session_is_empty(const struct session_entry *e)
+{
+    return e->latest.start == e->latest.end;
+}
+
+/* Puts an entry into the index under the end of its earliest session. */
+void session_schedule(struct session_window *w, uint32_t slot, struct session_entry *e);
+
+/* ---- session_merge.c: keys with several sessions ------------------------------------------------- */
+
+/* Adds one row to a key whose sessions it may join, split or stand beside. */
+int session_add_slowly(struct session_window *w, const struct batch *b, uint16_t row, uint32_t slot,
+                       int64_t ts, struct error *err) MUST_CHECK;
+/* Moves the sessions that are over at `now` to the results, as many as fit. */
+int session_fire_entry(struct session_window *w, uint32_t slot, int64_t now,
+                       struct error *err) MUST_CHECK;
+
+#endif
