@@ -14,6 +14,7 @@ benchmarks=(
     "network|batches over loopback TCP between workers|build/release/bench/bench_network_throughput"
     "cluster|a cluster of real processes: start, submission, memory, losses|bench/cluster/run.py"
     "text_source|reading lines of text files|build/release/bench/bench_ops_text_source"
+    "windows|tumbling, sliding and session windows|build/release/bench/bench_ops_windows"
     "http|requests to the HTTP server|build/release/bench/bench_cluster_http"
     "mailbox|mailboxes and in-memory channels|build/release/bench/bench_loop_mailbox"
     "rpc|calls and streams between two processes, memory and CPU of the idle|build/release/bench/bench_rpc_call"
@@ -21,7 +22,7 @@ benchmarks=(
     "batch|batches of rows|build/release/bench/bench_data_batch"
 )
 # The figures that must hold are all in these.
-usual="wordcount handover partition operators codec startup rpc network cluster"
+usual="wordcount handover partition operators windows codec startup rpc network cluster"
 
 usage() {
     cat <<END

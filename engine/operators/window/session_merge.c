@@ -106,22 +106,44 @@ int session_add_slowly(struct session_window *w, const struct batch *b, uint16_t
     return 0;
 }
 
+static void add_result(struct session_window *w, uint32_t slot, struct session s, const char *words,
+                       bool is_last)
+{
+    uint32_t i = w->n_results++;
+    w->results[i] = (struct session_result){.slot = slot, .is_last = is_last};
+    w->starts[i] = s.start;
+    w->ends[i] = s.end;
+    char *copy = w->result_words + (size_t)i * w->words_bytes;
+    memcpy(copy, words, w->words_bytes);
+    w->accumulators[i] = copy;
+}
+
+/* The usual case: one session.  It is over, or was extended since it was put into the index. */
+static void fire_latest(struct session_window *w, uint32_t slot, struct session_entry *e,
+                        int64_t now)
+{
+    if (e->latest.end - 1 > now) {
+        session_schedule(w, slot, e);
+        return;
+    }
+    e->due_ms = INT64_MIN; /* gone once its result is made */
+    add_result(w, slot, e->latest, session_words(e), true);
+}
+
 int session_fire_entry(struct session_window *w, uint32_t slot, int64_t now, struct error *err)
 {
     struct session_entry *e = session_entry_at(w, slot);
+    if (LIKELY(session_earlier(w, e)->len == 0)) {
+        fire_latest(w, slot, e, now);
+        return 0;
+    }
     size_t n = load_list(w, e), fired = 0;
     while (fired < n && session_at(w, fired)->end - 1 <= now && w->n_results < BATCH_ROWS_TARGET) {
-        uint32_t i = w->n_results++;
-        w->results[i] = (struct session_result){.slot = slot, .is_last = fired + 1 == n};
-        w->starts[i] = session_at(w, fired)->start;
-        w->ends[i] = session_at(w, fired)->end;
-        char *words = w->result_words + (size_t)i * w->words_bytes;
-        memcpy(words, words_at(w, fired), w->words_bytes);
-        w->accumulators[i] = words;
+        add_result(w, slot, *session_at(w, fired), words_at(w, fired), fired + 1 == n);
         fired++;
     }
     if (fired == n) {
-        e->due_ms = INT64_MIN; /* gone once its result is made */
+        e->due_ms = INT64_MIN;
         return 0;
     }
     if (fired > 0) {

@@ -177,14 +177,31 @@ static struct session_entry *entry_of(const struct session_window *w, const stru
     return e->due_ms == item->time_ms ? e : NULL;
 }
 
+/* Takes the next items that are due, and asks for their entries; false: there are none. */
+static bool look_ahead(struct session_window *w)
+{
+    const struct keyed_table *t = w->state->table;
+    w->next_looked_at = w->n_looked_at = 0;
+    while (w->n_looked_at < SESSION_LOOK_AHEAD &&
+           due_index_take(&w->due, w->fire_now, &w->looked_at[w->n_looked_at])) {
+        uint32_t slot = w->looked_at[w->n_looked_at++].slot;
+        const char *entry = t->entries + (size_t)slot * t->stride;
+        __builtin_prefetch(entry, 1);
+        __builtin_prefetch(entry + t->stride - 1, 1);
+        __builtin_prefetch(&t->tags[slot / KEYED_GROUP_SLOTS]);
+    }
+    return w->n_looked_at > 0;
+}
+
 static int fire(struct session_window *w, struct op_context *ctx, struct error *err)
 {
-    struct due_item item;
-    for (uint32_t batches = 0; due_index_take(&w->due, w->fire_now, &item);) {
-        if (entry_of(w, &item) == NULL) {
+    uint32_t batches = 0;
+    while (w->next_looked_at < w->n_looked_at || look_ahead(w)) {
+        const struct due_item *item = &w->looked_at[w->next_looked_at++];
+        if (entry_of(w, item) == NULL) {
             continue;
         }
-        TRY(session_fire_entry(w, item.slot, w->fire_now, err));
+        TRY(session_fire_entry(w, item->slot, w->fire_now, err));
         if (w->n_results == BATCH_ROWS_TARGET) {
             TRY(emit_results(w, ctx, err));
             if (++batches == WINDOW_EMIT_BATCHES) {

@@ -17,6 +17,8 @@
 
 #include "flinc/out.h"
 
+enum { SESSION_LOOK_AHEAD = 64 };
+
 /* The front of an entry; empty while start == end. */
 struct session {
     int64_t start, end;
@@ -56,6 +58,9 @@ struct session_window {
     uint8_t run_is_new[BATCH_ROWS_MAX];
     /* Firing. */
     int64_t fire_now;
+    struct due_item
+        looked_at[SESSION_LOOK_AHEAD]; /* due; their entries are on the way to the cache */
+    uint32_t n_looked_at, next_looked_at;
     uint32_t n_results;
     struct session_result results[BATCH_ROWS_TARGET];
     int64_t starts[BATCH_ROWS_TARGET], ends[BATCH_ROWS_TARGET];
