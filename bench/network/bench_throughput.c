@@ -193,7 +193,7 @@ static void produce(struct side *s, struct result_partition **parts, uint32_t n,
             any = true;
             ASSERT(result_partition_write(parts[i], batch_ref(b), NULL) == 0);
             if (--left[i] == 0) {
-                struct element end = element_of_control(ELEMENT_END_OF_DATA);
+                struct element end = element_of_control(ELEMENT_END_OF_PARTITION);
                 result_partition_send_control(parts[i], &end);
                 n_left--;
             }
@@ -336,7 +336,7 @@ static void echo_child(int listen_fd, uint32_t parent_port, int done_fd)
     }
     struct element end = take(&s, in);
     char done;
-    ASSERT(end.kind == ELEMENT_END_OF_DATA);
+    ASSERT(end.kind == ELEMENT_END_OF_PARTITION);
     result_partition_send_control(out, &end);
     ASSERT(read(done_fd, &done, 1) == 0); /* the end has arrived */
     gate_free(in);
@@ -379,10 +379,10 @@ static void bench_latency(struct bench_report *report)
         ns[i] = clock_monotonic_ns(&clock_system) - began;
         element_drop(&e);
     }
-    struct element end = element_of_control(ELEMENT_END_OF_DATA);
+    struct element end = element_of_control(ELEMENT_END_OF_PARTITION);
     result_partition_send_control(out, &end);
     end = take(&s, in);
-    ASSERT(end.kind == ELEMENT_END_OF_DATA);
+    ASSERT(end.kind == ELEMENT_END_OF_PARTITION);
     close(done[1]);
     int status;
     ASSERT(waitpid(child, &status, 0) == child && status == 0);

@@ -214,6 +214,7 @@ void channel_push_priority_at(struct channel *c, const struct element *take_elem
     struct element e = *take_element;
     ASSERT(element_is_control(&e));
     if (atomic_load_explicit(&c->consumer_closed, memory_order_relaxed)) {
+        element_drop(&e);
         return;
     }
     e.flags &= (uint8_t)~ELEMENT_FLAG_CHARGED;

@@ -14,7 +14,7 @@
  * producer is signalled when it waits and the channel has drained to half of its bounds.
  *
  * Ends.  Either side may close at any time, in any order; what was pushed is then dropped by whoever
- * comes last.  A producer that closes without END_OF_DATA has failed or was cancelled: the consumer
+ * comes last.  A producer that closes without END_OF_PARTITION has failed or was cancelled: the consumer
  * gets what is there and then nothing more, because the job master cancels it.
  *
  * A network thread serves many channels.  As their consumer it has one ready queue for all, as their

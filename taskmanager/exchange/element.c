@@ -1,4 +1,4 @@
-/* Names of elements, and the bytes that a batch is counted and charged with.
+/* Names of elements, the bytes that a batch is counted and charged with, and barriers.
  * Thread: whoever holds the element. */
 #include "taskmanager/exchange/element.h"
 
@@ -7,8 +7,9 @@ static const char *const element_names[] = {
     [ELEMENT_WATERMARK] = "WATERMARK",
     [ELEMENT_WATERMARK_STATUS] = "WATERMARK_STATUS",
     [ELEMENT_BARRIER] = "BARRIER",
-    [ELEMENT_END_OF_DATA] = "END_OF_DATA",
+    [ELEMENT_END_OF_PARTITION] = "END_OF_PARTITION",
     [ELEMENT_LATENCY_MARKER] = "LATENCY_MARKER",
+    [ELEMENT_END_OF_DATA] = "END_OF_DATA",
 };
 _Static_assert(ARRAY_LEN(element_names) == ELEMENT_KINDS, "a name per kind");
 
@@ -28,9 +29,79 @@ struct element element_of_batch(struct batch *take_batch)
     };
 }
 
+struct element element_share(const struct element *e)
+{
+    struct element shared = *e;
+    if (e->kind == ELEMENT_BATCH) {
+        batch_ref(shared.batch);
+    } else if (e->kind == ELEMENT_BARRIER) {
+        barrier_ref(shared.barrier);
+    }
+    return shared;
+}
+
 void element_drop(struct element *e)
 {
     if (e->kind == ELEMENT_BATCH) {
         e->batch = batch_unref(e->batch);
+    } else if (e->kind == ELEMENT_BARRIER) {
+        e->barrier = barrier_unref(e->barrier);
     }
+}
+
+/* ---- barriers ----------------------------------------------------------------------------------- */
+
+int barrier_unpack(const uint8_t *data, size_t size, struct barrier **ret_barrier,
+                   struct error *err)
+{
+    Flinc__CheckpointBarrier *message =
+        size <= BARRIER_BYTES_MAX ? flinc__checkpoint_barrier__unpack(NULL, size, data) : NULL;
+    if (message == NULL || message->checkpoint_id == 0) {
+        if (message != NULL) {
+            flinc__checkpoint_barrier__free_unpacked(message, NULL);
+        }
+        return error_set(err, ERR_CORRUPT, "a barrier of %zu bytes that cannot be read", size);
+    }
+    struct barrier *b = MEM_NEW(struct barrier);
+    atomic_init(&b->refs, 1);
+    b->checkpoint_id = message->checkpoint_id;
+    b->timestamp_ms = message->timestamp_ms;
+    b->message = message;
+    b->packed = mem_dup(data, size);
+    b->packed_bytes = (uint32_t)size;
+    *ret_barrier = b;
+    return 0;
+}
+
+int barrier_new(const Flinc__CheckpointBarrier *message, struct barrier **ret_barrier,
+                struct error *err)
+{
+    uint8_t packed[BARRIER_BYTES_MAX];
+    size_t size = flinc__checkpoint_barrier__get_packed_size(message);
+    if (size > sizeof(packed)) {
+        return error_set(err, ERR_TOO_LARGE,
+                         "the barrier of checkpoint %llu has %zu bytes, at most %d can be sent: "
+                         "shorten execution.checkpointing.dir",
+                         (unsigned long long)message->checkpoint_id, size, BARRIER_BYTES_MAX);
+    }
+    flinc__checkpoint_barrier__pack(message, packed);
+    return barrier_unpack(packed, size, ret_barrier, err);
+}
+
+struct barrier *barrier_ref(struct barrier *b)
+{
+    if (b != NULL) {
+        atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+    }
+    return b;
+}
+
+struct barrier *barrier_unref(struct barrier *b)
+{
+    if (b != NULL && atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1) {
+        flinc__checkpoint_barrier__free_unpacked(b->message, NULL);
+        mem_free(b->packed);
+        mem_free(b);
+    }
+    return NULL;
 }

@@ -1,7 +1,7 @@
 /* What travels through channels: a stream is a sequence of elements, and an element's position is its
  * meaning (everything before a barrier belongs to the checkpoint).
  *
- * A channel and a gate look into batches and END_OF_DATA only; the other control elements they pass on
+ * A channel and a gate look into batches and END_OF_PARTITION only; the other control elements they pass on
  * in their place, or ahead of it on the priority lane.
  * Flink: StreamElement, and the events among the buffers of a subpartition. */
 #ifndef FLINC_TASKMANAGER_EXCHANGE_ELEMENT_H
@@ -16,8 +16,9 @@ enum element_kind {
     ELEMENT_WATERMARK,
     ELEMENT_WATERMARK_STATUS, /* idle or active again */
     ELEMENT_BARRIER,
-    ELEMENT_END_OF_DATA,
+    ELEMENT_END_OF_PARTITION, /* the last one: nothing comes behind it */
     ELEMENT_LATENCY_MARKER,
+    ELEMENT_END_OF_DATA, /* no more batches and watermarks; barriers may come until the partition ends */
     ELEMENT_KINDS,
 };
 const char *element_kind_name(enum element_kind kind); /* "BATCH", ... */
@@ -29,19 +30,27 @@ enum element_flags {
     ELEMENT_FLAG_CHARGED = 1u << 1,
 };
 
+enum { BARRIER_BYTES_MAX = 4096 }; /* of its message, packed */
+
 /* What a barrier carries: counted, immutable; one for all channels.  Thread: any. */
 struct barrier {
     _Atomic uint32_t refs;
     uint64_t checkpoint_id;
-    int64_t timestamp_ms;             /* wall clock of the trigger */
-    Flinc__CheckpointBarrier *packed; /* Owns: all of it, as it travels */
+    int64_t timestamp_ms;              /* wall clock of the trigger */
+    Flinc__CheckpointBarrier *message; /* Owns */
+    uint8_t *packed;                   /* Owns: the message as it travels */
+    uint32_t packed_bytes;
 };
-/* Copies the message. */
-struct barrier *barrier_new(const Flinc__CheckpointBarrier *message);
+/* Copies the message.  ERR_TOO_LARGE: a location of more than BARRIER_BYTES_MAX. */
+int barrier_new(const Flinc__CheckpointBarrier *message, struct barrier **ret_barrier,
+                struct error *err) MUST_CHECK;
+/* From the bytes of a message; ERR_CORRUPT. */
+int barrier_unpack(const uint8_t *data, size_t size, struct barrier **ret_barrier,
+                   struct error *err) MUST_CHECK;
 struct barrier *barrier_ref(struct barrier *b);
 struct barrier *barrier_unref(struct barrier *b); /* NULL is fine; returns NULL */
 
-/* Passed by value.  A BATCH owns one reference. */
+/* Passed by value.  BATCH and BARRIER own one reference. */
 struct element {
     uint8_t kind;           /* enum element_kind */
     uint8_t flags;          /* enum element_flags */
@@ -52,9 +61,9 @@ struct element {
         uint64_t position;     /* on the priority lane: ordinary elements pushed before it */
     };
     union {
-        struct batch *batch;                  /* Owns a ref */
-        int64_t timestamp_ms;                 /* WATERMARK, LATENCY_MARKER */
-        uint64_t checkpoint_id; /* BARRIER */ /* becomes: struct barrier *barrier, owned */
+        struct batch *batch;     /* Owns a ref */
+        int64_t timestamp_ms;    /* WATERMARK, LATENCY_MARKER */
+        struct barrier *barrier; /* Owns a ref */
     };
 };
 _Static_assert(sizeof(struct element) == 24, "elements are copied through rings");
@@ -74,6 +83,15 @@ static inline uint64_t element_charge(const struct element *e)
 {
     return e->kind == ELEMENT_BATCH || (e->flags & ELEMENT_FLAG_CHARGED) ? e->pinned_bytes : 0;
 }
+/* Takes the reference. */
+static inline struct element element_of_barrier(struct barrier *take_barrier)
+{
+    struct element e = element_of_control(ELEMENT_BARRIER);
+    e.barrier = take_barrier;
+    return e;
+}
+/* Another one with references of its own. */
+struct element element_share(const struct element *e);
 /* Drops what it owns. */
 void element_drop(struct element *e);
 

@@ -1,7 +1,7 @@
 /* Turns between the ready channels, and gathering.
  *
  * A channel is in `ready` (its own list per lane) from the moment it is taken off the ready queue until
- * a poll finds it empty.  Gathered rows are either one batch held as it came, or rows in the builder. */
+ * a poll finds it empty, or until it is found to be blocked: then it waits in `parked`.  Gathered rows are either one batch held as it came, or rows in the builder. */
 #include "taskmanager/exchange/gate.h"
 
 /* The channels that may have something: a ring, each at most once. */
@@ -16,6 +16,9 @@ struct gate {
     uint32_t n_channels, n_ended;
     struct ready_queue *queue; /* Owns a ref */
     struct ready_list ready[CHANNEL_LANES];
+    bool *blocked;            /* Owns; by channel */
+    struct ready_list parked; /* blocked channels that have something, or were not asked yet */
+    uint32_t n_blocked, flags;
     struct element held; /* Owns: a small batch that came alone so far, when has_held */
     struct element next; /* Owns: to be delivered after what was gathered, when has_next */
     bool has_held, has_next;
@@ -25,19 +28,24 @@ struct gate {
     bool ended;
 };
 
-static void gate_ready_add(struct gate *g, enum channel_lane lane, uint32_t index)
+static void gate_list_add(const struct gate *g, struct ready_list *list, uint32_t index)
 {
-    struct ready_list *list = &g->ready[lane];
     ASSERT(list->len < g->n_channels);
     list->ring[(list->head + list->len) % g->n_channels] = index;
     list->len++;
 }
 
-static void gate_ready_pop(struct gate *g, enum channel_lane lane)
+static void gate_ready_add(struct gate *g, enum channel_lane lane, uint32_t index)
 {
-    struct ready_list *list = &g->ready[lane];
+    gate_list_add(g, &g->ready[lane], index);
+}
+
+static uint32_t gate_list_pop(const struct gate *g, struct ready_list *list)
+{
+    uint32_t index = list->ring[list->head];
     list->head = (list->head + 1) % g->n_channels;
     list->len--;
+    return index;
 }
 
 struct gate *gate_new(const struct gate_options *options)
@@ -50,6 +58,9 @@ struct gate *gate_new(const struct gate_options *options)
     if (options->counters != NULL) {
         g->counters = mem_dup(options->counters, g->n_channels * sizeof(*g->counters));
     }
+    g->flags = options->flags;
+    g->blocked = MEM_NEW_ARRAY(bool, g->n_channels);
+    g->parked.ring = MEM_NEW_ARRAY(uint32_t, g->n_channels);
     g->queue = ready_queue_new(options->mailbox);
     for (size_t lane = 0; lane < CHANNEL_LANES; lane++) {
         g->ready[lane].ring = MEM_NEW_ARRAY(uint32_t, g->n_channels);
@@ -84,6 +95,8 @@ struct gate *gate_free(struct gate *g)
     for (size_t lane = 0; lane < CHANNEL_LANES; lane++) {
         mem_free(g->ready[lane].ring);
     }
+    mem_free(g->parked.ring);
+    mem_free(g->blocked);
     ready_queue_unref(g->queue);
     mem_free(g->channels);
     mem_free(g->counters);
@@ -132,8 +145,11 @@ static bool gate_take(struct gate *g, enum channel_lane lane, struct element *re
     }
     struct ready_list *list = &g->ready[lane];
     while (list->len > 0) {
-        uint32_t index = list->ring[list->head];
-        gate_ready_pop(g, lane);
+        uint32_t index = gate_list_pop(g, list);
+        if (UNLIKELY(g->n_blocked > 0) && lane == CHANNEL_LANE_DATA && g->blocked[index]) {
+            gate_list_add(g, &g->parked, index);
+            continue;
+        }
         if (channel_poll(g->channels[index], lane, ret_element)) {
             gate_ready_add(g, lane, index);
             ret_element->channel = (uint16_t)index;
@@ -236,12 +252,12 @@ bool gate_poll(struct gate *g, struct element *ret_element)
             }
             continue;
         }
-        if (e.kind == ELEMENT_END_OF_DATA) {
+        if (e.kind == ELEMENT_END_OF_PARTITION) {
             g->n_ended++;
-            if (g->n_ended < g->n_channels) {
+            g->ended = g->n_ended == g->n_channels;
+            if (!g->ended && !(g->flags & GATE_DELIVER_ENDS)) {
                 continue;
             }
-            g->ended = true;
         }
         gate_deliver(g, &e, ret_element);
         return true;
@@ -262,6 +278,25 @@ bool gate_is_ready(const struct gate *g)
 bool gate_has_ended(const struct gate *g)
 {
     return g->ended && !g->has_next;
+}
+
+void gate_block(struct gate *g, uint32_t channel)
+{
+    ASSERT(channel < g->n_channels);
+    g->n_blocked += !g->blocked[channel];
+    g->blocked[channel] = true;
+}
+
+void gate_unblock(struct gate *g)
+{
+    if (g->n_blocked == 0) {
+        return;
+    }
+    memset(g->blocked, 0, g->n_channels * sizeof(*g->blocked));
+    g->n_blocked = 0;
+    while (g->parked.len > 0) {
+        gate_ready_add(g, CHANNEL_LANE_DATA, gate_list_pop(g, &g->parked));
+    }
 }
 
 uint32_t gate_n_channels(const struct gate *g)

@@ -7,8 +7,12 @@
  * ready; the gate never waits for more, and hands out what it gathered before any control element.  A
  * small batch that comes alone goes through by pointer.
  *
- * END_OF_DATA of a channel ends the channel; when all have ended the gate delivers one END_OF_DATA.
- * Other control elements are delivered as they come, with their channel number.
+ * END_OF_PARTITION of a channel ends the channel; when all have ended the gate delivers one
+ * END_OF_PARTITION (or one per channel, GATE_DELIVER_ENDS).  Other control elements are delivered as they
+ * come, with their channel number.
+ *
+ * Channels can be blocked one by one: what they have stays where it is, bounded by the channel, until all
+ * are unblocked.  The priority lane is not.
  *
  * Thread: the task's.  Flink: SingleInputGate, and the input selection of CheckpointedInputGate. */
 #ifndef FLINC_TASKMANAGER_EXCHANGE_GATE_H
@@ -19,6 +23,11 @@
 
 enum { GATE_SMALL_ROWS = 512 };
 
+enum gate_flags {
+    GATE_DELIVER_ENDS =
+        1u << 0, /* END_OF_PARTITION of every channel is delivered, behind its data */
+};
+
 struct gate_options {
     struct buffer_pool *pool;        /* Borrows; of the consuming task */
     const struct schema *schema;     /* a reference is taken */
@@ -28,6 +37,7 @@ struct gate_options {
     /* What comes by each channel is counted here (one writer: the gate); by channel, copied.  NULL: not
      * counted. */
     struct exchange_counters *const *counters;
+    uint32_t flags; /* enum gate_flags */
 };
 
 struct gate;
@@ -35,13 +45,18 @@ struct gate *gate_new(const struct gate_options *options);
 /* Closes the channels on this side.  NULL is fine; returns NULL. */
 struct gate *gate_free(struct gate *g);
 
-/* The next element; false: nothing now.  The caller owns what the element owns.  After END_OF_DATA
+/* The next element; false: nothing now.  The caller owns what the element owns.  After END_OF_PARTITION
  * there is nothing more. */
 bool gate_poll(struct gate *g, struct element *ret_element) MUST_CHECK;
 /* Whether a poll would find something: what a waiter checks between event_count_prepare() and
  * event_count_wait(). */
 bool gate_is_ready(const struct gate *g);
 bool gate_has_ended(const struct gate *g);
+/* The channel is not polled until gate_unblock().  Its last element delivered was a barrier, so nothing of
+ * what is behind it was gathered. */
+void gate_block(struct gate *g, uint32_t channel);
+/* All channels are polled again. */
+void gate_unblock(struct gate *g);
 
 uint32_t gate_n_channels(const struct gate *g);
 /* The channel numbers whose producer has not come yet: how many, and the first of them. */

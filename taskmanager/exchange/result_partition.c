@@ -330,14 +330,16 @@ void result_partition_send_control(struct result_partition *p, const struct elem
     ASSERT(element_is_control(control));
     result_partition_flush(p);
     for (uint32_t i = 0; i < p->n_channels; i++) {
-        result_partition_push(p, i, control);
+        struct element shared = element_share(control);
+        result_partition_push(p, i, &shared);
     }
 }
 
 void result_partition_send_priority(struct result_partition *p, const struct element *control)
 {
     for (uint32_t i = 0; i < p->n_channels; i++) {
-        channel_push_priority(p->channels[i], control);
+        struct element shared = element_share(control);
+        channel_push_priority(p->channels[i], &shared);
     }
 }
 

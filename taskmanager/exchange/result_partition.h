@@ -55,7 +55,7 @@ struct result_partition;
 /* Takes the references of the channels when it succeeds. */
 int result_partition_open(const struct result_partition_options *options,
                           struct result_partition **ret_partition, struct error *err) MUST_CHECK;
-/* Closes the channels on this side and drops what is half built (an ordered end sends END_OF_DATA
+/* Closes the channels on this side and drops what is half built (an ordered end sends END_OF_PARTITION
  * first).  NULL is fine; returns NULL. */
 struct result_partition *result_partition_close(struct result_partition *p);
 
@@ -65,7 +65,7 @@ int result_partition_write(struct result_partition *p, struct batch *take_batch,
 /* Sends what is half built. */
 void result_partition_flush(struct result_partition *p);
 bool result_partition_has_buffered(const struct result_partition *p);
-/* Flushes, then sends a control element to every channel. */
+/* Flushes, then sends a control element to every channel, each with references of its own. */
 void result_partition_send_control(struct result_partition *p, const struct element *control);
 /* To every channel ahead of what waits there; what is half built stays. */
 void result_partition_send_priority(struct result_partition *p, const struct element *control);

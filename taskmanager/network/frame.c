@@ -4,7 +4,8 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "frames are written as memory lies");
 _Static_assert(ELEMENT_WATERMARK == 1 && ELEMENT_WATERMARK_STATUS == 2 && ELEMENT_BARRIER == 3 &&
-                   ELEMENT_END_OF_DATA == 4 && ELEMENT_LATENCY_MARKER == 5,
+                   ELEMENT_END_OF_PARTITION == 4 && ELEMENT_LATENCY_MARKER == 5 &&
+                   ELEMENT_END_OF_DATA == 6,
                "kinds of elements are part of the format");
 
 enum { CONTROL_FLAGS = ELEMENT_FLAG_IDLE, CONTROL_FLAGS_SHIFT = 8 };
@@ -28,9 +29,9 @@ static const struct frame_rule {
                     .has_channel = true, .has_value = true, .has_info = true, .has_padding = true,
                     .payload_min = FRAME_ALIGN, .payload_max = FRAME_PAYLOAD_MAX},
     [FRAME_CONTROL] = {"CONTROL", FRAME_TO_CONSUMER, .flags = FRAME_FLAG_PRIORITY,
-                       .has_channel = true, .has_info = true,
+                       .has_channel = true, .has_info = true, .has_padding = true,
                        .payload_min = sizeof(struct control_values),
-                       .payload_max = sizeof(struct control_values)},
+                       .payload_max = sizeof(struct control_values) + BARRIER_BYTES_MAX},
     [FRAME_CLOSED] = {"CLOSED", FRAME_TO_CONSUMER, .has_channel = true, .has_info = true,
                       .has_padding = true, .payload_max = FRAME_SMALL_MAX},
     [FRAME_REFUSED] = {"REFUSED", FRAME_TO_CONSUMER, .has_channel = true, .has_info = true,
@@ -81,6 +82,10 @@ static int check_control(const struct frame_header *h, struct error *err)
     uint32_t kind = h->info & 0xff, flags = h->info >> CONTROL_FLAGS_SHIFT;
     if (kind == ELEMENT_BATCH || kind >= ELEMENT_KINDS || (flags & ~(uint32_t)CONTROL_FLAGS) != 0) {
         return corrupt(h, "an unknown element", err);
+    }
+    bool has_message = h->payload_bytes > sizeof(struct control_values);
+    if (has_message != (kind == ELEMENT_BARRIER) || (!has_message && h->padding != 0)) {
+        return corrupt(h, "a payload that its element does not have", err);
     }
     return 0;
 }
@@ -157,27 +162,47 @@ int frame_check_payload(const struct frame_header *h, const uint8_t *payload, st
 void frame_of_element(const struct element *e, uint32_t channel, struct frame_header *ret_header,
                       struct control_values *ret_values)
 {
+    uint32_t message = e->kind == ELEMENT_BARRIER ? e->barrier->packed_bytes : 0;
+    uint32_t payload = (uint32_t)(sizeof(*ret_values) + frame_align(message));
     *ret_header = (struct frame_header){
         .kind = FRAME_CONTROL,
         .channel = channel,
-        .payload_bytes = sizeof(*ret_values),
+        .payload_bytes = payload,
+        .padding = (uint16_t)(payload - sizeof(*ret_values) - message),
         .info = e->kind | (uint32_t)(e->flags & CONTROL_FLAGS) << CONTROL_FLAGS_SHIFT,
     };
-    *ret_values = (struct control_values){.value = e->checkpoint_id};
+    *ret_values = (struct control_values){.value = 0};
+    if (e->kind == ELEMENT_BARRIER) {
+        ret_values->value = e->barrier->checkpoint_id;
+    } else if (e->kind == ELEMENT_WATERMARK || e->kind == ELEMENT_LATENCY_MARKER) {
+        ret_values->value = (uint64_t)e->timestamp_ms;
+    }
 }
 
-struct element frame_element(const struct frame_header *h, const uint8_t *payload)
+int frame_element(const struct frame_header *h, const uint8_t *payload, struct element *ret_element,
+                  struct error *err)
 {
     struct control_values v;
     memcpy(&v, payload, sizeof(v));
     struct element e = element_of_control((enum element_kind)(h->info & 0xff));
     e.flags = (uint8_t)(h->info >> CONTROL_FLAGS_SHIFT);
-    e.checkpoint_id = v.value;
+    e.timestamp_ms = (int64_t)v.value;
     if (h->flags & FRAME_FLAG_PRIORITY) {
         e.position = v.position;
     } else {
         e.flags |= ELEMENT_FLAG_CHARGED;
         e.pinned_bytes = CONTROL_CHARGE_BYTES;
     }
-    return e;
+    if (e.kind == ELEMENT_BARRIER) {
+        size_t size = h->payload_bytes - h->padding - sizeof(v);
+        struct barrier *barrier = NULL;
+        if (barrier_unpack(payload + sizeof(v), size, &barrier, err) < 0 ||
+            barrier->checkpoint_id != v.value) {
+            barrier_unref(barrier);
+            return corrupt(h, "a barrier that cannot be read", err);
+        }
+        e.barrier = barrier;
+    }
+    *ret_element = e;
+    return 0;
 }

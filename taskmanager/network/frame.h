@@ -1,4 +1,4 @@
-/* Frames: what goes over a data connection behind the hello (docs/internals/network.md), version 1.
+/* Frames: what goes over a data connection behind the hello (docs/internals/network.md), version 2.
  *
  *   header 32 bytes | payload, a multiple of 16 bytes
  *
@@ -13,7 +13,7 @@
 #include "taskmanager/network/network.h"
 
 enum {
-    FRAME_VERSION = 1,
+    FRAME_VERSION = 2,
     FRAME_ALIGN = 16,
     FRAME_PAYLOAD_MAX = 1024 * 1024, /* larger batches go in fragments */
     FRAME_TEXT_MAX = 240,            /* of a reason */
@@ -32,7 +32,8 @@ enum frame_kind {
     FRAME_WELCOME = 16, /* first frame; info: FRAME_VERSION; payload: incarnation of the worker */
     FRAME_DATA =
         17, /* value: bytes of the encoded batch in all; info: row bytes; payload: of them */
-    FRAME_CONTROL = 18, /* info: element kind, flags << 8; payload: struct control_values */
+    FRAME_CONTROL = 18, /* info: element kind, flags << 8; payload: struct control_values,
+                           and of a barrier its message */
     FRAME_CLOSED = 19,  /* info: enum close_reason; payload: text.  Last one of the channel */
     FRAME_REFUSED = 20, /* the same instead of an opening */
     FRAME_KINDS = 21,
@@ -75,7 +76,7 @@ struct open_request {
 _Static_assert(sizeof(struct open_request) == 64, "a wire format");
 
 struct control_values {
-    uint64_t value;    /* timestamp or checkpoint id */
+    uint64_t value;    /* time stamp or checkpoint id, else 0 */
     uint64_t position; /* on the priority lane, else 0 */
 };
 _Static_assert(sizeof(struct control_values) == 16, "a wire format");
@@ -87,8 +88,8 @@ enum {
 _Static_assert(FRAME_TEXT_MAX + FRAME_ALIGN <= FRAME_SMALL_MAX, "texts are small");
 
 enum close_reason {
-    CLOSE_REASON_END = 1,       /* END_OF_DATA went before, or the consumer asked */
-    CLOSE_REASON_PRODUCER_GONE, /* it ended without END_OF_DATA */
+    CLOSE_REASON_END = 1,       /* END_OF_PARTITION went before, or the consumer asked */
+    CLOSE_REASON_PRODUCER_GONE, /* it ended without END_OF_PARTITION */
     CLOSE_REASON_TIMEOUT,       /* REFUSED: no producer came */
     CLOSE_REASON_ALREADY_OPEN,  /* REFUSED */
     CLOSE_REASON_LIMIT,         /* REFUSED */
@@ -106,10 +107,13 @@ int frame_check(const struct frame_header *h, enum frame_direction direction,
 int frame_check_payload(const struct frame_header *h, const uint8_t *payload,
                         struct error *err) MUST_CHECK;
 
-/* An element of a CONTROL frame, and back.  `e` is not a batch. */
+/* An element of a CONTROL frame, and back.  `e` is not a batch.  A barrier's message (e->barrier->packed)
+ * follows the values, padded to FRAME_ALIGN. */
 void frame_of_element(const struct element *e, uint32_t channel, struct frame_header *ret_header,
                       struct control_values *ret_values);
-struct element frame_element(const struct frame_header *h, const uint8_t *payload);
+/* The caller owns what the element owns.  ERR_CORRUPT: a barrier that cannot be read. */
+int frame_element(const struct frame_header *h, const uint8_t *payload, struct element *ret_element,
+                  struct error *err) MUST_CHECK;
 
 static inline uint64_t frame_align(uint64_t bytes)
 {

@@ -338,19 +338,21 @@ int inbound_on_control(struct inbound *in, const struct frame_header *h, const u
     if (in->state != INBOUND_OPEN) {
         return violation(in, "an element behind its end", err);
     }
-    struct element e = frame_element(h, payload);
-    if (h->flags & FRAME_FLAG_PRIORITY) {
+    bool has_priority = (h->flags & FRAME_FLAG_PRIORITY) != 0;
+    struct element e;
+    if (!has_priority && in->assembly != NULL) {
+        return violation(in, "an element inside of a batch", err);
+    }
+    if (!has_priority && !charge(in, CONTROL_CHARGE_BYTES)) {
+        return violation(in, "more than its credit", err);
+    }
+    TRY(frame_element(h, payload, &e, err));
+    if (has_priority) {
         channel_push_priority_at(in->channel, &e);
         return 0;
     }
-    if (in->assembly != NULL) {
-        return violation(in, "an element inside of a batch", err);
-    }
-    if (!charge(in, CONTROL_CHARGE_BYTES)) {
-        return violation(in, "more than its credit", err);
-    }
     inbound_push(in, &e);
-    if (e.kind == ELEMENT_END_OF_DATA) {
+    if (e.kind == ELEMENT_END_OF_PARTITION) {
         in->state = INBOUND_ENDED;
     }
     inbound_settle(in);
@@ -374,7 +376,7 @@ int inbound_on_closed(struct inbound *in, const struct frame_header *h, const ui
 {
     bool was_refused = h->kind == FRAME_REFUSED;
     if (h->info == CLOSE_REASON_END && in->state == INBOUND_OPEN) {
-        return violation(in, "an end without END_OF_DATA", err);
+        return violation(in, "an end without END_OF_PARTITION", err);
     }
     if (!was_refused && (h->info == CLOSE_REASON_END || h->info == CLOSE_REASON_PRODUCER_GONE)) {
         inbound_end(in,

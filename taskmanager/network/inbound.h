@@ -1,6 +1,6 @@
 /* A remote input: the consuming end of a channel whose elements come over a connection.
  *
- *   WAITING ─► OPEN ─END_OF_DATA─► ENDED ─CLOSED─► freed
+ *   WAITING ─► OPEN ─END_OF_PARTITION─► ENDED ─CLOSED─► freed
  *      │         ├──consumer closed─► CLOSING ─CLOSED─► freed
  *      └─────────┴──broken, refused──────────────────► freed (ZOMBIE while in the drain queue)
  *
@@ -24,7 +24,7 @@ enum inbound_state {
     INBOUND_WAITING, /* for the connection */
     INBOUND_OPEN,
     INBOUND_CLOSING, /* CLOSE was sent; what comes is dropped */
-    INBOUND_ENDED,   /* END_OF_DATA came */
+    INBOUND_ENDED,   /* END_OF_PARTITION came */
     INBOUND_ZOMBIE,  /* done with, but in the drain queue */
     INBOUND_STATES,
 };

@@ -28,7 +28,19 @@ static void send_control(struct outbound *o, const struct element *e, uint8_t fl
     frame_of_element(e, o->number, &h, &v);
     h.flags = flags;
     v.position = flags & FRAME_FLAG_PRIORITY ? e->position : 0;
-    connection_send_small(outbound_connection(o), &h, &v, sizeof(v));
+    if (e->kind != ELEMENT_BARRIER) {
+        connection_send_small(outbound_connection(o), &h, &v, sizeof(v));
+        return;
+    }
+    struct out_frame *f = out_frame_new(o->network);
+    f->header = h;
+    f->buffer = buffer_get(o->network->pool, h.payload_bytes);
+    f->buffer->size = h.payload_bytes;
+    uint8_t *to = f->buffer->data;
+    memcpy(to, &v, sizeof(v));
+    memcpy(to + sizeof(v), e->barrier->packed, e->barrier->packed_bytes);
+    memset(to + h.payload_bytes - h.padding, 0, h.padding);
+    connection_send(outbound_connection(o), f);
 }
 
 static bool wait_for_credit(struct outbound *o, uint64_t bytes)
@@ -46,7 +58,8 @@ static bool step_control(struct outbound *o)
     o->has_pending = false;
     o->credit -= CONTROL_CHARGE_BYTES;
     send_control(o, &e, 0);
-    if (e.kind == ELEMENT_END_OF_DATA) {
+    element_drop(&e);
+    if (e.kind == ELEMENT_END_OF_PARTITION) {
         outbound_finish(o, FRAME_CLOSED, CLOSE_REASON_END, "");
     }
     return true;
@@ -234,6 +247,7 @@ bool outbound_step_priority(struct outbound *o)
         return false;
     }
     send_control(o, &e, FRAME_FLAG_PRIORITY);
+    element_drop(&e);
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* The producer's side of a data connection: the worker that was called serves its subpartitions.
  *
- *   OPEN ─► WAITING ──producer attached──► OPEN ──END_OF_DATA sent, CLOSE, failure──► ZOMBIE ─► freed
+ *   OPEN ─► WAITING ──producer attached──► OPEN ──END_OF_PARTITION sent, CLOSE, failure──► ZOMBIE ─► freed
  *              └──no producer in time, refused───────────────────────────────────────────┘
  *
  * An outbound channel is the consumer of a `struct channel`.  All share one ready queue, so a channel that

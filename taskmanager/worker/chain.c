@@ -8,7 +8,7 @@
 static void chain_set_work(struct chain *c, const struct chain_op *op)
 {
     uint64_t bit = UINT64_C(1) << (op->index % 64);
-    if (op->more || op->items.len > 0) {
+    if (op->more || op->woken || (op->items.len > 0 && !op->waiting)) {
         c->work[op->index / 64] |= bit;
     } else {
         c->work[op->index / 64] &= ~bit;
@@ -48,6 +48,7 @@ void chain_enqueue(struct chain *c, uint32_t index, struct chain_item take_item)
     }
     items->ring[(items->head + items->len) % items->cap] = take_item;
     items->len++;
+    c->n_items++;
     chain_set_work(c, op);
 }
 
@@ -59,24 +60,99 @@ static struct chain_item chain_items_pop(struct chain_items *items)
     return item;
 }
 
-void chain_push(struct chain *c, uint32_t op, uint32_t input, struct batch *take_batch)
+void chain_push(struct chain *c, struct chain_feed to, struct batch *take_batch)
 {
-    chain_enqueue(c, op, (struct chain_item){.batch = take_batch, .input = input});
+    chain_enqueue(
+        c, to.op,
+        (struct chain_item){.batch = take_batch, .feed = to.number, .input = (uint16_t)to.input});
 }
 
-void chain_push_end(struct chain *c, uint32_t op, uint32_t input)
+static void chain_push_kind(struct chain *c, struct chain_feed to, enum chain_item_kind kind)
 {
-    chain_enqueue(c, op, (struct chain_item){.input = input});
+    chain_enqueue(
+        c, to.op,
+        (struct chain_item){.feed = to.number, .input = (uint16_t)to.input, .kind = (uint8_t)kind});
 }
 
-bool chain_has_work(const struct chain *c)
+void chain_push_end(struct chain *c, struct chain_feed to)
 {
-    return c->flushing || chain_deepest(c) != NULL;
+    chain_push_kind(c, to, CHAIN_ITEM_END);
+}
+
+void chain_push_idle(struct chain *c, struct chain_feed to, bool idle)
+{
+    chain_push_kind(c, to, idle ? CHAIN_ITEM_IDLE : CHAIN_ITEM_ACTIVE);
+}
+
+void chain_push_watermark(struct chain *c, struct chain_feed to, int64_t watermark_ms)
+{
+    chain_enqueue(c, to.op,
+                  (struct chain_item){.watermark_ms = watermark_ms,
+                                      .feed = to.number,
+                                      .input = (uint16_t)to.input,
+                                      .kind = CHAIN_ITEM_WATERMARK});
+}
+
+/* Operators that another thread has woken. */
+static COLD void chain_collect_woken(struct chain *c)
+{
+    for (uint32_t i = 0; i < c->n_ops; i++) {
+        struct chain_op *op = &c->ops[i];
+        if (op->has_waker && op->ctx.n_inputs > 0 && !op->finished &&
+            op->op->desc->resume != NULL && atomic_load(&op->waker.pending) &&
+            atomic_exchange(&op->waker.pending, false)) {
+            op->woken = true;
+            chain_set_work(c, op);
+        }
+    }
+}
+
+/* The operator whose turn it is; NULL: none.  Above one that waits only those that were woken go on. */
+static struct chain_op *chain_next_op(struct chain *c)
+{
+    if (UNLIKELY(c->n_wakers > 0)) {
+        chain_collect_woken(c);
+    }
+    struct chain_op *op = chain_deepest(c);
+    if (LIKELY(c->n_waiting == 0) || op == NULL || op->woken) {
+        return op;
+    }
+    for (uint32_t i = c->n_ops; i-- > 0;) {
+        struct chain_op *below = &c->ops[i];
+        if (below == op) {
+            return op;
+        }
+        if (below->waiting) {
+            break;
+        }
+    }
+    for (uint32_t i = c->n_ops; i-- > 0;) {
+        if (c->ops[i].woken) {
+            return &c->ops[i];
+        }
+    }
+    return NULL;
+}
+
+/* What is left to be done between two inputs, once the lists are empty. */
+static bool chain_has_pass(const struct chain *c)
+{
+    return (c->flushing || c->barrier_on) && c->n_items == 0;
+}
+
+bool chain_has_work(struct chain *c)
+{
+    return chain_next_op(c) != NULL || chain_has_pass(c);
+}
+
+bool chain_is_waiting(struct chain *c)
+{
+    return c->n_waiting > 0 && !chain_has_work(c);
 }
 
 /* ---- calls -------------------------------------------------------------------------------------- */
 
-static void chain_begin_call(struct chain_op *op)
+void chain_begin_call(struct chain_op *op)
 {
     op->n_emitted = 0;
     op->chain->dirty = true;
@@ -84,7 +160,7 @@ static void chain_begin_call(struct chain_op *op)
 }
 
 /* The operator's answer, or the failure of something that it emitted. */
-static int chain_end_call(struct chain_op *op, int rc, struct error *err)
+int chain_end_call(struct chain_op *op, int rc, struct error *err)
 {
     struct chain *c = op->chain;
     crash_slot_set(c->options.slot, c->options.site);
@@ -100,9 +176,7 @@ static int chain_end_call(struct chain_op *op, int rc, struct error *err)
     return rc;
 }
 
-static int chain_op_after(struct chain_op *op, int rc, enum chain_call during, struct error *err);
-
-static int chain_op_flush(struct chain_op *op, enum chain_call during, struct error *err)
+int chain_op_flush(struct chain_op *op, enum chain_call during, struct error *err)
 {
     int rc = OP_DONE;
     if (op->op->desc->flush != NULL) {
@@ -112,48 +186,74 @@ static int chain_op_flush(struct chain_op *op, enum chain_call during, struct er
     return chain_op_after(op, rc, during, err);
 }
 
-/* All inputs have ended, or the source is exhausted, and the last rows are out: the inputs below it
- * end. */
+/* All inputs have ended, or the source is exhausted, and the last rows are out: event time is over for
+ * those below, and the inputs below it end. */
 static void chain_op_finish(struct chain_op *op)
 {
     struct chain *c = op->chain;
     op->finished = true;
     c->n_finished++;
+    chain_send_watermark(op, INT64_MAX);
     for (uint32_t i = 0; i < op->ctx.n_outputs; i++) {
         for (uint32_t j = 0; j < op->outputs[i].n_targets; j++) {
             const struct chain_target *t = &op->outputs[i].targets[j];
             if (t->partition == NULL) {
-                chain_push_end(c, t->op, t->input);
+                chain_push_end(c, t->feed);
             }
         }
     }
 }
 
+/* A call and all its resumes are done. */
+static int chain_op_done(struct chain_op *op, enum chain_call during, struct error *err)
+{
+    switch (during) {
+    case CHAIN_CALL_LAST_FLUSH:
+        chain_op_finish(op);
+        return 0;
+    case CHAIN_CALL_END:
+        return --op->n_open_inputs == 0 ? chain_op_flush(op, CHAIN_CALL_LAST_FLUSH, err) : 0;
+    case CHAIN_CALL_TIME:
+        return chain_time_goes_on(op) ? chain_op_flush(op, CHAIN_CALL_TIME_FLUSH, err) : 0;
+    case CHAIN_CALL_TIME_FLUSH:
+        chain_time_forward(op);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static void chain_op_wait(struct chain_op *op, enum chain_call during)
+{
+    op->chain->n_waiting += !op->waiting;
+    op->waiting = true;
+    op->wait_during = during;
+}
+
 /* What the answer to a call leads to. */
-static int chain_op_after(struct chain_op *op, int rc, enum chain_call during, struct error *err)
+int chain_op_after(struct chain_op *op, int rc, enum chain_call during, struct error *err)
 {
     if (rc < 0) {
         return rc;
     }
-    ASSERT(rc == OP_DONE || (rc == OP_MORE && op->op->desc->resume != NULL));
+    ASSERT(rc == OP_DONE || ((rc == OP_MORE || rc == OP_WAIT) && op->op->desc->resume != NULL));
     op->more = rc == OP_MORE;
     op->during = during;
-    if (rc == OP_DONE && during == CHAIN_CALL_LAST_FLUSH) {
-        chain_op_finish(op);
-    }
-    if (rc == OP_DONE && during == CHAIN_CALL_END && --op->n_open_inputs == 0) {
-        return chain_op_flush(op, CHAIN_CALL_LAST_FLUSH, err);
+    if (rc == OP_WAIT) {
+        chain_op_wait(op, during);
+    } else if (rc == OP_DONE) {
+        TRY(chain_op_done(op, during, err));
     }
     chain_set_work(op->chain, op);
     return 0;
 }
 
-static int chain_op_end_input(struct chain_op *op, uint32_t input, struct error *err)
+static int chain_op_end_input(struct chain_op *op, const struct chain_item *item, struct error *err)
 {
+    uint32_t input = item->input;
     ASSERT(op->open_feeds[input] > 0);
     if (--op->open_feeds[input] > 0) {
-        chain_set_work(op->chain, op);
-        return 0;
+        return chain_time_end_feed(op, input, item->feed, err);
     }
     int rc = FAILPOINT(err, "task.run.end_of_input");
     if (rc == 0 && op->op->desc->end_of_input != NULL) {
@@ -164,26 +264,49 @@ static int chain_op_end_input(struct chain_op *op, uint32_t input, struct error 
     return chain_op_after(op, rc, CHAIN_CALL_END, err);
 }
 
-static int chain_op_run(struct chain_op *op, struct error *err)
+/* OP_MORE, OP_WAIT and a wake-up go on here. */
+static int chain_op_resume(struct chain_op *op, struct error *err)
 {
-    if (op->more) {
-        chain_begin_call(op);
-        int rc = op->op->desc->resume(op->op, &op->ctx, err);
-        return chain_op_after(op, chain_end_call(op, rc, err), op->during, err);
+    enum chain_call during = op->during;
+    if (!op->more) {
+        during = op->waiting ? op->wait_during : CHAIN_CALL_OTHER;
+        op->chain->n_waiting -= op->waiting;
+        op->waiting = false;
     }
-    struct chain_item item = chain_items_pop(&op->items);
-    if (item.batch == NULL) {
-        return chain_op_end_input(op, item.input, err);
-    }
+    op->woken = false;
+    chain_begin_call(op);
+    int rc = op->op->desc->resume(op->op, &op->ctx, err);
+    return chain_op_after(op, chain_end_call(op, rc, err), during, err);
+}
+
+static int chain_op_process(struct chain_op *op, const struct chain_item *item, struct error *err)
+{
     int failed = FAILPOINT(err, "task.run.process");
     if (UNLIKELY(failed < 0)) {
-        batch_unref(item.batch);
+        batch_unref(item->batch);
         return chain_end_call(op, failed, err);
     }
-    metric_counter_add(&op->records_in, item.batch->n_sel);
+    metric_counter_add(&op->records_in, item->batch->n_sel);
     chain_begin_call(op);
-    int rc = op->op->desc->process(op->op, &op->ctx, item.input, item.batch, err);
+    int rc = op->op->desc->process(op->op, &op->ctx, item->input, item->batch, err);
     return chain_op_after(op, chain_end_call(op, rc, err), CHAIN_CALL_INPUT, err);
+}
+
+static int chain_op_run(struct chain_op *op, struct error *err)
+{
+    if (op->more || op->woken) {
+        return chain_op_resume(op, err);
+    }
+    struct chain_item item = chain_items_pop(&op->items);
+    op->chain->n_items--;
+    switch (item.kind) {
+    case CHAIN_ITEM_BATCH:
+        return chain_op_process(op, &item, err);
+    case CHAIN_ITEM_END:
+        return chain_op_end_input(op, &item, err);
+    default:
+        return chain_time_take(op, &item, err);
+    }
 }
 
 /* ---- steps -------------------------------------------------------------------------------------- */
@@ -210,17 +333,56 @@ static int chain_flush_step(struct chain *c, struct error *err)
     return 0;
 }
 
+/* ---- barriers ----------------------------------------------------------------------------------- */
+
+void chain_begin_barrier(struct chain *c, const struct op_checkpoint *checkpoint)
+{
+    ASSERT(!c->barrier_on);
+    c->barrier = *checkpoint;
+    c->barrier_on = true;
+    c->barrier_is_prepared = false;
+    c->barrier_next = 0;
+}
+
+/* An operator that has finished has nothing to emit any more. */
+static int chain_barrier_step(struct chain *c, struct error *err)
+{
+    while (c->barrier_next < c->n_ops && c->ops[c->barrier_next].finished) {
+        c->barrier_next++;
+        c->barrier_is_prepared = false;
+    }
+    if (c->barrier_next == c->n_ops) {
+        c->barrier_on = false;
+        return 0;
+    }
+    struct chain_op *op = &c->ops[c->barrier_next];
+    if (!c->barrier_is_prepared) {
+        c->barrier_is_prepared = true;
+        if (op->op->desc->prepare_barrier != NULL) {
+            chain_begin_call(op);
+            int rc = op->op->desc->prepare_barrier(op->op, &op->ctx, &c->barrier, err);
+            return chain_op_after(op, chain_end_call(op, rc, err), CHAIN_CALL_OTHER, err);
+        }
+    }
+    c->barrier_is_prepared = false;
+    c->barrier_next++;
+    return chain_op_flush(op, CHAIN_CALL_FLUSH, err);
+}
+
 int chain_step(struct chain *c, struct error *err)
 {
-    struct chain_op *op = chain_deepest(c);
-    return op != NULL ? chain_op_run(op, err) : chain_flush_step(c, err);
+    struct chain_op *op = chain_next_op(c);
+    if (op != NULL) {
+        return chain_op_run(op, err);
+    }
+    return c->flushing ? chain_flush_step(c, err) : chain_barrier_step(c, err);
 }
 
 /* ---- sources ------------------------------------------------------------------------------------ */
 
 static bool source_is_ready(const struct chain_op *op)
 {
-    if (op->finished || op->more || op->ctx.n_inputs > 0) {
+    if (op->finished || op->more || op->ctx.n_inputs > 0 || op->chain->sources_paused) {
         return false;
     }
     return !op->idle || atomic_load(&op->waker.pending) ||
@@ -268,6 +430,17 @@ static int source_poll(struct chain_op *op, struct error *err)
         TRY(chain_op_flush(op, CHAIN_CALL_LAST_FLUSH, err));
     }
     return 1;
+}
+
+int chain_end_sources(struct chain *c, struct error *err)
+{
+    ASSERT(!chain_has_work(c));
+    for (uint32_t i = 0; i < c->n_ops; i++) {
+        if (c->ops[i].ctx.n_inputs == 0 && !c->ops[i].finished) {
+            TRY(chain_op_flush(&c->ops[i], CHAIN_CALL_LAST_FLUSH, err));
+        }
+    }
+    return 0;
 }
 
 int chain_poll_source(struct chain *c, struct error *err)

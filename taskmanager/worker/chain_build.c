@@ -52,6 +52,12 @@ static int chain_op_find(struct chain_op *op, const Flinc__Operator *spec, struc
     return 0;
 }
 
+static void gauge_watermark(void *arg, struct metric_value *ret_value)
+{
+    const _Atomic int64_t *watermark_ms = arg;
+    metric_value_set_i64(ret_value, atomic_load_explicit(watermark_ms, memory_order_relaxed));
+}
+
 static void chain_op_init_metrics(struct chain_op *op)
 {
     const struct chain_options *o = &op->chain->options;
@@ -75,6 +81,8 @@ static void chain_op_init_metrics(struct chain_op *op)
     metric_group_meter(g, "numRecordsInPerSecond", &op->records_in);
     metric_group_add_counter(g, "numRecordsOut", &op->records_out);
     metric_group_meter(g, "numRecordsOutPerSecond", &op->records_out);
+    metric_group_gauge_fn(g, "currentInputWatermark", gauge_watermark, &op->time.in_ms);
+    metric_group_gauge_fn(g, "currentOutputWatermark", gauge_watermark, &op->time.out_ms);
 }
 
 static int chain_op_init(struct chain *c, uint32_t index, struct error *err)
@@ -86,6 +94,9 @@ static int chain_op_init(struct chain *c, uint32_t index, struct error *err)
     op->chain = c;
     op->index = index;
     op->wake_at_ns = INT64_MAX;
+    op->timer_ms = INT64_MAX;
+    atomic_init(&op->time.in_ms, INT64_MIN);
+    atomic_init(&op->time.out_ms, INT64_MIN);
     chain_host_init_waker(op);
     str_printf(&label, "%s (%u/%u)", spec->name, o->subtask + 1, o->vertex->parallelism);
     op->label = str_take(&label);
@@ -107,6 +118,9 @@ static int chain_op_init(struct chain *c, uint32_t index, struct error *err)
         .clock = o->clock,
         .io_executor = o->io_executor,
         .state_budget = o->state_budget,
+        .restored_checkpoint = o->restore != NULL ? o->restore->checkpoint_id : 0,
+        .watermark_ms = INT64_MIN,
+        .conf = o->conf,
         .cancelled = o->cancelled,
     };
     TRY(chain_op_find(op, spec, err));
@@ -138,14 +152,15 @@ static void chain_add_target(struct chain_output *output, struct chain_target ta
     output->targets[output->n_targets++] = target;
 }
 
-int chain_add_feed(struct chain *c, uint32_t op, uint32_t input, const struct schema **ret_schema,
-                   struct error *err)
+int chain_add_feed(struct chain *c, uint32_t op, uint32_t input, struct chain_feed *ret_feed,
+                   const struct schema **ret_schema, struct error *err)
 {
     if (op >= c->n_ops || input >= c->ops[op].ctx.n_inputs) {
         return error_set(err, ERR_INVALID_ARGUMENT,
                          "an edge leads to input %u of operator %u, which there is not", input, op);
     }
     c->ops[op].open_feeds[input]++;
+    *ret_feed = (struct chain_feed){op, input, c->ops[op].n_feeds[input]++};
     *ret_schema = c->ops[op].ctx.input_schemas[input];
     return 0;
 }
@@ -161,8 +176,9 @@ void chain_add_partition(struct chain *c, uint32_t op, uint32_t output,
 static int chain_add_edge(struct chain *c, const Flinc__ChainEdge *e, struct error *err)
 {
     const struct schema *from = NULL, *to = NULL;
+    struct chain_feed feed;
     TRY(chain_find_output(c, e->source_operator, e->source_output, &from, err));
-    TRY(chain_add_feed(c, e->target_operator, e->target_input, &to, err));
+    TRY(chain_add_feed(c, e->target_operator, e->target_input, &feed, &to, err));
     if (e->target_operator <= e->source_operator) {
         return error_set(err, ERR_INVALID_ARGUMENT,
                          "operator %u feeds operator %u: a chain has no way back",
@@ -176,7 +192,7 @@ static int chain_add_edge(struct chain *c, const Flinc__ChainEdge *e, struct err
                          e->target_input, c->ops[e->target_operator].ctx.spec->name);
     }
     chain_add_target(&c->ops[e->source_operator].outputs[e->source_output],
-                     (struct chain_target){.op = e->target_operator, .input = e->target_input});
+                     (struct chain_target){.feed = feed});
     return 0;
 }
 
@@ -205,6 +221,7 @@ int chain_new(const struct chain_options *options, struct chain **ret_chain, str
     c->n_ops = (uint32_t)options->vertex->n_operators;
     c->ops = MEM_NEW_ARRAY(struct chain_op, c->n_ops);
     c->n_words = (c->n_ops + 63) / 64;
+    c->next_timer_ms = INT64_MAX;
     c->work = MEM_NEW_ARRAY(uint64_t, c->n_words);
     int rc = chain_build(c, err);
     if (rc < 0) {
@@ -218,7 +235,10 @@ int chain_new(const struct chain_options *options, struct chain **ret_chain, str
 static void chain_op_fini(struct chain_op *op)
 {
     for (uint32_t i = 0; i < op->items.len; i++) {
-        batch_unref(op->items.ring[(op->items.head + i) % op->items.cap].batch);
+        const struct chain_item *item = &op->items.ring[(op->items.head + i) % op->items.cap];
+        if (item->kind == CHAIN_ITEM_BATCH) {
+            batch_unref(item->batch);
+        }
     }
     mem_free(op->items.ring);
     for (uint32_t i = 0; op->outputs != NULL && i < op->ctx.n_outputs; i++) {
@@ -234,6 +254,7 @@ static void chain_op_fini(struct chain_op *op)
     mem_free(op->ctx.input_schemas);
     mem_free(op->ctx.output_schemas);
     metric_group_free(op->ctx.metrics);
+    chain_time_fini(op);
     mem_free(op->op);
     mem_free(op->label);
 }
@@ -264,19 +285,32 @@ static int chain_op_open(struct chain_op *op, struct error *err)
         }
     }
     TRY(FAILPOINT(err, "task.init.open_operator"));
+    chain_time_make(op);
     op->open_called = true;
-    if (op->op->desc->open == NULL) {
-        return 0;
+    if (op->op->desc->open != NULL) {
+        crash_slot_set(op->chain->options.slot, &op->site);
+        int rc = op->op->desc->open(op->op, &op->ctx, err);
+        crash_slot_set(op->chain->options.slot, op->chain->options.site);
+        TRY(rc);
     }
-    crash_slot_set(op->chain->options.slot, &op->site);
-    int rc = op->op->desc->open(op->op, &op->ctx, err);
-    crash_slot_set(op->chain->options.slot, op->chain->options.site);
-    return rc;
+    return chain_state_carry(op, err);
+}
+
+/* Of a task that had finished when the checkpoint was taken only those are opened that still have something
+ * to bring to its end (a commit); no source, which would ask for splits. */
+static bool chain_op_is_over(const struct chain_op *op)
+{
+    const Flinc__TaskRestore *restore = op->chain->options.restore;
+    return restore != NULL && restore->finished &&
+           (op->ctx.n_inputs == 0 || chain_state_restored(op) == NULL);
 }
 
 int chain_open(struct chain *c, struct error *err)
 {
     for (uint32_t i = c->n_ops; i-- > 0;) {
+        if (chain_op_is_over(&c->ops[i])) {
+            continue;
+        }
         TRY_CTX(err, chain_op_open(&c->ops[i], err), "opening %s", c->ops[i].label);
     }
     return 0;
@@ -292,5 +326,6 @@ void chain_close(struct chain *c)
             crash_slot_set(c->options.slot, c->options.site);
         }
         op->open_called = false;
+        chain_state_fini(op);
     }
 }

@@ -7,8 +7,7 @@ static void chain_deliver(struct chain *c, const struct chain_target *target,
                           struct batch *take_batch)
 {
     if (target->partition == NULL) {
-        chain_enqueue(c, target->op,
-                      (struct chain_item){.batch = take_batch, .input = target->input});
+        chain_push(c, target->feed, take_batch);
         return;
     }
     if (UNLIKELY(c->emit_rc < 0)) {
@@ -26,6 +25,10 @@ static void host_emit(struct op_context *ctx, uint32_t output, struct batch *tak
     const struct chain_output *out = &op->outputs[output];
     uint32_t rows = take_batch->n_sel;
     op->n_emitted++;
+    if (UNLIKELY(op->time.said_idle) && rows > 0) {
+        op->time.said_idle = false;
+        chain_send_idle(op, false);
+    }
     metric_counter_add(&op->records_out, rows);
     if (rows == 0 || out->n_targets == 0) {
         batch_unref(take_batch);
@@ -56,6 +59,8 @@ void chain_host_init_waker(struct chain_op *op)
 static struct op_waker *host_waker(struct op_context *ctx)
 {
     struct chain_op *op = ctx->host_data;
+    op->chain->n_wakers += !op->has_waker;
+    op->has_waker = true;
     return &op->waker.base;
 }
 
@@ -95,6 +100,53 @@ static int host_accumulate(struct op_context *ctx, const char *name, const char 
     return s->accumulate(s->owner, name, type, delta, delta_double, err);
 }
 
+/* ---- time and state ------------------------------------------------------------------------------ */
+
+static void host_emit_watermark(struct op_context *ctx, int64_t watermark_ms)
+{
+    struct chain_op *op = ctx->host_data;
+    ASSERT(ctx->n_inputs == 0 || (op->op->desc->flags & OPERATOR_OWN_WATERMARKS));
+    if (watermark_ms <= atomic_load_explicit(&op->time.out_ms, memory_order_relaxed)) {
+        return;
+    }
+    if (op->time.said_idle) {
+        op->time.said_idle = false;
+        chain_send_idle(op, false);
+    }
+    if (ctx->n_inputs == 0) {
+        chain_time_set_input(op, watermark_ms);
+    }
+    chain_send_watermark(op, watermark_ms);
+}
+
+static void host_emit_idle(struct op_context *ctx, bool idle)
+{
+    struct chain_op *op = ctx->host_data;
+    ASSERT(ctx->n_inputs == 0 || (op->op->desc->flags & OPERATOR_OWN_WATERMARKS));
+    op->time.said_idle = idle;
+    chain_send_idle(op, idle);
+}
+
+static int host_keyed_backend(struct op_context *ctx, struct keyed_backend **ret_backend,
+                              struct error *err)
+{
+    return chain_state_keyed(ctx->host_data, ret_backend, err);
+}
+
+static int host_operator_state(struct op_context *ctx, struct operator_state **ret_state,
+                               struct error *err)
+{
+    return chain_state_operator(ctx->host_data, ret_state, err);
+}
+
+static void host_timer_at(struct op_context *ctx, int64_t time_ms)
+{
+    struct chain_op *op = ctx->host_data;
+    ASSERT(op->op->desc->processing_time != NULL);
+    op->timer_ms = time_ms == INT64_MAX ? INT64_MAX : MIN(op->timer_ms, time_ms);
+    op->chain->next_timer_ms = MIN(op->chain->next_timer_ms, op->timer_ms);
+}
+
 const struct op_host chain_host = {
     .emit = host_emit,
     .send_event = host_send_event,
@@ -102,4 +154,9 @@ const struct op_host chain_host = {
     .waker = host_waker,
     .wake_after = host_wake_after,
     .accumulate = host_accumulate,
+    .emit_watermark = host_emit_watermark,
+    .emit_idle = host_emit_idle,
+    .keyed_backend = host_keyed_backend,
+    .operator_state = host_operator_state,
+    .timer_at = host_timer_at,
 };

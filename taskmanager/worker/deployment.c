@@ -62,27 +62,26 @@ static int deployment_check(const Flinc__DeployTasks *d, struct error *err)
 
 static int deployment_read_conf(struct deployment *d, const struct conf *cluster, struct error *err)
 {
-    struct conf conf;
-    int rc = 0;
-    conf_init(&conf, NULL);
+    struct conf *conf = &d->conf;
+    bool batch = d->tasks->runtime_mode == FLINC__RUNTIME_MODE__RUNTIME_BATCH;
     if (cluster != NULL) {
-        conf_merge(&conf, cluster);
+        conf_merge(conf, cluster);
     }
-    for (size_t i = 0; rc == 0 && i < d->tasks->n_config; i++) {
-        rc = conf_set(&conf, d->tasks->config[i]->key, d->tasks->config[i]->value, err);
+    for (size_t i = 0; i < d->tasks->n_config; i++) {
+        TRY(conf_set(conf, d->tasks->config[i]->key, d->tasks->config[i]->value, err));
     }
-    if (rc == 0) {
-        bool batch = d->tasks->runtime_mode == FLINC__RUNTIME_MODE__RUNTIME_BATCH;
-        bool flush = conf_bool(&conf, "execution.buffer-timeout.enabled") && !batch;
-        d->buffer_timeout_ns =
-            flush ? duration_to_ns(conf_duration(&conf, "execution.buffer-timeout.interval")) : -1;
-        d->partition_timeout_ms =
-            conf_duration_ms(&conf, "taskmanager.network.partition-request-timeout");
-        d->cancellation_interval_ms = conf_duration_ms(&conf, "task.cancellation.interval");
-        d->cancellation_timeout_ms = conf_duration_ms(&conf, "task.cancellation.timeout");
-    }
-    conf_fini(&conf);
-    return rc;
+    bool flush = conf_bool(conf, "execution.buffer-timeout.enabled") && !batch;
+    d->buffer_timeout_ns =
+        flush ? duration_to_ns(conf_duration(conf, "execution.buffer-timeout.interval")) : -1;
+    d->partition_timeout_ms =
+        conf_duration_ms(conf, "taskmanager.network.partition-request-timeout");
+    d->cancellation_interval_ms = conf_duration_ms(conf, "task.cancellation.interval");
+    d->cancellation_timeout_ms = conf_duration_ms(conf, "task.cancellation.timeout");
+    d->has_checkpoints = !batch && conf_has_value(conf, "execution.checkpointing.interval");
+    d->final_checkpoint = d->has_checkpoints &&
+                          conf_bool(conf, "execution.checkpointing.checkpoints-after-tasks-finish");
+    d->at_least_once = conf_enum(conf, "execution.checkpointing.mode") != 0;
+    return 0;
 }
 
 int deployment_new(Flinc__MasterToWorker *take_message, const struct conf *conf,
@@ -94,8 +93,10 @@ int deployment_new(Flinc__MasterToWorker *take_message, const struct conf *conf,
     d->tasks = take_message->deploy;
     struct flinc_id job_id = id_of_bytes(&d->tasks->job_id);
     id_format(&job_id, d->job_id);
+    conf_init(&d->conf, NULL);
     int rc = deployment_read_conf(d, conf, err);
     if (rc < 0) {
+        conf_fini(&d->conf);
         mem_free(d);
         return rc;
     }
@@ -116,6 +117,7 @@ struct deployment *deployment_unref(struct deployment *d)
         if (d->message != NULL) {
             rpc_message_free(&d->message->base);
         }
+        conf_fini(&d->conf);
         mem_free(d);
     }
     return NULL;

@@ -17,6 +17,10 @@ struct deployment {
     int64_t partition_timeout_ms; /* how long an input waits for its producers */
     int64_t cancellation_interval_ms;
     int64_t cancellation_timeout_ms; /* 0: the watchdog waits for ever */
+    struct conf conf;                /* the job's over the cluster's */
+    bool has_checkpoints;            /* periodic ones are on */
+    bool final_checkpoint;           /* a task that has ended its input waits for one */
+    bool at_least_once;              /* execution.checkpointing.mode */
 };
 
 /* Takes the message when it succeeds.  Checks ids and sizes, and reads the configuration (the job's over

@@ -38,6 +38,7 @@ struct task *task_new(const struct task_environment *env, struct deployment *dep
     t->spec = spec;
     t->attempt_id = id_of_bytes(&spec->attempt_id);
     atomic_init(&t->state, FLINC__EXECUTION_STATE__EXECUTION_DEPLOYING);
+    atomic_init(&t->watermark_ms, INT64_MIN);
     task_init_texts(t);
     crash_slot_set(&t->slot, &t->site);
     t->mailbox = mailbox_new(&(struct mailbox_options){.name = t->name});
@@ -99,7 +100,11 @@ static int task_run(struct task *t, struct error *err)
     TRY(FAILPOINT(err, "task.run.before_state_running"));
     TRY(task_enter(t, FLINC__EXECUTION_STATE__EXECUTION_RUNNING, err));
     atomic_store(&t->times.running_since_ns, clock_monotonic_ns(t->env->clock));
-    TRY(task_loop(t, err));
+    if (t->spec->restore != NULL && t->spec->restore->finished) {
+        TRY(task_end_restored(t, err));
+    } else {
+        TRY(task_loop(t, err));
+    }
     return FAILPOINT(err, "task.end.before_finished");
 }
 
@@ -160,6 +165,9 @@ static void task_op_event(void *target, void *payload)
 {
     struct task *t = target;
     Flinc__MasterToWorker *message = payload;
+    if (t->async_rc == 0 && task_hold_message(t, message)) {
+        return;
+    }
     if (t->async_rc == 0) {
         t->async_rc = chain_on_event(t->chain, message->operator_event, &t->error);
     }
@@ -222,7 +230,7 @@ void task_times_get(const struct task *t, struct task_times_sample *ret_sample)
     int64_t idle_ns = atomic_load(&times->idle_ns);
     int64_t backpressured_ns = atomic_load(&times->backpressured_ns);
     idle_ns += wait == TASK_WAIT_IDLE ? waiting_ns : 0;
-    backpressured_ns += wait == TASK_WAIT_BACKPRESSURED ? waiting_ns : 0;
+    backpressured_ns += wait > TASK_WAIT_IDLE ? waiting_ns : 0;
     int64_t busy_ns = now_ns - since_ns - idle_ns - backpressured_ns;
     *ret_sample = (struct task_times_sample){
         .busy_ms = MAX(busy_ns, (int64_t)0) / 1000000,

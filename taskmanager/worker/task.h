@@ -4,8 +4,9 @@
  * task's own thread: setting up, opening the operators, the loop, and giving everything back.  The last
  * thing that the thread does is to say on_ended(); the worker then joins and frees it.
  *
- * The loop, in turns: mailbox; wait for outputs that are full; the chain's pending calls; input from
- * gates and sources in fair turns; flush when the input pauses or the buffer time-out strikes; sleep.
+ * The loop, in turns: mailbox; a slice of the snapshot that is being written; wait for outputs that are
+ * full; the chain's pending calls; checkpoints; timers; input from gates and sources in fair turns; flush
+ * when the input pauses or the buffer time-out strikes; sleep.
  * All sleeping is on the mailbox's event count, which channels, gates and sources signal as well.
  *
  * Flink: Task, StreamTask, MailboxProcessor. */
@@ -17,6 +18,7 @@
 #include "taskmanager/worker/accumulators.h"
 #include "taskmanager/worker/chain.h"
 #include "taskmanager/worker/deployment.h"
+#include "taskmanager/worker/task_checkpoint.h"
 #include "taskmanager/worker/task_state.h"
 #include "taskmanager/worker/worker.h"
 
@@ -24,9 +26,10 @@ struct task;
 
 /* mailbox_op.kind of a task's mailbox. */
 enum task_op {
-    TASK_OP_EVENT,  /* worker -> task: an event of the coordinator half */
-    TASK_OP_TRIM,   /* worker -> task: memory is short */
-    TASK_OP_BROKEN, /* network -> task: an input's connection is lost */
+    TASK_OP_EVENT,      /* worker -> task: an event of the coordinator half */
+    TASK_OP_TRIM,       /* worker -> task: memory is short */
+    TASK_OP_BROKEN,     /* network -> task: an input's connection is lost */
+    TASK_OP_CHECKPOINT, /* worker -> task: a trigger, or how a checkpoint ended */
 };
 
 /* What tasks of a worker share; const while there are tasks. */
@@ -46,6 +49,8 @@ struct task_environment {
     void (*on_state)(void *owner, struct task *task, task_state state);
     void (*on_event)(void *owner, struct task *task, const ProtobufCBinaryData *operator_id,
                      const uint8_t *data, size_t size, uint64_t sequence);
+    /* Takes the message, which lacks version and token. */
+    void (*on_message)(void *owner, struct task *task, Flinc__WorkerToMaster *take_message);
     void (*on_ended)(void *owner, struct task *task);
     void *owner;
 };
@@ -54,6 +59,7 @@ enum task_wait {
     TASK_WAIT_NONE,
     TASK_WAIT_IDLE,          /* for input */
     TASK_WAIT_BACKPRESSURED, /* for an output */
+    TASK_WAIT_OPERATOR,      /* for room in an operator; counts as back-pressured */
 };
 
 /* Thread: the task's writes, any reads. */
@@ -71,8 +77,12 @@ struct task_times_sample {
 /* One edge into the task. */
 struct task_input {
     struct gate *gate; /* Owns */
-    uint32_t op, input;
-    bool ended;
+    struct chain_feed feed;
+    struct watermark_valve valve; /* over the channels */
+    uint32_t first_channel;       /* its number among those of all inputs */
+    bool *data_ended;             /* Owns; by channel */
+    uint32_t n_data_ended;        /* channels */
+    bool ended;                   /* all its partitions have */
 };
 
 /* Waiting for memory that others hold.  The task's thread only. */
@@ -100,6 +110,7 @@ struct task {
     struct exchange_counters in, out;
     struct exchange_counters in_local, in_remote; /* of `in`, as it came through the channels */
     struct accumulators accumulators;
+    _Atomic int64_t watermark_ms; /* of the first operator's input; INT64_MIN: none yet */
     /* The task's thread only. */
     struct buffer_pool *pool; /* Owns */
     struct arena arena;
@@ -114,6 +125,7 @@ struct task {
     int async_rc; /* the first failure of a mailbox operation */
     struct error error;
     struct task_memory memory;
+    struct task_checkpoints checkpoints;
     struct vec remotes; /* uint64_t: numbers under which breaks of its inputs are told */
     /* The worker's thread only. */
     uint32_t master_epoch; /* of the job master that deployed it */
@@ -130,6 +142,9 @@ struct task *task_new(const struct task_environment *env, struct deployment *dep
 int task_start(struct task *t, struct error *err) MUST_CHECK;
 /* Asks it to end; may be called again (wakes it again).  False: it has ended already. */
 bool task_cancel(struct task *t);
+/* Takes the message, a trigger_checkpoint or notify_checkpoint.  False: the task has ended; the message stays
+ * with the caller. */
+bool task_post_checkpoint(struct task *t, Flinc__MasterToWorker *message);
 /* Takes the message: an event of the coordinator half. */
 void task_post_event(struct task *t, Flinc__MasterToWorker *take_message);
 /* Asks it to give back what its pool keeps for reuse. */
@@ -160,7 +175,12 @@ int task_open_remote(struct task *t, const struct remote_input *input, const cha
 void task_forget_remotes(struct task *t);
 /* task_memory.c: before new input, when the budget is full.  0: go on, 1: wait a moment. */
 int task_wait_for_memory(struct task *t, struct error *err) MUST_CHECK;
+/* task_input.c: what came by a gate. */
+int task_on_element(struct task *t, struct task_input *in, struct element *take_element,
+                    struct error *err) MUST_CHECK;
 /* task_loop.c: until all input is processed and END_OF_DATA is sent, an error, or ERR_CANCELLED. */
 int task_loop(struct task *t, struct error *err) MUST_CHECK;
+/* Instead of the loop: it had finished when the checkpoint was taken.  Its consumers learn so. */
+int task_end_restored(struct task *t, struct error *err) MUST_CHECK;
 
 #endif

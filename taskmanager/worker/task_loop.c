@@ -47,7 +47,17 @@ static bool task_may_go_on(struct task *t, enum task_wait wait)
     if (t->memory.paused) {
         return false;
     }
-    return wait == TASK_WAIT_BACKPRESSURED ? task_arm_outputs(t) : task_has_input(t);
+    if (task_checkpoint_can_write(t)) {
+        return true;
+    }
+    switch (wait) {
+    case TASK_WAIT_BACKPRESSURED:
+        return task_arm_outputs(t);
+    case TASK_WAIT_OPERATOR:
+        return !chain_is_waiting(t->chain);
+    default:
+        return task_has_input(t);
+    }
 }
 
 /* Until something is signalled or the deadline (INT64_MAX: none), and books the time. */
@@ -81,7 +91,7 @@ static int task_check_connected(struct task *t, struct error *err)
                 err, ERR_UNAVAILABLE,
                 "%u of %u producers of input %u did not come within %lld ms, the first "
                 "of them channel %u",
-                n, gate_n_channels(t->inputs[i].gate), t->inputs[i].input,
+                n, gate_n_channels(t->inputs[i].gate), t->inputs[i].feed.input,
                 (long long)t->deployment->partition_timeout_ms, first);
         }
         if (n > 0) {
@@ -92,14 +102,35 @@ static int task_check_connected(struct task *t, struct error *err)
     return 0;
 }
 
+/* When a timer of the wall clock is due, by the monotonic one. */
+static int64_t task_timer_ns(const struct task *t)
+{
+    int64_t timer_ms = chain_next_timer_ms(t->chain), delay_ns, at_ns;
+    if (timer_ms == INT64_MAX) {
+        return INT64_MAX;
+    }
+    int64_t delay_ms = MAX(timer_ms - clock_now_ms(t->env->clock), (int64_t)0);
+    if (__builtin_mul_overflow(delay_ms, (int64_t)1000000, &delay_ns) ||
+        __builtin_add_overflow(clock_monotonic_ns(t->env->clock), delay_ns, &at_ns)) {
+        return INT64_MAX;
+    }
+    return at_ns;
+}
+
 static int task_sleep(struct task *t, enum task_wait wait, struct error *err)
 {
     if (t->connect_deadline_ns != INT64_MAX) {
         TRY(task_check_connected(t, err));
     }
-    int64_t deadline_ns = t->connect_deadline_ns;
+    if (task_checkpoint_can_write(t) && task_checkpoint_write(t, true) > 0) {
+        return 0; /* there is something to do after all */
+    }
+    int64_t deadline_ns = MIN(t->connect_deadline_ns, task_checkpoint_deadline_ns(t));
     if (wait == TASK_WAIT_IDLE) {
         deadline_ns = MIN(deadline_ns, chain_next_wake_ns(t->chain));
+    }
+    if (wait != TASK_WAIT_BACKPRESSURED) {
+        deadline_ns = MIN(deadline_ns, task_timer_ns(t));
     }
     task_wait(t, wait, deadline_ns);
     return 0;
@@ -117,28 +148,6 @@ static int task_sleep_for_memory(struct task *t, struct error *err)
 }
 
 /* ---- input -------------------------------------------------------------------------------------- */
-
-static int task_on_element(struct task *t, struct task_input *in, struct element *take_element,
-                           struct error *err)
-{
-    switch (take_element->kind) {
-    case ELEMENT_BATCH:
-        metric_counter_add(&t->in.n_records, take_element->batch->n_sel);
-        metric_counter_add(&t->in.n_bytes, take_element->payload_bytes);
-        metric_counter_add(&t->in.n_batches, 1);
-        chain_push(t->chain, in->op, in->input, take_element->batch);
-        return 0;
-    case ELEMENT_END_OF_DATA:
-        in->ended = true;
-        chain_push_end(t->chain, in->op, in->input);
-        return 0;
-    default: {
-        const char *name = element_kind_name((enum element_kind)take_element->kind);
-        element_drop(take_element);
-        return error_set(err, ERR_INTERNAL, "tasks do not process elements of kind %s", name);
-    }
-    }
-}
 
 /* The gates and, behind them, the sources take turns.  1: something came, 0: nothing now. */
 static int task_take_input(struct task *t, struct error *err)
@@ -181,33 +190,37 @@ static void task_flush_when_due(struct task *t)
     }
 }
 
-static int task_turn(struct task *t, struct error *err)
+/* Timers of processing time, and what checkpoints need, between two inputs.  1: something was done. */
+static int task_between_inputs(struct task *t, struct error *err)
 {
-    if (mailbox_has_ops(t->mailbox)) {
-        mailbox_run(t->mailbox, TASK_OPS_PER_TURN);
-        TRY(t->async_rc);
+    int rc = task_checkpoint_turn(t, err);
+    if (rc != 0) {
+        return rc;
     }
-    if (UNLIKELY(atomic_load_explicit(&t->cancelled, memory_order_relaxed))) {
-        return error_set(err, ERR_CANCELLED, "%s was cancelled", t->name);
-    }
-    if (!task_outputs_writable(t)) {
-        return task_sleep(t, TASK_WAIT_BACKPRESSURED, err);
-    }
-    if (chain_has_work(t->chain)) {
-        return chain_step(t->chain, err);
-    }
+    return chain_fire_timer(t->chain, err);
+}
+
+/* 1: wait for memory. */
+static int task_check_memory(struct task *t, struct error *err)
+{
     if (UNLIKELY(t->env->budget != NULL && mem_budget_is_full(t->env->budget))) {
-        int wait = task_wait_for_memory(t, err);
-        if (wait < 0) {
-            return wait;
-        }
-        if (wait > 0) {
-            return task_sleep_for_memory(t, err);
-        }
-    } else {
-        t->memory.since_ns = 0;
+        return task_wait_for_memory(t, err);
     }
-    int rc = task_take_input(t, err);
+    t->memory.since_ns = 0;
+    return 0;
+}
+
+/* The chain has nothing to do: input, a flush, or sleep. */
+static int task_input_turn(struct task *t, struct error *err)
+{
+    int rc = task_check_memory(t, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (rc > 0) {
+        return task_sleep_for_memory(t, err);
+    }
+    rc = task_take_input(t, err);
     if (rc < 0) {
         return rc;
     }
@@ -222,15 +235,64 @@ static int task_turn(struct task *t, struct error *err)
     return task_sleep(t, TASK_WAIT_IDLE, err);
 }
 
-int task_loop(struct task *t, struct error *err)
+static int task_turn(struct task *t, struct error *err)
 {
-    while (!chain_is_finished(t->chain) || chain_has_work(t->chain)) {
-        TRY(task_turn(t, err));
+    if (mailbox_has_ops(t->mailbox)) {
+        mailbox_run(t->mailbox, TASK_OPS_PER_TURN);
+        TRY(t->async_rc);
     }
-    TRY(FAILPOINT(err, "task.end.before_end_of_data"));
+    if (UNLIKELY(atomic_load_explicit(&t->cancelled, memory_order_relaxed))) {
+        return error_set(err, ERR_CANCELLED, "%s was cancelled", t->name);
+    }
+    (void)task_checkpoint_write(t, false);
+    if (!task_outputs_writable(t)) {
+        return task_sleep(t, TASK_WAIT_BACKPRESSURED, err);
+    }
+    if (chain_has_work(t->chain)) {
+        return chain_step(t->chain, err);
+    }
+    int rc = task_between_inputs(t, err);
+    if (rc != 0) {
+        return MIN(rc, 0);
+    }
+    if (UNLIKELY(chain_is_waiting(t->chain))) {
+        return task_sleep(t, TASK_WAIT_OPERATOR, err);
+    }
+    return task_input_turn(t, err);
+}
+
+static int task_end_partitions(struct task *t, struct error *err)
+{
+    TRY(FAILPOINT(err, "task.end.before_end_of_partition"));
+    struct element end = element_of_control(ELEMENT_END_OF_PARTITION);
     for (uint32_t i = 0; i < t->n_results; i++) {
-        struct element end = element_of_control(ELEMENT_END_OF_DATA);
         result_partition_send_control(t->results[i], &end);
     }
     return 0;
+}
+
+int task_end_restored(struct task *t, struct error *err)
+{
+    struct element watermark = element_of_control(ELEMENT_WATERMARK);
+    struct element end = element_of_control(ELEMENT_END_OF_DATA);
+    watermark.timestamp_ms = INT64_MAX;
+    TRY(FAILPOINT(err, "task.end.before_end_of_data"));
+    for (uint32_t i = 0; i < t->n_results; i++) {
+        result_partition_send_control(t->results[i], &watermark);
+        result_partition_send_control(t->results[i], &end);
+    }
+    return task_end_partitions(t, err);
+}
+
+int task_loop(struct task *t, struct error *err)
+{
+    while (!task_may_finish(t)) {
+        if (UNLIKELY(!t->checkpoints.data_ended && chain_is_finished(t->chain) &&
+                     !chain_has_work(t->chain))) {
+            TRY(task_end_data(t, err));
+        } else {
+            TRY(task_turn(t, err));
+        }
+    }
+    return task_end_partitions(t, err);
 }

@@ -85,6 +85,12 @@ static void gauge_mailbox(void *arg, struct metric_value *ret_value)
     metric_value_set_i64(ret_value, mailbox_len(t->mailbox));
 }
 
+static void gauge_input_watermark(void *arg, struct metric_value *ret_value)
+{
+    const struct task *t = arg;
+    metric_value_set_i64(ret_value, atomic_load(&t->watermark_ms));
+}
+
 static void gauge_input_queue(void *arg, struct metric_value *ret_value)
 {
     const struct task *t = arg;
@@ -162,6 +168,7 @@ struct task_metrics *task_metrics_new(struct task *t)
     }
     metric_group_gauge_fn(g, "isBackPressured", gauge_is_backpressured, t);
     metric_group_gauge_fn(g, "mailboxQueueSize", gauge_mailbox, t);
+    metric_group_gauge_fn(g, "currentInputWatermark", gauge_input_watermark, t);
     return m;
 }
 

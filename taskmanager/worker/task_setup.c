@@ -49,7 +49,9 @@ static int task_make_chain(struct task *t, struct error *err)
         .task_name = t->name,
         .subtask = t->spec->subtask,
         .attempt_number = t->spec->attempt_number,
-        .flags = batch ? OP_FLAG_BATCH_MODE | OP_FLAG_INPUTS_BOUNDED : 0,
+        .flags = (batch ? OP_FLAG_BATCH_MODE | OP_FLAG_INPUTS_BOUNDED : 0) |
+                 (t->deployment->has_checkpoints ? OP_FLAG_CHECKPOINTS : 0) |
+                 (t->spec->restore != NULL ? OP_FLAG_RESTORED : 0),
         .pool = t->pool,
         .arena = &t->arena,
         .registry = t->env->registry,
@@ -61,6 +63,9 @@ static int task_make_chain(struct task *t, struct error *err)
         .slot = &t->slot,
         .site = &t->site,
         .state_budget = t->env->state_budget,
+        .conf = &t->deployment->conf,
+        .input_watermark_ms = &t->watermark_ms,
+        .restore = t->spec->restore,
     };
     return chain_new(&options, &t->chain, err);
 }
@@ -280,7 +285,8 @@ static int task_make_input(struct task *t, const Flinc__GateDescriptor *g, struc
 {
     struct input_channels in = {.shape = {g->partitioner->kind, g->producer_parallelism,
                                           t->deployment->tasks->vertex->parallelism}};
-    TRY(chain_add_feed(t->chain, g->target_operator, g->target_input, &in.schema, err));
+    struct chain_feed feed;
+    TRY(chain_add_feed(t->chain, g->target_operator, g->target_input, &feed, &in.schema, err));
     TRY(task_check_schema(g->schema, in.schema, g->edge, err));
     in.producers = edge_producers(&in.shape, t->spec->subtask);
     in.channels = MEM_NEW_ARRAY(struct channel *, in.producers.n);
@@ -298,9 +304,15 @@ static int task_make_input(struct task *t, const Flinc__GateDescriptor *g, struc
         .channels = in.channels,
         .n_channels = in.producers.n,
         .counters = in.origins,
+        .flags = GATE_DELIVER_ENDS,
     };
-    t->inputs[t->n_inputs++] = (struct task_input){
-        .gate = gate_new(&options), .op = g->target_operator, .input = g->target_input};
+    struct task_input *input = &t->inputs[t->n_inputs++];
+    *input = (struct task_input){.gate = gate_new(&options),
+                                 .feed = feed,
+                                 .first_channel = t->checkpoints.n_channels,
+                                 .data_ended = MEM_NEW_ARRAY(bool, in.producers.n)};
+    watermark_valve_init(&input->valve, in.producers.n, 0);
+    t->checkpoints.n_channels += in.producers.n;
     mem_free(in.channels);
     mem_free(in.origins);
     return 0;
@@ -330,6 +342,7 @@ int task_setup(struct task *t, struct error *err)
     TRY(task_make_chain(t, err));
     TRY(task_make_results(t, err));
     TRY(task_make_inputs(t, err));
+    task_checkpoints_init(t);
     task_metrics_add_queues(t->metrics);
     return 0;
 }
@@ -339,6 +352,7 @@ void task_teardown(struct task *t)
     if (t->pool == NULL) {
         return; /* not set up */
     }
+    task_checkpoints_drop(t);
     if (t->chain != NULL) {
         chain_close(t->chain);
     }
@@ -346,7 +360,10 @@ void task_teardown(struct task *t)
     task_forget_remotes(t);
     for (uint32_t i = 0; i < t->n_inputs; i++) {
         gate_free(t->inputs[i].gate);
+        watermark_valve_fini(&t->inputs[i].valve);
+        mem_free(t->inputs[i].data_ended);
     }
+    task_checkpoints_fini(t);
     for (uint32_t i = 0; i < t->n_results; i++) {
         result_partition_close(t->results[i]);
     }

@@ -78,6 +78,45 @@ static void worker_on_task_event(void *owner, struct task *task,
     worker_post(owner, WORKER_OP_TASK_EVENT, worker_op_task_event, e);
 }
 
+struct task_message {
+    struct task *task;              /* Borrows */
+    Flinc__WorkerToMaster *message; /* Owns */
+};
+
+static void task_message_drop(void *payload)
+{
+    struct task_message *m = payload;
+    rpc_message_free(&m->message->base);
+    mem_free(m);
+}
+
+static void worker_op_task_message(void *target, void *payload)
+{
+    struct worker *w = target;
+    struct task_message *m = payload;
+    if (m->task->master_epoch == w->master_epoch) {
+        worker_send(w, m->message);
+        m->message->fencing_token = (ProtobufCBinaryData){0}; /* it was lent */
+    }
+    task_message_drop(m);
+}
+
+static void worker_on_task_message(void *owner, struct task *task,
+                                   Flinc__WorkerToMaster *take_message)
+{
+    struct worker *w = owner;
+    struct task_message *m = MEM_NEW(struct task_message);
+    m->task = task;
+    m->message = take_message;
+    const struct mailbox_op op = {.kind = WORKER_OP_TASK_MESSAGE,
+                                  .run = worker_op_task_message,
+                                  .target = w,
+                                  .payload = m,
+                                  .drop = task_message_drop};
+    int rc = mailbox_post_internal(component_mailbox(w->component), MAILBOX_LANE_DATA, &op);
+    ASSERT(rc == 0);
+}
+
 static void worker_log_end(const struct task *t, task_state state)
 {
     if (state == FLINC__EXECUTION_STATE__EXECUTION_FAILED) {
@@ -158,6 +197,7 @@ struct worker *worker_new(const struct worker_options *options)
         .partitions = partition_registry_new(w->options.clock),
         .on_state = worker_on_task_state,
         .on_event = worker_on_task_event,
+        .on_message = worker_on_task_message,
         .on_ended = worker_on_task_ended,
         .owner = w,
     };

@@ -20,6 +20,7 @@ enum worker_op {
     WORKER_OP_MASTER_CLOSED, /* transport -> worker */
     WORKER_OP_TASK_STATE,    /* task -> worker */
     WORKER_OP_TASK_EVENT,    /* task -> worker: to the coordinator half */
+    WORKER_OP_TASK_MESSAGE,  /* task -> worker: to the job master */
     WORKER_OP_TASK_ENDED,    /* task -> worker: its thread is about to end */
     WORKER_OP_STOP,          /* owner -> worker */
     WORKER_OP_MASTER,        /* owner -> worker: another job master */
@@ -57,6 +58,9 @@ void worker_send(struct worker *w, Flinc__WorkerToMaster *message);
 void worker_send_state(struct worker *w, struct task *task, task_state state);
 void worker_send_refused(struct worker *w, const ProtobufCBinaryData *attempts, size_t n_attempts,
                          const struct error *why);
+/* A checkpoint that cannot be taken, for want of a task. */
+void worker_send_decline(struct worker *w, const ProtobufCBinaryData *attempt,
+                         uint64_t checkpoint_id, const struct error *why);
 void worker_send_report(struct worker *w, uint64_t request_id);
 void worker_outbox_clear(struct worker *w);
 

@@ -156,6 +156,54 @@ static void worker_cancel(struct worker *w, const Flinc__CancelTasks *cancel)
     }
 }
 
+/* Each task gets a copy of its own: a mailbox owns what waits in it. */
+static Flinc__MasterToWorker *message_copy(const Flinc__MasterToWorker *message)
+{
+    size_t size = flinc__master_to_worker__get_packed_size(message);
+    uint8_t *bytes = mem_alloc(size + 1);
+    flinc__master_to_worker__pack(message, bytes);
+    Flinc__MasterToWorker *copy = flinc__master_to_worker__unpack(NULL, size, bytes);
+    mem_free(bytes);
+    ASSERT(copy != NULL);
+    return copy;
+}
+
+static bool worker_pass_checkpoint(struct worker *w, const ProtobufCBinaryData *attempt,
+                                   const Flinc__MasterToWorker *message)
+{
+    struct task *task = worker_find_task(w, attempt);
+    if (task == NULL) {
+        return false;
+    }
+    Flinc__MasterToWorker *copy = message_copy(message);
+    if (!task_post_checkpoint(task, copy)) {
+        rpc_message_free(&copy->base);
+        return false;
+    }
+    return true;
+}
+
+static void worker_trigger(struct worker *w, const Flinc__MasterToWorker *message)
+{
+    const Flinc__TriggerCheckpoint *trigger = message->trigger_checkpoint;
+    for (size_t i = 0; i < trigger->n_attempt_ids; i++) {
+        if (!worker_pass_checkpoint(w, &trigger->attempt_ids[i], message) &&
+            trigger->barrier != NULL) {
+            struct error why = ERROR_INIT;
+            error_set(&why, ERR_NOT_FOUND, "the task does not run here (any more)");
+            worker_send_decline(w, &trigger->attempt_ids[i], trigger->barrier->checkpoint_id, &why);
+        }
+    }
+}
+
+static void worker_notify(struct worker *w, const Flinc__MasterToWorker *message)
+{
+    const Flinc__NotifyCheckpoint *notify = message->notify_checkpoint;
+    for (size_t i = 0; i < notify->n_attempt_ids; i++) {
+        (void)worker_pass_checkpoint(w, &notify->attempt_ids[i], message); /* best effort */
+    }
+}
+
 static void worker_shutdown(struct worker *w, const Flinc__Shutdown *shutdown)
 {
     if (!w->shutting_down) {
@@ -214,6 +262,12 @@ static void worker_dispatch(struct worker *w, Flinc__MasterToWorker *take_messag
         break;
     case FLINC__MASTER_TO_WORKER__BODY_REPORT_REQUEST:
         worker_send_report(w, take_message->report_request->request_id);
+        break;
+    case FLINC__MASTER_TO_WORKER__BODY_TRIGGER_CHECKPOINT:
+        worker_trigger(w, take_message);
+        break;
+    case FLINC__MASTER_TO_WORKER__BODY_NOTIFY_CHECKPOINT:
+        worker_notify(w, take_message);
         break;
     default:
         LOG_WARN(topic, "a message of unknown kind %d is ignored", take_message->body_case);

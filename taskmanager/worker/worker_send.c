@@ -146,6 +146,21 @@ void worker_send_refused(struct worker *w, const ProtobufCBinaryData *attempts, 
     worker_send(w, &message);
 }
 
+void worker_send_decline(struct worker *w, const ProtobufCBinaryData *attempt,
+                         uint64_t checkpoint_id, const struct error *why)
+{
+    Flinc__WorkerToMaster message = FLINC__WORKER_TO_MASTER__INIT;
+    Flinc__CheckpointDecline decline = FLINC__CHECKPOINT_DECLINE__INIT;
+    Flinc__ErrorInfo info;
+    error_info_fill(&info, why);
+    decline.attempt_id = *attempt;
+    decline.checkpoint_id = checkpoint_id;
+    decline.reason = &info;
+    message.body_case = FLINC__WORKER_TO_MASTER__BODY_CHECKPOINT_DECLINE;
+    message.checkpoint_decline = &decline;
+    worker_send(w, &message);
+}
+
 /* One task's part of a report. */
 struct report_row {
     Flinc__TaskReportEntry entry;
@@ -175,6 +190,8 @@ void worker_send_report(struct worker *w, uint64_t request_id)
         row->entry.has_event_counts = true;
         row->entry.events_received = t->n_events_received;
         row->entry.events_sent = t->n_events_sent;
+        row->entry.watermark_ms = atomic_load(&t->watermark_ms);
+        row->entry.has_watermark = row->entry.watermark_ms != INT64_MIN;
         row->entry.accumulators =
             accumulators_snapshot(&t->accumulators, &row->entry.n_accumulators);
         report.tasks[report.n_tasks++] = &row->entry;

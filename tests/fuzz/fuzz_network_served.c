@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             struct element e = element_of_batch(batch_ref(f.batch));
             channel_push(channels[i], &e);
         }
-        struct element end = element_of_control(ELEMENT_END_OF_DATA);
+        struct element end = element_of_control(ELEMENT_END_OF_PARTITION);
         channel_push(channels[i], &end);
     }
     /* A request that is granted, so that there is something to go on from. */

@@ -104,19 +104,19 @@ static void test_control_elements_keep_their_place(void **state)
     struct fixture *f = *state;
     attach_both(f, 0, 0);
     push_number(f, 1);
-    struct element barrier = element_of_control(ELEMENT_BARRIER);
-    barrier.checkpoint_id = 42;
+    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+    barrier.timestamp_ms = 42;
     channel_push(f->channel, &barrier);
     push_number(f, 2);
-    push_control(f, ELEMENT_END_OF_DATA);
+    push_control(f, ELEMENT_END_OF_PARTITION);
     struct element e;
     assert_int_equal(poll_number(f), 1);
     assert_true(channel_poll(f->channel, CHANNEL_LANE_DATA, &e));
-    assert_int_equal(e.kind, ELEMENT_BARRIER);
-    assert_int_equal(e.checkpoint_id, 42);
+    assert_int_equal(e.kind, ELEMENT_LATENCY_MARKER);
+    assert_int_equal(e.timestamp_ms, 42);
     assert_int_equal(poll_number(f), 2);
     assert_true(channel_poll(f->channel, CHANNEL_LANE_DATA, &e));
-    assert_int_equal(e.kind, ELEMENT_END_OF_DATA);
+    assert_int_equal(e.kind, ELEMENT_END_OF_PARTITION);
 }
 
 static void test_priority_lane_carries_the_position(void **state)
@@ -125,13 +125,13 @@ static void test_priority_lane_carries_the_position(void **state)
     attach_both(f, 0, 0);
     push_number(f, 1);
     push_number(f, 2);
-    struct element barrier = element_of_control(ELEMENT_BARRIER);
+    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
     channel_push_priority(f->channel, &barrier);
     push_number(f, 3);
     struct element e;
     assert_true(channel_has(f->channel, CHANNEL_LANE_PRIORITY));
     assert_true(channel_poll(f->channel, CHANNEL_LANE_PRIORITY, &e));
-    assert_int_equal(e.kind, ELEMENT_BARRIER);
+    assert_int_equal(e.kind, ELEMENT_LATENCY_MARKER);
     assert_int_equal(e.position, 2);
     assert_empty(f, CHANNEL_LANE_PRIORITY);
     assert_int_equal(channel_len(f->channel), 3);
@@ -224,7 +224,7 @@ static void test_producer_before_consumer(void **state)
     assert_true(channel_has_producer(f->channel));
     assert_false(channel_has_consumer(f->channel));
     push_number(f, 1);
-    push_control(f, ELEMENT_END_OF_DATA);
+    push_control(f, ELEMENT_END_OF_PARTITION);
     channel_close_producer(f->channel);
     channel_attach_consumer(f->channel, f->queue, 0);
     assert_int_equal(poll_number(f), 1);
@@ -245,7 +245,7 @@ static void test_consumer_closes_first(void **state)
     assert_int_equal(buffer_pool_out_count(f->pool), 0);
     assert_true(channel_arm_writable(f->channel));
     push_number(f, 2);
-    struct element barrier = element_of_control(ELEMENT_BARRIER);
+    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
     channel_push_priority(f->channel, &barrier);
     assert_int_equal(buffer_pool_out_count(f->pool), 0);
     assert_true(channel_is_consumer_closed(f->channel));
@@ -316,7 +316,7 @@ static void *stress_produce(void *arg)
         struct element e = element_of_batch(numbers_batch(pool, schema, (int64_t)i, 1));
         channel_push(s->channel, &e);
     }
-    struct element end = element_of_control(ELEMENT_END_OF_DATA);
+    struct element end = element_of_control(ELEMENT_END_OF_PARTITION);
     channel_push(s->channel, &end);
     channel_close_producer(s->channel);
     s->channel = channel_unref(s->channel);
@@ -341,7 +341,7 @@ static void stress_consume(struct stress *s, struct channel *channel)
             }
             continue;
         }
-        if (e.kind == ELEMENT_END_OF_DATA) {
+        if (e.kind == ELEMENT_END_OF_PARTITION) {
             assert_int_equal(next, s->n);
             return;
         }
@@ -446,7 +446,7 @@ static void test_drain_queue(void **state)
 static void test_priority_at_a_position(void **state)
 {
     struct fixture *f = *state;
-    struct element e = element_of_control(ELEMENT_BARRIER);
+    struct element e = element_of_control(ELEMENT_LATENCY_MARKER);
     attach_both(f, 10, 0);
     e.position = 1000;
     channel_push_priority_at(f->channel, &e);

@@ -92,13 +92,13 @@ static void produce(struct side *s, struct result_partition *p, struct buffer_po
             result_partition_flush(p);
         }
         if (rng_below(rng, 20) == 0) {
-            struct element barrier = element_of_control(ELEMENT_BARRIER);
-            barrier.checkpoint_id = (uint64_t)next;
+            struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+            barrier.timestamp_ms = next;
             result_partition_send_control(p, &barrier);
         }
     }
     if (next == end) {
-        struct element done = element_of_control(ELEMENT_END_OF_DATA);
+        struct element done = element_of_control(ELEMENT_END_OF_PARTITION);
         result_partition_send_control(p, &done);
     }
     schema_unref(schema);
@@ -164,7 +164,7 @@ static void check_rows(struct side *s, struct progress *progress, const struct b
 static void check_barrier(struct side *s, struct progress *progress, const struct element *e)
 {
     uint32_t producer = edge_producers(&s->run->shape, s->subtask).first + e->channel;
-    int64_t number = (int64_t)e->checkpoint_id;
+    int64_t number = (int64_t)e->timestamp_ms;
     if (progress->last[producer] >= number || progress->barrier[producer] > number) {
         abort();
     }
@@ -198,10 +198,10 @@ static void consume(struct side *s, struct gate *g, struct mailbox *mailbox, str
             }
             continue;
         }
-        if (e.kind == ELEMENT_END_OF_DATA) {
+        if (e.kind == ELEMENT_END_OF_PARTITION) {
             return;
         }
-        if (e.kind == ELEMENT_BARRIER) {
+        if (e.kind == ELEMENT_LATENCY_MARKER) {
             check_barrier(s, &progress, &e);
             continue;
         }

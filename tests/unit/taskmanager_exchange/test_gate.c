@@ -212,11 +212,11 @@ static void test_gathered_rows_before_control_elements(void **state)
     struct fixture *f = *state;
     push_rows(f, 0, 0, 10);
     push_rows(f, 1, 100, 10);
-    push_control(f, 0, ELEMENT_BARRIER);
+    push_control(f, 0, ELEMENT_LATENCY_MARKER);
     push_rows(f, 0, 10, 10);
     /* Turns: 0, 1, then the barrier of 0, which hands out what was gathered first. */
     poll_rows(f, 0, 20);
-    poll_control(f, ELEMENT_BARRIER, 0);
+    poll_control(f, ELEMENT_LATENCY_MARKER, 0);
     poll_rows(f, 10, 10);
     push_control(f, 1, ELEMENT_WATERMARK);
     push_control(f, 2, ELEMENT_WATERMARK_STATUS);
@@ -238,7 +238,7 @@ static void test_gathered_rows_before_full_batches(void **state)
 static void test_priority_overtakes_everything(void **state)
 {
     struct fixture *f = *state;
-    struct element barrier = element_of_control(ELEMENT_BARRIER);
+    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
     poll_nothing(f);
     for (uint32_t i = 0; i < CHANNELS; i++) {
         push_rows(f, i, i * 1000, GATE_SMALL_ROWS);
@@ -247,10 +247,10 @@ static void test_priority_overtakes_everything(void **state)
     channel_push_priority(f->channels[3], &barrier);
     channel_push_priority(f->channels[1], &barrier);
     struct element e = poll(f);
-    assert_int_equal(e.kind, ELEMENT_BARRIER);
+    assert_int_equal(e.kind, ELEMENT_LATENCY_MARKER);
     assert_int_equal(e.channel, 3);
     assert_int_equal(e.position, 2);
-    poll_control(f, ELEMENT_BARRIER, 1);
+    poll_control(f, ELEMENT_LATENCY_MARKER, 1);
     for (uint32_t i = 0; i < CHANNELS; i++) {
         poll_rows(f, i * 1000, GATE_SMALL_ROWS);
     }
@@ -258,7 +258,7 @@ static void test_priority_overtakes_everything(void **state)
     push_rows(f, 3, 1, GATE_SMALL_ROWS);
     poll_rows(f, 8, 2);
     channel_push_priority(f->channels[0], &barrier);
-    poll_control(f, ELEMENT_BARRIER, 0);
+    poll_control(f, ELEMENT_LATENCY_MARKER, 0);
     poll_rows(f, 1, GATE_SMALL_ROWS);
     poll_nothing(f);
 }
@@ -267,16 +267,55 @@ static void test_ends_when_all_channels_have(void **state)
 {
     struct fixture *f = *state;
     for (uint32_t i = 0; i + 1 < CHANNELS; i++) {
-        push_control(f, i, ELEMENT_END_OF_DATA);
+        push_control(f, i, ELEMENT_END_OF_PARTITION);
     }
     struct element e;
     assert_false(gate_poll(f->gate, &e));
     push_rows(f, 3, 1, 5);
-    push_control(f, 3, ELEMENT_END_OF_DATA);
+    push_control(f, 3, ELEMENT_END_OF_PARTITION);
     poll_rows(f, 1, 5);
     assert_false(gate_has_ended(f->gate));
-    poll_control(f, ELEMENT_END_OF_DATA, 3);
+    poll_control(f, ELEMENT_END_OF_PARTITION, 3);
     assert_true(gate_has_ended(f->gate));
+    poll_nothing(f);
+}
+
+/* A blocked channel gives nothing and makes the gate not ready; what it has comes in its order
+ * afterwards. */
+static void test_blocked_channels(void **state)
+{
+    struct fixture *f = *state;
+    poll_nothing(f);
+    push_control(f, 1, ELEMENT_LATENCY_MARKER);
+    push_rows(f, 1, 0, GATE_SMALL_ROWS);
+    poll_control(f, ELEMENT_LATENCY_MARKER, 1);
+    gate_block(f->gate, 1);
+    poll_nothing(f);
+    assert_false(gate_is_ready(f->gate));
+    push_rows(f, 1, 5000, GATE_SMALL_ROWS);
+    poll_nothing(f);
+    assert_false(gate_is_ready(f->gate));
+    push_rows(f, 0, 100, GATE_SMALL_ROWS);
+    poll_rows(f, 100, GATE_SMALL_ROWS);
+    gate_block(f->gate, 0);
+    gate_block(f->gate, 0);
+    poll_nothing(f);
+    push_rows(f, 0, 9000, GATE_SMALL_ROWS); /* queued while it is blocked */
+    push_rows(f, 2, 200, GATE_SMALL_ROWS);
+    poll_rows(f, 200, GATE_SMALL_ROWS);
+    poll_nothing(f);
+    gate_unblock(f->gate);
+    assert_true(gate_is_ready(f->gate));
+    poll_rows(f, 0, GATE_SMALL_ROWS);
+    poll_rows(f, 9000, GATE_SMALL_ROWS);
+    poll_rows(f, 5000, GATE_SMALL_ROWS);
+    poll_nothing(f);
+    gate_unblock(f->gate);
+    push_rows(f, 1, 1, GATE_SMALL_ROWS);
+    poll_rows(f, 1, GATE_SMALL_ROWS);
+    /* It is freed with a blocked channel that has something. */
+    gate_block(f->gate, 1);
+    push_rows(f, 1, 1, GATE_SMALL_ROWS);
     poll_nothing(f);
 }
 
@@ -291,10 +330,10 @@ static void test_wakes_the_task(void **state)
     poll_rows(f, 0, 1);
     poll_nothing(f);
     ticket = event_count_prepare(event);
-    struct element barrier = element_of_control(ELEMENT_BARRIER);
+    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
     channel_push_priority(f->channels[2], &barrier);
     assert_true(event_count_wait(event, ticket, 0));
-    poll_control(f, ELEMENT_BARRIER, 2);
+    poll_control(f, ELEMENT_LATENCY_MARKER, 2);
 }
 
 static void test_facts(void **state)
@@ -354,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_gathered_rows_before_full_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(test_priority_overtakes_everything, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ends_when_all_channels_have, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_blocked_channels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wakes_the_task, setup, teardown),
         cmocka_unit_test_setup_teardown(test_facts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_allocation_per_batch, setup, teardown),

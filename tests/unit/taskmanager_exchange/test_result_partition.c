@@ -377,8 +377,8 @@ static void test_control_elements_come_after_built_rows(void **state)
     struct fixture *f = *state;
     open_kind(f, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE, CHANNELS);
     write_rows(f, 0, 40);
-    struct element barrier = element_of_control(ELEMENT_BARRIER);
-    barrier.checkpoint_id = 3;
+    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+    barrier.timestamp_ms = 3;
     result_partition_send_priority(f->partition, &barrier);
     result_partition_send_control(f->partition, &barrier);
     for (uint32_t c = 0; c < CHANNELS; c++) {
@@ -389,7 +389,7 @@ static void test_control_elements_come_after_built_rows(void **state)
         assert_int_equal(e.batch->n_rows, 10);
         element_drop(&e);
         assert_true(channel_poll(f->channels[c], CHANNEL_LANE_DATA, &e));
-        assert_int_equal(e.checkpoint_id, 3);
+        assert_int_equal(e.timestamp_ms, 3);
         assert_false(channel_poll(f->channels[c], CHANNEL_LANE_DATA, &e));
     }
 }

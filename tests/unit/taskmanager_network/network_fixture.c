@@ -236,7 +236,7 @@ void line_write(struct line *l, int64_t first, uint32_t n)
 void line_send(struct line *l, enum element_kind kind, uint64_t value)
 {
     struct element e = element_of_control(kind);
-    e.checkpoint_id = value;
+    e.timestamp_ms = value;
     result_partition_send_control(l->partition, &e);
 }
 

@@ -147,7 +147,7 @@ static struct outcome exchange_over(struct proxy *p)
         line_send(&l, ELEMENT_WATERMARK, i);
         number += BATCH_ROWS[i];
     }
-    line_send(&l, ELEMENT_END_OF_DATA, 0);
+    line_send(&l, ELEMENT_END_OF_PARTITION, 0);
     int64_t want = 0;
     while (!gate_has_ended(l.gate) && l.watch.n_broken == 0) {
         struct element e;
@@ -159,7 +159,7 @@ static struct outcome exchange_over(struct proxy *p)
                 }
                 r.n_batches++;
             } else if (e.kind == ELEMENT_WATERMARK) {
-                assert_true(e.checkpoint_id < N_BATCHES);
+                assert_true(e.timestamp_ms < N_BATCHES);
             }
             element_drop(&e);
         }
@@ -324,7 +324,7 @@ static void test_forged_frames(void **state)
         {{.kind = FRAME_CONTROL, .info = ELEMENT_BATCH, .payload_bytes = 16}, "unknown element"},
         {{.kind = FRAME_CONTROL, .info = 99, .payload_bytes = 16}, "unknown element"},
         {{.kind = FRAME_CLOSED, .info = 99}, "unknown reason"},
-        {{.kind = FRAME_CLOSED, .info = CLOSE_REASON_END}, "without END_OF_DATA"},
+        {{.kind = FRAME_CLOSED, .info = CLOSE_REASON_END}, "without END_OF_PARTITION"},
         {{.kind = FRAME_REFUSED, .info = CLOSE_REASON_LIMIT}, "refused subpartition 0 of edge 3"},
         {{.kind = FRAME_OPEN, .payload_bytes = 64}, "no place in this direction"},
         {{.kind = 200}, "no place in this direction"},

@@ -80,22 +80,63 @@ static void test_golden_frames(void **state)
                   "1400000000000000000000000000000000000000000000000300000048668613");
 }
 
+static struct barrier *test_barrier(void)
+{
+    Flinc__CheckpointBarrier m = FLINC__CHECKPOINT_BARRIER__INIT;
+    Flinc__CheckpointLocation location = FLINC__CHECKPOINT_LOCATION__INIT;
+    struct barrier *b = NULL;
+    location.directory = "/c/chk-7";
+    m.checkpoint_id = 7;
+    m.timestamp_ms = 1000;
+    m.location = &location;
+    assert_int_equal(barrier_new(&m, &b, NULL), 0);
+    return b;
+}
+
+/* What follows the values of a barrier's frame. */
+static uint32_t barrier_payload(const struct barrier *b, const struct control_values *v,
+                                uint8_t payload[256])
+{
+    memset(payload, 0, 256);
+    memcpy(payload, v, sizeof(*v));
+    memcpy(payload + sizeof(*v), b->packed, b->packed_bytes);
+    return (uint32_t)(sizeof(*v) + frame_align(b->packed_bytes));
+}
+
 static void test_golden_control(void **state)
 {
     struct frame_header h;
     struct control_values v;
-    struct element e = element_of_control(ELEMENT_BARRIER);
-    e.checkpoint_id = 0x1122;
+    struct element e = element_of_control(ELEMENT_LATENCY_MARKER);
+    e.timestamp_ms = 0x1122;
     e.position = 9;
     frame_of_element(&e, 5, &h, &v);
     h.flags = FRAME_FLAG_PRIORITY;
     v.position = e.position;
-    expect_header(h, &v, "12080000050000001000000053c4c787000000000000000003000000b67d8b86");
+    expect_header(h, &v, "12080000050000001000000053c4c787000000000000000005000000c46fce42");
     expect_hex(&v, sizeof(v), "22110000000000000900000000000000");
     struct element idle = element_of_control(ELEMENT_WATERMARK_STATUS);
     idle.flags = ELEMENT_FLAG_IDLE;
     frame_of_element(&idle, 5, &h, &v);
     expect_header(h, &v, "120000000500000010000000ea9a7042000000000000000002010000f2968943");
+    struct element end = element_of_control(ELEMENT_END_OF_DATA);
+    frame_of_element(&end, 5, &h, &v);
+    expect_header(h, &v, "120000000500000010000000ea9a70420000000000000000060000007f35ea9d");
+}
+
+static void test_golden_barrier(void **state)
+{
+    struct frame_header h;
+    struct control_values v;
+    uint8_t payload[256];
+    struct element e = element_of_barrier(test_barrier());
+    frame_of_element(&e, 5, &h, &v);
+    assert_int_equal(barrier_payload(e.barrier, &v, payload), h.payload_bytes);
+    expect_header(h, payload, "12000f000500000030000000c5734312000000000000000003000000d18d1133");
+    expect_hex(payload, h.payload_bytes,
+               "07000000000000000000000000000000080710d00f2a0a12082f632f63686b2d3700000000000000000"
+               "0000000000000");
+    element_drop(&e);
 }
 
 static void test_elements_come_back(void **state)
@@ -103,19 +144,67 @@ static void test_elements_come_back(void **state)
     for (int kind = ELEMENT_BATCH + 1; kind < ELEMENT_KINDS; kind++) {
         struct frame_header h;
         struct control_values v;
-        struct element e = element_of_control((enum element_kind)kind);
-        e.timestamp_ms = -5;
+        struct element e = element_of_control((enum element_kind)kind), back;
+        bool has_time = kind == ELEMENT_WATERMARK || kind == ELEMENT_LATENCY_MARKER;
+        if (kind == ELEMENT_BARRIER) {
+            continue;
+        }
+        e.timestamp_ms = has_time ? -5 : 0;
         frame_of_element(&e, 1, &h, &v);
-        struct element back = frame_element(&h, (const uint8_t *)&v);
+        assert_int_equal(frame_element(&h, (const uint8_t *)&v, &back, NULL), 0);
         assert_int_equal(back.kind, kind);
-        assert_int_equal(back.timestamp_ms, -5);
+        assert_int_equal(back.timestamp_ms, has_time ? -5 : 0);
         assert_int_equal(element_charge(&back), CONTROL_CHARGE_BYTES);
         h.flags = FRAME_FLAG_PRIORITY;
         v.position = 77;
-        back = frame_element(&h, (const uint8_t *)&v);
+        assert_int_equal(frame_element(&h, (const uint8_t *)&v, &back, NULL), 0);
         assert_int_equal(back.position, 77);
         assert_int_equal(element_charge(&back), 0);
     }
+}
+
+static void test_barriers_come_back(void **state)
+{
+    struct frame_header h;
+    struct control_values v;
+    uint8_t payload[256];
+    struct element e = element_of_barrier(test_barrier()), back;
+    frame_of_element(&e, 1, &h, &v);
+    barrier_payload(e.barrier, &v, payload);
+    frame_seal(&h, 0);
+    assert_int_equal(frame_check(&h, FRAME_TO_CONSUMER, NULL), 0);
+    assert_int_equal(frame_element(&h, payload, &back, NULL), 0);
+    assert_int_equal(back.barrier->checkpoint_id, 7);
+    assert_int_equal(back.barrier->timestamp_ms, 1000);
+    assert_string_equal(back.barrier->message->location->directory, "/c/chk-7");
+    element_drop(&back);
+    /* Another number than its message, a message cut short, none at all, one where none belongs. */
+    v.value = 8;
+    barrier_payload(e.barrier, &v, payload);
+    assert_int_equal(frame_element(&h, payload, &back, NULL), ERR_CORRUPT);
+    h.padding += 3;
+    assert_int_equal(frame_element(&h, payload, &back, NULL), ERR_CORRUPT);
+    h.payload_bytes = sizeof(v);
+    h.padding = 0;
+    frame_seal(&h, 0);
+    assert_int_equal(frame_check(&h, FRAME_TO_CONSUMER, NULL), ERR_CORRUPT);
+    h.payload_bytes = 32;
+    h.info = ELEMENT_WATERMARK;
+    frame_seal(&h, 0);
+    assert_int_equal(frame_check(&h, FRAME_TO_CONSUMER, NULL), ERR_CORRUPT);
+    element_drop(&e);
+    /* A location that does not fit. */
+    char *longer = mem_alloc(BARRIER_BYTES_MAX + 1);
+    memset(longer, 'x', BARRIER_BYTES_MAX);
+    longer[BARRIER_BYTES_MAX] = 0;
+    Flinc__CheckpointBarrier m = FLINC__CHECKPOINT_BARRIER__INIT;
+    Flinc__CheckpointLocation location = FLINC__CHECKPOINT_LOCATION__INIT;
+    struct barrier *b = NULL;
+    location.directory = longer;
+    m.checkpoint_id = 1;
+    m.location = &location;
+    assert_int_equal(barrier_new(&m, &b, NULL), ERR_TOO_LARGE);
+    mem_free(longer);
 }
 
 /* One flipped bit anywhere in a header is seen by its check. */
@@ -167,7 +256,9 @@ int main(void)
         cmocka_unit_test(test_hello),
         cmocka_unit_test(test_golden_frames),
         cmocka_unit_test(test_golden_control),
+        cmocka_unit_test(test_golden_barrier),
         cmocka_unit_test(test_elements_come_back),
+        cmocka_unit_test(test_barriers_come_back),
         cmocka_unit_test(test_every_bit_of_a_header),
         cmocka_unit_test(test_compression),
     };

@@ -52,7 +52,7 @@ static void expect_control(struct line *l, enum element_kind kind, uint64_t valu
 {
     struct element e = line_take(l);
     assert_string_equal(element_kind_name(e.kind), element_kind_name(kind));
-    assert_int_equal(e.checkpoint_id, value);
+    assert_int_equal(e.timestamp_ms, value);
 }
 
 static void exchange_all_kinds(struct line *l)
@@ -60,19 +60,19 @@ static void exchange_all_kinds(struct line *l)
     line_write(l, 0, 1000);
     line_send(l, ELEMENT_WATERMARK, 77);
     line_write(l, 1000, 3);
-    line_send(l, ELEMENT_BARRIER, 5);
+    line_send(l, ELEMENT_LATENCY_MARKER, 5);
     line_send(l, ELEMENT_LATENCY_MARKER, 6);
     line_send(l, ELEMENT_WATERMARK_STATUS, 0);
     line_write(l, 1003, 4096);
-    line_send(l, ELEMENT_END_OF_DATA, 0);
+    line_send(l, ELEMENT_END_OF_PARTITION, 0);
     expect_batch(l, 0, 1000);
     expect_control(l, ELEMENT_WATERMARK, 77);
     expect_batch(l, 1000, 3);
-    expect_control(l, ELEMENT_BARRIER, 5);
+    expect_control(l, ELEMENT_LATENCY_MARKER, 5);
     expect_control(l, ELEMENT_LATENCY_MARKER, 6);
     expect_control(l, ELEMENT_WATERMARK_STATUS, 0);
     expect_batch(l, 1003, 4096);
-    expect_control(l, ELEMENT_END_OF_DATA, 0);
+    expect_control(l, ELEMENT_END_OF_PARTITION, 0);
     assert_true(gate_has_ended(l->gate));
 }
 
@@ -126,8 +126,8 @@ static void test_fragments(void **state)
         line_write(&l, i * 4096, 4096);
         expect_batch(&l, i * 4096, 4096);
     }
-    line_send(&l, ELEMENT_END_OF_DATA, 0);
-    expect_control(&l, ELEMENT_END_OF_DATA, 0);
+    line_send(&l, ELEMENT_END_OF_PARTITION, 0);
+    expect_control(&l, ELEMENT_END_OF_PARTITION, 0);
     line_close(&l);
 }
 
@@ -188,15 +188,15 @@ static void test_barrier_overtakes(void **state)
         assert_int_equal(result_partition_write(l.partition, batch, NULL), 0);
         n++;
     }
-    struct element barrier = element_of_control(ELEMENT_BARRIER);
-    barrier.checkpoint_id = 42;
+    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+    barrier.timestamp_ms = 42;
     result_partition_send_priority(l.partition, &barrier);
     bool seen = false;
     uint32_t before = 0;
     for (uint32_t i = 0; i < n + 1; i++) {
         struct element e = line_take(&l);
-        if (e.kind == ELEMENT_BARRIER) {
-            assert_int_equal(e.checkpoint_id, 42);
+        if (e.kind == ELEMENT_LATENCY_MARKER) {
+            assert_int_equal(e.timestamp_ms, 42);
             assert_int_equal(e.position, n);
             seen = true;
         } else if (!seen) {
@@ -206,6 +206,34 @@ static void test_barrier_overtakes(void **state)
     }
     assert_true(seen);
     assert_true(before < n);
+    line_close(&l);
+}
+
+/* Its message goes with it, whatever its length. */
+static void test_barrier_travels(void **state)
+{
+    struct line l;
+    line_open(&l, &a, &b, 1, NULL);
+    for (uint32_t length = 0; length < 4000; length += 333) {
+        char directory[4000];
+        Flinc__CheckpointBarrier m = FLINC__CHECKPOINT_BARRIER__INIT;
+        Flinc__CheckpointLocation location = FLINC__CHECKPOINT_LOCATION__INIT;
+        struct barrier *barrier = NULL;
+        memset(directory, 'd', sizeof(directory));
+        directory[length] = 0;
+        location.directory = directory;
+        m.checkpoint_id = length + 1;
+        m.location = &location;
+        assert_int_equal(barrier_new(&m, &barrier, NULL), 0);
+        struct element e = element_of_barrier(barrier);
+        result_partition_send_control(l.partition, &e);
+        element_drop(&e);
+        struct element back = line_take(&l);
+        assert_int_equal(back.kind, ELEMENT_BARRIER);
+        assert_int_equal(back.barrier->checkpoint_id, length + 1);
+        assert_string_equal(back.barrier->message->location->directory, directory);
+        element_drop(&back);
+    }
     line_close(&l);
 }
 
@@ -219,7 +247,7 @@ static void test_producer_before_open(void **state)
     struct channel *out = local_channel(&a, test_subpartition(1, 0));
     channel_attach_producer(out, mailbox, NULL);
     struct element e = element_of_batch(numbers_batch(pool, schema, 7, 10));
-    struct element end = element_of_control(ELEMENT_END_OF_DATA);
+    struct element end = element_of_control(ELEMENT_END_OF_PARTITION);
     channel_push(out, &e);
     channel_push(out, &end);
     channel_close_producer(out);
@@ -229,7 +257,7 @@ static void test_producer_before_open(void **state)
     l.gate = gate_new(&(struct gate_options){
         .pool = pool, .schema = schema, .mailbox = mailbox, .channels = &in, .n_channels = 1});
     expect_batch(&l, 7, 10);
-    expect_control(&l, ELEMENT_END_OF_DATA, 0);
+    expect_control(&l, ELEMENT_END_OF_PARTITION, 0);
     gate_free(l.gate);
     schema_unref(schema);
     mailbox_unref(mailbox);
@@ -374,8 +402,8 @@ static void test_connection_is_shared_and_closed(void **state)
         assert_int_equal(a.port.n_accepted, round);
         struct mailbox *mailbox = mailbox_ref(lines[0].mailbox);
         for (uint32_t i = 0; i < 3; i++) {
-            line_send(&lines[i], ELEMENT_END_OF_DATA, 0);
-            expect_control(&lines[i], ELEMENT_END_OF_DATA, 0);
+            line_send(&lines[i], ELEMENT_END_OF_PARTITION, 0);
+            expect_control(&lines[i], ELEMENT_END_OF_PARTITION, 0);
             line_close(&lines[i]);
         }
         wait_until(mailbox, no_connections, &b);
@@ -388,6 +416,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_elements_in_order, start, stop),
+        cmocka_unit_test_setup_teardown(test_barrier_travels, start, stop),
         cmocka_unit_test_setup_teardown(test_compressed, start_lz4, stop),
         cmocka_unit_test_setup_teardown(test_idle_status_keeps_its_flag, start, stop),
         cmocka_unit_test_setup_teardown(test_fragments, start, stop),

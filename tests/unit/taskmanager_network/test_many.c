@@ -90,7 +90,7 @@ static void test_watermarks_are_bounded(void **state)
     for (uint32_t i = 0; i < n; i++) {
         struct element e = line_take(&l);
         assert_int_equal(e.kind, ELEMENT_WATERMARK);
-        assert_int_equal(e.checkpoint_id, i);
+        assert_int_equal(e.timestamp_ms, i);
     }
     line_close(&l);
 }
@@ -110,7 +110,7 @@ static void test_two_hundred_channels(void **state)
         }
     }
     for (uint32_t i = 0; i < N; i++) {
-        line_send(&lines[i], ELEMENT_END_OF_DATA, 0);
+        line_send(&lines[i], ELEMENT_END_OF_PARTITION, 0);
     }
     for (uint32_t i = 0; i < N; i++) {
         while (!gate_has_ended(lines[i].gate)) {
@@ -271,7 +271,7 @@ static void test_barrier_overtakes_a_full_socket(void **state)
     for (int i = 0; i < 20; i++) {
         assert_true(network_step(x.network, 0, NULL) >= 0);
     }
-    struct element barrier = element_of_control(ELEMENT_BARRIER);
+    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
     channel_push_priority(out[BARRIER], &barrier);
     uint64_t before = 0;
     struct frame_header h = {0};

@@ -78,17 +78,17 @@ static void produce(struct side *s, struct result_partition *p, struct buffer_po
         if (rng_below(rng, 10) == 0) {
             result_partition_flush(p);
         }
-        struct element barrier = element_of_control(ELEMENT_BARRIER);
-        barrier.checkpoint_id = (uint64_t)next;
+        struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+        barrier.timestamp_ms = next;
         if (rng_below(rng, 20) == 0) {
             result_partition_send_control(p, &barrier);
         } else if (rng_below(rng, 20) == 0) {
-            barrier.kind = ELEMENT_LATENCY_MARKER; /* any kind may go there */
+            barrier.kind = ELEMENT_WATERMARK; /* any kind may go there */
             result_partition_send_priority(p, &barrier);
         }
     }
     if (next == end) {
-        struct element done = element_of_control(ELEMENT_END_OF_DATA);
+        struct element done = element_of_control(ELEMENT_END_OF_PARTITION);
         result_partition_send_control(p, &done);
     }
     schema_unref(schema);
@@ -178,9 +178,9 @@ static void consume(struct side *s, struct gate *g, struct mailbox *mailbox, uin
         }
         if (e.kind == ELEMENT_BATCH) {
             check_rows(s, &progress, e.batch);
-        } else if (e.kind == ELEMENT_BARRIER) {
-            int64_t producer = (int64_t)(e.checkpoint_id - 1) / PRODUCER_BASE;
-            progress.barrier[producer] = (int64_t)e.checkpoint_id;
+        } else if (e.kind == ELEMENT_LATENCY_MARKER) {
+            int64_t producer = (int64_t)(e.timestamp_ms - 1) / PRODUCER_BASE;
+            progress.barrier[producer] = (int64_t)e.timestamp_ms;
         }
         element_drop(&e);
     }

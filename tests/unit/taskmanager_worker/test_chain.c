@@ -38,6 +38,7 @@ struct fixture {
     _Atomic bool cancelled;
     struct schema *schema;
     struct chain *chain;
+    struct chain_feed feeds[OPERATOR_INPUTS_MAX];
     struct error err;
 };
 
@@ -284,7 +285,7 @@ static void open_chain(struct fixture *f, uint32_t n_inputs)
         fail_msg("%s", f->err.message);
     }
     for (uint32_t i = 0; i < n_inputs; i++) {
-        assert_int_equal(chain_add_feed(f->chain, 0, i, &schema, &f->err), 0);
+        assert_int_equal(chain_add_feed(f->chain, 0, i, &f->feeds[i], &schema, &f->err), 0);
     }
     assert_int_equal(chain_open(f->chain, &f->err), 0);
 }
@@ -292,7 +293,7 @@ static void open_chain(struct fixture *f, uint32_t n_inputs)
 static void push(struct fixture *f, uint32_t input)
 {
     struct op_context *ctx = &f->chain->ops[0].ctx;
-    chain_push(f->chain, 0, input, one_row(ctx));
+    chain_push(f->chain, f->feeds[input], one_row(ctx));
 }
 
 static void drain(struct fixture *f)
@@ -363,7 +364,7 @@ static void test_fan_out_and_two_inputs(void **state)
     push(f, 0);
     drain(f);
     expect_trace(f, "A C C B C ");
-    chain_push_end(f->chain, 0, 0);
+    chain_push_end(f->chain, f->feeds[0]);
     drain(f);
     /* C's input 0 has two feeds: it ends with the second. */
     expect_trace(f, "eA fA EC eB fB eC fC ");
@@ -384,7 +385,7 @@ static void test_end_travels_behind_the_last_rows(void **state)
     open_chain(f, 1);
     str_clear(&f->trace);
     push(f, 0);
-    chain_push_end(f->chain, 0, 0);
+    chain_push_end(f->chain, f->feeds[0]);
     drain(f);
     expect_trace(f, "A B rB eA B rB rA B rB rA fA B rB eB fB ");
     assert_true(chain_is_finished(f->chain));
@@ -399,7 +400,7 @@ static void test_last_flush_may_go_on(void **state)
     add_edge(f, 0, 0, 1, 0);
     open_chain(f, 1);
     str_clear(&f->trace);
-    chain_push_end(f->chain, 0, 0);
+    chain_push_end(f->chain, f->feeds[0]);
     drain(f);
     expect_trace(f, "eA fA rA B rA B eB fB ");
     assert_true(chain_is_finished(f->chain));

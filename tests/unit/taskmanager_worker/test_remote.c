@@ -79,7 +79,7 @@ static void test_input_of_another_worker(void **state)
     assert_memory_equal(n.input.id.producer_attempt.bytes, attempt, sizeof(attempt));
     job_attempt_id(cluster_task(&c, 1, 0), attempt);
     assert_memory_equal(n.input.consumer_attempt.bytes, attempt, sizeof(attempt));
-    const struct element end = element_of_control(ELEMENT_END_OF_DATA);
+    const struct element end = element_of_control(ELEMENT_END_OF_PARTITION);
     channel_push(n.channel, &end);
     cluster_run_to_end(&c);
     cluster_assert_all(&c, STATE(FINISHED));

@@ -1,0 +1,182 @@
+/* What an operator's snapshot consists of, and its way out (chain_snapshot.h). */
+#include "taskmanager/worker/chain_snapshot.h"
+#include "common/base/failpoint.h"
+#include "engine/state/state.h"
+#include "taskmanager/worker/chain_host.h"
+
+/* Of one operator. */
+struct op_snapshot {
+    struct keyed_snapshot *keyed;               /* Owns; NULL: none, or written */
+    Flinc__KeyedHandle *keyed_handle;           /* Owns (protobuf-c); when written */
+    Flinc__OperatorStateHandle *unkeyed_handle; /* Owns (protobuf-c); when written */
+};
+
+struct chain_snapshot {
+    struct chain *chain; /* Borrows */
+    uint64_t checkpoint_id;
+    struct op_snapshot *ops; /* Owns; by operator */
+};
+
+/* ---- taking ------------------------------------------------------------------------------------- */
+
+static int op_snapshot_take(struct chain_op *op, const struct op_checkpoint *checkpoint,
+                            struct snapshot_target *target, struct op_snapshot *s,
+                            struct error *err)
+{
+    TRY(FAILPOINT(err, "task.checkpoint.snapshot"));
+    if (op->op->desc->snapshot != NULL) {
+        chain_begin_call(op);
+        int rc = op->op->desc->snapshot(op->op, &op->ctx, checkpoint, err);
+        ASSERT(op->n_emitted == 0);
+        rc = chain_end_call(op, rc, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (op->keyed != NULL) {
+        const struct keyed_freeze how = {
+            .checkpoint_id = checkpoint->id, .kind = checkpoint->kind, .target = target};
+        TRY_CTX(err, keyed_backend_freeze(op->keyed, &how, &s->keyed, err), "%s", op->label);
+    }
+    return 0;
+}
+
+int chain_snapshot_take(struct chain *c, const struct op_checkpoint *checkpoint,
+                        struct snapshot_target *target, struct chain_snapshot **ret_snapshot,
+                        struct error *err)
+{
+    struct chain_snapshot *s = MEM_NEW(struct chain_snapshot);
+    s->chain = c;
+    s->checkpoint_id = checkpoint->id;
+    s->ops = MEM_NEW_ARRAY(struct op_snapshot, c->n_ops);
+    for (uint32_t i = 0; i < c->n_ops; i++) {
+        int rc = op_snapshot_take(&c->ops[i], checkpoint, target, &s->ops[i], err);
+        if (rc < 0) {
+            chain_snapshot_free(s);
+            return rc;
+        }
+    }
+    *ret_snapshot = s;
+    return 0;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------ */
+
+/* 1: more is to be done, 0: this operator's is written. */
+static int op_snapshot_step(struct op_snapshot *s, struct error *err)
+{
+    int left = 0;
+    if (s->keyed != NULL) {
+        Flinc__KeyedHandle handle = FLINC__KEYED_HANDLE__INIT;
+        int rc = keyed_snapshot_step(s->keyed, CHAIN_SNAPSHOT_STEP_ENTRIES, &handle, err);
+        if (rc < 0) {
+            return rc;
+        }
+        left |= rc;
+        if (rc == 0) {
+            s->keyed = keyed_snapshot_free(s->keyed);
+            s->keyed_handle = mem_dup(&handle, sizeof(handle));
+        }
+    }
+    return left;
+}
+
+int chain_snapshot_step(struct chain_snapshot *s, struct error *err)
+{
+    int left = 0;
+    for (uint32_t i = 0; i < s->chain->n_ops; i++) {
+        int rc = op_snapshot_step(&s->ops[i], err);
+        if (rc < 0) {
+            return error_context(err, "%s", s->chain->ops[i].label), rc;
+        }
+        left |= rc;
+    }
+    return left;
+}
+
+bool chain_snapshot_is_steppable(const struct chain_snapshot *s)
+{
+    for (uint32_t i = 0; i < s->chain->n_ops; i++) {
+        if (s->ops[i].keyed != NULL && keyed_snapshot_is_writable(s->ops[i].keyed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- handing over ------------------------------------------------------------------------------- */
+
+static uint64_t keyed_bytes(const Flinc__KeyedHandle *h, uint64_t checkpoint_id,
+                            uint64_t *new_bytes)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < h->n_segments; i++) {
+        uint64_t size = h->segments[i]->blob != NULL ? h->segments[i]->blob->size : 0;
+        bytes += size;
+        *new_bytes += h->segments[i]->checkpoint_id == checkpoint_id ? size : 0;
+    }
+    return bytes;
+}
+
+static Flinc__OperatorSubtaskState *op_snapshot_fill(struct op_snapshot *s,
+                                                     const Flinc__Operator *spec)
+{
+    Flinc__OperatorSubtaskState *state = mem_alloc(sizeof(*state));
+    flinc__operator_subtask_state__init(state);
+    state->operator_id = (ProtobufCBinaryData){spec->id.len, mem_dup(spec->id.data, spec->id.len)};
+    if (s->keyed_handle != NULL) {
+        state->n_keyed = 1;
+        state->keyed = mem_alloc(sizeof(*state->keyed));
+        state->keyed[0] = STEAL(s->keyed_handle);
+    }
+    if (s->unkeyed_handle != NULL) {
+        state->n_operator_state = 1;
+        state->operator_state = mem_alloc(sizeof(*state->operator_state));
+        state->operator_state[0] = STEAL(s->unkeyed_handle);
+    }
+    return state;
+}
+
+void chain_snapshot_fill(struct chain_snapshot *s, Flinc__TaskSnapshot *ret_snapshot,
+                         uint64_t *ret_bytes, uint64_t *ret_new_bytes)
+{
+    uint32_t n_ops = s->chain->n_ops;
+    uint64_t bytes = 0, new_bytes = 0;
+    ret_snapshot->operators = mem_alloc((n_ops + 1) * sizeof(*ret_snapshot->operators));
+    for (uint32_t i = 0; i < n_ops; i++) {
+        struct op_snapshot *op = &s->ops[i];
+        if (op->keyed_handle != NULL) {
+            bytes += keyed_bytes(op->keyed_handle, s->checkpoint_id, &new_bytes);
+        }
+        if (op->unkeyed_handle != NULL && op->unkeyed_handle->blob != NULL) {
+            bytes += op->unkeyed_handle->blob->size;
+            new_bytes += op->unkeyed_handle->blob->size;
+        }
+        if (op->keyed_handle != NULL || op->unkeyed_handle != NULL) {
+            ret_snapshot->operators[ret_snapshot->n_operators++] =
+                op_snapshot_fill(op, s->chain->ops[i].ctx.spec);
+        }
+    }
+    *ret_bytes = bytes;
+    *ret_new_bytes = new_bytes;
+}
+
+struct chain_snapshot *chain_snapshot_free(struct chain_snapshot *s)
+{
+    if (s == NULL) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < s->chain->n_ops; i++) {
+        struct op_snapshot *op = &s->ops[i];
+        keyed_snapshot_free(op->keyed);
+        if (op->keyed_handle != NULL) {
+            flinc__keyed_handle__free_unpacked(op->keyed_handle, NULL);
+        }
+        if (op->unkeyed_handle != NULL) {
+            flinc__operator_state_handle__free_unpacked(op->unkeyed_handle, NULL);
+        }
+    }
+    mem_free(s->ops);
+    mem_free(s);
+    return NULL;
+}

@@ -1,0 +1,105 @@
+/* Checkpoints of a task.
+ *
+ *   barriers, trigger ─► aligned ─► through the chain ─► barrier sent, snapshot taken ─► being written ─► Ack
+ *                          │              │ failed: the task fails      │ failed             │ failed
+ *                          └ cancelled: the barrier is passed on only   └────────────────────┴──► Decline
+ *
+ * Between "aligned" and "taken" the task takes no input, and operator events wait, so that the snapshot is
+ * exactly what lies before the barrier.  One snapshot is written at a time: another one that comes meanwhile
+ * is declined, its barrier goes on.  Writing goes in slices between batches, half of the time at most while
+ * there is input.
+ *
+ * Ends: a task that has processed all input waits for a checkpoint that starts after that
+ * (EndOfDataReached); a stop-with-savepoint pauses (SUSPEND) or ends (DRAIN) the sources, and ends the task
+ * when it is complete.
+ *
+ * Thread: the task's.  Flink: SubtaskCheckpointCoordinatorImpl, StreamTask.triggerCheckpointAsync. */
+#ifndef FLINC_TASKMANAGER_WORKER_TASK_CHECKPOINT_H
+#define FLINC_TASKMANAGER_WORKER_TASK_CHECKPOINT_H
+
+#include "taskmanager/exchange/barrier_aligner.h"
+#include "taskmanager/worker/chain_snapshot.h"
+
+enum {
+    CHECKPOINT_SLICE_US = 1000,  /* of writing, before the data gets its turn */
+    CHECKPOINT_RETRY_MS = 10,    /* a writer that nobody woke is looked at again */
+    CHECKPOINT_HELD_MAX = 65536, /* events and triggers behind one that is not taken yet */
+};
+
+struct task;
+struct task_input;
+
+/* What the I/O executor wakes; counted: the task, the target of a snapshot. */
+struct snapshot_waker;
+
+/* The snapshot that is being written. */
+struct task_writing {
+    struct chain_snapshot *snapshot; /* Owns */
+    struct barrier *barrier;         /* Owns a ref */
+    Flinc__CheckpointTaskStats stats;
+    int64_t taken_ns;
+    int64_t next_slice_ns;
+    bool finished; /* the task had processed all of its input */
+};
+
+struct task_checkpoints {
+    struct barrier_aligner aligner;
+    bool is_made;
+    uint32_t n_channels;
+    struct snapshot_waker *waker; /* Owns a ref */
+    /* Aligned, and not taken yet. */
+    struct barrier *starting; /* Owns a ref; NULL: none */
+    bool starting_cancelled, in_chain;
+    int64_t first_ns, aligned_ns, start_delay_ms;
+    int64_t first_bytes;          /* that the task had processed when the first barrier came */
+    struct task_writing *writing; /* Owns; NULL: none */
+    struct vec held;              /* Owns: Flinc__MasterToWorker *, behind `starting` */
+    struct vec notices;           /* struct checkpoint_notice: not told to the operators yet */
+    uint64_t completed;           /* the highest id that is complete */
+    uint64_t stop_id;             /* the savepoint that stops the job; 0: none */
+    Flinc__CheckpointStop stop;
+    bool data_ended;   /* END_OF_DATA is sent */
+    uint64_t final_id; /* the first checkpoint taken after that; 0: none yet */
+};
+
+struct checkpoint_notice {
+    Flinc__CheckpointNotice notice;
+    uint64_t checkpoint_id;
+};
+
+void task_checkpoints_init(struct task *t);
+void task_checkpoints_fini(struct task *t);
+/* Before the chain is closed: what is being written is given up. */
+void task_checkpoints_drop(struct task *t);
+
+/* ---- from gates ---------------------------------------------------------------------------------- */
+
+/* Takes the element. */
+int task_on_barrier(struct task *t, struct task_input *in, struct element *take_element,
+                    struct error *err) MUST_CHECK;
+int task_on_channel_end(struct task *t, struct task_input *in, uint32_t channel,
+                        struct error *err) MUST_CHECK;
+
+/* ---- turns --------------------------------------------------------------------------------------- */
+
+/* No input is taken: a checkpoint is about to be taken. */
+static inline bool task_checkpoint_is_starting(const struct task_checkpoints *c)
+{
+    return c->starting != NULL;
+}
+/* An event of a coordinator half comes behind a trigger that is not done: it is kept.  Takes the message
+ * then. */
+bool task_hold_message(struct task *t, Flinc__MasterToWorker *message);
+/* What is to be done between two inputs, the chain having no work.  1: something was done. */
+int task_checkpoint_turn(struct task *t, struct error *err) MUST_CHECK;
+/* A slice of writing when it is due.  `is_idle`: there is nothing else to do.  1: something was done. */
+int task_checkpoint_write(struct task *t, bool is_idle);
+bool task_checkpoint_can_write(const struct task *t);
+/* Until when an idle task may sleep for its sake; INT64_MAX: no limit. */
+int64_t task_checkpoint_deadline_ns(const struct task *t);
+/* The chain has finished: END_OF_DATA goes out, the job master is told. */
+int task_end_data(struct task *t, struct error *err) MUST_CHECK;
+/* The task has nothing to wait for. */
+bool task_may_finish(struct task *t);
+
+#endif
