@@ -188,7 +188,7 @@ static bool look_ahead(struct session_window *w)
         const char *entry = t->entries + (size_t)slot * t->stride;
         __builtin_prefetch(entry, 1);
         __builtin_prefetch(entry + t->stride - 1, 1);
-        __builtin_prefetch(&t->tags[slot / KEYED_GROUP_SLOTS]);
+        __builtin_prefetch(&t->groups[slot / KEYED_GROUP_SLOTS]);
     }
     return w->n_looked_at > 0;
 }
