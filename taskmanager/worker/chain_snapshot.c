@@ -1,12 +1,14 @@
 /* What an operator's snapshot consists of, and its way out (chain_snapshot.h). */
 #include "taskmanager/worker/chain_snapshot.h"
 #include "common/base/failpoint.h"
+#include "engine/state/operator_state.h"
 #include "engine/state/state.h"
 #include "taskmanager/worker/chain_host.h"
 
 /* Of one operator. */
 struct op_snapshot {
     struct keyed_snapshot *keyed;               /* Owns; NULL: none, or written */
+    struct operator_state_snapshot *unkeyed;    /* Owns; likewise */
     Flinc__KeyedHandle *keyed_handle;           /* Owns (protobuf-c); when written */
     Flinc__OperatorStateHandle *unkeyed_handle; /* Owns (protobuf-c); when written */
 };
@@ -37,6 +39,10 @@ static int op_snapshot_take(struct chain_op *op, const struct op_checkpoint *che
         const struct keyed_freeze how = {
             .checkpoint_id = checkpoint->id, .kind = checkpoint->kind, .target = target};
         TRY_CTX(err, keyed_backend_freeze(op->keyed, &how, &s->keyed, err), "%s", op->label);
+    }
+    if (op->operator_state != NULL && !operator_state_is_empty(op->operator_state)) {
+        TRY_CTX(err, operator_state_freeze(op->operator_state, target, &s->unkeyed, err), "%s",
+                op->label);
     }
     return 0;
 }
@@ -76,6 +82,18 @@ static int op_snapshot_step(struct op_snapshot *s, struct error *err)
         if (rc == 0) {
             s->keyed = keyed_snapshot_free(s->keyed);
             s->keyed_handle = mem_dup(&handle, sizeof(handle));
+        }
+    }
+    if (s->unkeyed != NULL) {
+        Flinc__OperatorStateHandle handle = FLINC__OPERATOR_STATE_HANDLE__INIT;
+        int rc = operator_state_snapshot_poll(s->unkeyed, &handle, err);
+        if (rc < 0) {
+            return rc;
+        }
+        left |= rc == 0;
+        if (rc > 0) {
+            s->unkeyed = operator_state_snapshot_free(s->unkeyed);
+            s->unkeyed_handle = mem_dup(&handle, sizeof(handle));
         }
     }
     return left;
@@ -169,6 +187,7 @@ struct chain_snapshot *chain_snapshot_free(struct chain_snapshot *s)
     for (uint32_t i = 0; i < s->chain->n_ops; i++) {
         struct op_snapshot *op = &s->ops[i];
         keyed_snapshot_free(op->keyed);
+        operator_state_snapshot_free(op->unkeyed);
         if (op->keyed_handle != NULL) {
             flinc__keyed_handle__free_unpacked(op->keyed_handle, NULL);
         }

@@ -4,6 +4,7 @@
 #include "common/base/failpoint.h"
 #include "common/conf/conf.h"
 #include "engine/data/hash.h"
+#include "engine/state/operator_state.h"
 #include "engine/state/state.h"
 #include "taskmanager/worker/chain_host.h"
 
@@ -63,9 +64,33 @@ int chain_state_keyed(struct chain_op *op, struct keyed_backend **ret_backend, s
 
 /* ---- operator state ----------------------------------------------------------------------------- */
 
+static int chain_restore_operator(struct chain_op *op, struct operator_state *s, struct error *err)
+{
+    const Flinc__TaskRestore *restore = op->chain->options.restore;
+    const Flinc__OperatorSubtaskState *state = chain_state_restored(op);
+    TRY(FAILPOINT(err, "task.restore.operator_state"));
+    if (state == NULL || state->n_operator_state == 0) {
+        return 0;
+    }
+    TRY_CTX(err, operator_state_restore(s, state, restore->directory, err),
+            "restoring operator state of checkpoint %llu",
+            (unsigned long long)restore->checkpoint_id);
+    return 0;
+}
+
 int chain_state_operator(struct chain_op *op, struct operator_state **ret_state, struct error *err)
 {
-    return error_set(err, ERR_UNSUPPORTED, "operator state is not in this build yet");
+    if (op->operator_state == NULL) {
+        struct operator_state *s = operator_state_new(op->ctx.spec->name, op->ctx.state_budget);
+        int rc = chain_restore_operator(op, s, err);
+        if (rc < 0) {
+            operator_state_free(s);
+            return rc;
+        }
+        op->operator_state = s;
+    }
+    *ret_state = op->operator_state;
+    return 0;
 }
 
 /* ---- life --------------------------------------------------------------------------------------- */
@@ -87,6 +112,7 @@ int chain_state_carry(struct chain_op *op, struct error *err)
 void chain_state_fini(struct chain_op *op)
 {
     op->keyed = keyed_backend_free(op->keyed);
+    op->operator_state = operator_state_free(op->operator_state);
 }
 
 /* ---- notices ------------------------------------------------------------------------------------ */
