@@ -173,13 +173,21 @@ static int host_keyed_backend(struct op_context *ctx, struct keyed_backend **ret
 static int host_operator_state(struct op_context *ctx, struct operator_state **ret_state,
                                struct error *err)
 {
-    return error_set(err, ERR_UNSUPPORTED, "operator '%s': the harness has no operator state yet",
-                     ctx->spec->name);
+    struct harness *h = harness_of(ctx);
+    if (h->operator_state == NULL) {
+        h->operator_state = operator_state_new(ctx->spec->name, ctx->state_budget);
+        if (h->restore != NULL) {
+            TRY(operator_state_restore(h->operator_state, h->restore, "", err));
+        }
+    }
+    *ret_state = h->operator_state;
+    return 0;
 }
 
 void harness_free_state(struct harness *h)
 {
     h->backend = keyed_backend_free(h->backend);
+    h->operator_state = operator_state_free(h->operator_state);
 }
 
 const struct op_host harness_host = {

@@ -2,6 +2,7 @@
 #include "engine/operators/harness_internal.h"
 
 #include "engine/snapshot/output.h"
+#include "engine/state/operator_state.h"
 #include "engine/state/state.h"
 
 #include <stdlib.h>
@@ -97,6 +98,22 @@ static int freeze_keyed(struct harness *h, const struct keyed_freeze *how,
     return 0;
 }
 
+/* What belongs to no key, likewise. */
+static int freeze_operator_state(struct harness *h, struct snapshot_target *target,
+                                 Flinc__OperatorSubtaskState *state, struct error *err)
+{
+    struct operator_state_snapshot *snapshot = NULL;
+    TRY(operator_state_freeze(h->operator_state, target, &snapshot, err));
+    state->operator_state = calloc(1, sizeof(*state->operator_state));
+    state->operator_state[0] = calloc(1, sizeof(*state->operator_state[0]));
+    state->n_operator_state = 1;
+    flinc__operator_state_handle__init(state->operator_state[0]);
+    int rc = operator_state_snapshot_poll(snapshot, state->operator_state[0], err);
+    ASSERT(rc != 0); /* nothing is written elsewhere */
+    operator_state_snapshot_free(snapshot);
+    return rc < 0 ? rc : 0;
+}
+
 static int snapshot_operator(struct harness *h, const struct op_checkpoint *checkpoint,
                              struct error *err)
 {
@@ -123,6 +140,9 @@ static int freeze_all(struct harness *h, const struct op_checkpoint *checkpoint,
             .checkpoint_id = checkpoint->id, .kind = checkpoint->kind, .target = target};
         rc = freeze_keyed(h, &how, state, err);
     }
+    if (rc == 0 && h->operator_state != NULL) {
+        rc = freeze_operator_state(h, target, state, err);
+    }
     snapshot_target_unref(target);
     return rc;
 }
@@ -132,7 +152,9 @@ int harness_snapshot(struct harness *h, uint64_t checkpoint_id, Flinc__Checkpoin
 {
     struct op_checkpoint checkpoint = {
         .id = checkpoint_id, .timestamp_ms = clock_now_ms(h->ctx.clock), .kind = kind};
+    bool was_waiting = h->waiting; /* a barrier passes an operator that waits */
     TRY(snapshot_operator(h, &checkpoint, err));
+    h->waiting = was_waiting;
     Flinc__OperatorSubtaskState *state = calloc(1, sizeof(*state));
     flinc__operator_subtask_state__init(state);
     int rc = freeze_all(h, &checkpoint, state, err);
