@@ -1,21 +1,24 @@
 /* flinc.sink.text: lines in part files of a folder.
  *
- * A part is written under a hidden in-progress name and finished by rename.  While the job may still fail
- * and start over from its sources, a finished part would have to be taken back; so with bounded input
- * parts are finished at the end of input only, and every attempt first removes what an earlier attempt
- * of its subtask left.  With unbounded input a part is finished when it rolls.  Checkpoints will replace
- * both rules.
+ * A part is written under a hidden in-progress name and appears by rename.  With checkpoints it is closed
+ * at each barrier and appears when that checkpoint is complete: exactly once (text_commits.h); rolling by
+ * size or time in between makes more parts, not earlier ones.  Without checkpoints a finished part may
+ * have to be taken back when the job starts over: with bounded input parts appear at the end of the input
+ * only, and every attempt first removes what an earlier attempt of its subtask left; with unbounded input
+ * a part appears when it rolls.
  *
- * Names: <prefix>-<run id>-<subtask>-<number><suffix>.  A part rolls when it has rolling_bytes, or when
- * lines come and it has been open for rolling_interval_ms.
+ * Names: <prefix>-<run id>-<subtask>-<number><suffix>; numbers are never used again, as they are state.
+ * A part rolls when it has rolling_bytes, or when lines come and it has been open for
+ * rolling_interval_ms.
  *
  * Lines are written, and finished parts synced, on the task's thread.
  * Flink: FileSink with a row format, OnCheckpointRollingPolicy, DefaultRollingPolicy. */
-#include "common/base/vec.h"
+#include "common/base/failpoint.h"
 #include "common/fs/recoverable.h"
 #include "engine/operators/io/io_counter.h"
 #include "engine/operators/io/line_format.h"
 #include "engine/operators/io/row_text.h"
+#include "engine/operators/io/text_commits.h"
 #include "engine/operators/registry.h"
 #include "proto/operators.pb-c.h"
 
@@ -30,14 +33,13 @@ struct text_sink {
     Flinc__TextSinkConfig *config;     /* Owns */
     struct metric_counter *bytes_send; /* Borrows */
     struct line_format format;
-    bool has_format;          /* else as the print sink prints */
-    struct recoverable *part; /* Owns; being written; NULL: none is open */
-    struct vec pending;       /* struct str, Owns: commit handles of parts that wait for the end */
-    struct str lines;         /* not written yet */
-    uint32_t next_part;
+    bool has_format;             /* else as the print sink prints */
+    struct recoverable *part;    /* Owns; being written; NULL: none is open */
+    struct text_commits commits; /* parts that wait */
+    struct str lines;            /* not written yet */
     uint64_t rolling_bytes;
     int64_t part_opened_ms;
-    bool bounded;
+    bool bounded, checkpointed;
 };
 
 /* Files of this run and subtask: what an earlier attempt left, under both of its names. */
@@ -66,14 +68,15 @@ static int text_sink_open(struct operator* op, struct op_context *ctx, struct er
 {
     struct text_sink *s = (struct text_sink *)op;
 
-    vec_init(&s->pending, sizeof(struct str));
     s->bytes_send = io_bytes_send(ctx);
     s->bounded = (ctx->flags & OP_FLAG_INPUTS_BOUNDED) != 0;
+    s->checkpointed = (ctx->flags & OP_FLAG_CHECKPOINTS) != 0;
     s->config =
         flinc__text_sink_config__unpack(NULL, ctx->spec->config.len, ctx->spec->config.data);
     if (s->config == NULL || s->config->path[0] == '\0' || s->config->run_id[0] == '\0') {
         return error_set(err, ERR_PARSE, "the configuration of the text sink is damaged");
     }
+    text_commits_init(&s->commits, ctx, s->config);
     s->rolling_bytes =
         s->config->rolling_bytes > 0 ? s->config->rolling_bytes : (uint64_t)ROLLING_BYTES_DEFAULT;
     if (ctx->spec->n_functions > 0) {
@@ -81,38 +84,42 @@ static int text_sink_open(struct operator* op, struct op_context *ctx, struct er
         TRY(line_format_open(&s->format, ctx, s->config->record, err));
     }
     TRY_CTX(err, fs_mkdirs(s->config->path, err), "making the output folder %s", s->config->path);
-    if (ctx->attempt_number > 0) {
+    if (ctx->attempt_number > 0 && !s->checkpointed) {
         TRY_CTX(err, remove_leftovers(s, ctx, err), "removing files of an earlier attempt");
     }
-    return 0;
+    return text_commits_open(&s->commits, err);
 }
 
 /* ---- parts ------------------------------------------------------------------------------------------ */
 
+/* The path of the next part whose name is free.  Numbers are, but for a folder that somebody filled. */
+static int next_path(struct text_sink *s, const struct op_context *ctx, struct str *ret,
+                     struct error *err)
+{
+    for (;;) {
+        STR_AUTO name = STR_INIT;
+        str_printf(&name, "%s-%s-%u-%llu%s", s->config->part_prefix, s->config->run_id,
+                   ctx->subtask, (unsigned long long)s->commits.next_part++,
+                   s->config->part_suffix);
+        str_clear(ret);
+        TRY(fs_join(s->config->path, str_cstr(&name), ret, err));
+        int taken = fs_exists(str_cstr(ret), err);
+        if (taken <= 0) {
+            return taken;
+        }
+    }
+}
+
 static int open_part(struct text_sink *s, const struct op_context *ctx, struct error *err)
 {
-    STR_AUTO name = STR_INIT;
     STR_AUTO path = STR_INIT;
 
-    str_printf(&name, "%s-%s-%u-%u%s", s->config->part_prefix, s->config->run_id, ctx->subtask,
-               s->next_part++, s->config->part_suffix);
-    TRY(fs_join(s->config->path, str_cstr(&name), &path, err));
+    TRY(next_path(s, ctx, &path, err));
     s->part_opened_ms = clock_monotonic_ms(ctx->clock);
     return recoverable_open(str_cstr(&path), &s->part, err);
 }
 
-static int commit_pending(struct text_sink *s, struct error *err)
-{
-    while (s->pending.len > 0) {
-        struct str *handle = VEC_AT(&s->pending, struct str, s->pending.len - 1);
-        TRY(recoverable_commit(str_slice(handle), err));
-        str_fini(handle);
-        vec_pop(&s->pending);
-    }
-    return 0;
-}
-
-/* Closes the part; it becomes visible now or at the end of input. */
+/* Closes the part; it becomes visible now, at the end of input, or with a checkpoint. */
 static int finish_part(struct text_sink *s, struct error *err)
 {
     struct str handle = STR_INIT;
@@ -120,13 +127,15 @@ static int finish_part(struct text_sink *s, struct error *err)
     if (s->part == NULL) {
         return 0;
     }
+    TRY(FAILPOINT(err, "sink.text.close.before"));
     int rc = recoverable_close_for_commit(&s->part, &handle, err);
     if (rc < 0) {
         str_fini(&handle);
         return rc;
     }
-    *VEC_PUSH(&s->pending, struct str) = handle;
-    return s->bounded ? 0 : commit_pending(s, err);
+    text_commits_add(&s->commits, handle);
+    TRY(FAILPOINT(err, "sink.text.close.after"));
+    return s->bounded || s->checkpointed ? 0 : text_commits_all(&s->commits, err);
 }
 
 static bool should_roll(const struct text_sink *s, const struct op_context *ctx)
@@ -200,24 +209,53 @@ static int text_sink_end(struct operator* op, struct op_context *ctx, uint32_t i
     (void)input;
     TRY(write_lines(s, ctx, err));
     TRY(finish_part(s, err));
-    TRY(commit_pending(s, err));
+    if (!s->checkpointed) { /* else the last checkpoint of the job does it */
+        TRY(text_commits_all(&s->commits, err));
+    }
     return OP_DONE;
 }
 
-/* What was not finished is of no attempt's use: it goes. */
+/* ---- checkpoints ------------------------------------------------------------------------------------ */
+
+/* What came before the barrier is in parts of its own. */
+static int text_sink_prepare_barrier(struct operator* op, struct op_context *ctx,
+                                     const struct op_checkpoint *checkpoint, struct error *err)
+{
+    struct text_sink *s = (struct text_sink *)op;
+
+    (void)checkpoint;
+    TRY(write_lines(s, ctx, err));
+    TRY(finish_part(s, err));
+    return OP_DONE;
+}
+
+static int text_sink_snapshot(struct operator* op, struct op_context *ctx,
+                              const struct op_checkpoint *checkpoint, struct error *err)
+{
+    (void)ctx;
+    return text_commits_snapshot(&((struct text_sink *)op)->commits, checkpoint, err);
+}
+
+static int text_sink_notify(struct operator* op, struct op_context *ctx, enum op_notice notice,
+                            uint64_t checkpoint_id, struct error *err)
+{
+    struct text_sink *s = (struct text_sink *)op;
+
+    (void)ctx; /* aborted: the parts wait for the next checkpoint */
+    return notice == OP_NOTICE_COMPLETE ? text_commits_complete(&s->commits, checkpoint_id, err)
+                                        : 0;
+}
+
+/* ---- the end ---------------------------------------------------------------------------------------- */
+
+/* What no checkpoint has is of no attempt's use: it goes. */
 static void text_sink_close(struct operator* op, struct op_context *ctx)
 {
     struct text_sink *s = (struct text_sink *)op;
 
     (void)ctx;
     recoverable_abort(s->part);
-    for (size_t i = 0; i < s->pending.len; i++) {
-        struct str *handle = VEC_AT(&s->pending, struct str, i);
-        /* What cannot be deleted stays hidden; the next attempt removes it by its name. */
-        (void)!recoverable_cleanup(str_slice(handle), NULL);
-        str_fini(handle);
-    }
-    vec_fini(&s->pending);
+    text_commits_fini(&s->commits);
     line_format_close(&s->format);
     str_fini(&s->lines);
     if (s->config != NULL) {
@@ -237,4 +275,7 @@ const struct operator_desc operator_sink_text = {
     .end_of_input = text_sink_end,
     .flush = text_sink_flush,
     .close = text_sink_close,
+    .prepare_barrier = text_sink_prepare_barrier,
+    .snapshot = text_sink_snapshot,
+    .notify = text_sink_notify,
 };

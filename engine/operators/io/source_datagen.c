@@ -1,9 +1,11 @@
 /* flinc.source.datagen: records made by a user's function of the index, or of random fields, at a rate.
  *
- * Index i of n belongs to subtask i mod parallelism, so that the same records are made at any
- * parallelism.  With a rate, each subtask makes its share of what is due by the clock: nothing at the
+ * Index i of n belongs to subtask i mod parallelism at first; what is left of the indices is list state
+ * (index_ranges.h).  Random fields depend on seed and index alone, so that the same records are made at
+ * any parallelism and after any restart.  With a rate, each subtask makes its share of what is due by the clock: nothing at the
  * start, and no more than DATAGEN_BURST_MS worth of records after it was held up.
  * Flink: DataGeneratorSource, RateLimiterStrategy. */
+#include "engine/operators/io/index_ranges.h"
 #include "engine/operators/registry.h"
 #include "engine/operators/row_reader.h"
 #include "engine/operators/user_function.h"
@@ -30,10 +32,12 @@ struct datagen_source {
     bool has_function;
     struct row_writer writer;
     char *texts; /* Borrows: the task's arena; DATAGEN_TEXT_BYTES per field */
-    struct rng rng;
-    int64_t next;       /* index of the next record */
-    int64_t count;      /* of all subtasks; negative: unbounded */
-    uint32_t step;      /* parallelism */
+    uint64_t seed;
+    struct rng rng;             /* of the record at hand */
+    struct index_ranges ranges; /* of indices that are left */
+    int64_t next;               /* index of the next record, of `run` that were taken */
+    uint64_t stride;
+    uint32_t run;
     uint32_t emitted;   /* batches in this poll */
     double rows_per_ns; /* of this subtask; 0: no limit */
     double due;         /* records that may be made now */
@@ -57,12 +61,9 @@ static int apply_config(struct datagen_source *s, struct op_context *ctx,
         return error_set(err, ERR_PARSE, "the configuration of the data generator is damaged");
     }
     s->ctx = ctx;
-    s->count = c->count;
-    s->next = ctx->subtask;
-    s->step = ctx->parallelism;
+    s->seed = c->seed;
     s->rows_per_ns = c->rows_per_second / ctx->parallelism * 1e-9;
     s->last_ns = clock_monotonic_ns(ctx->clock);
-    rng_init(&s->rng, c->seed * UINT64_C(0x9e3779b97f4a7c15) + ctx->subtask);
     TRY(row_writer_init(&s->writer, c->record, ctx->output_schemas[0],
                         "the record of the data generator", ctx->pool, BATCH_ROWS_TARGET, err));
     row_writer_on_full(&s->writer, datagen_emit, s);
@@ -76,12 +77,17 @@ static int datagen_open(struct operator* op, struct op_context *ctx, struct erro
     struct datagen_source *s = (struct datagen_source *)op;
     Flinc__DatagenSourceConfig *c =
         flinc__datagen_source_config__unpack(NULL, ctx->spec->config.len, ctx->spec->config.data);
+    struct index_range share = {ctx->subtask, INT64_MAX, ctx->parallelism};
     int rc = apply_config(s, ctx, c, err);
 
+    if (c != NULL && c->count >= 0) {
+        share.last = c->count - 1;
+    }
     if (c != NULL) {
         flinc__datagen_source_config__free_unpacked(c, NULL);
     }
     TRY(rc);
+    TRY(index_ranges_open(&s->ranges, ctx, share.next <= share.last ? &share : NULL, err));
     s->has_function = ctx->spec->n_functions > 0;
     return s->has_function ? user_functions_open(&s->functions, ctx, kinds, 1, err) : 0;
 }
@@ -145,6 +151,9 @@ static void random_record(struct datagen_source *s, char *record)
 {
     const struct record_layout *l = &s->writer.layout;
 
+    rng_init(&s->rng, s->seed * UINT64_C(0x9e3779b97f4a7c15) +
+                          (uint64_t)s->next * UINT64_C(0xbf58476d1ce4e5b9));
+
     for (uint32_t i = 0; i < l->n_fields; i++) {
         random_field(s, &l->fields[i], record, s->texts + (size_t)i * DATAGEN_TEXT_BYTES);
     }
@@ -165,7 +174,8 @@ static int make_record(struct datagen_source *s, struct error *err)
         random_record(s, record);
     }
     row_writer_add(&s->writer);
-    s->next += s->step;
+    s->next = (int64_t)((uint64_t)s->next + s->stride);
+    s->run--;
     return 0;
 }
 
@@ -184,10 +194,6 @@ static uint32_t allowance(struct datagen_source *s)
         s->last_ns = now;
         n = (uint64_t)MIN(s->due, (double)BATCH_ROWS_TARGET);
     }
-    if (s->count >= 0) {
-        uint64_t left = ((uint64_t)(s->count - s->next) + s->step - 1) / s->step;
-        n = MIN(n, left);
-    }
     return (uint32_t)n;
 }
 
@@ -200,12 +206,33 @@ static int64_t wake_delay_ms(const struct datagen_source *s)
     return (int64_t)MIN(delay_ms, (double)DATAGEN_WAKE_MAX_MS);
 }
 
+/* Up to n records, fewer when they are wide.  A run that was taken is finished first. */
+static int make_records(struct datagen_source *s, uint32_t n, uint32_t *ret_made, struct error *err)
+{
+    uint32_t made = 0;
+
+    for (; made < n && s->emitted < DATAGEN_EMIT_MAX; made++) {
+        if (s->run == 0) {
+            s->run = index_ranges_take(&s->ranges, n - made, &s->next, &s->stride);
+        }
+        if (s->run == 0) {
+            break;
+        }
+        if (s->has_function && made % USER_CANCEL_ROWS == 0) {
+            TRY(user_function_check_cancelled(&s->functions.items[0], err));
+        }
+        TRY(make_record(s, err));
+    }
+    *ret_made = made;
+    return row_writer_check(&s->writer, err);
+}
+
 static int datagen_poll(struct operator* op, struct op_context *ctx, struct error *err)
 {
     struct datagen_source *s = (struct datagen_source *)op;
     uint32_t made = 0;
 
-    if (s->count >= 0 && s->next >= s->count) {
+    if (s->run == 0 && index_ranges_is_empty(&s->ranges)) {
         return OP_END;
     }
     uint32_t n = allowance(s);
@@ -214,13 +241,7 @@ static int datagen_poll(struct operator* op, struct op_context *ctx, struct erro
         return OP_IDLE;
     }
     s->emitted = 0;
-    for (; made < n && s->emitted < DATAGEN_EMIT_MAX; made++) {
-        if (s->has_function && made % USER_CANCEL_ROWS == 0) {
-            TRY(user_function_check_cancelled(&s->functions.items[0], err));
-        }
-        TRY(make_record(s, err));
-    }
-    TRY(row_writer_check(&s->writer, err));
+    TRY(make_records(s, n, &made, err));
     s->due -= s->rows_per_ns > 0 ? made : 0;
     struct batch *b = row_writer_finish(&s->writer);
     if (b != NULL) {
@@ -229,12 +250,29 @@ static int datagen_poll(struct operator* op, struct op_context *ctx, struct erro
     return OP_DONE;
 }
 
+/* Between two polls nothing is half built.  A run that wide records broke off goes back. */
+static int datagen_snapshot(struct operator* op, struct op_context *ctx,
+                            const struct op_checkpoint *checkpoint, struct error *err)
+{
+    struct datagen_source *s = (struct datagen_source *)op;
+
+    (void)ctx;
+    (void)checkpoint;
+    if (s->run > 0) {
+        int64_t last = (int64_t)((uint64_t)s->next + (s->run - 1) * s->stride);
+        index_ranges_add(&s->ranges, (struct index_range){s->next, last, s->stride});
+        s->run = 0;
+    }
+    return index_ranges_snapshot(&s->ranges, err);
+}
+
 static void datagen_close(struct operator* op, struct op_context *ctx)
 {
     struct datagen_source *s = (struct datagen_source *)op;
 
     (void)ctx;
     user_functions_close(&s->functions);
+    index_ranges_fini(&s->ranges);
     row_writer_fini(&s->writer);
 }
 
@@ -247,5 +285,6 @@ const struct operator_desc operator_source_datagen = {
     .n_inputs = 0,
     .open = datagen_open,
     .poll = datagen_poll,
+    .snapshot = datagen_snapshot,
     .close = datagen_close,
 };

@@ -1,13 +1,14 @@
 /* flinc.source.elements: records that the job's main gave, as batches encoded into the graph.
- * Parallelism 1.  Flink: fromData. */
+ * Parallelism 1.  Which of the batches are left is list state.  Flink: fromData. */
 #include "engine/data/codec.h"
+#include "engine/operators/io/index_ranges.h"
 #include "engine/operators/registry.h"
 #include "proto/operators.pb-c.h"
 
 struct elements_source {
     struct operator op;
     Flinc__ElementsSourceConfig *config; /* Owns */
-    size_t next;
+    struct index_ranges left;            /* of the batches */
 };
 
 static int elements_open(struct operator* op, struct op_context *ctx, struct error *err)
@@ -16,20 +17,29 @@ static int elements_open(struct operator* op, struct op_context *ctx, struct err
 
     s->config =
         flinc__elements_source_config__unpack(NULL, ctx->spec->config.len, ctx->spec->config.data);
-    return s->config != NULL
-               ? 0
-               : error_set(err, ERR_PARSE, "the configuration of the elements source is damaged");
+    if (s->config == NULL) {
+        return error_set(err, ERR_PARSE, "the configuration of the elements source is damaged");
+    }
+    struct index_range all = {0, (int64_t)s->config->n_batches - 1, 1};
+    bool some = ctx->subtask == 0 && s->config->n_batches > 0;
+    return index_ranges_open(&s->left, ctx, some ? &all : NULL, err);
 }
 
 static int elements_poll(struct operator* op, struct op_context *ctx, struct error *err)
 {
     struct elements_source *s = (struct elements_source *)op;
     struct batch *b = NULL;
+    int64_t next;
+    uint64_t stride;
 
-    if (s->next == s->config->n_batches || ctx->subtask > 0) {
+    if (index_ranges_take(&s->left, 1, &next, &stride) == 0) {
         return OP_END;
     }
-    const ProtobufCBinaryData *bytes = &s->config->batches[s->next++];
+    if ((uint64_t)next >= s->config->n_batches) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "the checkpoint was made with other elements than the job has now");
+    }
+    const ProtobufCBinaryData *bytes = &s->config->batches[next];
     struct batch_source from = {.data = bytes->data, .size = bytes->len};
     TRY_CTX(err, batch_decode(ctx->pool, ctx->output_schemas[0], &from, &b, err),
             "reading the elements in the job graph");
@@ -37,11 +47,20 @@ static int elements_poll(struct operator* op, struct op_context *ctx, struct err
     return OP_DONE;
 }
 
+static int elements_snapshot(struct operator* op, struct op_context *ctx,
+                             const struct op_checkpoint *checkpoint, struct error *err)
+{
+    (void)ctx;
+    (void)checkpoint;
+    return index_ranges_snapshot(&((struct elements_source *)op)->left, err);
+}
+
 static void elements_close(struct operator* op, struct op_context *ctx)
 {
     struct elements_source *s = (struct elements_source *)op;
 
     (void)ctx;
+    index_ranges_fini(&s->left);
     if (s->config != NULL) {
         flinc__elements_source_config__free_unpacked(s->config, NULL);
     }
@@ -56,5 +75,6 @@ const struct operator_desc operator_source_elements = {
     .n_inputs = 0,
     .open = elements_open,
     .poll = elements_poll,
+    .snapshot = elements_snapshot,
     .close = elements_close,
 };

@@ -1,17 +1,32 @@
 /* flinc.source.sequence: the numbers of a range, split evenly over the subtasks, in order within each.
- * Flink: NumberSequenceSource. */
+ * What is left of them is list state (index_ranges.h).  Flink: NumberSequenceSource. */
+#include "engine/operators/io/index_ranges.h"
 #include "engine/operators/registry.h"
 #include "proto/operators.pb-c.h"
 
 struct sequence_source {
     struct operator op;
-    int64_t next, last; /* numbers still to come, both included */
-    bool ended;
+    struct index_ranges ranges;
 };
+
+/* Subtask i of p has [i * n / p, (i + 1) * n / p) of the n numbers; n may be 2^64.  False: nothing. */
+static bool share_of(const struct op_context *ctx, int64_t from, int64_t to,
+                     struct index_range *ret)
+{
+    unsigned __int128 n = (unsigned __int128)((uint64_t)to - (uint64_t)from) + 1;
+    unsigned __int128 start = n * ctx->subtask / ctx->parallelism;
+    unsigned __int128 end = n * (ctx->subtask + 1) / ctx->parallelism;
+
+    ret->next = (int64_t)((uint64_t)from + (uint64_t)start);
+    ret->last = (int64_t)((uint64_t)from + (uint64_t)end - 1);
+    ret->stride = 1;
+    return start < end;
+}
 
 static int sequence_open(struct operator* op, struct op_context *ctx, struct error *err)
 {
     struct sequence_source *s = (struct sequence_source *)op;
+    struct index_range share;
     Flinc__SequenceSourceConfig *c =
         flinc__sequence_source_config__unpack(NULL, ctx->spec->config.len, ctx->spec->config.data);
 
@@ -21,51 +36,51 @@ static int sequence_open(struct operator* op, struct op_context *ctx, struct err
         }
         return error_set(err, ERR_PARSE, "the range of the sequence source is damaged");
     }
-    /* Subtask i of p has [i * n / p, (i + 1) * n / p) of the n numbers; n may be 2^64. */
-    unsigned __int128 n = (unsigned __int128)((uint64_t)c->to - (uint64_t)c->from) + 1;
-    unsigned __int128 start = n * ctx->subtask / ctx->parallelism;
-    unsigned __int128 end = n * (ctx->subtask + 1) / ctx->parallelism;
-    s->next = (int64_t)((uint64_t)c->from + (uint64_t)start);
-    s->last = (int64_t)((uint64_t)c->from + (uint64_t)end - 1);
-    s->ended = start == end;
+    bool some = share_of(ctx, c->from, c->to, &share);
     flinc__sequence_source_config__free_unpacked(c, NULL);
-    return 0;
+    return index_ranges_open(&s->ranges, ctx, some ? &share : NULL, err);
 }
 
-static void fill(int64_t *restrict to, int64_t from, uint32_t n)
+static void fill(int64_t *restrict to, int64_t from, uint64_t stride, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        to[i] = (int64_t)((uint64_t)from + i);
+        to[i] = (int64_t)((uint64_t)from + i * stride);
     }
 }
 
 static int sequence_poll(struct operator* op, struct op_context *ctx, struct error *err)
 {
     struct sequence_source *s = (struct sequence_source *)op;
+    int64_t from;
+    uint64_t stride;
+    uint32_t n = index_ranges_take(&s->ranges, BATCH_ROWS_TARGET, &from, &stride);
 
     (void)err;
-    if (s->ended) {
+    if (n == 0) {
         return OP_END;
     }
-    /* All of int64 is one number more than a uint64_t counts: the distance to the last fits. */
-    uint64_t left_after_next = (uint64_t)s->last - (uint64_t)s->next;
-    uint32_t n = (uint32_t)MIN(left_after_next, (uint64_t)BATCH_ROWS_TARGET - 1) + 1;
     struct batch *b = batch_new(ctx->pool, ctx->output_schemas[0]);
     struct buffer *values = buffer_get(ctx->pool, BATCH_ROWS_TARGET * sizeof(int64_t));
-    fill((int64_t *)(void *)values->data, s->next, n);
+    fill((int64_t *)(void *)values->data, from, stride, n);
     values->size = n * sizeof(int64_t);
     b->n_rows = b->n_sel = n;
     column_set_values(&b->columns[0], values);
-    s->ended = left_after_next < n;
-    s->next = (int64_t)((uint64_t)s->next + n);
     op_emit(ctx, 0, b);
     return OP_DONE;
 }
 
+static int sequence_snapshot(struct operator* op, struct op_context *ctx,
+                             const struct op_checkpoint *checkpoint, struct error *err)
+{
+    (void)ctx;
+    (void)checkpoint;
+    return index_ranges_snapshot(&((struct sequence_source *)op)->ranges, err);
+}
+
 static void sequence_close(struct operator* op, struct op_context *ctx)
 {
-    (void)op;
     (void)ctx;
+    index_ranges_fini(&((struct sequence_source *)op)->ranges);
 }
 
 const struct operator_desc operator_source_sequence = {
@@ -77,5 +92,6 @@ const struct operator_desc operator_source_sequence = {
     .n_inputs = 0,
     .open = sequence_open,
     .poll = sequence_poll,
+    .snapshot = sequence_snapshot,
     .close = sequence_close,
 };

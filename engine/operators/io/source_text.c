@@ -1,6 +1,13 @@
 /* flinc.source.text: lines of files.  The reader half: asks its enumerator for splits, reads them one
- * after another, and emits batches of lines.  Flink: FileSource, FileSourceReader. */
+ * after another, and emits batches of lines.
+ *
+ * List state are the splits in hand: the one that is read, with the position behind the lines that were
+ * emitted, and those that wait.  A restored reader that has none asks again.
+ * Flink: FileSource, FileSourceReader. */
+#include "common/base/failpoint.h"
 #include "common/base/vec.h"
+#include "engine/operators/io/list_state.h"
+#include "engine/operators/io/text_enumerator_state.h"
 #include "engine/operators/io/text_reader.h"
 #include "engine/operators/registry.h"
 #include "proto/operators.pb-c.h"
@@ -8,11 +15,66 @@
 struct text_source {
     struct operator op;
     struct text_reader reader;
-    struct vec splits; /* Flinc__FileSplit *, owned, to be read in order */
-    bool reading;      /* a split is being read */
-    bool requested;    /* a request for splits is out */
+    struct vec splits;           /* Flinc__FileSplit *, owned, to be read in order */
+    struct operator_list *state; /* Borrows: splits at the last checkpoint; NULL: no state */
+    bool reading;                /* the first one is being read */
+    bool requested;              /* a request for splits is out */
     bool no_more;
 };
+
+/* ---- state ------------------------------------------------------------------------------------------- */
+
+static int restore_splits(struct text_source *s, struct error *err)
+{
+    for (size_t i = 0; i < operator_list_len(s->state); i++) {
+        struct slice bytes = operator_list_get(s->state, i);
+        Flinc__FileSplit *split =
+            flinc__file_split__unpack(NULL, bytes.len, (const uint8_t *)bytes.data);
+        if (split == NULL) {
+            return error_set(err, ERR_CORRUPT,
+                             "a split of a text file in the checkpoint is damaged");
+        }
+        vec_push_ptr(&s->splits, split);
+        TRY(file_split_check(split, err));
+    }
+    return 0;
+}
+
+static int save_split(struct text_source *s, const Flinc__FileSplit *split, struct error *err)
+{
+    size_t size = flinc__file_split__get_packed_size(split);
+    uint8_t *bytes = mem_alloc(size + 1);
+
+    flinc__file_split__pack(split, bytes);
+    int rc = operator_list_add(s->state, bytes, size, err);
+    mem_free(bytes);
+    return rc;
+}
+
+/* Between two polls: the reader stands behind the last batch that was emitted. */
+static int text_source_snapshot(struct operator* op, struct op_context *ctx,
+                                const struct op_checkpoint *checkpoint, struct error *err)
+{
+    struct text_source *s = (struct text_source *)op;
+
+    (void)ctx;
+    (void)checkpoint;
+    if (s->state == NULL) {
+        return 0;
+    }
+    TRY(FAILPOINT(err, "source.text.snapshot"));
+    operator_list_clear(s->state);
+    for (size_t i = 0; i < s->splits.len; i++) {
+        Flinc__FileSplit *split = vec_ptr(&s->splits, i);
+        if (i == 0 && s->reading && !PLANTED("source_restarts_split")) {
+            split->position = text_reader_position(&s->reader);
+        }
+        TRY(save_split(s, split, err));
+    }
+    return 0;
+}
+
+/* ---- life -------------------------------------------------------------------------------------------- */
 
 static int text_source_open(struct operator* op, struct op_context *ctx, struct error *err)
 {
@@ -32,8 +94,12 @@ static int text_source_open(struct operator* op, struct op_context *ctx, struct 
                          (unsigned long long)max_line_bytes, TEXT_LINE_BYTES_MAX);
     }
     text_reader_init(&s->reader, ctx, max_line_bytes);
-    return 0;
+    TRY(list_state_open(ctx, "splits", FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_SPLIT, &s->state,
+                        err));
+    return s->state != NULL ? restore_splits(s, err) : 0;
 }
+
+/* ---- splits ------------------------------------------------------------------------------------------ */
 
 static void send_event(struct op_context *ctx, Flinc__SourceReaderEvent *e)
 {
@@ -69,12 +135,16 @@ static int next_split(struct text_source *s, struct op_context *ctx)
         }
         return OP_IDLE; /* the answer wakes the task */
     }
-    Flinc__FileSplit *split = vec_ptr(&s->splits, 0);
-    vec_remove(&s->splits, 0); /* a few at most: what one answer assigns */
-    text_reader_start(&s->reader, split->path, split->offset, split->length, split->whole_file);
-    flinc__file_split__free_unpacked(split, NULL);
+    text_reader_start(&s->reader, vec_ptr(&s->splits, 0));
     s->reading = true;
     return OP_DONE;
+}
+
+static void end_split(struct text_source *s)
+{
+    flinc__file_split__free_unpacked(vec_ptr(&s->splits, 0), NULL);
+    vec_remove(&s->splits, 0); /* a few at most: what one answer assigns */
+    s->reading = false;
 }
 
 static int text_source_poll(struct operator* op, struct op_context *ctx, struct error *err)
@@ -95,7 +165,7 @@ static int text_source_poll(struct operator* op, struct op_context *ctx, struct 
             return OP_IDLE;
         }
         if (state == TEXT_END) {
-            s->reading = false;
+            end_split(s);
             continue;
         }
         TRY(text_reader_take_lines(&s->reader, ctx->output_schemas[0], &lines, err));
@@ -149,5 +219,6 @@ const struct operator_desc operator_source_text = {
     .open = text_source_open,
     .poll = text_source_poll,
     .on_event = text_source_on_event,
+    .snapshot = text_source_snapshot,
     .close = text_source_close,
 };

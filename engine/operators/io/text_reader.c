@@ -1,6 +1,7 @@
 /* Splits of text files as batches of lines; see text_reader.h. */
 #include "engine/operators/io/text_reader.h"
 
+#include "common/base/failpoint.h"
 #include "common/fs/stream.h"
 #include "engine/operators/io/io_counter.h"
 #include "engine/operators/io/line_split.h"
@@ -20,6 +21,7 @@ struct text_io {
 
     char *path;               /* Owns; of the split */
     bool compressed;          /* read through a stream */
+    uint64_t resume_at;       /* > 0: the first byte that is wanted */
     struct fs_input *in;      /* Owns; NULL: not opened yet, or compressed */
     struct fs_stream *stream; /* Owns; NULL: not opened yet, or not compressed */
 
@@ -55,8 +57,22 @@ static int io_open(struct text_io *io)
     if (io->in != NULL || io->stream != NULL) {
         return 0;
     }
-    return io->compressed ? fs_stream_open(io->path, &io->stream, &io->err)
-                          : fs_open(io->path, FS_ACCESS_SEQUENTIAL, &io->in, &io->err);
+    TRY(FAILPOINT(&io->err, "source.text.open"));
+    if (io->compressed) {
+        TRY(fs_stream_open(io->path, &io->stream, &io->err));
+        TRY_CTX(&io->err, fs_stream_skip(io->stream, io->resume_at, &io->err),
+                "going on at byte %llu", (unsigned long long)io->resume_at);
+        return 0;
+    }
+    TRY(fs_open(io->path, FS_ACCESS_SEQUENTIAL, &io->in, &io->err));
+    if (fs_input_size(io->in) < io->resume_at) {
+        return error_set(&io->err, ERR_CORRUPT,
+                         "%s has %llu bytes, but %llu were read before the checkpoint: somebody "
+                         "changed it",
+                         io->path, (unsigned long long)fs_input_size(io->in),
+                         (unsigned long long)io->resume_at);
+    }
+    return 0;
 }
 
 static int io_read(struct text_io *io)
@@ -161,16 +177,23 @@ void text_reader_fini(struct text_reader *r)
     r->chunk = buffer_unref(r->chunk);
 }
 
-void text_reader_start(struct text_reader *r, const char *path, uint64_t offset, uint64_t length,
-                       bool whole_file)
+void text_reader_start(struct text_reader *r, const Flinc__FileSplit *split)
 {
+    bool resumed = split->position > 0;
+
     ASSERT(r->io->path == NULL);
-    r->io->path = mem_strdup(path);
-    r->io->compressed = fs_compression_of(path) != FS_COMPRESSION_NONE;
-    r->split_end = whole_file ? UINT64_MAX : offset + length;
-    r->skip_first = offset > 0;
-    r->chunk_position = offset > 0 ? offset - 1 : 0;
+    r->io->path = mem_strdup(split->path);
+    r->io->compressed = fs_compression_of(split->path) != FS_COMPRESSION_NONE;
+    r->io->resume_at = split->position;
+    r->split_end = split->whole_file ? UINT64_MAX : split->offset + split->length;
+    r->skip_first = split->offset > 0 && !resumed;
+    r->chunk_position = resumed ? split->position : split->offset - r->skip_first;
     r->at_eof = false;
+}
+
+uint64_t text_reader_position(const struct text_reader *r)
+{
+    return r->skip_first ? 0 : r->chunk_position + r->cursor;
 }
 
 static void end_split(struct text_reader *r)

@@ -8,12 +8,16 @@
  * begins one byte early and drops everything through the first line end.  Lines end by "\n" or "\r\n";
  * the last line of a file needs no end.  Bytes are not looked at otherwise: invalid UTF-8 passes.
  *
+ * A reader that is restored begins at the byte behind the last line that was taken: at once in a plain file,
+ * by unpacking and dropping what lies before it in a packed one.
+ *
  * Thread: the task's, but for the one job that is out at a time.  Flink: FileSourceSplit, StreamFormat. */
 #ifndef FLINC_ENGINE_OPERATORS_IO_TEXT_READER_H
 #define FLINC_ENGINE_OPERATORS_IO_TEXT_READER_H
 
 #include "common/loop/executor.h"
 #include "engine/operators/operator.h"
+#include "proto/operators.pb-c.h"
 
 enum {
     TEXT_CHUNK_BYTES = 256 * 1024,
@@ -50,9 +54,11 @@ struct text_reader {
 void text_reader_init(struct text_reader *r, struct op_context *ctx, uint64_t max_line_bytes);
 /* Does not wait for a job that is out.  Safe on a zeroed struct. */
 void text_reader_fini(struct text_reader *r);
-/* Starts a split; the one before must have ended. */
-void text_reader_start(struct text_reader *r, const char *path, uint64_t offset, uint64_t length,
-                       bool whole_file);
+/* Starts a split, or goes on at its position; the one before must have ended. */
+void text_reader_start(struct text_reader *r, const Flinc__FileSplit *split);
+/* Where the line begins that comes next: FileSplit.position, behind the lines that were taken.  0: at the
+ * beginning of the split. */
+uint64_t text_reader_position(const struct text_reader *r);
 /* Moves on as far as it can without waiting. */
 int text_reader_advance(struct text_reader *r, enum text_state *ret, struct error *err) MUST_CHECK;
 /* Makes a batch of the whole lines of a ready chunk, at most BATCH_ROWS_TARGET. */

@@ -46,12 +46,25 @@ static void add_line(struct str *lines, const char *data, size_t len)
     str_append_char(lines, '\n');
 }
 
+/* The message of a split; valid until the next call. */
+static const Flinc__FileSplit *split_of(const char *path, uint64_t offset, uint64_t length,
+                                        bool whole)
+{
+    static Flinc__FileSplit split;
+    flinc__file_split__init(&split);
+    split.path = (char *)(uintptr_t)path;
+    split.offset = offset;
+    split.length = length;
+    split.whole_file = whole;
+    return &split;
+}
+
 static int read_split(struct reading *r, const char *path, uint64_t offset, uint64_t length,
                       bool whole, struct str *lines, struct error *err)
 {
     const struct schema *schema = harness_context(r->h)->output_schemas[0];
     enum text_state state;
-    text_reader_start(&r->reader, path, offset, length, whole);
+    text_reader_start(&r->reader, split_of(path, offset, length, whole));
     for (;;) {
         struct batch *b = NULL;
         TRY(text_reader_advance(&r->reader, &state, err));
@@ -231,7 +244,7 @@ static void test_full_queue(void **state)
     other.reader.io_executor = r.executor;
     const char *path = put_text("f", "one\ntwo");
     enum text_state state_now;
-    text_reader_start(&other.reader, path, 0, 7, false);
+    text_reader_start(&other.reader, split_of(path, 0, 7, false));
     must(text_reader_advance(&other.reader, &state_now, &err));
     assert_int_equal(state_now, TEXT_WAITING);
     must(read_split(&r, path, 0, 7, false, &lines, &err));
@@ -363,6 +376,102 @@ static void test_errors(void **state)
     end(&r);
 }
 
+/* ---- going on ---------------------------------------------------------------------------------- */
+
+/* Reads a split with another reader after each batch, as after a failure there; every line comes once. */
+static void read_with_restarts(const char *path, const Flinc__FileSplit *split, struct str *lines)
+{
+    Flinc__FileSplit at = *split;
+    enum text_state now = TEXT_READY;
+    while (now != TEXT_END) {
+        struct reading r;
+        struct batch *b = NULL;
+        begin(&r, 0, false, 0);
+        text_reader_start(&r.reader, &at);
+        must(text_reader_advance(&r.reader, &now, &err));
+        if (now == TEXT_READY) {
+            must(text_reader_take_lines(&r.reader, harness_context(r.h)->output_schemas[0], &b,
+                                        &err));
+            for (uint32_t i = 0; i < b->n_sel; i++) {
+                struct slice line = column_get_bytes(&b->columns[0], i);
+                add_line(lines, line.data, line.len);
+            }
+            batch_unref(b);
+            assert_true(text_reader_position(&r.reader) > at.position);
+            at.position = text_reader_position(&r.reader);
+        }
+        end(&r);
+    }
+}
+
+static void numbers(struct str *text, int n)
+{
+    for (int i = 0; i < n; i++) {
+        str_printf(text, i % 3 == 0 ? "line %d\r\n" : "%d\n", i);
+    }
+}
+
+static void test_goes_on_in_the_middle(void **state)
+{
+    STR_AUTO text = STR_INIT;
+    STR_AUTO expected = STR_INIT;
+    numbers(&text, 50000);
+    const char *path = put_file("f", text.data, text.len);
+    struct reading r;
+    begin(&r, 0, false, 0);
+    must(read_split(&r, path, 0, text.len, false, &expected, &err));
+    end(&r);
+    for (uint64_t split = text.len; split > 40000; split /= 3) {
+        STR_AUTO lines = STR_INIT;
+        for (uint64_t from = 0; from < text.len; from += split) {
+            uint64_t n = MIN(split, text.len - from);
+            read_with_restarts(path, split_of(path, from, n, false), &lines);
+        }
+        assert_string_equal(str_cstr(&lines), str_cstr(&expected));
+    }
+}
+
+static void test_goes_on_in_packed_files(void **state)
+{
+    STR_AUTO text = STR_INIT;
+    STR_AUTO gzip = STR_INIT;
+    STR_AUTO zstd = STR_INIT;
+    STR_AUTO expected = STR_INIT;
+    numbers(&text, 30000);
+    pack_gzip(text.data, text.len, &gzip);
+    pack_zstd(text.data, text.len, &zstd);
+    const char *plain = put_file("f", text.data, text.len);
+    const char *paths[] = {put_file("f.gz", gzip.data, gzip.len),
+                           put_file("f.zst", zstd.data, zstd.len)};
+    struct reading r;
+    begin(&r, 0, false, 0);
+    must(read_split(&r, plain, 0, text.len, false, &expected, &err));
+    end(&r);
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        STR_AUTO lines = STR_INIT;
+        read_with_restarts(paths[i], split_of(paths[i], 0, 100, true), &lines);
+        assert_string_equal(str_cstr(&lines), str_cstr(&expected));
+    }
+}
+
+/* A file that has become shorter is not what the checkpoint is of. */
+static void test_goes_on_in_a_changed_file(void **state)
+{
+    STR_AUTO gzip = STR_INIT;
+    pack_gzip("a\n", 2, &gzip);
+    const char *paths[] = {put_text("f", "a\n"), put_file("f.gz", gzip.data, gzip.len)};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        struct reading r;
+        enum text_state now;
+        Flinc__FileSplit split = *split_of(paths[i], 0, 100, i == 1);
+        split.position = 50;
+        begin(&r, 0, false, 0);
+        text_reader_start(&r.reader, &split);
+        must_fail(text_reader_advance(&r.reader, &now, &err), ERR_CORRUPT, paths[i]);
+        end(&r);
+    }
+}
+
 /* The reader goes while a read is waiting, and while it runs. */
 static void test_fini_while_reading(void **state)
 {
@@ -370,7 +479,7 @@ static void test_fini_while_reading(void **state)
     const char *path = put_text("f", "a\nb\n");
     enum text_state state_now;
     begin(&r, 0, true, 0);
-    text_reader_start(&r.reader, path, 0, 4, false);
+    text_reader_start(&r.reader, split_of(path, 0, 4, false));
     must(text_reader_advance(&r.reader, &state_now, &err));
     assert_int_equal(state_now, TEXT_WAITING);
     text_reader_fini(&r.reader);
@@ -379,7 +488,7 @@ static void test_fini_while_reading(void **state)
     end(&r);
     for (int i = 0; i < 50; i++) {
         begin(&r, 1, true, 0);
-        text_reader_start(&r.reader, path, 0, 4, false);
+        text_reader_start(&r.reader, split_of(path, 0, 4, false));
         must(text_reader_advance(&r.reader, &state_now, &err));
         end(&r);
     }
@@ -399,7 +508,7 @@ static void test_no_malloc(void **state)
         str_printf(&text, "line number %d\n", i);
     }
     const char *path = put_file("f", text.data, text.len);
-    text_reader_start(&r.reader, path, 0, text.len, false);
+    text_reader_start(&r.reader, split_of(path, 0, text.len, false));
     for (enum text_state now;;) {
         struct batch *b;
         must(text_reader_advance(&r.reader, &now, &err));
@@ -465,6 +574,9 @@ int main(void)
         FILES_TEST(test_gzip),
         FILES_TEST(test_zstd),
         FILES_TEST(test_errors),
+        FILES_TEST(test_goes_on_in_the_middle),
+        FILES_TEST(test_goes_on_in_packed_files),
+        FILES_TEST(test_goes_on_in_a_changed_file),
         FILES_TEST(test_fini_while_reading),
         FILES_TEST(test_no_malloc),
     };
