@@ -2,26 +2,22 @@
  * into a schema and into the message that operators read.  Flink: PojoTypeInfo. */
 #include "sdk/internal.h"
 
-struct kind_info {
-    enum type_id type;
-    int32_t precision; /* negative: the type's default */
-    uint32_t size;     /* of the C field */
-};
+#include "engine/operators/struct_schema.h"
 
-static const struct kind_info kinds[] = {
-    [FLINC_KIND_BOOL] = {TYPE_BOOLEAN, -1, sizeof(bool)},
-    [FLINC_KIND_INT8] = {TYPE_TINYINT, -1, 1},
-    [FLINC_KIND_INT16] = {TYPE_SMALLINT, -1, 2},
-    [FLINC_KIND_INT32] = {TYPE_INTEGER, -1, 4},
-    [FLINC_KIND_INT64] = {TYPE_BIGINT, -1, 8},
-    [FLINC_KIND_FLOAT] = {TYPE_FLOAT, -1, 4},
-    [FLINC_KIND_DOUBLE] = {TYPE_DOUBLE, -1, 8},
-    [FLINC_KIND_STRING] = {TYPE_VARCHAR, -1, sizeof(flinc_string)},
-    [FLINC_KIND_BYTES] = {TYPE_VARBINARY, -1, sizeof(flinc_string)},
-    [FLINC_KIND_DATE] = {TYPE_DATE, -1, 4},
-    [FLINC_KIND_TIME] = {TYPE_TIME, 3, 4},
-    [FLINC_KIND_TIMESTAMP] = {TYPE_TIMESTAMP, 3, 8},
-    [FLINC_KIND_TIMESTAMP_LTZ] = {TYPE_TIMESTAMP_LTZ, 3, 8},
+static const uint32_t kind_sizes[] = {
+    [FLINC_KIND_BOOL] = sizeof(bool),
+    [FLINC_KIND_INT8] = 1,
+    [FLINC_KIND_INT16] = 2,
+    [FLINC_KIND_INT32] = 4,
+    [FLINC_KIND_INT64] = 8,
+    [FLINC_KIND_FLOAT] = 4,
+    [FLINC_KIND_DOUBLE] = 8,
+    [FLINC_KIND_STRING] = sizeof(flinc_string),
+    [FLINC_KIND_BYTES] = sizeof(flinc_string),
+    [FLINC_KIND_DATE] = 4,
+    [FLINC_KIND_TIME] = 4,
+    [FLINC_KIND_TIMESTAMP] = 8,
+    [FLINC_KIND_TIMESTAMP_LTZ] = 8,
 };
 
 enum { STRUCT_FIELDS_MAX = 1024, STRUCT_BYTES_MAX = 64 * 1024 };
@@ -38,8 +34,8 @@ SINGLE_VALUE(flinc_bool, FLINC_KIND_BOOL);
 
 static bool field_is_sound(const flinc_struct *type, const flinc_field *f)
 {
-    return f->name != NULL && f->kind > 0 && f->kind < ARRAY_LEN(kinds) &&
-           f->offset <= type->size && kinds[f->kind].size <= type->size - f->offset &&
+    return f->name != NULL && f->kind > 0 && f->kind < ARRAY_LEN(kind_sizes) &&
+           f->offset <= type->size && kind_sizes[f->kind] <= type->size - f->offset &&
            (f->null_offset == FLINC_NEVER_NULL || f->null_offset < type->size);
 }
 
@@ -73,32 +69,9 @@ const flinc_struct *env_copy_struct(flinc_env *env, const flinc_struct *type, co
     return copy;
 }
 
-static struct data_type *field_type(const flinc_field *f)
-{
-    const struct kind_info *k = &kinds[f->kind];
-    bool nullable = f->null_offset != FLINC_NEVER_NULL;
-
-    if (k->precision >= 0) {
-        return type_new_precision(k->type, k->precision, 0, nullable);
-    }
-    if (k->type == TYPE_VARCHAR || k->type == TYPE_VARBINARY) {
-        return type_new_sized(k->type, TYPE_LENGTH_MAX, nullable);
-    }
-    return type_new(k->type, nullable);
-}
-
 struct schema *env_schema_of(flinc_env *env, const flinc_struct *type)
 {
-    const char **names = MEM_NEW_ARRAY(const char *, type->n_fields);
-    struct data_type **types = MEM_NEW_ARRAY(struct data_type *, type->n_fields);
-
-    for (uint32_t i = 0; i < type->n_fields; i++) {
-        names[i] = type->fields[i].name;
-        types[i] = field_type(&type->fields[i]);
-    }
-    struct schema *schema = schema_new(names, types, type->n_fields);
-    mem_free(names);
-    mem_free(types);
+    struct schema *schema = struct_schema_new(type);
     vec_push_ptr(&env->schemas, schema);
     return schema;
 }

@@ -28,6 +28,7 @@ static int filter_rows(struct filter_operator *op, const struct batch *b, uint16
     struct row_reader *reader = &op->rows.readers[0];
     struct user_function *f = &op->rows.functions.items[0];
     int (*call)(flinc_ctx *, const void *) = (int (*)(flinc_ctx *, const void *))f->call;
+    struct user_states *states = op->rows.functions.states;
     uint32_t n, kept = 0;
     row_reader_start(reader, b);
     for (;;) {
@@ -39,6 +40,7 @@ static int filter_rows(struct filter_operator *op, const struct batch *b, uint16
             if (i % USER_CANCEL_ROWS == 0) {
                 TRY(user_function_check_cancelled(f, err));
             }
+            user_states_set_row(states, reader->next - n + i);
             int rc = call(&f->ctx, row_reader_row(reader, i));
             if (UNLIKELY(rc < 0)) {
                 return user_function_failed(f, rc, err);
@@ -58,8 +60,15 @@ static int filter_by_rows(struct filter_operator *op, struct op_context *ctx,
 {
     struct batch *b = take_batch;
     uint32_t n = 0;
+    struct user_states *states = op->rows.functions.states;
+    int rc = user_states_begin_batch(states, &b, op->rows.key_columns[0], err);
     struct buffer *sel = buffer_get(ctx->pool, ((uint64_t)b->n_sel + 1) * sizeof(uint16_t));
-    int rc = filter_rows(op, b, (uint16_t *)(void *)sel->data, &n, err);
+    if (rc == 0) {
+        rc = filter_rows(op, b, (uint16_t *)(void *)sel->data, &n, err);
+    }
+    if (rc == 0) {
+        rc = user_states_end_batch(states, err);
+    }
     if (rc < 0) {
         buffer_unref(sel);
         batch_unref(b);

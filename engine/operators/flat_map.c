@@ -45,6 +45,8 @@ static int flat_tile(struct flat_map_operator *m, struct error *err)
     flinc_out *out = flat_outputs_main(&m->outputs);
     int (*call)(flinc_ctx *, const void *, flinc_out *) =
         (int (*)(flinc_ctx *, const void *, flinc_out *))f->call;
+    struct user_states *states = r->functions.states;
+    const uint32_t start = row_operator_tile_start(r);
     while (r->row < r->tile_rows && emit_queue_len(&r->queue) < EMIT_QUEUE_STOP) {
         TRY(user_function_check_cancelled(f, err));
         uint32_t end = MIN(r->row + USER_CANCEL_ROWS, r->tile_rows);
@@ -52,6 +54,7 @@ static int flat_tile(struct flat_map_operator *m, struct error *err)
             if (UNLIKELY(m->outputs.stamped)) {
                 flat_outputs_begin_row(&m->outputs, r->batch, row_reader_source(reader, r->row));
             }
+            user_states_set_row(states, start + r->row);
             int rc = call(&f->ctx, row_reader_row(reader, r->row), out);
             if (UNLIKELY(rc < 0)) {
                 return flat_outputs_failed(&m->outputs, f, rc, err);
@@ -82,7 +85,7 @@ static int flat_process(struct operator* op, struct op_context *ctx, uint32_t in
                         struct batch *take_batch, struct error *err)
 {
     struct flat_map_operator *m = (struct flat_map_operator *)op;
-    row_operator_take(&m->rows, input, take_batch);
+    TRY(row_operator_take(&m->rows, input, take_batch, err));
     m->outputs.stamped = row_operator_is_stamped(&m->rows);
     return flat_run(m, ctx, err);
 }

@@ -2,6 +2,7 @@
 #include "engine/operators/harness_spec.h"
 
 #include "engine/data/builder.h"
+#include "engine/operators/struct_schema.h"
 #include "proto/operators.pb-c.h"
 
 #include <errno.h>
@@ -9,48 +10,9 @@
 
 /* ---- schemas and messages ---------------------------------------------------------------------- */
 
-static struct data_type *field_type(const flinc_field *f)
-{
-    static const struct {
-        enum type_id id;
-        int32_t precision; /* -1: of no interest */
-    } types[] = {
-        [FLINC_KIND_BOOL] = {TYPE_BOOLEAN, -1},
-        [FLINC_KIND_INT8] = {TYPE_TINYINT, -1},
-        [FLINC_KIND_INT16] = {TYPE_SMALLINT, -1},
-        [FLINC_KIND_INT32] = {TYPE_INTEGER, -1},
-        [FLINC_KIND_INT64] = {TYPE_BIGINT, -1},
-        [FLINC_KIND_FLOAT] = {TYPE_FLOAT, -1},
-        [FLINC_KIND_DOUBLE] = {TYPE_DOUBLE, -1},
-        [FLINC_KIND_STRING] = {TYPE_VARCHAR, -1},
-        [FLINC_KIND_BYTES] = {TYPE_VARBINARY, -1},
-        [FLINC_KIND_DATE] = {TYPE_DATE, -1},
-        [FLINC_KIND_TIME] = {TYPE_TIME, 3},
-        [FLINC_KIND_TIMESTAMP] = {TYPE_TIMESTAMP, 3},
-        [FLINC_KIND_TIMESTAMP_LTZ] = {TYPE_TIMESTAMP_LTZ, 3},
-    };
-    ASSERT(f->kind > 0 && f->kind < ARRAY_LEN(types));
-    bool nullable = f->null_offset != FLINC_NEVER_NULL;
-    enum type_id id = types[f->kind].id;
-    if (types[f->kind].precision >= 0) {
-        return type_new_precision(id, types[f->kind].precision, 0, nullable);
-    }
-    bool sized = id == TYPE_VARCHAR || id == TYPE_VARBINARY;
-    return sized ? type_new_sized(id, TYPE_LENGTH_MAX, nullable) : type_new(id, nullable);
-}
-
 struct schema *harness_struct_schema(const flinc_struct *type)
 {
-    const char **names = MEM_NEW_ARRAY(const char *, type->n_fields);
-    struct data_type **types = MEM_NEW_ARRAY(struct data_type *, type->n_fields);
-    for (uint32_t i = 0; i < type->n_fields; i++) {
-        names[i] = type->fields[i].name;
-        types[i] = field_type(&type->fields[i]);
-    }
-    struct schema *s = schema_new(names, types, type->n_fields);
-    mem_free(names);
-    mem_free(types);
-    return s;
+    return struct_schema_new(type);
 }
 
 static int stream_schema(const flinc_struct *type, const char *text, struct schema **ret,

@@ -275,7 +275,7 @@ static int aggregate_process(struct operator* op, struct op_context *ctx, uint32
     if (a->by_value) {
         return aggregate_values(a, ctx, b, err);
     }
-    row_operator_take(&a->rows, 0, b);
+    TRY(row_operator_take(&a->rows, 0, b, err));
     return aggregate_records(a, ctx, err);
 }
 

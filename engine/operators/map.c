@@ -50,8 +50,11 @@ __attribute__((noinline)) static int map_rows(struct map_operator *m, uint32_t e
     int (*call)(flinc_ctx *, const void *, void *) =
         (int (*)(flinc_ctx *, const void *, void *))f->call;
     const bool stamped = row_operator_is_stamped(r);
+    struct user_states *states = r->functions.states;
+    const uint32_t start = row_operator_tile_start(r);
     while (r->row < end && emit_queue_len(&r->queue) < EMIT_QUEUE_STOP) {
         void *record = row_writer_record(&m->writer);
+        user_states_set_row(states, start + r->row);
         int rc = call(&f->ctx, row_reader_row(reader, r->row), record);
         if (UNLIKELY(rc < 0)) {
             return user_function_failed(f, rc, err);
@@ -104,7 +107,7 @@ static int map_process(struct operator* op, struct op_context *ctx, uint32_t inp
         op_emit(ctx, 0, result);
         return OP_DONE;
     }
-    row_operator_take(&m->rows, input, take_batch);
+    TRY(row_operator_take(&m->rows, input, take_batch, err));
     return map_run(m, ctx, err);
 }
 

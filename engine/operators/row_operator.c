@@ -32,6 +32,24 @@ static int open_reader(struct row_operator *op, struct op_context *ctx,
                            err);
 }
 
+/* State of a keyed stream; `second` columns are those of input 1. */
+static int open_keys(struct row_operator *op, struct op_context *ctx,
+                     const Flinc__FunctionOperatorConfig *config, struct error *err)
+{
+    const uint32_t *columns[OPERATOR_INPUTS_MAX] = {config->key_columns,
+                                                    config->key_columns_second};
+    size_t n[OPERATOR_INPUTS_MAX] = {config->n_key_columns, config->n_key_columns_second};
+    for (uint32_t i = 0; i < op->base.desc->n_inputs; i++) {
+        if (n[i] > 0) {
+            op->key_columns[i] = arena_alloc(ctx->arena, n[i] * sizeof(uint32_t));
+            memcpy(op->key_columns[i], columns[i], n[i] * sizeof(uint32_t));
+            TRY(user_states_open(&op->functions, ctx, ctx->input_schemas[i], columns[i],
+                                 (uint32_t)n[i], err));
+        }
+    }
+    return 0;
+}
+
 int row_operator_open(struct row_operator *op, struct op_context *ctx,
                       const Flinc__FunctionOperatorConfig *config, uint32_t kind,
                       uint32_t batch_kind, struct error *err)
@@ -55,7 +73,7 @@ int row_operator_open(struct row_operator *op, struct op_context *ctx,
     for (uint32_t i = 0; i < n && !op->by_batch; i++) {
         TRY(open_reader(op, ctx, config, i, err));
     }
-    return 0;
+    return op->by_batch ? 0 : open_keys(op, ctx, config, err);
 }
 
 void row_operator_close(struct row_operator *op)
@@ -69,14 +87,19 @@ void row_operator_close(struct row_operator *op)
     emit_queue_fini(&op->queue);
 }
 
-void row_operator_take(struct row_operator *op, uint32_t input, struct batch *take_batch)
+int row_operator_take(struct row_operator *op, uint32_t input, struct batch *take_batch,
+                      struct error *err)
 {
     ASSERT(op->batch == NULL);
     op->batch = take_batch;
     op->input = input;
     op->row = 0;
     op->tile_rows = 0;
-    row_reader_start(&op->readers[input], take_batch);
+    if (op->key_columns[input] != NULL) {
+        TRY(user_states_begin_batch(op->functions.states, &op->batch, op->key_columns[input], err));
+    }
+    row_reader_start(&op->readers[input], op->batch);
+    return 0;
 }
 
 int row_operator_advance(struct row_operator *op, bool *ret_more, struct error *err)
@@ -86,6 +109,7 @@ int row_operator_advance(struct row_operator *op, bool *ret_more, struct error *
         op->row = 0;
         if (op->tile_rows == 0) {
             op->batch = batch_unref(op->batch);
+            TRY(user_states_end_batch(op->functions.states, err));
         }
     }
     *ret_more = op->batch != NULL;

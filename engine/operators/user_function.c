@@ -1,6 +1,8 @@
 /* User functions: resolving, opening, closing, and what their errors say. */
 #include "engine/operators/user_function.h"
 
+#include "engine/operators/user_state.h"
+
 #include <stdio.h>
 
 static const char *const kind_names[] = {
@@ -142,6 +144,7 @@ void user_functions_close(struct user_functions *fs)
         }
         f->opened = false;
     }
+    fs->states = user_states_free(fs->states);
     fs->n = 0;
 }
 

@@ -22,15 +22,18 @@
 #include "engine/operators/user_function.h"
 #include "engine/state/user/key_cursor.h"
 
+enum { USER_STATE_NAME_MAX = 200 }; /* bytes; internal states get longer ones */
+
 struct user_states {
-    struct key_cursor cursor;
+    struct key_cursor cursor;     /* with a backend once a state was declared */
     struct op_context *ctx;       /* Borrows */
     struct user_functions *owner; /* Borrows */
-    struct vec states;            /* struct user_state *, Owns: by name */
+    struct schema *key_schema;    /* Owns a ref */
+    struct vec states;            /* struct user_state *, Owns */
 };
 
 /* Makes it possible for the functions to declare keyed state: the key is `n_keys` columns of `schema`.
- * fs->states belongs to the functions then. */
+ * fs->states belongs to the functions then.  Once is enough, more do nothing. */
 int user_states_open(struct user_functions *fs, struct op_context *ctx, const struct schema *schema,
                      const uint32_t *key_columns, uint32_t n_keys, struct error *err) MUST_CHECK;
 struct user_states *user_states_free(struct user_states *s); /* NULL is fine; returns NULL */

@@ -5,53 +5,47 @@
 
 #include "engine/data/hash.h"
 
-static const char timestamp_name[] = "$timestamp";
-
 /* ---- life -------------------------------------------------------------------------------------- */
 
-/* Copies names and types of `s` and adds BIGINT columns. */
-static struct schema *extend_schema(const struct schema *s, const char *const *names, uint32_t n)
+struct schema *entry_numbers_schema(const char *const *names, uint32_t n)
 {
-    uint32_t all = s->n_fields + n;
-    const char **all_names = MEM_NEW_ARRAY(const char *, all);
-    struct data_type **types = MEM_NEW_ARRAY(struct data_type *, all);
-    for (uint32_t i = 0; i < all; i++) {
-        bool old = i < s->n_fields;
-        all_names[i] = old ? s->fields[i].name : names[i - s->n_fields];
-        types[i] = old ? type_ref(s->fields[i].type) : type_new(TYPE_BIGINT, false);
+    struct data_type *types[ENTRY_EXTRA_MAX];
+    ASSERT(n <= ENTRY_EXTRA_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        types[i] = type_new(TYPE_BIGINT, false);
     }
-    struct schema *r = schema_new(all_names, types, all);
-    mem_free(all_names);
-    mem_free(types);
-    return r;
+    return schema_new(names, types, n);
 }
 
-static int make_layouts(struct entry_space *e, const struct record_layout *record,
-                        struct error *err)
+/* The columns of `a`, then those of `b`. */
+static struct schema *join_schemas(const struct schema *a, const struct schema *b)
 {
-    uint32_t n = record->n_fields, size = ((record->size + 7) & ~7u) + 8;
-    if (size > RECORD_SIZE_MAX) {
-        return error_set(err, ERR_UNSUPPORTED,
-                         "a row of %u bytes does not fit a list or map of rows, which take %d",
-                         record->size, RECORD_SIZE_MAX - 8);
+    const char *names[ENTRY_KEYS_MAX + ENTRY_EXTRA_MAX];
+    struct data_type *types[ENTRY_KEYS_MAX + ENTRY_EXTRA_MAX];
+    uint32_t n = a->n_fields + b->n_fields;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct field *f = i < a->n_fields ? &a->fields[i] : &b->fields[i - a->n_fields];
+        names[i] = f->name;
+        types[i] = type_ref(f->type);
     }
-    const char *name = timestamp_name;
-    struct schema *schema = extend_schema(record->schema, &name, 1);
-    struct record_field *fields = MEM_NEW_ARRAY(struct record_field, n + 1);
-    memcpy(fields, record->fields, n * sizeof(*fields));
-    e->timestamp_offset = size - 8;
-    fields[n] = (struct record_field){.column = record->schema->n_fields,
-                                      .offset = size - 8,
-                                      .null_offset = RECORD_NEVER_NULL,
-                                      .width = 8,
-                                      .layout = LAYOUT_I64};
-    record_layout_init_fields(&e->rows, record->schema, record->size, fields, n);
-    record_layout_init_fields(&e->in, record->schema, size, fields, n);
-    record_layout_init_fields(&e->kept, schema, size, fields, n + 1);
-    e->tile = mem_alloc_aligned(64, (size_t)size * RECORD_TILE_ROWS);
-    memset(e->tile, 0, (size_t)size * RECORD_TILE_ROWS);
-    schema_unref(schema);
-    mem_free(fields);
+    return schema_new(names, types, n);
+}
+
+static int make_layouts(struct entry_space *e, const struct entry_desc *desc, struct error *err)
+{
+    const struct record_layout *record = desc->record;
+    uint32_t n_hidden = desc->timestamp_name != NULL;
+    TRY_CTX(err,
+            record_layout_extend(&e->kept, record, &desc->timestamp_name, n_hidden,
+                                 desc->extra_bytes, err),
+            "opening state '%s'", desc->name);
+    e->timestamp_offset = (record->size + 7) & ~7u;
+    record_layout_init_fields(&e->rows, record->schema, record->size, record->fields,
+                              record->n_fields);
+    record_layout_init_fields(&e->in, record->schema, e->kept.size, record->fields,
+                              record->n_fields);
+    e->tile = mem_alloc_aligned(64, (size_t)e->kept.size * RECORD_TILE_ROWS);
+    memset(e->tile, 0, (size_t)e->kept.size * RECORD_TILE_ROWS);
     return 0;
 }
 
@@ -64,6 +58,7 @@ static int open_states(struct entry_space *e, struct keyed_backend *b,
                                                        .kind = desc->kind,
                                                        .key_schema = e->entry_schema,
                                                        .record = &e->kept,
+                                                       .ttl_ms = desc->ttl_ms,
                                                        .n_key_columns = e->n_keys},
                             &e->entries, err));
     str_printf(&heads, "$heads/%s", desc->name);
@@ -78,15 +73,16 @@ static int open_states(struct entry_space *e, struct keyed_backend *b,
 int entry_space_open(struct entry_space *e, struct keyed_backend *b, const struct entry_desc *desc,
                      struct error *err)
 {
-    uint32_t n_keys = desc->key_schema->n_fields;
-    if (n_keys > ENTRY_KEYS_MAX) {
+    uint32_t n_keys = desc->key_schema->n_fields, n_extra = desc->extra->n_fields;
+    if (n_keys > ENTRY_KEYS_MAX || n_extra > ENTRY_EXTRA_MAX) {
         return error_set(err, ERR_UNSUPPORTED,
-                         "state '%s' has a key of %u columns; lists and maps take up to %d",
-                         desc->name, n_keys, ENTRY_KEYS_MAX);
+                         "state '%s' has a key of %u columns and %u in each entry; lists and maps "
+                         "take up to %d each",
+                         desc->name, n_keys, n_extra, ENTRY_KEYS_MAX);
     }
-    *e = (struct entry_space){.n_keys = n_keys, .n_extra = desc->n_extra};
+    *e = (struct entry_space){.n_keys = n_keys, .n_extra = n_extra};
     e->key_schema = schema_ref(desc->key_schema);
-    e->entry_schema = extend_schema(desc->key_schema, desc->extra_names, desc->n_extra);
+    e->entry_schema = join_schemas(desc->key_schema, desc->extra);
     for (uint32_t i = 0; i < ARRAY_LEN(e->columns); i++) {
         e->columns[i] = i;
     }
@@ -96,13 +92,13 @@ int entry_space_open(struct entry_space *e, struct keyed_backend *b, const struc
     builder_init(&e->gather, b->options.pool, e->key_schema, BATCH_ROWS_MAX);
     e->gather.target_bytes = UINT64_MAX;
     e->gather.max_row_bytes = UINT64_MAX;
-    TRY(make_layouts(e, desc->record, err));
+    TRY(make_layouts(e, desc, err));
     return open_states(e, b, desc, err);
 }
 
 void entry_space_fini(struct entry_space *e)
 {
-    if (e->rows.schema != NULL) {
+    if (e->kept.schema != NULL) {
         record_layout_fini(&e->rows);
         record_layout_fini(&e->in);
         record_layout_fini(&e->kept);
@@ -170,7 +166,7 @@ static void add_numbers(struct entry_space *e, struct batch *b)
 
 struct batch *entry_space_project(struct entry_space *e, const struct state_keys *keys)
 {
-    int32_t map[ENTRY_KEYS_MAX + 2];
+    int32_t map[ENTRY_KEYS_MAX + ENTRY_EXTRA_MAX];
     for (uint32_t i = 0; i < e->n_keys + e->n_extra; i++) {
         map[i] = i < e->n_keys ? (int32_t)keys->key_columns[i] : -1;
     }

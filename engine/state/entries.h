@@ -7,7 +7,7 @@
 
 #include "engine/state/rows.h"
 
-enum { ENTRY_KEYS_MAX = 32 }; /* columns of an owner's key */
+enum { ENTRY_KEYS_MAX = 32, ENTRY_EXTRA_MAX = 32 }; /* columns of an owner's key, and behind it */
 
 struct entry_space {
     struct keyed_state *entries; /* Borrows: the backend's */
@@ -15,15 +15,16 @@ struct entry_space {
     struct record_layout rows;   /* Owns; the caller's layout */
     struct record_layout in;     /* Owns; the same fields, a record being as long as a kept one */
     struct record_layout kept;   /* Owns; with the timestamp */
-    uint32_t timestamp_offset;
+    uint32_t timestamp_offset;   /* in a kept record; behind it the extra bytes */
     struct schema *key_schema;   /* Owns a ref; of owners */
     struct schema *entry_schema; /* Owns a ref; with the numbers behind it */
     uint32_t n_keys, n_extra;
-    uint32_t columns[ENTRY_KEYS_MAX + 2]; /* 0, 1, 2, ...: of a batch of either schema */
-    struct builder gather;                /* of repeated keys */
-    char *tile;                           /* Owns; RECORD_TILE_ROWS records of `in` */
-    uint32_t *slots, *head_slots;         /* Owns; BATCH_ROWS_MAX */
-    uint8_t *is_new;                      /* Owns; BATCH_ROWS_MAX */
+    uint32_t
+        columns[ENTRY_KEYS_MAX + ENTRY_EXTRA_MAX]; /* 0, 1, 2, ...: of a batch of either schema */
+    struct builder gather;                         /* of repeated keys */
+    char *tile;                                    /* Owns; RECORD_TILE_ROWS records of `in` */
+    uint32_t *slots, *head_slots;                  /* Owns; BATCH_ROWS_MAX */
+    uint8_t *is_new;                               /* Owns; BATCH_ROWS_MAX */
 };
 
 struct entry_desc {
@@ -31,10 +32,14 @@ struct entry_desc {
     const char *kind;
     const struct schema *key_schema;
     const struct record_layout *record;
-    const char *const *extra_names; /* of the numbers behind the key, BIGINT NOT NULL */
-    uint32_t n_extra;
+    const struct schema *extra; /* the columns behind the owner's key */
+    const char *timestamp_name; /* of the hidden column behind the record; NULL: there is none */
+    uint32_t extra_bytes;       /* of a kept record, for what is made again after a restore */
     uint32_t head_bytes;
+    uint64_t ttl_ms;
 };
+/* BIGINT NOT NULL columns of these names. */
+struct schema *entry_numbers_schema(const char *const *names, uint32_t n);
 
 int entry_space_open(struct entry_space *e, struct keyed_backend *b, const struct entry_desc *desc,
                      struct error *err) MUST_CHECK;

@@ -60,11 +60,13 @@ static int table_new(struct hashmap_state *h, struct keyed_table **ret_table, st
     const struct keyed_state *s = &h->base;
     /* The state's own copy: the operator may be closed before its backend. */
     const struct record_layout *owned = s->record != NULL ? &s->rows->layout : NULL;
+    /* What is in no snapshot needs no books about its changes. */
+    struct keyed_track *track = s->rows != NULL ? &s->backend->track : NULL;
     return keyed_table_new(&(struct keyed_table_options){.key_schema = s->key_schema,
                                                          .value_bytes = s->value_bytes,
                                                          .budget = s->backend->options.budget,
                                                          .seed = s->backend->options.seed,
-                                                         .track = &s->backend->track,
+                                                         .track = track,
                                                          .record = owned},
                            ret_table, err);
 }

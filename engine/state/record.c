@@ -75,6 +75,41 @@ int record_layout_init(struct record_layout *l, const struct schema *schema, str
     return 0;
 }
 
+int record_layout_extend(struct record_layout *l, const struct record_layout *base,
+                         const char *const *names, uint32_t n, uint32_t extra_bytes,
+                         struct error *err)
+{
+    const struct schema *s = base->schema;
+    uint32_t at = (base->size + 7) & ~7u, all = s->n_fields + n;
+    if (at + n * 8 + extra_bytes > RECORD_SIZE_MAX) {
+        return error_set(err, ERR_UNSUPPORTED, "a record of %u bytes is too large: state keeps %u",
+                         base->size, RECORD_SIZE_MAX - n * 8 - extra_bytes);
+    }
+    const char **all_names = MEM_NEW_ARRAY(const char *, all);
+    struct data_type **types = MEM_NEW_ARRAY(struct data_type *, all);
+    struct record_field *fields = MEM_NEW_ARRAY(struct record_field, base->n_fields + n);
+    for (uint32_t i = 0; i < all; i++) {
+        bool old = i < s->n_fields;
+        all_names[i] = old ? s->fields[i].name : names[i - s->n_fields];
+        types[i] = old ? type_ref(s->fields[i].type) : type_new(TYPE_BIGINT, false);
+    }
+    memcpy(fields, base->fields, base->n_fields * sizeof(*fields));
+    for (uint32_t i = 0; i < n; i++) {
+        fields[base->n_fields + i] = (struct record_field){.column = s->n_fields + i,
+                                                           .offset = at + i * 8,
+                                                           .null_offset = RECORD_NEVER_NULL,
+                                                           .width = 8,
+                                                           .layout = LAYOUT_I64};
+    }
+    struct schema *extended = schema_new(all_names, types, all);
+    record_layout_init_fields(l, extended, at + n * 8 + extra_bytes, fields, base->n_fields + n);
+    schema_unref(extended);
+    mem_free(all_names);
+    mem_free(types);
+    mem_free(fields);
+    return 0;
+}
+
 void record_layout_fini(struct record_layout *l)
 {
     schema_unref(l->schema);
@@ -162,6 +197,21 @@ size_t record_string_bytes(const struct record_layout *l, const char *record)
         bytes += string_at(&l->fields[l->strings[i]], (char *)(uintptr_t)record)->len;
     }
     return bytes;
+}
+
+void record_copy(const struct record_layout *l, char *to, const char *record, struct str *bytes)
+{
+    memmove(to, record, l->size);
+    str_clear(bytes);
+    str_reserve(bytes, record_string_bytes(l, record));
+    for (uint32_t i = 0; i < l->n_strings; i++) {
+        flinc_string *s = string_at(&l->fields[l->strings[i]], to);
+        if (s->len > 0) {
+            size_t at = bytes->len;
+            str_append(bytes, s->data, s->len);
+            s->data = bytes->data + at;
+        }
+    }
 }
 
 void record_drop(const struct record_layout *l, struct state_heap *heap, char *kept)

@@ -43,6 +43,12 @@ int record_layout_init(struct record_layout *l, const struct schema *schema,
 /* A layout of the caller's fields (copied), whose layouts and columns fit the schema. */
 void record_layout_init_fields(struct record_layout *l, const struct schema *schema, uint32_t size,
                                const struct record_field *fields, uint32_t n_fields);
+/* The layout of `base` with `n` BIGINT columns of these names behind its own, and behind them `extra_bytes`
+ * that belong to no column: they are zero in a new record and are in no snapshot.  The first added column is
+ * at offset (base->size + 7) & ~7, the next one 8 bytes behind it. */
+int record_layout_extend(struct record_layout *l, const struct record_layout *base,
+                         const char *const *names, uint32_t n, uint32_t extra_bytes,
+                         struct error *err) MUST_CHECK;
 void record_layout_fini(struct record_layout *l);
 /* The field of a column; NULL when the layout leaves it out. */
 const struct record_field *record_layout_find(const struct record_layout *l, uint32_t column);
@@ -69,6 +75,8 @@ int record_keep(const struct record_layout *l, struct state_heap *heap, char *ke
                 const char *record, struct error *err) MUST_CHECK;
 /* Bytes of the strings of a record. */
 size_t record_string_bytes(const struct record_layout *l, const char *record);
+/* Copies a record into `to`, its strings into `bytes` (which is cleared before). */
+void record_copy(const struct record_layout *l, char *to, const char *record, struct str *bytes);
 /* Frees the strings of a kept record. */
 void record_drop(const struct record_layout *l, struct state_heap *heap, char *kept);
 

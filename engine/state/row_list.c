@@ -48,15 +48,18 @@ int row_list_open(struct keyed_backend *b, const struct row_list_desc *desc,
     struct row_list *l = MEM_NEW(struct row_list);
     /* From here on the backend frees it, after its states. */
     keyed_backend_adopt(b, l, row_list_free);
-    TRY(entry_space_open(&l->space, b,
-                         &(struct entry_desc){.name = desc->name,
-                                              .kind = desc->kind != NULL ? desc->kind : "list",
-                                              .key_schema = desc->key_schema,
-                                              .record = desc->record,
-                                              .extra_names = names,
-                                              .n_extra = 1,
-                                              .head_bytes = sizeof(struct list_head)},
-                         err));
+    struct schema *extra = entry_numbers_schema(names, ARRAY_LEN(names));
+    int rc = entry_space_open(&l->space, b,
+                              &(struct entry_desc){.name = desc->name,
+                                                   .kind = desc->kind != NULL ? desc->kind : "list",
+                                                   .key_schema = desc->key_schema,
+                                                   .record = desc->record,
+                                                   .extra = extra,
+                                                   .timestamp_name = "$timestamp",
+                                                   .head_bytes = sizeof(struct list_head)},
+                              err);
+    schema_unref(extra);
+    TRY(rc);
     TRY(entry_space_rebuild(&l->space, &(struct entry_rebuild){.add = add_restored, .owner = l},
                             err));
     *ret_list = l;

@@ -62,15 +62,18 @@ int sorted_map_open(struct keyed_backend *b, const struct sorted_map_desc *desc,
     struct sorted_map *m = MEM_NEW(struct sorted_map);
     /* From here on the backend frees it, after its states. */
     keyed_backend_adopt(b, m, sorted_map_free);
-    TRY(entry_space_open(&m->space, b,
-                         &(struct entry_desc){.name = desc->name,
-                                              .kind = "sorted map",
-                                              .key_schema = desc->key_schema,
-                                              .record = desc->record,
-                                              .extra_names = names,
-                                              .n_extra = 2,
-                                              .head_bytes = sizeof(struct map_head)},
-                         err));
+    struct schema *extra = entry_numbers_schema(names, ARRAY_LEN(names));
+    int rc = entry_space_open(&m->space, b,
+                              &(struct entry_desc){.name = desc->name,
+                                                   .kind = "sorted map",
+                                                   .key_schema = desc->key_schema,
+                                                   .record = desc->record,
+                                                   .extra = extra,
+                                                   .timestamp_name = "$timestamp",
+                                                   .head_bytes = sizeof(struct map_head)},
+                              err);
+    schema_unref(extra);
+    TRY(rc);
     TRY(entry_space_rebuild(&m->space, &(struct entry_rebuild){.add = add_restored, .owner = m},
                             err));
     *ret_map = m;

@@ -153,7 +153,7 @@ FLINC_API bool flinc_list_is_empty(flinc_list_state *s);
 /* From the first element on:
  *   flinc_list_begin(s);
  *   for (const struct reading *r; (r = flinc_list_next(s)) != NULL;) { ... }
- * A change of the list ends the walk. */
+ * A change of the list under the walk is a mistake. */
 FLINC_API void flinc_list_begin(flinc_list_state *s);
 FLINC_API const void *flinc_list_next(flinc_list_state *s);
 
@@ -170,7 +170,7 @@ FLINC_API bool flinc_map_is_empty(flinc_map_state *s);
  *   const void *key, *value;
  *   flinc_map_begin(s);
  *   while (flinc_map_next(s, &key, &value)) { ... }
- * The entry at hand may be removed or put again; other changes end the walk. */
+ * The entry at hand may be removed or put again; any other change of the map under the walk is a mistake. */
 FLINC_API void flinc_map_begin(flinc_map_state *s);
 FLINC_API bool flinc_map_next(flinc_map_state *s, const void **ret_key, const void **ret_value);
 

@@ -4,6 +4,7 @@
 
 #include "common/base/failpoint.h"
 #include "common/fs/fs.h"
+#include "engine/snapshot/output.h"
 #include "engine/state/state.h"
 #include "tests/unit/engine_state/fixture.h"
 

@@ -1,0 +1,39 @@
+/* Times to live of user state: when an entry's time is over, and what happens then.
+ *
+ * The time at which an entry was written (or read) last is a hidden column behind its value, "$ttl".  What
+ * outlived its time is removed when it is met, and a few entries are looked at for every access (the sweep),
+ * between batches, so that nothing moves while a batch is worked on.
+ *
+ * Thread: one owner (the task).  Flink: StateTtlConfig, TtlUtils, TtlIncrementalCleanup. */
+#ifndef FLINC_ENGINE_STATE_USER_TTL_H
+#define FLINC_ENGINE_STATE_USER_TTL_H
+
+#include "engine/state/state.h"
+
+enum { TTL_SWEEP_DEFAULT = 5, TTL_SWEEP_ROWS = 256 };
+
+struct state_ttl {
+    uint64_t ms;          /* 0: for ever */
+    bool on_read;         /* reading makes young again, too */
+    bool returns_expired; /* an entry that is met after its time is returned that once */
+    bool full_snapshots;  /* without entries whose time is over */
+    uint32_t sweep;       /* entries looked at per access */
+};
+
+static inline bool ttl_is_over(const struct state_ttl *t, int64_t stamp_ms, int64_t now_ms)
+{
+    int64_t end;
+    return t->ms > 0 && !__builtin_add_overflow(stamp_ms, (int64_t)t->ms, &end) && end <= now_ms;
+}
+
+/* Where the sweep of a state is. */
+struct ttl_sweep {
+    uint32_t at;
+    uint64_t accesses; /* since the last sweep */
+};
+/* Slots of the next entries whose time is over, at most TTL_SWEEP_ROWS, among those that are due to be looked
+ * at; the caller removes them and calls again while *ret_more. */
+uint32_t ttl_sweep_next(struct ttl_sweep *sweep, const struct state_ttl *ttl, struct keyed_state *s,
+                        uint32_t stamp_offset, int64_t now_ms, uint32_t *ret_slots, bool *ret_more);
+
+#endif
