@@ -247,8 +247,10 @@ static const struct conf_option web_options[] = {
     {"web.cancel.enable", CONF_TYPE_BOOL, "true",
      .description = "Whether jobs can be cancelled over REST; enforced by the server.",
      .flags = CONF_FLAG_EFFECTIVE},
-    {"web.checkpoints.history", CONF_TYPE_INT, "10",
-     .aliases = "jobmanager.web.checkpoints.history"},
+    {"web.checkpoints.history", CONF_TYPE_INT, "10", .min = "0", .max = "1000",
+     .aliases = "jobmanager.web.checkpoints.history",
+     .description = "How many ended checkpoints of a job are remembered for people to look at.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"web.exception-history-size", CONF_TYPE_INT, "16", .min = "0",
      .description = "How many failures of a job are remembered, each with those that came with it; "
                     "at most 1024.",

@@ -43,6 +43,7 @@ struct vertex_checkpoint_stats {
 };
 
 struct checkpoint_details {
+    _Atomic uint32_t refs; /* counted by the statistics that name it */
     uint64_t id;
     enum checkpoint_status status;
     Flinc__CheckpointKind kind;

@@ -16,7 +16,7 @@
 #include "common/base/vec.h"
 #include "common/loop/component.h"
 #include "common/loop/executor.h"
-#include "engine/snapshot/metadata.h"
+#include "jobmanager/checkpoint/checkpoint_files.h"
 #include "jobmanager/checkpoint/checkpoint_request.h"
 #include "jobmanager/checkpoint/checkpoint_stats.h"
 #include "proto/control.pb-c.h"
@@ -78,6 +78,7 @@ struct checkpointer_options {
     const struct clock *clock;              /* Borrows */
     struct executor *io_executor;           /* Borrows; NULL: files on this thread */
     int reply_kind;                         /* mailbox_op.kind of the executor's answers */
+    const struct checkpoint_files *files;   /* Borrows for ever; NULL: checkpoint_files_default */
     uint64_t seed;
     const struct checkpointer_host *host; /* Borrows */
     void *host_arg;
@@ -144,6 +145,9 @@ struct checkpoint_restore {
 struct checkpoint_restore checkpointer_latest(const struct checkpointer *c);
 /* The job restarts from checkpointer_latest(): for the statistics. */
 void checkpointer_count_restore(struct checkpointer *c);
+
+/* Key groups of a vertex: its own, or those of the snapshot that the job started from. */
+uint32_t checkpointer_max_parallelism(const struct checkpointer *c, uint32_t vertex);
 
 /* Counted for the caller. */
 const struct checkpoint_stats *checkpointer_stats(struct checkpointer *c);

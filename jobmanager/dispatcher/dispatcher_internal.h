@@ -4,6 +4,7 @@
  *   submission.c   a submitted graph becomes a job, or is refused
  *   running.c      what job masters say, the end of a job
  *   reading.c      what others may see and ask
+ *   checkpoints.c  checkpoints and savepoints on request
  *   failed.c       a job that failed before it was one
  *   job_store.c    finished jobs */
 #ifndef FLINC_JOBMANAGER_DISPATCHER_DISPATCHER_INTERNAL_H

@@ -213,11 +213,20 @@ static void set_epochs(struct hosted *h, uint64_t epoch)
     }
 }
 
-static int hosted_open(struct hosted *h, struct error *err)
+static int restore(struct hosted *h, const Flinc__CoordinatorRestore *r, struct error *err)
+{
+    if (r == NULL || h->desc->restore == NULL) {
+        return 0;
+    }
+    return h->desc->restore(h->coordinator, r->checkpoint_id, r->state.data, r->state.len, err);
+}
+
+static int hosted_open(struct hosted *h, const Flinc__CoordinatorRestore *from, struct error *err)
 {
     h->coordinator = mem_zalloc(h->desc->instance_size);
     h->coordinator->desc = h->desc;
     h->coordinator->ctx = &h->context;
+    TRY(restore(h, from, err));
     if (h->desc->start != NULL) {
         TRY(h->desc->start(h->coordinator, &h->context, err));
     }
@@ -312,22 +321,23 @@ static int start(struct jobcoordinator *j, struct hosted *h, const Flinc__Coordi
                                               .parallelism = m->parallelism,
                                               .clock = &clock_system};
     set_epochs(h, m->epoch);
-    return hosted_open(h, err);
+    return hosted_open(h, m->restore, err);
 }
 
-static int reset(struct hosted *h, uint64_t epoch, struct error *err)
+static int reset(struct hosted *h, const Flinc__CoordinatorReset *m, struct error *err)
 {
-    set_epochs(h, epoch);
+    set_epochs(h, m->epoch);
     if (h->healthy && h->desc->reset != NULL) {
         stop_timer(h);
         h->life++;
         h->healthy = false;
         TRY(h->desc->reset(h->coordinator, err));
+        TRY(restore(h, m->restore, err));
         h->healthy = true;
         return 0;
     }
     hosted_close(h);
-    return hosted_open(h, err);
+    return hosted_open(h, m->restore, err);
 }
 
 static void on_config(struct jobcoordinator *j, const Flinc__CoordinatorConfig *m)
@@ -375,7 +385,7 @@ static void on_subtask_reset(struct hosted *h, const Flinc__CoordinatorSubtaskRe
     if (m->subtask < h->context.parallelism) {
         h->epochs[m->subtask] = m->epoch;
         if (h->desc->subtask_reset != NULL) {
-            h->desc->subtask_reset(h->coordinator, m->subtask, 0);
+            h->desc->subtask_reset(h->coordinator, m->subtask, m->checkpoint_id);
         }
     }
 }
@@ -383,8 +393,41 @@ static void on_subtask_reset(struct hosted *h, const Flinc__CoordinatorSubtaskRe
 static void on_reset(struct hosted *h, const Flinc__CoordinatorReset *m)
 {
     struct error err = ERROR_INIT;
-    if (reset(h, m->epoch, &err) < 0) {
+    if (reset(h, m, &err) < 0) {
         send_failed(h, &err);
+    }
+}
+
+static void on_take_snapshot(struct hosted *h, const Flinc__CoordinatorTakeSnapshot *m)
+{
+    STR_AUTO state = STR_INIT;
+    struct error err = ERROR_INIT;
+    Flinc__ErrorInfo info;
+    Flinc__CoordinatorSnapshot snapshot = FLINC__COORDINATOR_SNAPSHOT__INIT;
+    Flinc__FromCoordinators answer = FLINC__FROM_COORDINATORS__INIT;
+    if (h->desc->snapshot != NULL &&
+        h->desc->snapshot(h->coordinator, m->checkpoint_id, &state, &err) < 0) {
+        error_info_fill(&info, &err);
+        snapshot.error = &info;
+    }
+    snapshot.coordinator = h->number;
+    snapshot.checkpoint_id = m->checkpoint_id;
+    snapshot.state = (ProtobufCBinaryData){state.len, (uint8_t *)state.data};
+    snapshot.epoch = h->base_epoch;
+    answer.body_case = FLINC__FROM_COORDINATORS__BODY_SNAPSHOT;
+    answer.snapshot = &snapshot;
+    send(h->j, &answer);
+}
+
+static void on_notify(struct hosted *h, const Flinc__CoordinatorNotify *m)
+{
+    static const enum op_notice notices[] = {
+        [FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_COMPLETE] = OP_NOTICE_COMPLETE,
+        [FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_ABORTED] = OP_NOTICE_ABORTED,
+        [FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_SUBSUMED] = OP_NOTICE_SUBSUMED,
+    };
+    if (h->desc->notify != NULL && (unsigned)m->notice < ARRAY_LEN(notices)) {
+        h->desc->notify(h->coordinator, notices[m->notice], m->checkpoint_id);
     }
 }
 
@@ -404,6 +447,12 @@ static struct hosted *addressee(struct jobcoordinator *j, const Flinc__ToCoordin
         return h != NULL && h->desc != NULL ? h : NULL; /* one that did not start, too */
     case FLINC__TO_COORDINATORS__BODY_CLOSE:
         h = find(j, m->close->coordinator);
+        break;
+    case FLINC__TO_COORDINATORS__BODY_TAKE_SNAPSHOT:
+        h = find(j, m->take_snapshot->coordinator);
+        break;
+    case FLINC__TO_COORDINATORS__BODY_NOTIFY:
+        h = find(j, m->notify->coordinator);
         break;
     default:
         break;
@@ -428,6 +477,10 @@ static void on_message(void *target, ProtobufCMessage *message)
         on_subtask_reset(h, m->subtask_reset);
     } else if (m->body_case == FLINC__TO_COORDINATORS__BODY_RESET) {
         on_reset(h, m->reset);
+    } else if (m->body_case == FLINC__TO_COORDINATORS__BODY_TAKE_SNAPSHOT) {
+        on_take_snapshot(h, m->take_snapshot);
+    } else if (m->body_case == FLINC__TO_COORDINATORS__BODY_NOTIFY) {
+        on_notify(h, m->notify);
     } else {
         hosted_close(h);
     }

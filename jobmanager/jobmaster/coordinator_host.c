@@ -103,6 +103,20 @@ static void event_wait(struct coordinator_holder *h, struct execution *e, const 
         (struct waiting_event){.coordinator = h->number, .data = mem_dup(data, size), .size = size};
 }
 
+static void event_hold(struct coordinator_holder *h, uint32_t subtask, const uint8_t *data,
+                       size_t size)
+{
+    if (h->held_events.len >= COORDINATOR_WAITING_EVENTS_MAX) {
+        struct error err = ERROR_INIT;
+        error_set(&err, ERR_LIMIT, "%d events of the coordinator of %s wait for a checkpoint",
+                  COORDINATOR_WAITING_EVENTS_MAX, h->context.spec->name);
+        coordinator_post_failure(h->jm, &err);
+        return;
+    }
+    *VEC_PUSH(&h->held_events, struct held_event) =
+        (struct held_event){subtask, mem_dup(data, size), size};
+}
+
 static void host_send_event(struct coordinator_context *ctx, uint32_t subtask, const uint8_t *data,
                             size_t size)
 {
@@ -113,6 +127,10 @@ static void host_send_event(struct coordinator_context *ctx, uint32_t subtask, c
                   "the coordinator of %s sent an event to subtask %u, of which there are %u",
                   h->context.spec->name, subtask, h->vertex->n_subtasks);
         coordinator_post_failure(h->jm, &err);
+        return;
+    }
+    if (h->holding != 0) {
+        event_hold(h, subtask, data, size);
         return;
     }
     struct execution *e = &h->vertex->subtasks[subtask].execution;

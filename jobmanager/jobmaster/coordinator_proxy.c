@@ -13,6 +13,10 @@ struct proxy {
     uint64_t child_life; /* of the child that runs the code */
     uint64_t base_epoch; /* of the last start or reset */
     uint64_t *epochs;    /* Owns; by subtask */
+    bool has_restore;    /* for the next start or reset: */
+    uint64_t restore_id;
+    uint8_t *restore_state; /* Owns */
+    size_t restore_size;
 };
 
 static struct coordinator_holder *holder_of(const struct proxy *p)
@@ -70,6 +74,21 @@ static void on_child_failed(struct jobmaster *jm, const Flinc__CoordinatorFailed
     p->base.ctx->host->fail(p->base.ctx, &why);
 }
 
+static void on_child_snapshot(struct jobmaster *jm, const Flinc__CoordinatorSnapshot *m)
+{
+    struct proxy *p = find_proxy(jm, m->coordinator);
+    if (p == NULL || m->epoch != p->base_epoch) {
+        return; /* of a life before the last reset */
+    }
+    struct error why = ERROR_INIT;
+    bool failed = m->error != NULL && m->error->code != 0;
+    if (failed) {
+        error_info_read(m->error, "the coordinator gave no state, and no reason", &why);
+    }
+    coordinator_on_child_snapshot(holder_of(p), m->checkpoint_id, m->state.data, m->state.len,
+                                  failed ? &why : NULL);
+}
+
 static void on_child_message(void *target, ProtobufCMessage *message)
 {
     struct jobmaster *jm = target;
@@ -78,6 +97,8 @@ static void on_child_message(void *target, ProtobufCMessage *message)
         on_child_event(jm, m->event);
     } else if (m->body_case == FLINC__FROM_COORDINATORS__BODY_FAILED) {
         on_child_failed(jm, m->failed);
+    } else if (m->body_case == FLINC__FROM_COORDINATORS__BODY_SNAPSHOT) {
+        on_child_snapshot(jm, m->snapshot);
     }
     rpc_message_free(message);
 }
@@ -146,6 +167,23 @@ static void set_epochs(struct proxy *p)
     }
 }
 
+/* What the next start or reset restores.  False: nothing. */
+static bool describe_restore(const struct proxy *p, Flinc__CoordinatorRestore *ret)
+{
+    flinc__coordinator_restore__init(ret);
+    ret->checkpoint_id = p->restore_id;
+    ret->state = (ProtobufCBinaryData){p->restore_size, p->restore_state};
+    return p->has_restore;
+}
+
+static void drop_restore(struct proxy *p)
+{
+    mem_free(p->restore_state);
+    p->restore_state = NULL;
+    p->restore_size = 0;
+    p->has_restore = false;
+}
+
 static int send_start(struct proxy *p, struct error *err)
 {
     struct coordinator_holder *h = holder_of(p);
@@ -162,6 +200,8 @@ static int send_start(struct proxy *p, struct error *err)
     start.n_libraries = jm->graph.spec->n_libraries;
     start.libraries = jm->graph.spec->libraries;
     start.epoch = p->base_epoch;
+    Flinc__CoordinatorRestore restore;
+    start.restore = describe_restore(p, &restore) ? &restore : NULL;
     start.spec.len = flinc__operator__get_packed_size(p->base.ctx->spec);
     start.spec.data = mem_alloc(start.spec.len + 1);
     flinc__operator__pack(p->base.ctx->spec, start.spec.data);
@@ -169,6 +209,7 @@ static int send_start(struct proxy *p, struct error *err)
     m.start = &start;
     int rc = child_send(jm, &m, err);
     mem_free(start.spec.data);
+    drop_restore(p);
     return rc;
 }
 
@@ -177,6 +218,49 @@ static int proxy_start(struct coordinator *c, struct coordinator_context *ctx, s
     struct proxy *p = (struct proxy *)c;
     p->epochs = MEM_NEW_ARRAY(uint64_t, (size_t)ctx->parallelism + 1);
     return send_start(p, err);
+}
+
+/* Before start(), and here before reset(), too: the child is told with it. */
+static int proxy_restore(struct coordinator *c, uint64_t checkpoint_id, const uint8_t *state,
+                         size_t size, struct error *err)
+{
+    struct proxy *p = (struct proxy *)c;
+    drop_restore(p);
+    p->has_restore = true;
+    p->restore_id = checkpoint_id;
+    p->restore_state = size > 0 ? mem_dup(state, size) : NULL;
+    p->restore_size = size;
+    return 0;
+}
+
+int coordinator_proxy_ask_snapshot(struct coordinator_holder *h, uint64_t checkpoint_id,
+                                   struct error *err)
+{
+    Flinc__CoordinatorTakeSnapshot take = FLINC__COORDINATOR_TAKE_SNAPSHOT__INIT;
+    Flinc__ToCoordinators m = FLINC__TO_COORDINATORS__INIT;
+    take.coordinator = number_of(h);
+    take.checkpoint_id = checkpoint_id;
+    m.body_case = FLINC__TO_COORDINATORS__BODY_TAKE_SNAPSHOT;
+    m.take_snapshot = &take;
+    return child_send(h->jm, &m, err);
+}
+
+static void proxy_notify(struct coordinator *c, enum op_notice notice, uint64_t checkpoint_id)
+{
+    static const Flinc__CheckpointNotice notices[] = {
+        [OP_NOTICE_COMPLETE] = FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_COMPLETE,
+        [OP_NOTICE_ABORTED] = FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_ABORTED,
+        [OP_NOTICE_SUBSUMED] = FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_SUBSUMED,
+    };
+    struct error ignored = ERROR_INIT;
+    Flinc__CoordinatorNotify notify = FLINC__COORDINATOR_NOTIFY__INIT;
+    Flinc__ToCoordinators m = FLINC__TO_COORDINATORS__INIT;
+    notify.coordinator = number_of(holder_of((struct proxy *)c));
+    notify.notice = notices[notice];
+    notify.checkpoint_id = checkpoint_id;
+    m.body_case = FLINC__TO_COORDINATORS__BODY_NOTIFY;
+    m.notify = &notify;
+    (void)!child_send(holder_of((struct proxy *)c)->jm, &m, &ignored);
 }
 
 static int proxy_on_event(struct coordinator *c, uint32_t subtask, const uint8_t *data, size_t size,
@@ -205,6 +289,7 @@ static void proxy_subtask_reset(struct coordinator *c, uint32_t subtask, uint64_
     reset.coordinator = number_of(holder_of(p));
     reset.subtask = subtask;
     reset.epoch = p->epochs[subtask];
+    reset.checkpoint_id = checkpoint_id;
     m.body_case = FLINC__TO_COORDINATORS__BODY_SUBTASK_RESET;
     m.subtask_reset = &reset;
     if (child_send(jm, &m, &err) < 0) {
@@ -224,9 +309,13 @@ static int proxy_reset(struct coordinator *c, struct error *err)
     set_epochs(p);
     reset.coordinator = number_of(holder_of(p));
     reset.epoch = p->base_epoch;
+    Flinc__CoordinatorRestore restore;
+    reset.restore = describe_restore(p, &restore) ? &restore : NULL;
     m.body_case = FLINC__TO_COORDINATORS__BODY_RESET;
     m.reset = &reset;
-    return child_send(jm, &m, err);
+    int rc = child_send(jm, &m, err);
+    drop_restore(p);
+    return rc;
 }
 
 static void proxy_close(struct coordinator *c)
@@ -239,6 +328,7 @@ static void proxy_close(struct coordinator *c)
     m.body_case = FLINC__TO_COORDINATORS__BODY_CLOSE;
     m.close = &close_it;
     (void)!child_send(holder_of(p)->jm, &m, &ignored);
+    drop_restore(p);
     mem_free(p->epochs);
 }
 
@@ -251,4 +341,6 @@ const struct coordinator_desc coordinator_proxy_desc = {
     .subtask_reset = proxy_subtask_reset,
     .reset = proxy_reset,
     .close = proxy_close,
+    .restore = proxy_restore,
+    .notify = proxy_notify,
 };

@@ -19,6 +19,9 @@ struct coordinator_child {
 };
 
 extern const struct coordinator_desc coordinator_proxy_desc;
+/* coordinator_on_child_snapshot() follows. */
+int coordinator_proxy_ask_snapshot(struct coordinator_holder *h, uint64_t checkpoint_id,
+                                   struct error *err) MUST_CHECK;
 /* After the coordinators were closed. */
 void coordinator_child_fini(struct jobmaster *jm);
 

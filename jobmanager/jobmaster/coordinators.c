@@ -49,6 +49,7 @@ int coordinators_init(struct jobmaster *jm, struct error *err)
             }
             struct coordinator_holder *h = &cs->holders[cs->n_holders++];
             *h = (struct coordinator_holder){.jm = jm, .vertex = v, .number = number++};
+            vec_init(&h->held_events, sizeof(struct held_event));
             h->context = (struct coordinator_context){
                 .host = &coordinator_host_ops,
                 .host_data = h,
@@ -68,6 +69,7 @@ static void holder_drop(struct coordinator_holder *h)
     component_cancel(h->jm->component, h->timer);
     h->timer = TIMER_NONE;
     h->life++;
+    coordinator_drop_held(h);
     if (h->coordinator != NULL) {
         if (h->desc->close != NULL) {
             h->desc->close(h->coordinator);
@@ -92,6 +94,9 @@ void coordinators_fini(struct jobmaster *jm)
 {
     coordinators_close(jm);
     coordinator_child_fini(jm);
+    for (uint32_t i = 0; i < jm->coordinators.n_holders; i++) {
+        vec_fini(&jm->coordinators.holders[i].held_events);
+    }
     mem_free(jm->coordinators.holders);
     jm->coordinators = (struct coordinators){0};
 }
@@ -103,6 +108,7 @@ static int holder_start(struct coordinator_holder *h, struct error *err)
     h->coordinator->desc = h->desc;
     h->coordinator->ctx = &h->context;
     holder_transition(h, COORDINATOR_STARTED);
+    TRY(coordinator_restore_latest(h, err));
     if (h->desc->start != NULL) {
         TRY_CTX(err, h->desc->start(h->coordinator, &h->context, err),
                 "starting the coordinator of %s", h->context.spec->name);
@@ -129,8 +135,16 @@ static int holder_reset(struct coordinator_holder *h, struct error *err)
         h->timer = TIMER_NONE;
         h->life++;
         h->healthy = false; /* until it says so */
+        coordinator_drop_held(h);
+        bool is_proxy = h->desc == &coordinator_proxy_desc; /* tells its child with the reset */
+        if (is_proxy) {
+            TRY(coordinator_restore_latest(h, err));
+        }
         TRY_CTX(err, h->desc->reset(h->coordinator, err), "resetting the coordinator of %s",
                 h->context.spec->name);
+        if (!is_proxy) {
+            TRY(coordinator_restore_latest(h, err));
+        }
         h->healthy = true;
         return 0;
     }
@@ -156,7 +170,8 @@ void coordinators_subtask_reset(struct jobmaster *jm, const struct subtask *subt
     for (uint32_t i = 0; i < v->n_coordinators; i++) {
         struct coordinator_holder *h = &jm->coordinators.holders[v->first_coordinator + i];
         if (h->state == COORDINATOR_STARTED && h->desc->subtask_reset != NULL) {
-            h->desc->subtask_reset(h->coordinator, subtask->index, 0);
+            h->desc->subtask_reset(h->coordinator, subtask->index,
+                                   checkpoints_latest(jm).checkpoint_id);
         }
     }
 }

@@ -35,6 +35,19 @@ struct coordinator_holder {
     uint64_t life;  /* counts starts and resets: work of an earlier life is dropped */
     uint64_t timer; /* of schedule() */
     void (*on_timer)(struct coordinator *c);
+    uint64_t holding;       /* checkpoint whose trigger messages go first; 0: none */
+    struct vec held_events; /* of struct held_event: sent meanwhile */
+    uint64_t awaiting;      /* checkpoint for which a child is asked for its state; 0: none */
+    bool has_answer;        /* ... and has given it: */
+    uint8_t *answer;        /* Owns */
+    size_t answer_size;
+};
+
+/* An event that must come behind the barrier of a checkpoint. */
+struct held_event {
+    uint32_t subtask;
+    uint8_t *data; /* Owns */
+    size_t size;
 };
 
 /* Caller's memory. */
@@ -53,6 +66,25 @@ int coordinators_reset(struct jobmaster *jm, struct error *err) MUST_CHECK;
 /* The subtask gets a new attempt. */
 void coordinators_subtask_reset(struct jobmaster *jm, const struct subtask *subtask);
 void coordinators_close(struct jobmaster *jm);
+
+/* ---- checkpoints ------------------------------------------------------------------------------- */
+
+/* Asks those in a child process; checkpointer_on_coordinators_ready() follows, at once if there are none. */
+int coordinators_prepare_snapshot(struct jobmaster *jm, uint64_t checkpoint_id,
+                                  struct error *err) MUST_CHECK;
+/* Pushes struct coordinator_snapshot of all that keep something. */
+int coordinators_snapshot(struct jobmaster *jm, uint64_t checkpoint_id, struct vec *ret_snapshots,
+                          struct error *err) MUST_CHECK;
+/* The trigger messages have left, or never will: what was held goes out. */
+void coordinators_release_events(struct jobmaster *jm, uint64_t checkpoint_id);
+void coordinators_notify(struct jobmaster *jm, Flinc__CheckpointNotice notice,
+                         uint64_t checkpoint_id);
+/* A child has answered (rc 0: takes the data), or cannot. */
+void coordinator_on_child_snapshot(struct coordinator_holder *h, uint64_t checkpoint_id,
+                                   const uint8_t *data, size_t size, const struct error *why);
+/* Restores what the job restarts from; before the start, or after a reset. */
+int coordinator_restore_latest(struct coordinator_holder *h, struct error *err) MUST_CHECK;
+void coordinator_drop_held(struct coordinator_holder *h);
 /* An event of a running task.  An error fails the attempt (gap) or, by a post, the job. */
 int coordinators_on_event(struct jobmaster *jm, struct execution *e,
                           const Flinc__OperatorEvent *event, struct error *err) MUST_CHECK;

@@ -27,7 +27,7 @@ static Flinc__ResultDescriptor *describe_result(struct jobmaster *jm, uint32_t e
     r->source_output = e->source_output;
     r->partitioner = e->partitioner;
     r->consumer_parallelism = consumer->parallelism;
-    r->consumer_max_parallelism = consumer->max_parallelism;
+    r->consumer_max_parallelism = checkpoints_max_parallelism(jm, e->target_vertex);
     r->schema = e->schema;
     return r;
 }
@@ -62,7 +62,10 @@ static void describe_vertex(struct jobmaster *jm, const struct execution_vertex 
     flinc__deploy_tasks__init(d);
     d->job_id = spec->job_id;
     d->job_name = spec->name;
-    d->vertex = (Flinc__JobVertex *)v->spec;
+    Flinc__JobVertex *vertex = arena_alloc(arena, sizeof(*vertex));
+    *vertex = *v->spec;
+    vertex->max_parallelism = checkpoints_max_parallelism(jm, v->number);
+    d->vertex = vertex;
     d->n_config = spec->n_config;
     d->config = spec->config;
     d->n_libraries = spec->n_libraries;
@@ -110,7 +113,8 @@ static void locate_producers(struct jobmaster *jm, const struct worker_link *lin
 
 /* ---- one message ------------------------------------------------------------------------------ */
 
-static Flinc__SubtaskDeployment *describe_subtask(const struct execution *e, struct arena *arena)
+static Flinc__SubtaskDeployment *describe_subtask(struct jobmaster *jm, const struct execution *e,
+                                                  struct arena *arena)
 {
     Flinc__SubtaskDeployment *s = arena_zalloc(arena, sizeof(*s));
     flinc__subtask_deployment__init(s);
@@ -118,6 +122,7 @@ static Flinc__SubtaskDeployment *describe_subtask(const struct execution *e, str
     s->attempt_number = e->number;
     s->attempt_id = id_data(&e->id);
     s->allocation_id = id_data(&e->slot.allocation_id);
+    s->restore = checkpoints_describe_restore(jm, e, arena);
     return s;
 }
 
@@ -148,7 +153,7 @@ static bool deploy_batch(struct jobmaster *jm, struct worker_link *link, Flinc__
     for (size_t i = 0; i < batch->len; i++) {
         executions[i] = &((struct subtask *)vec_ptr(batch, i))->execution;
         mark_deploying(jm, executions[i]);
-        d->subtasks[i] = describe_subtask(executions[i], arena);
+        d->subtasks[i] = describe_subtask(jm, executions[i], arena);
     }
     Flinc__MasterToWorker message = FLINC__MASTER_TO_WORKER__INIT;
     message.body_case = FLINC__MASTER_TO_WORKER__BODY_DEPLOY;

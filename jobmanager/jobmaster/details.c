@@ -306,6 +306,20 @@ static void copy_sums(struct making *m)
     task_accumulators_fini(&sums);
 }
 
+static void drop_checkpoints(void *arg)
+{
+    checkpoint_stats_unref(arg);
+}
+
+static void copy_checkpoints(struct making *m)
+{
+    const struct checkpoint_stats *s = checkpoints_stats(m->jm);
+    m->details->checkpoints = s;
+    if (s != NULL) {
+        arena_on_fini(m->arena, drop_checkpoints, (void *)s);
+    }
+}
+
 /* ---- making and sharing ------------------------------------------------------------------------------- */
 
 static const struct job_details *details_make(struct jobmaster *jm)
@@ -326,6 +340,7 @@ static const struct job_details *details_make(struct jobmaster *jm)
     copy_vertices(&m);
     copy_failures(&m);
     copy_sums(&m);
+    copy_checkpoints(&m);
     return d;
 }
 

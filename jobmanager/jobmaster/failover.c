@@ -166,6 +166,7 @@ static void restart_region(struct jobmaster *jm, struct region *r)
         return;
     }
     region_renew(jm, r);
+    checkpoints_count_restore(jm);
     for (uint32_t i = 0; i < r->n_subtasks; i++) {
         coordinators_subtask_reset(jm, &r->subtasks[i]);
     }
@@ -179,7 +180,7 @@ static void restart_job(struct jobmaster *jm)
     component_cancel(jm->component, jm->global.timer);
     jm->global = (struct global_restart){.timer = TIMER_NONE};
     int rc = FAILPOINT(&err, "jobmaster.failover.before_restart");
-    if (rc == 0) {
+    if (rc == 0 && jm->checkpoints.restored) {
         rc = coordinators_reset(jm, &err);
     }
     if (rc < 0) {
@@ -190,10 +191,9 @@ static void restart_job(struct jobmaster *jm)
         region_renew(jm, &jm->graph.regions[i]);
     }
     back_to_running(jm);
-    for (uint32_t i = 0; i < jm->graph.n_regions; i++) {
-        if (jm->graph.regions[i].state == REGION_IDLE) {
-            region_schedule(jm, &jm->graph.regions[i]);
-        }
+    if (checkpoints_prepare(jm)) { /* else what the job starts from is read anew */
+        checkpoints_count_restore(jm);
+        jobmaster_begin(jm);
     }
 }
 
@@ -233,7 +233,8 @@ static void check_restarts(struct jobmaster *jm)
 
 void failover_check(struct jobmaster *jm)
 {
-    if (jm->status == JOB_STATUS_RUNNING || jm->status == JOB_STATUS_RESTARTING) {
+    if ((jm->status == JOB_STATUS_RUNNING || jm->status == JOB_STATUS_RESTARTING) &&
+        !checkpoints_hold_restart(jm)) {
         check_restarts(jm);
     }
     if (jm->status == JOB_STATUS_RUNNING && jm->graph.n_finished == jm->graph.n_subtasks) {
@@ -250,6 +251,11 @@ void failover_check(struct jobmaster *jm)
 /* Asks the restart strategy.  False: no restart, the job has been failed. */
 static bool may_restart(struct jobmaster *jm, const struct error *why)
 {
+    struct error stopped = ERROR_INIT;
+    if (checkpoints_forbid_restart(jm, why, &stopped)) {
+        fail_job(jm, &stopped);
+        return false;
+    }
     if (why->cls != ERROR_CLASS_TRANSIENT) {
         LOG_INFO(JOBMASTER_TOPIC,
                  "Recovery of job %s is not tried: the failure is of class %s, which a restart "

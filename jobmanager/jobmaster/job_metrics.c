@@ -2,6 +2,7 @@
 #include "jobmanager/jobmaster/job_metrics.h"
 
 #include "common/base/mem.h"
+#include "jobmanager/checkpoint/checkpointer.h"
 #include <stdio.h>
 
 enum { DEPLOYING = JOB_METRICS_STATES - 1, JOB_METRIC_NAME_BYTES = 64 };
@@ -139,6 +140,35 @@ void job_metrics_init(struct job_metrics *m, struct metric_group *jobmanager,
     metric_group_gauge_fn(m->group, "numRestarts", gauge_restarts, m);
     metric_group_gauge_fn(m->group, "fullRestarts", gauge_restarts, m);
     add_state_gauges(m, conf);
+}
+
+static void gauge_atomic(void *arg, struct metric_value *ret)
+{
+    metric_value_set_i64(ret, atomic_load((_Atomic int64_t *)arg));
+}
+
+void job_metrics_add_checkpoints(struct job_metrics *m, const struct checkpoint_gauges *gauges)
+{
+    struct checkpoint_gauges *g = (struct checkpoint_gauges *)gauges; /* they are only read */
+    const struct {
+        const char *name;
+        _Atomic int64_t *value;
+    } rows[] = {
+        {"totalNumberOfCheckpoints", &g->n_total},
+        {"numberOfInProgressCheckpoints", &g->n_in_progress},
+        {"numberOfCompletedCheckpoints", &g->n_completed},
+        {"numberOfFailedCheckpoints", &g->n_failed},
+        {"lastCheckpointDuration", &g->last_duration_ms},
+        {"lastCheckpointSize", &g->last_size_bytes},
+        {"lastCheckpointFullSize", &g->last_full_size_bytes},
+        {"lastCheckpointMetadataSize", &g->last_metadata_bytes},
+        {"lastCompletedCheckpointId", &g->last_id},
+        {"lastCheckpointCompletedTimestamp", &g->last_completed_ms},
+        {"lastCheckpointRestoreTimestamp", &g->last_restore_ms},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows) && m->group != NULL; i++) {
+        metric_group_gauge_fn(m->group, rows[i].name, gauge_atomic, rows[i].value);
+    }
 }
 
 void job_metrics_fini(struct job_metrics *m)

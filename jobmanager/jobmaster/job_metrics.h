@@ -35,6 +35,9 @@ void job_metrics_set_status(struct job_metrics *m, enum job_status to);
 void job_metrics_move_task(struct job_metrics *m, Flinc__ExecutionState from,
                            Flinc__ExecutionState to);
 void job_metrics_count_restart(struct job_metrics *m);
+/* Of a job that takes checkpoints: the gauges are read until job_metrics_fini(). */
+struct checkpoint_gauges;
+void job_metrics_add_checkpoints(struct job_metrics *m, const struct checkpoint_gauges *gauges);
 /* The group of an operator's coordinator; freed with the job's.  NULL: nobody asks. */
 struct metric_group *job_metrics_operator(struct job_metrics *m, const Flinc__JobVertex *vertex,
                                           const Flinc__Operator *op);

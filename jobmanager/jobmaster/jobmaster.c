@@ -91,6 +91,7 @@ static int jobmaster_init(struct jobmaster *jm, const struct jobmaster_options *
     details_init(jm);
     job_metrics_init(&jm->metrics, options->metrics, &jm->conf, jm->clock, options->graph);
     workers_init(&jm->workers, jm);
+    TRY(checkpoints_init(jm, err));
     return coordinators_init(jm, err);
 }
 
@@ -101,8 +102,9 @@ static void jobmaster_fini(struct jobmaster *jm)
         component_stop(jm->component);
         workers_fini(&jm->workers);
         coordinators_fini(jm);
+        job_metrics_fini(&jm->metrics); /* its gauges read the checkpointer's */
+        checkpoints_fini(jm);
         component_free(jm->component);
-        job_metrics_fini(&jm->metrics);
         details_fini(jm);
         snapshot_fini(&jm->snapshot);
         slot_pool_fini(&jm->slots);
@@ -140,6 +142,13 @@ static void on_start(void *owner)
     job_transition(jm, JOB_STATUS_RUNNING);
     slots_declare(jm);
     reconcile_start(jm);
+    if (checkpoints_prepare(jm)) {
+        jobmaster_begin(jm);
+    }
+}
+
+void jobmaster_begin(struct jobmaster *jm)
+{
     struct error err = ERROR_INIT;
     if (coordinators_start(jm, &err) < 0) {
         failover_global(jm, &err);

@@ -40,6 +40,7 @@ const char *job_status_name(enum job_status status);
 bool job_status_is_globally_terminal(enum job_status status); /* FAILED, CANCELED, FINISHED */
 
 struct jobmaster;
+struct checkpoint_files;
 
 /* A slot given by the provider: which worker, under which allocation. */
 struct slot {
@@ -89,6 +90,8 @@ struct jobmaster_options {
      * of records do not count).  On the job master's thread, without a lock.  May be NULL. */
     void (*on_progress)(void *owner);
     void *owner; /* Borrows */
+    /* Borrows for ever; where checkpoints are kept; NULL: in files (checkpoint_files.h). */
+    const struct checkpoint_files *checkpoint_files;
     /* Borrows; the job manager's group, below which the job's is made (and gone after jobmaster_free).
      * May be NULL. */
     struct metric_group *metrics;

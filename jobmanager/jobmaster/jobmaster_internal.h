@@ -12,12 +12,14 @@
  *   coordinator_host.c  what these may ask for
  *   reconcile.c     asking workers for what they run
  *   attempts.c      where attempts ran and why they failed; prior ones
- *   details.c       what others may see of all that */
+ *   details.c       what others may see of all that
+ *   checkpoints.c   the host of the checkpointer (jobmanager/checkpoint) */
 #ifndef FLINC_JOBMANAGER_JOBMASTER_JOBMASTER_INTERNAL_H
 #define FLINC_JOBMANAGER_JOBMASTER_JOBMASTER_INTERNAL_H
 
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "jobmanager/jobmaster/checkpoints.h"
 #include "jobmanager/jobmaster/coordinator_proxy.h"
 #include "jobmanager/jobmaster/coordinators.h"
 #include "jobmanager/jobmaster/details.h"
@@ -35,21 +37,24 @@ enum { JOBMASTER_TASK_NAME_BYTES = 512 }; /* task names in log lines */
 
 /* mailbox_op.kind of the job master's operations; sender -> job master. */
 enum jobmaster_op {
-    JOBMASTER_OP_ADD_WORKER,     /* owner */
-    JOBMASTER_OP_OFFER_SLOTS,    /* slot provider */
-    JOBMASTER_OP_SLOT_LOST,      /* slot provider */
-    JOBMASTER_OP_SLOTS_REFUSED,  /* slot provider */
-    JOBMASTER_OP_CANCEL,         /* owner */
-    JOBMASTER_OP_WORKER_MESSAGE, /* worker */
-    JOBMASTER_OP_WORKER_CLOSED,  /* worker's channel */
-    JOBMASTER_OP_ASYNC_DONE,     /* I/O executor, for a coordinator */
-    JOBMASTER_OP_GLOBAL_FAILURE, /* a coordinator */
-    JOBMASTER_OP_TASK_FAILURE,   /* a coordinator whose event does not get through */
-    JOBMASTER_OP_CHILD_MESSAGE,  /* jobcoordinator */
-    JOBMASTER_OP_CHILD_CLOSED,   /* jobcoordinator's channel */
-    JOBMASTER_OP_DETAILS,        /* REST, dispatcher */
-    JOBMASTER_OP_SUSPEND,        /* owner */
-    JOBMASTER_OP_RECONCILE,      /* resource manager */
+    JOBMASTER_OP_ADD_WORKER,         /* owner */
+    JOBMASTER_OP_OFFER_SLOTS,        /* slot provider */
+    JOBMASTER_OP_SLOT_LOST,          /* slot provider */
+    JOBMASTER_OP_SLOTS_REFUSED,      /* slot provider */
+    JOBMASTER_OP_CANCEL,             /* owner */
+    JOBMASTER_OP_WORKER_MESSAGE,     /* worker */
+    JOBMASTER_OP_WORKER_CLOSED,      /* worker's channel */
+    JOBMASTER_OP_ASYNC_DONE,         /* I/O executor, for a coordinator */
+    JOBMASTER_OP_GLOBAL_FAILURE,     /* a coordinator */
+    JOBMASTER_OP_TASK_FAILURE,       /* a coordinator whose event does not get through */
+    JOBMASTER_OP_CHILD_MESSAGE,      /* jobcoordinator */
+    JOBMASTER_OP_CHILD_CLOSED,       /* jobcoordinator's channel */
+    JOBMASTER_OP_DETAILS,            /* REST, dispatcher */
+    JOBMASTER_OP_SUSPEND,            /* owner */
+    JOBMASTER_OP_RECONCILE,          /* resource manager */
+    JOBMASTER_OP_CHECKPOINT,         /* REST: a checkpoint or savepoint is wanted */
+    JOBMASTER_OP_CHECKPOINT_IO,      /* I/O executor, for the checkpointer */
+    JOBMASTER_OP_CHECKPOINT_SETTLED, /* the checkpointer: a restart may go on */
 };
 
 /* A restart of the whole job that is under way. */
@@ -79,6 +84,7 @@ struct jobmaster {
     struct workers workers;
     struct coordinators coordinators;
     struct coordinator_child child;
+    struct job_checkpoints checkpoints;
     struct snapshot snapshot;
     struct details_maker details;
     struct job_metrics metrics;
@@ -143,6 +149,8 @@ void messages_on_worker_closed(struct jobmaster *jm, struct worker_link *link,
 
 /* ---- jobmaster.c ------------------------------------------------------------------------------- */
 
+/* All that the job starts from is there: coordinators start, regions ask for slots. */
+void jobmaster_begin(struct jobmaster *jm);
 /* The job is in a terminal state: closes what it has and tells the owner. */
 void jobmaster_end(struct jobmaster *jm, enum job_status status);
 

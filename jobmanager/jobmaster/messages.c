@@ -214,6 +214,53 @@ static void on_operator_event(struct jobmaster *jm, struct worker_link *link,
     }
 }
 
+/* ---- checkpoints ------------------------------------------------------------------------------ */
+
+/* The one test of it: an attempt that a newer one has replaced, under the newer one's name. */
+static struct execution *find_replaced(struct jobmaster *jm, const ProtobufCBinaryData *id)
+{
+    for (uint32_t i = 0; i < jm->graph.n_subtasks; i++) {
+        struct subtask *s = &jm->graph.subtasks[i];
+        for (size_t j = 0; j < s->prior.len; j++) {
+            const struct prior_attempt *p = VEC_AT(&s->prior, struct prior_attempt, j);
+            if (id->len == sizeof(p->id.bytes) && memcmp(id->data, p->id.bytes, id->len) == 0) {
+                return &s->execution;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void on_checkpoint_ack(struct jobmaster *jm, struct worker_link *link,
+                              Flinc__CheckpointAck *ack)
+{
+    if (ack->attempt_id.len != ATTEMPT_ID_BYTES) {
+        count_malformed(jm, link, "an attempt id has not 16 bytes");
+        return;
+    }
+    struct execution *e =
+        find_attempt(jm, link, &ack->attempt_id, FLINC__EXECUTION_STATE__EXECUTION_RUNNING);
+    if (e == NULL && PLANTED("checkpoint.older_attempt")) {
+        e = find_replaced(jm, &ack->attempt_id);
+    }
+    checkpoints_on_ack(jm, e, ack);
+}
+
+static void on_checkpoint_decline(struct jobmaster *jm, struct worker_link *link,
+                                  const Flinc__CheckpointDecline *decline)
+{
+    checkpoints_on_decline(
+        jm, find_attempt(jm, link, &decline->attempt_id, FLINC__EXECUTION_STATE__EXECUTION_RUNNING),
+        decline);
+}
+
+static void on_end_of_data(struct jobmaster *jm, struct worker_link *link,
+                           const Flinc__EndOfDataReached *end)
+{
+    checkpoints_on_end_of_data(
+        jm, find_attempt(jm, link, &end->attempt_id, FLINC__EXECUTION_STATE__EXECUTION_RUNNING));
+}
+
 void messages_on_worker_message(struct jobmaster *jm, struct worker_link *link,
                                 const Flinc__WorkerToMaster *message)
 {
@@ -239,6 +286,15 @@ void messages_on_worker_message(struct jobmaster *jm, struct worker_link *link,
         break;
     case FLINC__WORKER_TO_MASTER__BODY_REFUSED:
         on_refused(jm, link, message->refused);
+        break;
+    case FLINC__WORKER_TO_MASTER__BODY_CHECKPOINT_ACK:
+        on_checkpoint_ack(jm, link, message->checkpoint_ack);
+        break;
+    case FLINC__WORKER_TO_MASTER__BODY_CHECKPOINT_DECLINE:
+        on_checkpoint_decline(jm, link, message->checkpoint_decline);
+        break;
+    case FLINC__WORKER_TO_MASTER__BODY_END_OF_DATA:
+        on_end_of_data(jm, link, message->end_of_data);
         break;
     case FLINC__WORKER_TO_MASTER__BODY_SHUTDOWN_DONE:
         break; /* its owner asked for it, and sees to its slots */

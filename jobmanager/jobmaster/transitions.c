@@ -19,6 +19,7 @@ void job_transition(struct jobmaster *jm, enum job_status to)
              jm->options.graph->name, jm->job_hex, job_status_name(from), job_status_name(to),
              text[0] != '\0' ? " " : "", text);
     snapshot_set_status(&jm->snapshot, to, jobmaster_now_ms(jm));
+    checkpoints_on_status(jm, from, to);
     if (jm->options.on_status != NULL) {
         jm->options.on_status(jm->options.owner, from, to);
     }
@@ -59,4 +60,5 @@ void execution_transition(struct jobmaster *jm, struct execution *e, Flinc__Exec
     job_metrics_move_task(&jm->metrics, from, to);
     snapshot_move_task(&jm->snapshot, from, to);
     log_execution(e, from, why);
+    checkpoints_on_task(jm, e);
 }

@@ -17,6 +17,7 @@ static void link_free(struct worker_link *link)
     rpc_channel_free(link->channel);
     vec_fini(&link->cancel_batch);
     vec_fini(&link->deploy_batch);
+    vec_fini(&link->checkpoint_batch);
     mem_free(link->name);
     place_unref(link->place);
     mem_free(link);
@@ -61,6 +62,7 @@ void workers_get_end(struct workers *w, uint32_t number, struct rpc_end_options 
     link->number = number;
     vec_init(&link->cancel_batch, sizeof(struct flinc_id));
     vec_init(&link->deploy_batch, sizeof(struct subtask *));
+    vec_init(&link->checkpoint_batch, sizeof(struct subtask *));
     pthread_mutex_lock(&w->lock);
     str_printf(&name, "jobmaster %s -> worker %u, connection %llu", w->jm->job_hex, number,
                (unsigned long long)++w->n_connections);

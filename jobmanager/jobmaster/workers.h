@@ -26,6 +26,8 @@ struct worker_link {
     bool over;                   /* broken before it was added */
     struct vec cancel_batch;     /* of struct flinc_id: for the next workers_flush_cancels() */
     struct vec deploy_batch;     /* of struct subtask *: while a vertex is deployed */
+    struct vec
+        checkpoint_batch; /* of struct subtask *: while a message about a checkpoint is made */
 };
 
 /* Caller's memory. */

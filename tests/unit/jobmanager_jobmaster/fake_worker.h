@@ -4,6 +4,7 @@
 #define FLINC_TESTS_UNIT_JOBMANAGER_JOBMASTER_FAKE_WORKER_H
 
 #include "common/base/clock.h"
+#include "common/base/crc32c.h"
 #include "common/base/str.h"
 #include "common/base/vec.h"
 #include "common/rpc/transport.h"
@@ -44,6 +45,17 @@ struct fake_task {
     uint64_t n_events_received, n_events_said; /* as its worker counts */
     struct str events;                         /* from coordinators: "1:text;" */
     struct flinc_id operator_id;
+    bool has_restore;
+    uint64_t restored_id; /* of the checkpoint that it restores from */
+    char restored[64];    /* the state that it got back; "" none */
+    uint64_t n_triggers;  /* TriggerCheckpoint that named it */
+};
+
+/* A notice about a checkpoint as a worker got it. */
+struct fake_notice {
+    Flinc__CheckpointNotice notice;
+    uint64_t checkpoint_id, latest_completed;
+    size_t n_tasks;
 };
 
 struct fake_worker {
@@ -59,6 +71,12 @@ struct fake_worker {
     ProtobufCMessage *last_message;
     uint32_t n_unknown_cancels; /* CancelTasks of attempts that were never deployed here */
     bool closed;
+    struct vec notices;    /* of struct fake_notice */
+    uint64_t last_trigger; /* checkpoint id */
+    Flinc__CheckpointKind last_kind;
+    Flinc__CheckpointStop last_stop;
+    char last_directory[512];
+    bool last_inline_only;
 };
 
 static inline struct error test_error(int code, const char *text)
@@ -143,6 +161,21 @@ static inline struct fake_task *worker_find_task(struct fake_worker *fw,
     return NULL;
 }
 
+static inline void fake_restore(struct fake_task *t, const Flinc__TaskRestore *r)
+{
+    t->has_restore = r != NULL;
+    if (r == NULL) {
+        return;
+    }
+    t->restored_id = r->checkpoint_id;
+    for (size_t i = 0; i < r->n_operators; i++) {
+        for (size_t j = 0; j < r->operators[i]->n_operator_state; j++) {
+            const ProtobufCBinaryData *d = &r->operators[i]->operator_state[j]->blob->inline_data;
+            snprintf(t->restored, sizeof(t->restored), "%.*s", (int)d->len, (const char *)d->data);
+        }
+    }
+}
+
 static inline void fake_deploy(struct fake_worker *fw, const Flinc__DeployTasks *d)
 {
     fw->n_deploys++;
@@ -158,6 +191,7 @@ static inline void fake_deploy(struct fake_worker *fw, const Flinc__DeployTasks 
         t->subtask = d->subtasks[i]->subtask;
         t->attempt_number = d->subtasks[i]->attempt_number;
         t->state = DEPLOYING;
+        fake_restore(t, d->subtasks[i]->restore);
         vec_push_ptr(&fw->tasks, t);
         if (fw->flags & FAKE_ACKNOWLEDGES) {
             task_say(t, INITIALIZING);
@@ -223,6 +257,95 @@ static inline void fake_event(struct fake_worker *fw, const Flinc__OperatorEvent
                (const char *)e->payload.data);
 }
 
+static inline void fake_trigger(struct fake_worker *fw, const Flinc__TriggerCheckpoint *m)
+{
+    const Flinc__CheckpointBarrier *b = m->barrier;
+    fw->last_trigger = b->checkpoint_id;
+    fw->last_kind = b->kind;
+    fw->last_stop = b->stop;
+    fw->last_inline_only = b->location->inline_only;
+    snprintf(fw->last_directory, sizeof(fw->last_directory), "%s", b->location->directory);
+    for (size_t i = 0; i < m->n_attempt_ids; i++) {
+        struct fake_task *t = worker_find_task(fw, &m->attempt_ids[i]);
+        assert_non_null(t);
+        t->n_triggers++;
+    }
+}
+
+/* Acknowledges with `text` as the state of its operator (NULL: none). */
+static inline void task_acknowledge(struct fake_task *t, uint64_t checkpoint_id, const char *text)
+{
+    Flinc__StateBlob blob = FLINC__STATE_BLOB__INIT;
+    Flinc__OperatorStatePart part = FLINC__OPERATOR_STATE_PART__INIT, *parts[] = {&part};
+    Flinc__OperatorStateHandle handle = FLINC__OPERATOR_STATE_HANDLE__INIT, *handles[] = {&handle};
+    Flinc__OperatorSubtaskState state = FLINC__OPERATOR_SUBTASK_STATE__INIT, *states[] = {&state};
+    Flinc__TaskSnapshot snapshot = FLINC__TASK_SNAPSHOT__INIT;
+    Flinc__CheckpointTaskStats stats = FLINC__CHECKPOINT_TASK_STATS__INIT;
+    Flinc__CheckpointAck ack = FLINC__CHECKPOINT_ACK__INIT;
+    Flinc__WorkerToMaster m = FLINC__WORKER_TO_MASTER__INIT;
+    uint64_t offset = 0, size = text != NULL ? strlen(text) : 0;
+    blob.inline_data = (ProtobufCBinaryData){size, (uint8_t *)text};
+    blob.size = size;
+    blob.crc32c = text != NULL ? crc32c(0, text, size) : 0;
+    part.name = (char *)"text";
+    part.schema = (char *)"STRING";
+    part.n_offsets = part.n_sizes = 1;
+    part.offsets = &offset;
+    part.sizes = &size;
+    handle.blob = &blob;
+    handle.n_parts = 1;
+    handle.parts = parts;
+    state.operator_id = (ProtobufCBinaryData){sizeof(t->operator_id.bytes), t->operator_id.bytes};
+    state.n_operator_state = 1;
+    state.operator_state = handles;
+    snapshot.n_operators = text != NULL ? 1 : 0;
+    snapshot.operators = states;
+    stats.state_bytes = size;
+    stats.written_bytes = size;
+    stats.sync_ms = 1;
+    ack.attempt_id = (ProtobufCBinaryData){sizeof(t->id.bytes), t->id.bytes};
+    ack.checkpoint_id = checkpoint_id;
+    ack.snapshot = &snapshot;
+    ack.stats = &stats;
+    m.body_case = FLINC__WORKER_TO_MASTER__BODY_CHECKPOINT_ACK;
+    m.checkpoint_ack = &ack;
+    worker_say(t->worker, &m);
+}
+
+static inline void task_decline(struct fake_task *t, uint64_t checkpoint_id,
+                                const struct error *why)
+{
+    Flinc__CheckpointDecline decline = FLINC__CHECKPOINT_DECLINE__INIT;
+    Flinc__WorkerToMaster m = FLINC__WORKER_TO_MASTER__INIT;
+    Flinc__ErrorInfo info;
+    fill_error(&info, why);
+    decline.attempt_id = (ProtobufCBinaryData){sizeof(t->id.bytes), t->id.bytes};
+    decline.checkpoint_id = checkpoint_id;
+    decline.reason = &info;
+    m.body_case = FLINC__WORKER_TO_MASTER__BODY_CHECKPOINT_DECLINE;
+    m.checkpoint_decline = &decline;
+    worker_say(t->worker, &m);
+}
+
+static inline void task_end_of_data(struct fake_task *t)
+{
+    Flinc__EndOfDataReached end = FLINC__END_OF_DATA_REACHED__INIT;
+    Flinc__WorkerToMaster m = FLINC__WORKER_TO_MASTER__INIT;
+    end.attempt_id = (ProtobufCBinaryData){sizeof(t->id.bytes), t->id.bytes};
+    m.body_case = FLINC__WORKER_TO_MASTER__BODY_END_OF_DATA;
+    m.end_of_data = &end;
+    worker_say(t->worker, &m);
+}
+
+static inline void fake_notify(struct fake_worker *fw, const Flinc__NotifyCheckpoint *m)
+{
+    if (fw->notices.item_size == 0) {
+        vec_init(&fw->notices, sizeof(struct fake_notice));
+    }
+    *VEC_PUSH(&fw->notices, struct fake_notice) =
+        (struct fake_notice){m->notice, m->checkpoint_id, m->latest_completed, m->n_attempt_ids};
+}
+
 static inline void fake_on_message(void *target, ProtobufCMessage *message)
 {
     struct fake_worker *fw = target;
@@ -246,6 +369,12 @@ static inline void fake_on_message(void *target, ProtobufCMessage *message)
     case FLINC__MASTER_TO_WORKER__BODY_REPORT_REQUEST:
         fw->n_report_requests++;
         fake_report(fw, m->report_request->request_id);
+        break;
+    case FLINC__MASTER_TO_WORKER__BODY_TRIGGER_CHECKPOINT:
+        fake_trigger(fw, m->trigger_checkpoint);
+        break;
+    case FLINC__MASTER_TO_WORKER__BODY_NOTIFY_CHECKPOINT:
+        fake_notify(fw, m->notify_checkpoint);
         break;
     default:
         fail_msg("an unexpected message");
@@ -277,6 +406,7 @@ static inline void worker_clear(struct fake_worker *fw)
         mem_free(t);
     }
     vec_fini(&fw->tasks);
+    vec_fini(&fw->notices);
     rpc_channel_free(fw->channel);
     mailbox_unref(fw->mailbox);
     rpc_message_free(fw->last_message);

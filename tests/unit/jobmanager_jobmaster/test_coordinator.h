@@ -8,6 +8,8 @@
 struct coordination {
     struct str log; /* "start;event 0 hello;" */
     bool start_fails;
+    const char *state; /* what snapshot() gives; NULL: it is an error */
+    bool keeps_state;
 };
 
 struct test_coordinator {
@@ -89,6 +91,9 @@ static inline void test_coordinator_subtask_reset(struct coordinator *c, uint32_
 {
     STR_AUTO line = STR_INIT;
     str_printf(&line, "subtask_reset %u", subtask);
+    if (checkpoint_id != 0) {
+        str_printf(&line, " to %llu", (unsigned long long)checkpoint_id);
+    }
     coordinator_log(c, str_cstr(&line));
 }
 
@@ -96,6 +101,42 @@ static inline int test_coordinator_reset(struct coordinator *c, struct error *er
 {
     coordinator_log(c, "reset");
     return 0;
+}
+
+static inline int test_coordinator_snapshot(struct coordinator *c, uint64_t checkpoint_id,
+                                            struct str *ret_state, struct error *err)
+{
+    STR_AUTO line = STR_INIT;
+    if (!coordination->keeps_state) {
+        return 0;
+    }
+    str_printf(&line, "snapshot %llu", (unsigned long long)checkpoint_id);
+    coordinator_log(c, str_cstr(&line));
+    if (coordination->state == NULL) {
+        return error_set(err, ERR_IO, "the coordinator has no state to give");
+    }
+    str_append_cstr(ret_state, coordination->state);
+    return 0;
+}
+
+static inline int test_coordinator_restore(struct coordinator *c, uint64_t checkpoint_id,
+                                           const uint8_t *state, size_t size, struct error *err)
+{
+    if (coordination->keeps_state) {
+        str_printf(&coordination->log, "restore %llu %.*s;", (unsigned long long)checkpoint_id,
+                   (int)size, (const char *)state);
+    }
+    return 0;
+}
+
+static inline void test_coordinator_notify(struct coordinator *c, enum op_notice notice,
+                                           uint64_t checkpoint_id)
+{
+    static const char *const names[] = {"complete", "aborted", "subsumed"};
+    if (coordination->keeps_state) {
+        str_printf(&coordination->log, "%s %llu;", names[notice],
+                   (unsigned long long)checkpoint_id);
+    }
 }
 
 static inline void test_coordinator_close(struct coordinator *c)
@@ -112,6 +153,9 @@ static const struct coordinator_desc test_coordinator_desc = {
     .subtask_reset = test_coordinator_subtask_reset,
     .reset = test_coordinator_reset,
     .close = test_coordinator_close,
+    .snapshot = test_coordinator_snapshot,
+    .restore = test_coordinator_restore,
+    .notify = test_coordinator_notify,
 };
 
 static inline const struct coordinator_desc *find_test_coordinator(const char *kind)

@@ -1,0 +1,275 @@
+/* Work on the I/O executor, and deleting; see checkpointer_internal.h.
+ *
+ * What is to be deleted is known by name alone, so the work needs nothing of the job master and may outlive
+ * it.  Names are never used twice: a deletion that comes late hits nothing new (FLINK-7268). */
+#include "jobmanager/checkpoint/checkpointer_internal.h"
+
+/* ---- jobs ----------------------------------------------------------------------------------------- */
+
+void *io_job_new(size_t size, const char *name)
+{
+    struct io_job *job = mem_zalloc(size);
+    job->name = name;
+    return job;
+}
+
+void io_job_free(struct io_job *job)
+{
+    if (job->fini != NULL) {
+        job->fini(job);
+    }
+    mem_free(job);
+}
+
+static void drop_job(void *arg)
+{
+    io_job_free(arg);
+}
+
+static int run_job(void *arg, struct cancel_token *cancel, struct error *err)
+{
+    struct io_job *job = arg;
+    return job->run(job, err);
+}
+
+static void job_done(void *target, void *arg, int rc, const struct error *err)
+{
+    struct io_job *job = arg;
+    job->done(target, job, rc, err);
+    io_job_free(job);
+}
+
+/* Without an executor: the answer comes by the mailbox all the same. */
+struct inline_answer {
+    struct io_job *job; /* Owns */
+    int rc;
+    struct error error;
+};
+
+static void drop_answer(void *payload)
+{
+    struct inline_answer *a = payload;
+    io_job_free(a->job);
+    mem_free(a);
+}
+
+static void run_answer(void *target, void *payload)
+{
+    struct inline_answer *a = payload;
+    job_done(target, a->job, a->rc, &a->error);
+    mem_free(a);
+}
+
+static int run_inline(struct checkpointer *c, struct io_job *job)
+{
+    struct inline_answer *a = MEM_NEW(struct inline_answer);
+    a->job = job;
+    a->rc = job->run(job, &a->error);
+    if (job->done == NULL) {
+        drop_answer(a);
+        return 0;
+    }
+    struct mailbox_op op = {
+        .kind = c->o.reply_kind, .run = run_answer, .target = c, .payload = a, .drop = drop_answer};
+    if (mailbox_post_internal(component_mailbox(c->o.component), MAILBOX_LANE_CONTROL, &op) < 0) {
+        drop_answer(a);
+    }
+    return 0;
+}
+
+int io_submit(struct checkpointer *c, struct io_job *job, struct error *err)
+{
+    job->files = c->o.files;
+    if (c->o.io_executor == NULL) {
+        return run_inline(c, job);
+    }
+    struct executor_job x = {
+        .name = job->name,
+        .run = run_job,
+        .done = job->done != NULL ? job_done : NULL,
+        .target = c,
+        .arg = job,
+        .drop = drop_job,
+        .reply_to = job->done != NULL ? component_mailbox(c->o.component) : NULL,
+        .reply_lane = MAILBOX_LANE_CONTROL,
+        .reply_kind = c->o.reply_kind,
+    };
+    return executor_submit(c->o.io_executor, &x, err);
+}
+
+/* ---- deleting ------------------------------------------------------------------------------------- */
+
+struct delete_job {
+    struct io_job base;
+    char *folder;    /* Owns; NULL: none */
+    struct vec uris; /* of char *; owned */
+    bool only_empty; /* the folder, when nothing is in it */
+};
+
+static void fini_delete(struct io_job *job)
+{
+    struct delete_job *d = (struct delete_job *)job;
+    for (size_t i = 0; i < d->uris.len; i++) {
+        mem_free(vec_ptr(&d->uris, i));
+    }
+    vec_fini(&d->uris);
+    mem_free(d->folder);
+}
+
+static void log_undeleted(const char *name, const struct error *err)
+{
+    char text[ERROR_MESSAGE_MAX];
+    LOG_WARN(CHECKPOINT_TOPIC, "%s is not needed any more and could not be deleted; it stays: %s",
+             name, error_format(err, text, sizeof(text)));
+}
+
+/* On an I/O thread. */
+static int run_delete(struct io_job *job, struct error *err)
+{
+    struct delete_job *d = (struct delete_job *)job;
+    const struct checkpoint_files *files = job->files;
+    for (size_t i = 0; i < d->uris.len; i++) {
+        struct error why = ERROR_INIT;
+        const char *uri = vec_ptr(&d->uris, i);
+        if (files->delete_file(files->arg, uri, &why) < 0) {
+            log_undeleted(uri, &why);
+        }
+    }
+    struct error why = ERROR_INIT;
+    if (d->folder != NULL && d->only_empty) {
+        files->delete_empty(files->arg, d->folder);
+    } else if (d->folder != NULL && files->delete_folder(files->arg, d->folder, &why) < 0) {
+        log_undeleted(d->folder, &why);
+    }
+    return 0;
+}
+
+static struct delete_job *delete_new(void)
+{
+    struct delete_job *d = io_job_new(sizeof(*d), "deleting files of checkpoints");
+    d->base.run = run_delete;
+    d->base.fini = fini_delete;
+    vec_init(&d->uris, sizeof(char *));
+    return d;
+}
+
+/* Takes the job: what the executor does not accept now is tried again with the next deletion. */
+static void submit_delete(struct checkpointer *c, struct delete_job *d)
+{
+    struct error err = ERROR_INIT;
+    if (io_submit(c, &d->base, &err) == 0) {
+        return;
+    }
+    if (c->garbage.len < CHECKPOINT_GARBAGE_MAX && !c->ended) {
+        vec_push_ptr(&c->garbage, d);
+        return;
+    }
+    log_undeleted(d->folder != NULL ? d->folder : "A file of a checkpoint", &err);
+    io_job_free(&d->base);
+}
+
+void cleanup_retry(struct checkpointer *c)
+{
+    struct error err = ERROR_INIT;
+    while (c->garbage.len > 0) {
+        struct io_job *job = vec_ptr(&c->garbage, c->garbage.len - 1);
+        if (io_submit(c, job, &err) < 0) {
+            return;
+        }
+        vec_pop(&c->garbage);
+    }
+}
+
+void cleanup_folder(struct checkpointer *c, char *take_directory)
+{
+    if (take_directory == NULL) {
+        return;
+    }
+    struct delete_job *d = delete_new();
+    d->folder = take_directory;
+    submit_delete(c, d);
+}
+
+void cleanup_files(struct checkpointer *c, struct vec *take_uris)
+{
+    if (take_uris->len == 0) {
+        vec_fini(take_uris);
+        return;
+    }
+    struct delete_job *d = delete_new();
+    vec_fini(&d->uris);
+    d->uris = *take_uris;
+    vec_init(take_uris, sizeof(char *));
+    submit_delete(c, d);
+}
+
+/* ---- what is to be deleted ------------------------------------------------------------------------ */
+
+void cleanup_expire(struct checkpointer *c, const struct pending_checkpoint *p,
+                    char *take_directory)
+{
+    if (take_directory == NULL) {
+        return;
+    }
+    *VEC_PUSH(&c->expired, struct expired_checkpoint) = (struct expired_checkpoint){
+        p->id, checkpoint_kind_is_savepoint(p->kind), mem_strdup(take_directory)};
+    if (c->expired.len > CHECKPOINT_EXPIRED_MAX) {
+        mem_free(VEC_AT(&c->expired, struct expired_checkpoint, 0)->directory);
+        vec_remove(&c->expired, 0);
+    }
+    cleanup_folder(c, take_directory);
+}
+
+const struct expired_checkpoint *cleanup_find_expired(const struct checkpointer *c,
+                                                      uint64_t checkpoint_id)
+{
+    for (size_t i = 0; i < c->expired.len; i++) {
+        const struct expired_checkpoint *e = VEC_AT(&c->expired, struct expired_checkpoint, i);
+        if (e->id == checkpoint_id) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+void cleanup_late(struct checkpointer *c, uint64_t checkpoint_id)
+{
+    const struct expired_checkpoint *e = cleanup_find_expired(c, checkpoint_id);
+    if (e != NULL) {
+        cleanup_folder(c, mem_strdup(e->directory));
+    }
+}
+
+void cleanup_shared_below(struct checkpointer *c, uint64_t lowest_id)
+{
+    struct vec uris = VEC_INIT(char *);
+    shared_registry_release_below(&c->shared, lowest_id, &uris);
+    cleanup_files(c, &uris);
+}
+
+void cleanup_completed(struct checkpointer *c, struct completed_checkpoint *take)
+{
+    struct error ignored = ERROR_INIT;
+    (void)FAILPOINT(&ignored, "checkpoint.subsume.before_delete");
+    if (!take->foreign) {
+        stats_tracker_discarded(&c->stats, take->id);
+        cleanup_folder(c, STEAL(take->directory));
+    }
+    completed_free(take);
+}
+
+void cleanup_root(struct checkpointer *c)
+{
+    static const char *const folders[] = {"/shared", "/taskowned", ""};
+    if (c->config.directory == NULL || !c->config.create_subdir) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        STR_AUTO path = STR_INIT;
+        struct delete_job *d = delete_new();
+        str_printf(&path, "%s/%s%s", c->config.directory, c->job_hex, folders[i]);
+        d->folder = str_take(&path);
+        d->only_empty = true;
+        submit_delete(c, d);
+    }
+}

@@ -1,0 +1,137 @@
+/* What the job starts from, and what restarts restore; see checkpointer.h.
+ *
+ * A snapshot that cannot be read or does not fit fails the start with the reason: nothing older is taken in
+ * its place (FLINK-22502).  Thread: the checkpointer's; files on the I/O executor.
+ * Flink: CheckpointCoordinator.restoreSavepoint, restoreLatestCheckpointedState. */
+#include "jobmanager/checkpoint/checkpointer_internal.h"
+
+struct restore_job {
+    struct io_job base;
+    char *path; /* Owns */
+    uint32_t flags;
+    struct completed_checkpoint *completed; /* Owns */
+};
+
+static void fini_restore(struct io_job *job)
+{
+    struct restore_job *r = (struct restore_job *)job;
+    completed_free(r->completed);
+    mem_free(r->path);
+}
+
+/* On an I/O thread. */
+static int run_restore(struct io_job *job, struct error *err)
+{
+    struct restore_job *r = (struct restore_job *)job;
+    struct completed_checkpoint *k = r->completed;
+    STR_AUTO directory = STR_INIT;
+    TRY_CTX(err, FAILPOINT(err, "checkpoint.restore.before_read"), "restoring from %s", r->path);
+    TRY_CTX(err, job->files->read(job->files->arg, r->path, &k->metadata, &directory, err),
+            "restoring from %s (execution.state-recovery.path)", r->path);
+    k->directory = str_take(&directory);
+    k->id = k->metadata->checkpoint_id;
+    TRY_CTX(err,
+            state_assignment_new(k->metadata, k->directory, graph_ref_get(k->graph), r->flags,
+                                 &k->assignment, err),
+            "restoring from %s (execution.state-recovery.path)", r->path);
+    return 0;
+}
+
+struct claiming {
+    struct checkpointer *c;
+    uint64_t checkpoint_id;
+    enum shared_owner owner;
+};
+
+static void claim_file(void *arg, const char *uri, const Flinc__StateBlob *blob)
+{
+    const struct claiming *claiming = arg;
+    if (blob->shared) {
+        shared_registry_use(&claiming->c->shared, uri, claiming->checkpoint_id, claiming->owner);
+    }
+}
+
+/* The number of key groups is the snapshot's from now on, where the job's own was only derived. */
+static void take_max_parallelism(struct checkpointer *c, const struct state_assignment *a)
+{
+    Flinc__JobGraph *g = graph_ref_get_own(c->graph);
+    for (uint32_t v = 0; v < g->n_vertices; v++) {
+        g->vertices[v]->max_parallelism = state_assignment_max_parallelism(a, v);
+    }
+}
+
+static void on_read(struct checkpointer *c, struct io_job *job, int rc, const struct error *err)
+{
+    struct restore_job *r = (struct restore_job *)job;
+    if (c->ended) {
+        return;
+    }
+    if (rc < 0) {
+        c->o.host->on_restored(c->o.host_arg, rc, err);
+        return;
+    }
+    struct completed_checkpoint *k = STEAL(r->completed);
+    struct claiming claiming = {
+        c, k->id, c->config.claim == CHECKPOINT_CLAIM_CLAIM ? SHARED_OF_JOB : SHARED_FOREIGN};
+    k->foreign = c->config.claim == CHECKPOINT_CLAIM_NO_CLAIM;
+    snapshot_each_file(k->metadata, k->directory, claim_file, &claiming);
+    c->next_id = MAX(c->next_id, k->id + 1);
+    LOG_INFO(CHECKPOINT_TOPIC, "Job %s starts from %s %llu at %s (%s).", c->job_hex,
+             checkpoint_kind_is_savepoint(k->metadata->kind) ? "savepoint" : "checkpoint",
+             (unsigned long long)k->id, k->directory, k->foreign ? "NO_CLAIM" : "CLAIM");
+    take_max_parallelism(c, k->assignment);
+    completed_store_add(&c->store, k);
+    checkpointer_count_restore(c);
+    c->o.host->on_restored(c->o.host_arg, 0, NULL);
+}
+
+uint32_t checkpointer_max_parallelism(const struct checkpointer *c, uint32_t vertex)
+{
+    return checkpointer_graph(c)->vertices[vertex]->max_parallelism;
+}
+
+bool checkpointer_has_restore(const struct checkpointer *c)
+{
+    return c->config.restore_path != NULL;
+}
+
+void checkpointer_restore(struct checkpointer *c)
+{
+    struct restore_job *r = io_job_new(sizeof(*r), "reading the snapshot that the job starts from");
+    struct error err = ERROR_INIT;
+    r->base.run = run_restore;
+    r->base.done = on_read;
+    r->base.fini = fini_restore;
+    r->path = mem_strdup(c->config.restore_path);
+    r->flags = c->config.allow_non_restored_state ? ASSIGN_ALLOW_NON_RESTORED : 0;
+    r->completed = MEM_NEW(struct completed_checkpoint);
+    r->completed->graph = graph_ref_ref(c->graph);
+    int rc = io_submit(c, &r->base, &err);
+    if (rc < 0) {
+        io_job_free(&r->base);
+        c->o.host->on_restored(c->o.host_arg, rc, &err);
+    }
+}
+
+struct checkpoint_restore checkpointer_latest(const struct checkpointer *c)
+{
+    const struct completed_checkpoint *latest = completed_store_latest(&c->store);
+    return latest != NULL ? (struct checkpoint_restore){latest->id, latest->assignment}
+                          : (struct checkpoint_restore){0, NULL};
+}
+
+void checkpointer_count_restore(struct checkpointer *c)
+{
+    const struct completed_checkpoint *latest = completed_store_latest(&c->store);
+    if (latest == NULL) {
+        return;
+    }
+    struct restored_checkpoint restored = {
+        .id = latest->id,
+        .restore_ms = clock_now_ms(c->o.clock),
+        .is_savepoint = checkpoint_kind_is_savepoint(latest->metadata->kind),
+        .path = latest->directory,
+    };
+    stats_tracker_restored(&c->stats, &restored);
+    c->o.host->on_changed(c->o.host_arg);
+}
