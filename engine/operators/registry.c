@@ -5,23 +5,15 @@
 #include <string.h>
 
 static const struct operator_desc *const operators[] = {
-    &operator_co_flat_map,
-    &operator_co_map,
-    &operator_co_process,
-    &operator_filter,
-    &operator_flat_map,
-    &operator_keyed_aggregate,
-    &operator_map,
-    &operator_process,
-    &operator_sink_discard,
-    &operator_sink_print,
-    &operator_sink_text,
-    &operator_source_datagen,
-    &operator_source_elements,
-    &operator_source_sequence,
-    &operator_source_socket,
-    &operator_source_text,
-    &operator_window_sessions,
+    &operator_async_map,       &operator_co_flat_map,
+    &operator_co_map,          &operator_co_process,
+    &operator_filter,          &operator_flat_map,
+    &operator_keyed_aggregate, &operator_map,
+    &operator_process,         &operator_sink_discard,
+    &operator_sink_print,      &operator_sink_text,
+    &operator_source_datagen,  &operator_source_elements,
+    &operator_source_sequence, &operator_source_socket,
+    &operator_source_text,     &operator_window_sessions,
     &operator_window_slices,
 };
 

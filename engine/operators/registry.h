@@ -5,6 +5,7 @@
 
 #include "engine/operators/operator.h"
 
+extern const struct operator_desc operator_async_map;
 extern const struct operator_desc operator_co_flat_map;
 extern const struct operator_desc operator_co_map;
 extern const struct operator_desc operator_co_process;

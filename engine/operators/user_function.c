@@ -22,6 +22,8 @@ static const char *const kind_names[] = {
     [FLINC_FN_TIMESTAMP] = "timestamp",
     [FLINC_FN_WATERMARK_EVENT] = "watermark on event",
     [FLINC_FN_WATERMARK_PERIODIC] = "periodic watermark",
+    [FLINC_FN_ASYNC] = "async",
+    [FLINC_FN_ASYNC_RETRY_IF] = "retry",
 };
 
 const char *user_function_kind_name(uint32_t kind)

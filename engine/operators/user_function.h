@@ -20,9 +20,9 @@
 #include "flinc/function.h"
 
 enum {
-    USER_FUNCTIONS_MAX = OPERATOR_INPUTS_MAX, /* calls of one operator */
-    USER_SIDES_MAX = 32,                      /* side outputs of one operator */
-    USER_CANCEL_ROWS = 16, /* calls between two looks at the task's cancel flag */
+    USER_FUNCTIONS_MAX = 4, /* calls of one operator */
+    USER_SIDES_MAX = 32,    /* side outputs of one operator */
+    USER_CANCEL_ROWS = 16,  /* calls between two looks at the task's cancel flag */
 };
 
 /* What flinc_ctx_side() finds. */

@@ -49,7 +49,9 @@ typedef enum flinc_fn_kind {
     FLINC_FN_ON_TIMER = 20,  /* int on_timer(flinc_ctx *, int64_t timestamp, flinc_out *) */
     FLINC_FN_TIMESTAMP = 21, /* flinc/time.h, and below */
     FLINC_FN_WATERMARK_EVENT = 22,
-    FLINC_FN_WATERMARK_PERIODIC = 23
+    FLINC_FN_WATERMARK_PERIODIC = 23,
+    FLINC_FN_ASYNC = 40, /* flinc/async.h */
+    FLINC_FN_ASYNC_RETRY_IF = 41
 } flinc_fn_kind;
 
 typedef void (*flinc_any_fn)(void);
