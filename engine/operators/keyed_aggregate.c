@@ -108,29 +108,41 @@ static struct schema *key_schema_new(const struct keyed_aggregate *a, const stru
     return s;
 }
 
+/* Before the exchange there are keys of all groups, and only until the input ends: nothing of it is in
+ * snapshots. */
+static int open_own(struct keyed_aggregate *a, struct op_context *ctx, struct error *err)
+{
+    struct keyed_backend_options options = {.operator_name = ctx->spec->name,
+                                            .pool = ctx->pool,
+                                            .budget = ctx->state_budget,
+                                            .max_parallelism = ctx->max_parallelism,
+                                            .last_group = ctx->max_parallelism - 1};
+    return keyed_backend_new("hashmap", &options, &a->own_backend, err);
+}
+
 static int open_state(struct keyed_aggregate *a, struct op_context *ctx, struct error *err)
 {
-    uint32_t first = 0,
-             last = ctx->max_parallelism - 1; /* before the exchange: keys of all groups */
-    if (!a->local.enabled) {
-        key_group_range(ctx->subtask, ctx->max_parallelism, ctx->parallelism, &first, &last);
+    struct keyed_backend *backend;
+    /* A host without state, too. */
+    if (a->local.enabled || ctx->host->keyed_backend == NULL) {
+        TRY(open_own(a, ctx, err));
+        backend = a->own_backend;
+    } else {
+        TRY(op_keyed_backend(ctx, &backend, err));
     }
-    TRY(keyed_backend_new("hashmap",
-                          &(struct keyed_backend_options){.operator_name = ctx->spec->name,
-                                                          .pool = ctx->pool,
-                                                          .budget = ctx->state_budget,
-                                                          .max_parallelism = ctx->max_parallelism,
-                                                          .first_group = first,
-                                                          .last_group = last},
-                          &a->backend, err));
-    const struct data_type *type = ctx->input_schemas[0]->fields[a->column].type;
     struct keyed_state_desc desc = {
         .name = "_op_state", /* Flink's name of it */
         .key_schema = a->key_schema,
-        .value_bytes = a->by_value ? value_state_bytes(type) : 0,
-        .record = a->by_value ? NULL : &a->rows.readers[0].layout,
+        .kind = "value",
     };
-    TRY_CTX(err, keyed_backend_state(a->backend, &desc, &a->state, err), "opening operator '%s'",
+    if (a->by_value) {
+        value_layout_init(&a->value_layout, ctx->input_schemas[0], a->column);
+        desc.value_bytes = a->value_layout.size;
+        desc.value_layout = &a->value_layout;
+    } else {
+        desc.record = &a->rows.readers[0].layout;
+    }
+    TRY_CTX(err, keyed_backend_state(backend, &desc, &a->state, err), "opening operator '%s'",
             ctx->spec->name);
     return 0;
 }
@@ -178,7 +190,10 @@ static void aggregate_close(struct operator* op, struct op_context *ctx)
 {
     struct keyed_aggregate *a = (struct keyed_aggregate *)op;
     user_functions_close(&a->rows.functions);
-    a->backend = keyed_backend_free(a->backend); /* before the layout that its state looks at */
+    a->own_backend = keyed_backend_free(a->own_backend);
+    if (a->value_layout.schema != NULL) {
+        record_layout_fini(&a->value_layout);
+    }
     aggregate_records_close(a);
     row_operator_close(&a->rows);
     a->key_schema = schema_unref(a->key_schema);

@@ -48,10 +48,12 @@ struct keyed_aggregate {
     bool ended;            /* results are being emitted */
     uint32_t *key_columns; /* in the task's arena */
     uint32_t n_keys;
-    struct schema *key_schema;     /* Owns a ref */
-    struct keyed_backend *backend; /* Owns */
-    struct keyed_state *state;     /* the backend's */
-    uint32_t next_slot;            /* where emitting the results goes on */
+    struct schema *key_schema;         /* Owns a ref */
+    struct record_layout value_layout; /* by value: of the state; else empty */
+    struct keyed_backend
+        *own_backend;          /* Owns; before the exchange; else the task's is used: NULL */
+    struct keyed_state *state; /* the backend's */
+    uint32_t next_slot;        /* where emitting the results goes on */
     struct local_aggregate local;
     value_kernel kernel;       /* by value */
     uint32_t value_width;      /* by value: bytes of a number */
@@ -65,6 +67,8 @@ struct keyed_aggregate {
 value_kernel value_kernel_find(Flinc__AggregateKind kind, const struct data_type *type);
 /* Bytes of state per key: the number, and whether there is one if it may be NULL. */
 uint32_t value_state_bytes(const struct data_type *type);
+/* What these bytes are, for snapshots. */
+void value_layout_init(struct record_layout *l, const struct schema *schema, uint32_t column);
 
 /* By value.  Takes the batch, whose slots are found. */
 int aggregate_values(struct keyed_aggregate *a, struct op_context *ctx, struct batch *take_batch,

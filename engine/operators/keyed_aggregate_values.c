@@ -12,7 +12,7 @@ static inline uint32_t row_at(const uint16_t *sel, uint32_t i)
 
 /* ---- kernels ----------------------------------------------------------------------------------- */
 
-enum { HAS_VALUE_OFFSET = 8 }; /* in the state of a column that may be NULL */
+enum { IS_NULL_OFFSET = 8 }; /* in the state of a column that may be NULL */
 
 #define ADD(ctype, utype, acc, v) ((ctype)((utype)(acc) + (utype)(v)))
 #define LESS_INT(a, b) ((a) < (b))
@@ -46,16 +46,17 @@ enum { HAS_VALUE_OFFSET = 8 }; /* in the state of a column that may be NULL */
         uint32_t row = row_at(run->sel, i);                                         \
         char *at = run->values + (size_t)run->slots[i] * run->stride;               \
         ctype *state = (ctype *)(void *)at;                                         \
-        uint8_t *has = (uint8_t *)at + HAS_VALUE_OFFSET;                            \
+        uint8_t *is_null = (uint8_t *)at + IS_NULL_OFFSET;                          \
         bool valid = run->valid == NULL || (run->valid[row >> 3] >> (row & 7)) & 1; \
         ctype acc = *state, v = in[row];                                            \
+        *is_null |= run->is_new[i];                                                 \
         if (valid) {                                                                \
-            *state = *has ? (combine) : v;                                          \
-            *has = 1;                                                               \
+            *state = *is_null ? v : (combine);                                      \
+            *is_null = 0;                                                           \
         }                                                                           \
         if (out != NULL) {                                                          \
             out[row] = *state;                                                      \
-            if (!*has) {                                                            \
+            if (*is_null) {                                                         \
                 run->out_valid[row >> 3] &= (uint8_t) ~(1u << (row & 7));           \
             }                                                                       \
         }                                                                           \
@@ -113,7 +114,19 @@ value_kernel value_kernel_find(Flinc__AggregateKind kind, const struct data_type
 
 uint32_t value_state_bytes(const struct data_type *type)
 {
-    return type->nullable ? HAS_VALUE_OFFSET + 8 : 8;
+    return type->nullable ? IS_NULL_OFFSET + 8 : 8;
+}
+
+void value_layout_init(struct record_layout *l, const struct schema *schema, uint32_t column)
+{
+    const struct data_type *type = schema->fields[column].type;
+    struct record_field field = {
+        .column = column,
+        .null_offset = type->nullable ? (uint32_t)IS_NULL_OFFSET : RECORD_NEVER_NULL,
+        .width = type->width,
+        .layout = type->layout,
+    };
+    record_layout_init_fields(l, schema, value_state_bytes(type), &field, 1);
 }
 
 /* ---- batches ----------------------------------------------------------------------------------- */
@@ -191,7 +204,7 @@ static void read_values(const struct keyed_aggregate *a, struct op_context *ctx,
     }
     struct buffer *valid = all_valid(ctx, n);
     for (uint32_t i = 0; i < n; i++) {
-        if (!state[(size_t)a->slots[i] * stride + HAS_VALUE_OFFSET]) {
+        if (state[(size_t)a->slots[i] * stride + IS_NULL_OFFSET]) {
             valid->data[i >> 3] &= (uint8_t) ~(1u << (i & 7));
         }
     }
