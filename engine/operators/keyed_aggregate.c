@@ -123,8 +123,7 @@ static int open_own(struct keyed_aggregate *a, struct op_context *ctx, struct er
 static int open_state(struct keyed_aggregate *a, struct op_context *ctx, struct error *err)
 {
     struct keyed_backend *backend;
-    /* A host without state, too. */
-    if (a->local.enabled || ctx->host->keyed_backend == NULL) {
+    if (a->local.enabled) {
         TRY(open_own(a, ctx, err));
         backend = a->own_backend;
     } else {

@@ -29,6 +29,8 @@ struct loader {
     const struct keyed_restored *from; /* Borrows */
     const Flinc__KeyedHandle *handle;  /* Borrows: at hand */
     uint32_t first_group, last_group;  /* wanted of it */
+    struct schema_migration *values;   /* Owns: of the segment at hand; NULL: not needed */
+    const struct schema *old_values;   /* Borrows: the segment's */
     uint32_t *key_columns;             /* Owns: 0, 1, ... */
     uint32_t slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX];
@@ -183,6 +185,7 @@ static struct loader *loader_new(struct keyed_state *s)
 
 static void loader_free(struct loader *l)
 {
+    schema_migration_free(l->values);
     mem_free(l->key_columns);
     mem_free(l);
 }
@@ -225,19 +228,51 @@ static int begin_segment(struct loader *l, const struct segment_state *old, stru
         return misfit(l, err, str_cstr(&why));
     }
     TRY(check_key(l, old, err));
-    if (!schema_equals(old->value_schema, l->state->rows->value)) {
-        STR_AUTO why = STR_INIT;
-        str_append_cstr(&why, "its value was ");
-        schema_print(old->value_schema, &why);
-        str_append_cstr(&why, " and is ");
-        schema_print(l->state->rows->value, &why);
-        str_append_cstr(&why, " now");
-        return misfit(l, err, str_cstr(&why));
+    struct error why = ERROR_INIT;
+    if (schema_migration_new(old->value_schema, l->state->rows->value, &l->values, &why) < 0) {
+        return misfit(l, err, why.message);
+    }
+    l->old_values = old->value_schema;
+    if (schema_migration_is_identity(l->values)) {
+        l->values = schema_migration_free(l->values);
+    } else {
+        /* Increments would be of another schema than their base. */
+        keyed_chain_forget(&l->state->backend->chain);
     }
     return 0;
 }
 
 /* ---- loading ----------------------------------------------------------------------------------- */
+
+/* Rows of this state's schema out of rows of the segment's. */
+static int migrate(struct loader *l, struct batch **inout_rows, struct error *err)
+{
+    const struct keyed_rows *rows = l->state->rows;
+    struct buffer_pool *pool = l->state->backend->options.pool;
+    const uint32_t n_keys = rows->key->n_fields, n_old = l->old_values->n_fields;
+    struct batch *old = *inout_rows, *values = NULL;
+    int32_t *map = MEM_NEW_ARRAY(int32_t, MAX(n_old, rows->row->n_fields) + 1);
+    for (uint32_t i = 0; i < n_old; i++) {
+        map[i] = (int32_t)(n_keys + i);
+    }
+    struct batch *old_values = batch_project(pool, old, l->old_values, map);
+    int rc = schema_migration_apply(l->values, pool, old_values, &values, err);
+    batch_unref(old_values);
+    if (rc == 0) {
+        for (uint32_t i = 0; i < rows->row->n_fields; i++) {
+            map[i] = i < n_keys ? (int32_t)i : -1;
+        }
+        struct batch *b = batch_project(pool, old, rows->row, map);
+        for (uint32_t i = n_keys; i < rows->row->n_fields; i++) {
+            column_share(pool, &b->columns[i], &values->columns[i - n_keys]);
+        }
+        batch_unref(values);
+        batch_unref(old);
+        *inout_rows = b;
+    }
+    mem_free(map);
+    return rc;
+}
 
 static int put_rows(struct loader *l, const struct segment_block *block, struct error *err)
 {
@@ -282,7 +317,12 @@ static int load_block(struct loader *l, struct segment_block *block, struct erro
         drop_groups(l, block->name_space);
         return 0;
     }
-    rc = put_rows(l, block, err);
+    if (block->kind == SEGMENT_BLOCK_PUT && l->values != NULL) {
+        rc = migrate(l, &block->rows, err);
+    }
+    if (rc == 0) {
+        rc = put_rows(l, block, err);
+    }
     batch_unref(block->rows);
     return rc;
 }
@@ -317,6 +357,7 @@ static int load_handle(struct loader *l, struct error *err)
         struct segment_reader *reader;
         TRY(segment_reader_open(l->handle->segments[i], l->from->directory, &reader, err));
         int rc = load_segment(l, reader, err);
+        l->values = schema_migration_free(l->values);
         segment_reader_close(reader);
         if (rc < 0) {
             return rc;

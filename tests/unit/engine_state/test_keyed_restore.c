@@ -1,0 +1,240 @@
+/* Restoring keyed state: other schemas, states that nobody opens, errors that say what to do. */
+#include "engine/state/keyed_snapshot.h"
+#include "flinc/base.h"
+#include "tests/unit/engine_state/snapshot_fixture.h"
+
+enum { KEYS = 5000 };
+
+static const uint32_t key_columns[] = {0};
+
+struct rig {
+    struct buffer_pool *pool;
+    struct keyed_backend *backend;
+    struct schema *key;
+    struct record_layout layouts[16];
+    uint32_t n_layouts;
+    Flinc__KeyedHandle handle;
+    uint32_t slots[KEYS];
+    uint8_t is_new[KEYS];
+};
+
+static struct keyed_backend *new_backend(struct rig *r)
+{
+    struct keyed_backend *b = NULL;
+    assert_ok(keyed_backend_new(
+        "hashmap",
+        &(struct keyed_backend_options){
+            .operator_name = "Sum", .pool = r->pool, .max_parallelism = 128, .last_group = 127},
+        &b, &err));
+    return b;
+}
+
+static void rig_init(struct rig *r, struct buffer_pool *pool)
+{
+    memset(r, 0, sizeof(*r));
+    r->pool = pool;
+    r->key = parse_schema("ROW<k BIGINT NOT NULL>");
+    r->backend = new_backend(r);
+}
+
+static void rig_fini(struct rig *r)
+{
+    keyed_backend_free(r->backend);
+    schema_unref(r->key);
+    for (uint32_t i = 0; i < r->n_layouts; i++) {
+        record_layout_fini(&r->layouts[i]);
+    }
+}
+
+static int try_open(struct rig *r, const char *name, const char *value, struct keyed_state **ret,
+                    struct error *err)
+{
+    struct schema *s = parse_schema(value);
+    struct record_layout *l = &r->layouts[r->n_layouts++];
+    assert_int_equal(record_layout_init(l, s, err), 0);
+    schema_unref(s);
+    return keyed_backend_state(
+        r->backend, &(struct keyed_state_desc){.name = name, .key_schema = r->key, .record = l},
+        ret, err);
+}
+
+static struct keyed_state *open_state(struct rig *r, const char *name, const char *value)
+{
+    struct keyed_state *s = NULL;
+    assert_ok(try_open(r, name, value, &s, &err));
+    return s;
+}
+
+static struct batch *keys(struct rig *r, uint32_t n)
+{
+    struct builder b;
+    builder_init(&b, r->pool, r->key, BATCH_ROWS_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        builder_put_i64(&b, 0, i);
+        builder_end_row(&b);
+    }
+    struct batch *batch = finish_hashed(&b, 1);
+    builder_fini(&b);
+    return batch;
+}
+
+/* n keys, whose first column is an int64: key * factor. */
+static void fill(struct rig *r, struct keyed_state *s, uint32_t n, int64_t factor)
+{
+    struct batch *b = keys(r, n);
+    const struct record_field *f = record_layout_find(s->record, 0);
+    assert_ok(keyed_state_upsert(s, NAMESPACE_VOID, b, key_columns, r->slots, r->is_new, &err));
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t v = i * factor;
+        memcpy((char *)keyed_state_value(s, r->slots[i]) + f->offset, &v, sizeof(v));
+    }
+    batch_unref(b);
+}
+
+static void check(struct rig *r, struct keyed_state *s, uint32_t n, int64_t factor)
+{
+    struct batch *b = keys(r, n);
+    const struct record_field *f = record_layout_find(s->record, 0);
+    assert_ok(keyed_state_find(s, NAMESPACE_VOID, b, key_columns, r->slots, &err));
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t v;
+        assert_int_not_equal(r->slots[i], KEYED_SLOT_NONE);
+        memcpy(&v, (char *)keyed_state_value(s, r->slots[i]) + f->offset, sizeof(v));
+        assert_int_equal(v, i * factor);
+    }
+    batch_unref(b);
+}
+
+static void take(struct rig *r, uint64_t checkpoint_id, Flinc__CheckpointKind kind)
+{
+    finish_snapshot(freeze(r->backend, checkpoint_id, kind, 0), &r->handle);
+    keyed_backend_confirm(r->backend, checkpoint_id);
+}
+
+/* A backend that is restored from the handle takes the place of the old one. */
+static void reopen(struct rig *r)
+{
+    Flinc__KeyedHandle *handles[] = {&r->handle};
+    keyed_backend_free(r->backend);
+    r->backend = new_backend(r);
+    assert_ok(restore(r->backend, handles, 1, &err));
+    handle_fini(&r->handle);
+}
+
+static void a_value_gets_more_fields(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    fill(&r, open_state(&r, "sum", "ROW<n BIGINT NOT NULL, gone INT NOT NULL>"), 3000, 3);
+    take(&r, 1, INCREMENTAL);
+    assert_false(keyed_chain_is_due(&r.backend->chain));
+    reopen(&r);
+    struct keyed_state *s = open_state(&r, "sum", "ROW<n BIGINT NOT NULL, more STRING>");
+    check(&r, s, 3000, 3);
+    assert_true(((char *)keyed_state_value(s, r.slots[0]))[s->record->fields[1].null_offset]);
+    /* The next checkpoint has the new schema from the bottom up. */
+    assert_true(keyed_chain_is_due(&r.backend->chain));
+    take(&r, 2, INCREMENTAL);
+    reopen(&r);
+    check(&r, open_state(&r, "sum", "ROW<n BIGINT NOT NULL, more STRING>"), 3000, 3);
+    rig_fini(&r);
+}
+
+static void what_does_not_fit_is_named(void **state)
+{
+    struct rig r;
+    struct error fault = ERROR_INIT;
+    struct keyed_state *s;
+    rig_init(&r, *state);
+    fill(&r, open_state(&r, "sum", "ROW<n BIGINT NOT NULL>"), 10, 3);
+    take(&r, 1, FULL);
+    reopen(&r);
+    assert_int_equal(try_open(&r, "sum", "ROW<n STRING NOT NULL>", &s, &fault), ERR_STATE);
+    assert_non_null(strstr(fault.message, "state 'sum' of operator 'Sum' cannot be restored from "
+                                          "checkpoint 7"));
+    assert_non_null(strstr(fault.message, "'n'"));
+    struct schema *key = parse_schema("ROW<k STRING NOT NULL>");
+    fault = (struct error)ERROR_INIT;
+    int rc = keyed_backend_state(
+        r.backend,
+        &(struct keyed_state_desc){.name = "sum", .key_schema = key, .record = &r.layouts[0]}, &s,
+        &fault);
+    assert_int_equal(rc, ERR_STATE);
+    assert_non_null(strstr(fault.message, "keys cannot change their type"));
+    schema_unref(key);
+    rig_fini(&r);
+}
+
+static void states_that_nobody_opens_come_along(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    fill(&r, open_state(&r, "sum", "ROW<n BIGINT NOT NULL>"), 2000, 3);
+    fill(&r, open_state(&r, "old", "ROW<n BIGINT NOT NULL, s STRING>"), 1000, 5);
+    take(&r, 1, INCREMENTAL);
+    for (int round = 0; round < 3; round++) {
+        reopen(&r);
+        check(&r, open_state(&r, "sum", "ROW<n BIGINT NOT NULL>"), 2000, 3);
+        /* An increment leaves them where they are, a base has to write them anew. */
+        take(&r, (uint64_t)round + 2, round == 1 ? FULL : round == 0 ? INCREMENTAL : SAVEPOINT);
+    }
+    rig_fini(&r);
+    handle_fini(&r.handle);
+}
+
+static void a_carried_state_is_opened_late(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    fill(&r, open_state(&r, "old", "ROW<n BIGINT NOT NULL, s STRING>"), 3000, 5);
+    take(&r, 1, FULL);
+    reopen(&r);
+    take(&r, 2, INCREMENTAL);
+    handle_fini(&r.handle);
+    struct keyed_state *s = open_state(&r, "old", "ROW<n BIGINT NOT NULL>");
+    check(&r, s, 3000, 5);
+    /* What it was to the last checkpoint is forgotten. */
+    struct batch *b = keys(&r, 1);
+    assert_ok(keyed_state_find(s, NAMESPACE_VOID, b, key_columns, r.slots, &err));
+    keyed_state_remove(s, r.slots[0]);
+    batch_unref(b);
+    take(&r, 3, INCREMENTAL);
+    assert_true(r.handle.segments[0]->is_base && r.handle.n_segments == 1);
+    reopen(&r);
+    s = open_state(&r, "old", "ROW<n BIGINT NOT NULL>");
+    assert_int_equal(keyed_table_len(s->table), 2999);
+    rig_fini(&r);
+}
+
+static void another_maximum_parallelism_is_refused(void **state)
+{
+    struct rig r;
+    struct error fault = ERROR_INIT;
+    rig_init(&r, *state);
+    fill(&r, open_state(&r, "sum", "ROW<n BIGINT NOT NULL>"), 10, 3);
+    take(&r, 1, FULL);
+    struct keyed_backend *b = NULL;
+    assert_ok(keyed_backend_new(
+        "hashmap",
+        &(struct keyed_backend_options){
+            .operator_name = "Sum", .pool = r.pool, .max_parallelism = 256, .last_group = 255},
+        &b, &err));
+    Flinc__KeyedHandle *handles[] = {&r.handle};
+    assert_int_equal(restore(b, handles, 1, &fault), ERR_STATE);
+    assert_non_null(strstr(fault.message, "maximum parallelism 256"));
+    keyed_backend_free(b);
+    handle_fini(&r.handle);
+    rig_fini(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SNAPSHOT_TEST(a_value_gets_more_fields),
+        SNAPSHOT_TEST(what_does_not_fit_is_named),
+        SNAPSHOT_TEST(states_that_nobody_opens_come_along),
+        SNAPSHOT_TEST(a_carried_state_is_opened_late),
+        SNAPSHOT_TEST(another_maximum_parallelism_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
