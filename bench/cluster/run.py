@@ -3,7 +3,7 @@
 
 usage: bench/cluster/run.py [--home DIR] [--only NAME[,NAME...]] [--rounds N] [--kills N]
 
-Parts: start, submit, idle, overview, jobs, wordcount, kill.  Every part starts a cluster of its own by
+Parts: start, submit, idle, overview, jobs, wordcount, kill, recover.  Every part starts a cluster of its own by
 start-cluster.sh on free ports.  Prints a JSON line per figure and a table with bars.
 """
 
@@ -278,6 +278,57 @@ class Bench:
         self.row(f"the same until the job is RUNNING on another, p99 of {self.kills}", quantile(again, 0.99) * MS, "ms",
                  2000)
 
+    def recover(self):
+        """A task manager with 100 MB of state is killed while another has a free slot; until records flow again."""
+        cluster = running.Cluster(self.home, workers=3, slots=1, config={
+            "restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": 1000000,
+            "restart-strategy.fixed-delay.delay": "100 ms", "execution.checkpointing.interval": "1 s",
+            "execution.checkpointing.dir": os.path.join(self.folder, "checkpoints")})
+        beat, times, size = os.path.join(self.folder, "beat"), [], 0
+
+        def last_beat():
+            with open(beat, encoding="ascii") as f:
+                return int(f.read() or 0)
+
+        try:
+            cluster.start()
+            jar = cluster.upload(self.build("recovering"))
+            job = cluster.run_jar(jar, ["--beat", beat])
+
+            def completed():
+                return ((cluster.get(f"/jobs/{job}/checkpoints")["latest"] or {}).get("completed") or {})
+
+            for _ in range(self.kills):
+                before = completed().get("id", 0)
+                running.wait_until(lambda: completed().get("state_size", 0) > 40e6 and completed()["id"] > before + 1,
+                                   seconds=60)
+                size = completed()["state_size"]
+                running.wait_until(lambda: cluster.get("/overview")["slots-available"] >= 1)
+                vertex = cluster.get(f"/jobs/{job}")["vertices"][0]
+                place = cluster.get(f"/jobs/{job}/vertices/{vertex['id']}")["subtasks"][0]
+                manager = self.pid_of(cluster, place["taskmanager-id"])
+                begin = time.monotonic_ns()
+                os.kill(manager, signal.SIGKILL)
+                running.wait_until(lambda: last_beat() > begin + 20_000_000)  # its worker outlives it by a moment
+                times.append((last_beat() - begin) / 1e9)
+                cluster.script("taskmanager.sh", "start")
+            cluster.cancel(job)
+        finally:
+            cluster.script("taskmanager.sh", "stop-all")
+            cluster.script("jobmanager.sh", "stop-all")
+            shutil.rmtree(cluster.folder, ignore_errors=True)
+        self.row(f"kill -9 of a task manager with {size / 1e6:.0f} MB of state until records flow, p99 of {self.kills}",
+                 quantile(times, 0.99) * MS, "ms", 2000)
+
+    def build(self, name):
+        """A bundle from the sources beside this file."""
+        bundle = os.path.join(self.folder, name + ".so")
+        config = os.path.join(self.home, "bin", "flinc-config")
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".c")
+        subprocess.run(f'cc -O2 -shared $("{config}" --cflags) "{source}" -o "{bundle}" $("{config}" --libs)', shell=True,
+                       check=True)
+        return bundle
+
     def pid_of(self, cluster, resource_id):
         """The process whose log has the id."""
         folder = os.path.join(cluster.folder, "log")
@@ -294,7 +345,7 @@ class Bench:
 
 
 def main():
-    parts = ["start", "submit", "idle", "overview", "jobs", "wordcount", "kill"]
+    parts = ["start", "submit", "idle", "overview", "jobs", "wordcount", "kill", "recover"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--home", default=os.path.join(TOP, "build", "dist", "flinc"))
     parser.add_argument("--only", default=",".join(parts))
