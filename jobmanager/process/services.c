@@ -122,6 +122,8 @@ static int start_components(struct services *s, struct error *err)
     services_home_path("libexec/flinc-jobcoordinator", &coordinator);
     s->coordinators = coordinator_children_new(s->options.spawner, str_cstr(&coordinator));
     str_printf(&store_dir, "%s/executionGraphStore", s->work.path);
+    s->operations = checkpoint_operations_new(
+        &clock_system, conf_duration_ms(s->options.conf, "rest.async.store-duration"));
     struct dispatcher_options d = {
         .conf = s->options.conf,
         .mode = COMPONENT_THREAD,
@@ -174,6 +176,7 @@ static int start_rest(struct services *s, struct error *err)
         .resourcemanager = s->resourcemanager,
         .blobs = s->blobs,
         .builder = s->builder,
+        .operations = s->operations,
         .metrics = s->metrics,
         .upload_dir = s->web.path != NULL ? s->web.path : conf_string(conf, "web.upload.dir"),
         .web_root = access(str_cstr(&web_root), R_OK) == 0 ? str_cstr(&web_root) : NULL,
@@ -219,6 +222,7 @@ void services_stop(struct services *s)
 {
     s->rest = rest_server_stop(s->rest);
     s->dispatcher = dispatcher_free(s->dispatcher);
+    s->operations = checkpoint_operations_free(s->operations);
     s->coordinators = coordinator_children_free(s->coordinators);
     s->resourcemanager = resourcemanager_free(s->resourcemanager);
     s->calls = calls_stop(s->calls);

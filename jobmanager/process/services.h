@@ -42,6 +42,7 @@ struct services {
     struct rpc_runtime *runtime;
     struct resourcemanager *resourcemanager;
     struct coordinator_children *coordinators; /* outlives the dispatcher's job masters */
+    struct checkpoint_operations *operations;  /* outlives the dispatcher */
     struct dispatcher *dispatcher;
     struct calls *calls;
     struct rest_server *rest;

@@ -17,7 +17,9 @@ struct rest_options {
     struct resourcemanager *resourcemanager; /* Borrows */
     struct blob_store *blobs;                /* Borrows */
     struct job_builder *builder;             /* Borrows */
-    struct metric_registry *metrics;         /* Borrows; of this process */
+    /* Borrows; outlives the dispatcher, whose job masters end operations. */
+    struct checkpoint_operations *operations;
+    struct metric_registry *metrics; /* Borrows; of this process */
     const char *upload_dir; /* web.upload.dir, or a folder of this process; uploaded bundles lie in
                                flink-web-upload/ below */
     const char *web_root;   /* static files; NULL: none */

@@ -142,4 +142,15 @@ void rest_write_taskmanager_metrics(struct json_writer *w,
                                     const char *(*value)(const void *arg, const char *name),
                                     const void *arg);
 
+/* ---- checkpoints ----------------------------------------------------------------------------------- */
+
+void rest_write_checkpoint_statistics(struct json_writer *w, const struct checkpoint_stats *s);
+void rest_write_checkpoint_config(struct json_writer *w, const struct checkpoint_config *c);
+void rest_write_checkpoint(struct json_writer *w, const struct checkpoint_details *d);
+void rest_write_vertex_checkpoint(struct json_writer *w, const struct checkpoint_details *d,
+                                  const struct vertex_checkpoint_stats *v);
+/* {"status", "operation"} of what was triggered. */
+void rest_write_operation(struct json_writer *w, enum checkpoint_operation_kind kind,
+                          const struct checkpoint_operation *op);
+
 #endif

@@ -100,6 +100,38 @@ int dispatcher_cancel(struct dispatcher *d, const struct flinc_id *job_id, struc
     return 0;
 }
 
+/* Each ends at once: checkpoint 7, or a savepoint in the folder that was asked for; /full fails. */
+int dispatcher_trigger_checkpoint(struct dispatcher *d, const struct flinc_id *job_id,
+                                  enum checkpoint_type type, checkpoint_done_fn done, void *arg,
+                                  struct error *err)
+{
+    struct checkpoint_result result = {.checkpoint_id = 7, .path = CHECKPOINT_NO_PATH};
+    if (type == CHECKPOINT_TYPE_INCREMENTAL) {
+        return error_set(err, ERR_CLOSED, "the job has ended");
+    }
+    fake->checkpoint_type = type;
+    done(arg, &result);
+    return 0;
+}
+
+int dispatcher_trigger_savepoint(struct dispatcher *d, const struct flinc_id *job_id,
+                                 const struct savepoint_request *request, checkpoint_done_fn done,
+                                 void *arg, struct error *err)
+{
+    STR_AUTO path = STR_INIT;
+    struct checkpoint_result result = {.checkpoint_id = 8};
+    fake->savepoint = *request;
+    fake->savepoint.directory = NULL;
+    str_printf(&path, "%s/savepoint-1", request->directory);
+    result.path = str_cstr(&path);
+    if (strcmp(request->directory, "/full") == 0) {
+        result.rc = error_set(&result.error, ERR_NO_SPACE, "/full: No space left on device");
+        result.path = NULL;
+    }
+    done(arg, &result);
+    return 0;
+}
+
 int dispatcher_submit_sync(struct dispatcher *d, struct job_submission *take, int64_t timeout_ms,
                            struct error *err)
 {
@@ -330,12 +362,14 @@ void fake_cluster_start(struct fake_cluster *c, const char *const *settings)
                      0);
     c->group = metric_group_new(c->metrics, NULL, METRIC_SCOPE_JM, NULL, 0);
     metric_counter_add(metric_group_counter(c->group, "numRunningJobs"), 3);
+    c->operations = checkpoint_operations_new(&clock_system, 60000);
     const struct rest_options options = {
         .conf = &c->conf,
         .dispatcher = (struct dispatcher *)c, /* the fakes do not look at them */
         .resourcemanager = (struct resourcemanager *)c,
         .builder = (struct job_builder *)c,
         .blobs = c->blobs,
+        .operations = c->operations,
         .metrics = c->metrics,
         .upload_dir = str_cstr(&uploads),
         .log_dir = c->log_dir,
@@ -357,6 +391,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 void fake_cluster_stop(struct fake_cluster *c)
 {
     c->server = rest_server_stop(c->server);
+    c->operations = checkpoint_operations_free(c->operations);
     metric_group_free(c->group);
     metric_registry_free(c->metrics);
     blob_store_close(c->blobs);

@@ -20,6 +20,9 @@ struct fake_cluster {
     _Atomic int n_queries, n_shutdowns, n_submitted, n_cancelled;
     _Atomic bool leaderless;
     uint32_t jobs; /* running ones that lists show */
+    struct checkpoint_operations *operations;
+    enum checkpoint_type checkpoint_type; /* what was asked for last */
+    struct savepoint_request savepoint;
 };
 /* settings: key, value, ..., NULL; over a configuration with any port.  May be NULL. */
 void fake_cluster_start(struct fake_cluster *c, const char *const *settings);

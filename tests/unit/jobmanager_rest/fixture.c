@@ -78,6 +78,81 @@ static void add_failure(struct job_details *d, struct arena *arena)
     f->concurrent[0].error = make_error("so did I");
 }
 
+/* Checkpoint 3 is complete, 4 in progress (one of three subtasks has acknowledged), 2 failed. */
+const struct checkpoint_stats *fixture_checkpoints(void)
+{
+    static struct subtask_checkpoint_stats subtasks[] = {
+        {.acknowledged = true,
+         .ack_ms = STARTED_MS + 120,
+         .state_bytes = 100,
+         .written_bytes = 40,
+         .processed_bytes = 5,
+         .sync_ms = 1,
+         .async_ms = 2,
+         .alignment_ms = 3,
+         .start_delay_ms = 4},
+        {.acknowledged = true, .ack_ms = STARTED_MS + 110, .state_bytes = 50, .written_bytes = 50},
+        {.acknowledged = false},
+    };
+    static struct vertex_checkpoint_stats done[1], half[1];
+    static struct checkpoint_details completed, pending, failed;
+    static const struct checkpoint_details *history[] = {&pending, &completed, &failed};
+    static struct checkpoint_stats stats;
+    struct flinc_id source = fixture_id(SOURCE_ID);
+    done[0] =
+        (struct vertex_checkpoint_stats){source, 2, 2, STARTED_MS + 120, 150, 90, 5, subtasks};
+    half[0] =
+        (struct vertex_checkpoint_stats){source, 2, 1, STARTED_MS + 110, 50, 50, 0, subtasks + 1};
+    completed = (struct checkpoint_details){
+        .id = 3,
+        .status = CHECKPOINT_STATUS_COMPLETED,
+        .trigger_ms = STARTED_MS + 100,
+        .latest_ack_ms = STARTED_MS + 120,
+        .ended_ms = STARTED_MS + 125,
+        .n_subtasks = 2,
+        .n_acknowledged = 2,
+        .state_bytes = 150,
+        .written_bytes = 90,
+        .processed_bytes = 5,
+        .path = (char *)"file:/c/chk-3",
+        .vertices = done,
+        .n_vertices = 1,
+    };
+    pending = completed;
+    pending.id = 4;
+    pending.status = CHECKPOINT_STATUS_IN_PROGRESS;
+    pending.kind = FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_NATIVE;
+    pending.n_acknowledged = 1;
+    pending.vertices = half;
+    failed = pending;
+    failed.id = 2;
+    failed.status = CHECKPOINT_STATUS_FAILED;
+    failed.kind = FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL;
+    failed.failure = (char *)"Checkpoint expired before completing.";
+    stats = (struct checkpoint_stats){
+        .refs = 1000000, /* lives for ever */
+        .config = {.interval_ms = 1000,
+                   .timeout_ms = 600000,
+                   .max_concurrent = 1,
+                   .retention = CHECKPOINT_RETENTION_RETAIN_ON_CANCELLATION,
+                   .storage = CHECKPOINT_STORAGE_FILESYSTEM,
+                   .after_tasks_finish = true,
+                   .state_backend = (char *)"hashmap"},
+        .counts = {1, 3, 1, 1, 1},
+        .latest_completed = &completed,
+        .latest_failed = &failed,
+        .latest_restored = {1, STARTED_MS, true, (char *)"file:/s/savepoint-1"},
+        .history = history,
+        .n_history = 3,
+    };
+    int64_t bytes[] = {90}, durations[] = {20};
+    checkpoint_summarize(bytes, 1, &stats.written_bytes);
+    checkpoint_summarize(durations, 1, &stats.duration_ms);
+    checkpoint_summarize(bytes, 0, &stats.state_bytes);
+    checkpoint_summarize(bytes, 0, &stats.processed_bytes);
+    return &stats;
+}
+
 struct job_details *fixture_job(enum job_status status)
 {
     static const char plan[] =
@@ -97,6 +172,9 @@ struct job_details *fixture_job(enum job_status status)
         d->status_since_ms[status] = STARTED_MS + 2000;
     }
     d->taken_ms = TAKEN_MS;
+    if (!ended) { /* the one that has ended was a batch job */
+        d->checkpoints = checkpoint_stats_ref(fixture_checkpoints());
+    }
     d->parallelism = 2;
     d->restarts = 1;
     d->plan_json = arena_strdup(arena, plan);

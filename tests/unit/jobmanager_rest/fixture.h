@@ -22,6 +22,8 @@ enum { STARTED_MS = 1000000, TAKEN_MS = 1005000 };
 
 /* Running since STARTED_MS: "Source: Text" (2 subtasks) and "Sink: Print" (2 subtasks), one of each on
  * TM_1 and TM_2; the sink's first subtask is in its second attempt. */
+/* What fixture_job() of a job that runs has; lives for ever. */
+const struct checkpoint_stats *fixture_checkpoints(void);
 struct job_details *fixture_job(enum job_status status);
 struct flinc_id fixture_id(const char *hex);
 

@@ -55,6 +55,18 @@ static void expect_error(const char *method, const char *path, const char *body,
     }
 }
 
+/* The answer, as it stands, has this text in it. */
+static void expect_text(const char *method, const char *path, const char *body, int status,
+                        const char *text)
+{
+    struct http_exchange x = {0};
+    ask(&x, method, path, body);
+    if (x.status != status || strstr(str_cstr(&x.answer), text) == NULL) {
+        fail_msg("%s %s: %d %s", method, path, x.status, str_cstr(&x.answer));
+    }
+    str_fini(&x.answer);
+}
+
 /* ---- routes --------------------------------------------------------------------------------------- */
 
 /* A path with its parameters filled in by things that are there. */
@@ -143,14 +155,20 @@ static void errors_that_clients_match(void **state)
         {"GET", JOB "/vertices/" SOURCE_ID "/subtasks/7", "", 404, "subtask index"},
         {"GET", JOB "/vertices/" SOURCE_ID "/subtasks/-1", "", 400, "subtaskindex"},
         {"GET", JOB "/vertices/" SOURCE_ID "/subtasks/0/attempts/9", "", 404, "Attempt 9"},
-        {"GET", JOB "/checkpoints", "", 404, "Checkpointing has not been enabled"},
-        {"GET", JOB "/checkpoints/config", "", 404, "Checkpointing has not been enabled"},
+        {"GET", ENDED "/checkpoints", "", 404, "Checkpointing has not been enabled"},
+        {"GET", ENDED "/checkpoints/config", "", 404, "Checkpointing has not been enabled"},
+        {"GET", NO_JOB "/checkpoints", "", 404, "not found"},
         {"GET", JOB "/checkpoints/" JOB_ID, "", 404, "Operation not found"},
-        {"POST", JOB "/checkpoints", "{}", 400, "Checkpointing has not been enabled"},
+        {"GET", JOB "/checkpoints/details/9", "", 404, "checkpoint 9"},
+        {"GET", JOB "/checkpoints/details/x", "", 400, "checkpointid"},
+        {"GET", JOB "/checkpoints/details/3/subtasks/" JOB_ID, "", 404, JOB_ID},
         {"POST", JOB "/checkpoints", "{\"checkpointType\":\"X\"}", 400, "checkpointType"},
+        {"POST", JOB "/checkpoints", "{\"triggerId\":\"12\"}", 400, "triggerId"},
         {"POST", JOB "/savepoints", "{\"target-directory\":null}", 400,
          "Config key [execution.checkpointing.savepoint-dir] is not set"},
-        {"POST", JOB "/stop", "{\"targetDirectory\":\"/x\",\"drain\":\"true\"}", 400, "savepoints"},
+        {"POST", JOB "/savepoints", "{\"target-directory\":\"/x\",\"formatType\":\"AVRO\"}", 400,
+         "formatType"},
+        {"POST", JOB "/stop", "{\"targetDirectory\":\"/x\",\"drain\":\"maybe\"}", 400, "drain"},
         {"POST", ENDED "/stop", "{\"targetDirectory\":\"/x\"}", 409, "FINISHED"},
         {"PATCH", NO_JOB, "{}", 404, "Job could not be found."},
         {"PATCH", ENDED "?mode=cancel", "{}", 409,
@@ -179,6 +197,67 @@ static void errors_that_clients_match(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         expect_error(rows[i].method, rows[i].path, rows[i].body, rows[i].status, rows[i].text);
     }
+}
+
+#define TRIGGER "00112233445566778899aabbccddeeff"
+
+/* Triggers by an id of the client's own, and polls; the answer to the poll. */
+static void trigger_and_poll(const char *path, const char *body, const char *poll,
+                             const char *expected)
+{
+    STR_AUTO again = STR_INIT;
+    expect_text("POST", path, body, 202, "\"request-id\":\"" TRIGGER "\"");
+    str_printf(&again, "%s/%s", poll, TRIGGER);
+    expect_text("GET", str_cstr(&again), "", 200, expected);
+}
+
+static void operations(void **state)
+{
+    trigger_and_poll(JOB "/checkpoints",
+                     "{\"checkpointType\":\"FULL\",\"triggerId\":\"" TRIGGER "\"}",
+                     JOB "/checkpoints",
+                     "{\"status\":{\"id\":\"COMPLETED\"},\"operation\":{\"checkpointId\":7}}");
+    assert_int_equal(cluster.checkpoint_type, CHECKPOINT_TYPE_FULL);
+    trigger_and_poll(JOB "/savepoints",
+                     "{\"target-directory\":\"/s\",\"cancel-job\":true,\"triggerId\":\"" TRIGGER
+                     "\"}",
+                     JOB "/savepoints", "\"operation\":{\"location\":\"/s/savepoint-1\"}");
+    assert_int_equal(cluster.savepoint.flags, SAVEPOINT_CANCEL_JOB);
+    /* The same id is the same operation: the other folder is not looked at. */
+    trigger_and_poll(JOB "/stop",
+                     "{\"targetDirectory\":\"/other\",\"drain\":\"true\",\"triggerId\":\"" TRIGGER
+                     "\"}",
+                     JOB "/savepoints", "/s/savepoint-1");
+    expect_text("POST", JOB "/stop", "{\"targetDirectory\":\"/t\",\"drain\":\"true\"}", 202,
+                "request-id");
+    assert_int_equal(cluster.savepoint.stop, FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_DRAIN);
+    expect_text("POST", JOB "/savepoints",
+                "{\"target-directory\":\"/full\",\"triggerId\":\"" JOB_ID "\"}", 202, "request-id");
+    expect_text("GET", JOB "/savepoints/" JOB_ID, "", 200, "No space left on device");
+    expect_text("GET", JOB "/savepoints/" JOB_ID, "", 200, "\"failure-cause\":{\"class\":");
+    expect_text("POST", JOB "/checkpoints",
+                "{\"checkpointType\":\"INCREMENTAL\",\"triggerId\":\"" JOB_ID "\"}", 202,
+                "request-id");
+    expect_text("GET", JOB "/checkpoints/" JOB_ID, "", 200, "\"failureCause\":{");
+    expect_text("POST", "/savepoint-disposal",
+                "{\"savepoint-path\":\"/not/there\",\"triggerId\":\"" JOB_ID "\"}", 200, JOB_ID);
+    expect_text("GET", "/savepoint-disposal/" JOB_ID, "", 200, "/not/there");
+}
+
+static void checkpoint_statistics(void **state)
+{
+    expect_text("GET", JOB "/checkpoints", "", 200,
+                "{\"counts\":{\"restored\":1,\"total\":3,\"in_progress\":1,\"completed\":1,"
+                "\"failed\":1}");
+    expect_text("GET", JOB "/checkpoints", "", 200, "\"end_to_end_duration\":{\"min\":20");
+    expect_text("GET", JOB "/checkpoints/config", "", 200, "\"mode\":\"exactly_once\"");
+    expect_text("GET", JOB "/checkpoints/config", "", 200,
+                "\"externalization\":{\"enabled\":true,\"delete_on_cancellation\":false}");
+    expect_text("GET", JOB "/checkpoints/details/3", "", 200,
+                "\"tasks\":{\"" SOURCE_ID "\":{\"id\":3,\"status\":\"COMPLETED\"");
+    expect_text("GET", JOB "/checkpoints/details/2", "", 200, "expired before completing");
+    expect_text("GET", JOB "/checkpoints/details/4/subtasks/" SOURCE_ID, "", 200,
+                "{\"className\":\"pending\",\"index\":1,\"status\":\"pending_or_failed\"}");
 }
 
 static void cancelling(void **state)
@@ -346,6 +425,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_route_answers, set_up, tear_down),
         cmocka_unit_test(paths_are_unique),
         cmocka_unit_test_setup_teardown(errors_that_clients_match, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(operations, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(checkpoint_statistics, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cancelling, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lists, set_up, tear_down),
         cmocka_unit_test_setup_teardown(metrics_are_fetched_when_asked, set_up, tear_down),
