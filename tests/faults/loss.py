@@ -33,7 +33,7 @@ class LossCluster(running.Cluster):
             "restart-strategy.fixed-delay.attempts": 1000,
             "restart-strategy.fixed-delay.delay": "100 ms",
             "heartbeat.interval": "300 ms",
-            "heartbeat.timeout": "1500 ms",
+            "heartbeat.timeout": "4 s",  # a machine with more to do than it can must not look dead
             "cluster.evenly-spread-out-slots": "true",
             "slot.request.timeout": "60 s",
         })
