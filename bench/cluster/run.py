@@ -3,7 +3,7 @@
 
 usage: bench/cluster/run.py [--home DIR] [--only NAME[,NAME...]] [--rounds N] [--kills N]
 
-Parts: start, submit, idle, overview, jobs, wordcount, kill, recover.  Every part starts a cluster of its own by
+Parts: start, submit, idle, overview, jobs, wordcount, kill, recover, keyed.  Every part starts a cluster of its own by
 start-cluster.sh on free ports.  Prints a JSON line per figure and a table with bars.
 """
 
@@ -309,8 +309,7 @@ class Bench:
                 manager = self.pid_of(cluster, place["taskmanager-id"])
                 begin = time.monotonic_ns()
                 os.kill(manager, signal.SIGKILL)
-                running.wait_until(lambda: last_beat() > begin + 20_000_000)  # its worker outlives it by a moment
-                times.append((last_beat() - begin) / 1e9)
+                times.append(self.silence(cluster, job, vertex["id"], place["attempt"], last_beat, begin))
                 cluster.script("taskmanager.sh", "start")
             cluster.cancel(job)
         finally:
@@ -319,6 +318,77 @@ class Bench:
             shutil.rmtree(cluster.folder, ignore_errors=True)
         self.row(f"kill -9 of a task manager with {size / 1e6:.0f} MB of state until records flow, p99 of {self.kills}",
                  quantile(times, 0.99) * MS, "ms", 2000)
+
+    def silence(self, cluster, job, vertex, attempt, last_beat, begin):
+        """Seconds from `begin` to the end of the longest pause between beats, seen after the job runs again."""
+        beats, until = [begin], None
+        while until is None or time.monotonic() < until:
+            beats.append(max(last_beat(), beats[-1]))
+            if until is None and len(beats) % 50 == 0:
+                now = (cluster.try_get(f"/jobs/{job}/vertices/{vertex}") or {}).get("subtasks", [{}])[0]
+                if now.get("attempt", 0) > attempt and now.get("status") == "RUNNING" and beats[-1] > begin:
+                    until = time.monotonic() + 0.5
+            time.sleep(0.001)
+        _, end = max(((b - a, b) for a, b in zip(beats, beats[1:])), key=lambda gap: gap[0])
+        return (end - begin) / 1e9
+
+    def keyed(self):
+        """Records per CPU second of all processes, while checkpoints are taken; the last one is restored and verified."""
+        for keys, interval_s, bar, limit in ((1_000_000, 1, 25, 188), (10_000_000, 10, 15, 66)):
+            checkpoints = os.path.join(self.folder, f"keyed-{keys}")
+            cluster = running.Cluster(self.home, workers=1, slots=1, config={
+                "execution.checkpointing.interval": f"{interval_s} s", "execution.checkpointing.dir": checkpoints,
+                "execution.checkpointing.incremental": "true", "execution.checkpointing.externalized-checkpoint-retention":
+                "RETAIN_ON_CANCELLATION", "taskmanager.memory.process.size": "6g"})
+            try:
+                cluster.start()
+                jar = cluster.upload(self.build("keyed"))
+                job = cluster.run_jar(jar, ["--keys", keys])
+                rate, share = self.measure(cluster, job, 10 * interval_s if interval_s > 1 else 20, interval_s)
+                cluster.cancel(job)
+                running.wait_until(lambda: cluster.state(job) == "CANCELED")
+                path = cluster.get(f"/jobs/{job}/checkpoints")["latest"]["completed"]["external_path"]
+                self.verify(path)
+                again = cluster.run_jar(jar, ["--keys", keys, "--rate", 1000],
+                                        config={"execution.state-recovery.path": path})
+                running.wait_until(lambda: cluster.all_running(again), seconds=60)
+                cluster.cancel(again)
+            finally:
+                cluster.stop()
+            self.row(f"keyed count, {keys // 1_000_000} M keys, checkpoints every {interval_s} s", rate / 1e6,
+                     "M records/s per core", bar, limit, better="more")
+            self.row(f"of the checkpoints due meanwhile, {keys // 1_000_000} M keys", share * 100, "%", 80, better="more")
+
+    def measure(self, cluster, job, seconds, interval_s):
+        """(records of the source per CPU second, completed over due checkpoints) of a running job."""
+        def completed():
+            return cluster.get(f"/jobs/{job}/checkpoints")["counts"]["completed"]
+
+        def sample():
+            vertices = cluster.get(f"/jobs/{job}")["vertices"]
+            pids = {p for m in cluster.task_managers() + [cluster.job_manager()] for p in running.family(m)}
+            return vertices[0]["metrics"]["write-records"], sum(running.cpu_seconds(p) for p in pids), completed()
+
+        running.wait_until(lambda: cluster.all_running(job), seconds=60)
+        running.wait_until(lambda: completed() >= 2, seconds=120, pause=0.05)
+        first = sample()
+        time.sleep(seconds)
+        last = sample()
+        return (last[0] - first[0]) / (last[1] - first[1]), (last[2] - first[2]) / (seconds / interval_s)
+
+    def verify(self, path):
+        """The counts of all keys together are as many as the source had made at that checkpoint."""
+        tool = [os.path.join(self.home, "bin", "flink"), "state", "dump", path]
+        lines = subprocess.Popen(tool, stdout=subprocess.PIPE, text=True)
+        total, generated = 0, 0
+        for line in lines.stdout:
+            row = json.loads(line)
+            if row.get("uid") == "numbers" or "numbers" in str(row.get("operator")):
+                generated += row["value"].get("next", 0) if isinstance(row.get("value"), dict) else 0
+            elif isinstance(row.get("value"), dict) and "count" in row["value"]:
+                total += row["value"]["count"]
+        if lines.wait() != 0 or total == 0 or (generated and generated != total):
+            raise RuntimeError(f"{path}: the counts add up to {total}, the source made {generated}")
 
     def build(self, name):
         """A bundle from the sources beside this file."""
@@ -345,7 +415,7 @@ class Bench:
 
 
 def main():
-    parts = ["start", "submit", "idle", "overview", "jobs", "wordcount", "kill", "recover"]
+    parts = ["start", "submit", "idle", "overview", "jobs", "wordcount", "kill", "recover", "keyed"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--home", default=os.path.join(TOP, "build", "dist", "flinc"))
     parser.add_argument("--only", default=",".join(parts))
