@@ -204,7 +204,7 @@ class Round:
         seen = [bytearray(per_key) for _ in range(KEYS)]
         timers = [bytearray(per_key // SESSION) for _ in range(KEYS)]
         windows = [bytearray(per_key // SESSION) for _ in range(KEYS)]
-        sums = {"L": 0, "U": 0}
+        sums = {}
         for line in self.lines():
             kind, *fields = line.split()
             if kind in sums:
