@@ -131,9 +131,11 @@ flinc_stream *flinc_flat_map_(flinc_stream *s, const flinc_function *fn, const f
 flinc_stream *flinc_process_(flinc_stream *s, const flinc_function *fn, const flinc_struct *type,
                              flinc_place at)
 {
-    static const struct unary u = {"flinc_process", "flinc.process", "Process", FLINC_FN_PROCESS,
-                                   false};
-    return add_unary(s, &u, fn, type, at);
+    static const struct unary plain = {"flinc_process", "flinc.process", "Process",
+                                       FLINC_FN_PROCESS, false};
+    static const struct unary keyed = {"flinc_process", "flinc.keyed_process", "KeyedProcess",
+                                       FLINC_FN_PROCESS, false};
+    return add_unary(s, s != NULL && s->n_keys > 0 ? &keyed : &plain, fn, type, at);
 }
 
 flinc_stream *flinc_filter_(flinc_stream *s, const flinc_function *fn, flinc_place at)
@@ -189,6 +191,19 @@ static bool has_output(const struct stream_node *node, const char *tag)
     return false;
 }
 
+static bool is_process(const char *kind)
+{
+    static const char *const kinds[] = {"flinc.process",           "flinc.co_process",
+                                        "flinc.keyed_process",     "flinc.keyed_co_process",
+                                        "flinc.broadcast_process", "flinc.keyed_broadcast_process"};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (strcmp(kind, kinds[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 flinc_stream *flinc_side_output_(flinc_stream *s, const char *tag, const flinc_struct *type,
                                  flinc_place at)
 {
@@ -201,9 +216,7 @@ flinc_stream *flinc_side_output_(flinc_stream *s, const char *tag, const flinc_s
     if (tag == NULL || tag[0] == '\0') {
         return env_fail_at(env, at, ERR_INVALID_ARGUMENT, "%s: the tag is empty", call);
     }
-    if (!has_output(s->node, tag) &&
-        (s->node == NULL || (strcmp(s->node->kind, "flinc.process") != 0 &&
-                             strcmp(s->node->kind, "flinc.co_process") != 0))) {
+    if (!has_output(s->node, tag) && (s->node == NULL || !is_process(s->node->kind))) {
         return env_fail_at(env, at, ERR_INVALID_ARGUMENT,
                            "%s: only the stream of flinc_process or flinc_co_process has side "
                            "outputs, and that of windows the one of their .late_tag",
@@ -528,9 +541,13 @@ flinc_stream *flinc_co_process_(flinc_stream *a, flinc_stream *b, const flinc_fu
                                 const flinc_function *second, const flinc_struct *type,
                                 flinc_place at)
 {
-    static const struct unary u = {"flinc_co_process", "flinc.co_process", "Co-Process",
-                                   FLINC_FN_PROCESS, false};
-    return add_co(a, b, (const flinc_function *[]){first, second}, &u, type, at);
+    static const struct unary plain = {"flinc_co_process", "flinc.co_process", "Co-Process",
+                                       FLINC_FN_PROCESS, false};
+    static const struct unary keyed = {"flinc_co_process", "flinc.keyed_co_process",
+                                       "Co-Keyed-Process", FLINC_FN_PROCESS, false};
+    bool both_keyed = a != NULL && b != NULL && a->n_keys > 0 && b->n_keys > 0;
+    return add_co(a, b, (const flinc_function *[]){first, second}, both_keyed ? &keyed : &plain,
+                  type, at);
 }
 
 /* ---- how records travel ----------------------------------------------------------------------- */

@@ -41,6 +41,7 @@ static int filter_rows(struct filter_operator *op, const struct batch *b, uint16
                 TRY(user_function_check_cancelled(f, err));
             }
             user_states_set_row(states, reader->next - n + i);
+            op->rows.row = i; /* for flinc_ctx_timestamp() */
             int rc = call(&f->ctx, row_reader_row(reader, i));
             if (UNLIKELY(rc < 0)) {
                 return user_function_failed(f, rc, err);

@@ -50,6 +50,7 @@ struct harness_options {
     const char *input_schemas[OPERATOR_INPUTS_MAX];
     const char *output_schemas[HARNESS_OUTPUTS_MAX];
     const char *tags[HARNESS_OUTPUTS_MAX]; /* of side outputs; tags[0] is not used */
+    const char *keys[OPERATOR_INPUTS_MAX]; /* key columns, "a" or "a,b"; NULL: not keyed */
     /* The operator's message of operators.proto; NULL: a FunctionOperatorConfig made of the structs. */
     const ProtobufCMessage *config;
     bool batch_callback;

@@ -143,7 +143,8 @@ static void host_emit_idle(struct op_context *ctx, bool idle)
 
 static void host_timer_at(struct op_context *ctx, int64_t time_ms)
 {
-    harness_of(ctx)->timer_ms = time_ms;
+    struct harness *h = harness_of(ctx);
+    h->timer_ms = time_ms == INT64_MAX ? INT64_MAX : MIN(h->timer_ms, time_ms);
 }
 
 /* ---- state ------------------------------------------------------------------------------------- */

@@ -52,6 +52,21 @@ static void pack(const ProtobufCMessage *message, struct arena *arena, ProtobufC
     protobuf_c_message_pack(message, ret->data);
 }
 
+/* Key columns by their names; returns how many. */
+static size_t key_columns(const struct schema *schema, const char *names, struct arena *arena,
+                          uint32_t **ret)
+{
+    struct slice rest = slice_cstr(names != NULL ? names : ""), name;
+    size_t n = 0;
+    *ret = arena_alloc(arena, sizeof(uint32_t) * (schema->n_fields + 1));
+    while (rest.len > 0 && slice_next(&rest, ',', &name)) {
+        int column = schema_find(schema, arena_strndup(arena, name.data, name.len));
+        ASSERT(column >= 0 && n < schema->n_fields);
+        (*ret)[n++] = (uint32_t)column;
+    }
+    return n;
+}
+
 static void pack_function_config(const struct harness_spec *s, const struct harness_options *o,
                                  struct arena *arena, ProtobufCBinaryData *ret)
 {
@@ -67,6 +82,13 @@ static void pack_function_config(const struct harness_spec *s, const struct harn
     config.inputs = inputs;
     config.outputs = outputs;
     config.batch_callback = o->batch_callback;
+    if (s->n_inputs > 0) {
+        config.n_key_columns = key_columns(s->inputs[0], o->keys[0], arena, &config.key_columns);
+    }
+    if (s->n_inputs > 1) {
+        config.n_key_columns_second =
+            key_columns(s->inputs[1], o->keys[1], arena, &config.key_columns_second);
+    }
     pack(&config.base, arena, ret);
 }
 

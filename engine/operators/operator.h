@@ -185,8 +185,8 @@ struct op_host {
     /* The operator's list, union and broadcast state; likewise. */
     int (*operator_state)(struct op_context *ctx, struct operator_state **ret_state,
                           struct error *err);
-    /* processing_time() is to be called at this time of the clock; the earliest counts; INT64_MAX:
-     * never. */
+    /* processing_time() is to be called at this time of the clock, once; the earliest counts of all calls
+     * since the last one; INT64_MAX: never. */
     void (*timer_at)(struct op_context *ctx, int64_t time_ms);
 };
 

@@ -6,12 +6,16 @@
 #include "engine/operators/operator.h"
 
 extern const struct operator_desc operator_async_map;
+extern const struct operator_desc operator_broadcast_process;
 extern const struct operator_desc operator_co_flat_map;
 extern const struct operator_desc operator_co_map;
 extern const struct operator_desc operator_co_process;
 extern const struct operator_desc operator_filter;
 extern const struct operator_desc operator_flat_map;
 extern const struct operator_desc operator_keyed_aggregate;
+extern const struct operator_desc operator_keyed_broadcast_process;
+extern const struct operator_desc operator_keyed_co_process;
+extern const struct operator_desc operator_keyed_process;
 extern const struct operator_desc operator_map;
 extern const struct operator_desc operator_process;
 extern const struct operator_desc operator_sink_discard;
@@ -22,6 +26,7 @@ extern const struct operator_desc operator_source_elements;
 extern const struct operator_desc operator_source_sequence;
 extern const struct operator_desc operator_source_socket;
 extern const struct operator_desc operator_source_text;
+extern const struct operator_desc operator_timestamps_and_watermarks;
 extern const struct operator_desc operator_window_sessions;
 extern const struct operator_desc operator_window_slices;
 

@@ -66,6 +66,7 @@ int row_operator_open(struct row_operator *op, struct op_context *ctx,
                          ctx->spec->name, ctx->spec->kind);
     }
     op->by_batch = config->batch_callback;
+    op->functions.rows = op;
     for (uint32_t i = 0; i < n; i++) {
         kinds[i] = op->by_batch ? batch_kind : kind;
     }

@@ -57,6 +57,9 @@ struct user_functions {
     uint32_t n;
     void *user;                 /* Borrows: user code's own */
     struct user_states *states; /* Owns: keyed state of the functions; NULL: there is none */
+    /* Borrows: the operator, whose row is at hand, and its timers; NULL: it has none. */
+    const struct row_operator *rows;
+    struct user_timers *timers;
     struct user_side sides[USER_SIDES_MAX];
     uint32_t n_sides;
 };

@@ -11,6 +11,7 @@
 
 #include "flinc/env.h"
 #include "flinc/state.h"
+#include "flinc/time.h"
 #include "flinc/window.h"
 
 #ifdef __cplusplus

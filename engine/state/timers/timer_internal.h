@@ -64,15 +64,15 @@ struct timer_service {
     struct keyed_backend *backend; /* Borrows */
     struct buffer_pool *pool;      /* Borrows */
     uint32_t n_keys;
-    struct schema *key_schema; /* Owns a ref */
-    struct schema *schema;     /* Owns a ref: keys, time, namespace */
-    struct record_layout no_value;
-    uint32_t *columns;           /* Owns: 0, 1, 2, ... */
-    int32_t *column_map;         /* Owns; scratch */
-    struct builder keys;         /* of the keys of pending rows */
-    struct batch *batch;         /* Owns a ref: at hand; NULL: none */
-    struct batch *at_keys;       /* Owns a ref: its key columns; made when needed */
-    const uint32_t *key_columns; /* Borrows: in `batch` */
+    struct schema *key_schema;            /* Owns a ref */
+    struct schema *schema;                /* Owns a ref: keys, time, namespace */
+    const struct record_layout *no_value; /* Borrows: the backend's */
+    uint32_t *columns;                    /* Owns: 0, 1, 2, ... */
+    int32_t *column_map;                  /* Owns; scratch */
+    struct builder keys;                  /* of the keys of pending rows */
+    struct batch *batch;                  /* Owns a ref: at hand; NULL: none */
+    struct batch *at_keys;                /* Owns a ref: its key columns; made when needed */
+    const uint32_t *key_columns;          /* Borrows: in `batch` */
     struct timer_half halves[TIMER_KINDS];
     uint16_t taken_rows[BATCH_ROWS_MAX];
     struct timer_sort sort;

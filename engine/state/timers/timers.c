@@ -58,7 +58,7 @@ static int half_open(struct timer_service *t, enum timer_kind kind,
         .key_schema = t->schema,
         .n_key_columns = t->n_keys,
         .kind = "timers",
-        .value_layout = &t->no_value,
+        .value_layout = t->no_value,
     };
     TRY(keyed_backend_state(t->backend, &desc, &h->state, err));
     timer_queue_init(&h->queue, t->pool, t->schema, t->n_keys);
@@ -66,6 +66,23 @@ static int half_open(struct timer_service *t, enum timer_kind kind,
     h->firing_until_ms = INT64_MIN;
     h->fire_rows = TIMER_FIRE_ROWS;
     return order_restored(t, h, err);
+}
+
+static void no_value_free(void *layout)
+{
+    record_layout_fini(layout);
+    mem_free(layout);
+}
+
+/* Timers are all key.  The layout of their value lives as long as the states. */
+static const struct record_layout *no_value_new(struct keyed_backend *backend)
+{
+    struct record_layout *layout = MEM_NEW(struct record_layout);
+    struct schema *empty = schema_new(NULL, NULL, 0);
+    record_layout_init_fields(layout, empty, 0, NULL, 0);
+    schema_unref(empty);
+    keyed_backend_adopt(backend, layout, no_value_free);
+    return layout;
 }
 
 int timer_service_new(struct keyed_backend *backend, const struct timer_service_options *options,
@@ -85,9 +102,7 @@ int timer_service_new(struct keyed_backend *backend, const struct timer_service_
     builder_init(&t->keys, t->pool, t->key_schema, BATCH_ROWS_MAX);
     t->keys.target_bytes = UINT64_MAX;
     t->keys.max_row_bytes = UINT64_MAX;
-    struct schema *empty = schema_new(NULL, NULL, 0);
-    record_layout_init_fields(&t->no_value, empty, 0, NULL, 0);
-    schema_unref(empty);
+    t->no_value = no_value_new(backend);
     int rc = 0;
     for (int kind = 0; kind < TIMER_KINDS && rc == 0; kind++) {
         rc = half_open(t, (enum timer_kind)kind, options, err);
@@ -116,7 +131,6 @@ struct timer_service *timer_service_free(struct timer_service *t)
         batch_unref(h->firing);
     }
     builder_fini(&t->keys);
-    record_layout_fini(&t->no_value);
     schema_unref(t->schema);
     schema_unref(t->key_schema);
     mem_free(t->columns);

@@ -1,0 +1,186 @@
+/* What user functions see of time: the functions of include/flinc/time.h.  Thread: the task's. */
+#include "engine/operators/time/user_time.h"
+
+#include "engine/operators/user_function.h"
+#include "flinc/time.h"
+
+/* ---- the row at hand ----------------------------------------------------------------------------- */
+
+struct batch *user_timers_batch(const struct user_timers *t)
+{
+    return t->firing ? t->timer.batch : t->rows->batch;
+}
+
+uint32_t user_timers_row(const struct user_timers *t)
+{
+    const struct row_operator *r = t->rows;
+    return t->firing ? t->timer.row : row_reader_source(&r->readers[r->input], r->row);
+}
+
+int64_t flinc_ctx_timestamp(const flinc_ctx *ctx)
+{
+    const struct user_timers *t = ctx->owner->timers;
+    const struct row_operator *r = ctx->owner->rows;
+    if (t != NULL && t->firing) {
+        return t->kind == TIMER_EVENT ? t->timer.time_ms : FLINC_NO_TIMESTAMP;
+    }
+    if (r == NULL || r->readers[r->input].batch == NULL) {
+        return FLINC_NO_TIMESTAMP;
+    }
+    const struct row_reader *reader = &r->readers[r->input];
+    const struct buffer *timestamps = reader->batch->timestamps;
+    return timestamps != NULL ? ((const int64_t *)(const void *)
+                                     timestamps->data)[row_reader_source(reader, r->row)]
+                              : FLINC_NO_TIMESTAMP;
+}
+
+int64_t flinc_ctx_watermark(const flinc_ctx *ctx)
+{
+    return op_watermark(ctx->op);
+}
+
+int64_t flinc_ctx_now(const flinc_ctx *ctx)
+{
+    return clock_now_ms(ctx->op->clock);
+}
+
+/* ---- timers -------------------------------------------------------------------------------------- */
+
+typedef int timer_change(struct timer_service *, enum timer_kind, uint32_t row, int64_t name_space,
+                         int64_t time_ms, struct error *);
+
+/* The timers, when timers may be set now; else the reason is the function's failure. */
+static struct user_timers *usable_timers(flinc_ctx *ctx)
+{
+    struct user_timers *t = ctx->owner->timers;
+    if (t == NULL) {
+        flinc_ctx_fail(ctx, "timers need a process function on a keyed stream (flinc_key_by)");
+        return NULL;
+    }
+    if (!t->has_callback) {
+        flinc_ctx_fail(ctx, "timers need a callback: name the function by FLINC_FUNCTION(f, "
+                            ".on_timer = ...)");
+        return NULL;
+    }
+    if (t->key_columns == NULL) {
+        flinc_ctx_fail(ctx, "timers can only be set while a record of a keyed stream or a timer is "
+                            "at hand");
+        return NULL;
+    }
+    return t;
+}
+
+static int change_timer(flinc_ctx *ctx, timer_change *change, enum timer_kind kind, int64_t time_ms)
+{
+    struct user_timers *t = usable_timers(ctx);
+    struct error err = ERROR_INIT;
+    if (t == NULL) {
+        return ERR_USER_CODE;
+    }
+    int rc = 0;
+    if (!t->begun && !t->firing) {
+        rc = timer_service_begin(t->service, t->rows->batch, t->key_columns, &err);
+        t->begun = true;
+    }
+    if (rc >= 0) {
+        rc = change(t->service, kind, user_timers_row(t), NAMESPACE_VOID, time_ms, &err);
+    }
+    return rc < 0 ? flinc_ctx_fail(ctx, "timer: %s", err.message) : 0;
+}
+
+int flinc_ctx_timer_event(flinc_ctx *ctx, int64_t time_ms)
+{
+    return change_timer(ctx, timer_service_add, TIMER_EVENT, time_ms);
+}
+
+int flinc_ctx_timer_processing(flinc_ctx *ctx, int64_t time_ms)
+{
+    return change_timer(ctx, timer_service_add, TIMER_PROCESSING, time_ms);
+}
+
+int flinc_ctx_timer_delete_event(flinc_ctx *ctx, int64_t time_ms)
+{
+    return change_timer(ctx, timer_service_delete, TIMER_EVENT, time_ms);
+}
+
+int flinc_ctx_timer_delete_processing(flinc_ctx *ctx, int64_t time_ms)
+{
+    return change_timer(ctx, timer_service_delete, TIMER_PROCESSING, time_ms);
+}
+
+bool flinc_ctx_timer_is_event(const flinc_ctx *ctx)
+{
+    const struct user_timers *t = ctx->owner->timers;
+    return t != NULL && t->firing && t->kind == TIMER_EVENT;
+}
+
+/* ---- the key -------------------------------------------------------------------------------------- */
+
+/* The key's column, NULL with the reason as the function's failure; *ret_row in it. */
+static const struct column *key_column(flinc_ctx *ctx, uint32_t column, uint32_t *ret_row)
+{
+    const struct user_timers *t = ctx->owner->timers;
+    if (t == NULL || t->key_columns == NULL || column >= t->n_keys) {
+        flinc_ctx_fail(ctx, "there is no column %u of a key at hand", column);
+        return NULL;
+    }
+    const struct column *c =
+        &user_timers_batch(t)->columns[t->firing ? column : t->key_columns[column]];
+    *ret_row = user_timers_row(t);
+    return column_is_null(c, *ret_row) ? NULL : c;
+}
+
+int64_t flinc_ctx_key_int64(flinc_ctx *ctx, uint32_t column)
+{
+    uint32_t row = 0;
+    const struct column *c = key_column(ctx, column, &row);
+    if (c == NULL) {
+        return 0;
+    }
+    switch (c->type->layout) {
+    case LAYOUT_BIT:
+        return column_get_bool(c, row);
+    case LAYOUT_I8:
+        return COLUMN_VALUES(c, const int8_t)[row];
+    case LAYOUT_I16:
+        return COLUMN_VALUES(c, const int16_t)[row];
+    case LAYOUT_I32:
+        return COLUMN_VALUES(c, const int32_t)[row];
+    case LAYOUT_I64:
+        return COLUMN_VALUES(c, const int64_t)[row];
+    default:
+        return flinc_ctx_fail(ctx, "column %u of the key is no integer", column);
+    }
+}
+
+double flinc_ctx_key_double(flinc_ctx *ctx, uint32_t column)
+{
+    uint32_t row = 0;
+    const struct column *c = key_column(ctx, column, &row);
+    if (c == NULL) {
+        return 0;
+    }
+    switch (c->type->layout) {
+    case LAYOUT_F32:
+        return COLUMN_VALUES(c, const float)[row];
+    case LAYOUT_F64:
+        return COLUMN_VALUES(c, const double)[row];
+    default:
+        return flinc_ctx_fail(ctx, "column %u of the key is no FLOAT or DOUBLE", column);
+    }
+}
+
+flinc_string flinc_ctx_key_string(flinc_ctx *ctx, uint32_t column)
+{
+    uint32_t row = 0;
+    const struct column *c = key_column(ctx, column, &row);
+    if (c == NULL) {
+        return (flinc_string){"", 0};
+    }
+    if (c->type->layout != LAYOUT_VIEW) {
+        flinc_ctx_fail(ctx, "column %u of the key is no string", column);
+        return (flinc_string){"", 0};
+    }
+    struct slice s = column_get_bytes(c, row);
+    return (flinc_string){s.data, s.len};
+}
