@@ -11,6 +11,7 @@ benchmarks=(
     "operators|map, filter, flatMap, keyed sums|build/release/bench/bench_ops_operators"
     "state|keyed counts while snapshots are written; pauses, bytes, restoring|build/release/bench/bench_state_snapshots"
     "codec|batch, row and key codecs|build/release/bench/bench_data_codec"
+    "segment|files of keyed state, flink state dump|build/release/bench/bench_snapshot_segment"
     "startup|flink run -t local of an empty job|build/release/bench/bench_startup_start build/dist/flinc/bin/flink build/release/bench/startup/empty.so"
     "network|batches over loopback TCP between workers|build/release/bench/bench_network_throughput"
     "cluster|a cluster of real processes: start, submission, memory, losses|bench/cluster/run.py"
@@ -23,7 +24,7 @@ benchmarks=(
     "batch|batches of rows|build/release/bench/bench_data_batch"
 )
 # The figures that must hold are all in these.
-usual="wordcount handover partition operators windows state codec startup rpc network cluster"
+usual="wordcount handover partition operators windows state codec segment startup rpc network cluster"
 
 usage() {
     cat <<END

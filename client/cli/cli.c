@@ -1,5 +1,6 @@
 /* Finds the action, loads the configuration, runs; see cli.h. */
 #include "client/cli/cli.h"
+#include "client/statetool/statetool.h"
 #include "common/base/build_info.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -38,22 +39,27 @@ static void print_help(void)
     for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
         print_action_help(&actions[i]);
     }
+    printf(
+        "Action \"state\" %s.\n\n  Syntax: state info|ls|dump|diff <snapshot> [OPTIONS]; more with "
+        "state -h\n\n",
+        statetool_summary);
     printf("  -h,--help      Show this help.\n  -v,--version   Show the version.\n");
 }
 
 static void print_unknown_action(const char *name)
 {
-    const char *names[ARRAY_LEN(actions)];
+    const char *names[ARRAY_LEN(actions) + 1];
 
     for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
         names[i] = actions[i].name;
     }
+    names[ARRAY_LEN(actions)] = "state";
     const char *near = cstr_nearest(name, names, ARRAY_LEN(names));
     fprintf(stderr, "\"%s\" is not a valid action.%s%s%s\n\n", name,
             near != NULL ? " Did you mean \"" : "", near != NULL ? near : "",
             near != NULL ? "\"?" : "");
     fprintf(stderr, "Valid actions are");
-    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         fprintf(stderr, "%s \"%s\"", i > 0 ? "," : "", names[i]);
     }
     fprintf(stderr, ".\n\nSpecify the version option (-v or --version) to print Flinc's version.\n"
@@ -253,6 +259,9 @@ int flinc_private_cli_main(int argc, char **argv)
     if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0) {
         printf("Version: %s, Commit ID: %s\n", FLINC_VERSION, build_commit());
         return CLI_EXIT_OK;
+    }
+    if (strcmp(argv[1], "state") == 0) {
+        return statetool_main(argc - 2, argv + 2, stdout); /* needs no configuration */
     }
     for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
         if (strcmp(argv[1], actions[i].name) == 0) {

@@ -94,6 +94,13 @@ void segment_reader_select(struct segment_reader *r, uint32_t id);
 int segment_reader_next(struct segment_reader *r, struct buffer_pool *pool, uint32_t first_group,
                         uint32_t last_group, struct segment_block *ret_block,
                         struct error *err) MUST_CHECK;
+/* What a segment has of a state, by its index. */
+struct segment_stats {
+    uint64_t n_blocks, n_put_rows, n_removed_rows;
+    uint64_t size_bytes; /* of the blocks */
+};
+void segment_reader_stats(const struct segment_reader *r, uint32_t state_id,
+                          struct segment_stats *ret_stats);
 uint32_t segment_reader_max_parallelism(const struct segment_reader *r);
 struct segment_reader *segment_reader_close(struct segment_reader *r); /* returns NULL */
 

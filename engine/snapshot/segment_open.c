@@ -355,3 +355,19 @@ uint32_t segment_reader_max_parallelism(const struct segment_reader *r)
 {
     return r->head.max_parallelism;
 }
+
+void segment_reader_stats(const struct segment_reader *r, uint32_t state_id,
+                          struct segment_stats *ret_stats)
+{
+    struct segment_stats stats = {0};
+    for (uint64_t i = 0; i < r->n_blocks; i++) {
+        const struct segment_index_block *b = &r->blocks[i];
+        if (b->state_id == state_id) {
+            stats.n_blocks++;
+            stats.n_put_rows += b->kind == SEGMENT_BLOCK_PUT ? b->n_rows : 0;
+            stats.n_removed_rows += b->kind == SEGMENT_BLOCK_REMOVE ? b->n_rows : 0;
+            stats.size_bytes += b->size;
+        }
+    }
+    *ret_stats = stats;
+}

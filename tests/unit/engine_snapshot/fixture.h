@@ -100,11 +100,13 @@ struct words {
     struct schema *key, *value, *row;
     struct segment_writer *writer;
     uint32_t state;
+    int64_t bonus; /* added to values */
 };
 
 static inline void words_open(struct words *w, struct buffer_pool *pool, uint64_t threshold)
 {
     struct snapshot_target *target = target_in_dir(threshold, NULL);
+    w->bonus = 0;
     w->pool = pool;
     w->key = schema_of("ROW<`word` STRING NOT NULL>");
     w->value = schema_of("ROW<`n` BIGINT NOT NULL>");
@@ -147,7 +149,7 @@ static inline void words_put(struct words *w, enum segment_block_kind kind, int6
             builder_begin(&b);
             assert_int_equal(builder_put_bytes(&b, 0, text, (size_t)len, NULL), 0);
             if (kind == SEGMENT_BLOCK_PUT) {
-                builder_put_i64(&b, 1, group * 1000 + i);
+                builder_put_i64(&b, 1, (int64_t)group * 1000 + i + w->bonus);
             }
             builder_end_row(&b);
         }

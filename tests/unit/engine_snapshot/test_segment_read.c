@@ -64,6 +64,12 @@ static void blocks_come_in_order(void **state)
         check_words(&b, 19, 19, 4000);
         assert_int_equal(b.number, 3);
         struct batch *kept = b.rows;
+        struct segment_stats stats;
+        segment_reader_stats(r, 0, &stats);
+        assert_int_equal(stats.n_blocks, 4);
+        assert_int_equal(stats.n_put_rows, 300 + 4000);
+        assert_int_equal(stats.n_removed_rows, 4);
+        assert_true(stats.size_bytes < s.blob->size && stats.size_bytes > s.blob->size / 2);
         assert_int_equal(segment_reader_next(r, *state, 0, 127, &b, &err), 0);
         segment_reader_close(r);
         assert_ok(batch_validate(kept, &ok_err)); /* rows outlive the reader */
