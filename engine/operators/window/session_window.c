@@ -372,6 +372,12 @@ static int session_process(struct operator* op, struct op_context *ctx, uint32_t
     return rc;
 }
 
+static int session_snapshot(struct operator* op, struct op_context *ctx,
+                            const struct op_checkpoint *checkpoint, struct error *err)
+{
+    return window_progress_snapshot(&((struct session_window *)op)->base, err);
+}
+
 const struct operator_desc operator_window_sessions = {
     .struct_size = sizeof(struct operator_desc),
     .version = 1,
@@ -385,4 +391,5 @@ const struct operator_desc operator_window_sessions = {
     .close = session_close,
     .watermark = session_watermark,
     .processing_time = session_processing_time,
+    .snapshot = session_snapshot,
 };

@@ -425,6 +425,12 @@ static int slice_process(struct operator* op, struct op_context *ctx, uint32_t i
     return rc;
 }
 
+static int slice_snapshot(struct operator* op, struct op_context *ctx,
+                          const struct op_checkpoint *checkpoint, struct error *err)
+{
+    return window_progress_snapshot(&((struct slice_window *)op)->base, err);
+}
+
 const struct operator_desc operator_window_slices = {
     .struct_size = sizeof(struct operator_desc),
     .version = 1,
@@ -438,4 +444,5 @@ const struct operator_desc operator_window_slices = {
     .close = slice_close,
     .watermark = slice_watermark,
     .processing_time = slice_processing_time,
+    .snapshot = slice_snapshot,
 };

@@ -93,8 +93,7 @@ int window_base_open(struct window_base *w, struct op_context *ctx, struct error
         w->late_counter = metric_group_counter(ctx->metrics, "numLateRecordsDropped");
     }
     TRY(op_keyed_backend(ctx, &w->backend, err));
-    w->restored_low = w->restored_high = INT64_MIN;
-    return 0;
+    return window_progress_open(w, ctx, err);
 }
 
 void window_base_close(struct window_base *w)

@@ -82,6 +82,13 @@ static inline bool window_has_ahead(const struct window_base *w, int64_t now)
 int64_t window_key_now(const struct window_base *w, const struct op_context *ctx, uint64_t hash,
                        int64_t now);
 
+/* ---- window_progress.c ---------------------------------------------------------------------------- */
+
+int window_progress_open(struct window_base *w, struct op_context *ctx,
+                         struct error *err) MUST_CHECK;
+/* Fills the operator state; for snapshot(). */
+int window_progress_snapshot(struct window_base *w, struct error *err) MUST_CHECK;
+
 /* The hashes of slots of the state's table, as those of a batch of their keys. */
 void window_copy_hashes(struct op_context *ctx, const struct keyed_state *s, const uint32_t *slots,
                         uint32_t n, struct batch *keys);

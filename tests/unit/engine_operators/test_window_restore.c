@@ -1,0 +1,216 @@
+/* Windows across snapshots: a run that is stopped at a random place and goes on at another parallelism gives
+ * the same rows as the naive evaluator, which never stopped.  FLINK-36663: after a restore the first watermark
+ * fires no window again, and what was late stays late. */
+#include "engine/data/hash.h"
+#include "tests/unit/engine_operators/window_fixture.h"
+
+#define SUM FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_SUM
+#define COUNT FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_COUNT
+#define MAX_OF FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_MAX
+
+enum { SUBTASKS_MAX = 5, KEYS = 23 };
+
+/* An operator in several subtasks. */
+struct vertex {
+    const char *kind;
+    struct window_config *config;
+    Flinc__WindowColumnKind aggregate;
+    uint32_t parallelism;
+    struct harness *subtasks[SUBTASKS_MAX];
+};
+
+static void vertex_open(struct vertex *v, uint32_t parallelism,
+                        const Flinc__OperatorSubtaskState *restore)
+{
+    v->parallelism = parallelism;
+    for (uint32_t i = 0; i < parallelism; i++) {
+        v->subtasks[i] = opened(&(struct harness_options){
+            .kind = v->kind,
+            .input_schemas = {WINDOW_INPUT},
+            .output_schemas = {v->aggregate == MAX_OF
+                                   ? "ROW<k INT NOT NULL, window_start BIGINT NOT NULL, window_end "
+                                     "BIGINT NOT NULL, value INT NOT NULL>"
+                                   : WINDOW_OUTPUT},
+            .config = &v->config->config.base,
+            .subtask = i,
+            .parallelism = parallelism,
+            .restore = restore,
+            .restore_checkpoint = 1,
+            .flags = restore != NULL ? OP_FLAG_RESTORED : 0});
+    }
+}
+
+static void vertex_close(struct vertex *v)
+{
+    for (uint32_t i = 0; i < v->parallelism; i++) {
+        harness_free(v->subtasks[i]);
+    }
+}
+
+/* Stops with a snapshot and goes on with another parallelism. */
+static void vertex_restart(struct vertex *v, uint32_t parallelism)
+{
+    Flinc__OperatorSubtaskState *states[SUBTASKS_MAX];
+    for (uint32_t i = 0; i < v->parallelism; i++) {
+        must(harness_snapshot(v->subtasks[i], 1, FLINC__CHECKPOINT_KIND__CHECKPOINT_FULL,
+                              &states[i], &err));
+    }
+    vertex_close(v);
+    Flinc__OperatorSubtaskState *all = harness_join_states(states, v->parallelism);
+    vertex_open(v, parallelism, all);
+    flinc__operator_subtask_state__free_unpacked(all, NULL);
+}
+
+static uint32_t owner_of(const struct vertex *v, int64_t key)
+{
+    return key_group_subtask((uint32_t)key_hash_i64(key) % 128, 128, v->parallelism);
+}
+
+static void append_rows(struct str *all, const char *rows)
+{
+    if (rows[0] != '\0') {
+        str_printf(all, "%s%s", all->len > 0 ? "\n" : "", rows);
+    }
+}
+
+/* A step of random records for the vertex and for the evaluator. */
+static void push_random(struct vertex *v, struct naive *naive, struct rng *rng, int64_t now,
+                        int64_t spread)
+{
+    struct str rows[SUBTASKS_MAX] = {0};
+    uint64_t n = rng_below(rng, 60);
+    for (uint64_t i = 0; i < n; i++) {
+        int64_t ts = now + (int64_t)rng_below(rng, (uint64_t)spread) - spread / 2;
+        int64_t key = (int64_t)rng_below(rng, KEYS), value = (int64_t)rng_below(rng, 1000) - 500;
+        str_printf(&rows[owner_of(v, key)], "%lld, %lld @%lld\n", (long long)key, (long long)value,
+                   (long long)ts);
+        naive_add(naive, key, ts, value);
+    }
+    for (uint32_t i = 0; i < v->parallelism; i++) {
+        push(v->subtasks[i], str_cstr(&rows[i]));
+        str_fini(&rows[i]);
+    }
+}
+
+static void check_step(struct vertex *v, struct naive *naive, int64_t watermark)
+{
+    STR_AUTO expected = STR_INIT;
+    STR_AUTO got = STR_INIT;
+    naive_watermark(naive, watermark, v->aggregate, &expected);
+    for (uint32_t i = 0; i < v->parallelism; i++) {
+        harness_clear(v->subtasks[i]);
+        must(harness_watermark(v->subtasks[i], 0, watermark, &err));
+        append_rows(&got, harness_rows(v->subtasks[i], 0));
+    }
+    check_sorted_rows(str_cstr(&got), str_cstr(&expected));
+}
+
+static void check_random(uint64_t seed, const char *kind, Flinc__WindowAssignerKind assigner,
+                         int64_t size, int64_t slide, Flinc__WindowColumnKind aggregate)
+{
+    struct window_config c;
+    struct naive naive;
+    struct rng rng;
+    rng_init(&rng, seed);
+    window_config_init(&c, assigner, size, slide);
+    window_config_columns(&c, aggregate);
+    naive_init(&naive, &c.assigner);
+    struct vertex v = {.kind = kind, .config = &c, .aggregate = aggregate};
+    vertex_open(&v, 2, NULL);
+    int64_t now = -100, watermark = INT64_MIN;
+    for (int step = 0; step < 80; step++) {
+        push_random(&v, &naive, &rng, now, 40);
+        if (rng_below(&rng, 6) == 0) {
+            vertex_restart(&v, 1 + (uint32_t)rng_below(&rng, SUBTASKS_MAX));
+            push_random(&v, &naive, &rng, now, 40); /* before the first watermark */
+        }
+        now += (int64_t)rng_below(&rng, 12);
+        watermark = MAX(watermark, now - (int64_t)rng_below(&rng, 30));
+        check_step(&v, &naive, watermark);
+    }
+    check_step(&v, &naive, INT64_MAX);
+    vertex_close(&v);
+    naive_fini(&naive);
+}
+
+static void windows_go_on_exactly(void **state)
+{
+    static const int64_t shapes[][2] = {{10, 10}, {10, 5}, {60, 4}, {9, 6}, {4, 10}};
+    static const Flinc__WindowColumnKind kinds[] = {COUNT, SUM, MAX_OF};
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+        for (size_t s = 0; s < ARRAY_LEN(shapes); s++) {
+            check_random(s * 10 + k, "flinc.window.slices",
+                         shapes[s][0] == shapes[s][1] ? FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING
+                                                      : FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING,
+                         shapes[s][0], shapes[s][1], kinds[k]);
+        }
+        check_random(1000 + k, "flinc.window.sessions", FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION,
+                     4, 0, kinds[k]);
+        check_random(2000 + k, "flinc.window.sessions", FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION,
+                     1, 0, kinds[k]);
+    }
+}
+
+/* Subtasks that were at different watermarks become one: each key goes on from where it was. */
+static void subtasks_that_were_not_equally_far(void **state)
+{
+    struct window_config c;
+    window_config_init(&c, FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING, 20, 10);
+    window_config_columns(&c, SUM);
+    struct vertex v = {.kind = "flinc.window.slices", .config = &c, .aggregate = SUM};
+    vertex_open(&v, 2, NULL);
+    int64_t first = 0, second = 0;
+    while (owner_of(&v, first) != 0) {
+        first++;
+    }
+    while (owner_of(&v, second) != 1) {
+        second++;
+    }
+    char rows[200], expected[400];
+    snprintf(rows, sizeof(rows), "%lld, 1 @5\n%lld, 2 @15", (long long)first, (long long)first);
+    push(v.subtasks[0], rows);
+    snprintf(rows, sizeof(rows), "%lld, 10 @5\n%lld, 20 @15", (long long)second, (long long)second);
+    push(v.subtasks[1], rows);
+    snprintf(expected, sizeof(expected), "+I[%lld, -10, 10, 1] @9\n+I[%lld, 0, 20, 3] @19",
+             (long long)first, (long long)first);
+    check_watermark(v.subtasks[0], 20, expected);
+    check_watermark(v.subtasks[1], 5, "");
+    vertex_restart(&v, 1);
+    /* Late for the first key, whose windows up to 20 have fired, not for the second. */
+    snprintf(rows, sizeof(rows), "%lld, 100 @6\n%lld, 200 @6", (long long)first, (long long)second);
+    push(v.subtasks[0], rows);
+    snprintf(expected, sizeof(expected), "+I[%lld, -10, 10, 210] @9\n+I[%lld, 0, 20, 230] @19",
+             (long long)second, (long long)second);
+    check_watermark(v.subtasks[0], 19, expected);
+    snprintf(expected, sizeof(expected), "+I[%lld, 10, 30, 2] @29\n+I[%lld, 10, 30, 20] @29",
+             (long long)first, (long long)second);
+    check_watermark(v.subtasks[0], 40, expected);
+    vertex_close(&v);
+}
+
+/* The bug itself: nothing comes but a watermark below the one before the restore. */
+static void flink_36663_no_window_fires_again(void **state)
+{
+    struct window_config c;
+    window_config_init(&c, FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING, 20, 5);
+    window_config_columns(&c, SUM);
+    struct vertex v = {.kind = "flinc.window.slices", .config = &c, .aggregate = SUM};
+    vertex_open(&v, 1, NULL);
+    push(v.subtasks[0], "1, 1 @2");
+    check_watermark(v.subtasks[0], 10, "+I[1, -15, 5, 1] @4\n+I[1, -10, 10, 1] @9");
+    vertex_restart(&v, 1);
+    check_watermark(v.subtasks[0], 9, "");
+    push(v.subtasks[0], "1, 2 @-20\n1, 4 @3");
+    check_watermark(v.subtasks[0], 100, "+I[1, -5, 15, 5] @14\n+I[1, 0, 20, 5] @19");
+    vertex_close(&v);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(windows_go_on_exactly),
+        cmocka_unit_test(subtasks_that_were_not_equally_far),
+        cmocka_unit_test(flink_36663_no_window_fires_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
