@@ -36,6 +36,8 @@ static bool assigner_is_sound(const flinc_assigner *a)
                a->offset_ms < a->slide_ms;
     case FLINC_ASSIGN_SESSION:
         return a->gap_ms > 0;
+    case FLINC_ASSIGN_GLOBAL:
+        return true;
     default:
         return false;
     }
@@ -106,6 +108,7 @@ struct window_parts {
     Flinc__WindowConfig config;
     Flinc__WindowAssigner assigner;
     Flinc__WindowTrigger trigger;
+    Flinc__WindowEvictor evictor;
 };
 
 static void make_parts(const flinc_windowed *w, struct window_parts *p)
@@ -125,22 +128,46 @@ static void make_parts(const flinc_windowed *w, struct window_parts *p)
     p->assigner.slide_ms = a->slide_ms;
     p->assigner.offset_ms = a->offset_ms;
     p->assigner.gap_ms = a->gap_ms;
+    p->trigger.kind = (Flinc__WindowTriggerKind)w->options.trigger.kind;
+    p->trigger.count = w->options.trigger.count;
+    p->trigger.interval_ms = w->options.trigger.interval_ms;
+    p->trigger.purging = w->options.trigger.purging;
+    p->evictor = (Flinc__WindowEvictor)FLINC__WINDOW_EVICTOR__INIT;
+    p->evictor.kind = (Flinc__WindowEvictorKind)w->options.evictor.kind;
+    p->evictor.count = w->options.evictor.count;
+    p->evictor.time_ms = w->options.evictor.time_ms;
+    p->evictor.after = w->options.evictor.after;
+    p->config.evictor = w->options.evictor.kind != FLINC_EVICT_NONE ? &p->evictor : NULL;
+    p->config.allowed_lateness_ms = w->options.allowed_lateness_ms;
 }
+
+/* The functions of an operator, up to the first of kind 0. */
+struct window_call {
+    const flinc_function *fn;
+    flinc_fn_kind fn_kind;
+    const char *name; /* of the builder, for errors */
+};
 
 static const char *operator_name(const flinc_windowed *w)
 {
-    static const char *const names[] = {NULL, "TumblingWindows", "SlidingWindows",
-                                        "SessionWindows"};
+    static const char *const names[] = {NULL, "TumblingWindows", "SlidingWindows", "SessionWindows",
+                                        "GlobalWindows"};
     return names[w->options.assigner.kind];
 }
 
 /* Adds the operator with the side output of late records, and connects it. */
 static flinc_stream *add_operator(flinc_windowed *w, const char *kind, struct window_parts *p,
-                                  const flinc_struct *type, struct schema *schema, flinc_place at)
+                                  const struct window_call *calls, const flinc_struct *type,
+                                  struct schema *schema, flinc_place at)
 {
     flinc_env *env = w->env;
     struct stream_node *node = stream_graph_add(&env->graph, kind, operator_name(w), schema);
     node->location = env_location(env, at);
+    for (; calls != NULL && calls->fn_kind != 0; calls++) {
+        if (env_add_function(env, node, calls->fn, calls->fn_kind, calls->name, at) < 0) {
+            return &env->broken;
+        }
+    }
     if (w->stream->n_keys == 0) {
         node->parallelism_limit = 1;
     }
@@ -292,12 +319,20 @@ static flinc_stream *add_columns(flinc_windowed *w, struct window_parts *p,
     for (uint32_t i = 0; i < n; i++) {
         pointers[i] = (Flinc__WindowColumn *)(uintptr_t)&columns[i];
     }
+    if (w->options.assigner.kind == FLINC_ASSIGN_GLOBAL || w->options.allowed_lateness_ms != 0 ||
+        p->config.evictor != NULL || w->options.trigger.kind != FLINC_TRIGGER_DEFAULT ||
+        w->options.trigger.purging) {
+        return env_fail_at(w->env, at, ERR_UNSUPPORTED,
+                           "built-in aggregates of windows have no trigger, evictor, lateness or "
+                           "global windows of their own; use flinc_window_reduce, "
+                           "flinc_window_aggregate or flinc_window_process");
+    }
     p->config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS;
     p->config.columns = pointers;
     p->config.n_columns = n;
     bool sessions = w->options.assigner.kind == FLINC_ASSIGN_SESSION;
-    return add_operator(w, sessions ? "flinc.window.sessions" : "flinc.window.slices", p, type,
-                        schema, at);
+    return add_operator(w, sessions ? "flinc.window.sessions" : "flinc.window.slices", p, NULL,
+                        type, schema, at);
 }
 
 flinc_stream *flinc_window_columns_(flinc_windowed *w, const char *columns,
@@ -375,4 +410,99 @@ flinc_stream *flinc_window_fold_(flinc_windowed *w, flinc_agg agg, const char *c
     struct window_parts p;
     make_parts(w, &p);
     return add_columns(w, &p, items, s->schema->n_fields, s->type, s->schema, at);
+}
+
+/* ---- functions --------------------------------------------------------------------------------- */
+
+/* An operator of functions, whose results are of `type`. */
+static flinc_stream *add_general(flinc_windowed *w, struct window_parts *p,
+                                 const struct window_call *calls, const flinc_struct *type,
+                                 flinc_place at)
+{
+    flinc_env *env = w->env;
+    if (w->options.assigner.kind == FLINC_ASSIGN_SESSION) {
+        return env_fail_at(
+            env, at, ERR_UNSUPPORTED,
+            "%s: session windows take built-in aggregates only (flinc_window_columns, "
+            "_count, _sum, _min, _max)",
+            calls->name);
+    }
+    if (w->options.allowed_lateness_ms < 0) {
+        return env_fail_at(env, at, ERR_INVALID_ARGUMENT, "%s: the allowed lateness is negative",
+                           calls->name);
+    }
+    const flinc_struct *result =
+        type == w->stream->type ? type : env_copy_struct(env, type, calls->name, at);
+    if (result == NULL) {
+        return &env->broken;
+    }
+    struct schema *schema = env_schema_of(env, result);
+    p->config.output = env_struct_desc(env, result);
+    return add_operator(w, "flinc.window.general", p, calls, result, schema, at);
+}
+
+flinc_stream *flinc_window_process_(flinc_windowed *w, const flinc_function *fn,
+                                    const flinc_struct *type, flinc_place at)
+{
+    struct window_call calls[] = {{fn, FLINC_FN_WINDOW, "flinc_window_process"},
+                                  {NULL, (flinc_fn_kind)0, NULL}};
+    struct window_parts p;
+    if (!windows_usable(w)) {
+        return broken_result(w);
+    }
+    make_parts(w, &p);
+    p.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_BUFFER;
+    p.config.process = true;
+    return add_general(w, &p, calls, type, at);
+}
+
+flinc_stream *flinc_window_reduce_(flinc_windowed *w, const flinc_function *fn,
+                                   const flinc_function *process, const flinc_struct *type,
+                                   flinc_place at)
+{
+    struct window_call calls[] = {{fn, FLINC_FN_REDUCE, "flinc_window_reduce"},
+                                  {process, FLINC_FN_WINDOW, "flinc_window_reduce_process"},
+                                  {NULL, (flinc_fn_kind)0, NULL}};
+    struct window_parts p;
+    if (!windows_usable(w)) {
+        return broken_result(w);
+    }
+    make_parts(w, &p);
+    p.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE;
+    p.config.value = p.config.input;
+    p.config.process = type != NULL;
+    if (!p.config.process) {
+        calls[1].fn_kind = (flinc_fn_kind)0;
+    }
+    return add_general(w, &p, calls, type != NULL ? type : w->stream->type, at);
+}
+
+flinc_stream *flinc_window_aggregate_(flinc_windowed *w, flinc_aggregate aggregate,
+                                      const flinc_function *process, const flinc_struct *type,
+                                      flinc_place at)
+{
+    static const char call[] = "flinc_window_aggregate";
+    struct window_call calls[] = {{aggregate.add, FLINC_FN_AGGREGATE_ADD, call},
+                                  {aggregate.result, FLINC_FN_AGGREGATE_RESULT, call},
+                                  {process, FLINC_FN_WINDOW, "flinc_window_aggregate_process"},
+                                  {NULL, (flinc_fn_kind)0, NULL}};
+    struct window_parts p;
+    if (!windows_usable(w)) {
+        return broken_result(w);
+    }
+    const flinc_struct *accumulator = env_copy_struct(w->env, aggregate.accumulator, call, at);
+    const flinc_struct *value =
+        accumulator != NULL ? env_copy_struct(w->env, aggregate.type, call, at) : NULL;
+    if (value == NULL) {
+        return &w->env->broken;
+    }
+    make_parts(w, &p);
+    p.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE;
+    p.config.accumulator = env_struct_desc(w->env, accumulator);
+    p.config.value = env_struct_desc(w->env, value);
+    p.config.process = type != NULL;
+    if (!p.config.process) {
+        calls[2].fn_kind = (flinc_fn_kind)0;
+    }
+    return add_general(w, &p, calls, type != NULL ? type : value, at);
 }

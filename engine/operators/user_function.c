@@ -24,6 +24,9 @@ static const char *const kind_names[] = {
     [FLINC_FN_WATERMARK_PERIODIC] = "periodic watermark",
     [FLINC_FN_ASYNC] = "async",
     [FLINC_FN_ASYNC_RETRY_IF] = "retry",
+    [FLINC_FN_AGGREGATE_ADD] = "aggregate",
+    [FLINC_FN_AGGREGATE_RESULT] = "aggregate result",
+    [FLINC_FN_WINDOW] = "window",
 };
 
 const char *user_function_kind_name(uint32_t kind)

@@ -25,7 +25,8 @@ typedef enum flinc_assigner_kind {
     FLINC_ASSIGN_NONE = 0,
     FLINC_ASSIGN_TUMBLING = 1,
     FLINC_ASSIGN_SLIDING = 2,
-    FLINC_ASSIGN_SESSION = 3
+    FLINC_ASSIGN_SESSION = 3,
+    FLINC_ASSIGN_GLOBAL = 4
 } flinc_assigner_kind;
 
 typedef enum flinc_time { FLINC_EVENT_TIME = 0, FLINC_PROCESSING_TIME = 1 } flinc_time;
@@ -52,10 +53,63 @@ typedef struct flinc_assigner {
 #define FLINC_SESSION(gap, ...) \
     ((flinc_assigner){.kind = FLINC_ASSIGN_SESSION, .gap_ms = (gap), ##__VA_ARGS__})
 
+/* One window for everything, that fires by its trigger alone.  Flink: GlobalWindows. */
+#define FLINC_GLOBAL(...) ((flinc_assigner){.kind = FLINC_ASSIGN_GLOBAL, ##__VA_ARGS__})
+
+/* When a window fires.  Made by the macros below; zero: when its time is over (global windows: never). */
+typedef enum flinc_trigger_kind {
+    FLINC_TRIGGER_DEFAULT = 0,
+    FLINC_TRIGGER_EVENT_TIME = 1,
+    FLINC_TRIGGER_PROCESSING_TIME = 2,
+    FLINC_TRIGGER_COUNT = 3,
+    FLINC_TRIGGER_CONTINUOUS_EVENT_TIME = 4,
+    FLINC_TRIGGER_CONTINUOUS_PROCESSING_TIME = 5,
+    FLINC_TRIGGER_NEVER = 7
+} flinc_trigger_kind;
+typedef struct flinc_trigger {
+    flinc_trigger_kind kind;
+    int64_t count;
+    int64_t interval_ms;
+    bool purging; /* firing empties the window.  Flink: PurgingTrigger */
+} flinc_trigger;
+/* With each n-th record.  FLINC_ON_COUNT(100, .purging = true).  Flink: CountTrigger. */
+#define FLINC_ON_COUNT(n, ...) \
+    ((flinc_trigger){.kind = FLINC_TRIGGER_COUNT, .count = (n), ##__VA_ARGS__})
+/* Each `ms` of event or processing time, and at the end.  Flink: ContinuousEventTimeTrigger, ... */
+#define FLINC_EVERY_EVENT_TIME(ms, ...) \
+    ((flinc_trigger){                   \
+        .kind = FLINC_TRIGGER_CONTINUOUS_EVENT_TIME, .interval_ms = (ms), ##__VA_ARGS__})
+#define FLINC_EVERY_PROCESSING_TIME(ms, ...) \
+    ((flinc_trigger){                        \
+        .kind = FLINC_TRIGGER_CONTINUOUS_PROCESSING_TIME, .interval_ms = (ms), ##__VA_ARGS__})
+
+/* Which records a firing window forgets, before the function sees them or after.  Flink: Evictor. */
+typedef enum flinc_evictor_kind {
+    FLINC_EVICT_NONE = 0,
+    FLINC_EVICT_COUNT = 1,
+    FLINC_EVICT_TIME = 2
+} flinc_evictor_kind;
+typedef struct flinc_evictor {
+    flinc_evictor_kind kind;
+    int64_t count;
+    int64_t time_ms;
+    bool after;
+} flinc_evictor;
+/* Keeps the last n.  Flink: CountEvictor. */
+#define FLINC_KEEP_LAST(n, ...) \
+    ((flinc_evictor){.kind = FLINC_EVICT_COUNT, .count = (n), ##__VA_ARGS__})
+/* Keeps those of the last `ms` before the latest.  Flink: TimeEvictor. */
+#define FLINC_KEEP_TIME(ms, ...) \
+    ((flinc_evictor){.kind = FLINC_EVICT_TIME, .time_ms = (ms), ##__VA_ARGS__})
+
 /* Start from FLINC_WINDOW(.assigner = ...). */
 typedef struct flinc_window_options {
     uint32_t struct_size;
     flinc_assigner assigner;
+    flinc_trigger trigger;
+    flinc_evictor evictor;
+    /* How long a window is kept after its end: records that come until then make it fire again. */
+    int64_t allowed_lateness_ms;
     /* Records that come too late go to this side output (flinc_side_output with the stream's type);
      * NULL: they are dropped and counted in the metric numLateRecordsDropped. */
     const char *late_tag;
@@ -72,13 +126,76 @@ FLINC_API flinc_windowed *flinc_window_(flinc_stream *s, flinc_window_options op
 FLINC_API flinc_windowed *flinc_window_all_(flinc_stream *s, flinc_window_options options,
                                             flinc_place at);
 
+/* Windows of n records of a key.  Flink: countWindow(size), countWindow(size, slide). */
+#define flinc_count_window(s, n)                                                 \
+    flinc_window_((s),                                                           \
+                  FLINC_WINDOW(.assigner = {.kind = FLINC_ASSIGN_GLOBAL},        \
+                               .trigger = FLINC_ON_COUNT((n), .purging = true)), \
+                  FLINC_HERE)
+#define flinc_count_window_sliding(s, n, slide)                                                  \
+    flinc_window_((s),                                                                           \
+                  FLINC_WINDOW(.assigner = {.kind = FLINC_ASSIGN_GLOBAL},                        \
+                               .trigger = FLINC_ON_COUNT(slide), .evictor = FLINC_KEEP_LAST(n)), \
+                  FLINC_HERE)
+
+/* ---- functions ----
+ *
+ * Tumbling, sliding and global windows; not yet sessions.  The records of a window are kept until it is
+ * over, and the function runs over them when the window fires. */
+
+/* A window that fires. */
+typedef struct flinc_pane {
+    uint32_t struct_size;
+    int64_t start_ms; /* INT64_MIN, and the end INT64_MAX, of a global window */
+    int64_t end_ms;   /* exclusive */
+    int64_t watermark_ms;
+    const void *const *records; /* structs of the records, in order of arrival; of one key */
+    size_t n;                   /* above 0 */
+} flinc_pane;
+#define FLINC_PANE_RECORD(pane, type, i) ((const type *)(pane)->records[i])
+
+/* int f(flinc_ctx *, const flinc_pane *, flinc_out *): any number of results.  The key is in each record.
+ * Flink: ProcessWindowFunction, ProcessAllWindowFunction. */
+#define flinc_window_process(w, fn, type) flinc_window_process_((w), (fn), (type), FLINC_HERE)
+FLINC_API flinc_stream *flinc_window_process_(flinc_windowed *w, const flinc_function *fn,
+                                              const flinc_struct *type, flinc_place at);
+/* Combines the records to one: a reduce function, as flinc_reduce takes it. */
+#define flinc_window_reduce(w, fn) flinc_window_reduce_((w), (fn), NULL, NULL, FLINC_HERE)
+/* The same, and the result goes through a process function (a pane of one record). */
+#define flinc_window_reduce_process(w, fn, process, type) \
+    flinc_window_reduce_((w), (fn), (process), (type), FLINC_HERE)
+FLINC_API flinc_stream *flinc_window_reduce_(flinc_windowed *w, const flinc_function *fn,
+                                             const flinc_function *process,
+                                             const flinc_struct *type, flinc_place at);
+/* Through an accumulator of another type, which is all zero at first:
+ *   int add(flinc_ctx *, const IN *, ACC *)      strings may be those of the record
+ *   int result(flinc_ctx *, const ACC *, OUT *)
+ * Flink: AggregateFunction. */
+typedef struct flinc_aggregate {
+    uint32_t struct_size;
+    const flinc_function *add;
+    const flinc_function *result;
+    const flinc_struct *accumulator;
+    const flinc_struct *type; /* of the result */
+} flinc_aggregate;
+#define FLINC_AGGREGATE(...) \
+    ((flinc_aggregate){.struct_size = (uint32_t)sizeof(flinc_aggregate), __VA_ARGS__})
+#define flinc_window_aggregate(w, aggregate) \
+    flinc_window_aggregate_((w), (aggregate), NULL, NULL, FLINC_HERE)
+#define flinc_window_aggregate_process(w, aggregate, process, type) \
+    flinc_window_aggregate_((w), (aggregate), (process), (type), FLINC_HERE)
+FLINC_API flinc_stream *flinc_window_aggregate_(flinc_windowed *w, flinc_aggregate aggregate,
+                                                const flinc_function *process,
+                                                const flinc_struct *type, flinc_place at);
+
 /* ---- built-in aggregates ---- */
 
 /* Columns computed by the engine: "count() as n, sum(amount) as total, max(amount) as largest".  Known:
  * count(), count(column), sum, min, max, avg.  Each field of the result is one of these by its name,
  * window_start, window_end (BIGINT or TIMESTAMP), or a key column of the same name.  Counts are INT64,
  * averages DOUBLE, sums of whole numbers INT8 to INT64 as declared, the others as their column.  Sliding
- * windows share their work: the cost does not depend on size / slide. */
+ * windows share their work: the cost does not depend on size / slide.  Tumbling, sliding and session windows
+ * with the default trigger, without evictor and lateness. */
 #define flinc_window_columns(w, columns, type) \
     flinc_window_columns_((w), (columns), (type), FLINC_HERE)
 FLINC_API flinc_stream *flinc_window_columns_(flinc_windowed *w, const char *columns,

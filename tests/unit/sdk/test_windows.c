@@ -125,6 +125,77 @@ static void assert_error(flinc_env *env, const char *text)
     flinc_env_free(env);
 }
 
+static int add(flinc_ctx *ctx, const sale *a, const sale *b, sale *out)
+{
+    *out = *a;
+    out->amount += b->amount;
+    return 0;
+}
+
+static int count_in(flinc_ctx *ctx, const sale *in, shop_count *acc)
+{
+    acc->shop = in->shop;
+    acc->count++;
+    return 0;
+}
+
+static int count_out(flinc_ctx *ctx, const shop_count *acc, shop_count *out)
+{
+    *out = *acc;
+    return 0;
+}
+
+static int list(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
+{
+    return FLINC_EMIT(out, shop_count, .shop = FLINC_PANE_RECORD(pane, shop_count, 0)->shop,
+                      .count = (int64_t)pane->n);
+}
+
+static void functions_triggers_and_evictors(void **state)
+{
+    flinc_env *env = capturing();
+    Flinc__WindowConfig *c;
+    flinc_windowed *w = flinc_window(
+        flinc_key_by(sales(env), "shop"),
+        FLINC_WINDOW(.assigner = FLINC_GLOBAL(),
+                     .trigger = FLINC_EVERY_EVENT_TIME(500, .purging = true),
+                     .evictor = FLINC_KEEP_TIME(10000, .after = true), .allowed_lateness_ms = 7));
+    flinc_discard(flinc_window_aggregate_process(
+        w,
+        FLINC_AGGREGATE(.add = FLINC_FN(count_in), .result = FLINC_FN(count_out),
+                        .accumulator = FLINC_TYPE(shop_count), .type = FLINC_TYPE(shop_count)),
+        FLINC_FN(list), FLINC_TYPE(shop_count)));
+    const Flinc__Operator *op = window_of(env, &c);
+    assert_string_equal(op->kind, "flinc.window.general");
+    assert_int_equal(op->n_functions, 3);
+    assert_int_equal(c->trigger->kind, FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CONTINUOUS_EVENT_TIME);
+    assert_int_equal(c->trigger->interval_ms, 500);
+    assert_true(c->trigger->purging && c->process);
+    assert_int_equal(c->evictor->kind, FLINC__WINDOW_EVICTOR_KIND__EVICTOR_TIME);
+    assert_true(c->evictor->after);
+    assert_int_equal(c->allowed_lateness_ms, 7);
+    assert_int_equal(c->assigner->kind, FLINC__WINDOW_ASSIGNER_KIND__WINDOW_GLOBAL);
+    flinc__window_config__free_unpacked(c, NULL);
+    flinc_env_free(env);
+    env = capturing();
+    flinc_discard(flinc_window_reduce(
+        flinc_count_window_sliding(flinc_key_by(sales(env), "shop"), 10, 5), FLINC_FN(add)));
+    op = window_of(env, &c);
+    assert_int_equal(op->n_functions, 1);
+    assert_int_equal(c->trigger->kind, FLINC__WINDOW_TRIGGER_KIND__TRIGGER_COUNT);
+    assert_int_equal(c->trigger->count, 5);
+    assert_int_equal(c->evictor->count, 10);
+    assert_false(c->process);
+    flinc__window_config__free_unpacked(c, NULL);
+    flinc_env_free(env);
+    env = capturing();
+    w = flinc_window(flinc_key_by(sales(env), "shop"), FLINC_WINDOW(.assigner = FLINC_SESSION(5)));
+    (void)flinc_window_process(w, FLINC_FN(list), FLINC_TYPE(shop_count));
+    assert_true(flinc_env_execute(env, "job") < 0);
+    assert_non_null(strstr(flinc_env_error(env), "session windows take built-in aggregates only"));
+    flinc_env_free(env);
+}
+
 static void mistakes_are_told(void **state)
 {
     flinc_window_options five = FLINC_WINDOW(.assigner = FLINC_TUMBLING(5000));
@@ -167,6 +238,7 @@ int main(void)
         cmocka_unit_test(columns_by_name),
         cmocka_unit_test(one_column_of_the_records),
         cmocka_unit_test(all_records_in_one_subtask),
+        cmocka_unit_test(functions_triggers_and_evictors),
         cmocka_unit_test(mistakes_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,391 @@
+/* The contents of windows: records in a row list, evictors, and the functions that see them. */
+#include "engine/operators/window/general_window.h"
+
+#include "engine/data/hash.h"
+
+enum { RECORDS_MIN = 256 };
+
+typedef int (*reduce_fn)(flinc_ctx *ctx, const void *a, const void *b, void *out);
+typedef int (*add_fn)(flinc_ctx *ctx, const void *in, void *accumulator);
+typedef int (*result_fn)(flinc_ctx *ctx, const void *accumulator, void *out);
+typedef int (*window_fn)(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out);
+
+/* ---- life -------------------------------------------------------------------------------------- */
+
+/* The user's struct; windowAll: with the constant key behind it. */
+static int make_record(struct general_window *w, const struct op_context *ctx, struct error *err)
+{
+    const Flinc__StructDesc *desc = w->base.config->input;
+    struct record_layout l;
+    TRY_CTX(err,
+            struct_layout_init(&l, desc, ctx->input_schemas[0], "the records of a window", err),
+            "opening operator '%s'", ctx->spec->name);
+    uint32_t n = l.n_fields, offset = (desc->size + 7) & ~7u;
+    struct record_field *fields = MEM_NEW_ARRAY(struct record_field, n + 1);
+    memcpy(fields, l.fields, n * sizeof(*fields));
+    fields[n] = (struct record_field){.column = ctx->input_schemas[0]->n_fields,
+                                      .offset = offset,
+                                      .null_offset = RECORD_NEVER_NULL,
+                                      .width = 8,
+                                      .layout = LAYOUT_I64};
+    record_layout_init_fields(&w->record, w->schema, offset + (w->base.is_all ? 8 : 0), fields,
+                              n + (w->base.is_all ? 1 : 0));
+    mem_free(fields);
+    record_layout_fini(&l);
+    return 0;
+}
+
+static int open_functions(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    const Flinc__WindowConfig *c = w->base.config;
+    uint32_t kinds[3], n = 0;
+    if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE) {
+        kinds[n++] = FLINC_FN_REDUCE;
+    } else if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE) {
+        kinds[n++] = FLINC_FN_AGGREGATE_ADD;
+        kinds[n++] = FLINC_FN_AGGREGATE_RESULT;
+    }
+    if (c->process) {
+        kinds[n++] = FLINC_FN_WINDOW;
+    }
+    return user_functions_resolve(&w->rows.functions, ctx, kinds, n, err);
+}
+
+/* What reduce and aggregate give, as the struct that the process function or the output has. */
+static int open_value(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    const Flinc__WindowConfig *c = w->base.config;
+    if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_BUFFER) {
+        return 0;
+    }
+    if (!c->process) {
+        TRY(struct_layout_init(&w->value, c->value, ctx->output_schemas[0],
+                               "the result of a window", err));
+    }
+    size_t bytes = MAX(c->value->size, c->input->size);
+    bytes = MAX(bytes, c->accumulator != NULL ? c->accumulator->size : 0);
+    for (int i = 0; i < 2; i++) {
+        w->scratch[i] = mem_alloc_aligned(16, bytes);
+    }
+    w->accumulator_bytes = (uint32_t)bytes;
+    return 0;
+}
+
+static int check_structs(const struct general_window *w, const struct op_context *ctx,
+                         struct error *err)
+{
+    const Flinc__WindowConfig *c = w->base.config;
+    bool folds = c->function != FLINC__WINDOW_FUNCTION_KIND__WINDOW_BUFFER;
+    if (c->input == NULL || c->output == NULL || (folds && c->value == NULL) ||
+        (!folds && !c->process) || c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS ||
+        (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE && c->accumulator == NULL)) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "operator '%s': its window function or one of the structs that it sees is "
+                         "missing",
+                         ctx->spec->name);
+    }
+    return 0;
+}
+
+int contents_open(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    TRY(check_structs(w, ctx, err));
+    TRY(make_record(w, ctx, err));
+    TRY(open_value(w, ctx, err));
+    TRY(open_functions(w, ctx, err));
+    Flinc__FunctionOperatorConfig outputs = FLINC__FUNCTION_OPERATOR_CONFIG__INIT;
+    Flinc__StructDesc *structs[2] = {w->base.config->output, w->base.config->input};
+    outputs.outputs = structs;
+    outputs.n_outputs = MIN(ctx->n_outputs, 2u);
+    TRY(flat_outputs_open(&w->outputs, &w->rows, ctx, &outputs, err));
+    w->outputs.stamped = true;
+    struct row_list_desc desc = {
+        .name = "window-contents", .key_schema = w->base.key_schema, .record = &w->record};
+    TRY(row_list_open(w->base.backend, &desc, &w->contents, err));
+    state_rows_writer_init(&w->writer, row_list_layout(w->contents), ctx->pool);
+    return user_functions_start(&w->rows.functions, err);
+}
+
+void contents_close(struct general_window *w)
+{
+    user_functions_close(&w->rows.functions);
+    flat_outputs_close(&w->outputs);
+    emit_queue_fini(&w->rows.queue);
+    state_rows_writer_fini(&w->writer);
+    if (w->record.schema != NULL) {
+        record_layout_fini(&w->record);
+    }
+    if (w->value.schema != NULL) {
+        record_layout_fini(&w->value);
+    }
+    for (int i = 0; i < 2; i++) {
+        mem_free(w->scratch[i]);
+    }
+    mem_free(w->records);
+    mem_free(w->times);
+}
+
+/* ---- records ----------------------------------------------------------------------------------- */
+
+/* The rows of rows[from..n) whose window ends as that of the first, which are marked as done. */
+static int append_window(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                         uint32_t n, uint8_t *done, struct error *err)
+{
+    struct buffer *sel = buffer_get(ctx->pool, n * sizeof(uint16_t));
+    int64_t end = w->ends[rows[0]];
+    uint32_t n_sel = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!done[i] && w->ends[rows[i]] == end) {
+            done[i] = 1;
+            ((uint16_t *)(void *)sel->data)[n_sel++] = rows[i];
+        }
+    }
+    struct batch *part = window_select(ctx, w->batch, sel, n_sel);
+    struct state_keys keys = {.name_space = end, .batch = part, .key_columns = w->row_columns};
+    int rc = row_list_append(w->contents, &keys, err);
+    batch_unref(part);
+    return rc;
+}
+
+int contents_append(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                    uint32_t n, struct error *err)
+{
+    uint8_t done[BATCH_ROWS_MAX] = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        if (!done[i]) {
+            TRY(append_window(w, ctx, rows + i, n - i, done + i, err));
+        }
+    }
+    return 0;
+}
+
+/* A batch of the window's key, for calls of the list. */
+static int key_of(struct general_window *w, struct op_context *ctx, const struct window_at_hand *at,
+                  struct state_keys *ret, struct error *err)
+{
+    struct batch *keys = NULL;
+    TRY(keyed_state_read_keys(w->entries, &at->slot, 1, &keys, err));
+    batch_hash_keys(ctx->pool, keys, w->entry_columns, w->base.n_keys);
+    *ret =
+        (struct state_keys){.name_space = at->end, .batch = keys, .key_columns = w->entry_columns};
+    return 0;
+}
+
+int contents_clear(struct general_window *w, struct op_context *ctx,
+                   const struct window_at_hand *at, struct error *err)
+{
+    struct state_keys keys;
+    TRY(key_of(w, ctx, at, &keys, err));
+    int rc = row_list_clear(w->contents, &keys, err);
+    batch_unref(keys.batch);
+    return rc;
+}
+
+static void keep_block(struct general_window *w, const struct state_rows *rows)
+{
+    if (w->n_records + rows->n > w->cap_records) {
+        w->cap_records = MAX((w->n_records + rows->n) * 2, (size_t)RECORDS_MIN);
+        w->records = mem_realloc(w->records, w->cap_records * sizeof(*w->records));
+        w->times = mem_realloc(w->times, w->cap_records * sizeof(*w->times));
+    }
+    memcpy(w->records + w->n_records, rows->records, rows->n * sizeof(*w->records));
+    memcpy(w->times + w->n_records, rows->timestamps, rows->n * sizeof(*w->times));
+    w->n_records += rows->n;
+}
+
+/* The window's records by address; good until the list is changed. */
+static int load_records(struct general_window *w, const struct state_keys *keys, struct error *err)
+{
+    struct row_list_reader r;
+    memset(&r, 0, sizeof(r));
+    w->n_records = 0;
+    int rc = row_list_reader_start(&r, w->contents, keys, err);
+    while (rc >= 0 && (rc = row_list_reader_next(&r, STATE_ROWS_MAX, err)) == 1) {
+        keep_block(w, &r.rows);
+    }
+    row_list_reader_fini(&r);
+    return rc;
+}
+
+/* ---- evictors ---------------------------------------------------------------------------------- */
+
+/* Takes the records that the evictor wants to go out of w->records.  Flink: CountEvictor, TimeEvictor. */
+static size_t evict(struct general_window *w)
+{
+    const Flinc__WindowEvictor *e = w->base.config->evictor;
+    size_t n = w->n_records, kept = 0;
+    if (e->kind == FLINC__WINDOW_EVICTOR_KIND__EVICTOR_COUNT) {
+        size_t drop = n > (size_t)e->count ? n - (size_t)e->count : 0;
+        memmove(w->records, w->records + drop, (n - drop) * sizeof(*w->records));
+        memmove(w->times, w->times + drop, (n - drop) * sizeof(*w->times));
+        w->n_records = n - drop;
+        return drop;
+    }
+    int64_t latest = BATCH_NO_TIMESTAMP;
+    for (size_t i = 0; i < n; i++) {
+        latest = MAX(latest, w->times[i]);
+    }
+    if (latest == BATCH_NO_TIMESTAMP) {
+        return 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (w->times[i] > time_add(latest, -e->time_ms)) {
+            w->records[kept] = w->records[i];
+            w->times[kept++] = w->times[i];
+        }
+    }
+    w->n_records = kept;
+    return n - kept;
+}
+
+/* The rows that are left, as batches of the list's schema. */
+static int copy_left(struct general_window *w, struct vec *batches, struct error *err)
+{
+    struct state_rows rows;
+    for (size_t from = 0; from < w->n_records; from += rows.n) {
+        rows.n = (uint32_t)MIN(w->n_records - from, (size_t)STATE_ROWS_MAX);
+        memcpy(rows.records, w->records + from, rows.n * sizeof(*rows.records));
+        memcpy(rows.timestamps, w->times + from, rows.n * sizeof(*rows.timestamps));
+        struct batch *b = NULL;
+        TRY(state_rows_batch(&w->writer, &rows, 0, rows.n, &b, err));
+        vec_push_ptr(batches, b);
+    }
+    return 0;
+}
+
+/* Makes what is left the contents of the window. */
+static int store_left(struct general_window *w, struct op_context *ctx,
+                      const struct state_keys *keys, struct error *err)
+{
+    struct vec batches = VEC_INIT(struct batch *);
+    int rc = copy_left(w, &batches, err);
+    if (rc >= 0) {
+        rc = row_list_clear(w->contents, keys, err);
+    }
+    for (size_t i = 0; i < batches.len; i++) {
+        struct batch *b = vec_ptr(&batches, i);
+        if (rc >= 0) {
+            b = batch_make_unique(ctx->pool, b);
+            batch_hash_keys(ctx->pool, b, w->row_columns, w->base.n_keys);
+            struct state_keys rows = {
+                .name_space = keys->name_space, .batch = b, .key_columns = w->row_columns};
+            rc = row_list_append(w->contents, &rows, err);
+        }
+        batch_unref(b);
+    }
+    vec_fini(&batches);
+    return rc;
+}
+
+/* ---- functions --------------------------------------------------------------------------------- */
+
+static int reduce_records(struct general_window *w, const char **ret, struct error *err)
+{
+    struct user_function *f = &w->rows.functions.items[0];
+    const char *sum = w->records[0];
+    for (size_t i = 1; i < w->n_records; i++) {
+        char *out = w->scratch[i & 1];
+        TRY(user_function_check_cancelled(f, err));
+        memset(out, 0, w->accumulator_bytes);
+        int rc = ((reduce_fn)f->call)(&f->ctx, sum, w->records[i], out);
+        if (UNLIKELY(rc < 0)) {
+            return user_function_failed(f, rc, err);
+        }
+        sum = out;
+    }
+    *ret = sum;
+    return user_function_check(f, err);
+}
+
+static int aggregate_records(struct general_window *w, const char **ret, struct error *err)
+{
+    struct user_function *add = &w->rows.functions.items[0], *result = add + 1;
+    memset(w->scratch[0], 0, w->accumulator_bytes);
+    memset(w->scratch[1], 0, w->accumulator_bytes);
+    for (size_t i = 0; i < w->n_records; i++) {
+        TRY(user_function_check_cancelled(add, err));
+        int rc = ((add_fn)add->call)(&add->ctx, w->records[i], w->scratch[0]);
+        if (UNLIKELY(rc < 0)) {
+            return user_function_failed(add, rc, err);
+        }
+    }
+    TRY(user_function_check(add, err));
+    int rc = ((result_fn)result->call)(&result->ctx, w->scratch[0], w->scratch[1]);
+    if (UNLIKELY(rc < 0)) {
+        return user_function_failed(result, rc, err);
+    }
+    *ret = w->scratch[1];
+    return user_function_check(result, err);
+}
+
+static int call_process(struct general_window *w, struct op_context *ctx,
+                        const struct window_at_hand *at, const void *const *records, size_t n,
+                        struct error *err)
+{
+    struct user_function *f = &w->rows.functions.items[w->rows.functions.n - 1];
+    flinc_pane pane = {.struct_size = sizeof(pane),
+                       .start_ms = at->start,
+                       .end_ms = at->end,
+                       .watermark_ms = op_watermark(ctx),
+                       .records = records,
+                       .n = n};
+    int rc = ((window_fn)f->call)(&f->ctx, &pane, flat_outputs_main(&w->outputs));
+    if (UNLIKELY(rc < 0)) {
+        return flat_outputs_failed(&w->outputs, f, rc, err);
+    }
+    TRY(user_function_check(f, err));
+    return flat_outputs_check(&w->outputs, f, err);
+}
+
+static int put_value(struct general_window *w, const char *value, struct error *err)
+{
+    struct builder *b = &w->outputs.items[0].builder;
+    flinc_out_begin_row(&b->out);
+    record_put_strings(&w->value, value, b);
+    record_put_fixed(&w->value, value, 1, b, b->out.n);
+    (void)flinc_out_end_row(&b->out);
+    return builder_check(b, err);
+}
+
+static int call_functions(struct general_window *w, struct op_context *ctx,
+                          const struct window_at_hand *at, struct error *err)
+{
+    const char *value = NULL;
+    switch (w->base.config->function) {
+    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE:
+        TRY(reduce_records(w, &value, err));
+        break;
+    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE:
+        TRY(aggregate_records(w, &value, err));
+        break;
+    default:
+        return call_process(w, ctx, at, (const void *const *)w->records, w->n_records, err);
+    }
+    const void *one = value;
+    return w->base.config->process ? call_process(w, ctx, at, &one, 1, err)
+                                   : put_value(w, value, err);
+}
+
+int contents_fire(struct general_window *w, struct op_context *ctx, const struct window_at_hand *at,
+                  struct error *err)
+{
+    const Flinc__WindowEvictor *evictor = w->base.config->evictor;
+    struct state_keys keys;
+    TRY(key_of(w, ctx, at, &keys, err));
+    int rc = load_records(w, &keys, err);
+    size_t evicted = rc >= 0 && evictor != NULL && !evictor->after ? evict(w) : 0;
+    if (rc >= 0 && (w->n_records > 0 || evicted > 0)) {
+        flat_outputs_begin(&w->outputs, at->end == INT64_MAX ? INT64_MAX : at->end - 1,
+                           ROW_KIND_INSERT);
+        rc = w->n_records > 0 ? call_functions(w, ctx, at, err) : 0;
+        flat_outputs_end(&w->outputs);
+        if (rc >= 0 && evictor != NULL && evictor->after) {
+            evicted = evict(w);
+        }
+        if (rc >= 0 && evicted > 0) {
+            rc = store_left(w, ctx, &keys, err);
+        }
+    }
+    batch_unref(keys.batch);
+    return rc;
+}

@@ -1,0 +1,491 @@
+/* flinc.window.general: records into windows, timers and life (general_window.h). */
+#include "engine/operators/window/general_window.h"
+
+#include "engine/data/hash.h"
+#include "engine/operators/registry.h"
+
+/* ---- timers ------------------------------------------------------------------------------------ */
+
+static enum general_time cleanup_kind(const struct general_window *w)
+{
+    return w->base.processing_time ? GENERAL_PROCESSING : GENERAL_EVENT;
+}
+
+/* Puts a window into the indexes where it must be looked at sooner than they know. */
+static void schedule(struct general_window *w, const struct window_at_hand *at)
+{
+    for (enum general_time kind = 0; kind < GENERAL_TIMES; kind++) {
+        int64_t due = at->entry->wait[kind];
+        if (kind == cleanup_kind(w)) {
+            due = MIN(due, general_cleanup_time(w, at->end));
+        }
+        if (due < at->entry->due[kind]) {
+            at->entry->due[kind] = due;
+            due_index_push(&w->due[kind], due, at->slot);
+        }
+    }
+}
+
+/* End of the window of a slot: the last key column. */
+static struct window_at_hand window_at(struct general_window *w, uint32_t slot, int64_t end)
+{
+    return (struct window_at_hand){.slot = slot,
+                                   .start = w->is_global ? INT64_MIN : end - w->size,
+                                   .end = end,
+                                   .entry = general_entry(w, slot)};
+}
+
+static int read_end(struct general_window *w, uint32_t slot, int64_t *ret_end, struct error *err)
+{
+    struct batch *keys = NULL;
+    TRY(keyed_state_read_keys(w->entries, &slot, 1, &keys, err));
+    *ret_end = COLUMN_VALUES(&keys->columns[w->base.n_keys], const int64_t)[0];
+    batch_unref(keys);
+    return 0;
+}
+
+/* Makes the indexes anew when the table has other slots than they know. */
+static int check_index(struct general_window *w, struct error *err)
+{
+    const struct keyed_table *t = w->entries->table;
+    if (LIKELY(t->entries == w->indexed_entries && t->n_slots == w->indexed_slots)) {
+        return 0;
+    }
+    w->indexed_entries = t->entries;
+    w->indexed_slots = t->n_slots;
+    for (enum general_time kind = 0; kind < GENERAL_TIMES; kind++) {
+        due_index_clear(&w->due[kind]);
+    }
+    for (uint32_t slot = 0; (slot = keyed_table_next(t, slot)) != KEYED_SLOT_NONE; slot++) {
+        struct window_entry *e = general_entry(w, slot);
+        if (e->is_open) {
+            int64_t end;
+            TRY(read_end(w, slot, &end, err));
+            e->due[GENERAL_EVENT] = e->due[GENERAL_PROCESSING] = INT64_MAX;
+            struct window_at_hand at = window_at(w, slot, end);
+            schedule(w, &at);
+        }
+    }
+    return 0;
+}
+
+static void set_timer(struct general_window *w, struct op_context *ctx)
+{
+    op_timer_at(ctx, due_index_least(&w->due[GENERAL_PROCESSING]));
+}
+
+/* ---- life -------------------------------------------------------------------------------------- */
+
+/* The schema with one BIGINT column behind `n` columns of another. */
+static struct schema *with_column(const struct schema *s, const char *name)
+{
+    const char **names = MEM_NEW_ARRAY(const char *, s->n_fields + 1);
+    struct data_type **types = MEM_NEW_ARRAY(struct data_type *, s->n_fields + 1);
+    for (uint32_t i = 0; i < s->n_fields; i++) {
+        names[i] = s->fields[i].name;
+        types[i] = type_ref(s->fields[i].type);
+    }
+    names[s->n_fields] = name;
+    types[s->n_fields] = type_new(TYPE_BIGINT, false);
+    struct schema *more = schema_new(names, types, s->n_fields + 1);
+    mem_free(names);
+    mem_free(types);
+    return more;
+}
+
+static void make_schemas(struct general_window *w, struct op_context *ctx)
+{
+    const struct schema *input = ctx->input_schemas[0];
+    uint32_t n = w->base.n_keys;
+    w->schema = w->base.is_all ? with_column(input, "<all>") : schema_ref(input);
+    w->entry_keys = with_column(w->base.key_schema, "<window end>");
+    w->row_columns = arena_alloc(ctx->arena, n * sizeof(uint32_t));
+    w->entry_columns = arena_alloc(ctx->arena, (n + 1) * sizeof(uint32_t));
+    w->entry_map = arena_alloc(ctx->arena, (n + 1) * sizeof(int32_t));
+    for (uint32_t i = 0; i <= n; i++) {
+        w->entry_columns[i] = i;
+        w->entry_map[i] = -1;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        w->row_columns[i] = w->base.is_all ? input->n_fields : w->base.key_columns[i];
+        w->entry_map[i] = (int32_t)w->row_columns[i];
+    }
+}
+
+/* What of an entry is in snapshots. */
+static void make_entry_layout(struct general_window *w)
+{
+    static const char *const names[] = {"count", "next event time", "next processing time",
+                                        "is open"};
+    static const uint32_t offsets[] = {offsetof(struct window_entry, count),
+                                       offsetof(struct window_entry, wait[GENERAL_EVENT]),
+                                       offsetof(struct window_entry, wait[GENERAL_PROCESSING]),
+                                       offsetof(struct window_entry, is_open)};
+    struct data_type *types[ARRAY_LEN(names)];
+    struct record_field fields[ARRAY_LEN(names)];
+    for (uint32_t i = 0; i < ARRAY_LEN(names); i++) {
+        types[i] = type_new(TYPE_BIGINT, false);
+        fields[i] = (struct record_field){.column = i,
+                                          .offset = offsets[i],
+                                          .null_offset = RECORD_NEVER_NULL,
+                                          .width = 8,
+                                          .layout = LAYOUT_I64};
+    }
+    struct schema *schema = schema_new(names, types, ARRAY_LEN(names));
+    record_layout_init_fields(&w->entry_layout, schema, sizeof(struct window_entry), fields,
+                              ARRAY_LEN(names));
+    schema_unref(schema);
+}
+
+static int check_config(struct general_window *w, const struct op_context *ctx, struct error *err)
+{
+    const Flinc__WindowConfig *c = w->base.config;
+    const Flinc__WindowAssigner *a = c->assigner;
+    if (a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION || c->allowed_lateness_ms < 0 ||
+        (c->evictor != NULL && c->evictor->kind != FLINC__WINDOW_EVICTOR_KIND__EVICTOR_COUNT &&
+         c->evictor->kind != FLINC__WINDOW_EVICTOR_KIND__EVICTOR_TIME)) {
+        return error_set(
+            err, ERR_UNSUPPORTED,
+            "operator '%s': windows of functions are tumbling, sliding or global ones, "
+            "with evictors by count or time and a lateness that is not negative",
+            ctx->spec->name);
+    }
+    w->is_global = a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_GLOBAL;
+    w->size = a->size_ms;
+    w->slide = a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING ? a->slide_ms : a->size_ms;
+    w->offset = a->offset_ms;
+    w->lateness = c->allowed_lateness_ms;
+    w->n_passes = w->is_global ? 1 : (uint32_t)((w->size + w->slide - 1) / w->slide);
+    return trigger_check(w, ctx, err);
+}
+
+static int general_open(struct operator* op, struct op_context *ctx, struct error *err)
+{
+    struct general_window *w = (struct general_window *)op;
+    due_index_init(&w->due[GENERAL_EVENT]);
+    due_index_init(&w->due[GENERAL_PROCESSING]);
+    TRY(window_base_open(&w->base, ctx, err));
+    TRY(check_config(w, ctx, err));
+    make_schemas(w, ctx);
+    make_entry_layout(w);
+    struct keyed_state_desc desc = {.name = "windows",
+                                    .key_schema = w->entry_keys,
+                                    .n_key_columns = w->base.n_keys,
+                                    .value_bytes = sizeof(struct window_entry),
+                                    .value_layout = &w->entry_layout,
+                                    .kind = "window"};
+    TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &w->entries, err),
+            "opening operator '%s'", ctx->spec->name);
+    (void)keyed_state_next(w->entries, NAMESPACE_VOID, 0); /* selects the table */
+    TRY(contents_open(w, ctx, err));
+    TRY(check_index(w, err));
+    set_timer(w, ctx);
+    return 0;
+}
+
+static void general_close(struct operator* op, struct op_context *ctx)
+{
+    struct general_window *w = (struct general_window *)op;
+    w->input = batch_unref(w->input);
+    w->batch = batch_unref(w->batch);
+    contents_close(w);
+    if (w->entry_layout.schema != NULL) {
+        record_layout_fini(&w->entry_layout);
+    }
+    w->schema = schema_unref(w->schema);
+    w->entry_keys = schema_unref(w->entry_keys);
+    due_index_fini(&w->due[GENERAL_EVENT]);
+    due_index_fini(&w->due[GENERAL_PROCESSING]);
+    window_base_close(&w->base);
+}
+
+/* ---- windows ----------------------------------------------------------------------------------- */
+
+/* Does what a trigger said, and notes what the window waits for next. */
+static int obey(struct general_window *w, struct op_context *ctx, const struct window_at_hand *at,
+                unsigned result, struct error *err)
+{
+    if (result & TRIGGER_FIRE) {
+        TRY(contents_fire(w, ctx, at, err));
+    }
+    if (result & TRIGGER_PURGE) {
+        TRY(contents_clear(w, ctx, at, err));
+    }
+    schedule(w, at);
+    return 0;
+}
+
+/* A window whose time has come in one of the two times. */
+static int on_due(struct general_window *w, struct op_context *ctx, const struct due_item *item,
+                  struct error *err)
+{
+    if (keyed_table_next(w->entries->table, item->slot) != item->slot) {
+        return 0;
+    }
+    struct window_entry *e = general_entry(w, item->slot);
+    if (!e->is_open || e->due[w->fire_kind] != item->time_ms) {
+        return 0; /* stale */
+    }
+    int64_t end;
+    TRY(read_end(w, item->slot, &end, err));
+    struct window_at_hand at = window_at(w, item->slot, end);
+    keyed_state_touch(w->entries, item->slot);
+    e->due[w->fire_kind] = INT64_MAX;
+    unsigned result = TRIGGER_CONTINUE;
+    if (e->wait[w->fire_kind] <= item->time_ms) {
+        result = trigger_on_time(w, &at, w->fire_kind, item->time_ms);
+    }
+    if (w->fire_kind != cleanup_kind(w) || item->time_ms < general_cleanup_time(w, end)) {
+        return obey(w, ctx, &at, result, err);
+    }
+    if (result & TRIGGER_FIRE) {
+        TRY(contents_fire(w, ctx, &at, err));
+    }
+    TRY(contents_clear(w, ctx, &at, err));
+    keyed_state_remove(w->entries, item->slot);
+    return 0;
+}
+
+/* Emits what is queued and what is half built. */
+static int drain(struct general_window *w, struct op_context *ctx)
+{
+    if (emit_queue_drain(&w->rows.queue, ctx)) {
+        return OP_MORE;
+    }
+    flat_outputs_flush(&w->outputs, ctx);
+    return OP_DONE;
+}
+
+static int fire(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    struct due_item item;
+    while (emit_queue_len(&w->rows.queue) < EMIT_QUEUE_STOP) {
+        if (!due_index_take(&w->due[w->fire_kind], w->fire_now, &item)) {
+            w->is_firing = false;
+            break;
+        }
+        TRY(on_due(w, ctx, &item, err));
+    }
+    if (w->is_firing) {
+        (void)emit_queue_drain(&w->rows.queue, ctx);
+        return OP_MORE;
+    }
+    if (w->fire_kind == cleanup_kind(w)) {
+        w->base.time_ms = MAX(w->base.time_ms, w->fire_now);
+    }
+    set_timer(w, ctx);
+    return drain(w, ctx);
+}
+
+static int begin_firing(struct general_window *w, struct op_context *ctx, enum general_time kind,
+                        int64_t now_ms, struct error *err)
+{
+    w->is_firing = true;
+    w->fire_kind = kind;
+    w->fire_now = w->now_ms = now_ms;
+    return fire(w, ctx, err);
+}
+
+static int general_watermark(struct operator* op, struct op_context *ctx, int64_t watermark_ms,
+                             struct error *err)
+{
+    return begin_firing((struct general_window *)op, ctx, GENERAL_EVENT, watermark_ms, err);
+}
+
+static int general_processing_time(struct operator* op, struct op_context *ctx, int64_t now_ms,
+                                   struct error *err)
+{
+    return begin_firing((struct general_window *)op, ctx, GENERAL_PROCESSING, now_ms, err);
+}
+
+/* ---- records ----------------------------------------------------------------------------------- */
+
+static int64_t time_of(const struct general_window *w, uint32_t row)
+{
+    return w->base.processing_time || w->input->timestamps == NULL
+               ? w->now_ms
+               : ((const int64_t *)(const void *)w->input->timestamps->data)[row];
+}
+
+/* The end of the window that pass `pass` puts a row into; INT64_MIN: none. */
+static int64_t assign(const struct general_window *w, const struct op_context *ctx, uint32_t row,
+                      uint32_t pass, uint64_t hash)
+{
+    if (w->is_global) {
+        return INT64_MAX;
+    }
+    int64_t ts = time_of(w, row);
+    int64_t start = window_start(ts, w->offset, w->slide) - (int64_t)pass * w->slide;
+    int64_t end = time_add(start, w->size);
+    if (end <= ts) { /* the slide is above the size, or no further window */
+        return INT64_MIN;
+    }
+    if (!w->base.processing_time &&
+        general_cleanup_time(w, end) <=
+            window_key_now(&w->base, ctx, hash, window_now(&w->base, ctx))) {
+        return INT64_MIN;
+    }
+    return end;
+}
+
+/* The entries of the windows of this pass: slots by index in `rows`. */
+static int find_entries(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                        uint32_t n, struct error *err)
+{
+    struct batch *keys = batch_project(ctx->pool, w->batch, w->entry_keys, w->entry_map);
+    struct buffer *ends = buffer_get(ctx->pool, (uint64_t)w->batch->n_rows * 8);
+    struct buffer *sel = buffer_get(ctx->pool, n * sizeof(uint16_t));
+    ends->size = (uint64_t)w->batch->n_rows * 8;
+    memcpy(ends->data, w->ends, ends->size);
+    column_set_values(&keys->columns[w->base.n_keys], ends);
+    memcpy(sel->data, rows, n * sizeof(uint16_t));
+    sel->size = n * sizeof(uint16_t);
+    batch_set_selection(keys, sel, n);
+    keyed_state_hash(w->entries, keys, w->entry_columns);
+    int rc = keyed_state_upsert(w->entries, NAMESPACE_VOID, keys, w->entry_columns, w->slots,
+                                w->is_new, err);
+    batch_unref(keys);
+    TRY(rc);
+    for (uint32_t i = 0; i < n; i++) {
+        struct window_entry *e = general_entry(w, w->slots[i]);
+        if (!e->is_open) {
+            *e = (struct window_entry){
+                .wait = {INT64_MAX, INT64_MAX}, .due = {INT64_MAX, INT64_MAX}, .is_open = 1};
+        }
+    }
+    return check_index(w, err);
+}
+
+/* One window of every row: entries, contents, triggers.  Contents are added in runs, up to the record with
+ * which a window fires. */
+static int run_pass(struct general_window *w, struct op_context *ctx, uint32_t pass,
+                    struct error *err)
+{
+    const uint64_t *hashes = (const uint64_t *)(const void *)w->batch->hashes->data;
+    uint16_t rows[BATCH_ROWS_MAX];
+    uint32_t n = 0, added = 0;
+    for (uint32_t i = 0; i < w->batch->n_sel; i++) {
+        uint32_t row = batch_row(w->batch, i);
+        w->ends[row] = assign(w, ctx, row, pass, hashes[row]);
+        if (w->ends[row] != INT64_MIN) {
+            w->in_window[row] = 1;
+            rows[n++] = (uint16_t)row;
+        }
+    }
+    if (n == 0) {
+        return 0;
+    }
+    TRY(find_entries(w, ctx, rows, n, err));
+    for (uint32_t i = 0; i < n; i++) {
+        struct window_at_hand at = window_at(w, w->slots[i], w->ends[rows[i]]);
+        unsigned result = trigger_on_element(w, ctx, &at, time_of(w, rows[i]));
+        if (result != TRIGGER_CONTINUE) {
+            TRY(contents_append(w, ctx, rows + added, i + 1 - added, err));
+            added = i + 1;
+        }
+        TRY(obey(w, ctx, &at, result, err));
+    }
+    return added < n ? contents_append(w, ctx, rows + added, n - added, err) : 0;
+}
+
+static void mark_late_rows(struct general_window *w, const struct op_context *ctx)
+{
+    int64_t now = window_now(&w->base, ctx);
+    for (uint32_t i = 0; i < w->input->n_sel; i++) {
+        uint32_t row = batch_row(w->input, i);
+        if (!w->in_window[row] && !w->base.processing_time && !w->is_global &&
+            time_add(time_of(w, row), w->lateness) <= now) {
+            window_mark_late(&w->base, row);
+        }
+        w->in_window[row] = 0;
+    }
+}
+
+static int run_batch(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    while (w->next_pass < w->n_passes && emit_queue_len(&w->rows.queue) < EMIT_QUEUE_STOP) {
+        TRY(run_pass(w, ctx, w->next_pass, err));
+        w->next_pass++;
+    }
+    if (w->next_pass < w->n_passes) {
+        (void)emit_queue_drain(&w->rows.queue, ctx);
+        return OP_MORE;
+    }
+    mark_late_rows(w, ctx);
+    window_emit_late(&w->base, ctx, w->input);
+    w->input = batch_unref(w->input);
+    w->batch = batch_unref(w->batch);
+    set_timer(w, ctx);
+    return drain(w, ctx);
+}
+
+/* The batch as its rows are kept: hashed, and with the constant key of windowAll. */
+static struct batch *kept_rows(struct general_window *w, struct op_context *ctx, struct batch *b)
+{
+    struct batch *rows;
+    if (w->base.is_all) {
+        uint32_t n = b->schema->n_fields;
+        int32_t *map = MEM_NEW_ARRAY(int32_t, n + 1);
+        for (uint32_t i = 0; i <= n; i++) {
+            map[i] = i < n ? (int32_t)i : -1;
+        }
+        rows = batch_project(ctx->pool, b, w->schema, map);
+        mem_free(map);
+        struct batch *keys = window_keys(&w->base, ctx, b);
+        column_share(ctx->pool, &rows->columns[n], &keys->columns[0]);
+        batch_unref(keys);
+        batch_hash_keys(ctx->pool, rows, w->row_columns, w->base.n_keys);
+    } else {
+        rows = batch_make_unique(ctx->pool, batch_ref(b));
+    }
+    rows->row_kinds = buffer_unref(rows->row_kinds);
+    return rows;
+}
+
+static int general_process(struct operator* op, struct op_context *ctx, uint32_t input,
+                           struct batch *take_batch, struct error *err)
+{
+    struct general_window *w = (struct general_window *)op;
+    struct batch *b = take_batch;
+    int rc = window_base_admit(&w->base, ctx, &b, err);
+    if (rc < 0 || b->n_sel == 0) {
+        batch_unref(b);
+        return rc;
+    }
+    w->input = b;
+    w->batch = kept_rows(w, ctx, b);
+    w->next_pass = 0;
+    w->now_ms = clock_now_ms(ctx->clock);
+    return run_batch(w, ctx, err);
+}
+
+static int general_resume(struct operator* op, struct op_context *ctx, struct error *err)
+{
+    struct general_window *w = (struct general_window *)op;
+    if (w->is_firing) {
+        return fire(w, ctx, err);
+    }
+    return w->batch != NULL ? run_batch(w, ctx, err) : drain(w, ctx);
+}
+
+static int general_snapshot(struct operator* op, struct op_context *ctx,
+                            const struct op_checkpoint *checkpoint, struct error *err)
+{
+    return window_progress_snapshot(&((struct general_window *)op)->base, err);
+}
+
+const struct operator_desc operator_window_general = {
+    .struct_size = sizeof(struct operator_desc),
+    .version = 1,
+    .kind = "flinc.window.general",
+    .summary = "Windows with triggers, evictors, allowed lateness and user functions",
+    .instance_size = sizeof(struct general_window),
+    .n_inputs = 1,
+    .open = general_open,
+    .process = general_process,
+    .resume = general_resume,
+    .close = general_close,
+    .watermark = general_watermark,
+    .processing_time = general_processing_time,
+    .snapshot = general_snapshot,
+};

@@ -1,0 +1,126 @@
+/* Inside of flinc.window.general: any trigger, evictor and user function over tumbling, sliding and global
+ * windows.
+ *
+ * A window of a key has an entry in keyed state, keyed by (key, end): what its trigger remembers.  Its records
+ * are in a row list whose namespace is the end.  A record that belongs to several windows is put into each.
+ * Reduce and aggregate functions run over the records when the window fires, as they do in Flink behind an
+ * evictor.
+ *
+ *   general_window.c    records into windows, timers, life
+ *   general_trigger.c   when a window fires, and what it waits for
+ *   general_contents.c  what fires: records, evictors, functions
+ * Thread: the task's.  Flink: WindowOperator, EvictingWindowOperator. */
+#ifndef FLINC_ENGINE_OPERATORS_WINDOW_GENERAL_WINDOW_H
+#define FLINC_ENGINE_OPERATORS_WINDOW_GENERAL_WINDOW_H
+
+#include "engine/operators/flat_output.h"
+#include "engine/operators/window/due_index.h"
+#include "engine/operators/window/window_base.h"
+#include "engine/state/row_list.h"
+
+#include "flinc/window.h"
+
+/* What a trigger says.  Flink: TriggerResult. */
+enum trigger_result {
+    TRIGGER_CONTINUE = 0,
+    TRIGGER_FIRE = 1u << 0,
+    TRIGGER_PURGE = 1u << 1,
+};
+enum general_time {
+    GENERAL_EVENT,
+    GENERAL_PROCESSING,
+    GENERAL_TIMES,
+};
+
+/* What is kept of a window; times are INT64_MAX where nothing is waited for. */
+struct window_entry {
+    int64_t count;               /* count trigger */
+    int64_t wait[GENERAL_TIMES]; /* when the trigger is asked next */
+    int64_t due[GENERAL_TIMES];  /* of its items in the indexes; not in snapshots */
+    int64_t is_open;             /* 0: made by an upsert a moment ago */
+};
+
+/* The window at hand. */
+struct window_at_hand {
+    uint32_t slot;
+    int64_t start, end;
+    struct window_entry *entry;
+};
+
+struct general_window {
+    struct window_base base;
+    struct row_operator rows; /* functions and queue */
+    struct flat_outputs outputs;
+    bool is_global;
+    int64_t size, slide, offset, lateness;
+    struct schema *schema;   /* Owns a ref: of kept rows; windowAll: with its constant key behind */
+    uint32_t *row_columns;   /* the keys in it; in the task's arena, as the others */
+    uint32_t *entry_columns; /* 0, 1, 2 ...: of batches of entries' keys */
+    int32_t *entry_map;      /* from kept rows to entries' keys */
+    struct schema *entry_keys; /* Owns a ref: keys, end */
+    struct keyed_state *entries;
+    struct record_layout entry_layout;
+    struct record_layout record; /* of kept rows: the user's struct in front */
+    struct record_layout value;  /* of what reduce and aggregate give */
+    struct row_list *contents;
+    struct state_rows_writer writer;
+    uint32_t accumulator_bytes;
+    char *scratch[2]; /* Owns: values under way */
+    struct due_index due[GENERAL_TIMES];
+    const char *indexed_entries;
+    uint32_t indexed_slots;
+    /* The batch at hand: one pass per window that a record may belong to. */
+    struct batch *input;          /* Owns a ref */
+    struct batch *batch;          /* Owns a ref: as rows are kept, hashed */
+    int64_t ends[BATCH_ROWS_MAX]; /* by row: the window of this pass; INT64_MIN: none */
+    bool has_pass;
+    int64_t now_ms; /* processing time of the batch */
+    uint32_t next_pass, n_passes, next_row;
+    uint8_t in_window[BATCH_ROWS_MAX]; /* rows that some window took */
+    uint32_t slots[BATCH_ROWS_MAX];
+    uint8_t is_new[BATCH_ROWS_MAX];
+    /* Firing by time. */
+    bool is_firing;
+    enum general_time fire_kind;
+    int64_t fire_now;
+    /* The records of the window that fires. */
+    const char **records; /* Owns */
+    int64_t *times;       /* Owns */
+    size_t n_records, cap_records;
+};
+
+static inline struct window_entry *general_entry(const struct general_window *w, uint32_t slot)
+{
+    return keyed_state_value(w->entries, slot);
+}
+/* When all that is kept of a window goes, in the assigner's time.  Flink: cleanupTime. */
+static inline int64_t general_cleanup_time(const struct general_window *w, int64_t end)
+{
+    return w->is_global ? INT64_MAX : time_add(end - 1, w->lateness);
+}
+
+/* ---- general_trigger.c ---------------------------------------------------------------------------- */
+
+/* A record has come to the window. */
+unsigned trigger_on_element(const struct general_window *w, const struct op_context *ctx,
+                            const struct window_at_hand *at, int64_t ts);
+/* The time that the trigger waited for has come. */
+unsigned trigger_on_time(const struct general_window *w, const struct window_at_hand *at,
+                         enum general_time kind, int64_t time_ms);
+int trigger_check(const struct general_window *w, const struct op_context *ctx,
+                  struct error *err) MUST_CHECK;
+
+/* ---- general_contents.c --------------------------------------------------------------------------- */
+
+int contents_open(struct general_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
+void contents_close(struct general_window *w);
+/* Adds these rows of the batch, each to its window of this pass. */
+int contents_append(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                    uint32_t n, struct error *err) MUST_CHECK;
+/* Hands the window's records to the functions; nothing when there are none. */
+int contents_fire(struct general_window *w, struct op_context *ctx, const struct window_at_hand *at,
+                  struct error *err) MUST_CHECK;
+int contents_clear(struct general_window *w, struct op_context *ctx,
+                   const struct window_at_hand *at, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,204 @@
+/* flinc.window.general: process, reduce and aggregate functions, alone and together. */
+#include "tests/unit/engine_operators/window_functions_fixture.h"
+
+#define TUMBLING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING
+#define SLIDING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING
+
+static void process_sees_all_records_in_order(void **state)
+{
+    struct general g;
+    general_init(&g, TUMBLING, 10, 10);
+    struct harness *h = general_start(&g);
+    push(h, "a, 1 @1\nb, 2 @9\na, 3 @0\na-key-longer-than-twelve, 4 @12");
+    push(h, "a, 5 @9");
+    check_watermark(h, 8, "");
+    check_watermark(h, 9, "+I[a: 1 3 5, 0] @9\n+I[b: 2, 0] @9");
+    check_watermark(h, 100, "+I[a-key-longer-than-twelve: 4, 10] @19");
+    check_watermark(h, INT64_MAX, "");
+    harness_free(h);
+}
+
+static void a_record_is_in_all_windows_over_it(void **state)
+{
+    struct general g;
+    general_init(&g, SLIDING, 10, 5);
+    struct harness *h = general_start(&g);
+    push(h, "a, 1 @0\na, 2 @5\na, 3 @14");
+    check_watermark(h, 9, "+I[a: 1 2, 0] @9\n+I[a: 1, -5] @4");
+    push(h, "a, 4 @6"); /* late for [0, 10), not for [5, 15) */
+    check_watermark(h, 100, "+I[a: 2 3 4, 5] @14\n+I[a: 3, 10] @19");
+    harness_free(h);
+}
+
+static void reduce_gives_one_record(void **state)
+{
+    struct general g;
+    general_init(&g, TUMBLING, 10, 10);
+    g.c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE;
+    g.c.config.process = false;
+    g.c.config.value = g.c.config.output = g.c.config.input;
+    g.o.functions[0] = (struct harness_function)FN(FLINC_FN_REDUCE, add_events);
+    g.o.outputs[0] = FLINC_TYPE(event);
+    struct harness *h = general_start(&g);
+    push(h, "a, 1 @1\na-key-longer-than-twelve, 2 @9\na, 3 @0\na-key-longer-than-twelve, 4 @9\n"
+            "a-key-longer-than-twelve, 6 @9");
+    check_watermark(h, 9, "+I[a, 4] @9\n+I[a-key-longer-than-twelve, 12] @9");
+    harness_free(h);
+}
+
+static void reduce_with_process(void **state)
+{
+    struct general g;
+    general_init(&g, TUMBLING, 10, 10);
+    g.c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE;
+    g.c.config.value = g.c.config.input;
+    g.o.functions[0] = (struct harness_function)FN(FLINC_FN_REDUCE, add_events);
+    g.o.functions[1] = (struct harness_function)FN(FLINC_FN_WINDOW, show);
+    struct harness *h = general_start(&g);
+    push(h, "a, 1 @11\na, 3 @12");
+    check_watermark(h, 19, "+I[a: 4, 10] @19");
+    harness_free(h);
+}
+
+FLINC_STRUCT(key_sum, FLINC_STRING(k), FLINC_INT64(sum), FLINC_INT64(n));
+
+static int mean_add(flinc_ctx *ctx, const event *in, key_sum *acc)
+{
+    acc->k = in->k;
+    acc->sum += in->v;
+    acc->n++;
+    return 0;
+}
+
+static int mean_result(flinc_ctx *ctx, const key_sum *acc, mean *out)
+{
+    out->k = acc->k;
+    out->mean = (double)acc->sum / (double)acc->n;
+    return 0;
+}
+
+static int show_mean(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
+{
+    char text[64];
+    int len =
+        snprintf(text, sizeof(text), "%g of %zu", FLINC_PANE_RECORD(pane, mean, 0)->mean, pane->n);
+    return FLINC_EMIT(out, shown, .text = {text, (size_t)len}, .start = pane->end_ms);
+}
+
+static void aggregate_through_an_accumulator(void **state)
+{
+    for (int with_process = 0; with_process < 2; with_process++) {
+        struct general g;
+        general_init(&g, TUMBLING, 10, 10);
+        g.c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE;
+        g.c.config.accumulator = general_desc(&g, 2, FLINC_TYPE(key_sum));
+        g.c.config.value = general_desc(&g, 3, FLINC_TYPE(mean));
+        g.c.config.process = with_process;
+        g.o.functions[0] = (struct harness_function)FN(FLINC_FN_AGGREGATE_ADD, mean_add);
+        g.o.functions[1] = (struct harness_function)FN(FLINC_FN_AGGREGATE_RESULT, mean_result);
+        if (with_process) {
+            g.o.functions[2] = (struct harness_function)FN(FLINC_FN_WINDOW, show_mean);
+        } else {
+            g.c.config.output = g.c.config.value;
+            g.o.outputs[0] = FLINC_TYPE(mean);
+        }
+        struct harness *h = general_start(&g);
+        push(h, "a, 1 @1\nb, 7 @2\na, 2 @3");
+        check_watermark(h, 50,
+                        with_process ? "+I[1.5 of 1, 10] @9\n+I[7 of 1, 10] @9"
+                                     : "+I[a, 1.5] @9\n+I[b, 7.0] @9");
+        harness_free(h);
+    }
+}
+
+static void window_all_sees_all_keys(void **state)
+{
+    struct general g;
+    general_init(&g, TUMBLING, 10, 10);
+    g.c.config.n_key_columns = 0;
+    struct harness *h = general_start(&g);
+    push(h, "a, 1 @1\nb, 2 @9\nc, 3 @11");
+    check_watermark(h, 50, "+I[a: 1 2, 0] @9\n+I[c: 3, 10] @19");
+    harness_free(h);
+}
+
+static int fails(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
+{
+    return flinc_ctx_fail(ctx, "%zu are too many", pane->n);
+}
+
+static void a_function_that_fails_is_named(void **state)
+{
+    struct general g;
+    general_init(&g, TUMBLING, 10, 10);
+    g.o.functions[0] = (struct harness_function)FN(FLINC_FN_WINDOW, fails);
+    struct harness *h = general_start(&g);
+    push(h, "a, 1 @1\na, 2 @9");
+    must_fail(harness_watermark(h, 0, 10, &err), ERR_USER_CODE, "2 are too many");
+    harness_free(h);
+}
+
+static int show_many(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
+{
+    for (int i = 0; i < 5000; i++) {
+        int rc = FLINC_EMIT(out, shown, .text = {"x", 1}, .start = i);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void results_leave_a_few_batches_at_a_time(void **state)
+{
+    struct general g;
+    general_init(&g, TUMBLING, 10, 10);
+    g.o.functions[0] = (struct harness_function)FN(FLINC_FN_WINDOW, show_many);
+    struct harness *h = general_start(&g);
+    STR_AUTO rows = STR_INIT;
+    for (int i = 0; i < 50; i++) {
+        str_printf(&rows, "key-%d, 1 @1\n", i);
+    }
+    push(h, str_cstr(&rows));
+    must(harness_watermark(h, 0, 9, &err));
+    assert_int_equal(harness_row_count(h, 0), 250000);
+    assert_true(harness_max_emitted(h) <= 9);
+    harness_free(h);
+}
+
+static void a_restored_operator_goes_on(void **state)
+{
+    struct general g;
+    Flinc__OperatorSubtaskState *s = NULL;
+    general_init(&g, SLIDING, 20, 10);
+    struct harness *h = general_start(&g);
+    push(h, "a, 1 @5\nb, 2 @15\na, 3 @25");
+    check_watermark(h, 19, "+I[a: 1, -10] @9\n+I[a: 1, 0] @19\n+I[b: 2, 0] @19");
+    must(harness_snapshot(h, 1, FLINC__CHECKPOINT_KIND__CHECKPOINT_FULL, &s, &err));
+    harness_free(h);
+    g.o.restore = s;
+    g.o.restore_checkpoint = 1;
+    h = general_start(&g);
+    check_watermark(h, 10, "");
+    push(h, "b, 4 @3\nb, 5 @11"); /* late; late for [0, 20) only */
+    check_watermark(h, 29, "+I[a: 3, 10] @29\n+I[b: 2 5, 10] @29");
+    check_watermark(h, INT64_MAX, "+I[a: 3, 20] @39");
+    harness_free(h);
+    flinc__operator_subtask_state__free_unpacked(s, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(process_sees_all_records_in_order),
+        cmocka_unit_test(a_record_is_in_all_windows_over_it),
+        cmocka_unit_test(reduce_gives_one_record),
+        cmocka_unit_test(reduce_with_process),
+        cmocka_unit_test(aggregate_through_an_accumulator),
+        cmocka_unit_test(window_all_sees_all_keys),
+        cmocka_unit_test(a_function_that_fails_is_named),
+        cmocka_unit_test(results_leave_a_few_batches_at_a_time),
+        cmocka_unit_test(a_restored_operator_goes_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
