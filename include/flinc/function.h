@@ -50,11 +50,11 @@ typedef enum flinc_fn_kind {
     FLINC_FN_TIMESTAMP = 21, /* flinc/time.h, and below */
     FLINC_FN_WATERMARK_EVENT = 22,
     FLINC_FN_WATERMARK_PERIODIC = 23,
-    FLINC_FN_ASYNC = 40, /* flinc/async.h */
-    FLINC_FN_ASYNC_RETRY_IF = 41
     FLINC_FN_AGGREGATE_ADD = 30, /* flinc/window.h */
     FLINC_FN_AGGREGATE_RESULT = 31,
-    FLINC_FN_WINDOW = 32
+    FLINC_FN_WINDOW = 32,
+    FLINC_FN_ASYNC = 40, /* flinc/async.h */
+    FLINC_FN_ASYNC_RETRY_IF = 41
 } flinc_fn_kind;
 
 typedef void (*flinc_any_fn)(void);
