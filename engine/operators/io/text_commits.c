@@ -3,7 +3,6 @@
 
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
-#include "common/base/map.h"
 #include "common/fs/recoverable.h"
 #include "engine/operators/io/list_state.h"
 
@@ -179,7 +178,6 @@ static int save_counter(struct text_commits *c, struct error *err)
 
     m.subtask = c->ctx->subtask;
     m.next_part = c->next_part;
-    m.run_id = c->config->run_id;
     return add_message(c->counters, &m.base, err);
 }
 
@@ -246,9 +244,8 @@ static int restore_parts(struct text_commits *c, struct error *err)
     return 0;
 }
 
-/* Numbers go on above those of all subtasks; *ret_first[i]: of a subtask of this run, what the checkpoint
- * does not know. */
-static int restore_counters(struct text_commits *c, struct map *first_unknown, struct error *err)
+/* Numbers go on above those of all subtasks. */
+static int restore_counters(struct text_commits *c, struct error *err)
 {
     for (size_t i = 0; i < operator_list_len(c->counters); i++) {
         struct slice bytes = operator_list_get(c->counters, i);
@@ -259,10 +256,6 @@ static int restore_counters(struct text_commits *c, struct map *first_unknown, s
                              "the part number of the text sink in the checkpoint is damaged");
         }
         c->next_part = MAX(c->next_part, m->next_part);
-        if (strcmp(m->run_id, c->config->run_id) == 0) {
-            (void)map_put_bytes(first_unknown, &m->subtask, sizeof(m->subtask),
-                                (void *)(uintptr_t)m->next_part);
-        }
         flinc__text_sink_counter__free_unpacked(m, NULL);
     }
     return 0;
@@ -270,9 +263,8 @@ static int restore_counters(struct text_commits *c, struct map *first_unknown, s
 
 /* ---- leftovers -------------------------------------------------------------------------------------- */
 
-/* Subtask and number of a hidden part of this run: ".PREFIX-RUN-<subtask>-<number>SUFFIX.inprogress.". */
-static bool parse_hidden(const struct text_commits *c, const char *name, uint32_t *ret_subtask,
-                         uint64_t *ret_number)
+/* The subtask of a hidden part of this run: ".PREFIX-RUN-<subtask>-<number>SUFFIX.inprogress.". */
+static bool parse_hidden(const struct text_commits *c, const char *name, uint32_t *ret_subtask)
 {
     STR_AUTO before = STR_INIT;
     STR_AUTO behind = STR_INIT;
@@ -287,7 +279,7 @@ static bool parse_hidden(const struct text_commits *c, const char *name, uint32_
     if (*end != '-') {
         return false;
     }
-    *ret_number = strtoull(end + 1, &end, 10);
+    (void)strtoull(end + 1, &end, 10);
     return cstr_starts_with(end, str_cstr(&behind));
 }
 
@@ -311,22 +303,18 @@ static bool is_marked(const struct fs_list *list, const struct text_commits *c, 
     return false;
 }
 
-static int list_leftovers(struct text_commits *c, const struct map *first_unknown,
-                          struct error *err)
+/* Among them may be parts that other subtasks have restored and not committed yet.  By the time that a
+ * checkpoint of this attempt is complete they have: the names are gone then. */
+static int list_leftovers(struct text_commits *c, struct error *err)
 {
     struct fs_list list = FS_LIST_INIT;
     uint32_t subtask = 0;
-    uint64_t number = 0;
 
     int rc = fs_list_dir(c->config->path, &list, err);
     for (size_t i = 0; i < list.n && rc == 0; i++) {
         const struct fs_entry *e = &list.entries[i];
-        if (e->status.kind != FS_KIND_FILE || !parse_hidden(c, e->name, &subtask, &number) ||
-            !is_mine(c, subtask)) {
-            continue;
-        }
-        void *known = map_find_bytes(first_unknown, &subtask, sizeof(subtask));
-        if (number >= (uintptr_t)known && !is_marked(&list, c, subtask)) {
+        if (e->status.kind == FS_KIND_FILE && parse_hidden(c, e->name, &subtask) &&
+            is_mine(c, subtask) && !is_marked(&list, c, subtask)) {
             vec_push_ptr(&c->leftovers, mem_strdup(e->path));
         }
     }
@@ -336,10 +324,7 @@ static int list_leftovers(struct text_commits *c, const struct map *first_unknow
 
 int text_commits_open(struct text_commits *c, struct error *err)
 {
-    struct map
-        first_unknown; /* subtask -> number of the first part that the checkpoint does not know */
     uint32_t flags = c->ctx->flags;
-    int rc = 0;
 
     TRY(list_state_open(c->ctx, "parts", FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_SPLIT,
                         &c->parts, err));
@@ -348,13 +333,8 @@ int text_commits_open(struct text_commits *c, struct error *err)
     if (c->parts == NULL) {
         return 0;
     }
-    map_init(&first_unknown, NULL);
-    rc = restore_counters(c, &first_unknown, err);
-    rc = rc < 0 ? rc : restore_parts(c, err);
-    if (rc == 0 && (flags & OP_FLAG_CHECKPOINTS) != 0 &&
-        (c->ctx->attempt_number > 0 || (flags & OP_FLAG_RESTORED) != 0)) {
-        rc = list_leftovers(c, &first_unknown, err);
-    }
-    map_fini(&first_unknown);
-    return rc;
+    TRY(restore_counters(c, err));
+    TRY(restore_parts(c, err));
+    bool has_past = c->ctx->attempt_number > 0 || (flags & OP_FLAG_RESTORED) != 0;
+    return has_past && (flags & OP_FLAG_CHECKPOINTS) != 0 ? list_leftovers(c, err) : 0;
 }

@@ -1,13 +1,13 @@
 /* Finished part files of a text sink between their last byte and their appearance.
  *
  *   part is closed ─► pending (hidden) ─► in the snapshot of checkpoint n ─► n is complete: renamed
- *   restored from n: what n holds is renamed, or was; what is not in n goes once that is safe
+ *   restored from n: what n holds is renamed, or was; hidden files that are left go once that is safe
  *
  * A pending part of checkpoint n is committed by COMPLETE(m) for any m >= n, or by whoever restores it, and
  * doing it again changes nothing.  Whether n becomes complete is not known to an attempt that ends, so
  * that its parts stay.  Hidden files that an earlier attempt of this run left are listed when the
- * attempt begins and removed when the first checkpoint that it took part in is complete: it is the living
- * one then, and none of its successors can have made them.  A savepoint may refer to hidden files for
+ * attempt begins, and removed when the first checkpoint that it took part in is complete: it is the living
+ * one then, none of its successors can have made them, and all that was restored is committed.  A savepoint may refer to hidden files for
  * ever: its mark (`.PREFIX-RUN-SUBTASK.savepoint`) keeps them.
  *
  * List state "parts" (TextSinkCommittable), union state "counters" (TextSinkCounter).

@@ -4,6 +4,7 @@
 #include "engine/operators/io/text_reader.h"
 
 #include "coordinator_fixture.h"
+#include "state_fixture.h"
 
 /* A source of `parallelism` subtasks and its enumerator; events are carried by pump(). */
 struct text_job {
@@ -311,6 +312,218 @@ static void test_metrics(void **state)
     metric_registry_free(registry);
 }
 
+/* ---- checkpoints ------------------------------------------------------------------------------- */
+
+/* A checkpoint of the job: the enumerator first, then every reader, events between them carried. */
+struct checkpoint {
+    struct job_state readers;
+    struct str enumerator; /* Owns */
+};
+
+static void take_checkpoint(struct text_job *j, uint64_t id, struct checkpoint *ret)
+{
+    carry_events(j);
+    ret->enumerator = (struct str)STR_INIT;
+    must(j->f.c->desc->snapshot(j->f.c, id, &ret->enumerator, &err));
+    ret->readers.n = j->parallelism;
+    for (uint32_t i = 0; i < j->parallelism; i++) {
+        must(harness_snapshot(j->subtasks[i], id, FLINC__CHECKPOINT_KIND__CHECKPOINT_FULL,
+                              &ret->readers.subtasks[i], &err));
+    }
+}
+
+static void drop_checkpoint(struct checkpoint *c)
+{
+    job_state_clear(&c->readers);
+    str_fini(&c->enumerator);
+}
+
+static void open_restored(struct text_job *j, uint32_t i, const struct checkpoint *from)
+{
+    Flinc__OperatorSubtaskState *own = deal(&from->readers, i, j->parallelism);
+    j->subtasks[i] = opened(&(struct harness_options){.kind = "flinc.source.text",
+                                                      .config = &j->config.base,
+                                                      .output_schemas = {"ROW<line STRING>"},
+                                                      .io_executor = j->executor,
+                                                      .subtask = i,
+                                                      .parallelism = j->parallelism,
+                                                      .restore = own,
+                                                      .restore_checkpoint = 1});
+    j->ended[i] = false;
+    j->carried[i] = 0;
+    flinc__operator_subtask_state__free_unpacked(own, NULL);
+}
+
+/* All of the job anew, at another parallelism. */
+static void restart_job(struct text_job *j, uint32_t parallelism, const struct checkpoint *from)
+{
+    const struct str *state = &from->enumerator;
+    while (executor_run_once(j->executor)) { /* reads that are out hold buffers */
+    }
+    for (uint32_t i = 0; i < j->parallelism; i++) {
+        harness_free(j->subtasks[i]);
+    }
+    fake_close(&j->f);
+    j->parallelism = parallelism;
+    fake_make(&j->f, "flinc.source.text", parallelism, &j->config.base);
+    must(j->f.c->desc->restore(j->f.c, 1, (const uint8_t *)state->data, state->len, &err));
+    must(j->f.c->desc->start(j->f.c, &j->f.ctx, &err));
+    for (uint32_t i = 0; i < parallelism; i++) {
+        open_restored(j, i, from);
+    }
+}
+
+/* A few steps of everything. */
+static void step_job(struct text_job *j, int n)
+{
+    for (; n > 0; n--) {
+        for (uint32_t i = 0; i < j->parallelism; i++) {
+            int rc = j->ended[i] ? OP_END : harness_poll(j->subtasks[i], NULL);
+            assert_true(rc >= 0);
+            j->ended[i] = rc == OP_END;
+        }
+        carry_events(j);
+        if (j->f.work.arg != NULL) {
+            fake_run_work(&j->f);
+        }
+        (void)executor_run_once(j->executor);
+    }
+}
+
+/* Counts the numbers that came out since the last call. */
+static void count_lines(struct text_job *j, uint8_t *seen, int n)
+{
+    for (uint32_t i = 0; i < j->parallelism; i++) {
+        struct slice rest = slice_cstr(harness_rows(j->subtasks[i], 0)), row;
+        while (rest.len > 0 && slice_next(&rest, '\n', &row)) {
+            int line = atoi(row.data + strlen("+I["));
+            assert_in_range(line, 0, n - 1);
+            assert_int_equal(seen[line], 0);
+            seen[line] = 1;
+        }
+        carry_events(j); /* before they are cleared */
+        harness_clear(j->subtasks[i]);
+        j->carried[i] = 0;
+    }
+}
+
+enum { NUMBER_FILES = 5, NUMBER_LINES = 9000 };
+
+static void put_numbers(bool packed)
+{
+    for (int i = 0; i < NUMBER_FILES; i++) {
+        STR_AUTO text = STR_INIT;
+        STR_AUTO gzip = STR_INIT;
+        char name[32];
+        for (int k = 0; k < NUMBER_LINES; k++) {
+            str_printf(&text, "%d\n", i * NUMBER_LINES + k);
+        }
+        snprintf(name, sizeof(name), "in/%d%s", i, packed ? ".gz" : "");
+        if (packed) {
+            pack_gzip(text.data, text.len, &gzip);
+        }
+        put_file(name, packed ? gzip.data : text.data, packed ? gzip.len : text.len);
+    }
+}
+
+/* Restarted at random from the last checkpoint, as a whole or one subtask alone, at any parallelism: each
+ * line is once in what was before the checkpoints and at the end. */
+static void live(uint64_t seed, bool packed)
+{
+    enum { N = NUMBER_FILES * NUMBER_LINES };
+    struct text_job j;
+    struct checkpoint last, next;
+    struct rng rng;
+    uint8_t *seen = mem_zalloc(N), *at_checkpoint = mem_zalloc(N);
+    rng_init(&rng, seed);
+    start(&j, 3, in_dir("in"), packed ? 0 : 7000, 0);
+    take_checkpoint(&j, 1, &last);
+    for (uint64_t id = 2; id < 30; id++) {
+        step_job(&j, (int)rng_below(&rng, 4));
+        count_lines(&j, seen, N);
+        if (rng_below(&rng, 2) == 0) {
+            take_checkpoint(&j, id, &next);
+            drop_checkpoint(&last);
+            last = next;
+            memcpy(at_checkpoint, seen, N);
+            if (rng_below(&rng, 2) == 0) { /* else the notice is lost */
+                j.f.c->desc->notify(j.f.c, OP_NOTICE_COMPLETE, id);
+            }
+        }
+        if (rng_below(&rng, 3) == 0) {
+            restart_job(&j, 1 + (uint32_t)rng_below(&rng, 5), &last);
+            memcpy(seen, at_checkpoint, N);
+        }
+    }
+    must(pump(&j, &err));
+    while (j.f.work.arg != NULL) {
+        fake_run_work(&j.f);
+        must(pump(&j, &err));
+    }
+    count_lines(&j, seen, N);
+    assert_true(all_ended(&j));
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(seen[i], 1);
+    }
+    drop_checkpoint(&last);
+    mem_free(seen);
+    mem_free(at_checkpoint);
+    finish(&j);
+}
+
+static void test_random_restarts(void **state)
+{
+    put_numbers(false);
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        live(seed, false);
+    }
+}
+
+static void test_random_restarts_packed(void **state)
+{
+    put_numbers(true);
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        live(seed, true);
+    }
+}
+
+/* One subtask starts anew from a checkpoint; the other one and the enumerator go on.  All lines come from
+ * the two of subtask 0's attempts and subtask 1: as many as there are, unless the enumerator gives back
+ * what is in the checkpoint, too. */
+static void check_region_restart(const char *planted, bool expected)
+{
+    struct text_job j;
+    struct checkpoint c;
+    start(&j, 2, in_dir("in"), 7000, 0);
+    step_job(&j, 6);
+    take_checkpoint(&j, 1, &c);
+    uint64_t before = harness_row_count(j.subtasks[0], 0);
+    assert_true(before > 0);
+    step_job(&j, 6);
+    while (executor_run_once(j.executor)) {
+    }
+    harness_free(j.subtasks[0]);
+    if (planted != NULL) {
+        must(failpoint_configure(planted, &err));
+    }
+    j.f.c->desc->subtask_reset(j.f.c, 0, 1);
+    open_restored(&j, 0, &c);
+    failpoint_clear_all();
+    must(pump(&j, &err));
+    uint64_t total =
+        before + harness_row_count(j.subtasks[0], 0) + harness_row_count(j.subtasks[1], 0);
+    assert_int_equal(total == NUMBER_FILES * NUMBER_LINES, expected);
+    drop_checkpoint(&c);
+    finish(&j);
+}
+
+static void test_region_restart(void **state)
+{
+    put_numbers(false);
+    check_region_restart(NULL, true);
+    check_region_restart("planted.enumerator_gives_back_all=error", false);
+}
+
 /* Closing while splits wait and a read is out leaves nothing behind. */
 static void test_close_early(void **state)
 {
@@ -328,11 +541,13 @@ static void test_close_early(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FILES_TEST(test_one_file),      FILES_TEST(test_parallel),
-        FILES_TEST(test_restart),       FILES_TEST(test_watched_folder),
-        FILES_TEST(test_packed),        FILES_TEST(test_truncated),
-        FILES_TEST(test_vanished_file), FILES_TEST(test_bad_configuration),
-        FILES_TEST(test_close_early),   FILES_TEST(test_metrics),
+        FILES_TEST(test_one_file),        FILES_TEST(test_parallel),
+        FILES_TEST(test_restart),         FILES_TEST(test_watched_folder),
+        FILES_TEST(test_packed),          FILES_TEST(test_truncated),
+        FILES_TEST(test_vanished_file),   FILES_TEST(test_bad_configuration),
+        FILES_TEST(test_close_early),     FILES_TEST(test_metrics),
+        FILES_TEST(test_random_restarts), FILES_TEST(test_random_restarts_packed),
+        FILES_TEST(test_region_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
