@@ -108,5 +108,6 @@ int env_add_function(flinc_env *env, struct stream_node *node, const flinc_funct
     stream_node_add_function(&env->graph, node, ref);
     TRY(add_part(env, node, (uintptr_t)fn->open, fn, FLINC_FN_OPEN, at));
     TRY(add_part(env, node, (uintptr_t)fn->on_timer, fn, FLINC_FN_ON_TIMER, at));
+    TRY(add_part(env, node, (uintptr_t)fn->snapshot, fn, FLINC_FN_SNAPSHOT, at));
     return add_part(env, node, (uintptr_t)fn->close, fn, FLINC_FN_CLOSE, at);
 }

@@ -119,4 +119,5 @@ const struct operator_desc operator_filter = {
     .open = filter_open,
     .process = filter_process,
     .close = filter_close,
+    .snapshot = row_operator_snapshot,
 };

@@ -124,6 +124,7 @@ static int flat_end_of_input(struct operator* op, struct op_context *ctx, uint32
         .end_of_input = flat_end_of_input,                   \
         .flush = flat_flush,                                 \
         .close = flat_close,                                 \
+        .snapshot = row_operator_snapshot,                   \
     }
 
 FLAT_OPERATOR(flat_map, "flinc.flat_map", 1,

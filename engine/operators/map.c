@@ -134,6 +134,7 @@ const struct operator_desc operator_map = {
     .process = map_process,
     .resume = map_resume,
     .close = map_close,
+    .snapshot = row_operator_snapshot,
 };
 
 const struct operator_desc operator_co_map = {
@@ -147,4 +148,5 @@ const struct operator_desc operator_co_map = {
     .process = map_process,
     .resume = map_resume,
     .close = map_close,
+    .snapshot = row_operator_snapshot,
 };

@@ -117,6 +117,12 @@ int row_operator_advance(struct row_operator *op, bool *ret_more, struct error *
     return 0;
 }
 
+int row_operator_snapshot(struct operator* op, struct op_context *ctx,
+                          const struct op_checkpoint *checkpoint, struct error *err)
+{
+    return user_functions_snapshot(&((struct row_operator *)op)->functions, err);
+}
+
 struct batch *batch_without_hashes(struct buffer_pool *pool, struct batch *take_b)
 {
     if (take_b->hashes == NULL) {

@@ -47,6 +47,9 @@ static inline uint32_t row_operator_tile_start(const struct row_operator *op)
 }
 /* Makes sure that the tile has a row at op->row.  *ret_more false: the batch is finished and gone. */
 int row_operator_advance(struct row_operator *op, bool *ret_more, struct error *err) MUST_CHECK;
+/* The snapshot callback of their descriptors. */
+int row_operator_snapshot(struct operator* op, struct op_context *ctx,
+                          const struct op_checkpoint *checkpoint, struct error *err);
 /* True for a batch whose rows carry timestamps or kinds. */
 static inline bool row_operator_is_stamped(const struct row_operator *op)
 {

@@ -1,6 +1,7 @@
 /* User functions: resolving, opening, closing, and what their errors say. */
 #include "engine/operators/user_function.h"
 
+#include "engine/operators/user_operator_state.h"
 #include "engine/operators/user_state.h"
 
 #include <stdio.h>
@@ -18,6 +19,7 @@ static const char *const kind_names[] = {
     [FLINC_FN_BATCH_FILTER] = "batch filter",
     [FLINC_FN_OPEN] = "open",
     [FLINC_FN_CLOSE] = "close",
+    [FLINC_FN_SNAPSHOT] = "snapshot",
     [FLINC_FN_ON_TIMER] = "timer",
     [FLINC_FN_TIMESTAMP] = "timestamp",
     [FLINC_FN_WATERMARK_EVENT] = "watermark on event",
@@ -73,7 +75,13 @@ int user_function_resolve(struct user_functions *fs, struct op_context *ctx,
     return 0;
 }
 
-/* Takes the open, close and timer parts that follow a call; returns how many there were. */
+static bool is_part(uint32_t kind)
+{
+    return kind == FLINC_FN_OPEN || kind == FLINC_FN_CLOSE || kind == FLINC_FN_ON_TIMER ||
+           kind == FLINC_FN_SNAPSHOT;
+}
+
+/* Takes the open, close, timer and snapshot parts that follow a call; returns how many there were. */
 static int resolve_parts(struct user_functions *fs, struct op_context *ctx, size_t at,
                          struct error *err)
 {
@@ -83,12 +91,14 @@ static int resolve_parts(struct user_functions *fs, struct op_context *ctx, size
     for (; at < spec->n_functions; at++) {
         flinc_any_fn part;
         uint32_t kind = spec->functions[at]->kind;
-        if (kind != FLINC_FN_OPEN && kind != FLINC_FN_CLOSE && kind != FLINC_FN_ON_TIMER) {
+        if (!is_part(kind)) {
             break;
         }
         TRY(resolve(ctx, spec->functions[at], &part, err));
         if (kind == FLINC_FN_OPEN) {
             f->open = (int (*)(flinc_ctx *))part;
+        } else if (kind == FLINC_FN_SNAPSHOT) {
+            f->snapshot = (int (*)(flinc_ctx *))part;
         } else if (kind == FLINC_FN_ON_TIMER) {
             f->on_timer = (int (*)(flinc_ctx *, int64_t, flinc_out *))part;
         } else {
@@ -140,6 +150,20 @@ int user_functions_open(struct user_functions *fs, struct op_context *ctx, const
     return user_functions_start(fs, err);
 }
 
+int user_functions_snapshot(struct user_functions *fs, struct error *err)
+{
+    for (uint32_t i = 0; i < fs->n; i++) {
+        struct user_function *f = &fs->items[i];
+        int rc = f->snapshot != NULL ? f->snapshot(&f->ctx) : 0;
+        if (rc < 0 || f->ctx.failed) {
+            rc = user_function_failed(f, rc, err);
+            error_context(err, "making a snapshot of function '%s'", f->ref->name);
+            return rc;
+        }
+    }
+    return 0;
+}
+
 void user_functions_close(struct user_functions *fs)
 {
     for (uint32_t i = fs->n; i-- > 0;) {
@@ -150,6 +174,7 @@ void user_functions_close(struct user_functions *fs)
         f->opened = false;
     }
     fs->states = user_states_free(fs->states);
+    fs->operator_states = user_operator_states_free(fs->operator_states);
     fs->n = 0;
 }
 

@@ -49,7 +49,14 @@ struct user_function {
     void (*close)(flinc_ctx *ctx); /* may be NULL */
     /* May be NULL. */
     int (*on_timer)(flinc_ctx *ctx, int64_t timestamp, flinc_out *out);
-    bool opened; /* close() is due */
+    int (*snapshot)(flinc_ctx *ctx); /* may be NULL */
+    bool opened;                     /* close() is due */
+};
+
+/* What functions may do with broadcast state now. */
+enum user_broadcast_use {
+    USER_BROADCAST_READ_WRITE,
+    USER_BROADCAST_READ_ONLY, /* the record at hand was not broadcast */
 };
 
 struct user_functions {
@@ -60,6 +67,8 @@ struct user_functions {
     /* Borrows: the operator, whose row is at hand, and its timers; NULL: it has none. */
     const struct row_operator *rows;
     struct user_timers *timers;
+    struct user_operator_states *operator_states; /* Owns: lists, broadcast maps; NULL: none */
+    enum user_broadcast_use broadcast_use;        /* set by operators of a broadcast input */
     struct user_side sides[USER_SIDES_MAX];
     uint32_t n_sides;
 };
@@ -72,6 +81,8 @@ int user_functions_open(struct user_functions *fs, struct op_context *ctx, const
 int user_functions_resolve(struct user_functions *fs, struct op_context *ctx, const uint32_t *kinds,
                            uint32_t n, struct error *err) MUST_CHECK;
 int user_functions_start(struct user_functions *fs, struct error *err) MUST_CHECK;
+/* A checkpoint is made: runs the functions' snapshot parts, between batches. */
+int user_functions_snapshot(struct user_functions *fs, struct error *err) MUST_CHECK;
 /* One function that is not in the spec's list (a partitioner's). */
 int user_function_resolve(struct user_functions *fs, struct op_context *ctx,
                           const Flinc__FunctionRef *ref, uint32_t kind,

@@ -46,6 +46,7 @@ typedef enum flinc_fn_kind {
     FLINC_FN_BATCH_FILTER = 10,
     FLINC_FN_OPEN = 11,      /* int open(flinc_ctx *)  */
     FLINC_FN_CLOSE = 12,     /* void close(flinc_ctx *) */
+    FLINC_FN_SNAPSHOT = 13,  /* int snapshot(flinc_ctx *) */
     FLINC_FN_ON_TIMER = 20,  /* int on_timer(flinc_ctx *, int64_t timestamp, flinc_out *) */
     FLINC_FN_TIMESTAMP = 21, /* flinc/time.h, and below */
     FLINC_FN_WATERMARK_EVENT = 22,
@@ -72,6 +73,9 @@ typedef struct flinc_function {
     size_t config_size;
     /* Process functions of keyed streams: a timer fires (flinc/time.h); may be NULL. */
     int (*on_timer)(flinc_ctx *ctx, int64_t timestamp, struct flinc_out *out);
+    /* A checkpoint is made: brings operator lists up to date (flinc/state.h); may be NULL.
+     * Flink: CheckpointedFunction.snapshotState. */
+    int (*snapshot)(flinc_ctx *ctx);
 } flinc_function;
 
 /* FLINC_FUNCTION(split, .open = split_open, .config = &options, .config_size = sizeof options): a function

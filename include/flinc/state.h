@@ -186,6 +186,37 @@ FLINC_API int flinc_aggregating_get(flinc_aggregating_state *s, void *out);
 FLINC_API int flinc_aggregating_add(flinc_aggregating_state *s, const void *value);
 FLINC_API void flinc_aggregating_clear(flinc_aggregating_state *s);
 
+/* ---- state of a subtask, of no key.  Flink: CheckpointedFunction, OperatorStateStore ---- */
+
+/* A list of items that a subtask keeps, in functions on any stream.  When the parallelism changes, the items
+ * of all subtasks are dealt out anew (list), or every subtask gets all of them (union list).  Bring it up to
+ * date in the function's .snapshot part, which runs for each checkpoint; in open() it holds what was
+ * restored. */
+typedef struct flinc_operator_list flinc_operator_list;
+FLINC_API flinc_operator_list *flinc_ctx_operator_list(flinc_ctx *ctx, flinc_state_desc desc);
+FLINC_API flinc_operator_list *flinc_ctx_union_list(flinc_ctx *ctx, flinc_state_desc desc);
+FLINC_API size_t flinc_operator_list_len(const flinc_operator_list *s);
+/* Item `i` below the length; NULL and a failed task when its bytes are damaged. */
+FLINC_API const void *flinc_operator_list_get(flinc_operator_list *s, size_t i);
+FLINC_API int flinc_operator_list_add(flinc_operator_list *s, const void *item);
+FLINC_API void flinc_operator_list_clear(flinc_operator_list *s);
+
+/* A map that is the same in all subtasks, because they all change it alike, by what is broadcast to them.
+ * The function of the other, not broadcast side may only read it.  Flink: BroadcastState. */
+typedef struct flinc_broadcast_state flinc_broadcast_state;
+FLINC_API flinc_broadcast_state *flinc_ctx_broadcast_state(flinc_ctx *ctx, flinc_state_desc desc);
+FLINC_API const void *flinc_broadcast_get(flinc_broadcast_state *s, const void *key);
+FLINC_API bool flinc_broadcast_contains(flinc_broadcast_state *s, const void *key);
+FLINC_API int flinc_broadcast_put(flinc_broadcast_state *s, const void *key, const void *value);
+FLINC_API int flinc_broadcast_remove(flinc_broadcast_state *s, const void *key);
+FLINC_API int flinc_broadcast_clear(flinc_broadcast_state *s);
+FLINC_API size_t flinc_broadcast_len(const flinc_broadcast_state *s);
+/* All entries, in the order in which their keys were put first; as flinc_map_begin() and _next(); any
+ * change under the walk is a mistake. */
+FLINC_API void flinc_broadcast_begin(flinc_broadcast_state *s);
+FLINC_API bool flinc_broadcast_next(flinc_broadcast_state *s, const void **ret_key,
+                                    const void **ret_value);
+
 #ifdef __cplusplus
 }
 #endif

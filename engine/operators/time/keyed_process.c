@@ -233,6 +233,17 @@ static int process_rows(struct keyed_process *p, struct op_context *ctx, struct 
     return emit_queue_drain(&p->rows.queue, ctx) || more ? OP_MORE : OP_DONE;
 }
 
+/* Broadcast state is changed by what is broadcast alone: neither by records of the other input nor by
+ * timers. */
+static void set_broadcast_use(struct keyed_process *p, uint32_t input)
+{
+    const struct operator_desc *desc = p->rows.base.desc;
+    bool is_broadcast =
+        desc == &operator_broadcast_process || desc == &operator_keyed_broadcast_process;
+    p->rows.functions.broadcast_use =
+        is_broadcast && input == 0 ? USER_BROADCAST_READ_ONLY : USER_BROADCAST_READ_WRITE;
+}
+
 static int keyed_process(struct operator* op, struct op_context *ctx, uint32_t input,
                          struct batch *take_batch, struct error *err)
 {
@@ -244,6 +255,7 @@ static int keyed_process(struct operator* op, struct op_context *ctx, uint32_t i
         batch_hash_keys(ctx->pool, b, key_columns, p->n_keys);
     }
     TRY(row_operator_take(&p->rows, input, b, err));
+    set_broadcast_use(p, input);
     p->outputs.stamped = row_operator_is_stamped(&p->rows);
     TRY(key_of_rows(p, key_columns, err));
     return process_rows(p, ctx, err);
@@ -265,6 +277,7 @@ static int take_timer(struct keyed_process *p, struct error *err)
     user_states_set_row(states, t->timer.row); /* nothing is selected: rows are physical */
     t->key_columns = p->timer_columns;
     t->firing = true;
+    set_broadcast_use(p, 0);
     return 0;
 }
 
@@ -398,6 +411,7 @@ static int keyed_prepare_barrier(struct operator* op, struct op_context *ctx,
         .watermark = keyed_watermark,                           \
         .processing_time = keyed_processing_time,               \
         .prepare_barrier = keyed_prepare_barrier,               \
+        .snapshot = row_operator_snapshot,                      \
     }
 
 PROCESS_OPERATOR(keyed_process, "flinc.keyed_process", 1,

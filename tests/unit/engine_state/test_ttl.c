@@ -75,7 +75,7 @@ static int64_t get_list(struct ttl_test *t, int64_t key)
         if (found == NULL) {
             break;
         }
-        digits = digits * 10 + user_value_id(&t->f, found);
+        digits = digits * 10 % 1000000 + user_value_id(&t->f, found);
     }
     end(t);
     return digits;
@@ -103,7 +103,7 @@ static int64_t walk_map(struct ttl_test *t, int64_t key)
         if (k == NULL) {
             break;
         }
-        digits = digits * 10 + user_value_id(&t->f, v);
+        digits = digits * 10 % 1000000 + user_value_id(&t->f, v);
     }
     end(t);
     return digits;
