@@ -222,10 +222,10 @@ void checkpointer_on_coordinators_ready(struct checkpointer *c, uint64_t checkpo
         rc = begin_gathering(c, p, &err);
         c->o.host->release_coordinators(c->o.host_arg, checkpoint_id);
     }
+    c->triggering = false; /* whether it is gathering now or given up */
     if (rc < 0) {
         pending_abort(c, p, &err, ABORT_COUNTS);
         return;
     }
-    c->triggering = false;
     decider_drive(c);
 }
