@@ -15,9 +15,10 @@
 struct deal_state {
     const char *name; /* Borrows */
     Flinc__OperatorStateMode mode;
-    uint64_t total; /* items */
-    uint32_t first; /* new subtask that is the first to get one more */
-    uint32_t first_source;
+    uint64_t total;        /* items */
+    uint32_t first;        /* new subtask that is the first to get one more */
+    uint32_t first_source; /* that has it */
+    uint8_t *copies;       /* of the arena; broadcast: by old subtask, whether it has one */
 };
 
 struct deal_part {
@@ -29,6 +30,7 @@ struct deal_part {
 struct deal_source {
     const Flinc__OperatorStateHandle *handle;
     uint32_t subtask; /* old */
+    bool is_for_many; /* not only for its own subtask while the parallelism stays */
     uint32_t n_parts;
     struct deal_part *parts; /* Owns */
 };
@@ -53,6 +55,10 @@ static int find_state(struct deal *d, const Flinc__OperatorStatePart *p, uint32_
     *ret = (uint32_t)d->states.len;
     *VEC_PUSH(&d->states, struct deal_state) =
         (struct deal_state){.name = p->name, .mode = p->mode, .first_source = UINT32_MAX};
+    if (p->mode == FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_BROADCAST) {
+        VEC_AT(&d->states, struct deal_state, *ret)->copies =
+            arena_zalloc(d->arena, d->from->parallelism);
+    }
     return 0;
 }
 
@@ -71,7 +77,13 @@ static int add_source(struct deal *d, uint32_t subtask, const Flinc__OperatorSta
         state->total += p->part->n_offsets;
         if (state->first_source == UINT32_MAX) {
             state->first_source = (uint32_t)d->sources.len - 1;
+            s->is_for_many = s->is_for_many || state->copies != NULL;
         }
+        if (state->copies != NULL) {
+            state->copies[subtask] = 1;
+        }
+        s->is_for_many =
+            s->is_for_many || state->mode == FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION;
         s->n_parts++;
     }
     return 0;
@@ -113,6 +125,7 @@ int deal_init(struct deal *d, struct arena *arena, const Flinc__OperatorSnapshot
     vec_init(&d->keyed, sizeof(void *));
     vec_init(&d->sources, sizeof(struct deal_source));
     vec_init(&d->states, sizeof(struct deal_state));
+    vec_init(&d->dealt, sizeof(void *));
     Flinc__SubtaskSnapshot **sorted =
         arena_alloc(arena, (from->n_subtasks + 1) * sizeof(Flinc__SubtaskSnapshot *));
     if (from->n_subtasks > 0) {
@@ -120,6 +133,11 @@ int deal_init(struct deal *d, struct arena *arena, const Flinc__OperatorSnapshot
         qsort(sorted, from->n_subtasks, sizeof(Flinc__SubtaskSnapshot *), compare_subtasks);
     }
     int rc = add_subtasks(d, sorted, from->n_subtasks, err);
+    d->keyed_in_order = true;
+    for (size_t i = 1; i < d->keyed.len; i++) {
+        const Flinc__KeyedHandle *a = vec_ptr(&d->keyed, i - 1), *b = vec_ptr(&d->keyed, i);
+        d->keyed_in_order = d->keyed_in_order && b->first_group > a->last_group;
+    }
     uint32_t next = 0;
     for (size_t i = 0; i < d->states.len; i++) {
         struct deal_state *s = VEC_AT(&d->states, struct deal_state, i);
@@ -140,6 +158,7 @@ void deal_fini(struct deal *d)
     vec_fini(&d->keyed);
     vec_fini(&d->sources);
     vec_fini(&d->states);
+    vec_fini(&d->dealt);
 }
 
 /* ---- keyed state ------------------------------------------------------------------------------ */
@@ -172,6 +191,22 @@ static Flinc__KeyedHandle *narrow_handle(struct deal *d, Flinc__KeyedHandle *h, 
     return narrow;
 }
 
+/* The first handle, by number, that ends at `group` or behind it. */
+static size_t first_handle(const struct deal *d, uint32_t group)
+{
+    size_t low = 0, high = d->keyed.len;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        const Flinc__KeyedHandle *h = vec_ptr(&d->keyed, mid);
+        if (h->last_group < group) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
 static void deal_keyed(struct deal *d, uint32_t subtask, Flinc__OperatorSubtaskState *to)
 {
     uint32_t first, last;
@@ -179,13 +214,18 @@ static void deal_keyed(struct deal *d, uint32_t subtask, Flinc__OperatorSubtaskS
         return;
     }
     key_group_range(subtask, d->max_parallelism, d->parallelism, &first, &last);
-    size_t n = 0;
-    for (size_t i = 0; i < d->keyed.len; i++) {
-        const Flinc__KeyedHandle *h = vec_ptr(&d->keyed, i);
+    /* Those of a job's subtasks lie in the order of their groups. */
+    size_t from = d->keyed_in_order ? first_handle(d, first) : 0;
+    size_t to_handle = from, n = 0;
+    for (; to_handle < d->keyed.len; to_handle++) {
+        const Flinc__KeyedHandle *h = vec_ptr(&d->keyed, to_handle);
+        if (d->keyed_in_order && h->first_group > last) {
+            break;
+        }
         n += groups_meet(h->first_group, h->last_group, first, last);
     }
     to->keyed = arena_alloc(d->arena, (n + 1) * sizeof(Flinc__KeyedHandle *));
-    for (size_t i = 0; i < d->keyed.len; i++) {
+    for (size_t i = from; i < to_handle; i++) {
         Flinc__KeyedHandle *h = vec_ptr(&d->keyed, i);
         if (groups_meet(h->first_group, h->last_group, first, last)) {
             to->keyed[to->n_keyed++] = narrow_handle(d, h, first, last);
@@ -213,20 +253,6 @@ static void piece_of(const struct deal *d, const struct deal_state *s, uint32_t 
     *ret_to = *ret_from + base + one_more;
 }
 
-/* Whether an old subtask has a copy of a broadcast state. */
-static bool has_copy(const struct deal *d, uint32_t subtask, uint32_t state)
-{
-    for (size_t i = 0; i < d->sources.len; i++) {
-        const struct deal_source *s = VEC_AT(&d->sources, struct deal_source, i);
-        for (uint32_t k = 0; s->subtask == subtask && k < s->n_parts; k++) {
-            if (s->parts[k].state == state) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 /* Items [*ret_from, *ret_to) of a part are for the subtask. */
 static void items_for(const struct deal *d, const struct deal_source *source,
                       const struct deal_part *p, uint32_t subtask, uint64_t *ret_from,
@@ -240,7 +266,7 @@ static void items_for(const struct deal *d, const struct deal_source *source,
         to = n;
         break;
     case FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_BROADCAST: {
-        bool own = same && has_copy(d, subtask, p->state);
+        bool own = same && s->copies[subtask] != 0;
         const struct deal_source *first = VEC_AT(&d->sources, struct deal_source, s->first_source);
         to = (own ? source->subtask == subtask : source == first) ? n : 0;
         break;
@@ -292,16 +318,23 @@ Flinc__OperatorSubtaskState *deal_to(struct deal *d, uint32_t subtask)
     flinc__operator_subtask_state__init(to);
     to->operator_id = d->from->operator_id;
     deal_keyed(d, subtask, to);
-    if (d->sources.len > 0) {
-        to->operator_state =
-            arena_alloc(d->arena, d->sources.len * sizeof(Flinc__OperatorStateHandle *));
-    }
+    bool same = d->parallelism == d->from->parallelism;
     for (size_t i = 0; i < d->sources.len; i++) {
-        Flinc__OperatorStateHandle *h =
-            deal_source_to(d, VEC_AT(&d->sources, struct deal_source, i), subtask);
-        if (h != NULL) {
-            to->operator_state[to->n_operator_state++] = h;
+        const struct deal_source *source = VEC_AT(&d->sources, struct deal_source, i);
+        if (same && source->subtask != subtask && !source->is_for_many) {
+            continue;
         }
+        Flinc__OperatorStateHandle *h = deal_source_to(d, source, subtask);
+        if (h != NULL) {
+            vec_push_ptr(&d->dealt, h);
+        }
+    }
+    if (d->dealt.len > 0) {
+        size_t size = d->dealt.len * sizeof(void *);
+        to->operator_state = arena_alloc(d->arena, size);
+        memcpy(to->operator_state, d->dealt.data, size);
+        to->n_operator_state = d->dealt.len;
+        vec_clear(&d->dealt);
     }
     return to->n_keyed + to->n_operator_state > 0 ? to : NULL;
 }

@@ -14,8 +14,10 @@ struct deal {
     const Flinc__OperatorSnapshot *from;
     uint32_t parallelism, max_parallelism; /* new */
     struct vec keyed;                      /* Flinc__KeyedHandle *, all */
+    bool keyed_in_order;                   /* of their key groups, which none shares */
     struct vec sources;                    /* struct deal_source: operator state handles */
     struct vec states;                     /* struct deal_state */
+    struct vec dealt;                      /* while dealing: what a subtask has got */
 };
 
 int deal_init(struct deal *d, struct arena *arena, const Flinc__OperatorSnapshot *from,

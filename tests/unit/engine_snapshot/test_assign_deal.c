@@ -167,6 +167,34 @@ static void only_segments_that_meet(void **state)
     flinc__checkpoint_metadata__free_unpacked(m, NULL);
 }
 
+/* Ten thousand subtasks: what is dealt grows with them, not with their square. */
+static void many_subtasks(void **state)
+{
+    enum { SUBTASKS = 10000, GROUPS = 32768 };
+    (void)state;
+    Flinc__CheckpointMetadata *m = make_metadata();
+    Flinc__OperatorSnapshot *o = add_operator(m, 1, "op", SUBTASKS, GROUPS);
+    for (uint32_t i = 0; i < SUBTASKS; i++) {
+        Flinc__SubtaskSnapshot *s = add_subtask(o, i);
+        add_keyed(o, s, "k");
+        add_list(s, "a", FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_SPLIT, 1);
+        add_list(s, "m", FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_BROADCAST, 2);
+    }
+    struct arena arena;
+    struct deal d;
+    arena_init(&arena, 0);
+    assert_ok(deal_init(&d, &arena, o, SUBTASKS, GROUPS, &ok_err));
+    for (uint32_t i = 0; i < SUBTASKS; i++) {
+        const Flinc__OperatorSubtaskState *t = deal_to(&d, i);
+        assert_int_equal(t->n_keyed, 1);
+        assert_int_equal(t->n_operator_state, 2);
+    }
+    assert_true(arena.used_bytes < (uint64_t)SUBTASKS * 2048);
+    deal_fini(&d);
+    arena_fini(&arena);
+    flinc__checkpoint_metadata__free_unpacked(m, NULL);
+}
+
 /* A subtask that had finished has no copy: it gets that of the first that has one. */
 static void missing_copies(void **state)
 {
@@ -216,6 +244,7 @@ int main(void)
         SNAPSHOT_TEST(remainders_move_on),
         SNAPSHOT_TEST(only_segments_that_meet),
         SNAPSHOT_TEST(missing_copies),
+        SNAPSHOT_TEST(many_subtasks),
         SNAPSHOT_TEST(contradictions),
     };
     return cmocka_run_group_tests_name("assign_deal", tests, NULL, NULL);
