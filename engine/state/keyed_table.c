@@ -268,7 +268,8 @@ int keyed_over_budget(const struct keyed_table *t, uint64_t bytes, struct error 
 {
     return error_set(err, ERR_LIMIT,
                      "keyed state of %u keys holds %llu bytes and needs %llu more, but the memory "
-                     "budget '%s' has %llu of %llu bytes in use",
+                     "budget '%s' has %llu of %llu bytes in use: raise "
+                     "taskmanager.memory.managed.size or the parallelism",
                      t->n_keys, (unsigned long long)keyed_table_bytes(t), (unsigned long long)bytes,
                      t->budget->name, (unsigned long long)atomic_load(&t->budget->used_bytes),
                      (unsigned long long)t->budget->limit_bytes);

@@ -252,6 +252,12 @@ void keyed_state_hash(const struct keyed_state *s, struct batch *b, const uint32
     }
 }
 
+int keyed_state_failed(const struct keyed_state *s, int rc, struct error *err)
+{
+    error_context(err, "state '%s' of operator '%s'", s->name, s->backend->options.operator_name);
+    return rc;
+}
+
 int keyed_state_upsert(struct keyed_state *s, int64_t name_space, const struct batch *b,
                        const uint32_t *key_columns, uint32_t *ret_slots, uint8_t *ret_is_new,
                        struct error *err)
@@ -259,11 +265,7 @@ int keyed_state_upsert(struct keyed_state *s, int64_t name_space, const struct b
     const struct keyed_backend_desc *desc = s->backend->desc;
     TRY(desc->select(s, name_space, true, err));
     int rc = desc->upsert(s, b, key_columns, ret_slots, ret_is_new, err);
-    if (UNLIKELY(rc < 0)) {
-        error_context(err, "state '%s' of operator '%s'", s->name,
-                      s->backend->options.operator_name);
-    }
-    return rc;
+    return UNLIKELY(rc < 0) ? keyed_state_failed(s, rc, err) : 0;
 }
 
 int keyed_state_find(struct keyed_state *s, int64_t name_space, const struct batch *b,

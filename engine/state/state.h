@@ -200,12 +200,15 @@ static inline char *keyed_state_values(const struct keyed_state *s, uint32_t *re
     *ret_stride = s->table->stride;
     return s->table->entries + s->table->value_offset;
 }
+/* Adds which state of which operator it was. */
+int keyed_state_failed(const struct keyed_state *s, int rc, struct error *err) COLD;
 /* Makes the record of a slot a copy of `record` (record_keep()). */
 static inline int keyed_state_keep(struct keyed_state *s, uint32_t slot, const char *record,
                                    struct error *err)
 {
     keyed_state_touch(s, slot);
-    return record_keep(s->record, &s->table->heap, keyed_state_value(s, slot), record, err);
+    int rc = record_keep(s->record, &s->table->heap, keyed_state_value(s, slot), record, err);
+    return __builtin_expect(rc < 0, 0) ? keyed_state_failed(s, rc, err) : 0;
 }
 /* The next slot of a namespace from `from` on, KEYED_SLOT_NONE at the end. */
 uint32_t keyed_state_next(struct keyed_state *s, int64_t name_space, uint32_t from);

@@ -8,6 +8,9 @@
 #define MIN_BY FLINC__AGGREGATE_KIND__AGGREGATE_MIN_BY
 #define MAX_BY FLINC__AGGREGATE_KIND__AGGREGATE_MAX_BY
 
+/* What the harnesses made next start from; NULL: nothing. */
+static const Flinc__OperatorSubtaskState *restored;
+
 static struct harness *aggregate(const char *schema, Flinc__AggregateKind kind, uint32_t key,
                                  uint32_t column, uint32_t flags)
 {
@@ -21,7 +24,8 @@ static struct harness *aggregate(const char *schema, Flinc__AggregateKind kind, 
                                             .input_schemas = {schema},
                                             .output_schemas = {schema},
                                             .config = &config.base,
-                                            .flags = flags});
+                                            .flags = flags,
+                                            .restore = restored});
 }
 
 static int compare_lines(const void *a, const void *b)
@@ -390,7 +394,8 @@ static struct harness *reduce(uint32_t flags)
                                             .inputs = {FLINC_TYPE(trip)},
                                             .outputs = {FLINC_TYPE(trip)},
                                             .config = &config.base,
-                                            .flags = flags});
+                                            .flags = flags,
+                                            .restore = restored});
 }
 
 static void reduce_combines_records(void **state)
@@ -411,6 +416,69 @@ static void reduce_combines_records(void **state)
     must(harness_end_of_input(h, 0, &err));
     check_sorted(harness_rows(h, 0), "+I[oslo, 9, far, far away from there, 3]\n+I[rome, 1, x, 1]");
     harness_free(h);
+}
+
+/* ---- restoring --------------------------------------------------------------------------------- */
+
+/* Takes a checkpoint of the operator and closes it. */
+static Flinc__OperatorSubtaskState *end_by_checkpoint(struct harness *h)
+{
+    Flinc__OperatorSubtaskState *s = NULL;
+    must(harness_snapshot(h, 1, FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL, &s, &err));
+    harness_free(h);
+    restored = s;
+    return s;
+}
+
+static void start_afresh(Flinc__OperatorSubtaskState *take_state)
+{
+    flinc__operator_subtask_state__free_unpacked(take_state, NULL);
+    restored = NULL;
+}
+
+static void results_go_on_after_a_restore(void **state)
+{
+    struct harness *h = aggregate(word_count, SUM, 0, 1, 0);
+    check_rows(h, 0, "to, 1\na-word-longer-than-twelve, 5",
+               "+I[to, 1]\n+I[a-word-longer-than-twelve, 5]");
+    Flinc__OperatorSubtaskState *s = end_by_checkpoint(h);
+    h = aggregate(word_count, SUM, 0, 1, 0);
+    check_rows(h, 0, "to, 2\na-word-longer-than-twelve, 5\nbe, 1",
+               "+I[to, 3]\n+I[a-word-longer-than-twelve, 10]\n+I[be, 1]");
+    harness_free(h);
+    start_afresh(s);
+
+    /* NULL is kept apart from a number. */
+    const char *nullable = "ROW<word STRING, count INT>";
+    h = aggregate(nullable, MIN_OF, 0, 1, 0);
+    check_rows(h, 0, "a, NULL\nNULL, 4", "+I[a, null]\n+I[null, 4]");
+    s = end_by_checkpoint(h);
+    h = aggregate(nullable, MIN_OF, 0, 1, 0);
+    check_rows(h, 0, "a, NULL\nNULL, 7\na, 9", "+I[a, null]\n+I[null, 4]\n+I[a, 9]");
+    harness_free(h);
+    start_afresh(s);
+
+    const char *wide = "ROW<word STRING, way INT, place STRING>";
+    h = aggregate(wide, MAX_BY, 0, 1, 0);
+    check_rows(h, 0, "a, 5, 'a place with a long name'\nb, 1, NULL",
+               "+I[a, 5, a place with a long name]\n+I[b, 1, null]");
+    s = end_by_checkpoint(h);
+    h = aggregate(wide, MAX_BY, 0, 1, 0);
+    check_rows(h, 0, "a, 4, here\nb, 2, there",
+               "+I[a, 5, a place with a long name]\n+I[b, 2, there]");
+    harness_free(h);
+    start_afresh(s);
+}
+
+static void reduce_goes_on_after_a_restore(void **state)
+{
+    struct harness *h = reduce(0);
+    check_rows(h, 0, "oslo, 5, 'first destination', 1", "+I[oslo, 5, first destination, 1]");
+    Flinc__OperatorSubtaskState *s = end_by_checkpoint(h);
+    h = reduce(0);
+    check_rows(h, 0, "oslo, 3, two, 1", "+I[oslo, 5, two, 2]");
+    harness_free(h);
+    start_afresh(s);
 }
 
 /* ---- limits and mistakes ----------------------------------------------------------------------- */
@@ -504,6 +572,8 @@ int main(void)
         cmocka_unit_test(strings_booleans_and_times_compare),
         cmocka_unit_test(null_loses_against_any_value),
         cmocka_unit_test(reduce_combines_records),
+        cmocka_unit_test(results_go_on_after_a_restore),
+        cmocka_unit_test(reduce_goes_on_after_a_restore),
         cmocka_unit_test(state_stays_in_its_budget),
         cmocka_unit_test(mistakes_are_explained),
     };

@@ -196,6 +196,7 @@ static void an_error_names_state_and_operator(void **state)
     assert_int_equal(keyed_state_upsert(s, 0, batch, key_columns, slots, is_new, &fault),
                      ERR_LIMIT);
     assert_string_equal(fault.frames, "state 'sum' of operator 'Sum'\n");
+    assert_non_null(strstr(fault.message, "raise taskmanager.memory.managed.size"));
     batch_unref(batch);
     keyed_backend_free(b);
     schema_unref(keys);
