@@ -1,5 +1,6 @@
 /* DataStream transformations: each builder checks what it can at the call, adds a node (or only notes
  * how records travel), and returns a stream.  Flink: DataStream, KeyedStream, ConnectedStreams. */
+#include "flinc/broadcast.h"
 #include "sdk/internal.h"
 
 bool stream_usable(flinc_stream *s, const char *call, flinc_place at)
@@ -548,6 +549,34 @@ flinc_stream *flinc_co_process_(flinc_stream *a, flinc_stream *b, const flinc_fu
     bool both_keyed = a != NULL && b != NULL && a->n_keys > 0 && b->n_keys > 0;
     return add_co(a, b, (const flinc_function *[]){first, second}, both_keyed ? &keyed : &plain,
                   type, at);
+}
+
+static bool is_broadcast(const flinc_stream *s)
+{
+    bool all = s->n_origins > 0;
+    for (uint32_t i = 0; i < s->n_origins; i++) {
+        const Flinc__Partitioner *p = s->origins[i].partitioner;
+        all = all && p != NULL && p->kind == FLINC__PARTITIONER_KIND__PARTITION_BROADCAST;
+    }
+    return all;
+}
+
+flinc_stream *flinc_broadcast_process_(flinc_stream *s, flinc_stream *broadcast,
+                                       const flinc_function *fn, const flinc_function *broadcast_fn,
+                                       const flinc_struct *type, flinc_place at)
+{
+    static const struct unary plain = {"flinc_broadcast_process", "flinc.broadcast_process",
+                                       "Co-Process-Broadcast", FLINC_FN_PROCESS, false};
+    static const struct unary keyed = {"flinc_broadcast_process", "flinc.keyed_broadcast_process",
+                                       "Co-Process-Broadcast-Keyed", FLINC_FN_PROCESS, false};
+    if (stream_usable(s, plain.call, at) && stream_usable(broadcast, plain.call, at) &&
+        !is_broadcast(broadcast)) {
+        return env_fail_at(s->env, at, ERR_INVALID_ARGUMENT,
+                           "%s: the second stream must be broadcast; call flinc_broadcast first",
+                           plain.call);
+    }
+    return add_co(s, broadcast, (const flinc_function *[]){fn, broadcast_fn},
+                  s != NULL && s->n_keys > 0 ? &keyed : &plain, type, at);
 }
 
 /* ---- how records travel ----------------------------------------------------------------------- */

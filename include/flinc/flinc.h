@@ -9,6 +9,7 @@
 #ifndef FLINC_FLINC_H
 #define FLINC_FLINC_H
 
+#include "flinc/broadcast.h"
 #include "flinc/env.h"
 #include "flinc/state.h"
 #include "flinc/time.h"

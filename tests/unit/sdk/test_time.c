@@ -102,6 +102,27 @@ static void process_functions_of_keyed_streams(void **state)
     flinc_env_free(env);
 }
 
+static void a_broadcast_stream_and_another(void **state)
+{
+    flinc_env *env = capturing();
+    flinc_print(flinc_broadcast_process(flinc_key_by(sales(env), "shop"),
+                                        flinc_broadcast(sales(env)), FLINC_FN(process),
+                                        FLINC_FN(process), FLINC_TYPE(sale)));
+    assert_non_null(operator_of(env, "flinc.keyed_broadcast_process"));
+    flinc_env_free(env);
+    env = capturing();
+    flinc_print(flinc_broadcast_process(sales(env), flinc_broadcast(sales(env)), FLINC_FN(process),
+                                        FLINC_FN(process), FLINC_TYPE(sale)));
+    assert_non_null(operator_of(env, "flinc.broadcast_process"));
+    flinc_env_free(env);
+    env = capturing();
+    flinc_print(flinc_broadcast_process(sales(env), sales(env), FLINC_FN(process),
+                                        FLINC_FN(process), FLINC_TYPE(sale)));
+    assert_int_not_equal(flinc_env_execute(env, "job"), 0);
+    assert_non_null(strstr(flinc_env_error(env), "must be broadcast; call flinc_broadcast first"));
+    flinc_env_free(env);
+}
+
 static void mistakes_are_named(void **state)
 {
     static const struct {
@@ -132,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strategies_are_in_the_graph),
         cmocka_unit_test(process_functions_of_keyed_streams),
+        cmocka_unit_test(a_broadcast_stream_and_another),
         cmocka_unit_test(mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
