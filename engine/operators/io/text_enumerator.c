@@ -90,7 +90,14 @@ static void give_back(struct text_enumerator *e, uint32_t subtask, uint64_t chec
     for (size_t i = 0; i < assigned->len; i++) {
         struct assignment *a = VEC_AT(assigned, struct assignment, i);
         bool in_checkpoint = a->checkpoint_id != 0 && a->checkpoint_id <= checkpoint_id;
-        if (in_checkpoint && !PLANTED("enumerator_gives_back_all")) {
+        if (a->checkpoint_id > checkpoint_id && PLANTED("enumerator_trusts_any_snapshot")) {
+            in_checkpoint = true; /* a bug: it was not completed */
+        } else if (a->checkpoint_id == 0 && PLANTED("enumerator_trusts_sending")) {
+            in_checkpoint = true; /* a bug: sent is not received */
+        } else if (PLANTED("enumerator_gives_back_all")) {
+            in_checkpoint = false; /* a bug: the reader has it, too */
+        }
+        if (in_checkpoint) {
             flinc__file_split__free_unpacked(a->split, NULL);
         } else {
             vec_push_ptr(&e->unassigned, a->split);

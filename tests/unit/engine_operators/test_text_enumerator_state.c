@@ -163,7 +163,7 @@ static void test_flink_20290_guard(void **state)
 
 /* An assignment was lost on its way, and a later checkpoint counted it as delivered: the split was gone.
  * The subtask fails and starts from the checkpoint before, though newer snapshots were taken. */
-static void test_flink_23233_lost_assignment(void **state)
+static void check_lost_assignment(const char *planted, const char *first, const char *second)
 {
     struct fake_coordinator f;
     STR_AUTO bytes = STR_INIT;
@@ -176,31 +176,56 @@ static void test_flink_23233_lost_assignment(void **state)
     snapshot(&f, 3, &bytes);
     f.c->desc->notify(f.c, OP_NOTICE_ABORTED, 2);
     f.c->desc->notify(f.c, OP_NOTICE_ABORTED, 3);
+    must(failpoint_configure(planted, &err));
     f.c->desc->subtask_reset(f.c, 0, 1);
+    failpoint_clear_all();
     request(&f, 0);
-    assert_string_equal(sent(&f), "0: a+6+2 a+8+2 a+0+2");
+    assert_string_equal(sent(&f), first);
     request(&f, 0);
-    assert_string_equal(sent(&f), "0: a+2+2 a+4+2");
+    assert_string_equal(sent(&f), second);
     fake_close(&f);
 }
 
+static void test_flink_23233_lost_assignment(void **state)
+{
+    check_lost_assignment("none=off", "0: a+6+2 a+8+2 a+0+2", "0: a+2+2 a+4+2");
+}
+
+static void test_flink_23233_guard(void **state)
+{
+    check_lost_assignment("planted.enumerator_trusts_any_snapshot=error", "0: a+6+2 a+8+2",
+                          "0: end");
+}
+
 /* The same when the sending fails for a moment and the task lives on: it is failed and reset, too. */
-static void test_flink_21996_reset_without_loss_of_the_worker(void **state)
+static void check_not_delivered(const char *planted, const char *first, const char *second)
 {
     struct fake_coordinator f, g;
     STR_AUTO bytes = STR_INIT;
     start_ten(&f);
     request(&f, 1);
     assert_string_equal(sent(&f), "1: a+0+2 a+2+2 a+4+2"); /* not delivered */
+    must(failpoint_configure(planted, &err));
     f.c->desc->subtask_reset(f.c, 1, 0);
+    failpoint_clear_all();
     snapshot(&f, 1, &bytes); /* the splits are here, not there */
     fake_close(&f);
     start_restored(&g, 2, in_dir("a"), 0, &bytes);
     request(&g, 1);
-    assert_string_equal(sent(&g), "1: a+6+2 a+8+2 a+0+2");
+    assert_string_equal(sent(&g), first);
     request(&g, 0);
-    assert_string_equal(sent(&g), "0: a+2+2 a+4+2");
+    assert_string_equal(sent(&g), second);
     fake_close(&g);
+}
+
+static void test_flink_21996_reset_without_loss_of_the_worker(void **state)
+{
+    check_not_delivered("none=off", "1: a+6+2 a+8+2 a+0+2", "0: a+2+2 a+4+2");
+}
+
+static void test_flink_21996_guard(void **state)
+{
+    check_not_delivered("planted.enumerator_trusts_sending=error", "1: a+6+2 a+8+2", "0: end");
 }
 
 /* A snapshot holds exactly what was not sent before it, however requests and snapshots alternate. */
@@ -310,6 +335,8 @@ int main(void)
         FILES_TEST(test_flink_20290_no_split_twice),
         FILES_TEST(test_flink_20290_guard),
         FILES_TEST(test_flink_23233_lost_assignment),
+        FILES_TEST(test_flink_23233_guard),
+        FILES_TEST(test_flink_21996_guard),
         FILES_TEST(test_flink_21996_reset_without_loss_of_the_worker),
         FILES_TEST(test_flink_18071_exactly_what_was_not_sent),
         FILES_TEST(test_forgets),
