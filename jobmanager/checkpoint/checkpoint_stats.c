@@ -110,6 +110,20 @@ void checkpoint_summarize(int64_t *values, size_t n, struct checkpoint_summary *
 
 /* ---- all of them ---------------------------------------------------------------------------------- */
 
+struct checkpoint_stats *checkpoint_stats_new_empty(void)
+{
+    struct checkpoint_stats *s = MEM_NEW(struct checkpoint_stats);
+    atomic_init(&s->refs, 1);
+    return s;
+}
+
+struct checkpoint_details *checkpoint_details_new_empty(void)
+{
+    struct checkpoint_details *d = MEM_NEW(struct checkpoint_details);
+    atomic_init(&d->refs, 1);
+    return d;
+}
+
 const struct checkpoint_stats *checkpoint_stats_ref(const struct checkpoint_stats *s)
 {
     atomic_fetch_add_explicit(&((struct checkpoint_stats *)s)->refs, 1, memory_order_relaxed);

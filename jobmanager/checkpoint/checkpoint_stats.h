@@ -106,6 +106,10 @@ struct checkpoint_stats {
 };
 enum { CHECKPOINT_SUMMARY_MAX = 1000 };
 
+/* For those who make them: empty, counted once; all that they point to is on the heap. */
+struct checkpoint_stats *checkpoint_stats_new_empty(void);
+struct checkpoint_details *checkpoint_details_new_empty(void);
+
 const struct checkpoint_stats *checkpoint_stats_ref(const struct checkpoint_stats *s);
 void checkpoint_stats_unref(const struct checkpoint_stats *s); /* NULL is fine */
 /* Among the history and the latest ones; NULL: unknown, or forgotten. */

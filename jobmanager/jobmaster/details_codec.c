@@ -8,7 +8,8 @@
 
 #include "common/base/crc32c.h"
 
-enum { DETAILS_VERSION = 1, HEAD_BYTES = 16, CRC_BYTES = 4 };
+/* 2: the checkpoints of the job come behind what is in 1; details without any are written as 1. */
+enum { DETAILS_VERSION = 2, DETAILS_VERSION_NO_CHECKPOINTS = 1, HEAD_BYTES = 16, CRC_BYTES = 4 };
 
 static const char magic[4] = {'F', 'L', 'J', 'D'};
 
@@ -338,6 +339,177 @@ static void code_details(struct codec *c, struct job_details *d)
     }
 }
 
+/* ---- checkpoints: on the heap, since they are counted by themselves --------------------------------- */
+
+static void code_heap_text(struct codec *c, char **text)
+{
+    char *read = *text;
+    code_text(c, &read);
+    if (c->out == NULL) {
+        *text = read != NULL ? mem_strdup(read) : NULL;
+    }
+}
+
+/* Reading: zeroed memory for the items, which is the caller's. */
+static uint32_t code_heap_array(struct codec *c, uint32_t *n, void *items, size_t item_size,
+                                size_t packed)
+{
+    code_u32(c, n);
+    if (c->out == NULL) {
+        if (c->bad || *n > (size_t)(c->end - c->next) / packed) {
+            c->bad = true;
+            *n = 0;
+        }
+        void *memory = mem_zalloc_array((size_t)*n + 1, item_size);
+        memcpy(items, &memory, sizeof(memory));
+    }
+    return *n;
+}
+#define CODE_HEAP_ARRAY(c, n, items, packed) \
+    code_heap_array((c), &(n), &(items), sizeof(*(items)), (packed))
+
+static void code_subtask_checkpoint(struct codec *c, struct subtask_checkpoint_stats *s)
+{
+    code_flag(c, &s->acknowledged);
+    code_i64(c, &s->ack_ms);
+    code_u64(c, &s->state_bytes);
+    code_u64(c, &s->written_bytes);
+    code_u64(c, &s->processed_bytes);
+    code_i64(c, &s->sync_ms);
+    code_i64(c, &s->async_ms);
+    code_i64(c, &s->alignment_ms);
+    code_i64(c, &s->start_delay_ms);
+    code_i64(c, &s->pause_us);
+}
+
+static void code_vertex_checkpoint(struct codec *c, struct vertex_checkpoint_stats *v)
+{
+    code_id(c, &v->vertex_id);
+    code_u32(c, &v->n_acknowledged);
+    code_i64(c, &v->latest_ack_ms);
+    code_u64(c, &v->state_bytes);
+    code_u64(c, &v->written_bytes);
+    code_u64(c, &v->processed_bytes);
+    uint32_t n = CODE_HEAP_ARRAY(c, v->n_subtasks, v->subtasks, 76);
+    for (uint32_t i = 0; i < n; i++) {
+        code_subtask_checkpoint(c, &v->subtasks[i]);
+    }
+}
+
+static void code_checkpoint(struct codec *c, struct checkpoint_details *d)
+{
+    code_u64(c, &d->id);
+    CODE_CHOICE(c, d->status, CHECKPOINT_STATUS_COUNT);
+    CODE_CHOICE(c, d->kind, FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_NATIVE + 1);
+    CODE_CHOICE(c, d->stop, FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_DRAIN + 1);
+    code_i64(c, &d->trigger_ms);
+    code_i64(c, &d->latest_ack_ms);
+    code_i64(c, &d->ended_ms);
+    code_u32(c, &d->n_subtasks);
+    code_u32(c, &d->n_acknowledged);
+    code_u64(c, &d->state_bytes);
+    code_u64(c, &d->written_bytes);
+    code_u64(c, &d->processed_bytes);
+    code_u64(c, &d->metadata_bytes);
+    code_heap_text(c, &d->path);
+    code_flag(c, &d->discarded);
+    code_heap_text(c, &d->failure);
+    uint32_t n = CODE_HEAP_ARRAY(c, d->n_vertices, d->vertices, 48);
+    for (uint32_t i = 0; i < n; i++) {
+        code_vertex_checkpoint(c, &d->vertices[i]);
+    }
+}
+
+/* One that may not be there. */
+static void code_checkpoint_pointer(struct codec *c, const struct checkpoint_details **d)
+{
+    bool there = *d != NULL;
+    code_flag(c, &there);
+    if (c->out == NULL) {
+        *d = there ? checkpoint_details_new_empty() : NULL;
+    }
+    if (there) {
+        code_checkpoint(c, (struct checkpoint_details *)*d); /* writing changes nothing */
+    }
+}
+
+static void code_summary(struct codec *c, struct checkpoint_summary *s)
+{
+    code_u64(c, &s->n);
+    code_i64(c, &s->min);
+    code_i64(c, &s->max);
+    code_i64(c, &s->avg);
+    double *const quantiles[] = {&s->p50, &s->p90, &s->p95, &s->p99, &s->p999};
+    for (size_t i = 0; i < ARRAY_LEN(quantiles); i++) {
+        code_double(c, quantiles[i]);
+    }
+}
+
+static void code_checkpoint_config(struct codec *c, struct checkpoint_config *k)
+{
+    CODE_CHOICE(c, k->mode, CHECKPOINT_MODE_AT_LEAST_ONCE + 1);
+    CODE_CHOICE(c, k->storage, CHECKPOINT_STORAGE_FILESYSTEM + 1);
+    CODE_CHOICE(c, k->retention, CHECKPOINT_RETENTION_RETAIN_ON_CANCELLATION + 1);
+    CODE_CHOICE(c, k->claim, CHECKPOINT_CLAIM_NO_CLAIM + 1);
+    code_i64(c, &k->interval_ms);
+    code_i64(c, &k->min_pause_ms);
+    code_i64(c, &k->timeout_ms);
+    code_u32(c, &k->max_concurrent);
+    code_u32(c, &k->tolerable_failures);
+    code_u32(c, &k->num_retained);
+    code_u32(c, &k->history);
+    code_u64(c, &k->inline_threshold_bytes);
+    bool *const flags[] = {&k->incremental, &k->after_tasks_finish, &k->create_subdir,
+                           &k->allow_non_restored_state};
+    for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+        code_flag(c, flags[i]);
+    }
+    char **const texts[] = {&k->directory, &k->savepoint_directory, &k->state_backend,
+                            &k->restore_path};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        code_heap_text(c, texts[i]);
+    }
+}
+
+static void code_checkpoints(struct codec *c, struct checkpoint_stats *s)
+{
+    uint64_t *const counts[] = {&s->counts.restored, &s->counts.total, &s->counts.in_progress,
+                                &s->counts.completed, &s->counts.failed};
+    code_checkpoint_config(c, &s->config);
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        code_u64(c, counts[i]);
+    }
+    code_summary(c, &s->written_bytes);
+    code_summary(c, &s->state_bytes);
+    code_summary(c, &s->duration_ms);
+    code_summary(c, &s->processed_bytes);
+    code_checkpoint_pointer(c, &s->latest_completed);
+    code_checkpoint_pointer(c, &s->latest_savepoint);
+    code_checkpoint_pointer(c, &s->latest_failed);
+    code_u64(c, &s->latest_restored.id);
+    code_i64(c, &s->latest_restored.restore_ms);
+    code_flag(c, &s->latest_restored.is_savepoint);
+    code_heap_text(c, &s->latest_restored.path);
+    uint32_t n = CODE_HEAP_ARRAY(c, s->n_history, s->history, 4);
+    for (uint32_t i = 0; i < n; i++) {
+        code_checkpoint_pointer(c, &s->history[i]);
+        c->bad = c->bad || s->history[i] == NULL;
+    }
+}
+
+static void drop_checkpoints(void *arg)
+{
+    checkpoint_stats_unref(arg);
+}
+
+static void read_checkpoints(struct codec *c, struct job_details *d)
+{
+    struct checkpoint_stats *s = checkpoint_stats_new_empty();
+    d->checkpoints = s;
+    arena_on_fini(c->arena, drop_checkpoints, s);
+    code_checkpoints(c, s);
+}
+
 /* ---- the file --------------------------------------------------------------------------------------- */
 
 void job_details_pack(const struct job_details *d, struct str *ret_bytes)
@@ -345,9 +517,13 @@ void job_details_pack(const struct job_details *d, struct str *ret_bytes)
     struct str body = STR_INIT;
     struct codec c = {.out = &body};
     struct codec head = {.out = ret_bytes};
-    uint32_t version = DETAILS_VERSION;
+    uint32_t version = DETAILS_VERSION_NO_CHECKPOINTS;
     size_t start = ret_bytes->len;
     code_details(&c, (struct job_details *)d); /* writing changes nothing */
+    if (d->checkpoints != NULL) {
+        version = DETAILS_VERSION;
+        code_checkpoints(&c, (struct checkpoint_stats *)d->checkpoints); /* likewise */
+    }
     uint64_t size = body.len;
     str_append(ret_bytes, magic, sizeof(magic));
     code_u32(&head, &version);
@@ -358,7 +534,7 @@ void job_details_pack(const struct job_details *d, struct str *ret_bytes)
     str_fini(&body);
 }
 
-static int check_frame(const uint8_t *bytes, size_t size, struct error *err)
+static int check_frame(const uint8_t *bytes, size_t size, uint32_t *ret_version, struct error *err)
 {
     struct codec c = {.next = bytes + sizeof(magic), .end = bytes + size};
     uint32_t version = 0, crc = 0;
@@ -368,7 +544,7 @@ static int check_frame(const uint8_t *bytes, size_t size, struct error *err)
     }
     code_u32(&c, &version);
     code_u64(&c, &body);
-    if (version != DETAILS_VERSION) {
+    if (version < DETAILS_VERSION_NO_CHECKPOINTS || version > DETAILS_VERSION) {
         return error_set(err, ERR_UNSUPPORTED, "details of a job in version %u, this is version %d",
                          version, DETAILS_VERSION);
     }
@@ -377,6 +553,7 @@ static int check_frame(const uint8_t *bytes, size_t size, struct error *err)
     if (body != size - HEAD_BYTES - CRC_BYTES || crc != crc32c(0, bytes, size - CRC_BYTES)) {
         return error_set(err, ERR_CORRUPT, "damaged details of a job: length or checksum is wrong");
     }
+    *ret_version = version;
     return 0;
 }
 
@@ -384,10 +561,14 @@ int job_details_unpack(const uint8_t *bytes, size_t size, const struct job_detai
                        struct error *err)
 {
     struct codec c = {.next = bytes + HEAD_BYTES};
-    TRY(check_frame(bytes, size, err));
+    uint32_t version = 0;
+    TRY(check_frame(bytes, size, &version, err));
     struct job_details *d = job_details_new(&c.arena);
     c.end = bytes + size - CRC_BYTES;
     code_details(&c, d);
+    if (version >= DETAILS_VERSION) {
+        read_checkpoints(&c, d);
+    }
     if (c.bad || c.next != c.end) {
         job_details_unref(d);
         return error_set(err, ERR_CORRUPT, "damaged details of a job at byte %zu",

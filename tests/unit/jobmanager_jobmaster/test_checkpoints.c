@@ -252,6 +252,54 @@ static void test_retention_at_the_end_of_the_job(void **state)
     run_end("RETAIN_ON_CANCELLATION", JOB_STATUS_FINISHED, false);
 }
 
+/* What is stored of an ended job has its checkpoints; damage anywhere is found. */
+static void test_packed_details_have_the_checkpoints(void **state)
+{
+    struct checkpoint_world cw;
+    struct error err = ERROR_INIT;
+    STR_AUTO bytes = STR_INIT, again = STR_INIT;
+    cw_init(&cw);
+    world_set(&cw.w, "execution.checkpointing.tolerable-failed-checkpoints", "5");
+    cw_start(&cw);
+    cw_complete_one(&cw);
+    struct error why = test_error(ERR_NO_SPACE, "the disk is full");
+    task_decline(world_task(&cw.w, "Count", 1), cw_next_trigger(&cw), &why);
+    world_settle(&cw.w);
+    cw_fail_task(&cw, "Count", 0);
+    const struct job_details *d = cw_details(&cw), *read = NULL;
+    job_details_pack(d, &bytes);
+    assert_int_equal(job_details_unpack((const uint8_t *)bytes.data, bytes.len, &read, &err), 0);
+    const struct checkpoint_stats *s = read->checkpoints;
+    assert_int_equal(s->counts.completed, 1);
+    assert_int_equal(s->counts.failed, 1);
+    assert_int_equal(s->latest_completed->vertices[1].subtasks[2].state_bytes, 4);
+    assert_non_null(strstr(s->latest_failed->failure, "the disk is full"));
+    assert_int_equal(s->latest_restored.id, 1);
+    assert_int_equal(s->n_history, 2);
+    assert_string_equal(s->config.state_backend, "hashmap");
+    assert_int_equal(s->config.interval_ms, 1000);
+    job_details_pack(read, &again);
+    assert_int_equal(again.len, bytes.len);
+    assert_memory_equal(again.data, bytes.data, bytes.len);
+    job_details_unref(read);
+    job_details_unref(d);
+    for (size_t i = 0; i < bytes.len;
+         i += 7) { /* the checksum made right: the decoder alone decides */
+        uint8_t *copy = mem_dup(bytes.data, bytes.len);
+        copy[i] ^= 0x15;
+        uint32_t crc = crc32c(0, copy, bytes.len - 4);
+        for (int k = 0; k < 4; k++) {
+            copy[bytes.len - 4 + (size_t)k] = (uint8_t)(crc >> (8 * k));
+        }
+        read = NULL;
+        if (job_details_unpack(copy, bytes.len, &read, &err) == 0) {
+            job_details_unref(read);
+        }
+        mem_free(copy);
+    }
+    cw_fini(&cw);
+}
+
 static void test_tasks_that_have_finished_take_no_part(void **state)
 {
     struct checkpoint_world cw;
@@ -318,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_one_that_takes_too_long_expires),
         cmocka_unit_test(test_disk_full_is_a_failed_checkpoint),
         cmocka_unit_test(test_retention_at_the_end_of_the_job),
+        cmocka_unit_test(test_packed_details_have_the_checkpoints),
         cmocka_unit_test(test_tasks_that_have_finished_take_no_part),
         cmocka_unit_test(test_the_end_of_all_data_triggers_one),
         cmocka_unit_test(test_what_the_job_cannot_do_is_refused_at_the_submission),
