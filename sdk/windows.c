@@ -12,6 +12,7 @@ struct flinc_windowed {
     flinc_stream *stream; /* NULL: the broken one; every builder then gives the broken stream */
     flinc_window_options options;
     const char *late_tag; /* in the arena */
+    flinc_stream *second; /* of joins; NULL: none */
 };
 
 /* ---- windows ----------------------------------------------------------------------------------- */
@@ -177,6 +178,9 @@ static flinc_stream *add_operator(flinc_windowed *w, const char *kind, struct wi
     }
     STREAM_SET_CONFIG(env, node, flinc__window_config, &p->config);
     stream_connect(env, w->stream, node, 0, at);
+    if (w->second != NULL) {
+        stream_connect(env, w->second, node, 1, at);
+    }
     return stream_of_node(env, node, 0, type, schema);
 }
 
@@ -438,7 +442,8 @@ static flinc_stream *add_general(flinc_windowed *w, struct window_parts *p,
     }
     struct schema *schema = env_schema_of(env, result);
     p->config.output = env_struct_desc(env, result);
-    return add_operator(w, "flinc.window.general", p, calls, result, schema, at);
+    return add_operator(w, w->second != NULL ? "flinc.window.join" : "flinc.window.general", p,
+                        calls, result, schema, at);
 }
 
 flinc_stream *flinc_window_process_(flinc_windowed *w, const flinc_function *fn,
@@ -505,4 +510,63 @@ flinc_stream *flinc_window_aggregate_(flinc_windowed *w, flinc_aggregate aggrega
         calls[2].fn_kind = (flinc_fn_kind)0;
     }
     return add_general(w, &p, calls, type != NULL ? type : value, at);
+}
+
+/* ---- two streams ------------------------------------------------------------------------------- */
+
+/* The windows of the first stream, when the second one can be put beside it. */
+static flinc_windowed *two_streams(flinc_stream *a, flinc_stream *b, const flinc_window_options *o,
+                                   const char *call, flinc_place at)
+{
+    if (!stream_usable(a, call, at) || !stream_usable(b, call, at)) {
+        return broken_windows(env_of(a));
+    }
+    bool fit = a->env == b->env && a->n_keys > 0 && a->n_keys == b->n_keys;
+    for (uint32_t k = 0; fit && k < a->n_keys; k++) {
+        fit = type_equals(a->schema->fields[a->keys[k]].type, b->schema->fields[b->keys[k]].type);
+    }
+    if (!fit || o->evictor.kind != FLINC_EVICT_NONE || o->late_tag != NULL) {
+        (void)env_fail_at(
+            a->env, at, ERR_INVALID_ARGUMENT,
+            "%s: both streams are keyed by columns of the same types, and the windows "
+            "have no evictor and no side output of late records",
+            call);
+        return broken_windows(a->env);
+    }
+    return add_windows(a, o, call, at);
+}
+
+static flinc_stream *add_two(flinc_windowed *w, flinc_stream *b, const struct window_call *calls,
+                             Flinc__WindowFunctionKind function, const flinc_struct *type,
+                             flinc_place at)
+{
+    struct window_parts p;
+    if (!windows_usable(w)) {
+        return broken_result(w);
+    }
+    make_parts(w, &p);
+    p.config.function = function;
+    p.config.input_second = env_struct_desc(w->env, b->type);
+    p.config.key_columns_second = b->keys;
+    p.config.n_key_columns_second = b->n_keys;
+    w->second = b;
+    return add_general(w, &p, calls, type, at);
+}
+
+flinc_stream *flinc_co_group_(flinc_stream *a, flinc_stream *b, flinc_window_options options,
+                              const flinc_function *fn, const flinc_struct *type, flinc_place at)
+{
+    static const char call[] = "flinc_co_group";
+    struct window_call calls[] = {{fn, FLINC_FN_CO_GROUP, call}, {NULL, (flinc_fn_kind)0, NULL}};
+    return add_two(two_streams(a, b, &options, call, at), b, calls,
+                   FLINC__WINDOW_FUNCTION_KIND__WINDOW_CO_GROUP, type, at);
+}
+
+flinc_stream *flinc_window_join_(flinc_stream *a, flinc_stream *b, flinc_window_options options,
+                                 const flinc_function *fn, const flinc_struct *type, flinc_place at)
+{
+    static const char call[] = "flinc_window_join";
+    struct window_call calls[] = {{fn, FLINC_FN_JOIN, call}, {NULL, (flinc_fn_kind)0, NULL}};
+    return add_two(two_streams(a, b, &options, call, at), b, calls,
+                   FLINC__WINDOW_FUNCTION_KIND__WINDOW_JOIN, type, at);
 }

@@ -29,6 +29,8 @@ static const char *const kind_names[] = {
     [FLINC_FN_AGGREGATE_ADD] = "aggregate",
     [FLINC_FN_AGGREGATE_RESULT] = "aggregate result",
     [FLINC_FN_WINDOW] = "window",
+    [FLINC_FN_CO_GROUP] = "coGroup",
+    [FLINC_FN_JOIN] = "join",
 };
 
 const char *user_function_kind_name(uint32_t kind)

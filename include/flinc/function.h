@@ -54,6 +54,8 @@ typedef enum flinc_fn_kind {
     FLINC_FN_AGGREGATE_ADD = 30, /* flinc/window.h */
     FLINC_FN_AGGREGATE_RESULT = 31,
     FLINC_FN_WINDOW = 32,
+    FLINC_FN_CO_GROUP = 33,
+    FLINC_FN_JOIN = 34,
     FLINC_FN_ASYNC = 40, /* flinc/async.h */
     FLINC_FN_ASYNC_RETRY_IF = 41
 } flinc_fn_kind;

@@ -188,6 +188,26 @@ FLINC_API flinc_stream *flinc_window_aggregate_(flinc_windowed *w, flinc_aggrega
                                                 const flinc_function *process,
                                                 const flinc_struct *type, flinc_place at);
 
+/* ---- two streams ----
+ *
+ * Windows over the records of two keyed streams with the same key: tumbling, sliding and global, with
+ * triggers and lateness, without evictors. */
+
+/* int f(flinc_ctx *, const flinc_pane *first, const flinc_pane *second, flinc_out *): the records of a key and
+ * window of both; one of them may be empty (n is 0).  Flink: DataStream.coGroup. */
+#define flinc_co_group(a, b, options, fn, type) \
+    flinc_co_group_((a), (b), (options), (fn), (type), FLINC_HERE)
+FLINC_API flinc_stream *flinc_co_group_(flinc_stream *a, flinc_stream *b,
+                                        flinc_window_options options, const flinc_function *fn,
+                                        const flinc_struct *type, flinc_place at);
+/* int f(flinc_ctx *, const A *, const B *, flinc_out *): each pair of a key and window.
+ * Flink: DataStream.join. */
+#define flinc_window_join(a, b, options, fn, type) \
+    flinc_window_join_((a), (b), (options), (fn), (type), FLINC_HERE)
+FLINC_API flinc_stream *flinc_window_join_(flinc_stream *a, flinc_stream *b,
+                                           flinc_window_options options, const flinc_function *fn,
+                                           const flinc_struct *type, flinc_place at);
+
 /* ---- built-in aggregates ---- */
 
 /* Columns computed by the engine: "count() as n, sum(amount) as total, max(amount) as largest".  Known:

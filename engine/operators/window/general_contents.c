@@ -8,28 +8,34 @@ enum { RECORDS_MIN = 256 };
 typedef int (*reduce_fn)(flinc_ctx *ctx, const void *a, const void *b, void *out);
 typedef int (*add_fn)(flinc_ctx *ctx, const void *in, void *accumulator);
 typedef int (*result_fn)(flinc_ctx *ctx, const void *accumulator, void *out);
+typedef int (*co_group_fn)(flinc_ctx *ctx, const flinc_pane *first, const flinc_pane *second,
+                           flinc_out *out);
+typedef int (*join_fn)(flinc_ctx *ctx, const void *first, const void *second, flinc_out *out);
 typedef int (*window_fn)(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out);
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
 /* The user's struct; windowAll: with the constant key behind it. */
-static int make_record(struct general_window *w, const struct op_context *ctx, struct error *err)
+static int make_record(struct general_window *w, const struct op_context *ctx, uint32_t input,
+                       struct error *err)
 {
-    const Flinc__StructDesc *desc = w->base.config->input;
+    struct general_side *side = &w->sides[input];
+    const Flinc__StructDesc *desc =
+        input == 0 ? w->base.config->input : w->base.config->input_second;
     struct record_layout l;
     TRY_CTX(err,
-            struct_layout_init(&l, desc, ctx->input_schemas[0], "the records of a window", err),
+            struct_layout_init(&l, desc, ctx->input_schemas[input], "the records of a window", err),
             "opening operator '%s'", ctx->spec->name);
     uint32_t n = l.n_fields, offset = (desc->size + 7) & ~7u;
     struct record_field *fields = MEM_NEW_ARRAY(struct record_field, n + 1);
     memcpy(fields, l.fields, n * sizeof(*fields));
-    fields[n] = (struct record_field){.column = ctx->input_schemas[0]->n_fields,
+    fields[n] = (struct record_field){.column = ctx->input_schemas[input]->n_fields,
                                       .offset = offset,
                                       .null_offset = RECORD_NEVER_NULL,
                                       .width = 8,
                                       .layout = LAYOUT_I64};
-    record_layout_init_fields(&w->record, w->schema, offset + (w->base.is_all ? 8 : 0), fields,
-                              n + (w->base.is_all ? 1 : 0));
+    record_layout_init_fields(&side->record, side->schema, offset + (w->base.is_all ? 8 : 0),
+                              fields, n + (w->base.is_all ? 1 : 0));
     mem_free(fields);
     record_layout_fini(&l);
     return 0;
@@ -45,17 +51,27 @@ static int open_functions(struct general_window *w, struct op_context *ctx, stru
         kinds[n++] = FLINC_FN_AGGREGATE_ADD;
         kinds[n++] = FLINC_FN_AGGREGATE_RESULT;
     }
-    if (c->process) {
+    if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_CO_GROUP) {
+        kinds[n++] = FLINC_FN_CO_GROUP;
+    } else if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_JOIN) {
+        kinds[n++] = FLINC_FN_JOIN;
+    } else if (c->process) {
         kinds[n++] = FLINC_FN_WINDOW;
     }
     return user_functions_resolve(&w->rows.functions, ctx, kinds, n, err);
+}
+
+static bool folds_records(const Flinc__WindowConfig *c)
+{
+    return c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE ||
+           c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE;
 }
 
 /* What reduce and aggregate give, as the struct that the process function or the output has. */
 static int open_value(struct general_window *w, struct op_context *ctx, struct error *err)
 {
     const Flinc__WindowConfig *c = w->base.config;
-    if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_BUFFER) {
+    if (!folds_records(c)) {
         return 0;
     }
     if (!c->process) {
@@ -71,17 +87,26 @@ static int open_value(struct general_window *w, struct op_context *ctx, struct e
     return 0;
 }
 
+/* Two inputs need such a function, one must not have it. */
+static bool is_of_two(const Flinc__WindowConfig *c)
+{
+    return c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_CO_GROUP ||
+           c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_JOIN;
+}
+
 static int check_structs(const struct general_window *w, const struct op_context *ctx,
                          struct error *err)
 {
     const Flinc__WindowConfig *c = w->base.config;
-    bool folds = c->function != FLINC__WINDOW_FUNCTION_KIND__WINDOW_BUFFER;
-    if (c->input == NULL || c->output == NULL || (folds && c->value == NULL) ||
-        (!folds && !c->process) || c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS ||
+    bool known = folds_records(c) || is_of_two(c) ||
+                 (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_BUFFER && c->process);
+    if (!known || is_of_two(c) != (w->n_sides == 2) || c->input == NULL || c->output == NULL ||
+        (folds_records(c) && c->value == NULL) ||
+        (w->n_sides == 2 && (c->input_second == NULL || c->evictor != NULL)) ||
         (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE && c->accumulator == NULL)) {
         return error_set(err, ERR_INVALID_ARGUMENT,
                          "operator '%s': its window function or one of the structs that it sees is "
-                         "missing",
+                         "missing, or two inputs have an evictor",
                          ctx->spec->name);
     }
     return 0;
@@ -90,7 +115,9 @@ static int check_structs(const struct general_window *w, const struct op_context
 int contents_open(struct general_window *w, struct op_context *ctx, struct error *err)
 {
     TRY(check_structs(w, ctx, err));
-    TRY(make_record(w, ctx, err));
+    for (uint32_t i = 0; i < w->n_sides; i++) {
+        TRY(make_record(w, ctx, i, err));
+    }
     TRY(open_value(w, ctx, err));
     TRY(open_functions(w, ctx, err));
     Flinc__FunctionOperatorConfig outputs = FLINC__FUNCTION_OPERATOR_CONFIG__INIT;
@@ -99,10 +126,14 @@ int contents_open(struct general_window *w, struct op_context *ctx, struct error
     outputs.n_outputs = MIN(ctx->n_outputs, 2u);
     TRY(flat_outputs_open(&w->outputs, &w->rows, ctx, &outputs, err));
     w->outputs.stamped = true;
-    struct row_list_desc desc = {
-        .name = "window-contents", .key_schema = w->base.key_schema, .record = &w->record};
-    TRY(row_list_open(w->base.backend, &desc, &w->contents, err));
-    state_rows_writer_init(&w->writer, row_list_layout(w->contents), ctx->pool);
+    static const char *const names[] = {"window-contents", "window-contents-second"};
+    for (uint32_t i = 0; i < w->n_sides; i++) {
+        struct general_side *side = &w->sides[i];
+        struct row_list_desc desc = {
+            .name = names[i], .key_schema = w->base.key_schema, .record = &side->record};
+        TRY(row_list_open(w->base.backend, &desc, &side->contents, err));
+        state_rows_writer_init(&side->writer, row_list_layout(side->contents), ctx->pool);
+    }
     return user_functions_start(&w->rows.functions, err);
 }
 
@@ -111,9 +142,14 @@ void contents_close(struct general_window *w)
     user_functions_close(&w->rows.functions);
     flat_outputs_close(&w->outputs);
     emit_queue_fini(&w->rows.queue);
-    state_rows_writer_fini(&w->writer);
-    if (w->record.schema != NULL) {
-        record_layout_fini(&w->record);
+    for (uint32_t i = 0; i < OPERATOR_INPUTS_MAX; i++) {
+        struct general_side *side = &w->sides[i];
+        state_rows_writer_fini(&side->writer);
+        if (side->record.schema != NULL) {
+            record_layout_fini(&side->record);
+        }
+        mem_free(side->records);
+        mem_free(side->times);
     }
     if (w->value.schema != NULL) {
         record_layout_fini(&w->value);
@@ -121,8 +157,6 @@ void contents_close(struct general_window *w)
     for (int i = 0; i < 2; i++) {
         mem_free(w->scratch[i]);
     }
-    mem_free(w->records);
-    mem_free(w->times);
 }
 
 /* ---- records ----------------------------------------------------------------------------------- */
@@ -131,6 +165,7 @@ void contents_close(struct general_window *w)
 static int append_window(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
                          uint32_t n, uint8_t *done, struct error *err)
 {
+    const struct general_side *side = &w->sides[w->side];
     struct buffer *sel = buffer_get(ctx->pool, n * sizeof(uint16_t));
     int64_t end = w->ends[rows[0]];
     uint32_t n_sel = 0;
@@ -141,8 +176,8 @@ static int append_window(struct general_window *w, struct op_context *ctx, const
         }
     }
     struct batch *part = window_select(ctx, w->batch, sel, n_sel);
-    struct state_keys keys = {.name_space = end, .batch = part, .key_columns = w->row_columns};
-    int rc = row_list_append(w->contents, &keys, err);
+    struct state_keys keys = {.name_space = end, .batch = part, .key_columns = side->row_columns};
+    int rc = row_list_append(side->contents, &keys, err);
     batch_unref(part);
     return rc;
 }
@@ -176,32 +211,35 @@ int contents_clear(struct general_window *w, struct op_context *ctx,
 {
     struct state_keys keys;
     TRY(key_of(w, ctx, at, &keys, err));
-    int rc = row_list_clear(w->contents, &keys, err);
+    int rc = 0;
+    for (uint32_t i = 0; i < w->n_sides && rc >= 0; i++) {
+        rc = row_list_clear(w->sides[i].contents, &keys, err);
+    }
     batch_unref(keys.batch);
     return rc;
 }
 
-static void keep_block(struct general_window *w, const struct state_rows *rows)
+static void keep_block(struct general_side *side, const struct state_rows *rows)
 {
-    if (w->n_records + rows->n > w->cap_records) {
-        w->cap_records = MAX((w->n_records + rows->n) * 2, (size_t)RECORDS_MIN);
-        w->records = mem_realloc(w->records, w->cap_records * sizeof(*w->records));
-        w->times = mem_realloc(w->times, w->cap_records * sizeof(*w->times));
+    if (side->n_records + rows->n > side->cap_records) {
+        side->cap_records = MAX((side->n_records + rows->n) * 2, (size_t)RECORDS_MIN);
+        side->records = mem_realloc(side->records, side->cap_records * sizeof(*side->records));
+        side->times = mem_realloc(side->times, side->cap_records * sizeof(*side->times));
     }
-    memcpy(w->records + w->n_records, rows->records, rows->n * sizeof(*w->records));
-    memcpy(w->times + w->n_records, rows->timestamps, rows->n * sizeof(*w->times));
-    w->n_records += rows->n;
+    memcpy(side->records + side->n_records, rows->records, rows->n * sizeof(*side->records));
+    memcpy(side->times + side->n_records, rows->timestamps, rows->n * sizeof(*side->times));
+    side->n_records += rows->n;
 }
 
 /* The window's records by address; good until the list is changed. */
-static int load_records(struct general_window *w, const struct state_keys *keys, struct error *err)
+static int load_records(struct general_side *side, const struct state_keys *keys, struct error *err)
 {
     struct row_list_reader r;
     memset(&r, 0, sizeof(r));
-    w->n_records = 0;
-    int rc = row_list_reader_start(&r, w->contents, keys, err);
+    side->n_records = 0;
+    int rc = row_list_reader_start(&r, side->contents, keys, err);
     while (rc >= 0 && (rc = row_list_reader_next(&r, STATE_ROWS_MAX, err)) == 1) {
-        keep_block(w, &r.rows);
+        keep_block(side, &r.rows);
     }
     row_list_reader_fini(&r);
     return rc;
@@ -209,67 +247,67 @@ static int load_records(struct general_window *w, const struct state_keys *keys,
 
 /* ---- evictors ---------------------------------------------------------------------------------- */
 
-/* Takes the records that the evictor wants to go out of w->records.  Flink: CountEvictor, TimeEvictor. */
-static size_t evict(struct general_window *w)
+/* Takes the records that the evictor wants to go out of side->records.  Flink: CountEvictor, TimeEvictor. */
+static size_t evict(struct general_side *side, const Flinc__WindowEvictor *e)
 {
-    const Flinc__WindowEvictor *e = w->base.config->evictor;
-    size_t n = w->n_records, kept = 0;
+    size_t n = side->n_records, kept = 0;
     if (e->kind == FLINC__WINDOW_EVICTOR_KIND__EVICTOR_COUNT) {
         size_t drop = n > (size_t)e->count ? n - (size_t)e->count : 0;
-        memmove(w->records, w->records + drop, (n - drop) * sizeof(*w->records));
-        memmove(w->times, w->times + drop, (n - drop) * sizeof(*w->times));
-        w->n_records = n - drop;
+        memmove(side->records, side->records + drop, (n - drop) * sizeof(*side->records));
+        memmove(side->times, side->times + drop, (n - drop) * sizeof(*side->times));
+        side->n_records = n - drop;
         return drop;
     }
     int64_t latest = BATCH_NO_TIMESTAMP;
     for (size_t i = 0; i < n; i++) {
-        latest = MAX(latest, w->times[i]);
+        latest = MAX(latest, side->times[i]);
     }
     if (latest == BATCH_NO_TIMESTAMP) {
         return 0;
     }
     for (size_t i = 0; i < n; i++) {
-        if (w->times[i] > time_add(latest, -e->time_ms)) {
-            w->records[kept] = w->records[i];
-            w->times[kept++] = w->times[i];
+        if (side->times[i] > time_add(latest, -e->time_ms)) {
+            side->records[kept] = side->records[i];
+            side->times[kept++] = side->times[i];
         }
     }
-    w->n_records = kept;
+    side->n_records = kept;
     return n - kept;
 }
 
 /* The rows that are left, as batches of the list's schema. */
-static int copy_left(struct general_window *w, struct vec *batches, struct error *err)
+static int copy_left(struct general_side *side, struct vec *batches, struct error *err)
 {
     struct state_rows rows;
-    for (size_t from = 0; from < w->n_records; from += rows.n) {
-        rows.n = (uint32_t)MIN(w->n_records - from, (size_t)STATE_ROWS_MAX);
-        memcpy(rows.records, w->records + from, rows.n * sizeof(*rows.records));
-        memcpy(rows.timestamps, w->times + from, rows.n * sizeof(*rows.timestamps));
+    for (size_t from = 0; from < side->n_records; from += rows.n) {
+        rows.n = (uint32_t)MIN(side->n_records - from, (size_t)STATE_ROWS_MAX);
+        memcpy(rows.records, side->records + from, rows.n * sizeof(*rows.records));
+        memcpy(rows.timestamps, side->times + from, rows.n * sizeof(*rows.timestamps));
         struct batch *b = NULL;
-        TRY(state_rows_batch(&w->writer, &rows, 0, rows.n, &b, err));
+        TRY(state_rows_batch(&side->writer, &rows, 0, rows.n, &b, err));
         vec_push_ptr(batches, b);
     }
     return 0;
 }
 
 /* Makes what is left the contents of the window. */
-static int store_left(struct general_window *w, struct op_context *ctx,
+static int store_left(struct general_window *all, struct op_context *ctx,
                       const struct state_keys *keys, struct error *err)
 {
+    struct general_side *side = &all->sides[0];
     struct vec batches = VEC_INIT(struct batch *);
-    int rc = copy_left(w, &batches, err);
+    int rc = copy_left(side, &batches, err);
     if (rc >= 0) {
-        rc = row_list_clear(w->contents, keys, err);
+        rc = row_list_clear(side->contents, keys, err);
     }
     for (size_t i = 0; i < batches.len; i++) {
         struct batch *b = vec_ptr(&batches, i);
         if (rc >= 0) {
             b = batch_make_unique(ctx->pool, b);
-            batch_hash_keys(ctx->pool, b, w->row_columns, w->base.n_keys);
+            batch_hash_keys(ctx->pool, b, side->row_columns, all->base.n_keys);
             struct state_keys rows = {
-                .name_space = keys->name_space, .batch = b, .key_columns = w->row_columns};
-            rc = row_list_append(w->contents, &rows, err);
+                .name_space = keys->name_space, .batch = b, .key_columns = side->row_columns};
+            rc = row_list_append(side->contents, &rows, err);
         }
         batch_unref(b);
     }
@@ -282,12 +320,12 @@ static int store_left(struct general_window *w, struct op_context *ctx,
 static int reduce_records(struct general_window *w, const char **ret, struct error *err)
 {
     struct user_function *f = &w->rows.functions.items[0];
-    const char *sum = w->records[0];
-    for (size_t i = 1; i < w->n_records; i++) {
+    const char *sum = w->sides[0].records[0];
+    for (size_t i = 1; i < w->sides[0].n_records; i++) {
         char *out = w->scratch[i & 1];
         TRY(user_function_check_cancelled(f, err));
         memset(out, 0, w->accumulator_bytes);
-        int rc = ((reduce_fn)f->call)(&f->ctx, sum, w->records[i], out);
+        int rc = ((reduce_fn)f->call)(&f->ctx, sum, w->sides[0].records[i], out);
         if (UNLIKELY(rc < 0)) {
             return user_function_failed(f, rc, err);
         }
@@ -302,9 +340,9 @@ static int aggregate_records(struct general_window *w, const char **ret, struct 
     struct user_function *add = &w->rows.functions.items[0], *result = add + 1;
     memset(w->scratch[0], 0, w->accumulator_bytes);
     memset(w->scratch[1], 0, w->accumulator_bytes);
-    for (size_t i = 0; i < w->n_records; i++) {
+    for (size_t i = 0; i < w->sides[0].n_records; i++) {
         TRY(user_function_check_cancelled(add, err));
-        int rc = ((add_fn)add->call)(&add->ctx, w->records[i], w->scratch[0]);
+        int rc = ((add_fn)add->call)(&add->ctx, w->sides[0].records[i], w->scratch[0]);
         if (UNLIKELY(rc < 0)) {
             return user_function_failed(add, rc, err);
         }
@@ -318,17 +356,25 @@ static int aggregate_records(struct general_window *w, const char **ret, struct 
     return user_function_check(result, err);
 }
 
+static flinc_pane pane_of(const struct general_window *w, const struct op_context *ctx,
+                          const struct window_at_hand *at, uint32_t side)
+{
+    return (flinc_pane){.struct_size = sizeof(flinc_pane),
+                        .start_ms = at->start,
+                        .end_ms = at->end,
+                        .watermark_ms = op_watermark(ctx),
+                        .records = (const void *const *)w->sides[side].records,
+                        .n = w->sides[side].n_records};
+}
+
 static int call_process(struct general_window *w, struct op_context *ctx,
                         const struct window_at_hand *at, const void *const *records, size_t n,
                         struct error *err)
 {
     struct user_function *f = &w->rows.functions.items[w->rows.functions.n - 1];
-    flinc_pane pane = {.struct_size = sizeof(pane),
-                       .start_ms = at->start,
-                       .end_ms = at->end,
-                       .watermark_ms = op_watermark(ctx),
-                       .records = records,
-                       .n = n};
+    flinc_pane pane = pane_of(w, ctx, at, 0);
+    pane.records = records;
+    pane.n = n;
     int rc = ((window_fn)f->call)(&f->ctx, &pane, flat_outputs_main(&w->outputs));
     if (UNLIKELY(rc < 0)) {
         return flat_outputs_failed(&w->outputs, f, rc, err);
@@ -347,6 +393,38 @@ static int put_value(struct general_window *w, const char *value, struct error *
     return builder_check(b, err);
 }
 
+static int call_co_group(struct general_window *w, struct op_context *ctx,
+                         const struct window_at_hand *at, struct error *err)
+{
+    struct user_function *f = &w->rows.functions.items[0];
+    flinc_pane first = pane_of(w, ctx, at, 0), second = pane_of(w, ctx, at, 1);
+    int rc = ((co_group_fn)f->call)(&f->ctx, &first, &second, flat_outputs_main(&w->outputs));
+    if (UNLIKELY(rc < 0)) {
+        return flat_outputs_failed(&w->outputs, f, rc, err);
+    }
+    TRY(user_function_check(f, err));
+    return flat_outputs_check(&w->outputs, f, err);
+}
+
+/* Each pair.  Flink: FlatJoinFunction of JoinedStreams. */
+static int call_join(struct general_window *w, struct error *err)
+{
+    struct user_function *f = &w->rows.functions.items[0];
+    const struct general_side *a = &w->sides[0], *b = &w->sides[1];
+    for (size_t i = 0; i < a->n_records; i++) {
+        TRY(user_function_check_cancelled(f, err));
+        for (size_t k = 0; k < b->n_records; k++) {
+            int rc = ((join_fn)f->call)(&f->ctx, a->records[i], b->records[k],
+                                        flat_outputs_main(&w->outputs));
+            if (UNLIKELY(rc < 0)) {
+                return flat_outputs_failed(&w->outputs, f, rc, err);
+            }
+        }
+    }
+    TRY(user_function_check(f, err));
+    return flat_outputs_check(&w->outputs, f, err);
+}
+
 static int call_functions(struct general_window *w, struct op_context *ctx,
                           const struct window_at_hand *at, struct error *err)
 {
@@ -358,8 +436,13 @@ static int call_functions(struct general_window *w, struct op_context *ctx,
     case FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE:
         TRY(aggregate_records(w, &value, err));
         break;
+    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_CO_GROUP:
+        return call_co_group(w, ctx, at, err);
+    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_JOIN:
+        return call_join(w, err);
     default:
-        return call_process(w, ctx, at, (const void *const *)w->records, w->n_records, err);
+        return call_process(w, ctx, at, (const void *const *)w->sides[0].records,
+                            w->sides[0].n_records, err);
     }
     const void *one = value;
     return w->base.config->process ? call_process(w, ctx, at, &one, 1, err)
@@ -370,21 +453,25 @@ int contents_fire(struct general_window *w, struct op_context *ctx, const struct
                   struct error *err)
 {
     const Flinc__WindowEvictor *evictor = w->base.config->evictor;
+    struct general_side *side = &w->sides[0];
     struct state_keys keys;
     TRY(key_of(w, ctx, at, &keys, err));
-    int rc = load_records(w, &keys, err);
-    size_t evicted = rc >= 0 && evictor != NULL && !evictor->after ? evict(w) : 0;
-    if (rc >= 0 && (w->n_records > 0 || evicted > 0)) {
+    int rc = 0;
+    for (uint32_t i = 0; i < w->n_sides && rc >= 0; i++) {
+        rc = load_records(&w->sides[i], &keys, err);
+    }
+    size_t evicted = rc >= 0 && evictor != NULL && !evictor->after ? evict(side, evictor) : 0;
+    if (rc >= 0 && side->n_records + w->sides[1].n_records > 0) {
         flat_outputs_begin(&w->outputs, at->end == INT64_MAX ? INT64_MAX : at->end - 1,
                            ROW_KIND_INSERT);
-        rc = w->n_records > 0 ? call_functions(w, ctx, at, err) : 0;
+        rc = call_functions(w, ctx, at, err);
         flat_outputs_end(&w->outputs);
         if (rc >= 0 && evictor != NULL && evictor->after) {
-            evicted = evict(w);
+            evicted = evict(side, evictor);
         }
-        if (rc >= 0 && evicted > 0) {
-            rc = store_left(w, ctx, &keys, err);
-        }
+    }
+    if (rc >= 0 && evicted > 0) {
+        rc = store_left(w, ctx, &keys, err);
     }
     batch_unref(keys.batch);
     return rc;

@@ -93,22 +93,33 @@ static struct schema *with_column(const struct schema *s, const char *name)
     return more;
 }
 
+static void make_side(struct general_window *w, struct op_context *ctx, uint32_t input)
+{
+    struct general_side *side = &w->sides[input];
+    const struct schema *schema = ctx->input_schemas[input];
+    const uint32_t *keys = input == 0 ? w->base.key_columns : w->base.second_columns;
+    uint32_t n = w->base.n_keys;
+    side->schema = w->base.is_all ? with_column(schema, "<all>") : schema_ref(schema);
+    side->row_columns = arena_alloc(ctx->arena, n * sizeof(uint32_t));
+    side->entry_map = arena_alloc(ctx->arena, (n + 1) * sizeof(int32_t));
+    for (uint32_t i = 0; i < n; i++) {
+        side->row_columns[i] = w->base.is_all ? schema->n_fields : keys[i];
+        side->entry_map[i] = (int32_t)side->row_columns[i];
+    }
+    side->entry_map[n] = -1;
+}
+
 static void make_schemas(struct general_window *w, struct op_context *ctx)
 {
-    const struct schema *input = ctx->input_schemas[0];
     uint32_t n = w->base.n_keys;
-    w->schema = w->base.is_all ? with_column(input, "<all>") : schema_ref(input);
+    w->n_sides = ctx->n_inputs;
     w->entry_keys = with_column(w->base.key_schema, "<window end>");
-    w->row_columns = arena_alloc(ctx->arena, n * sizeof(uint32_t));
     w->entry_columns = arena_alloc(ctx->arena, (n + 1) * sizeof(uint32_t));
-    w->entry_map = arena_alloc(ctx->arena, (n + 1) * sizeof(int32_t));
     for (uint32_t i = 0; i <= n; i++) {
         w->entry_columns[i] = i;
-        w->entry_map[i] = -1;
     }
-    for (uint32_t i = 0; i < n; i++) {
-        w->row_columns[i] = w->base.is_all ? input->n_fields : w->base.key_columns[i];
-        w->entry_map[i] = (int32_t)w->row_columns[i];
+    for (uint32_t i = 0; i < w->n_sides; i++) {
+        make_side(w, ctx, i);
     }
 }
 
@@ -192,7 +203,9 @@ static void general_close(struct operator* op, struct op_context *ctx)
     if (w->entry_layout.schema != NULL) {
         record_layout_fini(&w->entry_layout);
     }
-    w->schema = schema_unref(w->schema);
+    for (uint32_t i = 0; i < OPERATOR_INPUTS_MAX; i++) {
+        w->sides[i].schema = schema_unref(w->sides[i].schema);
+    }
     w->entry_keys = schema_unref(w->entry_keys);
     due_index_fini(&w->due[GENERAL_EVENT]);
     due_index_fini(&w->due[GENERAL_PROCESSING]);
@@ -332,7 +345,8 @@ static int64_t assign(const struct general_window *w, const struct op_context *c
 static int find_entries(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
                         uint32_t n, struct error *err)
 {
-    struct batch *keys = batch_project(ctx->pool, w->batch, w->entry_keys, w->entry_map);
+    struct batch *keys =
+        batch_project(ctx->pool, w->batch, w->entry_keys, w->sides[w->side].entry_map);
     struct buffer *ends = buffer_get(ctx->pool, (uint64_t)w->batch->n_rows * 8);
     struct buffer *sel = buffer_get(ctx->pool, n * sizeof(uint16_t));
     ends->size = (uint64_t)w->batch->n_rows * 8;
@@ -429,12 +443,12 @@ static struct batch *kept_rows(struct general_window *w, struct op_context *ctx,
         for (uint32_t i = 0; i <= n; i++) {
             map[i] = i < n ? (int32_t)i : -1;
         }
-        rows = batch_project(ctx->pool, b, w->schema, map);
+        rows = batch_project(ctx->pool, b, w->sides[0].schema, map);
         mem_free(map);
         struct batch *keys = window_keys(&w->base, ctx, b);
         column_share(ctx->pool, &rows->columns[n], &keys->columns[0]);
         batch_unref(keys);
-        batch_hash_keys(ctx->pool, rows, w->row_columns, w->base.n_keys);
+        batch_hash_keys(ctx->pool, rows, w->sides[0].row_columns, w->base.n_keys);
     } else {
         rows = batch_make_unique(ctx->pool, batch_ref(b));
     }
@@ -447,11 +461,12 @@ static int general_process(struct operator* op, struct op_context *ctx, uint32_t
 {
     struct general_window *w = (struct general_window *)op;
     struct batch *b = take_batch;
-    int rc = window_base_admit(&w->base, ctx, &b, err);
+    int rc = window_base_admit(&w->base, ctx, input, &b, err);
     if (rc < 0 || b->n_sel == 0) {
         batch_unref(b);
         return rc;
     }
+    w->side = input;
     w->input = b;
     w->batch = kept_rows(w, ctx, b);
     w->next_pass = 0;
@@ -474,18 +489,24 @@ static int general_snapshot(struct operator* op, struct op_context *ctx,
     return window_progress_snapshot(&((struct general_window *)op)->base, err);
 }
 
-const struct operator_desc operator_window_general = {
-    .struct_size = sizeof(struct operator_desc),
-    .version = 1,
-    .kind = "flinc.window.general",
-    .summary = "Windows with triggers, evictors, allowed lateness and user functions",
-    .instance_size = sizeof(struct general_window),
-    .n_inputs = 1,
-    .open = general_open,
-    .process = general_process,
-    .resume = general_resume,
-    .close = general_close,
-    .watermark = general_watermark,
-    .processing_time = general_processing_time,
-    .snapshot = general_snapshot,
-};
+#define GENERAL_OPERATOR(name, kind_text, inputs, summary_text) \
+    const struct operator_desc operator_window_##name = {       \
+        .struct_size = sizeof(struct operator_desc),            \
+        .version = 1,                                           \
+        .kind = kind_text,                                      \
+        .summary = summary_text,                                \
+        .instance_size = sizeof(struct general_window),         \
+        .n_inputs = inputs,                                     \
+        .open = general_open,                                   \
+        .process = general_process,                             \
+        .resume = general_resume,                               \
+        .close = general_close,                                 \
+        .watermark = general_watermark,                         \
+        .processing_time = general_processing_time,             \
+        .snapshot = general_snapshot,                           \
+    }
+
+GENERAL_OPERATOR(general, "flinc.window.general", 1,
+                 "Windows with triggers, evictors, allowed lateness and user functions");
+GENERAL_OPERATOR(join, "flinc.window.join", 2,
+                 "Window join and coGroup of two keyed streams (JoinedStreams, CoGroupedStreams)");

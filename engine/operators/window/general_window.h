@@ -47,35 +47,44 @@ struct window_at_hand {
     struct window_entry *entry;
 };
 
+/* An input: how its rows are kept, and those of the window that fires. */
+struct general_side {
+    struct schema *schema; /* Owns a ref: of kept rows; windowAll: with its constant key behind */
+    uint32_t *row_columns; /* the keys in it; in the task's arena, as entry_map */
+    int32_t *entry_map;    /* from kept rows to entries' keys */
+    struct record_layout record; /* of kept rows: the user's struct in front */
+    struct row_list *contents;
+    struct state_rows_writer writer;
+    const char **records; /* Owns */
+    int64_t *times;       /* Owns */
+    size_t n_records, cap_records;
+};
+
 struct general_window {
     struct window_base base;
     struct row_operator rows; /* functions and queue */
     struct flat_outputs outputs;
     bool is_global;
     int64_t size, slide, offset, lateness;
-    struct schema *schema;   /* Owns a ref: of kept rows; windowAll: with its constant key behind */
-    uint32_t *row_columns;   /* the keys in it; in the task's arena, as the others */
-    uint32_t *entry_columns; /* 0, 1, 2 ...: of batches of entries' keys */
-    int32_t *entry_map;      /* from kept rows to entries' keys */
+    struct general_side sides[OPERATOR_INPUTS_MAX];
+    uint32_t n_sides;
+    uint32_t *entry_columns;   /* 0, 1, 2 ...: of batches of entries' keys; in the task's arena */
     struct schema *entry_keys; /* Owns a ref: keys, end */
     struct keyed_state *entries;
     struct record_layout entry_layout;
-    struct record_layout record; /* of kept rows: the user's struct in front */
-    struct record_layout value;  /* of what reduce and aggregate give */
-    struct row_list *contents;
-    struct state_rows_writer writer;
+    struct record_layout value; /* of what reduce and aggregate give */
     uint32_t accumulator_bytes;
     char *scratch[2]; /* Owns: values under way */
     struct due_index due[GENERAL_TIMES];
     const char *indexed_entries;
     uint32_t indexed_slots;
     /* The batch at hand: one pass per window that a record may belong to. */
+    uint32_t side;                /* its input */
     struct batch *input;          /* Owns a ref */
     struct batch *batch;          /* Owns a ref: as rows are kept, hashed */
     int64_t ends[BATCH_ROWS_MAX]; /* by row: the window of this pass; INT64_MIN: none */
-    bool has_pass;
-    int64_t now_ms; /* processing time of the batch */
-    uint32_t next_pass, n_passes, next_row;
+    int64_t now_ms;               /* processing time of the batch */
+    uint32_t next_pass, n_passes;
     uint8_t in_window[BATCH_ROWS_MAX]; /* rows that some window took */
     uint32_t slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX];
@@ -83,10 +92,6 @@ struct general_window {
     bool is_firing;
     enum general_time fire_kind;
     int64_t fire_now;
-    /* The records of the window that fires. */
-    const char **records; /* Owns */
-    int64_t *times;       /* Owns */
-    size_t n_records, cap_records;
 };
 
 static inline struct window_entry *general_entry(const struct general_window *w, uint32_t slot)

@@ -363,7 +363,7 @@ static int session_process(struct operator* op, struct op_context *ctx, uint32_t
 {
     struct session_window *w = (struct session_window *)op;
     struct batch *b = take_batch;
-    int rc = window_base_admit(&w->base, ctx, &b, err);
+    int rc = window_base_admit(&w->base, ctx, input, &b, err);
     if (rc >= 0 && b->n_sel > 0) {
         rc = add_batch(w, ctx, b, err);
         window_emit_late(&w->base, ctx, b);

@@ -415,7 +415,7 @@ static int slice_process(struct operator* op, struct op_context *ctx, uint32_t i
 {
     struct slice_window *w = (struct slice_window *)op;
     struct batch *b = take_batch;
-    int rc = window_base_admit(&w->base, ctx, &b, err);
+    int rc = window_base_admit(&w->base, ctx, input, &b, err);
     if (rc >= 0 && b->n_sel > 0) {
         rc = w->base.processing_time ? take_processing_time(w, ctx, b, err)
                                      : take_event_time(w, ctx, b, err);

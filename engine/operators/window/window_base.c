@@ -46,18 +46,42 @@ static int make_keys(struct window_base *w, struct op_context *ctx, struct error
                            ctx->spec->name, c->key_columns[n], input->n_fields);
 }
 
+/* The second input's keys: as many, of the same types. */
+static int make_second_keys(struct window_base *w, struct op_context *ctx, struct error *err)
+{
+    const Flinc__WindowConfig *c = w->config;
+    const struct schema *second = ctx->input_schemas[1];
+    bool fits = c->n_key_columns_second == c->n_key_columns && c->n_key_columns > 0;
+    for (size_t i = 0; fits && i < c->n_key_columns_second; i++) {
+        fits = c->key_columns_second[i] < second->n_fields &&
+               second->fields[c->key_columns_second[i]].type->layout ==
+                   w->key_schema->fields[i].type->layout;
+    }
+    if (!fits) {
+        return error_set(
+            err, ERR_INVALID_ARGUMENT,
+            "operator '%s': both inputs have the same number of key columns of the same "
+            "types",
+            ctx->spec->name);
+    }
+    w->second_columns = arena_alloc(ctx->arena, w->n_keys * sizeof(*w->second_columns));
+    memcpy(w->second_columns, c->key_columns_second, w->n_keys * sizeof(*w->second_columns));
+    return 0;
+}
+
 /* ---- life -------------------------------------------------------------------------------------- */
 
 static int check_shape(const struct window_base *w, const struct op_context *ctx, struct error *err)
 {
     const Flinc__WindowConfig *c = w->config;
     const Flinc__WindowAssigner *a = c->assigner;
-    if (ctx->n_inputs != 1 || ctx->n_outputs == 0 || c->late_output >= ctx->n_outputs ||
-        a == NULL || c->trigger == NULL) {
-        return error_set(err, ERR_INVALID_ARGUMENT,
-                         "operator '%s': a window has one input, an assigner, a trigger and a side "
-                         "output for each tag",
-                         ctx->spec->name);
+    if (ctx->n_inputs != w->base.desc->n_inputs || ctx->n_outputs == 0 ||
+        c->late_output >= ctx->n_outputs || a == NULL || c->trigger == NULL) {
+        return error_set(
+            err, ERR_INVALID_ARGUMENT,
+            "operator '%s': a window has its inputs, an assigner, a trigger and a side "
+            "output for each tag",
+            ctx->spec->name);
     }
     bool is_sized = a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING ||
                     a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING;
@@ -83,6 +107,9 @@ int window_base_open(struct window_base *w, struct op_context *ctx, struct error
     TRY(check_shape(w, ctx, err));
     w->processing_time = w->config->assigner->processing_time;
     TRY(make_keys(w, ctx, err));
+    if (ctx->n_inputs > 1) {
+        TRY(make_second_keys(w, ctx, err));
+    }
     w->plain_columns = arena_alloc(ctx->arena, w->n_keys * sizeof(*w->plain_columns));
     for (uint32_t i = 0; i < w->n_keys; i++) {
         w->plain_columns[i] = i;
@@ -153,14 +180,14 @@ static int check_records(const struct window_base *w, const struct op_context *c
     return 0;
 }
 
-int window_base_admit(struct window_base *w, struct op_context *ctx, struct batch **inout_batch,
-                      struct error *err)
+int window_base_admit(struct window_base *w, struct op_context *ctx, uint32_t input,
+                      struct batch **inout_batch, struct error *err)
 {
     struct batch *b = *inout_batch;
     TRY(check_records(w, ctx, b, err));
     if (!w->is_all && b->hashes == NULL) {
         *inout_batch = b = batch_make_unique(ctx->pool, b);
-        batch_hash_keys(ctx->pool, b, w->key_columns, w->n_keys);
+        batch_hash_keys(ctx->pool, b, input == 0 ? w->key_columns : w->second_columns, w->n_keys);
     }
     return 0;
 }

@@ -27,6 +27,7 @@ struct window_base {
     struct operator base;
     Flinc__WindowConfig *config; /* Owns */
     uint32_t *key_columns;       /* of the batches that window_keys() gives; in the task's arena */
+    uint32_t *second_columns;    /* the keys in the second input; NULL: there is none */
     uint32_t *plain_columns;     /* 0, 1, 2 ...: of batches of keys alone; in the arena */
     uint32_t n_keys;
     struct schema *key_schema; /* Owns a ref */
@@ -51,8 +52,8 @@ void window_base_close(struct window_base *w);
 
 /* Checks the records of a batch (inserts, with timestamps in event time) and hashes its keys.  On failure
  * the batch is still the caller's. */
-int window_base_admit(struct window_base *w, struct op_context *ctx, struct batch **inout_batch,
-                      struct error *err) MUST_CHECK;
+int window_base_admit(struct window_base *w, struct op_context *ctx, uint32_t input,
+                      struct batch **inout_batch, struct error *err) MUST_CHECK;
 /* The batch to look up keys with, row for row as `b`, hashed; a new reference. */
 struct batch *window_keys(const struct window_base *w, struct op_context *ctx, struct batch *b);
 /* The same rows of `b` only; takes `sel`. */

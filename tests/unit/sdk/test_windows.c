@@ -196,6 +196,39 @@ static void functions_triggers_and_evictors(void **state)
     flinc_env_free(env);
 }
 
+static int pair_up(flinc_ctx *ctx, const sale *a, const shop_count *b, flinc_out *out)
+{
+    return FLINC_EMIT(out, shop_count, .shop = a->shop, .count = b->count);
+}
+
+static void two_streams(void **state)
+{
+    flinc_env *env = capturing();
+    Flinc__WindowConfig *c;
+    static const shop_count counts[] = {{1, 2}};
+    flinc_stream *a = flinc_key_by(sales(env), "shop");
+    flinc_stream *b = flinc_from_elements(env, counts, 1, FLINC_TYPE(shop_count));
+    flinc_discard(flinc_window_join(a, flinc_key_by(b, "shop"),
+                                    FLINC_WINDOW(.assigner = FLINC_TUMBLING(10)), FLINC_FN(pair_up),
+                                    FLINC_TYPE(shop_count)));
+    const Flinc__Operator *op = window_of(env, &c);
+    assert_string_equal(op->kind, "flinc.window.join");
+    assert_int_equal(c->function, FLINC__WINDOW_FUNCTION_KIND__WINDOW_JOIN);
+    assert_int_equal(c->n_key_columns_second, 1);
+    assert_non_null(c->input_second);
+    flinc__window_config__free_unpacked(c, NULL);
+    flinc_env_free(env);
+    env = capturing();
+    a = flinc_key_by(sales(env), "items");
+    b = flinc_from_elements(env, counts, 1, FLINC_TYPE(shop_count));
+    (void)flinc_window_join(a, flinc_key_by(b, "shop"),
+                            FLINC_WINDOW(.assigner = FLINC_TUMBLING(10)), FLINC_FN(pair_up),
+                            FLINC_TYPE(shop_count));
+    assert_true(flinc_env_execute(env, "job") < 0);
+    assert_non_null(strstr(flinc_env_error(env), "keyed by columns of the same types"));
+    flinc_env_free(env);
+}
+
 static void mistakes_are_told(void **state)
 {
     flinc_window_options five = FLINC_WINDOW(.assigner = FLINC_TUMBLING(5000));
@@ -239,6 +272,7 @@ int main(void)
         cmocka_unit_test(one_column_of_the_records),
         cmocka_unit_test(all_records_in_one_subtask),
         cmocka_unit_test(functions_triggers_and_evictors),
+        cmocka_unit_test(two_streams),
         cmocka_unit_test(mistakes_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
