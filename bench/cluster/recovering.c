@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KEYS = 2000000, BEAT = 256 };
+enum { KEYS = 6500000, BEAT = 256 };
 
 FLINC_STRUCT(counted, FLINC_INT64(key), FLINC_INT64(count));
 

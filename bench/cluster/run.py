@@ -283,7 +283,8 @@ class Bench:
         cluster = running.Cluster(self.home, workers=3, slots=1, config={
             "restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": 1000000,
             "restart-strategy.fixed-delay.delay": "100 ms", "execution.checkpointing.interval": "1 s",
-            "execution.checkpointing.dir": os.path.join(self.folder, "checkpoints")})
+            "execution.checkpointing.dir": os.path.join(self.folder, "checkpoints"),
+            "taskmanager.memory.process.size": "3g"})
         beat, times, size = os.path.join(self.folder, "beat"), [], 0
 
         def last_beat():
@@ -300,16 +301,17 @@ class Bench:
 
             for _ in range(self.kills):
                 before = completed().get("id", 0)
-                running.wait_until(lambda: completed().get("state_size", 0) > 40e6 and completed()["id"] > before + 1,
+                running.wait_until(lambda: completed().get("state_size", 0) > 95e6 and completed()["id"] > before + 1,
                                    seconds=60)
                 size = completed()["state_size"]
                 running.wait_until(lambda: cluster.get("/overview")["slots-available"] >= 1)
                 vertex = cluster.get(f"/jobs/{job}")["vertices"][0]
                 place = cluster.get(f"/jobs/{job}/vertices/{vertex['id']}")["subtasks"][0]
-                manager = self.pid_of(cluster, place["taskmanager-id"])
+                manager = next(m for m in cluster.task_managers() if self.has_worker(m))
                 begin = time.monotonic_ns()
                 os.kill(manager, signal.SIGKILL)
                 times.append(self.silence(cluster, job, vertex["id"], place["attempt"], last_beat, begin))
+                print(f"{size / 1e6:.0f} MB: {times[-1]:.3f} s", file=sys.stderr)
                 cluster.script("taskmanager.sh", "start")
             cluster.cancel(job)
         finally:
@@ -318,6 +320,17 @@ class Bench:
             shutil.rmtree(cluster.folder, ignore_errors=True)
         self.row(f"kill -9 of a task manager with {size / 1e6:.0f} MB of state until records flow, p99 of {self.kills}",
                  quantile(times, 0.99) * MS, "ms", 2000)
+
+    @staticmethod
+    def has_worker(manager):
+        for pid in running.family(manager):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    if b"taskworker" in f.read():
+                        return True
+            except OSError:
+                pass
+        return False
 
     def silence(self, cluster, job, vertex, attempt, last_beat, begin):
         """Seconds from `begin` to the end of the longest pause between beats, seen after the job runs again."""
