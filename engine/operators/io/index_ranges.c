@@ -94,28 +94,20 @@ uint32_t index_ranges_take(struct index_ranges *r, uint32_t max, int64_t *ret_fr
 
 /* ---- pieces ----------------------------------------------------------------------------------------- */
 
-/* A range with an end in blocks, which keeps the order of its numbers; an endless one has none: its
- * numbers are dealt out in turn. */
+/* The numbers are dealt out in turn, as at the start of a job: pieces advance side by side, and a number
+ * and the one that follows it by a multiple of the pieces stay with one subtask. */
 static void cut(const struct index_range *r, uint64_t n_pieces, struct vec *ret_pieces)
 {
     uint64_t more = after_next(r);
-    uint64_t n = MIN(n_pieces - 1, more) + 1;
+    uint64_t n = MIN(n_pieces - 1, more) + 1, stride = 0;
 
+    if (__builtin_mul_overflow(r->stride, n, &stride)) {
+        *VEC_PUSH(ret_pieces, struct index_range) = *r; /* strides near 2^64: it stays whole */
+        return;
+    }
     for (uint64_t i = 0; i < n; i++) {
-        struct index_range *piece = VEC_PUSH(ret_pieces, struct index_range);
-        if (is_endless(r)) {
-            uint64_t stride = 0;
-            bool fits = !__builtin_mul_overflow(r->stride, n, &stride);
-            *piece = fits ? (struct index_range){at(r, i), INT64_MAX, stride} : *r;
-            if (!fits) {
-                return; /* strides near 2^64: it stays whole */
-            }
-            continue;
-        }
-        unsigned __int128 count = (unsigned __int128)more + 1;
-        uint64_t from = (uint64_t)(count * i / n);
-        uint64_t to = (uint64_t)(count * (i + 1) / n - 1);
-        *piece = (struct index_range){at(r, from), at(r, to), r->stride};
+        int64_t last = is_endless(r) ? INT64_MAX : at(r, i + (more - i) / n * n);
+        *VEC_PUSH(ret_pieces, struct index_range) = (struct index_range){at(r, i), last, stride};
     }
 }
 
@@ -135,10 +127,30 @@ static int by_next(const void *a, const void *b)
     return x->next < y->next ? -1 : x->next > y->next;
 }
 
-/* How many ranges from `first` on are the turns of one with the distance of the first two as stride. */
-static size_t turns(const struct index_range *first, size_t n)
+/* Do the ends of `k` ranges fit the turns of one progression?  *ret_last: its end. */
+static bool ends_fit(const struct index_range *first, size_t k, uint64_t distance,
+                     int64_t *ret_last)
 {
-    if (n < 2 || !is_endless(&first[0])) {
+    int64_t last = first[0].last;
+    for (size_t i = 1; i < k; i++) {
+        last = MAX(last, first[i].last);
+    }
+    for (size_t i = 0; i < k; i++) {
+        uint64_t missing = (uint64_t)last - (uint64_t)first[i].last;
+        if (is_endless(&first[i]) != (last == INT64_MAX) ||
+            (last != INT64_MAX && (missing >= first[i].stride || missing % distance != 0))) {
+            return false;
+        }
+    }
+    *ret_last = last;
+    return true;
+}
+
+/* How many ranges from `first` on are the turns of one, with the distance of the first two as stride. */
+static size_t turns(const struct index_range *first, size_t n, int64_t *ret_last)
+{
+    *ret_last = first[0].last;
+    if (n < 2) {
         return 1;
     }
     uint64_t distance = (uint64_t)first[1].next - (uint64_t)first[0].next;
@@ -147,12 +159,12 @@ static size_t turns(const struct index_range *first, size_t n)
     }
     size_t k = (size_t)(first[0].stride / distance);
     for (size_t i = 1; i < k; i++) {
-        if (!is_endless(&first[i]) || first[i].stride != first[0].stride ||
+        if (first[i].stride != first[0].stride ||
             (uint64_t)first[i].next - (uint64_t)first[i - 1].next != distance) {
             return 1;
         }
     }
-    return k;
+    return k > 1 && ends_fit(first, k, distance, ret_last) ? k : 1;
 }
 
 void index_ranges_join(struct vec *inout)
@@ -165,8 +177,8 @@ void index_ranges_join(struct vec *inout)
     }
     qsort(ranges, inout->len, sizeof(ranges[0]), by_next);
     for (size_t i = 0; i < inout->len;) {
-        size_t k = turns(&ranges[i], inout->len - i);
         struct index_range r = ranges[i];
+        size_t k = turns(&ranges[i], inout->len - i, &r.last);
         r.stride /= k;
         i += k;
         struct index_range *before = n > 0 ? &ranges[n - 1] : NULL;
