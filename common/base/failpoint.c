@@ -67,6 +67,10 @@ static void read_environment(void)
 {
     const char *spec = getenv("FLINC_FAILPOINTS");
     struct error err = ERROR_INIT;
+    if (spec !=
+        NULL) { /* processes that are started one after the other must not all choose alike */
+        rng_init_system(&choices);
+    }
     if (spec != NULL && configure(spec, &err) < 0) {
         char text[ERROR_MESSAGE_MAX];
         LOG_ERROR("flinc.failpoint", "FLINC_FAILPOINTS is ignored: %s",

@@ -27,9 +27,9 @@ ENDED = ("FINISHED", "FAILED", "CANCELED")
 
 # Places where a worker kills itself, or a step fails, now and then.
 FAILPOINTS = (
-    "task.checkpoint.before_align=kill,one_in=150",
-    "task.checkpoint.snapshot=kill,one_in=150",
-    "task.checkpoint.before_ack=kill,one_in=150",
+    "task.checkpoint.before_align=kill,one_in=400",
+    "task.checkpoint.snapshot=kill,one_in=400",
+    "task.checkpoint.before_ack=kill,one_in=400",
     "task.checkpoint.snapshot=error,one_in=60",
     "sink.text.commit=kill,one_in=60",
     "sink.text.pending=kill,one_in=60",

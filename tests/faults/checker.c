@@ -150,7 +150,7 @@ static int job(flinc_env *env, int argc, char **argv)
         "records");
     flinc_stream *timed =
         flinc_uid(flinc_assign_timestamps(made, FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_BOUNDED,
-                                                                 .max_out_of_orderness_ms = 1000,
+                                                                 .max_out_of_orderness_ms = GAP_MS + 10000,
                                                                  .timestamp = "at_ms")),
                   "times");
     flinc_stream *keyed = flinc_key_by(timed, "key");
