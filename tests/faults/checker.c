@@ -136,8 +136,8 @@ static int job(flinc_env *env, int argc, char **argv)
 {
     static const char *const known[] = {"records", "keys", "rate", "output", NULL};
     flinc_params *p = flinc_params_parse(env, argc, argv, known);
-    const settings s = {.keys = flinc_params_int(p, "keys", 3360),
-                        .records = flinc_params_int(p, "records", 1209600)};
+    const settings s = {.keys = flinc_params_int(p, "keys", 3840),
+                        .records = flinc_params_int(p, "records", 1228800)};
 
     flinc_env_set_runtime_mode(env, FLINC_STREAMING);
     flinc_stream *made = flinc_uid(
