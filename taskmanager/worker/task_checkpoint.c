@@ -626,7 +626,8 @@ bool task_may_finish(struct task *t)
     if (LIKELY(!c->data_ended && c->stop_id == 0)) {
         return false;
     }
-    if (c->starting != NULL || c->notices.len > 0 || chain_has_work(t->chain)) {
+    if (c->starting != NULL || c->writing != NULL || c->notices.len > 0 ||
+        chain_has_work(t->chain)) {
         return false;
     }
     if (c->stop_id != 0) {
@@ -634,5 +635,9 @@ bool task_may_finish(struct task *t)
         bool suspended = c->stop == FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_SUSPEND;
         return c->completed >= c->stop_id || (suspended && task_inputs_ended(t));
     }
-    return !t->deployment->final_checkpoint || (c->final_id != 0 && c->completed >= c->final_id);
+    if (t->deployment->final_checkpoint) {
+        return c->final_id != 0 && c->completed >= c->final_id;
+    }
+    /* Who feeds it may still send a barrier: a drain. */
+    return t->n_inputs == 0 || task_inputs_ended(t);
 }

@@ -87,6 +87,15 @@ static void master_on_message(void *target, ProtobufCMessage *take_message)
             (unsigned long long)m->operator_event->sequence, (int)m->operator_event->payload.len,
             (const char *)m->operator_event->payload.data);
         break;
+    case FLINC__WORKER_TO_MASTER__BODY_CHECKPOINT_ACK:
+        cluster_take_ack(c, m->checkpoint_ack);
+        break;
+    case FLINC__WORKER_TO_MASTER__BODY_CHECKPOINT_DECLINE:
+        cluster_take_decline(c, m->checkpoint_decline);
+        break;
+    case FLINC__WORKER_TO_MASTER__BODY_END_OF_DATA:
+        c->n_end_of_data++;
+        break;
     case FLINC__WORKER_TO_MASTER__BODY_SHUTDOWN_DONE:
         c->shutdown_done = true;
         break;
@@ -135,6 +144,12 @@ static struct rpc_channel *cluster_pair(struct test_cluster *c)
     return worker_channel;
 }
 
+static const struct operator_desc *find_operator(const char *kind)
+{
+    const struct operator_desc *desc = stateful_operator_find(kind);
+    return desc != NULL ? desc : test_operator_find(kind);
+}
+
 void cluster_open(struct test_cluster *c, const struct worker_options *options)
 {
     cluster_open_limited(c, options, 0);
@@ -150,6 +165,8 @@ void cluster_open_limited(struct test_cluster *c, const struct worker_options *o
         o = *options;
     }
     c->manual = o.mode == COMPONENT_MANUAL;
+    vec_init(&c->acks, sizeof(void *));
+    vec_init(&c->declines, sizeof(void *));
     mem_budget_init(&c->budget, "test", 0, NULL);
     assert_int_equal(
         executor_new(&(struct executor_options){.name = "io", .n_threads = 1}, &c->io, &err), 0);
@@ -157,7 +174,7 @@ void cluster_open_limited(struct test_cluster *c, const struct worker_options *o
                      0);
     o.name = "worker";
     o.job_id = JOB_ID;
-    o.find_operator = test_operator_find;
+    o.find_operator = find_operator;
     o.io_executor = c->io;
     o.budget = &c->budget;
     o.metrics = c->metrics;
@@ -190,6 +207,9 @@ void cluster_close(struct test_cluster *c)
     assert_int_equal(metric_registry_len(c->metrics), 0);
     metric_registry_free(c->metrics);
     str_fini(&c->events);
+    cluster_forget_checkpoints(c);
+    vec_fini(&c->acks);
+    vec_fini(&c->declines);
     /* Every buffer of every pool is back at the system. */
     assert_int_equal(atomic_load(&c->budget.used_bytes), 0);
     assert_int_equal(thread_count(), c->threads_before);
@@ -325,7 +345,7 @@ static Flinc__Operator *operator_in(struct arena *a, const struct job *job, uint
 {
     const struct job_operator *o = &job->vertices[vertex].operators[index];
     Flinc__Operator *op = ARENA_NEW(a, Flinc__Operator);
-    const struct operator_desc *desc = test_operator_find(o->kind);
+    const struct operator_desc *desc = find_operator(o->kind);
     uint8_t id[16];
     flinc__operator__init(op);
     job_operator_id(vertex, index, id);
@@ -333,7 +353,9 @@ static Flinc__Operator *operator_in(struct arena *a, const struct job *job, uint
     op->kind = (char *)o->kind;
     op->name = (char *)o->name;
     op->version = 1;
-    op->config = bytes_in(a, &o->config, sizeof(o->config));
+    op->config = stateful_operator_find(o->kind) != NULL
+                     ? bytes_in(a, &o->stateful, sizeof(o->stateful))
+                     : bytes_in(a, &o->config, sizeof(o->config));
     op->n_input_schemas = desc != NULL ? desc->n_inputs : 0;
     op->input_schemas = ARENA_LIST(a, char, op->n_input_schemas);
     for (size_t i = 0; i < op->n_input_schemas; i++) {
@@ -445,6 +467,28 @@ static void add_edges(struct arena *a, struct test_cluster *c, Flinc__DeployTask
     }
 }
 
+/* What the task acknowledged, as it is. */
+static Flinc__TaskRestore *restore_in(struct arena *a, const struct test_cluster *c,
+                                      uint32_t vertex, uint32_t subtask)
+{
+    if (c->restore_id == 0) {
+        return NULL;
+    }
+    const Flinc__CheckpointAck *ack = cluster_ack(c, c->restore_id, vertex, subtask);
+    Flinc__TaskRestore *r = ARENA_NEW(a, Flinc__TaskRestore);
+    flinc__task_restore__init(r);
+    r->checkpoint_id = c->restore_id;
+    r->directory = (char *)(c->restore_directory != NULL ? c->restore_directory : "");
+    if (ack != NULL) {
+        r->n_operators = ack->snapshot->n_operators;
+        r->operators = ack->snapshot->operators;
+        r->finished = ack->snapshot->finished;
+    } else {
+        r->finished = true; /* it had ended before */
+    }
+    return r;
+}
+
 static void add_task(struct test_cluster *c, uint32_t vertex, uint32_t subtask)
 {
     struct job_task t = {.vertex = vertex, .subtask = subtask, .attempt = c->attempt};
@@ -475,6 +519,7 @@ void cluster_deploy_vertex(struct test_cluster *c, const struct job *job, uint32
         d.subtasks[i]->subtask = i;
         d.subtasks[i]->attempt_number = c->attempt;
         d.subtasks[i]->attempt_id = attempt_in(&a, c, vertex, i);
+        d.subtasks[i]->restore = restore_in(&a, c, vertex, i);
         add_task(c, vertex, i);
     }
     add_edges(&a, c, &d, job, vertex);

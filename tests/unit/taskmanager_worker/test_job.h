@@ -9,18 +9,20 @@
 #include "common/rpc/transport.h"
 #include "taskmanager/worker/worker.h"
 #include "tests/unit/taskmanager_worker/test_operators.h"
+#include "tests/unit/taskmanager_worker/test_stateful.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include <cmocka.h>
 
-enum { JOB_OPERATORS_MAX = 4, JOB_VERTICES_MAX = 6, JOB_EDGES_MAX = 8, JOB_TASKS_MAX = 64 };
+enum { JOB_OPERATORS_MAX = 4, JOB_VERTICES_MAX = 6, JOB_EDGES_MAX = 8, JOB_TASKS_MAX = 128 };
 
 struct job_operator {
     const char *kind, *name;
     struct test_config config;
-    uint32_t n_outputs; /* 0 for a sink */
+    uint32_t n_outputs;              /* 0 for a sink */
+    struct stateful_config stateful; /* of kinds "stateful.*", instead of `config` */
 };
 
 /* Operators are chained one after the other by output 0 and input 0. */
@@ -58,6 +60,7 @@ struct job_task {
     int64_t busy_ms, idle_ms, backpressured_ms;
     int64_t accumulated; /* of "rows" */
     bool refused;
+    uint64_t owes; /* the last checkpoint that was triggered while it ran */
 };
 
 struct test_cluster {
@@ -75,6 +78,10 @@ struct test_cluster {
     uint32_t n_reports;
     uint64_t last_report_id;
     uint32_t n_reported_tasks;
+    struct vec acks, declines; /* Own: Flinc__CheckpointAck *, Flinc__CheckpointDecline * */
+    uint32_t n_end_of_data;
+    uint64_t restore_id;           /* deployments restore from this checkpoint; 0: afresh */
+    const char *restore_directory; /* of its files; NULL: it has none */
     bool shutdown_done, worker_closed;
     uint8_t token[32]; /* the master's */
     size_t token_len;
@@ -117,6 +124,34 @@ bool job_task_is_terminal(const struct job_task *t);
 void cluster_assert_all(const struct test_cluster *c, Flinc__ExecutionState state);
 void job_attempt_id(const struct job_task *t, uint8_t ret_id[16]);
 void job_operator_id(uint32_t vertex, uint32_t op, uint8_t ret_id[16]);
+
+/* ---- checkpoints: test_checkpoints.c -------------------------------------------------------------- */
+
+struct test_checkpoint {
+    uint64_t id;
+    Flinc__CheckpointKind kind;
+    Flinc__CheckpointStop stop;
+    const char *directory; /* NULL: all inline */
+};
+
+/* What the master hears; copied. */
+void cluster_take_ack(struct test_cluster *c, const Flinc__CheckpointAck *ack);
+void cluster_take_decline(struct test_cluster *c, const Flinc__CheckpointDecline *decline);
+void cluster_forget_checkpoints(struct test_cluster *c);
+/* To all tasks that run and have no running task before them. */
+void cluster_trigger(struct test_cluster *c, const struct job *job,
+                     const struct test_checkpoint *checkpoint);
+/* To all tasks of the present attempt. */
+void cluster_notify(struct test_cluster *c, Flinc__CheckpointNotice notice, uint64_t id);
+/* Acknowledgements, declines of a checkpoint. */
+uint32_t cluster_n_acks(const struct test_cluster *c, uint64_t id);
+uint32_t cluster_n_declines(const struct test_cluster *c, uint64_t id);
+const Flinc__CheckpointAck *cluster_ack(const struct test_cluster *c, uint64_t id, uint32_t vertex,
+                                        uint32_t subtask);
+/* All tasks of the present attempt that ran when it was triggered have acknowledged it. */
+bool cluster_is_complete(const struct test_cluster *c, uint64_t id);
+
+#define NOTICE(name) FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_##name
 
 /* source -> sink over one edge. */
 struct job job_pipeline(Flinc__PartitionerKind kind, uint32_t sources, uint32_t sinks,
