@@ -53,12 +53,15 @@ static int open_states(struct entry_space *e, struct keyed_backend *b,
                        const struct entry_desc *desc, struct error *err)
 {
     STR_AUTO heads = STR_INIT;
+    struct keyed_expiry expiry = desc->expiry;
+    expiry.offset = e->timestamp_offset;
     TRY(keyed_backend_state(b,
                             &(struct keyed_state_desc){.name = desc->name,
                                                        .kind = desc->kind,
                                                        .key_schema = e->entry_schema,
                                                        .record = &e->kept,
                                                        .ttl_ms = desc->ttl_ms,
+                                                       .expiry = expiry,
                                                        .n_key_columns = e->n_keys},
                             &e->entries, err));
     str_printf(&heads, "$heads/%s", desc->name);

@@ -37,6 +37,7 @@ struct entry_desc {
     uint32_t extra_bytes;       /* of a kept record, for what is made again after a restore */
     uint32_t head_bytes;
     uint64_t ttl_ms;
+    struct keyed_expiry expiry; /* its offset is that of the hidden column */
 };
 /* BIGINT NOT NULL columns of these names. */
 struct schema *entry_numbers_schema(const char *const *names, uint32_t n);

@@ -226,6 +226,25 @@ static void add_entry(struct keyed_snapshot *s, const struct keyed_table *t, con
                              .is_null = is_null};
 }
 
+/* Takes entries whose time is over out of those that were gathered for a full snapshot. */
+static void leave_out_expired(struct keyed_snapshot *s, const struct keyed_table *t)
+{
+    const struct keyed_expiry *x = &state_at_hand(s)->expiry;
+    if (x->clock == NULL || s->in_chain) {
+        return;
+    }
+    int64_t now_ms = clock_now_ms(x->clock), stamp, end;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < s->n_entries; i++) {
+        memcpy(&stamp, s->entries[i].entry + t->value_offset + x->offset, sizeof(stamp));
+        bool is_over = !__builtin_add_overflow(stamp, (int64_t)x->ttl_ms, &end) && end <= now_ms;
+        s->entries[kept] = s->entries[i];
+        kept += !is_over;
+    }
+    s->work -= MIN(s->work, s->n_entries - kept);
+    s->n_entries = kept;
+}
+
 /* Writes the entries that were gathered. */
 static int put_entries(struct keyed_snapshot *s, enum segment_block_kind kind, int64_t name_space,
                        const struct keyed_table *t, struct error *err)
@@ -233,6 +252,12 @@ static int put_entries(struct keyed_snapshot *s, enum segment_block_kind kind, i
     const struct keyed_rows *rows = state_at_hand(s)->rows;
     struct buffer_pool *pool = s->backend->options.pool;
     struct batch *batch = NULL;
+    if (kind == SEGMENT_BLOCK_PUT) {
+        leave_out_expired(s, t);
+    }
+    if (s->n_entries == 0) {
+        return 0;
+    }
     uint32_t n = s->n_entries, n_runs = keyed_entries_sort(s->entries, n, s->runs);
     TRY(kind == SEGMENT_BLOCK_PUT ? keyed_rows_gather(rows, t, pool, s->entries, n, &batch, err)
                                   : keyed_keys_gather(rows, t, pool, s->entries, n, &batch, err));

@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/mman.h>
 
 enum {
@@ -266,13 +267,9 @@ int keyed_table_grow(struct keyed_table *t, uint32_t *inout_slots, uint32_t n, s
 
 int keyed_over_budget(const struct keyed_table *t, uint64_t bytes, struct error *err)
 {
-    return error_set(err, ERR_LIMIT,
-                     "keyed state of %u keys holds %llu bytes and needs %llu more, but the memory "
-                     "budget '%s' has %llu of %llu bytes in use: raise "
-                     "taskmanager.memory.managed.size or the parallelism",
-                     t->n_keys, (unsigned long long)keyed_table_bytes(t), (unsigned long long)bytes,
-                     t->budget->name, (unsigned long long)atomic_load(&t->budget->used_bytes),
-                     (unsigned long long)t->budget->limit_bytes);
+    char what[64];
+    snprintf(what, sizeof(what), "a table of %u keys", t->n_keys);
+    return state_over_budget(t->budget, bytes, what, err);
 }
 
 /* ---- iteration and removal --------------------------------------------------------------------- */

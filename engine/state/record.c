@@ -158,13 +158,7 @@ int record_keep(const struct record_layout *l, struct state_heap *heap, char *ke
         if (s.len > 0 && !same_bytes(s, *string_at(f, kept))) {
             char *copy = state_heap_alloc(heap, s.len);
             if (copy == NULL) {
-                rc = error_set(err, ERR_LIMIT,
-                               "a string of %zu bytes does not fit the memory budget '%s' of "
-                               "keyed state, which has %llu of %llu bytes in use: raise "
-                               "taskmanager.memory.managed.size or the parallelism",
-                               s.len, heap->budget->name,
-                               (unsigned long long)atomic_load(&heap->budget->used_bytes),
-                               (unsigned long long)heap->budget->limit_bytes);
+                rc = state_over_budget(heap->budget, s.len, "a string", err);
                 break;
             }
             memcpy(copy, s.data, s.len);

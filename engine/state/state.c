@@ -151,6 +151,7 @@ static int state_new(struct keyed_backend *b, const struct keyed_state_desc *des
     s->record = desc->record;
     s->kind = mem_strdup(desc->kind != NULL ? desc->kind : "value");
     s->ttl_ms = desc->ttl_ms;
+    s->expiry = desc->expiry;
     vec_init(&s->dropped, sizeof(struct keyed_dropped));
     if (layout != NULL) {
         ASSERT(layout->size <= s->value_bytes && (desc->record != NULL || layout->n_strings == 0));

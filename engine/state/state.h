@@ -13,6 +13,7 @@
 #ifndef FLINC_ENGINE_STATE_STATE_H
 #define FLINC_ENGINE_STATE_STATE_H
 
+#include "common/base/clock.h"
 #include "common/base/vec.h"
 #include "engine/state/keyed_table.h"
 #include "engine/state/record.h"
@@ -24,6 +25,14 @@ enum {
     STATE_NAME_MAX = 255,
     STATES_MAX = 256, /* per operator */
     STATE_NAMESPACES_MAX = 1 << 20,
+};
+
+/* Entries that are left out of full snapshots (not of increments and what they build on): those whose time
+ * stamp, an int64 of ms at `offset` of the value, is `ttl_ms` or more ago.  Without a clock: none. */
+struct keyed_expiry {
+    const struct clock *clock; /* Borrows */
+    uint32_t offset;
+    uint64_t ttl_ms;
 };
 
 /* What a state is; given by the operator that opens it. */
@@ -40,6 +49,7 @@ struct keyed_state_desc {
      * NULL the state is not in snapshots. */
     const struct record_layout *value_layout; /* Borrows, as long as the state */
     uint64_t ttl_ms;                          /* 0: none; kept in snapshots for checks */
+    struct keyed_expiry expiry;
 };
 
 /* What a backend gets to know; copied. */
@@ -84,6 +94,7 @@ struct keyed_state {
     const struct record_layout *record; /* Borrows; NULL: fixed-size */
     char *kind;                         /* Owns; for snapshots, as all below */
     uint64_t ttl_ms;
+    struct keyed_expiry expiry;
     struct keyed_rows *rows; /* Owns; NULL: the state is not in snapshots */
     struct vec dropped;      /* struct keyed_dropped: namespaces, oldest first; Owns */
     struct record_layout

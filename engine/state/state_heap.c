@@ -185,3 +185,15 @@ void state_heap_free(struct state_heap *h, char *p, size_t size)
     h->free_pieces[cls] = f;
     h->used_bytes -= piece;
 }
+
+int state_over_budget(const struct mem_budget *budget, uint64_t bytes, const char *what,
+                      struct error *err)
+{
+    return error_set(
+        err, ERR_LIMIT,
+        "%s needs %llu bytes more than keyed state may have: %llu of the %llu bytes of "
+        "'%s' are in use; raise taskmanager.memory.managed.size, run with more "
+        "parallelism, or keep less per key",
+        what, (unsigned long long)bytes, (unsigned long long)atomic_load(&budget->used_bytes),
+        (unsigned long long)budget->limit_bytes, budget->name);
+}

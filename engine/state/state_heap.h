@@ -38,4 +38,8 @@ char *state_heap_alloc(struct state_heap *h, size_t size) MUST_CHECK;
 /* `size` as it was asked for. */
 void state_heap_free(struct state_heap *h, char *p, size_t size);
 
+/* ERR_LIMIT: `what` ("a string") needs `bytes` more than the budget of keyed state has; with the remedy. */
+int state_over_budget(const struct mem_budget *budget, uint64_t bytes, const char *what,
+                      struct error *err) COLD;
+
 #endif

@@ -74,7 +74,8 @@ static int open_space(struct list_state *l, struct key_cursor *cursor,
                                               .extra = extra,
                                               .timestamp_name = desc->ttl.ms > 0 ? "$ttl" : NULL,
                                               .head_bytes = sizeof(struct list_head),
-                                              .ttl_ms = desc->ttl.ms},
+                                              .ttl_ms = desc->ttl.ms,
+                                              .expiry = ttl_expiry(&desc->ttl, cursor->clock, 0)},
                          err);
     schema_unref(extra);
     return rc;

@@ -73,9 +73,7 @@ static int node_add(struct map_state *m, struct map_head *h, const char *key,
 {
     struct map_node *node = (struct map_node *)(void *)state_heap_alloc(heap_of(m), node_bytes(m));
     if (node == NULL) {
-        return error_set(err, ERR_LIMIT,
-                         "a key of map state '%s' does not fit the memory budget of keyed state",
-                         m->space.entries->name);
+        return state_over_budget(heap_of(m)->budget, node_bytes(m), "a key of a map", err);
     }
     memset(node, 0, node_bytes(m));
     int rc = record_keep(&m->key, heap_of(m), node->key, key, err);
@@ -194,7 +192,8 @@ static int open_space(struct map_state *m, struct key_cursor *cursor,
                                               .timestamp_name = desc->ttl.ms > 0 ? "$ttl" : NULL,
                                               .extra_bytes = sizeof(struct map_node *),
                                               .head_bytes = sizeof(struct map_head),
-                                              .ttl_ms = desc->ttl.ms},
+                                              .ttl_ms = desc->ttl.ms,
+                                              .expiry = ttl_expiry(&desc->ttl, cursor->clock, 0)},
                          err);
     schema_unref(extra);
     return rc;

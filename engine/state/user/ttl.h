@@ -26,6 +26,15 @@ static inline bool ttl_is_over(const struct state_ttl *t, int64_t stamp_ms, int6
     return t->ms > 0 && !__builtin_add_overflow(stamp_ms, (int64_t)t->ms, &end) && end <= now_ms;
 }
 
+/* What the state's description says about snapshots. */
+static inline struct keyed_expiry ttl_expiry(const struct state_ttl *t, const struct clock *clock,
+                                             uint32_t stamp_offset)
+{
+    return (struct keyed_expiry){.clock = t->ms > 0 && t->full_snapshots ? clock : NULL,
+                                 .offset = stamp_offset,
+                                 .ttl_ms = t->ms};
+}
+
 /* Where the sweep of a state is. */
 struct ttl_sweep {
     uint32_t at;

@@ -49,11 +49,13 @@ int value_state_open(struct key_cursor *cursor, const struct value_state_desc *d
     v->last = mem_alloc_aligned(16, v->kept.size);
     memset(v->scratch, 0, v->kept.size);
     TRY(keyed_backend_state(cursor->backend,
-                            &(struct keyed_state_desc){.name = desc->name,
-                                                       .kind = desc->kind,
-                                                       .key_schema = cursor->key_schema,
-                                                       .record = &v->kept,
-                                                       .ttl_ms = desc->ttl.ms},
+                            &(struct keyed_state_desc){
+                                .name = desc->name,
+                                .kind = desc->kind,
+                                .key_schema = cursor->key_schema,
+                                .record = &v->kept,
+                                .ttl_ms = desc->ttl.ms,
+                                .expiry = ttl_expiry(&desc->ttl, cursor->clock, v->stamp_offset)},
                             &state, err));
     slot_cache_init(&v->cache, cursor, state);
     *ret_state = v;

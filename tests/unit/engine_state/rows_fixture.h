@@ -3,7 +3,7 @@
 #define FLINC_TESTS_ENGINE_STATE_ROWS_FIXTURE_H
 
 #include "engine/state/rows.h"
-#include "tests/unit/engine_state/fixture.h"
+#include "tests/unit/engine_state/snapshot_fixture.h"
 #include "tests/unit/seeds.h"
 
 #include "flinc/base.h"
@@ -20,24 +20,49 @@ struct rows_fixture {
     struct rng rng;
 };
 
+/* A backend with some of the groups of a snapshot, if there is one. */
+static inline void rows_fixture_backend(struct rows_fixture *f, uint32_t first, uint32_t last,
+                                        Flinc__KeyedHandle *handle)
+{
+    assert_ok(keyed_backend_new("hashmap",
+                                &(struct keyed_backend_options){.operator_name = "Test",
+                                                                .pool = f->pool,
+                                                                .budget = &f->budget,
+                                                                .max_parallelism = 128,
+                                                                .first_group = first,
+                                                                .last_group = last},
+                                &f->backend, &err));
+    if (handle != NULL) {
+        assert_ok(restore(f->backend, &handle, 1, &err));
+    }
+}
+
 static inline void rows_fixture_open(struct rows_fixture *f, struct buffer_pool *pool,
                                      uint64_t limit_bytes)
 {
     memset(f, 0, sizeof(*f));
     f->pool = pool;
     mem_budget_init(&f->budget, "managed", limit_bytes, NULL);
-    assert_ok(keyed_backend_new("hashmap",
-                                &(struct keyed_backend_options){.operator_name = "Test",
-                                                                .pool = pool,
-                                                                .budget = &f->budget,
-                                                                .max_parallelism = 128,
-                                                                .last_group = 127},
-                                &f->backend, &err));
+    rows_fixture_backend(f, 0, 127, NULL);
     f->keys = parse_schema("ROW<k BIGINT>");
     f->schema = parse_schema("ROW<k BIGINT, id BIGINT NOT NULL, text STRING>");
     assert_ok(record_layout_init(&f->layout, f->schema, &err));
     builder_init(&f->builder, pool, f->schema, BATCH_ROWS_MAX);
     builder_init(&f->key_builder, pool, f->keys, BATCH_ROWS_MAX);
+}
+
+/* The state as it is, and no backend any more. */
+static inline Flinc__KeyedHandle rows_fixture_snapshot(struct rows_fixture *f)
+{
+    Flinc__KeyedHandle h = FLINC__KEYED_HANDLE__INIT;
+    finish_snapshot(freeze(f->backend, 1, FULL, UINT64_MAX), &h);
+    f->backend = keyed_backend_free(f->backend);
+    return h;
+}
+
+static inline uint32_t group_of_key(int64_t key)
+{
+    return (uint32_t)(key == 0 ? KEY_HASH_NULL : key_hash_i64(key)) % 128;
 }
 
 static inline void rows_fixture_close(struct rows_fixture *f)

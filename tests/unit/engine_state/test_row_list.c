@@ -96,6 +96,61 @@ static void found_rows_become_batches(void **state)
     rows_fixture_close(&f);
 }
 
+/* Into two subtasks, by key group; rows that come later go behind those that were restored. */
+static void lists_are_restored_with_their_key_groups(void **state)
+{
+    enum { N_KEYS = 30, ROWS = 900 };
+    struct rows_fixture f;
+    struct row_list_reader *r = MEM_NEW(struct row_list_reader);
+    uint32_t owned = 0;
+    rows_fixture_open(&f, *state, 0);
+    struct row_list *l = open_list(&f);
+    for (int64_t space = -3; space < 9; space += 6) {
+        for (int64_t id = 0; id < ROWS; id++) {
+            put_row(&f, id % N_KEYS, id);
+        }
+        append(&f, l, space);
+    }
+    Flinc__KeyedHandle handle = rows_fixture_snapshot(&f);
+    for (uint32_t half = 0; half < 2; half++) {
+        uint32_t first = half * 64, last = first + 63;
+        rows_fixture_backend(&f, first, last, &handle);
+        l = open_list(&f);
+        for (int64_t key = 0; key < N_KEYS; key++) {
+            bool is_owned = group_of_key(key) >= first && group_of_key(key) <= last;
+            if (!is_owned) {
+                continue;
+            }
+            put_row(&f, key, ROWS + key);
+            append(&f, l, 3);
+            struct state_keys k = one_key(&f, 3, key);
+            assert_ok(row_list_reader_start(r, l, &k, &err));
+            assert_ok(row_list_reader_next(r, STATE_ROWS_MAX, &err));
+            assert_int_equal(r->rows.n, ROWS / N_KEYS + 1);
+            for (uint32_t i = 0; i < r->rows.n; i++) {
+                check_row(&f, &r->rows, i, key, (int64_t)i * N_KEYS + key);
+            }
+            row_list_reader_fini(r);
+            batch_unref(k.batch);
+            owned++;
+        }
+        uint32_t at = 0;
+        struct batch *keys = NULL;
+        assert_int_equal(row_list_next_keys(l, -3, &at, &keys, NULL), 1);
+        for (uint32_t i = 0; i < keys->n_sel; i++) {
+            bool is_null = column_is_null(&keys->columns[0], i);
+            int64_t key = is_null ? 0 : COLUMN_VALUES(&keys->columns[0], int64_t)[i];
+            assert_in_range(group_of_key(key), first, last);
+        }
+        batch_unref(keys);
+        f.backend = keyed_backend_free(f.backend);
+    }
+    assert_int_equal(owned, N_KEYS);
+    handle_fini(&handle);
+    mem_free(r);
+    rows_fixture_close(&f);
+}
+
 static void an_append_over_the_budget_says_so(void **state)
 {
     struct rows_fixture f;
@@ -261,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rows_come_back_in_order, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(found_rows_become_batches, pool_setup, pool_teardown),
+        SNAPSHOT_TEST(lists_are_restored_with_their_key_groups),
         cmocka_unit_test_setup_teardown(an_append_over_the_budget_says_so, pool_setup,
                                         pool_teardown),
         cmocka_unit_test_setup_teardown(random_steps_agree_with_arrays, pool_setup, pool_teardown),

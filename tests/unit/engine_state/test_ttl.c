@@ -267,6 +267,42 @@ static void restored_entries_know_their_age(void **state)
     close_test(&t);
 }
 
+static void full_snapshots_leave_out_what_is_over(void **state)
+{
+    struct ttl_test t;
+    uint64_t sizes[2];
+    for (int on = 0; on < 2; on++) {
+        Flinc__KeyedHandle handle = FLINC__KEYED_HANDLE__INIT, *handles[] = {&handle};
+        open_test(&t, *state, (struct state_ttl){.full_snapshots = on == 1});
+        for (int64_t k = 1; k <= 300; k++) {
+            put_all(&t, k, k % 10);
+        }
+        later(&t, TTL_MS);
+        for (int64_t k = 200; k <= 220; k++) {
+            put_all(&t, k, 8);
+        }
+        /* What increments build upon has everything. */
+        Flinc__KeyedHandle base = FLINC__KEYED_HANDLE__INIT;
+        finish_snapshot(freeze(t.s.backend, 1, INCREMENTAL, UINT64_MAX), &base);
+        assert_int_equal(base.segments[0]->n_entries, 300 + 2 * (300 + 21) - 2);
+        handle_fini(&base);
+        finish_snapshot(freeze(t.s.backend, 2, FULL, UINT64_MAX), &handle);
+        sizes[on] = handle.segments[0]->n_entries;
+        user_side_close(&t.s);
+        t.f.clock.now_ms_value -= TTL_MS / 2; /* nothing of what is left is over */
+        user_side_open(&t.f, &t.s, 0, 127, handles, 1);
+        assert_int_equal(get_value(&t, 210), 8);
+        assert_int_equal(get_value(&t, 100), on == 1 ? NONE : 0);
+        assert_int_equal(get_list(&t, 219), on == 1 ? 8 : 98);
+        int64_t walked = walk_map(&t, 219); /* restored entries have no order */
+        assert_true(on == 1 ? walked == 8 : walked == 98 || walked == 89);
+        handle_fini(&handle);
+        close_test(&t);
+    }
+    assert_int_equal(sizes[0], 300 + 2 * (300 + 21) - 2);
+    assert_int_equal(sizes[1], 3 * 21);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +311,7 @@ int main(void)
         SNAPSHOT_TEST(what_is_over_may_be_shown_once),
         SNAPSHOT_TEST(editing_starts_anew_after_its_time),
         SNAPSHOT_TEST(the_sweep_removes_what_nobody_asks_for),
+        SNAPSHOT_TEST(full_snapshots_leave_out_what_is_over),
         SNAPSHOT_TEST(restored_entries_know_their_age),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
