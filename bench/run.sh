@@ -10,6 +10,7 @@ benchmarks=(
     "partition|hash partition of full batches|build/release/bench/bench_data_partition"
     "operators|map, filter, flatMap, keyed sums|build/release/bench/bench_ops_operators"
     "state|keyed counts while snapshots are written; pauses, bytes, restoring|build/release/bench/bench_state_snapshots"
+    "timers|timers set and fired|build/release/bench/bench_ops_timers"
     "codec|batch, row and key codecs|build/release/bench/bench_data_codec"
     "segment|files of keyed state, flink state dump|build/release/bench/bench_snapshot_segment"
     "startup|flink run -t local of an empty job|build/release/bench/bench_startup_start build/dist/flinc/bin/flink build/release/bench/startup/empty.so"

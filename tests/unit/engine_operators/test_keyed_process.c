@@ -190,6 +190,27 @@ static void timers_are_restored_at_any_parallelism(void **state)
     flinc__operator_subtask_state__free_unpacked(whole, NULL);
 }
 
+/* What fired before the snapshot does not fire again, whatever the first watermark behind it is. */
+static void FLINK_36663_the_first_watermark_emits_nothing_again(void **state)
+{
+    struct harness_options options = {.functions = PROCESS(remind, reminded)};
+    struct harness *h = make(&options);
+    Flinc__OperatorSubtaskState *snapshot = NULL;
+    must(harness_push_rows(h, 0, "a, 10\nb, 20\na, 30", &err));
+    must(harness_watermark(h, 0, 20, &err));
+    must(harness_snapshot(h, 1, FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL, &snapshot, &err));
+    harness_free(h);
+    options.restore = snapshot;
+    h = make(&options);
+    must(harness_watermark(h, 0, 15, &err));
+    must(harness_watermark(h, 0, 20, &err));
+    check(h, "");
+    must(harness_watermark(h, 0, 30, &err));
+    check(h, "+I[a, timer, 30] @30");
+    harness_free(h);
+    flinc__operator_subtask_state__free_unpacked(snapshot, NULL);
+}
+
 static void overdue_processing_timers_fire_when_restored(void **state)
 {
     struct clock_manual clock;
@@ -341,6 +362,7 @@ int main(void)
         cmocka_unit_test(processing_timers_follow_the_clock),
         cmocka_unit_test(many_timers_let_the_mailbox_run),
         cmocka_unit_test(timers_are_restored_at_any_parallelism),
+        cmocka_unit_test(FLINK_36663_the_first_watermark_emits_nothing_again),
         cmocka_unit_test(overdue_processing_timers_fire_when_restored),
         cmocka_unit_test(timers_see_the_state_of_their_key),
         cmocka_unit_test(two_inputs_share_timers),

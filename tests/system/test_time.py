@@ -1,0 +1,24 @@
+"""Event time through whole jobs: watermarks across exchanges, timers and state of keyed process functions."""
+
+from collections import Counter
+
+import pytest
+from texts import lines_of
+
+
+def oracle(count):
+    """Lines of jobs/timers.c for `count` events."""
+    windows = Counter((i % 100, (i - i % 7) // 1000) for i in range(count))
+    return Counter(f"{key} {window} {n}" for (key, window), n in windows.items())
+
+
+@pytest.mark.parametrize("parallelism", [1, 3])
+@pytest.mark.parametrize("chaining", ["true", "false"])
+def test_counts_by_timers(flinc, bundle, parallelism, chaining, tmp_path):
+    """Every timer fires once, at the end of input at the latest, and no record is behind its watermark."""
+    out = tmp_path / "out"
+    flinc.run_local(
+        "-p", parallelism, f"-Dpipeline.operator-chaining.enabled={chaining}",
+        bundle("timers"), "--events", 250000, "--output", out,
+    )  # fmt: skip
+    assert Counter(lines_of(out)) == oracle(250000)
