@@ -281,11 +281,13 @@ static int put_rows(struct loader *l, const struct segment_block *block, struct 
     if (block->kind == SEGMENT_BLOCK_PUT) {
         TRY(keyed_state_upsert(s, block->name_space, block->rows, l->key_columns, l->slots,
                                l->is_new, err));
-        return keyed_rows_scatter(s->rows, s->table, block->rows, l->slots, err);
+        int rc = keyed_rows_scatter(s->rows, s->table, block->rows, l->slots, err);
+        return rc < 0 ? keyed_state_failed(s, rc, err) : 0;
     }
     TRY(keyed_state_find(s, block->name_space, block->rows, l->key_columns, l->slots, err));
     for (uint32_t i = 0; i < block->rows->n_sel; i++) {
-        if (l->slots[i] != KEYED_SLOT_NONE) {
+        /* A key that came and went more than once is told of as often. */
+        if (l->slots[i] != KEYED_SLOT_NONE && keyed_table_is_live(s->table, l->slots[i])) {
             keyed_state_remove(s, l->slots[i]);
         }
     }

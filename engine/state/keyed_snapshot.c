@@ -42,6 +42,7 @@ struct keyed_snapshot {
     uint32_t state;         /* at hand */
     bool is_declared;       /* in the segment */
     uint32_t declared;      /* its number there */
+    size_t next_drop;       /* where DROPS goes on */
     int64_t name_space;     /* where TABLES goes on */
     bool tables_done;       /* no namespace is above */
     struct vec doomed;      /* struct doomed_table; Owns */
@@ -146,6 +147,23 @@ bool keyed_snapshot_is_writable(const struct keyed_snapshot *s)
 
 /* ---- dropped namespaces ------------------------------------------------------------------------ */
 
+/* Forgets those that the confirmed checkpoint knows of; nothing while a snapshot goes through the rest. */
+static void trim_dropped(struct keyed_state *s)
+{
+    const uint32_t confirmed = s->backend->track.confirmed_freeze;
+    size_t old = 0;
+    while (old < s->dropped.len &&
+           VEC_AT(&s->dropped, struct keyed_dropped, old)->version < confirmed) {
+        old++;
+    }
+    if (old > 0) {
+        size_t left = s->dropped.len - old;
+        memmove(s->dropped.data, (char *)s->dropped.data + old * sizeof(struct keyed_dropped),
+                left * sizeof(struct keyed_dropped));
+        s->dropped.len = left;
+    }
+}
+
 void keyed_state_note_drop(struct keyed_state *s, int64_t name_space,
                            const struct keyed_table *table)
 {
@@ -153,14 +171,7 @@ void keyed_state_note_drop(struct keyed_state *s, int64_t name_space,
     if (s->rows == NULL || table->created >= k->chain_frozen_at || keyed_track_needs_base(k)) {
         return;
     }
-    size_t old = 0;
-    while (old < s->dropped.len &&
-           VEC_AT(&s->dropped, struct keyed_dropped, old)->version < k->confirmed_freeze) {
-        old++;
-    }
-    if (old == s->dropped.len) {
-        vec_clear(&s->dropped);
-    }
+    trim_dropped(s);
     if (s->dropped.len == DROPPED_MAX) {
         keyed_track_forget(k);
         return;
@@ -271,12 +282,19 @@ static int put_drops(struct keyed_snapshot *s, struct error *err)
 {
     const struct keyed_state *state = state_at_hand(s);
     const struct keyed_track *k = &s->backend->track;
-    for (size_t i = 0; i < state->dropped.len && !s->is_base; i++) {
-        const struct keyed_dropped *d = VEC_AT(&state->dropped, struct keyed_dropped, i);
-        if (d->version >= k->confirmed_freeze && d->version < k->frozen_at) {
-            TRY(put_block(s, SEGMENT_BLOCK_DROP, d->name_space, NULL, 0, err));
+    while (!s->is_base && s->next_drop < state->dropped.len) {
+        const struct keyed_dropped *d = VEC_AT(&state->dropped, struct keyed_dropped, s->next_drop);
+        if (d->version >= k->frozen_at) {
+            break;
         }
+        if (s->work == 0 || !segment_writer_is_writable(s->writer)) {
+            return 0;
+        }
+        s->work--;
+        s->next_drop++;
+        TRY(put_block(s, SEGMENT_BLOCK_DROP, d->name_space, NULL, 0, err));
     }
+    s->stage = SNAPSHOT_TABLES;
     return 0;
 }
 
@@ -390,21 +408,27 @@ static int put_table(struct keyed_snapshot *s, int64_t name_space, struct keyed_
     return keyed_table_is_written(t) ? 0 : 1;
 }
 
-/* The table at hand, or NULL. */
+static void leave_table(struct keyed_snapshot *s)
+{
+    s->tables_done = s->name_space == INT64_MAX;
+    s->name_space += s->name_space < INT64_MAX;
+    s->work -= s->work > 0;
+}
+
+/* The table at hand; NULL: there are no more, or the slice is over. */
 static struct keyed_table *next_table(struct keyed_snapshot *s)
 {
     struct keyed_state *state = state_at_hand(s);
     const struct keyed_track *k = &s->backend->track;
-    while (!s->tables_done) {
+    while (!s->tables_done && s->work > 0) {
         struct keyed_table *t = state->backend->desc->table_from(state, &s->name_space);
         if (t == NULL) {
-            break;
-        }
-        if (t->created < k->frozen_at && (s->is_base || !keyed_table_is_clean(t))) {
+            s->tables_done = true;
+        } else if (t->created < k->frozen_at && (s->is_base || !keyed_table_is_clean(t))) {
             return t;
+        } else {
+            leave_table(s);
         }
-        s->tables_done = s->name_space == INT64_MAX;
-        s->name_space++;
     }
     return NULL;
 }
@@ -413,13 +437,12 @@ static int put_from_tables(struct keyed_snapshot *s, struct error *err)
 {
     struct keyed_table *t = next_table(s);
     if (t == NULL) {
-        s->stage = SNAPSHOT_DOOMED;
+        s->stage = s->tables_done ? SNAPSHOT_DOOMED : SNAPSHOT_TABLES;
         return 0;
     }
     int rc = put_table(s, s->name_space, t, err);
     if (rc == 0) {
-        s->tables_done = s->name_space == INT64_MAX;
-        s->name_space += s->name_space < INT64_MAX;
+        leave_table(s);
     }
     return rc < 0 ? rc : 0;
 }
@@ -453,6 +476,8 @@ static int begin_state(struct keyed_snapshot *s, struct error *err)
     }
     s->stage = SNAPSHOT_DROPS;
     s->is_declared = false;
+    s->next_drop = 0;
+    trim_dropped(state_at_hand(s));
     s->name_space = INT64_MIN;
     s->tables_done = false;
     /* A base tells of every state, also of an empty one. */
@@ -465,7 +490,6 @@ static int write_some(struct keyed_snapshot *s, struct error *err)
     case SNAPSHOT_NEXT:
         return begin_state(s, err);
     case SNAPSHOT_DROPS:
-        s->stage = SNAPSHOT_TABLES;
         return put_drops(s, err);
     case SNAPSHOT_TABLES:
         return put_from_tables(s, err);

@@ -122,6 +122,11 @@ static inline uint64_t keyed_table_hash(const struct keyed_table *t, uint32_t sl
     memcpy(&hash, t->entries + (size_t)slot * t->stride + t->hash_offset, sizeof(hash));
     return hash;
 }
+static inline bool keyed_table_is_live(const struct keyed_table *t, uint32_t slot)
+{
+    const struct keyed_group *g = &t->groups[slot / KEYED_GROUP_SLOTS];
+    return (keyed_group_live(g) >> slot % KEYED_GROUP_SLOTS & 1) != 0;
+}
 static inline uint32_t keyed_table_len(const struct keyed_table *t)
 {
     return t->n_keys;

@@ -206,6 +206,36 @@ static void a_carried_state_is_opened_late(void **state)
     rig_fini(&r);
 }
 
+static void a_key_may_be_removed_more_than_once(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    struct keyed_state *s = open_state(&r, "sum", "ROW<n BIGINT NOT NULL>");
+    fill(&r, s, 100, 3);
+    take(&r, 1, INCREMENTAL);
+    /* The freeze between makes the second removal news, too. */
+    for (uint64_t round = 0; round < 2; round++) {
+        struct batch *b = keys(&r, 50);
+        assert_ok(keyed_state_find(s, NAMESPACE_VOID, b, key_columns, r.slots, &err));
+        for (uint32_t i = 0; i < 50; i++) {
+            keyed_state_remove(s, r.slots[i]);
+        }
+        batch_unref(b);
+        if (round == 0) {
+            fill(&r, s, 50, 4);
+            Flinc__KeyedHandle given_up;
+            handle_fini(&r.handle);
+            finish_snapshot(freeze(r.backend, 2, INCREMENTAL, 0), &given_up);
+            handle_fini(&given_up);
+        }
+    }
+    take(&r, 3, INCREMENTAL);
+    reopen(&r);
+    s = open_state(&r, "sum", "ROW<n BIGINT NOT NULL>");
+    assert_int_equal(keyed_table_len(s->table), 50);
+    rig_fini(&r);
+}
+
 static void another_maximum_parallelism_is_refused(void **state)
 {
     struct rig r;
@@ -234,6 +264,7 @@ int main(void)
         SNAPSHOT_TEST(what_does_not_fit_is_named),
         SNAPSHOT_TEST(states_that_nobody_opens_come_along),
         SNAPSHOT_TEST(a_carried_state_is_opened_late),
+        SNAPSHOT_TEST(a_key_may_be_removed_more_than_once),
         SNAPSHOT_TEST(another_maximum_parallelism_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
