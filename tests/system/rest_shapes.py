@@ -246,6 +246,84 @@ LOGS = {"logs": [{"name": str, "size": int, "mtime": int}]}
 THREADS = {"threadInfos": [{"threadName": str, "stringifiedThreadInfo": str}]}
 APPLICATION = {"id": str, "name": str, "status": JOB_STATE, **spans()}
 
+# ---- checkpoints ----
+
+SUMMARY = {**ints("min max avg"), **dict.fromkeys("p50 p90 p95 p99 p999".split(), NUMBER)}
+CHECKPOINT_SIZES = ints(
+    "id latest_ack_timestamp checkpointed_size state_size end_to_end_duration alignment_buffered processed_data persisted_data "
+    "num_subtasks num_acknowledged_subtasks"
+)
+CHECKPOINT_STATE = OneOf("IN_PROGRESS", "COMPLETED", "FAILED")
+VERTEX_CHECKPOINT = {**CHECKPOINT_SIZES, "status": CHECKPOINT_STATE}
+CHECKPOINT = {
+    **VERTEX_CHECKPOINT,
+    "className": OneOf("in_progress", "completed", "failed"),
+    "is_savepoint": bool,
+    "savepointFormat?": OneOf("CANONICAL", "NATIVE"),
+    "trigger_timestamp": int,
+    "checkpoint_type": OneOf("CHECKPOINT", "UNALIGNED_CHECKPOINT", "SAVEPOINT", "SYNC_SAVEPOINT"),
+    "tasks": Map(VERTEX_CHECKPOINT),
+    # of completed ones
+    "external_path?": str,
+    "discarded?": bool,
+    # of failed ones
+    "failure_timestamp?": int,
+    "failure_message?": str,
+}
+COMPLETED_CHECKPOINT = {**CHECKPOINT, "external_path": str, "discarded": bool}
+FAILED_CHECKPOINT = {**CHECKPOINT, "failure_timestamp": int, "failure_message?": str}
+STATISTICS_OF_CHECKPOINTS = {
+    "counts": ints("restored total in_progress completed failed"),
+    "summary": dict.fromkeys(
+        "checkpointed_size state_size end_to_end_duration alignment_buffered processed_data persisted_data".split(), SUMMARY
+    ),
+    "latest": {
+        "completed?": COMPLETED_CHECKPOINT,
+        "savepoint?": COMPLETED_CHECKPOINT,
+        "failed?": FAILED_CHECKPOINT,
+        "restored?": {"id": int, "restore_timestamp": int, "is_savepoint": bool, "external_path": str},
+    },
+    "history": [CHECKPOINT],
+}
+CHECKPOINT_CONFIG = {
+    "mode": OneOf("exactly_once", "at_least_once"),
+    **ints(
+        "interval timeout min_pause max_concurrent tolerable_failed_checkpoints aligned_checkpoint_timeout "
+        "changelog_periodic_materialization_interval"
+    ),
+    "externalization": {"enabled": bool, "delete_on_cancellation": bool},
+    **dict.fromkeys("state_backend checkpoint_storage changelog_storage".split(), str),
+    **dict.fromkeys("unaligned_checkpoints checkpoints_after_tasks_finish state_changelog_enabled".split(), bool),
+}
+COMPLETED_SUBTASK = {
+    "className": OneOf("completed"),
+    "status": OneOf("completed"),
+    **ints("index ack_timestamp end_to_end_duration checkpointed_size state_size start_delay"),
+    "checkpoint": ints("sync async"),
+    "alignment": ints("buffered processed persisted duration"),
+    "unaligned_checkpoint": bool,
+    "aborted": bool,
+}
+PENDING_SUBTASK = {"className": OneOf("pending"), "index": int, "status": OneOf("pending_or_failed")}
+CHECKPOINT_OF_A_VERTEX = {
+    **VERTEX_CHECKPOINT,
+    "summary": {
+        **dict.fromkeys("checkpointed_size state_size end_to_end_duration start_delay".split(), SUMMARY),
+        "checkpoint_duration": {"sync": SUMMARY, "async": SUMMARY},
+        "alignment": dict.fromkeys("buffered processed persisted duration".split(), SUMMARY),
+    },
+    "subtasks": [(COMPLETED_SUBTASK, PENDING_SUBTASK)],
+}
+
+
+def operation(result, cause):
+    """An asynchronous operation: no result before its end."""
+    return {
+        "status": {"id": OneOf("IN_PROGRESS", "COMPLETED")},
+        "operation?": {f"{cause}?": THROWABLE, **{f"{name}?": of for name, of in result.items()}},
+    }
+
+
 # GET routes: path -> (shape, must its lists hold something while a job of two vertices runs or has run?)
 SHAPES = {
     "/config": {
@@ -344,6 +422,20 @@ SHAPES = {
     "/applications/:applicationid/jobmanager/config": CONFIGURATION,
 }
 
+# GET routes of checkpoints, of a streaming job.
+CHECKPOINTS = {
+    "/jobs/:jobid/checkpoints": STATISTICS_OF_CHECKPOINTS,
+    "/jobs/:jobid/checkpoints/config": CHECKPOINT_CONFIG,
+    "/jobs/:jobid/checkpoints/details/:checkpointid": CHECKPOINT,
+    "/jobs/:jobid/checkpoints/details/:checkpointid/subtasks/:vertexid": CHECKPOINT_OF_A_VERTEX,
+}
+# Of operations, by the id that their trigger gave.
+OPERATIONS = {
+    "/jobs/:jobid/checkpoints/:triggerid": operation({"checkpointId": int}, "failureCause"),
+    "/jobs/:jobid/savepoints/:triggerid": operation({"location": str}, "failure-cause"),
+    "/savepoint-disposal/:triggerid": operation({}, "failure-cause"),
+}
+
 # Lists that may well be empty for the jobs of the tests; every other one must hold something.
 MAY_BE_EMPTY = {
     "/datasets dataSets",
@@ -360,15 +452,9 @@ MAY_BE_EMPTY = {
     "/taskmanagers/:taskmanagerid metrics.garbageCollectors",
 }
 
-# GET routes of features that are off: path -> status
+# GET routes of features that are off, and of what is not there: path -> status
 OFF = {
-    "/jobs/:jobid/checkpoints": 404,
-    "/jobs/:jobid/checkpoints/config": 404,
-    "/jobs/:jobid/checkpoints/details/:checkpointid": 404,
-    "/jobs/:jobid/checkpoints/details/:checkpointid/subtasks/:vertexid": 404,
-    "/jobs/:jobid/checkpoints/:triggerid": 404,
-    "/jobs/:jobid/savepoints/:triggerid": 404,
-    "/savepoint-disposal/:triggerid": 404,
+    **dict.fromkeys(OPERATIONS, 404),  # of a trigger that was never given
     "/datasets/delete/:triggerid": 404,
     "/jobs/:jobid/rescaling/:triggerid": 503,
     "/jobs/:jobid/resource-requirements": 409,

@@ -66,8 +66,14 @@ def test_flink_savepoint(flinc, cluster, tmp_path):
     result = flinc.run("run", "-s", tmp_path / "savepoint-1", flinc.example("wordcount"), env=cluster.environment)
     assert result.returncode == 1 and "savepoint of Apache Flink" in result.stderr
     jar = cluster.upload(flinc.example("wordcount"))
-    status, answer = cluster.request("POST", f"/jars/{jar}/run", {"savepointPath": str(tmp_path / "savepoint-1")})
-    assert status == 400 and "savepoint" in answer["errors"][-1].lower(), answer
+    # Over REST the job is taken, reads it, and fails, as with any other savepoint that does not fit.
+    status, answer = cluster.request("POST", f"/jars/{jar}/run", {"savepointPath": str(tmp_path / "savepoint-1"),
+                                                                  "programArgsList": ["--input", str(tmp_path)]})
+    assert status == 200, answer
+    running.wait_until(lambda: cluster.state(answer["jobid"]) == "FAILED")
+    text = cluster.get(f"/jobs/{answer['jobid']}/exceptions")["root-exception"]
+    assert "is a savepoint or checkpoint of Apache Flink" in text and str(tmp_path / "savepoint-1") in text
+    running.wait_until(lambda: cluster.get("/overview")["slots-available"] == 1)
 
 
 def test_more_parallelism_than_slots(flinc, cluster, tmp_path):

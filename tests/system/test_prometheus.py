@@ -11,10 +11,12 @@ from cluster import free_port
 REPORTER = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
 
 
-def settings(first_port):
-    """Two task managers and a job manager find a port each in the range."""
+def settings():
+    """Two task managers and a job manager find a port each.  They are ports of these processes alone: of a range the
+    processes might take one that another server has been given."""
+    ports = [free_port() for _ in range(5)]
     return {"metrics.reporters": "prom", "metrics.reporter.prom.factory.class": REPORTER,
-            "metrics.reporter.prom.port": f"{first_port}-{first_port + 40}"}
+            "metrics.reporter.prom.port": ",".join(map(str, ports))}
 
 
 def scrape(port):
@@ -77,7 +79,7 @@ def prometheus(tmp_path):
 
 
 def test_a_job_manager_is_scraped(cluster, prometheus):
-    c = cluster(taskmanagers=0, config=settings(free_port()))
+    c = cluster(taskmanagers=0, config=settings())
     port = port_of(c, c.jobmanager)
     text = scrape(port)
     check(text)
@@ -94,7 +96,7 @@ def test_a_job_manager_is_scraped(cluster, prometheus):
 
 
 def test_a_whole_cluster_is_scraped(cluster, prometheus, bundle):
-    c = cluster(taskmanagers=2, slots=2, config=settings(free_port()))
+    c = cluster(taskmanagers=2, slots=2, config=settings())
     ports = [port_of(c, process) for process in c.all]
     assert len(set(ports)) == 3
     for port in ports:
@@ -121,7 +123,7 @@ PROMETHEUS_LABELS = {"__name__", "instance", "job"}  # that every sample has
 def test_tasks_and_operators_are_scraped(cluster, prometheus, bundle):
     """A job of two vertices, a subtask of each on each of two task managers: what their workers count is shown by the
     task managers, under Flink's names and labels."""
-    c = cluster(taskmanagers=2, slots=1, config=settings(free_port()))
+    c = cluster(taskmanagers=2, slots=1, config=settings())
     ports = [port_of(c, process) for process in c.taskmanagers]
     p = prometheus(ports)
     threads = {port: value_of(scrape(port), "flink_taskmanager_Status_JVM_Threads_Count") for port in ports}

@@ -28,12 +28,14 @@ def target(cluster, bundle):
     with open(os.path.join(c.folder, "outside.txt"), "w", encoding="ascii") as f:
         f.write(OUTSIDE)
     jar = c.upload(bundle("endless"))
-    job = c.run_jar(jar)
+    job = c.run_jar(jar, config={"execution.checkpointing.interval": "100 ms", "web.checkpoints.history": "1000"})
     c.wait(lambda: c.all_running(job))
+    c.wait(lambda: rest.get(f"/jobs/{job}/checkpoints")["counts"]["completed"])
+    trigger = rest.ask("POST", f"/jobs/{job}/checkpoints").json["request-id"]
     known = {
         "jobid": [job], "vertexid": [v["id"] for v in rest.get(f"/jobs/{job}")["vertices"]], "subtaskindex": ["0"],
         "attempt": ["0"], "taskmanagerid": [rest.get("/taskmanagers")["taskmanagers"][0]["id"]],
-        "filename": ["jobmanager-0.log", "taskmanager-0.log"],
+        "filename": ["jobmanager-0.log", "taskmanager-0.log"], "checkpointid": ["1"], "triggerid": [trigger],
     }  # fmt: skip
     yield c, rest, known
     assert rest.get(f"/jobs/{job}/status")["status"] in ("RUNNING", "CANCELED", "CANCELLING")

@@ -6,7 +6,7 @@ import time
 import pytest
 from rest_abuse import routes
 from rest_client import Rest
-from rest_shapes import MAY_BE_EMPTY, OFF, SHAPES, check
+from rest_shapes import CHECKPOINTS, MAY_BE_EMPTY, OFF, SHAPES, check
 
 # Routes that answer text, cancel, or are tested by name elsewhere.
 OTHERS = {
@@ -24,17 +24,18 @@ EMPTY_WHEN_ENDED = {
 
 def test_every_route_is_checked():
     paths = {path for method, path in routes() if method == "GET"}
-    assert paths == set(SHAPES) | set(OFF) | OTHERS
+    assert paths == set(SHAPES) | set(CHECKPOINTS) | set(OFF) | OTHERS
 
 
 def fill(path, known):
     return "/".join(known[piece[1:]] if piece.startswith(":") else piece for piece in path.split("/"))
 
 
-def walk(rest, known, may_be_empty):
+def walk(rest, known, may_be_empty, checkpoints=True):
     """Asks every route; {path: answer}."""
     findings, answers = [], {}
-    for path, shape in SHAPES.items():
+    off = OFF if checkpoints else {**OFF, **dict.fromkeys(CHECKPOINTS, 404)}
+    for path, shape in {**SHAPES, **(CHECKPOINTS if checkpoints else {})}.items():
         answer = rest.ask("GET", fill(path, known))
         if answer.status != 200:
             findings.append(f"{path}: status {answer.status} {answer.text[:200]}")
@@ -45,7 +46,7 @@ def walk(rest, known, may_be_empty):
         findings += [f"{path}: {place} is empty" for place in empty if f"{path} {place}" not in may_be_empty]
         assert answer.headers["Content-Type"] == "application/json; charset=UTF-8"
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    for path, status in OFF.items():
+    for path, status in off.items():
         answer = rest.ask("GET", fill(path, known))
         if answer.status != status or not answer.error:
             findings.append(f"{path}: status {answer.status} {answer.text[:200]}")
@@ -122,9 +123,10 @@ def check_running(rest, job, answers):
 def test_a_running_job(cluster, bundle):
     c = cluster(taskmanagers=2, slots=2)
     rest = Rest("localhost", c.port)
-    job = c.run_jar(c.upload(bundle("endless")), parallelism=2)
+    job = c.run_jar(c.upload(bundle("endless")), parallelism=2, config={"execution.checkpointing.interval": "100 ms"})
     c.wait(lambda: c.all_running(job))
     c.wait(lambda: has_task_metrics(rest, job))
+    c.wait(lambda: rest.get(f"/jobs/{job}/checkpoints")["counts"]["completed"])
     source, sink = rest.get(f"/jobs/{job}")["vertices"]
     c.wait(lambda: rest.get(f"/jobs/{job}")["vertices"][1]["metrics"]["read-records"] > 0)
     known = known_of(rest, job)
@@ -146,7 +148,7 @@ def test_a_finished_job(cluster, flinc, tmp_path, asked):
     if asked:
         rest.get(f"/jobs/{job}/metrics")
     assert c.wait_for_state(job, "FINISHED", "FAILED") == "FINISHED", rest.get(f"/jobs/{job}/exceptions")
-    answers = walk(rest, known_of(rest, job), MAY_BE_EMPTY | EMPTY_WHEN_ENDED)
+    answers = walk(rest, known_of(rest, job), MAY_BE_EMPTY | EMPTY_WHEN_ENDED, checkpoints=False)  # BATCH takes none
     details = answers["/jobs/:jobid"]
     assert details["state"] == "FINISHED" and details["end-time"] >= details["start-time"] > 0
     assert details["duration"] == details["end-time"] - details["start-time"]
