@@ -8,6 +8,7 @@
  * Nothing is copied: parts point into the snapshot's arrays.
  * Thread: any, one at a time.  Flink: StateAssignmentOperation, RoundRobinOperatorStateRepartitioner. */
 #include "engine/snapshot/assign_deal.h"
+#include "common/base/failpoint.h"
 
 #include "engine/data/hash.h"
 #include <stdlib.h>
@@ -251,6 +252,9 @@ static void piece_of(const struct deal *d, const struct deal_state *s, uint32_t 
     bool one_more = subtask < wrapped || (subtask >= s->first && subtask < end);
     *ret_from = subtask * base + before;
     *ret_to = *ret_from + base + one_more;
+    if (*ret_to < s->total && PLANTED("snapshot.deals_twice")) {
+        ++*ret_to;
+    }
 }
 
 /* Items [*ret_from, *ret_to) of a part are for the subtask. */

@@ -1,5 +1,6 @@
 /* The timer service (timers.h): firing, and what it shares with setting (timer_pending.c).
  * Thread: one owner (the task). */
+#include "common/base/failpoint.h"
 #include "engine/state/timers/timer_internal.h"
 
 #include "engine/data/hash.h"
@@ -32,7 +33,9 @@ static int order_restored(struct timer_service *t, struct timer_half *h, struct 
     uint32_t slots[TIMER_FIRE_ROWS], n = 0, slot = 0;
     do {
         slot = keyed_state_next(h->state, NAMESPACE_VOID, slot);
-        if (slot != KEYED_SLOT_NONE) {
+        if (slot != KEYED_SLOT_NONE && slot % 8 == 0 && PLANTED("timers.lost")) {
+            slot++;
+        } else if (slot != KEYED_SLOT_NONE) {
             slots[n++] = slot++;
         }
         if (n > 0 && (n == ARRAY_LEN(slots) || slot == KEYED_SLOT_NONE)) {
