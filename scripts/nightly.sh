@@ -16,8 +16,9 @@ usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N] [--only TEXT]
      its log names
   6. simulation: 5,000 seeds of whole clusters under random faults (scripts/sim.sh)
   7. losses: 100 losses of real processes and connections (scripts/loss.sh)
-  8. abuse: 100,000 generated requests to the REST server of a cluster (scripts/abuse.sh)
-The numbers of 2, 3, 6, 7 and 8 are those of 20 rounds; --rounds N makes them more or fewer.
+  8. checker: 200 rounds of self-checking jobs under random faults (scripts/chaos.sh)
+  9. abuse: 100,000 generated requests to the REST server of a cluster (scripts/abuse.sh)
+The numbers of 2, 3, 6, 7, 8 and 9 are those of 20 rounds; --rounds N makes them more or fewer.
 --only TEXT runs only the steps whose name contains TEXT.
 Goes on after a failure; closes with one line per step, and fails when one of them did.
 END
@@ -135,6 +136,9 @@ simulation_step() {
     scripts/sim.sh --rounds "$(scaled 5000)" --seed "$seed"
 }
 
+checker_step() {
+    scripts/chaos.sh --rounds "$(scaled 200)" --seed "$seed"
+}
 losses_step() {
     scripts/loss.sh --rounds "$(scaled 100)" --seed "$seed"
 }
@@ -152,6 +156,7 @@ step "fuzz" fuzz_step
 step "random rounds from seed $seed" rounds_step
 step "simulation from seed $seed" simulation_step
 step "losses from seed $seed" losses_step
+step "checker from seed $seed" checker_step
 step "abuse from seed $seed" abuse_step
 
 [ ${#summary[@]} -gt 0 ] || fail "no step's name contains '$only'"
