@@ -139,6 +139,7 @@ simulation_step() {
 checker_step() {
     scripts/chaos.sh --rounds "$(scaled 200)" --seed "$seed"
 }
+
 losses_step() {
     scripts/loss.sh --rounds "$(scaled 100)" --seed "$seed"
 }

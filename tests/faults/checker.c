@@ -148,11 +148,11 @@ static int job(flinc_env *env, int argc, char **argv)
                           .type = FLINC_TYPE(event), .count = s.records,
                           .rows_per_second = (double)flinc_params_int(p, "rate", 0))),
         "records");
-    flinc_stream *timed =
-        flinc_uid(flinc_assign_timestamps(made, FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_BOUNDED,
-                                                                 .max_out_of_orderness_ms = GAP_MS + 10000,
-                                                                 .timestamp = "at_ms")),
-                  "times");
+    flinc_stream *timed = flinc_uid(
+        flinc_assign_timestamps(made, FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_BOUNDED,
+                                                       .max_out_of_orderness_ms = GAP_MS + 10000,
+                                                       .timestamp = "at_ms")),
+        "times");
     flinc_stream *keyed = flinc_key_by(timed, "key");
     flinc_stream *checked = flinc_uid(
         flinc_process(keyed, FLINC_FUNCTION(check, .open = open_check, .on_timer = on_timer),
