@@ -302,28 +302,69 @@ static const struct cli_option *match_option(enum cli_action_bit action, const c
     return o;
 }
 
+/* The option at argv[*i] and its value; *i is its last word afterwards. */
+static int parse_option(struct cli_args *args, enum cli_action_bit action, int argc, char **argv,
+                        int *i, struct error *err)
+{
+    const char *value;
+    const struct cli_option *o = match_option(action, argv[*i], &value);
+
+    if (o == NULL) {
+        return unknown_option(action, argv[*i], err);
+    }
+    if (o->value != NULL && value == NULL) {
+        if (++*i == argc) {
+            return error_set(err, ERR_INVALID_ARGUMENT, "Missing argument for option: %s",
+                             argv[*i - 1]);
+        }
+        value = argv[*i];
+    }
+    return apply(args, o, value, err);
+}
+
+static bool is_option(const char *arg)
+{
+    return arg[0] == '-' && arg[1] != '\0';
+}
+
+/* The options of `run` and `info` end at the bundle: what follows is the job's.  Those of the other actions stand
+ * anywhere, as `flink checkpoint JOB --full`. */
+static bool has_job_args(enum cli_action_bit action)
+{
+    return action == CLI_RUN || action == CLI_INFO;
+}
+
+/* Words are moved to the front of argv: *ret_words of them. */
+static int parse_anywhere(struct cli_args *args, enum cli_action_bit action, int argc, char **argv,
+                          int *ret_words, struct error *err)
+{
+    int n_words = 0;
+
+    for (int i = 0; i < argc; i++) {
+        if (!is_option(argv[i])) {
+            argv[n_words++] = argv[i];
+            continue;
+        }
+        TRY(parse_option(args, action, argc, argv, &i, err));
+    }
+    *ret_words = n_words;
+    return 0;
+}
+
 int cli_args_parse(struct cli_args *args, enum cli_action_bit action, int argc, char **argv,
                    struct error *err)
 {
+    const char *value;
     int i = 0;
 
-    for (; i < argc && argv[i][0] == '-' && argv[i][1] != '\0'; i++) {
-        const char *value;
-        const struct cli_option *o = match_option(action, argv[i], &value);
-        if (o == NULL && args->bundle != NULL) {
+    if (!has_job_args(action)) {
+        TRY(parse_anywhere(args, action, argc, argv, &argc, err));
+    }
+    for (; i < argc && is_option(argv[i]); i++) {
+        if (args->bundle != NULL && match_option(action, argv[i], &value) == NULL) {
             break; /* behind -j the job's own options begin where the command's end */
         }
-        if (o == NULL) {
-            return unknown_option(action, argv[i], err);
-        }
-        if (o->value != NULL && value == NULL) {
-            if (++i == argc) {
-                return error_set(err, ERR_INVALID_ARGUMENT, "Missing argument for option: %s",
-                                 argv[i - 1]);
-            }
-            value = argv[i];
-        }
-        TRY(apply(args, o, value, err));
+        TRY(parse_option(args, action, argc, argv, &i, err));
     }
     if (i < argc && args->bundle == NULL) {
         args->bundle = argv[i++];
