@@ -451,6 +451,7 @@ static int task_take(struct task *t, struct error *err)
     if (b->message->stop != FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_NONE) {
         c->stop_id = id;
         c->stop = b->message->stop;
+        c->stop_after_data = c->data_ended;
         t->chain->sources_paused = c->stop == FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_SUSPEND;
     }
     if (PLANTED("early_ack")) { /* before anything is written */
@@ -620,20 +621,35 @@ static bool task_inputs_ended(const struct task *t)
     return t->n_inputs > 0;
 }
 
+/* A task that is suspended ends when its savepoint is complete.  When all that feeds it has ended since it took its
+ * part, theirs was told so: the savepoint is complete, though the notice is on its way still, or lost.  The
+ * operators must be told before the task ends: they commit with it. */
+static void task_infer_completion(struct task *t)
+{
+    struct task_checkpoints *c = &t->checkpoints;
+    if (c->stop == FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_SUSPEND && c->completed < c->stop_id &&
+        !c->stop_after_data && task_inputs_ended(t)) {
+        c->completed = c->stop_id;
+        *VEC_PUSH(&c->notices, struct checkpoint_notice) = (struct checkpoint_notice){
+            FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_COMPLETE, c->stop_id};
+    }
+}
+
 bool task_may_finish(struct task *t)
 {
     const struct task_checkpoints *c = &t->checkpoints;
     if (LIKELY(!c->data_ended && c->stop_id == 0)) {
         return false;
     }
+    if (c->stop_id != 0) {
+        task_infer_completion(t);
+    }
     if (c->starting != NULL || c->writing != NULL || c->notices.len > 0 ||
         chain_has_work(t->chain)) {
         return false;
     }
     if (c->stop_id != 0) {
-        /* Who feeds it ends only when the savepoint is complete: the notice was lost. */
-        bool suspended = c->stop == FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_SUSPEND;
-        return c->completed >= c->stop_id || (suspended && task_inputs_ended(t));
+        return c->completed >= c->stop_id;
     }
     if (t->deployment->final_checkpoint) {
         return c->final_id != 0 && c->completed >= c->final_id;

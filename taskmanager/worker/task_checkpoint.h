@@ -58,8 +58,9 @@ struct task_checkpoints {
     uint64_t completed;           /* the highest id that is complete */
     uint64_t stop_id;             /* the savepoint that stops the job; 0: none */
     Flinc__CheckpointStop stop;
-    bool data_ended;   /* END_OF_DATA is sent */
-    uint64_t final_id; /* the first checkpoint taken after that; 0: none yet */
+    bool stop_after_data; /* the data had ended when it was taken */
+    bool data_ended;      /* END_OF_DATA is sent */
+    uint64_t final_id;    /* the first checkpoint taken after that; 0: none yet */
 };
 
 struct checkpoint_notice {

@@ -190,7 +190,8 @@ static void worker_trigger(struct worker *w, const Flinc__MasterToWorker *messag
         if (!worker_pass_checkpoint(w, &trigger->attempt_ids[i], message) &&
             trigger->barrier != NULL) {
             struct error why = ERROR_INIT;
-            error_set(&why, ERR_NOT_FOUND, "the task does not run here (any more)");
+            /* It has just ended, or failed: no failure of the checkpoint. */
+            error_set(&why, ERR_UNAVAILABLE, "the task does not run here (any more)");
             worker_send_decline(w, &trigger->attempt_ids[i], trigger->barrier->checkpoint_id, &why);
         }
     }

@@ -517,6 +517,22 @@ static void test_stop_suspend(void **state)
     assert_right();
 }
 
+/* The end of what feeds a task comes before the notice of its savepoint: it is told before it ends. */
+static void test_stop_suspend_without_notice(void **state)
+{
+    struct test_cluster *c = *state;
+    struct job job = make_job(&HELD);
+    hold();
+    deploy(c, &job);
+    stop_with(c, &job, 1, FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_SUSPEND);
+    cluster_run_until(c, is_complete);
+    release();
+    cluster_notify_first(c, 1, NOTICE(COMPLETE), 1);
+    cluster_run_to_end(c);
+    cluster_assert_all(c, STATE(FINISHED));
+    assert_int_equal(atomic_load(&counts.completes), TASKS);
+}
+
 static void test_stop_suspend_aborted(void **state)
 {
     struct test_cluster *c = *state;
@@ -575,6 +591,7 @@ int main(void)
         CASE(test_final_checkpoint),
         CASE(test_final_checkpoint_must_follow_the_end),
         CASE(test_stop_suspend),
+        CASE(test_stop_suspend_without_notice),
         CASE(test_stop_suspend_aborted),
         CASE(test_stop_drain),
     };

@@ -99,13 +99,14 @@ void cluster_trigger(struct test_cluster *c, const struct job *job,
     cluster_send(c, &message);
 }
 
-void cluster_notify(struct test_cluster *c, Flinc__CheckpointNotice notice, uint64_t id)
+void cluster_notify_first(struct test_cluster *c, uint32_t n_vertices,
+                          Flinc__CheckpointNotice notice, uint64_t id)
 {
     Flinc__MasterToWorker message = FLINC__MASTER_TO_WORKER__INIT;
     Flinc__NotifyCheckpoint notify = FLINC__NOTIFY_CHECKPOINT__INIT;
     struct attempts a = {.n = 0};
     for (uint32_t i = 0; i < c->n_tasks; i++) {
-        if (c->tasks[i].attempt == c->attempt) {
+        if (c->tasks[i].attempt == c->attempt && c->tasks[i].vertex < n_vertices) {
             attempts_add(&a, &c->tasks[i]);
         }
     }
@@ -116,6 +117,11 @@ void cluster_notify(struct test_cluster *c, Flinc__CheckpointNotice notice, uint
     message.body_case = FLINC__MASTER_TO_WORKER__BODY_NOTIFY_CHECKPOINT;
     message.notify_checkpoint = &notify;
     cluster_send(c, &message);
+}
+
+void cluster_notify(struct test_cluster *c, Flinc__CheckpointNotice notice, uint64_t id)
+{
+    cluster_notify_first(c, UINT32_MAX, notice, id);
 }
 
 /* ---- what came ------------------------------------------------------------------------------------ */

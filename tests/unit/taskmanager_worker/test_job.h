@@ -143,6 +143,9 @@ void cluster_trigger(struct test_cluster *c, const struct job *job,
                      const struct test_checkpoint *checkpoint);
 /* To all tasks of the present attempt. */
 void cluster_notify(struct test_cluster *c, Flinc__CheckpointNotice notice, uint64_t id);
+/* To the tasks of the first vertices alone. */
+void cluster_notify_first(struct test_cluster *c, uint32_t n_vertices,
+                          Flinc__CheckpointNotice notice, uint64_t id);
 /* Acknowledgements, declines of a checkpoint. */
 uint32_t cluster_n_acks(const struct test_cluster *c, uint64_t id);
 uint32_t cluster_n_declines(const struct test_cluster *c, uint64_t id);
