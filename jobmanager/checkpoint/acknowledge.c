@@ -75,6 +75,9 @@ static void on_late_ack(struct checkpointer *c, const Flinc__CheckpointAck *ack)
         (void)!register_shared(c, ack->checkpoint_id, ack->snapshot, &ignored);
     }
     cleanup_late(c, ack->checkpoint_id);
+    if (c->ended) {
+        cleanup_shared_at_end(c);
+    }
 }
 
 static void take_ack(struct checkpointer *c, struct pending_checkpoint *p, uint32_t vertex,

@@ -131,6 +131,8 @@ void checkpointer_end(struct checkpointer *c, enum checkpoint_job_end how,
     cleanup_retry(c);
     if (are_deleted(c, how)) {
         delete_all(c);
+    } else if (how != CHECKPOINT_JOB_SUSPENDED) {
+        cleanup_shared_at_end(c);
     }
     c->ended = true;
     c->o.host->on_changed(c->o.host_arg);

@@ -247,6 +247,25 @@ void cleanup_shared_below(struct checkpointer *c, uint64_t lowest_id)
     cleanup_files(c, &uris);
 }
 
+static void keep_file(void *arg, const char *uri, const Flinc__StateBlob *blob)
+{
+    struct checkpointer *c = arg;
+    enum shared_state state = shared_registry_find(&c->shared, uri);
+    if (blob->shared && state != SHARED_UNKNOWN) {
+        shared_registry_use(&c->shared, uri, UINT64_MAX,
+                            state == SHARED_KNOWN_FOREIGN ? SHARED_FOREIGN : SHARED_OF_JOB);
+    }
+}
+
+void cleanup_shared_at_end(struct checkpointer *c)
+{
+    for (size_t i = 0; i < c->store.kept.len; i++) {
+        const struct completed_checkpoint *k = vec_ptr(&c->store.kept, i);
+        snapshot_each_file(k->metadata, k->directory, keep_file, c);
+    }
+    cleanup_shared_below(c, UINT64_MAX);
+}
+
 void cleanup_completed(struct checkpointer *c, struct completed_checkpoint *take)
 {
     struct error ignored = ERROR_INIT;
