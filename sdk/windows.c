@@ -44,6 +44,22 @@ static bool assigner_is_sound(const flinc_assigner *a)
     }
 }
 
+/* A copy that lives as long as the environment: the caller's may be gone when the operator is made. */
+static const flinc_function *copy_function(flinc_env *env, const flinc_function *fn)
+{
+    if (fn == NULL) {
+        return NULL;
+    }
+    flinc_function *copy = arena_zalloc(&env->arena, sizeof(*copy));
+    memcpy(copy, fn, MIN((size_t)fn->struct_size, sizeof(*copy)));
+    if (fn->config_size > 0) {
+        void *config = arena_alloc(&env->arena, fn->config_size);
+        memcpy(config, fn->config, fn->config_size);
+        copy->config = config;
+    }
+    return copy;
+}
+
 static flinc_windowed *add_windows(flinc_stream *s, const flinc_window_options *o, const char *call,
                                    flinc_place at)
 {
@@ -63,6 +79,8 @@ static flinc_windowed *add_windows(flinc_stream *s, const flinc_window_options *
     w->env = s->env;
     w->stream = s;
     w->options = *o;
+    w->options.trigger.delta = copy_function(s->env, o->trigger.delta);
+    w->options.evictor.delta = copy_function(s->env, o->evictor.delta);
     w->late_tag = o->late_tag != NULL ? arena_strdup(&s->env->arena, o->late_tag) : NULL;
     return w;
 }
@@ -132,11 +150,13 @@ static void make_parts(const flinc_windowed *w, struct window_parts *p)
     p->trigger.kind = (Flinc__WindowTriggerKind)w->options.trigger.kind;
     p->trigger.count = w->options.trigger.count;
     p->trigger.interval_ms = w->options.trigger.interval_ms;
+    p->trigger.threshold = w->options.trigger.threshold;
     p->trigger.purging = w->options.trigger.purging;
     p->evictor = (Flinc__WindowEvictor)FLINC__WINDOW_EVICTOR__INIT;
     p->evictor.kind = (Flinc__WindowEvictorKind)w->options.evictor.kind;
     p->evictor.count = w->options.evictor.count;
     p->evictor.time_ms = w->options.evictor.time_ms;
+    p->evictor.threshold = w->options.evictor.threshold;
     p->evictor.after = w->options.evictor.after;
     p->config.evictor = w->options.evictor.kind != FLINC_EVICT_NONE ? &p->evictor : NULL;
     p->config.allowed_lateness_ms = w->options.allowed_lateness_ms;
@@ -156,6 +176,20 @@ static const char *operator_name(const flinc_windowed *w)
     return names[w->options.assigner.kind];
 }
 
+/* What the trigger and the evictor ask, behind the other functions. */
+static int add_deltas(flinc_windowed *w, struct stream_node *node, flinc_place at)
+{
+    static const char call[] = "flinc_window";
+    const flinc_window_options *o = &w->options;
+    if (o->trigger.kind == FLINC_TRIGGER_DELTA) {
+        TRY(env_add_function(w->env, node, o->trigger.delta, FLINC_FN_DELTA, call, at));
+    }
+    if (o->evictor.kind == FLINC_EVICT_DELTA) {
+        TRY(env_add_function(w->env, node, o->evictor.delta, FLINC_FN_DELTA, call, at));
+    }
+    return 0;
+}
+
 /* Adds the operator with the side output of late records, and connects it. */
 static flinc_stream *add_operator(flinc_windowed *w, const char *kind, struct window_parts *p,
                                   const struct window_call *calls, const flinc_struct *type,
@@ -168,6 +202,9 @@ static flinc_stream *add_operator(flinc_windowed *w, const char *kind, struct wi
         if (env_add_function(env, node, calls->fn, calls->fn_kind, calls->name, at) < 0) {
             return &env->broken;
         }
+    }
+    if (add_deltas(w, node, at) < 0) {
+        return &env->broken;
     }
     if (w->stream->n_keys == 0) {
         node->parallelism_limit = 1;
@@ -314,6 +351,15 @@ static int parse_calls(flinc_windowed *w, const char *columns, struct column_cal
     return (int)n;
 }
 
+/* Windows that built-in aggregates take without keeping records. */
+static bool has_plain_windows(const flinc_windowed *w)
+{
+    const flinc_window_options *o = &w->options;
+    return o->assigner.kind != FLINC_ASSIGN_GLOBAL && o->allowed_lateness_ms == 0 &&
+           o->evictor.kind == FLINC_EVICT_NONE && o->trigger.kind == FLINC_TRIGGER_DEFAULT &&
+           !o->trigger.purging;
+}
+
 static flinc_stream *add_columns(flinc_windowed *w, struct window_parts *p,
                                  const Flinc__WindowColumn *columns, uint32_t n,
                                  const flinc_struct *type, struct schema *schema, flinc_place at)
@@ -323,9 +369,7 @@ static flinc_stream *add_columns(flinc_windowed *w, struct window_parts *p,
     for (uint32_t i = 0; i < n; i++) {
         pointers[i] = (Flinc__WindowColumn *)(uintptr_t)&columns[i];
     }
-    if (w->options.assigner.kind == FLINC_ASSIGN_GLOBAL || w->options.allowed_lateness_ms != 0 ||
-        p->config.evictor != NULL || w->options.trigger.kind != FLINC_TRIGGER_DEFAULT ||
-        w->options.trigger.purging) {
+    if (!has_plain_windows(w)) {
         return env_fail_at(w->env, at, ERR_UNSUPPORTED,
                            "built-in aggregates of windows have no trigger, evictor, lateness or "
                            "global windows of their own; use flinc_window_reduce, "
@@ -371,49 +415,6 @@ flinc_stream *flinc_window_columns_(flinc_windowed *w, const char *columns,
     struct window_parts p;
     make_parts(w, &p);
     return add_columns(w, &p, items, schema->n_fields, result, schema, at);
-}
-
-/* ---- one column of the records ------------------------------------------------------------------- */
-
-flinc_stream *flinc_window_fold_(flinc_windowed *w, flinc_agg agg, const char *column,
-                                 flinc_place at)
-{
-    static const char *const calls[] = {"flinc_window_sum", "flinc_window_min", "flinc_window_max"};
-    const char *call = (unsigned)agg < ARRAY_LEN(calls) ? calls[agg] : "flinc_window_fold";
-    uint32_t *columns;
-    if (!windows_usable(w)) {
-        return broken_result(w);
-    }
-    flinc_stream *s = w->stream;
-    if ((unsigned)agg >= ARRAY_LEN(calls) ||
-        stream_columns(s, column != NULL ? column : "", call, at, &columns) != 1) {
-        return env_fail_at(w->env, at, ERR_INVALID_ARGUMENT, "%s: '%s' must name one column", call,
-                           column != NULL ? column : "");
-    }
-    Flinc__WindowColumn *items =
-        arena_alloc(&w->env->arena, sizeof(*items) * (s->schema->n_fields + 1));
-    for (uint32_t i = 0; i < s->schema->n_fields; i++) {
-        const char *name = s->schema->fields[i].name;
-        int key = find_key(s, name);
-        flinc__window_column__init(&items[i]);
-        if (i == columns[0]) {
-            items[i].kind = (Flinc__WindowColumnKind)(FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_SUM +
-                                                      (unsigned)agg);
-            items[i].column = i;
-        } else if (key >= 0) {
-            items[i].kind = FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_KEY;
-            items[i].column = (uint32_t)key;
-        } else {
-            return env_fail_at(
-                w->env, at, ERR_INVALID_ARGUMENT,
-                "%s: the stream has a column '%s' beside its keys and '%s'; name the "
-                "columns of the result with flinc_window_columns",
-                call, name, column);
-        }
-    }
-    struct window_parts p;
-    make_parts(w, &p);
-    return add_columns(w, &p, items, s->schema->n_fields, s->type, s->schema, at);
 }
 
 /* ---- functions --------------------------------------------------------------------------------- */
@@ -510,6 +511,66 @@ flinc_stream *flinc_window_aggregate_(flinc_windowed *w, flinc_aggregate aggrega
         calls[2].fn_kind = (flinc_fn_kind)0;
     }
     return add_general(w, &p, calls, type != NULL ? type : value, at);
+}
+
+/* ---- one column of the records ------------------------------------------------------------------- */
+
+/* The columns of sum, min and max of a stream that has nothing but keys and that column; false: it has more. */
+static bool fold_columns(const flinc_stream *s, flinc_agg agg, uint32_t column,
+                         Flinc__WindowColumn *items)
+{
+    for (uint32_t i = 0; i < s->schema->n_fields; i++) {
+        int key = find_key(s, s->schema->fields[i].name);
+        flinc__window_column__init(&items[i]);
+        if (i == column) {
+            items[i].kind = (Flinc__WindowColumnKind)(FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_SUM +
+                                                      (unsigned)agg);
+            items[i].column = i;
+        } else if (key >= 0) {
+            items[i].kind = FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_KEY;
+            items[i].column = (uint32_t)key;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+flinc_stream *flinc_window_fold_(flinc_windowed *w, flinc_agg agg, const char *column,
+                                 flinc_place at)
+{
+    static const char *const names[] = {"flinc_window_sum", "flinc_window_min", "flinc_window_max",
+                                        "flinc_window_min_by", "flinc_window_max_by"};
+    const char *call = (unsigned)agg < ARRAY_LEN(names) ? names[agg] : "flinc_window_fold";
+    uint32_t *columns;
+    if (!windows_usable(w)) {
+        return broken_result(w);
+    }
+    flinc_stream *s = w->stream;
+    if ((unsigned)agg >= ARRAY_LEN(names) ||
+        stream_columns(s, column != NULL ? column : "", call, at, &columns) != 1) {
+        return env_fail_at(w->env, at, ERR_INVALID_ARGUMENT, "%s: '%s' must name one column", call,
+                           column != NULL ? column : "");
+    }
+    enum type_id id = s->schema->fields[columns[0]].type->id;
+    if (agg == FLINC_AGG_SUM && (id < TYPE_TINYINT || id > TYPE_DOUBLE)) {
+        return env_fail_at(w->env, at, ERR_INVALID_ARGUMENT, "%s: '%s' is not a number", call,
+                           column);
+    }
+    struct window_parts p;
+    make_parts(w, &p);
+    Flinc__WindowColumn *items =
+        arena_alloc(&w->env->arena, sizeof(*items) * (s->schema->n_fields + 1));
+    if (agg <= FLINC_AGG_MAX && has_plain_windows(w) && fold_columns(s, agg, columns[0], items)) {
+        return add_columns(w, &p, items, s->schema->n_fields, s->type, s->schema, at);
+    }
+    struct window_call calls[] = {{NULL, (flinc_fn_kind)0, call}};
+    p.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_FOLD;
+    p.config.value = p.config.input;
+    p.config.aggregate = (Flinc__AggregateKind)agg;
+    p.config.column = columns[0];
+    p.config.first = true;
+    return add_general(w, &p, calls, s->type, at);
 }
 
 /* ---- two streams ------------------------------------------------------------------------------- */

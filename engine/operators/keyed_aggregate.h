@@ -7,6 +7,7 @@
 #ifndef FLINC_ENGINE_OPERATORS_KEYED_AGGREGATE_H
 #define FLINC_ENGINE_OPERATORS_KEYED_AGGREGATE_H
 
+#include "engine/operators/record_fold.h"
 #include "engine/operators/row_operator.h"
 #include "engine/state/state.h"
 
@@ -55,10 +56,10 @@ struct keyed_aggregate {
     struct keyed_state *state; /* the backend's */
     uint32_t next_slot;        /* where emitting the results goes on */
     struct local_aggregate local;
-    value_kernel kernel;       /* by value */
-    uint32_t value_width;      /* by value: bytes of a number */
-    struct record_field field; /* by record: of `column` */
-    char *scratch;             /* Owns: one record */
+    value_kernel kernel;     /* by value */
+    uint32_t value_width;    /* by value: bytes of a number */
+    struct record_fold fold; /* by record, but not reduce */
+    char *scratch;           /* Owns: one record */
     uint32_t slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX];
 };
@@ -86,19 +87,5 @@ int aggregate_records(struct keyed_aggregate *a, struct op_context *ctx,
                       struct error *err) MUST_CHECK;
 int aggregate_records_emit(struct keyed_aggregate *a, struct op_context *ctx,
                            struct error *err) MUST_CHECK;
-
-/* Java's order of doubles: -0.0 below 0.0, NaN above all. */
-static inline int64_t order_of_f64(double v)
-{
-    int64_t bits;
-    memcpy(&bits, &v, sizeof(bits));
-    bits = v == v ? bits : INT64_C(0x7ff8000000000000);
-    return bits ^ (int64_t)((uint64_t)(bits >> 63) >> 1);
-}
-static inline int64_t order_of_f32(float v)
-{
-    /* Widening keeps the order. */
-    return order_of_f64((double)v);
-}
 
 #endif

@@ -5,101 +5,13 @@
  * Flink: SumAggregator, ComparableAggregator, StreamGroupedReduceOperator.  Thread: the task's. */
 #include "engine/operators/keyed_aggregate.h"
 
-/* ---- fields ------------------------------------------------------------------------------------ */
-
-static bool is_null(const struct record_field *f, const char *record)
-{
-    return f->null_offset != RECORD_NEVER_NULL && record[f->null_offset] != 0;
-}
-
-#define COMPARE_AS(ctype)         \
-    do {                          \
-        ctype x, y;               \
-        memcpy(&x, a, sizeof(x)); \
-        memcpy(&y, b, sizeof(y)); \
-        return (x > y) - (x < y); \
-    } while (0)
-
-/* As Java's compareTo: numbers by value, doubles by their total order; strings by bytes. */
-static int compare_values(enum type_layout layout, const char *a, const char *b)
-{
-    switch (layout) {
-    case LAYOUT_BIT:
-        COMPARE_AS(uint8_t);
-    case LAYOUT_I8:
-        COMPARE_AS(int8_t);
-    case LAYOUT_I16:
-        COMPARE_AS(int16_t);
-    case LAYOUT_I32:
-        COMPARE_AS(int32_t);
-    case LAYOUT_I64:
-        COMPARE_AS(int64_t);
-    case LAYOUT_I128:
-        COMPARE_AS(__int128);
-    case LAYOUT_F32: {
-        float x, y;
-        memcpy(&x, a, sizeof(x));
-        memcpy(&y, b, sizeof(y));
-        return (order_of_f32(x) > order_of_f32(y)) - (order_of_f32(x) < order_of_f32(y));
-    }
-    case LAYOUT_F64: {
-        double x, y;
-        memcpy(&x, a, sizeof(x));
-        memcpy(&y, b, sizeof(y));
-        return (order_of_f64(x) > order_of_f64(y)) - (order_of_f64(x) < order_of_f64(y));
-    }
-    case LAYOUT_TS_NANO: {
-        struct ts_nano x, y;
-        memcpy(&x, a, sizeof(x));
-        memcpy(&y, b, sizeof(y));
-        int c = (x.millis > y.millis) - (x.millis < y.millis);
-        return c != 0 ? c : (x.nanos > y.nanos) - (x.nanos < y.nanos);
-    }
-    default: {
-        flinc_string x, y;
-        memcpy(&x, a, sizeof(x));
-        memcpy(&y, b, sizeof(y));
-        return slice_compare(slice_make(x.data, x.len), slice_make(y.data, y.len));
-    }
-    }
-}
-
-/* Adds the field of `record` to that of `kept`. */
-static void add_field(const struct record_field *f, char *kept, const char *record)
-{
-    char *to = kept + f->offset;
-    const char *from = record + f->offset;
-    if (f->layout == LAYOUT_F32 || f->layout == LAYOUT_F64) {
-        if (f->layout == LAYOUT_F32) {
-            float x, y;
-            memcpy(&x, to, sizeof(x));
-            memcpy(&y, from, sizeof(y));
-            x += y;
-            memcpy(to, &x, sizeof(x));
-        } else {
-            double x, y;
-            memcpy(&x, to, sizeof(x));
-            memcpy(&y, from, sizeof(y));
-            x += y;
-            memcpy(to, &x, sizeof(x));
-        }
-        return;
-    }
-    /* The low bytes of a sum do not depend on the high ones: little-endian words of the width. */
-    uint64_t x = 0, y = 0;
-    memcpy(&x, to, f->width);
-    memcpy(&y, from, f->width);
-    x += y;
-    memcpy(to, &x, f->width);
-}
-
 /* ---- combining --------------------------------------------------------------------------------- */
 
 /* Sets one field of the kept record, strings too. */
 static int take_field(struct keyed_aggregate *a, uint32_t slot, char *kept, const char *record,
                       struct error *err)
 {
-    const struct record_field *f = &a->field;
+    const struct record_field *f = &a->fold.field;
     if (f->layout == LAYOUT_VIEW) {
         memcpy(a->scratch, kept, a->state->record->size);
         memcpy(a->scratch + f->offset, record + f->offset, f->width);
@@ -118,34 +30,20 @@ static int take_field(struct keyed_aggregate *a, uint32_t slot, char *kept, cons
 static int combine_field(struct keyed_aggregate *a, uint32_t slot, char *kept, const char *record,
                          struct error *err)
 {
-    const struct record_field *f = &a->field;
-    if (is_null(f, record)) {
+    const struct record_field *f = &a->fold.field;
+    if (record_field_is_null(f, record)) {
         return 0;
     }
-    if (is_null(f, kept)) {
+    if (record_field_is_null(f, kept)) {
         return take_field(a, slot, kept, record, err);
     }
     if (a->kind == FLINC__AGGREGATE_KIND__AGGREGATE_SUM) {
-        add_field(f, kept, record);
+        record_field_add(f, kept, record);
         return 0;
     }
-    int c = compare_values(f->layout, record + f->offset, kept + f->offset);
+    int c = record_field_compare(f->layout, record + f->offset, kept + f->offset);
     bool better = a->kind == FLINC__AGGREGATE_KIND__AGGREGATE_MIN ? c < 0 : c > 0;
     return better ? take_field(a, slot, kept, record, err) : 0;
-}
-
-/* minBy, maxBy.  A value is better than NULL, and two NULLs are equal. */
-static bool is_better(const struct keyed_aggregate *a, const char *kept, const char *record)
-{
-    const struct record_field *f = &a->field;
-    int c;
-    if (is_null(f, record) || is_null(f, kept)) {
-        c = is_null(f, kept) - is_null(f, record);
-    } else {
-        c = compare_values(f->layout, record + f->offset, kept + f->offset);
-        c = a->kind == FLINC__AGGREGATE_KIND__AGGREGATE_MIN_BY ? -c : c;
-    }
-    return c > 0 || (c == 0 && !a->first);
 }
 
 static int reduce(struct keyed_aggregate *a, uint32_t slot, const char *kept, const char *record,
@@ -176,7 +74,9 @@ static int combine(struct keyed_aggregate *a, uint32_t i, const char *record, st
         return reduce(a, slot, kept, record, err);
     case FLINC__AGGREGATE_KIND__AGGREGATE_MIN_BY:
     case FLINC__AGGREGATE_KIND__AGGREGATE_MAX_BY:
-        return is_better(a, kept, record) ? keyed_state_keep(a->state, slot, record, err) : 0;
+        return record_fold_is_better(&a->fold, kept, record)
+                   ? keyed_state_keep(a->state, slot, record, err)
+                   : 0;
     default:
         return combine_field(a, slot, kept, record, err);
     }
@@ -273,7 +173,9 @@ int aggregate_records_open(struct keyed_aggregate *a, struct op_context *ctx,
         row_reader_init_layout(reader, &l);
         TRY(record_layout_init(&l, ctx->output_schemas[0], err));
         row_writer_init_layout(&a->writer, &l, ctx->pool, target_rows);
-        a->field = *record_layout_find(&reader->layout, a->column);
+        a->fold = (struct record_fold){.kind = a->kind,
+                                       .field = *record_layout_find(&reader->layout, a->column),
+                                       .first = a->first};
     }
     row_writer_on_full(&a->writer, on_full, a);
     a->scratch = mem_alloc_aligned(16, reader->layout.size);

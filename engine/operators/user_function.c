@@ -31,6 +31,7 @@ static const char *const kind_names[] = {
     [FLINC_FN_WINDOW] = "window",
     [FLINC_FN_CO_GROUP] = "coGroup",
     [FLINC_FN_JOIN] = "join",
+    [FLINC_FN_DELTA] = "delta",
 };
 
 const char *user_function_kind_name(uint32_t kind)

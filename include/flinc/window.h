@@ -64,6 +64,7 @@ typedef enum flinc_trigger_kind {
     FLINC_TRIGGER_COUNT = 3,
     FLINC_TRIGGER_CONTINUOUS_EVENT_TIME = 4,
     FLINC_TRIGGER_CONTINUOUS_PROCESSING_TIME = 5,
+    FLINC_TRIGGER_DELTA = 6,
     FLINC_TRIGGER_NEVER = 7
 } flinc_trigger_kind;
 typedef struct flinc_trigger {
@@ -71,6 +72,8 @@ typedef struct flinc_trigger {
     int64_t count;
     int64_t interval_ms;
     bool purging; /* firing empties the window.  Flink: PurgingTrigger */
+    double threshold;
+    const flinc_function *delta;
 } flinc_trigger;
 /* With each n-th record.  FLINC_ON_COUNT(100, .purging = true).  Flink: CountTrigger. */
 #define FLINC_ON_COUNT(n, ...) \
@@ -83,17 +86,26 @@ typedef struct flinc_trigger {
     ((flinc_trigger){                        \
         .kind = FLINC_TRIGGER_CONTINUOUS_PROCESSING_TIME, .interval_ms = (ms), ##__VA_ARGS__})
 
+/* With a record that is more than `t` away from the one that the window fired with last (or its first).
+ *   double f(flinc_ctx *, const IN *older, const IN *newer)
+ * FLINC_ON_DELTA(50, FLINC_FN(metres_between)).  Flink: DeltaTrigger. */
+#define FLINC_ON_DELTA(t, fn, ...) \
+    ((flinc_trigger){.kind = FLINC_TRIGGER_DELTA, .threshold = (t), .delta = (fn), ##__VA_ARGS__})
+
 /* Which records a firing window forgets, before the function sees them or after.  Flink: Evictor. */
 typedef enum flinc_evictor_kind {
     FLINC_EVICT_NONE = 0,
     FLINC_EVICT_COUNT = 1,
-    FLINC_EVICT_TIME = 2
+    FLINC_EVICT_TIME = 2,
+    FLINC_EVICT_DELTA = 3
 } flinc_evictor_kind;
 typedef struct flinc_evictor {
     flinc_evictor_kind kind;
     int64_t count;
     int64_t time_ms;
     bool after;
+    double threshold;
+    const flinc_function *delta;
 } flinc_evictor;
 /* Keeps the last n.  Flink: CountEvictor. */
 #define FLINC_KEEP_LAST(n, ...) \
@@ -101,6 +113,11 @@ typedef struct flinc_evictor {
 /* Keeps those of the last `ms` before the latest.  Flink: TimeEvictor. */
 #define FLINC_KEEP_TIME(ms, ...) \
     ((flinc_evictor){.kind = FLINC_EVICT_TIME, .time_ms = (ms), ##__VA_ARGS__})
+
+/* Keeps those that are less than `t` away from the last one, by a function as FLINC_ON_DELTA takes it.
+ * Flink: DeltaEvictor. */
+#define FLINC_KEEP_DELTA(t, fn, ...) \
+    ((flinc_evictor){.kind = FLINC_EVICT_DELTA, .threshold = (t), .delta = (fn), ##__VA_ARGS__})
 
 /* Start from FLINC_WINDOW(.assigner = ...). */
 typedef struct flinc_window_options {
@@ -223,10 +240,17 @@ FLINC_API flinc_stream *flinc_window_columns_(flinc_windowed *w, const char *col
 /* The same with "count() as count". */
 #define flinc_window_count(w, type) \
     flinc_window_columns_((w), "count() as count", (type), FLINC_HERE)
-/* One column of the records; the result has their type.  Flink: WindowedStream.sum, min, max. */
+/* One column of the records; the result has their type, and the other columns are those of the first record.
+ * minBy and maxBy give the whole record, the first of equals.  Session windows: sum, min and max of streams
+ * without other columns than the keys.
+ * Flink: WindowedStream.sum, min, max, minBy, maxBy. */
 #define flinc_window_sum(w, column) flinc_window_fold_((w), FLINC_AGG_SUM, (column), FLINC_HERE)
 #define flinc_window_min(w, column) flinc_window_fold_((w), FLINC_AGG_MIN, (column), FLINC_HERE)
 #define flinc_window_max(w, column) flinc_window_fold_((w), FLINC_AGG_MAX, (column), FLINC_HERE)
+#define flinc_window_min_by(w, column) \
+    flinc_window_fold_((w), FLINC_AGG_MIN_BY, (column), FLINC_HERE)
+#define flinc_window_max_by(w, column) \
+    flinc_window_fold_((w), FLINC_AGG_MAX_BY, (column), FLINC_HERE)
 FLINC_API flinc_stream *flinc_window_fold_(flinc_windowed *w, flinc_agg agg, const char *column,
                                            flinc_place at);
 

@@ -1,4 +1,4 @@
-/* The contents of windows: records in a row list, evictors, and the functions that see them. */
+/* The contents of windows: records in a row list, and the functions that see them. */
 #include "engine/operators/window/general_window.h"
 
 #include "engine/data/hash.h"
@@ -41,22 +41,39 @@ static int make_record(struct general_window *w, const struct op_context *ctx, u
     return 0;
 }
 
+/* The functions in the order of the configuration: what is made of records, what sees that, what the trigger
+ * and the evictor ask. */
 static int open_functions(struct general_window *w, struct op_context *ctx, struct error *err)
 {
+    static const struct {
+        uint32_t n;
+        flinc_fn_kind kinds[2];
+    } by_kind[] = {
+        [FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE] = {1, {FLINC_FN_REDUCE}},
+        [FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE] = {2,
+                                                           {FLINC_FN_AGGREGATE_ADD,
+                                                            FLINC_FN_AGGREGATE_RESULT}},
+        [FLINC__WINDOW_FUNCTION_KIND__WINDOW_CO_GROUP] = {1, {FLINC_FN_CO_GROUP}},
+        [FLINC__WINDOW_FUNCTION_KIND__WINDOW_JOIN] = {1, {FLINC_FN_JOIN}},
+        [FLINC__WINDOW_FUNCTION_KIND__WINDOW_FOLD] = {0, {(flinc_fn_kind)0}},
+    };
     const Flinc__WindowConfig *c = w->base.config;
-    uint32_t kinds[3], n = 0;
-    if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE) {
-        kinds[n++] = FLINC_FN_REDUCE;
-    } else if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE) {
-        kinds[n++] = FLINC_FN_AGGREGATE_ADD;
-        kinds[n++] = FLINC_FN_AGGREGATE_RESULT;
+    struct user_function *items = w->rows.functions.items;
+    uint32_t kinds[USER_FUNCTIONS_MAX], n = 0;
+    for (uint32_t i = 0; i < by_kind[c->function].n; i++) {
+        kinds[n++] = by_kind[c->function].kinds[i];
     }
-    if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_CO_GROUP) {
-        kinds[n++] = FLINC_FN_CO_GROUP;
-    } else if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_JOIN) {
-        kinds[n++] = FLINC_FN_JOIN;
-    } else if (c->process) {
+    if (c->process && w->n_sides == 1) {
+        w->process = &items[n];
         kinds[n++] = FLINC_FN_WINDOW;
+    }
+    if (c->trigger->kind == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_DELTA) {
+        w->trigger_delta = &items[n];
+        kinds[n++] = FLINC_FN_DELTA;
+    }
+    if (c->evictor != NULL && c->evictor->kind == FLINC__WINDOW_EVICTOR_KIND__EVICTOR_DELTA) {
+        w->evictor_delta = &items[n];
+        kinds[n++] = FLINC_FN_DELTA;
     }
     return user_functions_resolve(&w->rows.functions, ctx, kinds, n, err);
 }
@@ -64,7 +81,29 @@ static int open_functions(struct general_window *w, struct op_context *ctx, stru
 static bool folds_records(const Flinc__WindowConfig *c)
 {
     return c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE ||
-           c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE;
+           c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE ||
+           c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_FOLD;
+}
+
+/* The column of sum, min, max, minBy and maxBy. */
+static int open_fold(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    const Flinc__WindowConfig *c = w->base.config;
+    const struct record_layout *record = &w->sides[0].record;
+    const struct record_field *f =
+        c->column < ctx->input_schemas[0]->n_fields ? record_layout_find(record, c->column) : NULL;
+    bool sound = f != NULL && (unsigned)c->aggregate < FLINC__AGGREGATE_KIND__AGGREGATE_REDUCE;
+    if (sound && c->aggregate == FLINC__AGGREGATE_KIND__AGGREGATE_SUM) {
+        enum type_id id = ctx->input_schemas[0]->fields[c->column].type->id;
+        sound = id >= TYPE_TINYINT && id <= TYPE_DOUBLE;
+    }
+    if (!sound) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "operator '%s': column %u cannot be aggregated; sums are those of numbers",
+                         ctx->spec->name, c->column);
+    }
+    w->fold = (struct record_fold){.kind = c->aggregate, .field = *f, .first = c->first};
+    return 0;
 }
 
 /* What reduce and aggregate give, as the struct that the process function or the output has. */
@@ -77,6 +116,9 @@ static int open_value(struct general_window *w, struct op_context *ctx, struct e
     if (!c->process) {
         TRY(struct_layout_init(&w->value, c->value, ctx->output_schemas[0],
                                "the result of a window", err));
+    }
+    if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_FOLD) {
+        TRY(open_fold(w, ctx, err));
     }
     size_t bytes = MAX(c->value->size, c->input->size);
     bytes = MAX(bytes, c->accumulator != NULL ? c->accumulator->size : 0);
@@ -245,35 +287,7 @@ static int load_records(struct general_side *side, const struct state_keys *keys
     return rc;
 }
 
-/* ---- evictors ---------------------------------------------------------------------------------- */
-
-/* Takes the records that the evictor wants to go out of side->records.  Flink: CountEvictor, TimeEvictor. */
-static size_t evict(struct general_side *side, const Flinc__WindowEvictor *e)
-{
-    size_t n = side->n_records, kept = 0;
-    if (e->kind == FLINC__WINDOW_EVICTOR_KIND__EVICTOR_COUNT) {
-        size_t drop = n > (size_t)e->count ? n - (size_t)e->count : 0;
-        memmove(side->records, side->records + drop, (n - drop) * sizeof(*side->records));
-        memmove(side->times, side->times + drop, (n - drop) * sizeof(*side->times));
-        side->n_records = n - drop;
-        return drop;
-    }
-    int64_t latest = BATCH_NO_TIMESTAMP;
-    for (size_t i = 0; i < n; i++) {
-        latest = MAX(latest, side->times[i]);
-    }
-    if (latest == BATCH_NO_TIMESTAMP) {
-        return 0;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (side->times[i] > time_add(latest, -e->time_ms)) {
-            side->records[kept] = side->records[i];
-            side->times[kept++] = side->times[i];
-        }
-    }
-    side->n_records = kept;
-    return n - kept;
-}
+/* ---- what evictors leave ----------------------------------------------------------------------- */
 
 /* The rows that are left, as batches of the list's schema. */
 static int copy_left(struct general_side *side, struct vec *batches, struct error *err)
@@ -335,6 +349,18 @@ static int reduce_records(struct general_window *w, const char **ret, struct err
     return user_function_check(f, err);
 }
 
+/* sum, min, max, minBy, maxBy. */
+static const char *fold_records(struct general_window *w)
+{
+    const struct general_side *side = &w->sides[0];
+    const uint32_t size = w->base.config->input->size;
+    memcpy(w->scratch[0], side->records[0], size);
+    for (size_t i = 1; i < side->n_records; i++) {
+        record_fold_add(&w->fold, size, w->scratch[0], side->records[i]);
+    }
+    return w->scratch[0];
+}
+
 static int aggregate_records(struct general_window *w, const char **ret, struct error *err)
 {
     struct user_function *add = &w->rows.functions.items[0], *result = add + 1;
@@ -371,7 +397,7 @@ static int call_process(struct general_window *w, struct op_context *ctx,
                         const struct window_at_hand *at, const void *const *records, size_t n,
                         struct error *err)
 {
-    struct user_function *f = &w->rows.functions.items[w->rows.functions.n - 1];
+    struct user_function *f = w->process;
     flinc_pane pane = pane_of(w, ctx, at, 0);
     pane.records = records;
     pane.n = n;
@@ -436,6 +462,9 @@ static int call_functions(struct general_window *w, struct op_context *ctx,
     case FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE:
         TRY(aggregate_records(w, &value, err));
         break;
+    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_FOLD:
+        value = fold_records(w);
+        break;
     case FLINC__WINDOW_FUNCTION_KIND__WINDOW_CO_GROUP:
         return call_co_group(w, ctx, at, err);
     case FLINC__WINDOW_FUNCTION_KIND__WINDOW_JOIN:
@@ -460,14 +489,17 @@ int contents_fire(struct general_window *w, struct op_context *ctx, const struct
     for (uint32_t i = 0; i < w->n_sides && rc >= 0; i++) {
         rc = load_records(&w->sides[i], &keys, err);
     }
-    size_t evicted = rc >= 0 && evictor != NULL && !evictor->after ? evict(side, evictor) : 0;
+    size_t evicted = 0;
+    if (rc >= 0 && evictor != NULL && !evictor->after) {
+        rc = evictor_run(w, &evicted, err);
+    }
     if (rc >= 0 && side->n_records + w->sides[1].n_records > 0) {
         flat_outputs_begin(&w->outputs, at->end == INT64_MAX ? INT64_MAX : at->end - 1,
                            ROW_KIND_INSERT);
         rc = call_functions(w, ctx, at, err);
         flat_outputs_end(&w->outputs);
         if (rc >= 0 && evictor != NULL && evictor->after) {
-            evicted = evict(side, evictor);
+            rc = evictor_run(w, &evicted, err);
         }
     }
     if (rc >= 0 && evicted > 0) {

@@ -26,14 +26,15 @@ int trigger_check(const struct general_window *w, const struct op_context *ctx, 
                kind == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CONTINUOUS_PROCESSING_TIME) {
         sound = t->interval_ms > 0;
     } else if ((unsigned)kind > FLINC__WINDOW_TRIGGER_KIND__TRIGGER_NEVER ||
-               kind == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_DELTA) {
+               (kind == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_DELTA && ctx->n_inputs > 1)) {
         sound = false;
     }
     return sound
                ? 0
                : error_set(err, ERR_INVALID_ARGUMENT,
                            "operator '%s': its trigger (kind %d, count %lld, interval %lld ms) is "
-                           "not known here, or its count or interval is not positive",
+                           "not known here, or its count or interval is not positive; two "
+                           "inputs have no delta trigger",
                            ctx->spec->name, (int)kind, (long long)t->count,
                            (long long)t->interval_ms);
 }

@@ -153,12 +153,11 @@ static int check_config(struct general_window *w, const struct op_context *ctx, 
     const Flinc__WindowConfig *c = w->base.config;
     const Flinc__WindowAssigner *a = c->assigner;
     if (a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION || c->allowed_lateness_ms < 0 ||
-        (c->evictor != NULL && c->evictor->kind != FLINC__WINDOW_EVICTOR_KIND__EVICTOR_COUNT &&
-         c->evictor->kind != FLINC__WINDOW_EVICTOR_KIND__EVICTOR_TIME)) {
+        (c->evictor != NULL && !evictor_is_sound(c->evictor))) {
         return error_set(
             err, ERR_UNSUPPORTED,
             "operator '%s': windows of functions are tumbling, sliding or global ones, "
-            "with evictors by count or time and a lateness that is not negative",
+            "with evictors by count, time or delta and a lateness that is not negative",
             ctx->spec->name);
     }
     w->is_global = a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_GLOBAL;
@@ -189,6 +188,7 @@ static int general_open(struct operator* op, struct op_context *ctx, struct erro
             "opening operator '%s'", ctx->spec->name);
     (void)keyed_state_next(w->entries, NAMESPACE_VOID, 0); /* selects the table */
     TRY(contents_open(w, ctx, err));
+    TRY(delta_open(w, ctx, err));
     TRY(check_index(w, err));
     set_timer(w, ctx);
     return 0;
@@ -200,6 +200,7 @@ static void general_close(struct operator* op, struct op_context *ctx)
     w->input = batch_unref(w->input);
     w->batch = batch_unref(w->batch);
     contents_close(w);
+    delta_close(w);
     if (w->entry_layout.schema != NULL) {
         record_layout_fini(&w->entry_layout);
     }
@@ -255,6 +256,7 @@ static int on_due(struct general_window *w, struct op_context *ctx, const struct
         TRY(contents_fire(w, ctx, &at, err));
     }
     TRY(contents_clear(w, ctx, &at, err));
+    TRY(delta_forget(w, &at, err));
     keyed_state_remove(w->entries, item->slot);
     return 0;
 }
@@ -358,6 +360,9 @@ static int find_entries(struct general_window *w, struct op_context *ctx, const 
     keyed_state_hash(w->entries, keys, w->entry_columns);
     int rc = keyed_state_upsert(w->entries, NAMESPACE_VOID, keys, w->entry_columns, w->slots,
                                 w->is_new, err);
+    if (rc >= 0) {
+        rc = delta_begin(w, ctx, keys, rows, n, err);
+    }
     batch_unref(keys);
     TRY(rc);
     for (uint32_t i = 0; i < n; i++) {
@@ -392,7 +397,12 @@ static int run_pass(struct general_window *w, struct op_context *ctx, uint32_t p
     TRY(find_entries(w, ctx, rows, n, err));
     for (uint32_t i = 0; i < n; i++) {
         struct window_at_hand at = window_at(w, w->slots[i], w->ends[rows[i]]);
-        unsigned result = trigger_on_element(w, ctx, &at, time_of(w, rows[i]));
+        unsigned result = TRIGGER_CONTINUE;
+        if (w->delta.last != NULL) {
+            TRY(delta_on_element(w, i, &result, err));
+        } else {
+            result = trigger_on_element(w, ctx, &at, time_of(w, rows[i]));
+        }
         if (result != TRIGGER_CONTINUE) {
             TRY(contents_append(w, ctx, rows + added, i + 1 - added, err));
             added = i + 1;

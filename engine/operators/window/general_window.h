@@ -8,12 +8,15 @@
  *
  *   general_window.c    records into windows, timers, life
  *   general_trigger.c   when a window fires, and what it waits for
- *   general_contents.c  what fires: records, evictors, functions
+ *   general_delta.c     the delta trigger and what it remembers
+ *   general_contents.c  what fires: records, functions
+ *   general_evictor.c   records that a firing window forgets
  * Thread: the task's.  Flink: WindowOperator, EvictingWindowOperator. */
 #ifndef FLINC_ENGINE_OPERATORS_WINDOW_GENERAL_WINDOW_H
 #define FLINC_ENGINE_OPERATORS_WINDOW_GENERAL_WINDOW_H
 
 #include "engine/operators/flat_output.h"
+#include "engine/operators/record_fold.h"
 #include "engine/operators/window/due_index.h"
 #include "engine/operators/window/window_base.h"
 #include "engine/state/row_list.h"
@@ -60,6 +63,16 @@ struct general_side {
     size_t n_records, cap_records;
 };
 
+/* The delta trigger's memory: per window and key the record that it measures from. */
+struct general_delta {
+    struct keyed_state
+        *last;          /* the backend's; keyed as the entries.  NULL: there is no such trigger */
+    struct batch *rows; /* Owns a ref: those of the pass at hand */
+    char *tile;         /* Owns: some of them as structs */
+    uint32_t slots[BATCH_ROWS_MAX]; /* by row of the pass */
+    uint8_t is_new[BATCH_ROWS_MAX];
+};
+
 struct general_window {
     struct window_base base;
     struct row_operator rows; /* functions and queue */
@@ -73,6 +86,10 @@ struct general_window {
     struct keyed_state *entries;
     struct record_layout entry_layout;
     struct record_layout value; /* of what reduce and aggregate give */
+    struct record_fold fold;
+    struct user_function *process; /* Borrows, as those below; NULL: there is none */
+    struct user_function *trigger_delta, *evictor_delta;
+    struct general_delta delta;
     uint32_t accumulator_bytes;
     char *scratch[2]; /* Owns: values under way */
     struct due_index due[GENERAL_TIMES];
@@ -114,6 +131,29 @@ unsigned trigger_on_time(const struct general_window *w, const struct window_at_
                          enum general_time kind, int64_t time_ms);
 int trigger_check(const struct general_window *w, const struct op_context *ctx,
                   struct error *err) MUST_CHECK;
+
+/* ---- general_delta.c ------------------------------------------------------------------------------ */
+
+int delta_open(struct general_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
+void delta_close(struct general_window *w);
+/* The rows of a pass come next; `keys` are those of their entries. */
+int delta_begin(struct general_window *w, struct op_context *ctx, const struct batch *keys,
+                const uint16_t *rows, uint32_t n, struct error *err) MUST_CHECK;
+/* Row `i` of the pass has come to its window; all are asked, in order. */
+int delta_on_element(struct general_window *w, uint32_t i, unsigned *ret_result,
+                     struct error *err) MUST_CHECK;
+/* The window goes. */
+int delta_forget(struct general_window *w, const struct window_at_hand *at,
+                 struct error *err) MUST_CHECK;
+/* How far a record is from an older one. */
+int delta_measure(struct user_function *f, const char *older, const char *newer, double *ret_delta,
+                  struct error *err) MUST_CHECK;
+
+/* ---- general_evictor.c ---------------------------------------------------------------------------- */
+
+bool evictor_is_sound(const Flinc__WindowEvictor *e);
+/* Takes the records that the evictor wants to go out of side->records, and counts them. */
+int evictor_run(struct general_window *w, size_t *ret_evicted, struct error *err) MUST_CHECK;
 
 /* ---- general_contents.c --------------------------------------------------------------------------- */
 

@@ -101,6 +101,51 @@ static void one_column_of_the_records(void **state)
     flinc_env_free(env);
 }
 
+static double apart(flinc_ctx *ctx, const sale *older, const sale *newer)
+{
+    return newer->amount - older->amount;
+}
+
+static void delta_triggers_and_whole_records(void **state)
+{
+    flinc_env *env = capturing();
+    Flinc__WindowConfig *c;
+    flinc_windowed *w;
+    {
+        const int config = 7;
+        w = flinc_window(
+            flinc_key_by(sales(env), "shop"),
+            FLINC_WINDOW(.assigner = FLINC_GLOBAL(),
+                         .trigger = FLINC_ON_DELTA(2.5,
+                                                   FLINC_FUNCTION(apart, .config = &config,
+                                                                  .config_size = sizeof(config)),
+                                                   .purging = true),
+                         .evictor = FLINC_KEEP_DELTA(4, FLINC_FN(apart))));
+    } /* the functions are copied */
+    flinc_discard(flinc_window_max_by(w, "amount"));
+    const Flinc__Operator *op = window_of(env, &c);
+    assert_string_equal(op->kind, "flinc.window.general");
+    assert_int_equal(op->n_functions, 2);
+    assert_int_equal(op->functions[0]->config.len, sizeof(int));
+    assert_int_equal(op->functions[0]->config.data[0], 7);
+    assert_true(c->trigger->threshold == 2.5 && c->evictor->threshold == 4);
+    assert_true(c->trigger->purging && c->first);
+    assert_int_equal(c->function, FLINC__WINDOW_FUNCTION_KIND__WINDOW_FOLD);
+    assert_int_equal(c->aggregate, FLINC__AGGREGATE_KIND__AGGREGATE_MAX_BY);
+    assert_int_equal(c->column, 1);
+    flinc__window_config__free_unpacked(c, NULL);
+    flinc_env_free(env);
+    /* A stream with further columns: they are those of the first record. */
+    env = capturing();
+    flinc_discard(flinc_window_sum(
+        flinc_window(flinc_key_by(sales(env), "shop"), FLINC_WINDOW(.assigner = FLINC_TUMBLING(5))),
+        "items"));
+    (void)window_of(env, &c);
+    assert_int_equal(c->function, FLINC__WINDOW_FUNCTION_KIND__WINDOW_FOLD);
+    flinc__window_config__free_unpacked(c, NULL);
+    flinc_env_free(env);
+}
+
 static void all_records_in_one_subtask(void **state)
 {
     flinc_env *env = capturing();
@@ -270,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_by_name),
         cmocka_unit_test(one_column_of_the_records),
+        cmocka_unit_test(delta_triggers_and_whole_records),
         cmocka_unit_test(all_records_in_one_subtask),
         cmocka_unit_test(functions_triggers_and_evictors),
         cmocka_unit_test(two_streams),

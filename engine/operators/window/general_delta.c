@@ -1,0 +1,97 @@
+/* The delta trigger: a window fires with a record that is more than a threshold away from the one that it
+ * fired with last, and measures from this one on.  The record measured from is keyed state of its own, keyed
+ * by (key, end) as the windows' entries; it outlives what purging empties, and goes with the window.
+ * Flink: DeltaTrigger. */
+#include "engine/operators/window/general_window.h"
+
+typedef double (*delta_fn)(flinc_ctx *ctx, const void *older, const void *newer);
+
+int delta_open(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    const struct record_layout *record = &w->sides[0].record;
+    if (w->trigger_delta == NULL) {
+        return 0;
+    }
+    struct keyed_state_desc desc = {.name = "window-delta",
+                                    .key_schema = w->entry_keys,
+                                    .n_key_columns = w->base.n_keys,
+                                    .record = record,
+                                    .kind = "window"};
+    TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &w->delta.last, err),
+            "opening operator '%s'", ctx->spec->name);
+    w->delta.tile = mem_alloc_aligned(16, (size_t)RECORD_TILE_ROWS * record->size);
+    return 0;
+}
+
+void delta_close(struct general_window *w)
+{
+    w->delta.rows = batch_unref(w->delta.rows);
+    mem_free(w->delta.tile);
+    w->delta.tile = NULL;
+}
+
+int delta_begin(struct general_window *w, struct op_context *ctx, const struct batch *keys,
+                const uint16_t *rows, uint32_t n, struct error *err)
+{
+    struct general_delta *d = &w->delta;
+    if (d->last == NULL) {
+        return 0;
+    }
+    TRY(keyed_state_upsert(d->last, NAMESPACE_VOID, keys, w->entry_columns, d->slots, d->is_new,
+                           err));
+    struct buffer *sel = buffer_get(ctx->pool, n * sizeof(uint16_t));
+    memcpy(sel->data, rows, n * sizeof(uint16_t));
+    batch_unref(d->rows);
+    d->rows = window_select(ctx, w->batch, sel, n);
+    return 0;
+}
+
+int delta_measure(struct user_function *f, const char *older, const char *newer, double *ret_delta,
+                  struct error *err)
+{
+    TRY(user_function_check_cancelled(f, err));
+    *ret_delta = ((delta_fn)(void (*)(void))f->call)(&f->ctx, older, newer);
+    return user_function_check(f, err);
+}
+
+int delta_on_element(struct general_window *w, uint32_t i, unsigned *ret_result, struct error *err)
+{
+    const Flinc__WindowTrigger *t = w->base.config->trigger;
+    const struct record_layout *record = &w->sides[0].record;
+    struct general_delta *d = &w->delta;
+    const uint32_t in_tile = i % RECORD_TILE_ROWS;
+    if (in_tile == 0) {
+        uint32_t n = MIN(d->rows->n_sel - i, (uint32_t)RECORD_TILE_ROWS);
+        TRY(record_read(record, d->rows, i, n, d->tile, err));
+    }
+    const char *newer = d->tile + (size_t)in_tile * record->size;
+    *ret_result = TRIGGER_CONTINUE;
+    if (!d->is_new[i]) {
+        double delta;
+        TRY(delta_measure(w->trigger_delta, keyed_state_value(d->last, d->slots[i]), newer, &delta,
+                          err));
+        if (!(delta > t->threshold)) {
+            return 0;
+        }
+        *ret_result = TRIGGER_FIRE | (t->purging ? TRIGGER_PURGE : 0);
+    }
+    return keyed_state_keep(d->last, d->slots[i], newer, err);
+}
+
+int delta_forget(struct general_window *w, const struct window_at_hand *at, struct error *err)
+{
+    struct keyed_state *last = w->delta.last;
+    struct batch *keys = NULL;
+    uint32_t slot = KEYED_SLOT_NONE;
+    if (last == NULL) {
+        return 0;
+    }
+    TRY(keyed_state_read_keys(w->entries, &at->slot, 1, &keys, err));
+    keyed_state_hash(last, keys, w->entry_columns);
+    int rc = keyed_state_find(last, NAMESPACE_VOID, keys, w->entry_columns, &slot, err);
+    if (rc >= 0 && slot != KEYED_SLOT_NONE) {
+        keyed_state_remove(last, slot);
+    }
+    batch_unref(keys);
+    return rc;
+}
