@@ -12,6 +12,7 @@ static const struct operator_desc *const operators[] = {
     &operator_co_process,
     &operator_filter,
     &operator_flat_map,
+    &operator_interval_join,
     &operator_keyed_aggregate,
     &operator_keyed_broadcast_process,
     &operator_keyed_co_process,

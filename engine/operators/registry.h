@@ -12,6 +12,7 @@ extern const struct operator_desc operator_co_map;
 extern const struct operator_desc operator_co_process;
 extern const struct operator_desc operator_filter;
 extern const struct operator_desc operator_flat_map;
+extern const struct operator_desc operator_interval_join;
 extern const struct operator_desc operator_keyed_aggregate;
 extern const struct operator_desc operator_keyed_broadcast_process;
 extern const struct operator_desc operator_keyed_co_process;

@@ -225,6 +225,28 @@ FLINC_API flinc_stream *flinc_window_join_(flinc_stream *a, flinc_stream *b,
                                            flinc_window_options options, const flinc_function *fn,
                                            const flinc_struct *type, flinc_place at);
 
+/* Pairs of records of two keyed streams with the same key whose timestamps are in an interval:
+ *   time of a + lower_ms <= time of b <= time of a + upper_ms
+ *   int f(flinc_ctx *, const A *, const B *, flinc_out *)
+ *   flinc_interval_join(a, b, FLINC_INTERVAL(.lower_ms = -5, .upper_ms = 10), FLINC_FN(f), FLINC_TYPE(pair))
+ * Event time.  Results carry the later timestamp of their pair.  Records behind the watermark are late and
+ * are paired with nothing.  Flink: KeyedStream.intervalJoin. */
+typedef struct flinc_interval {
+    uint32_t struct_size;
+    int64_t lower_ms, upper_ms;
+    bool lower_exclusive, upper_exclusive;
+    /* Side outputs of late records, as those of windows; NULL: they are dropped.
+     * Flink: sideOutputLeftLateData, sideOutputRightLateData. */
+    const char *late_first_tag, *late_second_tag;
+} flinc_interval;
+#define FLINC_INTERVAL(...) \
+    ((flinc_interval){.struct_size = (uint32_t)sizeof(flinc_interval), __VA_ARGS__})
+#define flinc_interval_join(a, b, interval, fn, type) \
+    flinc_interval_join_((a), (b), (interval), (fn), (type), FLINC_HERE)
+FLINC_API flinc_stream *flinc_interval_join_(flinc_stream *a, flinc_stream *b,
+                                             flinc_interval interval, const flinc_function *fn,
+                                             const flinc_struct *type, flinc_place at);
+
 /* ---- built-in aggregates ---- */
 
 /* Columns computed by the engine: "count() as n, sum(amount) as total, max(amount) as largest".  Known:

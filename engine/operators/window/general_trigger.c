@@ -8,7 +8,7 @@ static Flinc__WindowTriggerKind kind_of(const struct general_window *w)
     if (kind != FLINC__WINDOW_TRIGGER_KIND__TRIGGER_DEFAULT) {
         return kind;
     }
-    if (w->is_global) {
+    if (w->base.is_global) {
         return FLINC__WINDOW_TRIGGER_KIND__TRIGGER_NEVER;
     }
     return w->base.processing_time ? FLINC__WINDOW_TRIGGER_KIND__TRIGGER_PROCESSING_TIME
@@ -50,7 +50,7 @@ static int64_t next_moment(const struct general_window *w, const struct window_a
 {
     int64_t interval = w->base.config->trigger->interval_ms;
     int64_t next = time_add(window_start(time_ms, 0, interval), interval);
-    return w->is_global ? next : MIN(next, at->end - 1);
+    return w->base.is_global ? next : MIN(next, at->end - 1);
 }
 
 unsigned trigger_on_element(const struct general_window *w, const struct op_context *ctx,
@@ -100,7 +100,7 @@ unsigned trigger_on_time(const struct general_window *w, const struct window_at_
     e->wait[kind] = INT64_MAX;
     bool continuous = trigger == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CONTINUOUS_EVENT_TIME ||
                       trigger == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CONTINUOUS_PROCESSING_TIME;
-    if (continuous && (w->is_global || time_ms < at->end - 1)) {
+    if (continuous && (w->base.is_global || time_ms < at->end - 1)) {
         e->wait[kind] = next_moment(w, at, time_ms);
     }
     return fired(w);

@@ -30,7 +30,7 @@ static void schedule(struct general_window *w, const struct window_at_hand *at)
 static struct window_at_hand window_at(struct general_window *w, uint32_t slot, int64_t end)
 {
     return (struct window_at_hand){.slot = slot,
-                                   .start = w->is_global ? INT64_MIN : end - w->size,
+                                   .start = w->base.is_global ? INT64_MIN : end - w->size,
                                    .end = end,
                                    .entry = general_entry(w, slot)};
 }
@@ -160,12 +160,11 @@ static int check_config(struct general_window *w, const struct op_context *ctx, 
             "with evictors by count, time or delta and a lateness that is not negative",
             ctx->spec->name);
     }
-    w->is_global = a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_GLOBAL;
     w->size = a->size_ms;
     w->slide = a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING ? a->slide_ms : a->size_ms;
     w->offset = a->offset_ms;
     w->lateness = c->allowed_lateness_ms;
-    w->n_passes = w->is_global ? 1 : (uint32_t)((w->size + w->slide - 1) / w->slide);
+    w->n_passes = w->base.is_global ? 1 : (uint32_t)((w->size + w->slide - 1) / w->slide);
     return trigger_check(w, ctx, err);
 }
 
@@ -326,7 +325,7 @@ static int64_t time_of(const struct general_window *w, uint32_t row)
 static int64_t assign(const struct general_window *w, const struct op_context *ctx, uint32_t row,
                       uint32_t pass, uint64_t hash)
 {
-    if (w->is_global) {
+    if (w->base.is_global) {
         return INT64_MAX;
     }
     int64_t ts = time_of(w, row);
@@ -417,7 +416,7 @@ static void mark_late_rows(struct general_window *w, const struct op_context *ct
     int64_t now = window_now(&w->base, ctx);
     for (uint32_t i = 0; i < w->input->n_sel; i++) {
         uint32_t row = batch_row(w->input, i);
-        if (!w->in_window[row] && !w->base.processing_time && !w->is_global &&
+        if (!w->in_window[row] && !w->base.processing_time && !w->base.is_global &&
             time_add(time_of(w, row), w->lateness) <= now) {
             window_mark_late(&w->base, row);
         }

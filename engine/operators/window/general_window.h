@@ -77,7 +77,6 @@ struct general_window {
     struct window_base base;
     struct row_operator rows; /* functions and queue */
     struct flat_outputs outputs;
-    bool is_global;
     int64_t size, slide, offset, lateness;
     struct general_side sides[OPERATOR_INPUTS_MAX];
     uint32_t n_sides;
@@ -118,7 +117,7 @@ static inline struct window_entry *general_entry(const struct general_window *w,
 /* When all that is kept of a window goes, in the assigner's time.  Flink: cleanupTime. */
 static inline int64_t general_cleanup_time(const struct general_window *w, int64_t end)
 {
-    return w->is_global ? INT64_MAX : time_add(end - 1, w->lateness);
+    return w->base.is_global ? INT64_MAX : time_add(end - 1, w->lateness);
 }
 
 /* ---- general_trigger.c ---------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 
 #include "common/metrics/registry.h"
 #include "engine/data/hash.h"
+#include "engine/operators/registry.h"
 
 /* ---- keys -------------------------------------------------------------------------------------- */
 
@@ -75,13 +76,17 @@ static int check_shape(const struct window_base *w, const struct op_context *ctx
 {
     const Flinc__WindowConfig *c = w->config;
     const Flinc__WindowAssigner *a = c->assigner;
+    bool is_join = w->base.desc == &operator_interval_join; /* it has no windows */
     if (ctx->n_inputs != w->base.desc->n_inputs || ctx->n_outputs == 0 ||
-        c->late_output >= ctx->n_outputs || a == NULL || c->trigger == NULL) {
+        c->late_output >= ctx->n_outputs || (!is_join && (a == NULL || c->trigger == NULL))) {
         return error_set(
             err, ERR_INVALID_ARGUMENT,
             "operator '%s': a window has its inputs, an assigner, a trigger and a side "
             "output for each tag",
             ctx->spec->name);
+    }
+    if (is_join) {
+        return 0;
     }
     bool is_sized = a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING ||
                     a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING;
@@ -105,7 +110,10 @@ int window_base_open(struct window_base *w, struct op_context *ctx, struct error
                          ctx->spec->name, ctx->spec->kind);
     }
     TRY(check_shape(w, ctx, err));
-    w->processing_time = w->config->assigner->processing_time;
+    w->late_output = w->config->late_output;
+    w->is_global = w->config->assigner != NULL &&
+                   w->config->assigner->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_GLOBAL;
+    w->processing_time = w->config->assigner != NULL && w->config->assigner->processing_time;
     TRY(make_keys(w, ctx, err));
     if (ctx->n_inputs > 1) {
         TRY(make_second_keys(w, ctx, err));
@@ -154,14 +162,13 @@ static int check_records(const struct window_base *w, const struct op_context *c
 {
     for (uint32_t i = 0; b->row_kinds != NULL && i < b->n_sel; i++) {
         if (UNLIKELY(b->row_kinds->data[batch_row(b, i)] != ROW_KIND_INSERT)) {
-            return error_set(err, ERR_UNSUPPORTED,
-                             "operator '%s': windows take inserts only, and a record is %s",
-                             ctx->spec->name,
-                             row_kind_name((enum row_kind)b->row_kinds->data[batch_row(b, i)]));
+            return error_set(
+                err, ERR_UNSUPPORTED,
+                "operator '%s': windows and interval joins take inserts only, and a record is %s",
+                ctx->spec->name, row_kind_name((enum row_kind)b->row_kinds->data[batch_row(b, i)]));
         }
     }
-    if (w->processing_time ||
-        w->config->assigner->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_GLOBAL) {
+    if (w->processing_time || w->is_global) {
         return 0;
     }
     const int64_t *times =
@@ -172,7 +179,8 @@ static int check_records(const struct window_base *w, const struct op_context *c
     }
     if (missing && b->n_sel > 0) {
         return error_set(err, ERR_INVALID_ARGUMENT,
-                         "operator '%s': a record has no timestamp, which event-time windows need; "
+                         "operator '%s': a record has no timestamp, which event-time windows and "
+                         "interval joins need; "
                          "give the stream a watermark strategy that assigns timestamps, or use "
                          "windows of processing time",
                          ctx->spec->name);
@@ -224,7 +232,7 @@ void window_emit_late(struct window_base *w, struct op_context *ctx, struct batc
     if (LIKELY(w->n_marked == 0)) {
         return;
     }
-    if (w->config->late_output > 0) {
+    if (w->late_output > 0) {
         struct buffer *sel = buffer_get(ctx->pool, b->n_sel * sizeof(uint16_t));
         uint32_t n = 0;
         for (uint32_t i = 0; i < b->n_sel; i++) {
@@ -235,7 +243,7 @@ void window_emit_late(struct window_base *w, struct op_context *ctx, struct batc
         }
         struct batch *late = window_select(ctx, b, sel, n);
         late->hashes = buffer_unref(late->hashes);
-        op_emit(ctx, w->config->late_output, late);
+        op_emit(ctx, w->late_output, late);
     } else {
         w->n_late += w->n_marked;
         if (w->late_counter != NULL) {

@@ -1,4 +1,4 @@
-/* What all window operators share: configuration, keys, lateness, and how far time had come.
+/* What all window operators and the interval join share: configuration, keys, lateness, and how far time had come.
  *
  * A keyed window operator's keys are columns of its input.  windowAll has none: every record gets the same
  * one-column key, made here.  Records that come too late go to the side output of late records, or are
@@ -32,7 +32,8 @@ struct window_base {
     uint32_t n_keys;
     struct schema *key_schema; /* Owns a ref */
     bool is_all;               /* windowAll */
-    bool processing_time;
+    bool processing_time, is_global;
+    uint32_t late_output;             /* of the batch at hand; 0: late records are dropped */
     struct keyed_backend *backend;    /* Borrows: the task's */
     struct operator_list *progress;   /* Borrows: the task's */
     int64_t *group_time;              /* Owns: by key group from first_group on; NULL: as `low` */

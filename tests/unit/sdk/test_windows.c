@@ -28,7 +28,7 @@ static flinc_stream *sales(flinc_env *env)
     return flinc_from_elements(env, all, 1, FLINC_TYPE(sale));
 }
 
-/* The window operator of the graph. */
+/* The window operator, or the interval join, of the graph. */
 static const Flinc__Operator *window_of(flinc_env *env, Flinc__WindowConfig **ret_config)
 {
     assert_int_equal(flinc_env_execute(env, "job"), 0);
@@ -36,7 +36,8 @@ static const Flinc__Operator *window_of(flinc_env *env, Flinc__WindowConfig **re
     for (size_t v = 0; v < g->n_vertices; v++) {
         for (size_t i = 0; i < g->vertices[v]->n_operators; i++) {
             const Flinc__Operator *op = g->vertices[v]->operators[i];
-            if (strncmp(op->kind, "flinc.window", 12) == 0) {
+            if (strncmp(op->kind, "flinc.window", 12) == 0 ||
+                strcmp(op->kind, "flinc.interval_join") == 0) {
                 *ret_config = flinc__window_config__unpack(NULL, op->config.len, op->config.data);
                 assert_non_null(*ret_config);
                 return op;
@@ -274,6 +275,48 @@ static void two_streams(void **state)
     flinc_env_free(env);
 }
 
+static void interval_joins(void **state)
+{
+    flinc_env *env = capturing();
+    Flinc__WindowConfig *c;
+    static const shop_count counts[] = {{1, 2}};
+    flinc_stream *a = flinc_key_by(sales(env), "shop");
+    flinc_stream *b =
+        flinc_key_by(flinc_from_elements(env, counts, 1, FLINC_TYPE(shop_count)), "shop");
+    flinc_stream *s = flinc_interval_join(
+        a, b,
+        FLINC_INTERVAL(.lower_ms = -5, .upper_ms = 10, .lower_exclusive = true,
+                       .upper_exclusive = true, .late_first_tag = "a", .late_second_tag = "b"),
+        FLINC_FN(pair_up), FLINC_TYPE(shop_count));
+    flinc_discard(s);
+    flinc_discard(flinc_side_output(s, "b", FLINC_TYPE(shop_count)));
+    flinc_discard(flinc_side_output(s, "a", FLINC_TYPE(sale)));
+    const Flinc__Operator *op = window_of(env, &c);
+    assert_int_equal(op->n_outputs, 3);
+    assert_int_equal(c->lower_ms, -4);
+    assert_int_equal(c->upper_ms, 9);
+    assert_int_equal(c->late_output, 1);
+    assert_int_equal(c->late_output_second, 2);
+    flinc__window_config__free_unpacked(c, NULL);
+    flinc_env_free(env);
+    env = capturing();
+    a = flinc_key_by(sales(env), "shop");
+    (void)flinc_interval_join(a, a,
+                              FLINC_INTERVAL(.lower_ms = 5, .upper_ms = 5, .upper_exclusive = true),
+                              FLINC_FN(pair_up), FLINC_TYPE(shop_count));
+    assert_error(env, "nothing is between 5 ms and 5 ms");
+    env = capturing();
+    a = flinc_key_by(sales(env), "shop");
+    (void)flinc_interval_join(a, sales(env), FLINC_INTERVAL(.upper_ms = 5), FLINC_FN(pair_up),
+                              FLINC_TYPE(shop_count));
+    assert_error(env, "both streams are keyed by columns of the same types");
+    env = capturing();
+    a = flinc_key_by(sales(env), "shop");
+    (void)flinc_interval_join(a, a, FLINC_INTERVAL(.late_first_tag = "x", .late_second_tag = "x"),
+                              FLINC_FN(pair_up), FLINC_TYPE(shop_count));
+    assert_error(env, "give them different tags");
+}
+
 static void mistakes_are_told(void **state)
 {
     flinc_window_options five = FLINC_WINDOW(.assigner = FLINC_TUMBLING(5000));
@@ -319,6 +362,7 @@ int main(void)
         cmocka_unit_test(all_records_in_one_subtask),
         cmocka_unit_test(functions_triggers_and_evictors),
         cmocka_unit_test(two_streams),
+        cmocka_unit_test(interval_joins),
         cmocka_unit_test(mistakes_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
