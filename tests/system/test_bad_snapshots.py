@@ -1,0 +1,222 @@
+"""Snapshots that are damaged, foreign, newer, half-written, or do not fit: the job fails and says which file and why, and never
+goes on with a wrong state.  And checkpoints that cannot be written, for the disk is full or the memory over."""
+
+import os
+import random
+import shutil
+import struct
+import subprocess
+
+import pytest
+from checkpoints import Jobs, check_records, files_below, restoring, settings
+from cluster import Cluster
+
+
+@pytest.fixture(scope="module")
+def jobs(flinc, tmp_path_factory):
+    c = Cluster(flinc.home, tmp_path_factory.mktemp("bad") / "cluster", slots=2).start(1)
+    try:
+        yield Jobs(c)
+        c.stop()
+    finally:
+        c.kill_all()
+
+
+@pytest.fixture(scope="module")
+def stateful(bundle):
+    return bundle("stateful")
+
+
+@pytest.fixture(scope="module")
+def retained(jobs, stateful, tmp_path_factory):
+    """A retained incremental checkpoint whose state is in files: its folder."""
+    folder = tmp_path_factory.mktemp("retained")
+    job = jobs.start(stateful, ["--rate", 20000, "--payload", 200],
+                     settings(folder, incremental="true", data_inline_threshold="0 kb"), parallelism=2)
+    jobs.wait_for_checkpoints(job, 3)
+    return jobs.cancel(job)
+
+
+@pytest.fixture
+def copy(retained, tmp_path):
+    """A copy that may be damaged: the folder of the job, and the name of the checkpoint in it.  _metadata names the files of
+    the original: so it is the original place that is damaged, and mended afterwards."""
+    root = os.path.dirname(retained)
+    shutil.copytree(root, tmp_path / "good")
+    yield retained
+    shutil.rmtree(root)
+    shutil.copytree(tmp_path / "good", root)
+
+
+def restore(jobs, stateful, path, tmp_path, output=False):
+    args = ["--rate", 20000, "--payload", 200] + (["--output", tmp_path / "out"] if output else [])
+    return jobs.start(stateful, args, {**settings(tmp_path), **restoring(path)}, parallelism=2)
+
+
+def state_files(path):
+    """Those that a restore reads: the larger ones hold keyed state."""
+    root = os.path.dirname(path)
+    known = open(os.path.join(path, "_metadata"), "rb").read()
+    names = [os.path.join(root, name) for name in files_below(root)]
+    return sorted(name for name in names if os.path.basename(name).encode() in known)
+
+
+def keyed_file(path):
+    return max(state_files(path), key=os.path.getsize)
+
+
+def test_what_is_good_is_restored(jobs, stateful, retained, tmp_path):
+    job = restore(jobs, stateful, retained, tmp_path)
+    jobs.wait_for_checkpoints(job)
+    jobs.cancel(job)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_flipped_bit(jobs, stateful, copy, tmp_path, seed):
+    source = random.Random(seed)
+    name = keyed_file(copy) if seed < 4 else source.choice(state_files(copy))
+    content = bytearray(open(name, "rb").read())
+    bit = source.randrange(len(content) * 8)
+    content[bit // 8] ^= 1 << bit % 8
+    with open(name, "wb") as f:
+        f.write(content)
+    message = jobs.fails(restore(jobs, stateful, copy, tmp_path))
+    assert os.path.basename(name) in message and "damaged" in message, message
+
+
+def test_a_flipped_bit_in_a_block_names_it(jobs, stateful, copy, tmp_path):
+    name = keyed_file(copy)
+    content = bytearray(open(name, "rb").read())
+    content[len(content) // 2] ^= 16
+    with open(name, "wb") as f:
+        f.write(content)
+    message = jobs.fails(restore(jobs, stateful, copy, tmp_path))
+    assert os.path.basename(name) in message and "block" in message and "at byte" in message, message
+
+
+@pytest.mark.parametrize("left", [0, 1, 40, 0.5, -1])
+def test_a_file_is_cut(jobs, stateful, copy, tmp_path, left):
+    name = keyed_file(copy)
+    size = os.path.getsize(name)
+    os.truncate(name, int(size * left) if 0 < left < 1 else left % size)
+    message = jobs.fails(restore(jobs, stateful, copy, tmp_path))
+    assert os.path.basename(name) in message and "bytes" in message, message
+
+
+def test_a_file_is_missing(jobs, stateful, copy, tmp_path):
+    for name in (keyed_file(copy), state_files(copy)[0]):
+        os.rename(name, tmp_path / "away")
+        message = jobs.fails(restore(jobs, stateful, copy, tmp_path))
+        assert os.path.basename(name) in message and "No such file" in message, message
+        os.rename(tmp_path / "away", name)
+
+
+@pytest.mark.parametrize("at", [0, 5, 13, 100, -1])
+def test_damaged_metadata(jobs, stateful, copy, tmp_path, at):
+    name = os.path.join(copy, "_metadata")
+    content = bytearray(open(name, "rb").read())
+    content[at] ^= 4
+    with open(name, "wb") as f:
+        f.write(content)
+    message = jobs.fails(restore(jobs, stateful, copy, tmp_path))
+    assert name in message, message
+
+
+def test_folders_that_are_no_snapshots(jobs, stateful, retained, tmp_path):
+    """Each is told from the others."""
+    empty, half, flink, other = (tmp_path / name for name in ("empty", "half", "flink", "other"))
+    for folder in (empty, half, flink, other):
+        folder.mkdir()
+    shutil.copy(keyed_file(retained), half)
+    (flink / "_metadata").write_bytes(struct.pack(">IIQ", 0x4960672D, 5, 1) + b"\0" * 32)
+    (other / "_metadata").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 100)
+    for path, texts in (
+        (empty, ("_metadata", "never completed")),
+        (half, ("_metadata", "never completed")),
+        (flink, ("Apache Flink",)),
+        (other, ("no checkpoint or savepoint of Flinc",)),
+        (tmp_path / "none", ("No such file",)),
+        (keyed_file(retained), ("no checkpoint or savepoint of Flinc",)),
+        (os.path.dirname(retained), ("a folder of checkpoints", retained)),
+    ):
+        message = jobs.fails(restore(jobs, stateful, path, tmp_path))
+        assert str(path) in message and all(text in message for text in texts), (path, message)
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def test_a_newer_version(jobs, stateful, copy, tmp_path):
+    """Its head is right; it is of a Flinc to come."""
+    name = os.path.join(copy, "_metadata")
+    content = bytearray(open(name, "rb").read())
+    version, = struct.unpack_from("<I", content, 8)
+    struct.pack_into("<I", content, 8, version + 1)
+    struct.pack_into("<I", content, 28, crc32c(content[:28]))
+    with open(name, "wb") as f:
+        f.write(content)
+    message = jobs.fails(restore(jobs, stateful, copy, tmp_path))
+    assert name in message and f"version {version + 1}" in message and "newer" in message, message
+
+
+def test_a_snapshot_of_another_job(jobs, bundle, retained, tmp_path):
+    job = jobs.start(bundle("rescale"), ["--output", tmp_path / "out"], {**settings(tmp_path), **restoring(retained)})
+    message = jobs.fails(job)
+    assert retained in message and "--allowNonRestoredState" in message
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A file system of 4 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("only root may mount a small file system: " + done.stderr.strip())
+    yield folder
+    subprocess.run(["umount", folder], check=False)
+
+
+def test_the_disk_is_full(jobs, stateful, small, tmp_path):
+    """Checkpoints are declined, the job lives; when there is room again they complete, and nothing is left of the others."""
+    config = settings(small, tolerable_failed_checkpoints="100000", data_inline_threshold="0 kb")
+    job = jobs.start(stateful, ["--rate", 20000, "--payload", 1000, "--output", tmp_path / "out"], config, parallelism=2)
+    jobs.wait_for_checkpoints(job, 2)
+    filler = small / "filler"
+    with open(filler, "wb", buffering=0) as f:
+        try:
+            while f.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+    failed = jobs.statistics(job)["counts"]["failed"]
+    jobs.cluster.wait(lambda: jobs.statistics(job)["counts"]["failed"] >= failed + 3)
+    assert "No space left on device" in jobs.statistics(job)["latest"]["failed"]["failure_message"]
+    assert jobs.cluster.state(job) == "RUNNING"
+    filler.unlink()
+    jobs.wait_for_checkpoints(job, 3)
+    path = jobs.stop(job, tmp_path / "savepoints")
+    assert check_records(tmp_path / "out") > 0
+    jobs.cluster.wait(lambda: files_below(small) == set())
+    job = jobs.start(stateful, ["--rate", 20000, "--payload", 1000, "--output", tmp_path / "out"],
+                     {**settings(tmp_path), **restoring(path)}, parallelism=1)
+    jobs.wait_for_checkpoints(job)
+    jobs.stop(job, tmp_path / "savepoints")
+    assert check_records(tmp_path / "out") > 0
+
+
+def test_state_over_the_budget(cluster, stateful, tmp_path):
+    """A clear failure with the remedy; the cluster goes on."""
+    c = cluster(taskmanagers=1, slots=1, config={"taskmanager.memory.managed.size": "8m"})
+    jobs = Jobs(c)
+    message = jobs.fails(jobs.start(stateful, ["--keys", 1000000, "--payload", 10000], settings(tmp_path, interval="1 h")))
+    assert "taskmanager.memory.managed.size" in message and "raise" in message and "Count" in message, message
+    c.wait_for_slots(1)
+    job = jobs.start(stateful, ["--records", 5000], settings(tmp_path))
+    jobs.wait_for_end(job)
