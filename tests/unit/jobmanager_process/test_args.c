@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { ARGS_MAX = 16 };
+enum { ARGS_MAX = 32 };
 
 /* Parses the words of a line. */
 static int parse(const char *line, struct process_args *a, struct error *err)
