@@ -74,9 +74,9 @@ class Jobs:
 
         def ended():
             answer = self.cluster.get(poll)
-            return answer["operation"] if answer["status"]["id"] == "COMPLETED" else None
+            return answer if answer["status"]["id"] == "COMPLETED" else None
 
-        return self.cluster.wait(ended)
+        return self.cluster.wait(ended)["operation"]
 
     def savepoint(self, job, folder, kind="CANONICAL"):
         return self.operation(f"/jobs/{job}/savepoints", {"target-directory": str(folder), "formatType": kind})["location"]

@@ -39,7 +39,7 @@ class Process:
         os.makedirs(os.path.dirname(self.log_path), exist_ok=True)
         with open(self.out_path, "ab") as out:
             self.process = subprocess.Popen(
-                [program, *map(str, args)], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                [program, *map(str, args)], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=folder,
                 env={**os.environ, **environment, "FLINC_LOG_FILE": self.log_path, "FLINC_OUT_FILE": self.out_path})
         self.pid = self.process.pid
         self.expected_exit = 0  # None: any
