@@ -42,9 +42,17 @@ static const struct conf_option metrics_options[] = {
     {"metrics.internal.query-service.thread-priority", CONF_TYPE_INT, "1"},
     {"metrics.job.status.enable", CONF_TYPE_LIST, "CURRENT_TIME",
      .enum_values = "STATE|CURRENT_TIME|TOTAL_TIME"},
-    {"metrics.latency.granularity", CONF_TYPE_STRING, "operator"},
+    {"metrics.latency.granularity", CONF_TYPE_STRING, "operator",
+     .description = "What has a latency histogram of its own at each subtask of an operator: "
+                    "single (all sources together), operator (each source) or subtask (each "
+                    "subtask of each source).",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"metrics.latency.history-size", CONF_TYPE_INT, "128"},
-    {"metrics.latency.interval", CONF_TYPE_DURATION, "0 ms"},
+    {"metrics.latency.interval", CONF_TYPE_DURATION, "0 ms",
+     .description = "How often sources send latency markers through the job, by which operators "
+                    "measure how old records are when they come; 0 ms sends none. None are sent "
+                    "in BATCH mode.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"metrics.reporter.<name>.<parameter>", CONF_TYPE_STRING},
     {"metrics.reporter.<name>.factory.class", CONF_TYPE_STRING,
      .description = "What the reporter is: "

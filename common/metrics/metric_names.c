@@ -131,10 +131,21 @@ static const struct metric_name names[] = {
     {METRIC_IN_TASK, "isBackPressured", METRIC_GAUGE,
      "true while the task waits for consumers, else false."},
     {METRIC_IN_TASK, "mailboxQueueSize", METRIC_GAUGE, "Messages that wait for the task."},
+    {IN_RECORDS, "currentInputWatermark", METRIC_GAUGE,
+     "The watermark that came, in ms; of a task that of its first operator."},
+    {METRIC_IN_OPERATOR, "currentOutputWatermark", METRIC_GAUGE,
+     "The watermark that the operator sent on, in ms."},
     {METRIC_IN_TASK, "buffers.inputQueueLength", METRIC_GAUGE,
      "Batches that wait to be taken by the task."},
     {METRIC_IN_TASK, "buffers.outputQueueLength", METRIC_GAUGE,
      "Batches that wait to be taken by consumers."},
+    /* jobs at task managers */
+    {METRIC_IN_TM_JOB,
+     "latency.source_id.<source_id>.operator_id.<operator_id>.operator_subtask_index.<subtask>."
+     "latency",
+     METRIC_HISTOGRAM,
+     "Milliseconds that latency markers of a source were under way (metrics.latency.interval); "
+     "with granularity single without source_id, with subtask with source_subtask_index."},
 };
 
 const struct metric_name *metric_names(size_t *ret_n)

@@ -211,10 +211,13 @@ static struct metric_set *set_of_group(struct metric_store *s, const char *tm_id
     if (!is_id(&g->job_id)) {
         return NULL;
     }
+    if (g->scope == FLINC__METRIC_SCOPE_KIND__METRIC_OF_JOB) {
+        return &metric_store_add_job(s, g->job_id.data)->set;
+    }
     bool is_task = g->scope == FLINC__METRIC_SCOPE_KIND__METRIC_OF_TASK ||
                    g->scope == FLINC__METRIC_SCOPE_KIND__METRIC_OF_OPERATOR;
     if (!is_task || !is_id(&g->vertex_id) || g->subtask >= METRIC_STORE_SUBTASKS) {
-        return NULL; /* a task manager's metrics of a job are of none of Flink's stores */
+        return NULL;
     }
     struct job_metrics *j = metric_store_add_job(s, g->job_id.data);
     return add_subtask(s, job_metrics_add_vertex(j, g->vertex_id.data), g->subtask, g->attempt);

@@ -1,4 +1,4 @@
-/* Names of elements, the bytes that a batch is counted and charged with, and barriers.
+/* Names of elements, the bytes that a batch is counted and charged with, barriers, latency markers.
  * Thread: whoever holds the element. */
 #include "taskmanager/exchange/element.h"
 
@@ -36,6 +36,8 @@ struct element element_share(const struct element *e)
         batch_ref(shared.batch);
     } else if (e->kind == ELEMENT_BARRIER) {
         barrier_ref(shared.barrier);
+    } else if (e->kind == ELEMENT_LATENCY_MARKER) {
+        latency_marker_ref(shared.marker);
     }
     return shared;
 }
@@ -46,6 +48,8 @@ void element_drop(struct element *e)
         e->batch = batch_unref(e->batch);
     } else if (e->kind == ELEMENT_BARRIER) {
         e->barrier = barrier_unref(e->barrier);
+    } else if (e->kind == ELEMENT_LATENCY_MARKER) {
+        e->marker = latency_marker_unref(e->marker);
     }
 }
 
@@ -102,6 +106,35 @@ struct barrier *barrier_unref(struct barrier *b)
         flinc__checkpoint_barrier__free_unpacked(b->message, NULL);
         mem_free(b->packed);
         mem_free(b);
+    }
+    return NULL;
+}
+
+/* ---- latency markers ------------------------------------------------------------------------------ */
+
+struct latency_marker *latency_marker_new(int64_t marked_ms, const struct flinc_id *source_id,
+                                          uint32_t source_subtask)
+{
+    struct latency_marker *m = MEM_NEW(struct latency_marker);
+    atomic_init(&m->refs, 1);
+    m->marked_ms = marked_ms;
+    m->source_id = *source_id;
+    m->source_subtask = source_subtask;
+    return m;
+}
+
+struct latency_marker *latency_marker_ref(struct latency_marker *m)
+{
+    if (m != NULL) {
+        atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+    }
+    return m;
+}
+
+struct latency_marker *latency_marker_unref(struct latency_marker *m)
+{
+    if (m != NULL && atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) == 1) {
+        mem_free(m);
     }
     return NULL;
 }

@@ -7,6 +7,7 @@
 #ifndef FLINC_TASKMANAGER_EXCHANGE_ELEMENT_H
 #define FLINC_TASKMANAGER_EXCHANGE_ELEMENT_H
 
+#include "common/base/clock.h"
 #include "common/metrics/metric.h"
 #include "engine/data/batch.h"
 #include "proto/snapshot.pb-c.h"
@@ -50,7 +51,20 @@ int barrier_unpack(const uint8_t *data, size_t size, struct barrier **ret_barrie
 struct barrier *barrier_ref(struct barrier *b);
 struct barrier *barrier_unref(struct barrier *b); /* NULL is fine; returns NULL */
 
-/* Passed by value.  BATCH and BARRIER own one reference. */
+/* What a latency marker carries: counted, immutable.  Thread: any.  Flink: LatencyMarker. */
+struct latency_marker {
+    _Atomic uint32_t refs;
+    int64_t marked_ms;         /* wall clock, when the source sent it */
+    struct flinc_id source_id; /* the operator */
+    uint32_t source_subtask;
+};
+struct latency_marker *latency_marker_new(int64_t marked_ms, const struct flinc_id *source_id,
+                                          uint32_t source_subtask);
+struct latency_marker *latency_marker_ref(struct latency_marker *m);
+struct latency_marker *
+latency_marker_unref(struct latency_marker *m); /* NULL is fine; returns NULL */
+
+/* Passed by value.  BATCH, BARRIER and LATENCY_MARKER own one reference. */
 struct element {
     uint8_t kind;           /* enum element_kind */
     uint8_t flags;          /* enum element_flags */
@@ -61,9 +75,10 @@ struct element {
         uint64_t position;     /* on the priority lane: ordinary elements pushed before it */
     };
     union {
-        struct batch *batch;     /* Owns a ref */
-        int64_t timestamp_ms;    /* WATERMARK, LATENCY_MARKER */
-        struct barrier *barrier; /* Owns a ref */
+        struct batch *batch;           /* Owns a ref */
+        int64_t timestamp_ms;          /* WATERMARK */
+        struct barrier *barrier;       /* Owns a ref */
+        struct latency_marker *marker; /* Owns a ref */
     };
 };
 _Static_assert(sizeof(struct element) == 24, "elements are copied through rings");
@@ -88,6 +103,13 @@ static inline struct element element_of_barrier(struct barrier *take_barrier)
 {
     struct element e = element_of_control(ELEMENT_BARRIER);
     e.barrier = take_barrier;
+    return e;
+}
+/* Takes the reference. */
+static inline struct element element_of_marker(struct latency_marker *take_marker)
+{
+    struct element e = element_of_control(ELEMENT_LATENCY_MARKER);
+    e.marker = take_marker;
     return e;
 }
 /* Another one with references of its own. */

@@ -27,6 +27,7 @@ struct result_partition {
     struct channel **channels; /* Owns refs */
     uint32_t n_channels;
     struct exchange_counters *counters; /* Borrows; may be NULL */
+    struct rng rng;                     /* of shuffle and of latency markers */
     struct channel_set full;            /* channels over their bounds when last seen */
     /* WRITE_SPREAD */
     struct builder *builders;   /* Owns; by channel */
@@ -38,7 +39,6 @@ struct result_partition {
     uint32_t n_keys;
     uint32_t next_channel; /* REBALANCE, RESCALE: whose turn it is */
     uint64_t n_dealt;      /* rows dealt one by one so far */
-    struct rng rng;        /* SHUFFLE */
     struct custom_partitioner custom;
     int32_t *custom_channels; /* Owns; CUSTOM: what the function answered */
 };
@@ -152,6 +152,7 @@ int result_partition_open(const struct result_partition_options *options,
     p->n_channels = options->n_channels;
     p->channels = mem_dup(options->channels, sizeof(*p->channels) * p->n_channels);
     p->counters = options->counters;
+    rng_init(&p->rng, options->seed);
     channel_set_init(&p->full, p->n_channels);
     for (uint32_t i = 0; i < p->n_channels; i++) {
         channel_attach_producer(p->channels[i], options->mailbox, &options->channel);
@@ -177,7 +178,6 @@ static void result_partition_init_spread(struct result_partition *p,
     }
     channel_set_init(&p->started, p->n_channels);
     partition_scratch_init(&p->scratch, p->n_channels);
-    rng_init(&p->rng, options->seed);
     p->next_channel = (uint32_t)rng_below(&p->rng, p->n_channels);
     if (p->kind == FLINC__PARTITIONER_KIND__PARTITION_HASH) {
         key_router_init(&p->router, options->max_parallelism, p->n_channels);
@@ -333,6 +333,17 @@ void result_partition_send_control(struct result_partition *p, const struct elem
         struct element shared = element_share(control);
         result_partition_push(p, i, &shared);
     }
+}
+
+/* A builder without rows may stay in `started`. */
+void result_partition_send_marker(struct result_partition *p, struct latency_marker *take_marker)
+{
+    uint32_t channel = p->n_channels > 1 ? (uint32_t)rng_below(&p->rng, p->n_channels) : 0;
+    struct element e = element_of_marker(take_marker);
+    if (p->mode == WRITE_SPREAD) {
+        result_partition_send_built(p, channel);
+    }
+    result_partition_push(p, channel, &e);
 }
 
 void result_partition_send_priority(struct result_partition *p, const struct element *control)

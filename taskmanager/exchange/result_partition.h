@@ -67,6 +67,8 @@ void result_partition_flush(struct result_partition *p);
 bool result_partition_has_buffered(const struct result_partition *p);
 /* Flushes, then sends a control element to every channel, each with references of its own. */
 void result_partition_send_control(struct result_partition *p, const struct element *control);
+/* Takes the marker.  To one channel, chosen at random, behind what was written for it. */
+void result_partition_send_marker(struct result_partition *p, struct latency_marker *take_marker);
 /* To every channel ahead of what waits there; what is half built stays. */
 void result_partition_send_priority(struct result_partition *p, const struct element *control);
 

@@ -83,8 +83,15 @@ static int check_control(const struct frame_header *h, struct error *err)
     if (kind == ELEMENT_BATCH || kind >= ELEMENT_KINDS || (flags & ~(uint32_t)CONTROL_FLAGS) != 0) {
         return corrupt(h, "an unknown element", err);
     }
-    bool has_message = h->payload_bytes > sizeof(struct control_values);
-    if (has_message != (kind == ELEMENT_BARRIER) || (!has_message && h->padding != 0)) {
+    int64_t message =
+        (int64_t)h->payload_bytes - h->padding - (int64_t)sizeof(struct control_values);
+    bool fits = message == 0 && h->padding == 0;
+    if (kind == ELEMENT_BARRIER) {
+        fits = message > 0;
+    } else if (kind == ELEMENT_LATENCY_MARKER) {
+        fits = message == (int64_t)sizeof(struct marker_values);
+    }
+    if (!fits) {
         return corrupt(h, "a payload that its element does not have", err);
     }
     return 0;
@@ -162,7 +169,9 @@ int frame_check_payload(const struct frame_header *h, const uint8_t *payload, st
 void frame_of_element(const struct element *e, uint32_t channel, struct frame_header *ret_header,
                       struct control_values *ret_values)
 {
-    uint32_t message = e->kind == ELEMENT_BARRIER ? e->barrier->packed_bytes : 0;
+    uint32_t message = e->kind == ELEMENT_BARRIER          ? e->barrier->packed_bytes
+                       : e->kind == ELEMENT_LATENCY_MARKER ? sizeof(struct marker_values)
+                                                           : 0;
     uint32_t payload = (uint32_t)(sizeof(*ret_values) + frame_align(message));
     *ret_header = (struct frame_header){
         .kind = FRAME_CONTROL,
@@ -174,9 +183,27 @@ void frame_of_element(const struct element *e, uint32_t channel, struct frame_he
     *ret_values = (struct control_values){.value = 0};
     if (e->kind == ELEMENT_BARRIER) {
         ret_values->value = e->barrier->checkpoint_id;
-    } else if (e->kind == ELEMENT_WATERMARK || e->kind == ELEMENT_LATENCY_MARKER) {
+    } else if (e->kind == ELEMENT_LATENCY_MARKER) {
+        ret_values->value = (uint64_t)e->marker->marked_ms;
+    } else if (e->kind == ELEMENT_WATERMARK) {
         ret_values->value = (uint64_t)e->timestamp_ms;
     }
+}
+
+struct marker_values frame_marker_values(const struct latency_marker *m)
+{
+    struct marker_values v = {.source_subtask = m->source_subtask};
+    memcpy(v.source_id, m->source_id.bytes, sizeof(v.source_id));
+    return v;
+}
+
+static struct latency_marker *frame_marker(const struct control_values *v, const uint8_t *message)
+{
+    struct marker_values values;
+    struct flinc_id source_id;
+    memcpy(&values, message, sizeof(values));
+    memcpy(source_id.bytes, values.source_id, sizeof(source_id.bytes));
+    return latency_marker_new((int64_t)v->value, &source_id, values.source_subtask);
 }
 
 int frame_element(const struct frame_header *h, const uint8_t *payload, struct element *ret_element,
@@ -202,6 +229,8 @@ int frame_element(const struct frame_header *h, const uint8_t *payload, struct e
             return corrupt(h, "a barrier that cannot be read", err);
         }
         e.barrier = barrier;
+    } else if (e.kind == ELEMENT_LATENCY_MARKER) {
+        e.marker = frame_marker(&v, payload + sizeof(v));
     }
     *ret_element = e;
     return 0;

@@ -1,4 +1,4 @@
-/* Frames: what goes over a data connection behind the hello (docs/internals/network.md), version 2.
+/* Frames: what goes over a data connection behind the hello (docs/internals/network.md), version 3.
  *
  *   header 32 bytes | payload, a multiple of 16 bytes
  *
@@ -13,7 +13,7 @@
 #include "taskmanager/network/network.h"
 
 enum {
-    FRAME_VERSION = 2,
+    FRAME_VERSION = 3,
     FRAME_ALIGN = 16,
     FRAME_PAYLOAD_MAX = 1024 * 1024, /* larger batches go in fragments */
     FRAME_TEXT_MAX = 240,            /* of a reason */
@@ -33,7 +33,8 @@ enum frame_kind {
     FRAME_DATA =
         17, /* value: bytes of the encoded batch in all; info: row bytes; payload: of them */
     FRAME_CONTROL = 18, /* info: element kind, flags << 8; payload: struct control_values,
-                           and of a barrier its message */
+                           and of a barrier its message,
+                           of a latency marker struct marker_values */
     FRAME_CLOSED = 19,  /* info: enum close_reason; payload: text.  Last one of the channel */
     FRAME_REFUSED = 20, /* the same instead of an opening */
     FRAME_KINDS = 21,
@@ -81,6 +82,13 @@ struct control_values {
 };
 _Static_assert(sizeof(struct control_values) == 16, "a wire format");
 
+/* Behind the values of a latency marker, whose value is its time. */
+struct marker_values {
+    uint8_t source_id[16]; /* the operator */
+    uint32_t source_subtask;
+};
+_Static_assert(sizeof(struct marker_values) == 20, "a wire format");
+
 enum {
     OPEN_CREDIT_MIN = 4096, /* smaller bounds of a channel are raised to this */
     FRAME_SMALL_MAX = 256,  /* largest payload but DATA's */
@@ -108,9 +116,10 @@ int frame_check_payload(const struct frame_header *h, const uint8_t *payload,
                         struct error *err) MUST_CHECK;
 
 /* An element of a CONTROL frame, and back.  `e` is not a batch.  A barrier's message (e->barrier->packed)
- * follows the values, padded to FRAME_ALIGN. */
+ * or a marker's values follow, padded to FRAME_ALIGN. */
 void frame_of_element(const struct element *e, uint32_t channel, struct frame_header *ret_header,
                       struct control_values *ret_values);
+struct marker_values frame_marker_values(const struct latency_marker *m);
 /* The caller owns what the element owns.  ERR_CORRUPT: a barrier that cannot be read. */
 int frame_element(const struct frame_header *h, const uint8_t *payload, struct element *ret_element,
                   struct error *err) MUST_CHECK;

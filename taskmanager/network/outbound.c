@@ -28,6 +28,14 @@ static void send_control(struct outbound *o, const struct element *e, uint8_t fl
     frame_of_element(e, o->number, &h, &v);
     h.flags = flags;
     v.position = flags & FRAME_FLAG_PRIORITY ? e->position : 0;
+    if (e->kind == ELEMENT_LATENCY_MARKER) {
+        struct marker_values marker = frame_marker_values(e->marker);
+        uint8_t payload[sizeof(v) + sizeof(marker)];
+        memcpy(payload, &v, sizeof(v));
+        memcpy(payload + sizeof(v), &marker, sizeof(marker));
+        connection_send_small(outbound_connection(o), &h, payload, sizeof(payload));
+        return;
+    }
     if (e->kind != ELEMENT_BARRIER) {
         connection_send_small(outbound_connection(o), &h, &v, sizeof(v));
         return;

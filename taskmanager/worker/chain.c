@@ -93,6 +93,15 @@ void chain_push_watermark(struct chain *c, struct chain_feed to, int64_t waterma
                                       .kind = CHAIN_ITEM_WATERMARK});
 }
 
+void chain_push_marker(struct chain *c, struct chain_feed to, struct latency_marker *take_marker)
+{
+    chain_enqueue(c, to.op,
+                  (struct chain_item){.marker = take_marker,
+                                      .feed = to.number,
+                                      .input = (uint16_t)to.input,
+                                      .kind = CHAIN_ITEM_MARKER});
+}
+
 /* Operators that another thread has woken. */
 static COLD void chain_collect_woken(struct chain *c)
 {
@@ -218,6 +227,9 @@ static int chain_op_done(struct chain_op *op, enum chain_call during, struct err
     case CHAIN_CALL_TIME_FLUSH:
         chain_time_forward(op);
         return 0;
+    case CHAIN_CALL_MARKER:
+        chain_latency_forward(op);
+        return 0;
     default:
         return 0;
     }
@@ -304,6 +316,8 @@ static int chain_op_run(struct chain_op *op, struct error *err)
         return chain_op_process(op, &item, err);
     case CHAIN_ITEM_END:
         return chain_op_end_input(op, &item, err);
+    case CHAIN_ITEM_MARKER:
+        return chain_latency_take(op, item.marker, err);
     default:
         return chain_time_take(op, &item, err);
     }

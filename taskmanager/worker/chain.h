@@ -27,6 +27,7 @@
 #include "proto/control.pb-c.h"
 #include "taskmanager/exchange/result_partition.h"
 #include "taskmanager/exchange/watermark_valve.h"
+#include "taskmanager/worker/chain_latency.h"
 #include "taskmanager/worker/crash_report.h"
 
 struct chain;
@@ -36,14 +37,16 @@ enum chain_item_kind {
     CHAIN_ITEM_WATERMARK,
     CHAIN_ITEM_IDLE,
     CHAIN_ITEM_ACTIVE,
-    CHAIN_ITEM_END, /* of a feed */
+    CHAIN_ITEM_END,    /* of a feed */
+    CHAIN_ITEM_MARKER, /* of latency */
 };
 
 /* What is on its way to an operator. */
 struct chain_item {
     union {
-        struct batch *batch;  /* BATCH; Owns */
-        int64_t watermark_ms; /* WATERMARK */
+        struct batch *batch;           /* BATCH; Owns */
+        int64_t watermark_ms;          /* WATERMARK */
+        struct latency_marker *marker; /* MARKER; Owns */
     };
     uint32_t feed; /* of the input */
     uint16_t input;
@@ -86,6 +89,7 @@ enum chain_call {
     CHAIN_CALL_LAST_FLUSH, /* flush() after the last input has ended */
     CHAIN_CALL_TIME,       /* watermark() */
     CHAIN_CALL_TIME_FLUSH, /* flush() before a watermark or idleness goes on */
+    CHAIN_CALL_MARKER,     /* flush() before a latency marker goes on */
     CHAIN_CALL_OTHER,      /* timers, notices, a wake-up: nothing follows */
 };
 
@@ -113,6 +117,7 @@ struct chain_op {
     bool woken;                  /* resume() is due; not of sources */
     bool has_waker;              /* it was given to the operator */
     struct chain_time time;
+    struct chain_latency latency;
     int64_t timer_ms;                      /* of op_timer_at(); INT64_MAX: none */
     struct keyed_backend *keyed;           /* Owns; NULL: none */
     struct operator_state *operator_state; /* Owns; NULL: none */
@@ -151,6 +156,7 @@ struct chain_options {
     struct arena *arena;              /* Borrows */
     struct metric_registry *registry; /* Borrows; NULL: no metrics */
     struct metric_group *metrics;     /* Borrows: the task's group */
+    struct metric_group *job_metrics; /* Borrows; may be NULL */
     const struct clock *clock;
     struct executor *io_executor;
     const _Atomic bool *cancelled;
@@ -159,7 +165,8 @@ struct chain_options {
     const struct conf *conf;             /* Borrows; may be NULL */
     _Atomic int64_t *input_watermark_ms; /* Borrows: of the first operator; may be NULL */
     const Flinc__TaskRestore *restore;   /* Borrows; NULL: starts afresh */
-    struct crash_slot *slot;             /* Borrows: of the task's thread */
+    struct latency_options latency;
+    struct crash_slot *slot;       /* Borrows: of the task's thread */
     const struct crash_site *site; /* Borrows: of the task; what the slot says between calls */
 };
 
@@ -176,6 +183,7 @@ struct chain {
     uint32_t n_items;    /* in all lists */
     uint32_t n_waiting, n_wakers;
     int64_t next_timer_ms;    /* not above the earliest; INT64_MAX: none */
+    struct rng rng;           /* where latency markers go */
     bool sources_paused;      /* they are not polled */
     bool barrier_on;          /* one is on its way through the chain */
     bool barrier_is_prepared; /* by the operator barrier_next: its flush comes next */
@@ -212,6 +220,8 @@ struct chain *chain_free(struct chain *c);
 void chain_push(struct chain *c, struct chain_feed to, struct batch *take_batch);
 void chain_push_watermark(struct chain *c, struct chain_feed to, int64_t watermark_ms);
 void chain_push_idle(struct chain *c, struct chain_feed to, bool idle);
+/* Takes the marker. */
+void chain_push_marker(struct chain *c, struct chain_feed to, struct latency_marker *take_marker);
 /* The feed has ended. */
 void chain_push_end(struct chain *c, struct chain_feed to);
 bool chain_has_work(struct chain *c);

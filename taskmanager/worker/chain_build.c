@@ -128,6 +128,7 @@ static int chain_op_init(struct chain *c, uint32_t index, struct error *err)
     op->outputs = MEM_NEW_ARRAY(struct chain_output, op->ctx.n_outputs + 1);
     op->n_open_inputs = op->ctx.n_inputs;
     chain_op_init_metrics(op);
+    chain_latency_init(op);
     return 0;
 }
 
@@ -223,6 +224,7 @@ int chain_new(const struct chain_options *options, struct chain **ret_chain, str
     c->n_words = (c->n_ops + 63) / 64;
     c->next_timer_ms = INT64_MAX;
     c->work = MEM_NEW_ARRAY(uint64_t, c->n_words);
+    rng_init(&c->rng, ((uint64_t)options->attempt_number << 32) + options->subtask);
     int rc = chain_build(c, err);
     if (rc < 0) {
         chain_free(c);
@@ -238,6 +240,8 @@ static void chain_op_fini(struct chain_op *op)
         const struct chain_item *item = &op->items.ring[(op->items.head + i) % op->items.cap];
         if (item->kind == CHAIN_ITEM_BATCH) {
             batch_unref(item->batch);
+        } else if (item->kind == CHAIN_ITEM_MARKER) {
+            latency_marker_unref(item->marker);
         }
     }
     mem_free(op->items.ring);
@@ -255,6 +259,7 @@ static void chain_op_fini(struct chain_op *op)
     mem_free(op->ctx.output_schemas);
     metric_group_free(op->ctx.metrics);
     chain_time_fini(op);
+    chain_latency_fini(op);
     mem_free(op->op);
     mem_free(op->label);
 }

@@ -36,6 +36,17 @@ void chain_time_forward(struct chain_op *op);
 void chain_send_watermark(struct chain_op *op, int64_t watermark_ms);
 void chain_send_idle(struct chain_op *op, bool idle);
 
+/* chain_latency.c: latency markers. */
+void chain_latency_init(struct chain_op *op);
+void chain_latency_fini(struct chain_op *op);
+/* A source sends one, and plans the next. */
+int chain_latency_mark(struct chain_op *op, int64_t now_ms, struct error *err) MUST_CHECK;
+/* Takes a MARKER from the list. */
+int chain_latency_take(struct chain_op *op, struct latency_marker *take_marker,
+                       struct error *err) MUST_CHECK;
+/* The flush is done: the marker goes on. */
+void chain_latency_forward(struct chain_op *op);
+
 /* chain_state.c: state of operators. */
 int chain_state_keyed(struct chain_op *op, struct keyed_backend **ret_backend,
                       struct error *err) MUST_CHECK;

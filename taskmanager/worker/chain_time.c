@@ -166,9 +166,14 @@ int chain_fire_timer(struct chain *c, struct error *err)
     }
     for (uint32_t i = 0; i < c->n_ops; i++) {
         struct chain_op *op = &c->ops[i];
-        if (op->timer_ms > now_ms || op->finished || op->more) {
-            next_ms = op->finished ? next_ms : MIN(next_ms, op->timer_ms);
+        int64_t due_ms = MIN(op->timer_ms, op->latency.next_ms);
+        if (due_ms > now_ms || op->finished || op->more) {
+            next_ms = op->finished ? next_ms : MIN(next_ms, due_ms);
             continue;
+        }
+        if (op->latency.next_ms <= now_ms) {
+            TRY(chain_latency_mark(op, now_ms, err));
+            return 1;
         }
         op->timer_ms = INT64_MAX;
         chain_begin_call(op);

@@ -1,5 +1,6 @@
 /* Checking a DeployTasks message and reading the settings that tasks need. */
 #include "taskmanager/worker/deployment.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/rpc/channel.h"
 #include <string.h>
@@ -60,6 +61,20 @@ static int deployment_check(const Flinc__DeployTasks *d, struct error *err)
     return 0;
 }
 
+/* A granularity that there is not is no reason to fail a job, as in Flink. */
+static void deployment_read_latency(struct deployment *d, bool batch)
+{
+    const char *granularity = conf_string(&d->conf, "metrics.latency.granularity");
+    d->latency.interval_ms = batch ? 0 : conf_duration_ms(&d->conf, "metrics.latency.interval");
+    if (!latency_granularity_parse(granularity, &d->latency.granularity)) {
+        d->latency.granularity = LATENCY_GRANULARITY_OPERATOR;
+        LOG_WARN("flinc.taskmanager.worker",
+                 "metrics.latency.granularity is '%s', which is none of single, operator and "
+                 "subtask: operator is used",
+                 granularity);
+    }
+}
+
 static int deployment_read_conf(struct deployment *d, const struct conf *cluster, struct error *err)
 {
     struct conf *conf = &d->conf;
@@ -81,6 +96,7 @@ static int deployment_read_conf(struct deployment *d, const struct conf *cluster
     d->final_checkpoint = d->has_checkpoints &&
                           conf_bool(conf, "execution.checkpointing.checkpoints-after-tasks-finish");
     d->at_least_once = conf_enum(conf, "execution.checkpointing.mode") != 0;
+    deployment_read_latency(d, batch);
     return 0;
 }
 

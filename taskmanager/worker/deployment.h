@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/conf/conf.h"
 #include "proto/control.pb-c.h"
+#include "taskmanager/worker/chain_latency.h"
 
 struct deployment {
     _Atomic uint32_t refs;
@@ -21,6 +22,7 @@ struct deployment {
     bool has_checkpoints;            /* periodic ones are on */
     bool final_checkpoint;           /* a task that has ended its input waits for one */
     bool at_least_once;              /* execution.checkpointing.mode */
+    struct latency_options latency;
 };
 
 /* Takes the message when it succeeds.  Checks ids and sizes, and reads the configuration (the job's over

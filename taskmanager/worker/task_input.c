@@ -69,7 +69,8 @@ int task_on_element(struct task *t, struct task_input *in, struct element *take_
     case ELEMENT_END_OF_PARTITION:
         return task_end_channel(t, in, channel, err);
     case ELEMENT_LATENCY_MARKER:
-        return 0; /* nobody asks for them */
+        chain_push_marker(t->chain, in->feed, take_element->marker);
+        return 0;
     default: {
         const char *name = element_kind_name((enum element_kind)take_element->kind);
         element_drop(take_element);

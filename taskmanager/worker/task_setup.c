@@ -56,6 +56,8 @@ static int task_make_chain(struct task *t, struct error *err)
         .arena = &t->arena,
         .registry = t->env->registry,
         .metrics = task_metrics_group(t->metrics),
+        .job_metrics = t->env->job_metrics,
+        .latency = t->deployment->latency,
         .clock = t->env->clock,
         .io_executor = t->env->io_executor,
         .cancelled = &t->cancelled,

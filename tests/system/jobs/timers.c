@@ -1,5 +1,5 @@
 /* Counts per key and 1,000 ms of event time, by timers of a keyed process function and map state:
- *   --events N --output DIR      lines "key window count" */
+ *   --events N [--rate N per second] --output DIR      lines "key window count" */
 #include <flinc/flinc.h>
 
 FLINC_STRUCT(event, FLINC_INT64(key), FLINC_INT64(at));
@@ -56,12 +56,13 @@ static int format(flinc_ctx *ctx, const result *in, flinc_text *out)
 
 static int timers(flinc_env *env, int argc, char **argv)
 {
-    static const char *const options[] = {"events", "output", NULL};
+    static const char *const options[] = {"events", "rate", "output", NULL};
     flinc_params *params = flinc_params_parse(env, argc, argv, options);
     flinc_stream *events = flinc_assign_timestamps(
-        flinc_from_datagen(env,
-                           FLINC_DATAGEN(.generate = FLINC_FN(generate), .type = FLINC_TYPE(event),
-                                         .count = flinc_params_int(params, "events", 0))),
+        flinc_from_datagen(
+            env, FLINC_DATAGEN(.generate = FLINC_FN(generate), .type = FLINC_TYPE(event),
+                               .count = flinc_params_int(params, "events", 0),
+                               .rows_per_second = (double)flinc_params_int(params, "rate", 0))),
         FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_BOUNDED, .max_out_of_orderness_ms = 7,
                          .timestamp = "at"));
     flinc_stream *counts = flinc_process(

@@ -56,6 +56,11 @@ static void samples_go_where_they_belong(void **state)
     metric_store_add_dump(s, TM_1, &d.dump);
     dump_init(&d, FLINC__METRIC_SCOPE_KIND__METRIC_OF_TASK_MANAGER, "Status.JVM.CPU.Load", 7);
     metric_store_add_dump(s, TM_1, &d.dump);
+    dump_init(&d, FLINC__METRIC_SCOPE_KIND__METRIC_OF_JOB, "latency.x.latency_p99", 8);
+    metric_store_add_dump(s, TM_1, &d.dump);
+    struct flinc_id job = fixture_id(JOB_ID);
+    assert_string_equal(metric_set_get(&metric_store_job(s, &job)->set, "latency.x.latency_p99"),
+                        "8");
     assert_string_equal(metric_set_get(subtask(s, 1), "numRecordsIn"), "5");
     assert_string_equal(metric_set_get(subtask(s, 0), "Source__bid[1]__x_y.numRecordsOutPerSecond"),
                         "6");

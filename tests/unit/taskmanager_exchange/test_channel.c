@@ -104,7 +104,7 @@ static void test_control_elements_keep_their_place(void **state)
     struct fixture *f = *state;
     attach_both(f, 0, 0);
     push_number(f, 1);
-    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+    struct element barrier = element_of_control(ELEMENT_WATERMARK_STATUS);
     barrier.timestamp_ms = 42;
     channel_push(f->channel, &barrier);
     push_number(f, 2);
@@ -112,7 +112,7 @@ static void test_control_elements_keep_their_place(void **state)
     struct element e;
     assert_int_equal(poll_number(f), 1);
     assert_true(channel_poll(f->channel, CHANNEL_LANE_DATA, &e));
-    assert_int_equal(e.kind, ELEMENT_LATENCY_MARKER);
+    assert_int_equal(e.kind, ELEMENT_WATERMARK_STATUS);
     assert_int_equal(e.timestamp_ms, 42);
     assert_int_equal(poll_number(f), 2);
     assert_true(channel_poll(f->channel, CHANNEL_LANE_DATA, &e));
@@ -125,13 +125,13 @@ static void test_priority_lane_carries_the_position(void **state)
     attach_both(f, 0, 0);
     push_number(f, 1);
     push_number(f, 2);
-    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+    struct element barrier = element_of_control(ELEMENT_WATERMARK_STATUS);
     channel_push_priority(f->channel, &barrier);
     push_number(f, 3);
     struct element e;
     assert_true(channel_has(f->channel, CHANNEL_LANE_PRIORITY));
     assert_true(channel_poll(f->channel, CHANNEL_LANE_PRIORITY, &e));
-    assert_int_equal(e.kind, ELEMENT_LATENCY_MARKER);
+    assert_int_equal(e.kind, ELEMENT_WATERMARK_STATUS);
     assert_int_equal(e.position, 2);
     assert_empty(f, CHANNEL_LANE_PRIORITY);
     assert_int_equal(channel_len(f->channel), 3);
@@ -245,7 +245,7 @@ static void test_consumer_closes_first(void **state)
     assert_int_equal(buffer_pool_out_count(f->pool), 0);
     assert_true(channel_arm_writable(f->channel));
     push_number(f, 2);
-    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+    struct element barrier = element_of_control(ELEMENT_WATERMARK_STATUS);
     channel_push_priority(f->channel, &barrier);
     assert_int_equal(buffer_pool_out_count(f->pool), 0);
     assert_true(channel_is_consumer_closed(f->channel));
@@ -446,7 +446,7 @@ static void test_drain_queue(void **state)
 static void test_priority_at_a_position(void **state)
 {
     struct fixture *f = *state;
-    struct element e = element_of_control(ELEMENT_LATENCY_MARKER);
+    struct element e = element_of_control(ELEMENT_WATERMARK_STATUS);
     attach_both(f, 10, 0);
     e.position = 1000;
     channel_push_priority_at(f->channel, &e);

@@ -92,7 +92,7 @@ static void produce(struct side *s, struct result_partition *p, struct buffer_po
             result_partition_flush(p);
         }
         if (rng_below(rng, 20) == 0) {
-            struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+            struct element barrier = element_of_control(ELEMENT_WATERMARK_STATUS);
             barrier.timestamp_ms = next;
             result_partition_send_control(p, &barrier);
         }
@@ -201,7 +201,7 @@ static void consume(struct side *s, struct gate *g, struct mailbox *mailbox, str
         if (e.kind == ELEMENT_END_OF_PARTITION) {
             return;
         }
-        if (e.kind == ELEMENT_LATENCY_MARKER) {
+        if (e.kind == ELEMENT_WATERMARK_STATUS) {
             check_barrier(s, &progress, &e);
             continue;
         }

@@ -212,11 +212,11 @@ static void test_gathered_rows_before_control_elements(void **state)
     struct fixture *f = *state;
     push_rows(f, 0, 0, 10);
     push_rows(f, 1, 100, 10);
-    push_control(f, 0, ELEMENT_LATENCY_MARKER);
+    push_control(f, 0, ELEMENT_WATERMARK_STATUS);
     push_rows(f, 0, 10, 10);
     /* Turns: 0, 1, then the barrier of 0, which hands out what was gathered first. */
     poll_rows(f, 0, 20);
-    poll_control(f, ELEMENT_LATENCY_MARKER, 0);
+    poll_control(f, ELEMENT_WATERMARK_STATUS, 0);
     poll_rows(f, 10, 10);
     push_control(f, 1, ELEMENT_WATERMARK);
     push_control(f, 2, ELEMENT_WATERMARK_STATUS);
@@ -238,7 +238,7 @@ static void test_gathered_rows_before_full_batches(void **state)
 static void test_priority_overtakes_everything(void **state)
 {
     struct fixture *f = *state;
-    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+    struct element barrier = element_of_control(ELEMENT_WATERMARK_STATUS);
     poll_nothing(f);
     for (uint32_t i = 0; i < CHANNELS; i++) {
         push_rows(f, i, i * 1000, GATE_SMALL_ROWS);
@@ -247,10 +247,10 @@ static void test_priority_overtakes_everything(void **state)
     channel_push_priority(f->channels[3], &barrier);
     channel_push_priority(f->channels[1], &barrier);
     struct element e = poll(f);
-    assert_int_equal(e.kind, ELEMENT_LATENCY_MARKER);
+    assert_int_equal(e.kind, ELEMENT_WATERMARK_STATUS);
     assert_int_equal(e.channel, 3);
     assert_int_equal(e.position, 2);
-    poll_control(f, ELEMENT_LATENCY_MARKER, 1);
+    poll_control(f, ELEMENT_WATERMARK_STATUS, 1);
     for (uint32_t i = 0; i < CHANNELS; i++) {
         poll_rows(f, i * 1000, GATE_SMALL_ROWS);
     }
@@ -258,7 +258,7 @@ static void test_priority_overtakes_everything(void **state)
     push_rows(f, 3, 1, GATE_SMALL_ROWS);
     poll_rows(f, 8, 2);
     channel_push_priority(f->channels[0], &barrier);
-    poll_control(f, ELEMENT_LATENCY_MARKER, 0);
+    poll_control(f, ELEMENT_WATERMARK_STATUS, 0);
     poll_rows(f, 1, GATE_SMALL_ROWS);
     poll_nothing(f);
 }
@@ -286,9 +286,9 @@ static void test_blocked_channels(void **state)
 {
     struct fixture *f = *state;
     poll_nothing(f);
-    push_control(f, 1, ELEMENT_LATENCY_MARKER);
+    push_control(f, 1, ELEMENT_WATERMARK_STATUS);
     push_rows(f, 1, 0, GATE_SMALL_ROWS);
-    poll_control(f, ELEMENT_LATENCY_MARKER, 1);
+    poll_control(f, ELEMENT_WATERMARK_STATUS, 1);
     gate_block(f->gate, 1);
     poll_nothing(f);
     assert_false(gate_is_ready(f->gate));
@@ -330,10 +330,10 @@ static void test_wakes_the_task(void **state)
     poll_rows(f, 0, 1);
     poll_nothing(f);
     ticket = event_count_prepare(event);
-    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+    struct element barrier = element_of_control(ELEMENT_WATERMARK_STATUS);
     channel_push_priority(f->channels[2], &barrier);
     assert_true(event_count_wait(event, ticket, 0));
-    poll_control(f, ELEMENT_LATENCY_MARKER, 2);
+    poll_control(f, ELEMENT_WATERMARK_STATUS, 2);
 }
 
 static void test_facts(void **state)

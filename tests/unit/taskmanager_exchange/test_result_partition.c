@@ -377,7 +377,7 @@ static void test_control_elements_come_after_built_rows(void **state)
     struct fixture *f = *state;
     open_kind(f, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE, CHANNELS);
     write_rows(f, 0, 40);
-    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+    struct element barrier = element_of_control(ELEMENT_WATERMARK_STATUS);
     barrier.timestamp_ms = 3;
     result_partition_send_priority(f->partition, &barrier);
     result_partition_send_control(f->partition, &barrier);
@@ -392,6 +392,34 @@ static void test_control_elements_come_after_built_rows(void **state)
         assert_int_equal(e.timestamp_ms, 3);
         assert_false(channel_poll(f->channels[c], CHANNEL_LANE_DATA, &e));
     }
+}
+
+/* A marker comes behind the rows that were written for its channel; it goes to one, each in time. */
+static void test_markers_go_to_one_channel(void **state)
+{
+    static const struct flinc_id SOURCE = {{1}};
+    struct fixture *f = *state;
+    uint32_t seen[CHANNELS] = {0}, n = 0;
+    open_kind(f, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE, CHANNELS);
+    write_rows(f, 0, CHANNELS * 10);
+    for (uint32_t i = 0; i < 100; i++) {
+        result_partition_send_marker(f->partition, latency_marker_new(i, &SOURCE, 0));
+    }
+    for (uint32_t c = 0; c < CHANNELS; c++) {
+        struct element e;
+        assert_true(channel_poll(f->channels[c], CHANNEL_LANE_DATA, &e));
+        assert_int_equal(e.kind, ELEMENT_BATCH);
+        assert_int_equal(e.batch->n_rows, 10);
+        element_drop(&e);
+        while (channel_poll(f->channels[c], CHANNEL_LANE_DATA, &e)) {
+            assert_int_equal(e.kind, ELEMENT_LATENCY_MARKER);
+            element_drop(&e);
+            seen[c]++;
+        }
+        assert_true(seen[c] > 0);
+        n += seen[c];
+    }
+    assert_int_equal(n, 100);
 }
 
 static void test_writable_when_all_channels_are(void **state)
@@ -531,6 +559,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_custom, setup, teardown),
         cmocka_unit_test_setup_teardown(test_control_elements_come_after_built_rows, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_markers_go_to_one_channel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_writable_when_all_channels_are, setup, teardown),
         cmocka_unit_test_setup_teardown(test_closing_drops_what_is_half_built, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failpoint, setup, teardown),

@@ -107,13 +107,13 @@ static void test_golden_control(void **state)
 {
     struct frame_header h;
     struct control_values v;
-    struct element e = element_of_control(ELEMENT_LATENCY_MARKER);
+    struct element e = element_of_control(ELEMENT_WATERMARK);
     e.timestamp_ms = 0x1122;
     e.position = 9;
     frame_of_element(&e, 5, &h, &v);
     h.flags = FRAME_FLAG_PRIORITY;
     v.position = e.position;
-    expect_header(h, &v, "12080000050000001000000053c4c787000000000000000005000000c46fce42");
+    expect_header(h, &v, "12080000050000001000000053c4c787000000000000000001000000375eec39");
     expect_hex(&v, sizeof(v), "22110000000000000900000000000000");
     struct element idle = element_of_control(ELEMENT_WATERMARK_STATUS);
     idle.flags = ELEMENT_FLAG_IDLE;
@@ -145,8 +145,8 @@ static void test_elements_come_back(void **state)
         struct frame_header h;
         struct control_values v;
         struct element e = element_of_control((enum element_kind)kind), back;
-        bool has_time = kind == ELEMENT_WATERMARK || kind == ELEMENT_LATENCY_MARKER;
-        if (kind == ELEMENT_BARRIER) {
+        bool has_time = kind == ELEMENT_WATERMARK;
+        if (kind == ELEMENT_BARRIER || kind == ELEMENT_LATENCY_MARKER) {
             continue;
         }
         e.timestamp_ms = has_time ? -5 : 0;
@@ -161,6 +161,53 @@ static void test_elements_come_back(void **state)
         assert_int_equal(back.position, 77);
         assert_int_equal(element_charge(&back), 0);
     }
+}
+
+/* The values of a marker's frame, and what follows them. */
+struct marker_payload {
+    struct control_values values;
+    struct marker_values marker;
+    uint8_t padding[12];
+};
+
+static void test_markers(void **state)
+{
+    struct frame_header h;
+    struct marker_payload p = {.padding = {0}};
+    struct flinc_id source_id = {{0xa1, [15] = 0xaf}};
+    struct element e = element_of_marker(latency_marker_new(0x1122, &source_id, 7)), back;
+    frame_of_element(&e, 5, &h, &p.values);
+    p.marker = frame_marker_values(e.marker);
+    assert_int_equal(h.payload_bytes, sizeof(p));
+    expect_header(h, &p, "12000c000500000030000000d291360200000000000000000500000047764e40");
+    expect_hex(&p, sizeof(p),
+               "22110000000000000000000000000000a10000000000000000000000000000af0700000000000000"
+               "0000000000000000");
+    frame_seal(&h, 0);
+    assert_int_equal(frame_check(&h, FRAME_TO_CONSUMER, NULL), 0);
+    assert_int_equal(frame_element(&h, (const uint8_t *)&p, &back, NULL), 0);
+    assert_int_equal(back.marker->marked_ms, 0x1122);
+    assert_int_equal(back.marker->source_subtask, 7);
+    assert_true(id_eq(&back.marker->source_id, &source_id));
+    assert_int_equal(element_charge(&back), CONTROL_CHARGE_BYTES);
+    element_drop(&back);
+    element_drop(&e);
+    /* Too short, too long, none at all, more padding than there is payload behind the values. */
+    static const struct {
+        uint32_t bytes;
+        uint16_t padding;
+    } BAD[] = {{48, 13}, {48, 0}, {64, 12}, {16, 0}, {16, 12}, {32, 0}};
+    for (size_t i = 0; i < ARRAY_LEN(BAD); i++) {
+        h.payload_bytes = BAD[i].bytes;
+        h.padding = BAD[i].padding;
+        frame_seal(&h, 0);
+        assert_int_equal(frame_check(&h, FRAME_TO_CONSUMER, NULL), ERR_CORRUPT);
+    }
+    h.payload_bytes = 16;
+    h.padding = 12;
+    h.info = ELEMENT_BARRIER;
+    frame_seal(&h, 0);
+    assert_int_equal(frame_check(&h, FRAME_TO_CONSUMER, NULL), ERR_CORRUPT);
 }
 
 static void test_barriers_come_back(void **state)
@@ -256,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_hello),
         cmocka_unit_test(test_golden_frames),
         cmocka_unit_test(test_golden_control),
+        cmocka_unit_test(test_markers),
         cmocka_unit_test(test_golden_barrier),
         cmocka_unit_test(test_elements_come_back),
         cmocka_unit_test(test_barriers_come_back),

@@ -55,21 +55,31 @@ static void expect_control(struct line *l, enum element_kind kind, uint64_t valu
     assert_int_equal(e.timestamp_ms, value);
 }
 
+static const struct flinc_id SOURCE = {{1, 2, 3, [15] = 4}};
+
+static void expect_marker(struct line *l, int64_t marked_ms, uint32_t source_subtask)
+{
+    struct element e = line_take(l);
+    assert_int_equal(e.kind, ELEMENT_LATENCY_MARKER);
+    assert_int_equal(e.marker->marked_ms, marked_ms);
+    assert_int_equal(e.marker->source_subtask, source_subtask);
+    assert_true(id_eq(&e.marker->source_id, &SOURCE));
+    element_drop(&e);
+}
+
 static void exchange_all_kinds(struct line *l)
 {
     line_write(l, 0, 1000);
     line_send(l, ELEMENT_WATERMARK, 77);
     line_write(l, 1000, 3);
-    line_send(l, ELEMENT_LATENCY_MARKER, 5);
-    line_send(l, ELEMENT_LATENCY_MARKER, 6);
+    result_partition_send_marker(l->partition, latency_marker_new(5, &SOURCE, 3));
     line_send(l, ELEMENT_WATERMARK_STATUS, 0);
     line_write(l, 1003, 4096);
     line_send(l, ELEMENT_END_OF_PARTITION, 0);
     expect_batch(l, 0, 1000);
     expect_control(l, ELEMENT_WATERMARK, 77);
     expect_batch(l, 1000, 3);
-    expect_control(l, ELEMENT_LATENCY_MARKER, 5);
-    expect_control(l, ELEMENT_LATENCY_MARKER, 6);
+    expect_marker(l, 5, 3);
     expect_control(l, ELEMENT_WATERMARK_STATUS, 0);
     expect_batch(l, 1003, 4096);
     expect_control(l, ELEMENT_END_OF_PARTITION, 0);
@@ -188,14 +198,14 @@ static void test_barrier_overtakes(void **state)
         assert_int_equal(result_partition_write(l.partition, batch, NULL), 0);
         n++;
     }
-    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+    struct element barrier = element_of_control(ELEMENT_WATERMARK);
     barrier.timestamp_ms = 42;
     result_partition_send_priority(l.partition, &barrier);
     bool seen = false;
     uint32_t before = 0;
     for (uint32_t i = 0; i < n + 1; i++) {
         struct element e = line_take(&l);
-        if (e.kind == ELEMENT_LATENCY_MARKER) {
+        if (e.kind == ELEMENT_WATERMARK) {
             assert_int_equal(e.timestamp_ms, 42);
             assert_int_equal(e.position, n);
             seen = true;

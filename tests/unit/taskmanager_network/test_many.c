@@ -271,7 +271,7 @@ static void test_barrier_overtakes_a_full_socket(void **state)
     for (int i = 0; i < 20; i++) {
         assert_true(network_step(x.network, 0, NULL) >= 0);
     }
-    struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+    struct element barrier = element_of_control(ELEMENT_WATERMARK);
     channel_push_priority(out[BARRIER], &barrier);
     uint64_t before = 0;
     struct frame_header h = {0};

@@ -78,12 +78,12 @@ static void produce(struct side *s, struct result_partition *p, struct buffer_po
         if (rng_below(rng, 10) == 0) {
             result_partition_flush(p);
         }
-        struct element barrier = element_of_control(ELEMENT_LATENCY_MARKER);
+        struct element barrier = element_of_control(ELEMENT_WATERMARK);
         barrier.timestamp_ms = next;
         if (rng_below(rng, 20) == 0) {
             result_partition_send_control(p, &barrier);
         } else if (rng_below(rng, 20) == 0) {
-            barrier.kind = ELEMENT_WATERMARK; /* any kind may go there */
+            barrier.kind = ELEMENT_WATERMARK_STATUS; /* any kind may go there */
             result_partition_send_priority(p, &barrier);
         }
     }
@@ -178,7 +178,7 @@ static void consume(struct side *s, struct gate *g, struct mailbox *mailbox, uin
         }
         if (e.kind == ELEMENT_BATCH) {
             check_rows(s, &progress, e.batch);
-        } else if (e.kind == ELEMENT_LATENCY_MARKER) {
+        } else if (e.kind == ELEMENT_WATERMARK) {
             int64_t producer = (int64_t)(e.timestamp_ms - 1) / PRODUCER_BASE;
             progress.barrier[producer] = (int64_t)e.timestamp_ms;
         }
