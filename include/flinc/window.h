@@ -157,8 +157,9 @@ FLINC_API flinc_windowed *flinc_window_all_(flinc_stream *s, flinc_window_option
 
 /* ---- functions ----
  *
- * Tumbling, sliding and global windows; not yet sessions.  The records of a window are kept until it is
- * over, and the function runs over them when the window fires. */
+ * Tumbling, sliding and global windows; not yet sessions.  Process functions, and all functions behind
+ * an evictor, see the records of a window, which are kept until it is over; reduce and aggregate functions
+ * are called with each record as it comes, and one value is kept per window and key. */
 
 /* A window that fires. */
 typedef struct flinc_pane {

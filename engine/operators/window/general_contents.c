@@ -122,6 +122,7 @@ static int open_value(struct general_window *w, struct op_context *ctx, struct e
     }
     size_t bytes = MAX(c->value->size, c->input->size);
     bytes = MAX(bytes, c->accumulator != NULL ? c->accumulator->size : 0);
+    bytes = MAX(bytes, w->sides[0].record.size);
     for (int i = 0; i < 2; i++) {
         w->scratch[i] = mem_alloc_aligned(16, bytes);
     }
@@ -225,12 +226,15 @@ static int append_window(struct general_window *w, struct op_context *ctx, const
 }
 
 int contents_append(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
-                    uint32_t n, struct error *err)
+                    uint32_t from, uint32_t to, struct error *err)
 {
+    if (w->values.state != NULL) {
+        return values_add(w, from, to, err);
+    }
     uint8_t done[BATCH_ROWS_MAX] = {0};
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = from; i < to; i++) {
         if (!done[i]) {
-            TRY(append_window(w, ctx, rows + i, n - i, done + i, err));
+            TRY(append_window(w, ctx, rows + i, to - i, done + i, err));
         }
     }
     return 0;
@@ -252,6 +256,9 @@ int contents_clear(struct general_window *w, struct op_context *ctx,
                    const struct window_at_hand *at, struct error *err)
 {
     struct state_keys keys;
+    if (w->values.state != NULL) {
+        return values_clear(w, at, err);
+    }
     TRY(key_of(w, ctx, at, &keys, err));
     int rc = 0;
     for (uint32_t i = 0; i < w->n_sides && rc >= 0; i++) {
@@ -361,11 +368,24 @@ static const char *fold_records(struct general_window *w)
     return w->scratch[0];
 }
 
+/* What an accumulator comes to, in scratch[1]. */
+static int aggregate_result(struct general_window *w, const char *accumulator, const char **ret,
+                            struct error *err)
+{
+    struct user_function *result = &w->rows.functions.items[1];
+    memset(w->scratch[1], 0, w->accumulator_bytes);
+    int rc = ((result_fn)result->call)(&result->ctx, accumulator, w->scratch[1]);
+    if (UNLIKELY(rc < 0)) {
+        return user_function_failed(result, rc, err);
+    }
+    *ret = w->scratch[1];
+    return user_function_check(result, err);
+}
+
 static int aggregate_records(struct general_window *w, const char **ret, struct error *err)
 {
-    struct user_function *add = &w->rows.functions.items[0], *result = add + 1;
+    struct user_function *add = &w->rows.functions.items[0];
     memset(w->scratch[0], 0, w->accumulator_bytes);
-    memset(w->scratch[1], 0, w->accumulator_bytes);
     for (size_t i = 0; i < w->sides[0].n_records; i++) {
         TRY(user_function_check_cancelled(add, err));
         int rc = ((add_fn)add->call)(&add->ctx, w->sides[0].records[i], w->scratch[0]);
@@ -374,12 +394,7 @@ static int aggregate_records(struct general_window *w, const char **ret, struct 
         }
     }
     TRY(user_function_check(add, err));
-    int rc = ((result_fn)result->call)(&result->ctx, w->scratch[0], w->scratch[1]);
-    if (UNLIKELY(rc < 0)) {
-        return user_function_failed(result, rc, err);
-    }
-    *ret = w->scratch[1];
-    return user_function_check(result, err);
+    return aggregate_result(w, w->scratch[0], ret, err);
 }
 
 static flinc_pane pane_of(const struct general_window *w, const struct op_context *ctx,
@@ -451,6 +466,14 @@ static int call_join(struct general_window *w, struct error *err)
     return flat_outputs_check(&w->outputs, f, err);
 }
 
+static int call_with_value(struct general_window *w, struct op_context *ctx,
+                           const struct window_at_hand *at, const char *value, struct error *err)
+{
+    const void *one = value;
+    return w->base.config->process ? call_process(w, ctx, at, &one, 1, err)
+                                   : put_value(w, value, err);
+}
+
 static int call_functions(struct general_window *w, struct op_context *ctx,
                           const struct window_at_hand *at, struct error *err)
 {
@@ -473,9 +496,31 @@ static int call_functions(struct general_window *w, struct op_context *ctx,
         return call_process(w, ctx, at, (const void *const *)w->sides[0].records,
                             w->sides[0].n_records, err);
     }
-    const void *one = value;
-    return w->base.config->process ? call_process(w, ctx, at, &one, 1, err)
-                                   : put_value(w, value, err);
+    return call_with_value(w, ctx, at, value, err);
+}
+
+static void begin_results(struct general_window *w, const struct window_at_hand *at)
+{
+    flat_outputs_begin(&w->outputs, at->end == INT64_MAX ? INT64_MAX : at->end - 1,
+                       ROW_KIND_INSERT);
+}
+
+/* A window whose value was brought up to date all the time. */
+static int fire_value(struct general_window *w, struct op_context *ctx,
+                      const struct window_at_hand *at, struct error *err)
+{
+    const char *value = NULL;
+    if (!at->entry->has_value) {
+        return 0;
+    }
+    TRY(values_get(w, at, &value, err));
+    if (w->base.config->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE) {
+        TRY(aggregate_result(w, value, &value, err));
+    }
+    begin_results(w, at);
+    TRY(call_with_value(w, ctx, at, value, err));
+    flat_outputs_end(&w->outputs);
+    return 0;
 }
 
 int contents_fire(struct general_window *w, struct op_context *ctx, const struct window_at_hand *at,
@@ -484,6 +529,9 @@ int contents_fire(struct general_window *w, struct op_context *ctx, const struct
     const Flinc__WindowEvictor *evictor = w->base.config->evictor;
     struct general_side *side = &w->sides[0];
     struct state_keys keys;
+    if (w->values.state != NULL) {
+        return fire_value(w, ctx, at, err);
+    }
     TRY(key_of(w, ctx, at, &keys, err));
     int rc = 0;
     for (uint32_t i = 0; i < w->n_sides && rc >= 0; i++) {
@@ -494,8 +542,7 @@ int contents_fire(struct general_window *w, struct op_context *ctx, const struct
         rc = evictor_run(w, &evicted, err);
     }
     if (rc >= 0 && side->n_records + w->sides[1].n_records > 0) {
-        flat_outputs_begin(&w->outputs, at->end == INT64_MAX ? INT64_MAX : at->end - 1,
-                           ROW_KIND_INSERT);
+        begin_results(w, at);
         rc = call_functions(w, ctx, at, err);
         flat_outputs_end(&w->outputs);
         if (rc >= 0 && evictor != NULL && evictor->after) {

@@ -19,31 +19,23 @@ int delta_open(struct general_window *w, struct op_context *ctx, struct error *e
                                     .kind = "window"};
     TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &w->delta.last, err),
             "opening operator '%s'", ctx->spec->name);
-    w->delta.tile = mem_alloc_aligned(16, (size_t)RECORD_TILE_ROWS * record->size);
+    pass_tile_open(&w->delta.tile, w);
     return 0;
 }
 
 void delta_close(struct general_window *w)
 {
-    w->delta.rows = batch_unref(w->delta.rows);
-    mem_free(w->delta.tile);
-    w->delta.tile = NULL;
+    mem_free(w->delta.tile.records);
+    w->delta.tile.records = NULL;
 }
 
-int delta_begin(struct general_window *w, struct op_context *ctx, const struct batch *keys,
-                const uint16_t *rows, uint32_t n, struct error *err)
+int delta_begin(struct general_window *w, const struct batch *keys, struct error *err)
 {
     struct general_delta *d = &w->delta;
-    if (d->last == NULL) {
-        return 0;
-    }
-    TRY(keyed_state_upsert(d->last, NAMESPACE_VOID, keys, w->entry_columns, d->slots, d->is_new,
-                           err));
-    struct buffer *sel = buffer_get(ctx->pool, n * sizeof(uint16_t));
-    memcpy(sel->data, rows, n * sizeof(uint16_t));
-    batch_unref(d->rows);
-    d->rows = window_select(ctx, w->batch, sel, n);
-    return 0;
+    d->tile.n = 0;
+    return d->last == NULL ? 0
+                           : keyed_state_upsert(d->last, NAMESPACE_VOID, keys, w->entry_columns,
+                                                d->slots, d->is_new, err);
 }
 
 int delta_measure(struct user_function *f, const char *older, const char *newer, double *ret_delta,
@@ -57,14 +49,9 @@ int delta_measure(struct user_function *f, const char *older, const char *newer,
 int delta_on_element(struct general_window *w, uint32_t i, unsigned *ret_result, struct error *err)
 {
     const Flinc__WindowTrigger *t = w->base.config->trigger;
-    const struct record_layout *record = &w->sides[0].record;
     struct general_delta *d = &w->delta;
-    const uint32_t in_tile = i % RECORD_TILE_ROWS;
-    if (in_tile == 0) {
-        uint32_t n = MIN(d->rows->n_sel - i, (uint32_t)RECORD_TILE_ROWS);
-        TRY(record_read(record, d->rows, i, n, d->tile, err));
-    }
-    const char *newer = d->tile + (size_t)in_tile * record->size;
+    const char *newer = NULL;
+    TRY(pass_tile_row(w, &d->tile, i, &newer, err));
     *ret_result = TRIGGER_CONTINUE;
     if (!d->is_new[i]) {
         double delta;
@@ -80,18 +67,13 @@ int delta_on_element(struct general_window *w, uint32_t i, unsigned *ret_result,
 
 int delta_forget(struct general_window *w, const struct window_at_hand *at, struct error *err)
 {
-    struct keyed_state *last = w->delta.last;
-    struct batch *keys = NULL;
     uint32_t slot = KEYED_SLOT_NONE;
-    if (last == NULL) {
+    if (w->delta.last == NULL) {
         return 0;
     }
-    TRY(keyed_state_read_keys(w->entries, &at->slot, 1, &keys, err));
-    keyed_state_hash(last, keys, w->entry_columns);
-    int rc = keyed_state_find(last, NAMESPACE_VOID, keys, w->entry_columns, &slot, err);
-    if (rc >= 0 && slot != KEYED_SLOT_NONE) {
-        keyed_state_remove(last, slot);
+    TRY(pass_state_slot(w, w->delta.last, at, &slot, err));
+    if (slot != KEYED_SLOT_NONE) {
+        keyed_state_remove(w->delta.last, slot);
     }
-    batch_unref(keys);
-    return rc;
+    return 0;
 }

@@ -30,6 +30,7 @@ static void schedule(struct general_window *w, const struct window_at_hand *at)
 static struct window_at_hand window_at(struct general_window *w, uint32_t slot, int64_t end)
 {
     return (struct window_at_hand){.slot = slot,
+                                   .value_slot = KEYED_SLOT_NONE,
                                    .start = w->base.is_global ? INT64_MIN : end - w->size,
                                    .end = end,
                                    .entry = general_entry(w, slot)};
@@ -127,11 +128,11 @@ static void make_schemas(struct general_window *w, struct op_context *ctx)
 static void make_entry_layout(struct general_window *w)
 {
     static const char *const names[] = {"count", "next event time", "next processing time",
-                                        "is open"};
-    static const uint32_t offsets[] = {offsetof(struct window_entry, count),
-                                       offsetof(struct window_entry, wait[GENERAL_EVENT]),
-                                       offsetof(struct window_entry, wait[GENERAL_PROCESSING]),
-                                       offsetof(struct window_entry, is_open)};
+                                        "is open", "has value"};
+    static const uint32_t offsets[] = {
+        offsetof(struct window_entry, count), offsetof(struct window_entry, wait[GENERAL_EVENT]),
+        offsetof(struct window_entry, wait[GENERAL_PROCESSING]),
+        offsetof(struct window_entry, is_open), offsetof(struct window_entry, has_value)};
     struct data_type *types[ARRAY_LEN(names)];
     struct record_field fields[ARRAY_LEN(names)];
     for (uint32_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -187,6 +188,7 @@ static int general_open(struct operator* op, struct op_context *ctx, struct erro
             "opening operator '%s'", ctx->spec->name);
     (void)keyed_state_next(w->entries, NAMESPACE_VOID, 0); /* selects the table */
     TRY(contents_open(w, ctx, err));
+    TRY(values_open(w, ctx, err));
     TRY(delta_open(w, ctx, err));
     TRY(check_index(w, err));
     set_timer(w, ctx);
@@ -198,7 +200,9 @@ static void general_close(struct operator* op, struct op_context *ctx)
     struct general_window *w = (struct general_window *)op;
     w->input = batch_unref(w->input);
     w->batch = batch_unref(w->batch);
+    w->pass_rows = batch_unref(w->pass_rows);
     contents_close(w);
+    values_close(w);
     delta_close(w);
     if (w->entry_layout.schema != NULL) {
         record_layout_fini(&w->entry_layout);
@@ -255,6 +259,7 @@ static int on_due(struct general_window *w, struct op_context *ctx, const struct
         TRY(contents_fire(w, ctx, &at, err));
     }
     TRY(contents_clear(w, ctx, &at, err));
+    TRY(values_forget(w, &at, err));
     TRY(delta_forget(w, &at, err));
     keyed_state_remove(w->entries, item->slot);
     return 0;
@@ -342,6 +347,21 @@ static int64_t assign(const struct general_window *w, const struct op_context *c
     return end;
 }
 
+/* Values and triggers that look at records get to know the rows of this pass. */
+static int begin_pass(struct general_window *w, struct op_context *ctx, const struct batch *keys,
+                      const uint16_t *rows, uint32_t n, struct error *err)
+{
+    if (w->values.state == NULL && w->delta.last == NULL) {
+        return 0;
+    }
+    struct buffer *sel = buffer_get(ctx->pool, n * sizeof(uint16_t));
+    memcpy(sel->data, rows, n * sizeof(uint16_t));
+    batch_unref(w->pass_rows);
+    w->pass_rows = window_select(ctx, w->batch, sel, n);
+    TRY(values_begin(w, keys, err));
+    return delta_begin(w, keys, err);
+}
+
 /* The entries of the windows of this pass: slots by index in `rows`. */
 static int find_entries(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
                         uint32_t n, struct error *err)
@@ -360,7 +380,7 @@ static int find_entries(struct general_window *w, struct op_context *ctx, const 
     int rc = keyed_state_upsert(w->entries, NAMESPACE_VOID, keys, w->entry_columns, w->slots,
                                 w->is_new, err);
     if (rc >= 0) {
-        rc = delta_begin(w, ctx, keys, rows, n, err);
+        rc = begin_pass(w, ctx, keys, rows, n, err);
     }
     batch_unref(keys);
     TRY(rc);
@@ -396,6 +416,7 @@ static int run_pass(struct general_window *w, struct op_context *ctx, uint32_t p
     TRY(find_entries(w, ctx, rows, n, err));
     for (uint32_t i = 0; i < n; i++) {
         struct window_at_hand at = window_at(w, w->slots[i], w->ends[rows[i]]);
+        at.value_slot = w->values.state != NULL ? w->values.slots[i] : KEYED_SLOT_NONE;
         unsigned result = TRIGGER_CONTINUE;
         if (w->delta.last != NULL) {
             TRY(delta_on_element(w, i, &result, err));
@@ -403,12 +424,12 @@ static int run_pass(struct general_window *w, struct op_context *ctx, uint32_t p
             result = trigger_on_element(w, ctx, &at, time_of(w, rows[i]));
         }
         if (result != TRIGGER_CONTINUE) {
-            TRY(contents_append(w, ctx, rows + added, i + 1 - added, err));
+            TRY(contents_append(w, ctx, rows, added, i + 1, err));
             added = i + 1;
         }
         TRY(obey(w, ctx, &at, result, err));
     }
-    return added < n ? contents_append(w, ctx, rows + added, n - added, err) : 0;
+    return added < n ? contents_append(w, ctx, rows, added, n, err) : 0;
 }
 
 static void mark_late_rows(struct general_window *w, const struct op_context *ctx)
@@ -438,6 +459,7 @@ static int run_batch(struct general_window *w, struct op_context *ctx, struct er
     window_emit_late(&w->base, ctx, w->input);
     w->input = batch_unref(w->input);
     w->batch = batch_unref(w->batch);
+    w->pass_rows = batch_unref(w->pass_rows);
     set_timer(w, ctx);
     return drain(w, ctx);
 }

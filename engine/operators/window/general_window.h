@@ -3,12 +3,13 @@
  *
  * A window of a key has an entry in keyed state, keyed by (key, end): what its trigger remembers.  Its records
  * are in a row list whose namespace is the end.  A record that belongs to several windows is put into each.
- * Reduce and aggregate functions run over the records when the window fires, as they do in Flink behind an
- * evictor.
+ * Reduce and aggregate functions keep one value per window and key instead, brought up to date with each
+ * record; but behind an evictor they run over the records when the window fires, as they do in Flink.
  *
  *   general_window.c    records into windows, timers, life
  *   general_trigger.c   when a window fires, and what it waits for
  *   general_delta.c     the delta trigger and what it remembers
+ *   general_values.c    values of reduce and aggregate functions
  *   general_contents.c  what fires: records, functions
  *   general_evictor.c   records that a firing window forgets
  * Thread: the task's.  Flink: WindowOperator, EvictingWindowOperator. */
@@ -41,11 +42,13 @@ struct window_entry {
     int64_t wait[GENERAL_TIMES]; /* when the trigger is asked next */
     int64_t due[GENERAL_TIMES];  /* of its items in the indexes; not in snapshots */
     int64_t is_open;             /* 0: made by an upsert a moment ago */
+    int64_t has_value;           /* of general_values */
 };
 
 /* The window at hand. */
 struct window_at_hand {
     uint32_t slot;
+    uint32_t value_slot; /* in general_values; KEYED_SLOT_NONE: not known yet */
     int64_t start, end;
     struct window_entry *entry;
 };
@@ -63,12 +66,27 @@ struct general_side {
     size_t n_records, cap_records;
 };
 
+/* Some rows of the pass at hand as structs. */
+struct pass_tile {
+    char *records; /* Owns */
+    uint32_t from, n;
+};
+
+/* Per window and key the value of a reduce or aggregate function so far. */
+struct general_values {
+    struct keyed_state
+        *state; /* the backend's; keyed as the entries.  NULL: records are kept instead */
+    struct record_layout accumulator;   /* of aggregate functions */
+    const struct record_layout *record; /* Borrows: of a value */
+    struct pass_tile tile;
+    uint32_t slots[BATCH_ROWS_MAX]; /* by row of the pass */
+};
+
 /* The delta trigger's memory: per window and key the record that it measures from. */
 struct general_delta {
     struct keyed_state
-        *last;          /* the backend's; keyed as the entries.  NULL: there is no such trigger */
-    struct batch *rows; /* Owns a ref: those of the pass at hand */
-    char *tile;         /* Owns: some of them as structs */
+        *last; /* the backend's; keyed as the entries.  NULL: there is no such trigger */
+    struct pass_tile tile;
     uint32_t slots[BATCH_ROWS_MAX]; /* by row of the pass */
     uint8_t is_new[BATCH_ROWS_MAX];
 };
@@ -89,6 +107,8 @@ struct general_window {
     struct user_function *process; /* Borrows, as those below; NULL: there is none */
     struct user_function *trigger_delta, *evictor_delta;
     struct general_delta delta;
+    struct general_values values;
+    struct batch *pass_rows; /* Owns a ref: those of the pass at hand, where somebody reads them */
     uint32_t accumulator_bytes;
     char *scratch[2]; /* Owns: values under way */
     struct due_index due[GENERAL_TIMES];
@@ -136,8 +156,7 @@ int trigger_check(const struct general_window *w, const struct op_context *ctx,
 int delta_open(struct general_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
 void delta_close(struct general_window *w);
 /* The rows of a pass come next; `keys` are those of their entries. */
-int delta_begin(struct general_window *w, struct op_context *ctx, const struct batch *keys,
-                const uint16_t *rows, uint32_t n, struct error *err) MUST_CHECK;
+int delta_begin(struct general_window *w, const struct batch *keys, struct error *err) MUST_CHECK;
 /* Row `i` of the pass has come to its window; all are asked, in order. */
 int delta_on_element(struct general_window *w, uint32_t i, unsigned *ret_result,
                      struct error *err) MUST_CHECK;
@@ -147,6 +166,32 @@ int delta_forget(struct general_window *w, const struct window_at_hand *at,
 /* How far a record is from an older one. */
 int delta_measure(struct user_function *f, const char *older, const char *newer, double *ret_delta,
                   struct error *err) MUST_CHECK;
+
+/* ---- general_values.c ----------------------------------------------------------------------------- */
+
+int values_open(struct general_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
+void values_close(struct general_window *w);
+/* As delta_begin(). */
+int values_begin(struct general_window *w, const struct batch *keys, struct error *err) MUST_CHECK;
+/* Rows [from, to) of the pass come into the values of their windows. */
+int values_add(struct general_window *w, uint32_t from, uint32_t to, struct error *err) MUST_CHECK;
+/* The value of a window that has one. */
+int values_get(struct general_window *w, const struct window_at_hand *at, const char **ret_value,
+               struct error *err) MUST_CHECK;
+/* The window is empty again; its slot stays while the window does. */
+int values_clear(struct general_window *w, const struct window_at_hand *at,
+                 struct error *err) MUST_CHECK;
+/* The window goes. */
+int values_forget(struct general_window *w, const struct window_at_hand *at,
+                  struct error *err) MUST_CHECK;
+void pass_tile_open(struct pass_tile *t, const struct general_window *w);
+/* Row `i` of the pass as a struct; rows are asked for in order. */
+int pass_tile_row(struct general_window *w, struct pass_tile *t, uint32_t i,
+                  const char **ret_record, struct error *err) MUST_CHECK;
+/* The slot of a window in a state that is keyed as the entries; KEYED_SLOT_NONE. */
+int pass_state_slot(struct general_window *w, struct keyed_state *s,
+                    const struct window_at_hand *at, uint32_t *ret_slot,
+                    struct error *err) MUST_CHECK;
 
 /* ---- general_evictor.c ---------------------------------------------------------------------------- */
 
@@ -158,9 +203,9 @@ int evictor_run(struct general_window *w, size_t *ret_evicted, struct error *err
 
 int contents_open(struct general_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
 void contents_close(struct general_window *w);
-/* Adds these rows of the batch, each to its window of this pass. */
+/* Adds rows [from, to) of the pass, each to its window. */
 int contents_append(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
-                    uint32_t n, struct error *err) MUST_CHECK;
+                    uint32_t from, uint32_t to, struct error *err) MUST_CHECK;
 /* Hands the window's records to the functions; nothing when there are none. */
 int contents_fire(struct general_window *w, struct op_context *ctx, const struct window_at_hand *at,
                   struct error *err) MUST_CHECK;

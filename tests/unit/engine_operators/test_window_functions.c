@@ -187,6 +187,90 @@ static void a_restored_operator_goes_on(void **state)
     flinc__operator_subtask_state__free_unpacked(s, NULL);
 }
 
+/* ---- values brought up to date against kept records ------------------------------------------------ */
+
+/* A mean or a sum per window; behind an evictor that evicts nothing records are kept. */
+static void random_init(struct general *g, uint64_t seed, bool keeps_records)
+{
+    general_init(g, seed % 3 == 0 ? SLIDING : TUMBLING, 20, seed % 3 == 0 ? 5 : 20);
+    if (seed % 2 == 0) {
+        g->c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE;
+        g->c.config.accumulator = general_desc(g, 2, FLINC_TYPE(key_sum));
+        g->c.config.value = general_desc(g, 3, FLINC_TYPE(mean));
+        g->o.functions[0] = (struct harness_function)FN(FLINC_FN_AGGREGATE_ADD, mean_add);
+        g->o.functions[1] = (struct harness_function)FN(FLINC_FN_AGGREGATE_RESULT, mean_result);
+        g->o.outputs[0] = FLINC_TYPE(mean);
+    } else {
+        g->c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE;
+        g->c.config.value = g->c.config.input;
+        g->o.functions[0] = (struct harness_function)FN(FLINC_FN_REDUCE, add_events);
+        g->o.outputs[0] = FLINC_TYPE(event);
+    }
+    g->c.config.process = false;
+    g->c.config.output = g->c.config.value;
+    g->c.config.allowed_lateness_ms = (int64_t)(seed % 5) * 7;
+    if (seed % 4 > 1) {
+        g->c.trigger.kind = FLINC__WINDOW_TRIGGER_KIND__TRIGGER_COUNT;
+        g->c.trigger.count = 3;
+        g->c.trigger.purging = seed % 4 == 2;
+    }
+    if (keeps_records) {
+        g->c.config.evictor = &g->c.evictor;
+        g->c.evictor.kind = FLINC__WINDOW_EVICTOR_KIND__EVICTOR_COUNT;
+        g->c.evictor.count = INT64_MAX;
+    }
+}
+
+static struct harness *restarted(struct general *g, struct harness *h)
+{
+    Flinc__OperatorSubtaskState *s = NULL;
+    must(harness_snapshot(h, 1, FLINC__CHECKPOINT_KIND__CHECKPOINT_FULL, &s, &err));
+    harness_free(h);
+    g->o.restore = s;
+    g->o.restore_checkpoint = 1;
+    g->o.flags = OP_FLAG_RESTORED;
+    h = general_start(g);
+    flinc__operator_subtask_state__free_unpacked(s, NULL);
+    return h;
+}
+
+static void values_are_those_of_kept_records(void **state)
+{
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        struct general g[2];
+        struct harness *h[2];
+        struct rng rng;
+        uint64_t n_rows = 0;
+        rng_init(&rng, seed + 1);
+        for (int i = 0; i < 2; i++) {
+            random_init(&g[i], seed, i == 1);
+            h[i] = general_start(&g[i]);
+        }
+        for (int64_t now = 0; now < 300; now += (int64_t)rng_below(&rng, 12)) {
+            STR_AUTO rows = STR_INIT;
+            for (uint64_t n = rng_below(&rng, 200); n > 0; n--) {
+                str_printf(&rows, "%s%d, %d @%lld\n", n % 2 == 0 ? "k" : "key-above-twelve-bytes",
+                           (int)rng_below(&rng, 4), (int)rng_below(&rng, 100),
+                           (long long)(now + (int64_t)rng_below(&rng, 50) - 25));
+            }
+            for (int i = 0; i < 2; i++) {
+                harness_clear(h[i]);
+                must(harness_push_rows(h[i], 0, str_cstr(&rows), &err));
+                must(harness_watermark(h[i], 0, now, &err));
+            }
+            check_sorted_rows(harness_rows(h[0], 0), harness_rows(h[1], 0));
+            n_rows += harness_row_count(h[0], 0);
+            if (rng_below(&rng, 15) == 0) {
+                h[0] = restarted(&g[0], h[0]);
+                h[1] = restarted(&g[1], h[1]);
+            }
+        }
+        assert_true(n_rows > 50);
+        harness_free(h[0]);
+        harness_free(h[1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +279,7 @@ int main(void)
         cmocka_unit_test(reduce_gives_one_record),
         cmocka_unit_test(reduce_with_process),
         cmocka_unit_test(aggregate_through_an_accumulator),
+        cmocka_unit_test(values_are_those_of_kept_records),
         cmocka_unit_test(window_all_sees_all_keys),
         cmocka_unit_test(a_function_that_fails_is_named),
         cmocka_unit_test(results_leave_a_few_batches_at_a_time),

@@ -1,0 +1,208 @@
+/* Values of reduce and aggregate functions, and of sums, minima and maxima, brought up to date with each record:
+ * per window and key one record of keyed state, keyed by (key, end) as the windows' entries, whose has_value
+ * says whether there is one.  Rows of a pass have their slots before any of them is looked at, so a slot stays
+ * while its window does, also when a trigger purges it.
+ * Flink: WindowOperator over ReducingState and AggregatingState. */
+#include "engine/operators/struct_schema.h"
+#include "engine/operators/window/general_window.h"
+
+typedef int (*reduce_fn)(flinc_ctx *ctx, const void *a, const void *b, void *out);
+typedef int (*add_fn)(flinc_ctx *ctx, const void *in, void *accumulator);
+
+/* ---- rows of a pass ---------------------------------------------------------------------------- */
+
+void pass_tile_open(struct pass_tile *t, const struct general_window *w)
+{
+    t->records = mem_alloc_aligned(16, (size_t)RECORD_TILE_ROWS * w->sides[0].record.size);
+}
+
+int pass_tile_row(struct general_window *w, struct pass_tile *t, uint32_t i,
+                  const char **ret_record, struct error *err)
+{
+    const struct record_layout *record = &w->sides[0].record;
+    if (i < t->from || i >= t->from + t->n) {
+        t->from = i;
+        t->n = MIN(w->pass_rows->n_sel - i, (uint32_t)RECORD_TILE_ROWS);
+        TRY(record_read(record, w->pass_rows, i, t->n, t->records, err));
+    }
+    *ret_record = t->records + (size_t)(i - t->from) * record->size;
+    return 0;
+}
+
+int pass_state_slot(struct general_window *w, struct keyed_state *s,
+                    const struct window_at_hand *at, uint32_t *ret_slot, struct error *err)
+{
+    struct batch *keys = NULL;
+    TRY(keyed_state_read_keys(w->entries, &at->slot, 1, &keys, err));
+    keyed_state_hash(s, keys, w->entry_columns);
+    int rc = keyed_state_find(s, NAMESPACE_VOID, keys, w->entry_columns, ret_slot, err);
+    batch_unref(keys);
+    return rc;
+}
+
+/* ---- life -------------------------------------------------------------------------------------- */
+
+/* The accumulator's struct over a schema of its own. */
+static int open_accumulator(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    const Flinc__StructDesc *d = w->base.config->accumulator;
+    flinc_field *fields = arena_zalloc(ctx->arena, (d->n_fields + 1) * sizeof(*fields));
+    for (size_t i = 0; i < d->n_fields; i++) {
+        fields[i].name = d->fields[i]->name;
+        fields[i].kind = d->fields[i]->kind;
+        fields[i].offset = d->fields[i]->offset;
+        fields[i].null_offset = d->fields[i]->null_offset;
+    }
+    flinc_struct type = {.struct_size = sizeof(type),
+                         .size = d->size,
+                         .name = d->name,
+                         .n_fields = (uint32_t)d->n_fields,
+                         .fields = fields};
+    TRY_CTX(err,
+            struct_record_layout(&w->values.accumulator, &type, "the accumulator of a window", err),
+            "opening operator '%s'", ctx->spec->name);
+    w->values.record = &w->values.accumulator;
+    return 0;
+}
+
+int values_open(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    const Flinc__WindowConfig *c = w->base.config;
+    struct general_values *v = &w->values;
+    if (c->evictor != NULL || w->accumulator_bytes == 0) {
+        return 0;
+    }
+    v->record = &w->sides[0].record;
+    if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE) {
+        TRY(open_accumulator(w, ctx, err));
+    }
+    struct keyed_state_desc desc = {.name = "window-values",
+                                    .key_schema = w->entry_keys,
+                                    .n_key_columns = w->base.n_keys,
+                                    .record = v->record,
+                                    .kind = "window"};
+    TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &v->state, err),
+            "opening operator '%s'", ctx->spec->name);
+    pass_tile_open(&v->tile, w);
+    return 0;
+}
+
+void values_close(struct general_window *w)
+{
+    mem_free(w->values.tile.records);
+    w->values.tile.records = NULL;
+    if (w->values.accumulator.schema != NULL) {
+        record_layout_fini(&w->values.accumulator);
+    }
+}
+
+/* ---- records ----------------------------------------------------------------------------------- */
+
+int values_begin(struct general_window *w, const struct batch *keys, struct error *err)
+{
+    struct general_values *v = &w->values;
+    uint8_t is_new[BATCH_ROWS_MAX];
+    v->tile.n = 0;
+    return v->state == NULL ? 0
+                            : keyed_state_upsert(v->state, NAMESPACE_VOID, keys, w->entry_columns,
+                                                 v->slots, is_new, err);
+}
+
+/* The value with one more record, in scratch[0]. */
+static int combine(struct general_window *w, const char *kept, const char *record,
+                   struct error *err)
+{
+    struct user_function *f = &w->rows.functions.items[0];
+    const uint32_t size = w->values.record->size;
+    int rc = 0;
+    switch (w->base.config->function) {
+    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE:
+        memset(w->scratch[0], 0, size);
+        rc = ((reduce_fn)f->call)(&f->ctx, kept, record, w->scratch[0]);
+        break;
+    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE:
+        memcpy(w->scratch[0], kept, size);
+        rc = ((add_fn)f->call)(&f->ctx, record, w->scratch[0]);
+        break;
+    default:
+        memcpy(w->scratch[0], kept, size);
+        record_fold_add(&w->fold, size, w->scratch[0], record);
+        return 0;
+    }
+    return UNLIKELY(rc < 0) ? user_function_failed(f, rc, err) : user_function_check(f, err);
+}
+
+int values_add(struct general_window *w, uint32_t from, uint32_t to, struct error *err)
+{
+    struct general_values *v = &w->values;
+    const bool aggregates =
+        w->base.config->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE;
+    for (uint32_t i = from; i < to; i++) {
+        struct window_entry *e = general_entry(w, w->slots[i]);
+        const char *record = NULL, *value;
+        TRY(pass_tile_row(w, &v->tile, i, &record, err));
+        if (i % USER_CANCEL_ROWS == 0 && w->rows.functions.n > 0) {
+            TRY(user_function_check_cancelled(&w->rows.functions.items[0], err));
+        }
+        value = record;
+        if (e->has_value || aggregates) { /* an accumulator is all zero at first */
+            TRY(combine(w, keyed_state_value(v->state, v->slots[i]), record, err));
+            value = w->scratch[0];
+        }
+        TRY(keyed_state_keep(v->state, v->slots[i], value, err));
+        e->has_value = 1;
+    }
+    return 0;
+}
+
+/* ---- windows ----------------------------------------------------------------------------------- */
+
+static int find_slot(struct general_window *w, const struct window_at_hand *at, uint32_t *ret_slot,
+                     struct error *err)
+{
+    if (at->value_slot != KEYED_SLOT_NONE) {
+        *ret_slot = at->value_slot;
+        return 0;
+    }
+    TRY(pass_state_slot(w, w->values.state, at, ret_slot, err));
+    if (*ret_slot == KEYED_SLOT_NONE) {
+        return error_set(
+            err, ERR_CORRUPT,
+            "the window that ends at %lld has no value: its state was not restored as a "
+            "whole",
+            (long long)at->end);
+    }
+    return 0;
+}
+
+int values_get(struct general_window *w, const struct window_at_hand *at, const char **ret_value,
+               struct error *err)
+{
+    uint32_t slot;
+    TRY(find_slot(w, at, &slot, err));
+    *ret_value = keyed_state_value(w->values.state, slot);
+    return 0;
+}
+
+int values_clear(struct general_window *w, const struct window_at_hand *at, struct error *err)
+{
+    uint32_t slot;
+    if (!at->entry->has_value) {
+        return 0;
+    }
+    at->entry->has_value = 0;
+    TRY(find_slot(w, at, &slot, err));
+    memset(w->scratch[0], 0, w->values.record->size); /* gives its strings back */
+    return keyed_state_keep(w->values.state, slot, w->scratch[0], err);
+}
+
+int values_forget(struct general_window *w, const struct window_at_hand *at, struct error *err)
+{
+    uint32_t slot;
+    if (w->values.state == NULL) {
+        return 0;
+    }
+    TRY(find_slot(w, at, &slot, err));
+    keyed_state_remove(w->values.state, slot);
+    return 0;
+}
