@@ -29,11 +29,12 @@ static void register_segment(struct registering *r, const Flinc__KeyedSegment *s
         return;
     }
     enum shared_state state = shared_registry_find(&r->c->shared, b->location);
-    if (state == SHARED_KNOWN_FOREIGN) {
+    if (state == SHARED_KNOWN_FOREIGN && !PLANTED("checkpoint.refers_to_foreign")) {
         r->rc = error_set(r->err, ERR_INTERNAL,
                           "checkpoint %llu refers to %s, which belongs to the restored snapshot",
                           (unsigned long long)r->checkpoint_id, b->location);
-    } else if (state == SHARED_UNKNOWN && s->checkpoint_id < r->checkpoint_id) {
+    } else if (state == SHARED_UNKNOWN && s->checkpoint_id < r->checkpoint_id &&
+               !PLANTED("checkpoint.refers_to_deleted")) {
         r->rc = error_set(r->err, ERR_INTERNAL,
                           "checkpoint %llu refers to %s of checkpoint %llu, which is not kept any "
                           "more",

@@ -23,6 +23,7 @@ struct checkpointer *checkpointer_new(const struct checkpointer_options *options
     c->end_of_data = MEM_NEW_ARRAY(struct flinc_id, (size_t)c->n_tasks + 1);
     c->next_id = 1;
     c->periodic_timer = TIMER_NONE;
+    c->stopping.timer = TIMER_NONE;
     c->last_completed_ms = INT64_MIN / 2;
     vec_init(&c->queue, sizeof(struct trigger_request *));
     vec_init(&c->pending, sizeof(struct pending_checkpoint *));

@@ -43,7 +43,8 @@ struct stopping {
     checkpoint_done_fn done; /* of who asked for it */
     void *done_arg;
     uint64_t checkpoint_id;
-    char *path; /* Owns; NULL: the savepoint is not complete yet */
+    char *path;     /* Owns; NULL: the savepoint is not complete yet */
+    uint64_t timer; /* until its completion is told again */
 };
 
 struct checkpointer {

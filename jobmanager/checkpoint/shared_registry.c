@@ -46,12 +46,14 @@ void shared_registry_release_below(struct shared_registry *r, uint64_t lowest_id
 {
     MAP_FOREACH (&r->files, e) {
         const struct shared_file *f = e->value;
-        if (f->last_use >= lowest_id) {
+        if (f->last_use >= lowest_id || PLANTED("checkpoint.shared_file_stays")) {
             continue;
         }
-        if (f->owner == SHARED_OF_JOB) {
+        if (f->owner == SHARED_OF_JOB || PLANTED("checkpoint.deletes_foreign")) {
             vec_push_ptr(ret_uris, mem_strdup(e->key));
         }
-        (void)map_remove(&r->files, e->key);
+        if (!PLANTED("checkpoint.deleted_file_known")) {
+            (void)map_remove(&r->files, e->key);
+        }
     }
 }

@@ -5,14 +5,21 @@
  *   - The savepoint is good and a task fails afterwards: what the savepoint holds may be committed only in
  *     part, so the job must not go on from an older checkpoint: it fails and says that it is to be
  *     started from the savepoint (FLINK-26783).
+ *   - Tasks wait for the word that the savepoint is complete, and a notice may be lost: it is said again
+ *     until the job has ended.
  *
  * Thread: the checkpointer's.  Flink: StopWithSavepointTerminationManager. */
 #include "jobmanager/checkpoint/checkpointer_internal.h"
 
+enum { NOTICE_AGAIN_MS = 1000 };
+
 static void finish(struct checkpointer *c, const struct error *err)
 {
     struct stopping s = c->stopping;
-    c->stopping = (struct stopping){.active = false};
+    if (s.timer != TIMER_NONE) {
+        component_cancel(c->o.component, s.timer);
+    }
+    c->stopping = (struct stopping){.active = false, .timer = TIMER_NONE};
     struct checkpoint_result result = {.checkpoint_id = s.checkpoint_id, .path = s.path};
     if (err != NULL) {
         result.rc = err->code;
@@ -20,6 +27,16 @@ static void finish(struct checkpointer *c, const struct error *err)
     }
     s.done(s.done_arg, &result);
     mem_free(s.path);
+}
+
+/* Timer: tasks still run. */
+static void tell_again(void *arg)
+{
+    struct checkpointer *c = arg;
+    const struct completed_checkpoint *latest = completed_store_latest(&c->store);
+    c->stopping.timer = component_schedule(c->o.component, NOTICE_AGAIN_MS, tell_again, c);
+    c->o.host->notify(c->o.host_arg, FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_COMPLETE,
+                      c->stopping.checkpoint_id, latest != NULL ? latest->id : 0);
 }
 
 /* A checkpoint_done_fn: of the savepoint. */
@@ -35,6 +52,7 @@ static void on_savepoint(void *arg, const struct checkpoint_result *result)
     }
     c->stopping.checkpoint_id = result->checkpoint_id;
     c->stopping.path = mem_strdup(result->path);
+    c->stopping.timer = component_schedule(c->o.component, NOTICE_AGAIN_MS, tell_again, c);
 }
 
 void stopping_begin(struct checkpointer *c, struct trigger_request *take)
@@ -46,7 +64,8 @@ void stopping_begin(struct checkpointer *c, struct trigger_request *take)
         trigger_request_free(take);
         return;
     }
-    c->stopping = (struct stopping){.active = true, .done = take->done, .done_arg = take->done_arg};
+    c->stopping = (struct stopping){
+        .active = true, .done = take->done, .done_arg = take->done_arg, .timer = TIMER_NONE};
     take->done = on_savepoint;
     take->done_arg = c;
     decider_stop(c);

@@ -27,6 +27,8 @@ struct dispatcher_options {
     struct metric_registry *metrics;             /* Borrows; may be NULL */
     struct metric_group *jobmanager_metrics;     /* Borrows; may be NULL */
     const struct coordinator_launcher *launcher; /* Borrows; of job masters; may be NULL */
+    /* Borrows for ever; where jobs keep their checkpoints; NULL: in files (checkpoint_files.h). */
+    const struct checkpoint_files *checkpoint_files;
     const char *store_dir; /* of finished jobs (jobstore.type File); NULL: in memory only */
     /* A job has ended (application mode waits for it).  Dispatcher's thread.  May be NULL. */
     void (*on_job_ended)(void *owner, const struct flinc_id *job_id, enum job_status status);

@@ -82,6 +82,7 @@ static int make_jobmaster(struct dispatched_job *j, struct error *err)
         .owner = j,
         .metrics = d->options.jobmanager_metrics,
         .launcher = d->options.launcher,
+        .checkpoint_files = d->options.checkpoint_files,
     };
     id_random(&o.fencing_token, &d->rng);
     TRY(jobmaster_new(&o, &j->jm, err));

@@ -1,9 +1,12 @@
 /* The simulation: the production Dispatcher, ResourceManager, JobMasters and task managers in one thread, on a
- * manual clock, over links that lose, double and delay, with workers that are rows of a table.  Everything random
- * comes from one seed, so a run that fails fails again.
+ * manual clock, over links that lose, double and delay, with workers that are rows of a table and a storage for
+ * checkpoints that is a table, too.  Everything random comes from one seed, so a run that fails fails again.
  *
  *   sim_link.c     connections between a task manager and the job manager
  *   sim_host.c     workers and their tasks
+ *   sim_tasks.c    what tasks do at checkpoints
+ *   sim_storage.c  the files of checkpoints
+ *   sim_snapshots.c  which snapshots there are, and what must hold of them
  *   sim_cluster.c  the job manager and the task managers, their deaths and births, stepping
  *   sim_check.c    what must hold, at any time and after healing
  *   sim_main.c     what happens, seed by seed
@@ -16,16 +19,18 @@
 #include "common/base/clock.h"
 #include "common/base/vec.h"
 #include "common/loop/executor.h"
+#include "jobmanager/checkpoint/checkpoint_files.h"
 #include "jobmanager/dispatcher/dispatcher.h"
 #include "taskmanager/manager/taskmanager.h"
 
 enum {
     SIM_NODES_MAX = 4,
     SIM_SLOTS_MAX = 4,
-    SIM_JOBS_MAX = 10,
+    SIM_JOBS_MAX = 14,
     SIM_VERTICES = 2,        /* of every job */
     SIM_ROUNDS_MAX = 100000, /* of everybody, in one step */
     SIM_REPLAYS = 16,        /* messages kept per node and direction, to come again too late */
+    SIM_GHOSTS = 8,          /* ended tasks of a host that speak once more */
 };
 
 struct sim;
@@ -64,9 +69,29 @@ void sim_link_forget(struct sim_node *node);
 
 /* ---- workers ---------------------------------------------------------------------------------------- */
 
+/* A file of keyed state, as its task knows it. */
+struct sim_segment {
+    char *uri; /* Owns */
+    uint64_t checkpoint_id;
+    bool is_base;
+};
+
+/* Segments that make up the state as of a checkpoint: a base, then changes. */
+struct sim_chain {
+    uint64_t checkpoint_id;
+    struct vec segments; /* Owns; of struct sim_segment */
+};
+
 struct sim_task {
     struct flinc_id attempt, allocation;
     bool bounded; /* it finishes some time */
+    uint32_t vertex, subtask, attempt_number, first_group, last_group;
+    int64_t counter;        /* its state */
+    uint64_t last_barrier;  /* checkpoints up to here are not taken again */
+    uint64_t stop_at;       /* it finishes when this one is complete; 0: none */
+    struct sim_chain chain; /* confirmed: what increments build upon */
+    struct vec taken;       /* of struct sim_chain; not confirmed yet */
+    struct sim_chain older; /* restored, or the first: perhaps deleted, or not the job's own */
 };
 
 struct sim_worker {
@@ -86,9 +111,17 @@ struct sim_tell {
     size_t size;
 };
 
+/* A task that has ended, of which an acknowledgement may still come. */
+struct sim_ghost {
+    struct flinc_id job_id, attempt;
+    uint32_t vertex, subtask, attempt_number;
+};
+
 struct sim_host {
     struct sim_node *node;
     struct worker_host_callbacks callbacks;
+    struct vec late;    /* of struct sim_tell *, owned; each comes at its time */
+    struct vec ghosts;  /* of struct sim_ghost; the newest SIM_GHOSTS */
     struct vec workers; /* of struct sim_worker *, owned */
     struct vec tells;   /* of struct sim_tell *, owned; in order */
 };
@@ -102,6 +135,87 @@ void sim_host_finish_some(struct sim_host *h);
 void sim_host_fail_some(struct sim_host *h);
 void sim_host_crash_some(struct sim_host *h);
 uint32_t sim_host_tasks(const struct sim_host *h, const struct flinc_id *job_id);
+enum sim_saying { SIM_SAY_SOON, SIM_SAY_LATE };
+void sim_host_say(struct sim_worker *w, Flinc__WorkerToMaster *m, enum sim_saying when);
+/* The task at this place is over. */
+void sim_host_end_task(struct sim_worker *w, size_t i, Flinc__ExecutionState state);
+
+/* ---- tasks at checkpoints ------------------------------------------------------------------------------ */
+
+struct sim_job;
+void sim_task_init(struct sim_worker *w, struct sim_task *t, const Flinc__DeployTasks *d,
+                   const Flinc__SubtaskDeployment *spec);
+void sim_task_fini(struct sim_task *t);
+void sim_hear_trigger(struct sim_worker *w, const Flinc__TriggerCheckpoint *trigger);
+void sim_hear_notice(struct sim_worker *w, const Flinc__NotifyCheckpoint *notice);
+
+/* ---- the storage of checkpoints ------------------------------------------------------------------------ */
+
+struct sim_file {
+    uint8_t *bytes; /* Owns; of metadata; NULL: a file of a task, or a folder */
+    size_t size;
+    struct flinc_id job_id;
+    int64_t made_ms;
+    uint32_t refs;     /* snapshots that are kept */
+    bool was_complete; /* a complete checkpoint had it */
+    bool excused;      /* nobody is to blame when it stays: its deletion failed */
+};
+void sim_storage_init(struct sim *s);
+void sim_storage_fini(struct sim *s);
+extern const struct checkpoint_files sim_storage_files; /* arg: to be set */
+/* A task writes a file; a name that was used before fails the run. */
+void sim_storage_put(struct sim *s, const char *path, const struct flinc_id *job_id);
+struct sim_file *sim_storage_find(const struct sim *s, const char *path);
+/* What lies in a folder's _metadata; NULL: nothing.  Freed by the caller. */
+Flinc__CheckpointMetadata *sim_storage_metadata(const struct sim *s, const char *directory);
+
+/* ---- snapshots ----------------------------------------------------------------------------------------- */
+
+/* What a task's state says: who gave it, when. */
+struct sim_state {
+    uint64_t checkpoint_id;
+    uint32_t vertex, subtask, attempt_number, pad;
+    int64_t counter;
+};
+/* False: the segment is a file, or empty. */
+bool sim_state_read(const Flinc__KeyedSegment *segment, struct sim_state *ret);
+
+/* A snapshot that is (or was) complete. */
+struct sim_snapshot {
+    struct flinc_id job_id;
+    uint64_t id;
+    int64_t generation; /* attempt number of its tasks; -1: the job started from it */
+    uint32_t parallelism;
+    bool savepoint, bounded, held; /* held: its files must stay */
+    bool used, claimed;            /* a job started from it; as its owner */
+    char *directory;               /* Owns */
+    struct vec uris;               /* of char *, owned; all its files */
+};
+
+/* A savepoint that somebody asked for. */
+struct sim_ask {
+    struct sim *s;
+    struct flinc_id job_id;
+    uint32_t parallelism, n_answers;
+    bool bounded, stop;
+};
+
+/* Looks at what job masters have completed, checks it, and notes what is kept. */
+void sim_snapshots_observe(struct sim *s);
+void sim_snapshots_fini(struct sim *s);
+/* A task is deployed: what it is to restore from is the newest that its generation may know. */
+void sim_check_restore(struct sim *s, const struct flinc_id *job_id, uint32_t vertex,
+                       const Flinc__SubtaskDeployment *spec);
+void sim_ask_savepoint(struct sim *s);
+/* One that a new job may start from; NULL: none. */
+struct sim_snapshot *sim_snapshots_choose(struct sim *s, bool bounded, bool claim);
+/* A checkpoint of a job is under way. */
+bool sim_any_pending(const struct sim *s);
+bool sim_job_is_alive(const struct sim *s, const struct sim_job *job); /* it runs */
+/* NULL: no file is left that should not be. */
+const char *sim_files_left(struct sim *s);
+/* NULL: all who asked were answered once. */
+const char *sim_unanswered(struct sim *s);
 
 /* ---- the cluster -------------------------------------------------------------------------------------- */
 
@@ -127,10 +241,21 @@ struct sim_job {
     int rc;                 /* of the submission; 1: not answered yet */
     bool noted;             /* it ran in full */
     int64_t noted_restarts; /* by then */
+    uint32_t parallelism;
+    enum sim_retention { SIM_DELETE, SIM_DELETE_ON_CANCEL, SIM_RETAIN } retention;
+    bool incremental, orphaned; /* orphaned: its job manager died */
+    bool calm_end;              /* it was cancelled when no checkpoint was under way */
+    bool released;              /* its checkpoints may be deleted */
+    uint64_t newest;            /* completed */
+    uint64_t newest_at_heal;
+    int64_t generation; /* the highest attempt number that was deployed; -1: none */
+    struct sim_snapshot *from;
+    bool claims, has_restored;
 };
 
 struct sim_totals { /* of all seeds: that something happened */
     uint64_t jobs, ended, restarts, losses, reconnects, fenced, steps, jm_restarts;
+    uint64_t checkpoints, restored, savepoints, stops, started_from, files;
 };
 
 struct sim {
@@ -143,14 +268,25 @@ struct sim {
     struct resourcemanager *rm;
     struct dispatcher *d; /* NULL, as rm: the job manager is down */
     struct flinc_id leader;
-    int64_t down_until_ms, rm_frozen_until_ms, d_frozen_until_ms;
+    int64_t down_until_ms, rm_frozen_until_ms, d_frozen_until_ms, io_frozen_until_ms;
     bool lossy;
+    bool reckless; /* tasks build upon files that they must not build upon */
     struct sim_node nodes[SIM_NODES_MAX];
     uint32_t n_nodes;
     struct sim_job jobs[SIM_JOBS_MAX];
     uint32_t n_jobs;
+    int64_t quiet_ms; /* since then nothing of what went wrong is felt any more */
+    struct checkpoint_files storage;
+    struct map files;          /* by path: struct sim_file *, owned */
+    struct map ever;           /* every path that there was */
+    struct vec snapshots;      /* of struct sim_snapshot *, owned */
+    struct vec asks;           /* of struct sim_ask *, owned */
+    uint64_t n_written;        /* names for tasks' files */
+    char said[600];            /* what a check says */
     struct sim_totals *totals; /* Borrows */
 };
+
+struct sim_job *sim_find_job(struct sim *s, const struct flinc_id *id); /* or NULL */
 
 int64_t sim_now_ms(const struct sim *s); /* monotonic */
 bool sim_chance(struct sim *s, uint32_t percent);

@@ -139,8 +139,11 @@ static const char *check_job(struct sim *s, const struct sim_job *job, bool *ret
         return on_hosts > 0 ? "a bounded job has not finished" : NULL;
     }
     uint32_t running = o.tasks_by_state[FLINC__EXECUTION_STATE__EXECUTION_RUNNING];
+    if (running == job->n_tasks && on_hosts == job->n_tasks) {
+        return job->newest == job->newest_at_heal ? "no checkpoint completes" : NULL;
+    }
     if (running == job->n_tasks) {
-        return on_hosts != job->n_tasks ? "other tasks run than the job master believes" : NULL;
+        return "other tasks run than the job master believes";
     }
     *ret_waits = true;
     return running > 0 || on_hosts > 0 ? "a job runs by half" : NULL;
@@ -166,6 +169,9 @@ const char *sim_unsettled(struct sim *s)
     for (uint32_t i = 0; i < s->n_nodes && what == NULL; i++) {
         what = check_places(&s->nodes[i]);
     }
+    if (what == NULL) {
+        what = sim_unanswered(s);
+    }
     return what == NULL && waits && n_free > 0 ? "a job waits beside free slots" : what;
 }
 
@@ -187,7 +193,7 @@ const char *sim_left_over(struct sim *s)
         return "a slot is not free";
     }
     dispatcher_get_counts(s->d, &counts);
-    return counts.running > 0 ? "a job is left" : NULL;
+    return counts.running > 0 ? "a job is left" : sim_files_left(s);
 }
 
 /* ---- quiet ----------------------------------------------------------------------------------------------- */

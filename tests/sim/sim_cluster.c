@@ -50,6 +50,8 @@ static void fill_conf(struct sim *s, struct conf *conf)
     set(s, conf, "restart-strategy.type", "fixed-delay");
     set(s, conf, "restart-strategy.fixed-delay.delay", "100 ms");
     set(s, conf, "restart-strategy.fixed-delay.attempts", "1000000");
+    set(s, conf, "execution.checkpointing.dir", "/checkpoints");
+    set(s, conf, "execution.checkpointing.timeout", "4 s");
 }
 
 /* ---- the job manager ------------------------------------------------------------------------------------ */
@@ -70,6 +72,7 @@ void sim_start_jm(struct sim *s)
                                    .clock = &s->clock.base,
                                    .seed = rng_next(&s->rng) | 1,
                                    .resourcemanager = s->rm,
+                                   .checkpoint_files = &s->storage,
                                    .io_executor = s->executor};
     SIM_CHECK(s, dispatcher_new(&d, &s->d, &err) == 0);
     SIM_CHECK(s, dispatcher_start(s->d, &err) == 0);
@@ -95,9 +98,11 @@ void sim_crash_jm(struct sim *s)
         sim_link_leader_gone(&s->nodes[i]);
     }
     note_totals(s);
+    sim_snapshots_observe(s);
     s->d = dispatcher_free(s->d);
     s->rm = resourcemanager_free(s->rm);
     for (uint32_t i = 0; i < s->n_jobs; i++) {
+        s->jobs[i].orphaned |= s->jobs[i].submitted;
         s->jobs[i].submitted = false;
     }
 }
@@ -110,25 +115,73 @@ static void on_submitted(void *arg, int rc, const struct error *err)
     job->rc = rc;
 }
 
+static void configure_checkpoints(struct sim *s, struct sim_job *job, Flinc__JobGraph *g)
+{
+    static const char *const intervals[] = {"500 ms", "1 s", "2 s"};
+    static const char *const numbers[] = {"1", "2", "3"};
+    static const char *const retentions[] = {
+        [SIM_DELETE] = "NO_EXTERNALIZED_CHECKPOINTS",
+        [SIM_DELETE_ON_CANCEL] = "DELETE_ON_CANCELLATION",
+        [SIM_RETAIN] = "RETAIN_ON_CANCELLATION",
+    };
+    job->retention = (enum sim_retention)sim_below(s, ARRAY_LEN(retentions));
+    graph_add_config(g, "execution.checkpointing.interval", intervals[sim_below(s, 3)]);
+    graph_add_config(g, "execution.checkpointing.num-retained", numbers[sim_below(s, 3)]);
+    graph_add_config(g, "execution.checkpointing.max-concurrent-checkpoints",
+                     numbers[sim_below(s, 3)]);
+    graph_add_config(g, "execution.checkpointing.externalized-checkpoint-retention",
+                     retentions[job->retention]);
+    graph_add_config(g, "execution.checkpointing.incremental",
+                     sim_chance(s, 80) ? "true" : "false");
+    graph_add_config(g, "execution.checkpointing.tolerable-failed-checkpoints",
+                     sim_chance(s, 30) ? "1" : "1000000");
+    if (sim_chance(s, 10)) {
+        graph_add_config(g, "execution.checkpointing.storage", "jobmanager");
+    }
+}
+
+/* Some jobs go on from a savepoint, or from what a job left whose job manager has died. */
+static void choose_start(struct sim *s, struct sim_job *job)
+{
+    job->claims = sim_chance(s, 30);
+    job->from = sim_chance(s, 80) ? sim_snapshots_choose(s, job->bounded, job->claims) : NULL;
+    if (job->from != NULL) {
+        job->parallelism = sim_chance(s, 85) ? job->from->parallelism : job->parallelism;
+    }
+}
+
+static void configure_start(const struct sim_job *job, Flinc__JobGraph *g)
+{
+    if (job->from != NULL) {
+        graph_add_config(g, "execution.state-recovery.path", job->from->directory);
+        graph_add_config(g, "execution.state-recovery.claim-mode",
+                         job->claims ? "CLAIM" : "NO_CLAIM");
+    }
+}
+
 void sim_submit(struct sim *s)
 {
     if (s->d == NULL || s->n_jobs == SIM_JOBS_MAX) {
         return;
     }
     struct sim_job *job = &s->jobs[s->n_jobs++];
-    uint32_t parallelism = 1 + sim_below(s, 4);
-    *job = (struct sim_job){.n_tasks = SIM_VERTICES * parallelism,
+    *job = (struct sim_job){.parallelism = 1 + sim_below(s, 4),
                             .bounded = sim_chance(s, 30),
                             .submitted = true,
+                            .generation = -1,
                             .rc = 1};
+    choose_start(s, job);
+    job->n_tasks = SIM_VERTICES * job->parallelism;
     const char *name = job->bounded ? "Bounded" : "Endless";
-    struct vertex_spec vertices[] = {{name, parallelism, NULL, NULL},
-                                     {name, parallelism, NULL, NULL}};
+    struct vertex_spec vertices[] = {{name, job->parallelism, NULL, NULL},
+                                     {name, job->parallelism, NULL, NULL}};
     static const struct edge_spec edges[] = {
         {0, 1, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE, 0}};
     struct job_submission submission = {.graph = graph_new(vertices, SIM_VERTICES, edges, 1)};
     id_random(&job->id, &s->rng);
     memcpy(submission.graph->job_id.data, job->id.bytes, sizeof(job->id.bytes));
+    configure_checkpoints(s, job, submission.graph);
+    configure_start(job, submission.graph);
     dispatcher_submit(s->d, &submission, on_submitted, job);
     s->totals->jobs++;
 }
@@ -213,6 +266,9 @@ void sim_init(struct sim *s, uint64_t seed, struct sim_totals *totals)
     *s = (struct sim){.seed = seed, .totals = totals};
     rng_init(&s->rng, seed);
     clock_manual_init(&s->clock);
+    vec_init(&s->snapshots, sizeof(struct sim_snapshot *));
+    vec_init(&s->asks, sizeof(struct sim_ask *));
+    sim_storage_init(s);
     fill_conf(s, &s->conf);
     set(s, &s->conf, "cluster.evenly-spread-out-slots", sim_chance(s, 50) ? "true" : "false");
     SIM_CHECK(s, executor_new(&(struct executor_options){.name = "io"}, &s->executor, &err) == 0);
@@ -236,6 +292,8 @@ void sim_fini(struct sim *s)
     mailbox_close(s->mailbox);
     mailbox_unref(s->mailbox);
     conf_fini(&s->conf);
+    sim_snapshots_fini(s);
+    sim_storage_fini(s);
 }
 
 /* ---- stepping -------------------------------------------------------------------------------------------------- */
@@ -286,7 +344,8 @@ void sim_step(struct sim *s, int64_t ms)
         for (uint32_t i = 0; i < s->n_nodes; i++) {
             ran += step_node(&s->nodes[i]);
         }
-        while (executor_run_once(s->executor)) {
+        sim_snapshots_observe(s);
+        while (sim_now_ms(s) >= s->io_frozen_until_ms && executor_run_once(s->executor)) {
             ran++;
         }
     } while (ran > 0);

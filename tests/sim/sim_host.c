@@ -3,13 +3,16 @@
  * they say reaches the task manager by its mailbox, in order, some time later.  See sim.h. */
 #include "tests/sim/sim.h"
 
+enum { LATE_MS = 6000 };
+
 static void tell_free(struct sim_tell *t)
 {
     mem_free(t->bytes);
     mem_free(t);
 }
 
-static struct sim_tell *tell(struct sim_worker *w, enum sim_tell_kind kind, uint32_t within_ms)
+static struct sim_tell *tell_in(struct sim_worker *w, struct vec *tells, enum sim_tell_kind kind,
+                                uint32_t within_ms)
 {
     struct sim *s = w->host->node->s;
     struct sim_tell *t = MEM_NEW(struct sim_tell);
@@ -17,17 +20,24 @@ static struct sim_tell *tell(struct sim_worker *w, enum sim_tell_kind kind, uint
     t->job_id = w->job_id;
     t->incarnation = w->incarnation;
     t->at_ms = sim_now_ms(s) + sim_below(s, within_ms + 1);
-    vec_push_ptr(&w->host->tells, t);
+    vec_push_ptr(tells, t);
     return t;
+}
+
+static struct sim_tell *tell(struct sim_worker *w, enum sim_tell_kind kind, uint32_t within_ms)
+{
+    return tell_in(w, &w->host->tells, kind, within_ms);
 }
 
 /* ---- what workers say ----------------------------------------------------------------------------- */
 
-static void say(struct sim_worker *w, Flinc__WorkerToMaster *m)
+void sim_host_say(struct sim_worker *w, Flinc__WorkerToMaster *m, enum sim_saying when)
 {
     m->version = 1;
     m->fencing_token = (ProtobufCBinaryData){sizeof(w->token.bytes), w->token.bytes};
-    struct sim_tell *t = tell(w, SIM_TELL_MESSAGE, 3);
+    struct sim_tell *t = when == SIM_SAY_LATE
+                             ? tell_in(w, &w->host->late, SIM_TELL_MESSAGE, LATE_MS)
+                             : tell(w, SIM_TELL_MESSAGE, 3);
     t->size = flinc__worker_to_master__get_packed_size(m);
     t->bytes = mem_alloc(t->size + 1);
     flinc__worker_to_master__pack(m, t->bytes);
@@ -49,13 +59,38 @@ static void say_state(struct sim_worker *w, const struct flinc_id *attempt,
     }
     m.body_case = FLINC__WORKER_TO_MASTER__BODY_STATE;
     m.state = &update;
-    say(w, &m);
+    sim_host_say(w, &m, SIM_SAY_SOON);
 }
 
-static void end_task(struct sim_worker *w, size_t i, Flinc__ExecutionState state)
+static void remember_ghost(struct sim_worker *w, const struct sim_task *t)
+{
+    struct vec *ghosts = &w->host->ghosts;
+    if (ghosts->len == SIM_GHOSTS) {
+        vec_remove(ghosts, 0);
+    }
+    *VEC_PUSH(ghosts, struct sim_ghost) =
+        (struct sim_ghost){w->job_id, t->attempt, t->vertex, t->subtask, t->attempt_number};
+}
+
+static void remove_task(struct sim_worker *w, size_t i)
+{
+    struct sim_task *t = VEC_AT(&w->tasks, struct sim_task, i);
+    remember_ghost(w, t);
+    sim_task_fini(t);
+    vec_remove(&w->tasks, i);
+}
+
+static void clear_tasks(struct sim_worker *w)
+{
+    while (w->tasks.len > 0) {
+        remove_task(w, w->tasks.len - 1);
+    }
+}
+
+void sim_host_end_task(struct sim_worker *w, size_t i, Flinc__ExecutionState state)
 {
     struct flinc_id attempt = VEC_AT(&w->tasks, struct sim_task, i)->attempt;
-    vec_remove(&w->tasks, i);
+    remove_task(w, i);
     say_state(w, &attempt, state);
 }
 
@@ -87,9 +122,13 @@ static void hear_deploy(struct sim_worker *w, const Flinc__DeployTasks *d)
         memcpy(t->attempt.bytes, spec->attempt_id.data, sizeof(t->attempt.bytes));
         memcpy(t->allocation.bytes, spec->allocation_id.data, sizeof(t->allocation.bytes));
         t->bounded = strcmp(d->vertex->name, "Bounded") == 0;
+        sim_task_init(w, t, d, spec);
         struct flinc_id attempt = t->attempt;
         say_state(w, &attempt, FLINC__EXECUTION_STATE__EXECUTION_INITIALIZING);
         say_state(w, &attempt, FLINC__EXECUTION_STATE__EXECUTION_RUNNING);
+        if (spec->restore != NULL && spec->restore->finished) {
+            sim_host_end_task(w, w->tasks.len - 1, FLINC__EXECUTION_STATE__EXECUTION_FINISHED);
+        }
     }
 }
 
@@ -98,7 +137,7 @@ static void hear_cancel(struct sim_worker *w, const Flinc__CancelTasks *c)
     for (size_t i = 0; i < c->n_attempt_ids; i++) {
         size_t index = 0;
         if (find_task(w, &c->attempt_ids[i], &index) != NULL) {
-            end_task(w, index, FLINC__EXECUTION_STATE__EXECUTION_CANCELED);
+            sim_host_end_task(w, index, FLINC__EXECUTION_STATE__EXECUTION_CANCELED);
         }
     }
 }
@@ -121,7 +160,7 @@ static void hear_report_request(struct sim_worker *w, const Flinc__ReportRequest
     report.n_tasks = w->tasks.len;
     m.body_case = FLINC__WORKER_TO_MASTER__BODY_REPORT;
     m.report = &report;
-    say(w, &m);
+    sim_host_say(w, &m, SIM_SAY_SOON);
     mem_free(rows);
     mem_free(pointers);
 }
@@ -144,6 +183,10 @@ static void host_send(void *host, const struct flinc_id *job_id, const struct fl
         hear_cancel(w, m->cancel);
     } else if (token_fits && m->body_case == FLINC__MASTER_TO_WORKER__BODY_REPORT_REQUEST) {
         hear_report_request(w, m->report_request);
+    } else if (token_fits && m->body_case == FLINC__MASTER_TO_WORKER__BODY_TRIGGER_CHECKPOINT) {
+        sim_hear_trigger(w, m->trigger_checkpoint);
+    } else if (token_fits && m->body_case == FLINC__MASTER_TO_WORKER__BODY_NOTIFY_CHECKPOINT) {
+        sim_hear_notice(w, m->notify_checkpoint);
     }
     flinc__master_to_worker__free_unpacked(m, NULL);
 }
@@ -187,7 +230,7 @@ static void host_open_link(void *host, const struct flinc_id *job_id,
     struct sim_worker *w = sim_host_find(host, job_id);
     if (w != NULL) {
         if (!id_eq(&w->token, master_token)) {
-            vec_clear(&w->tasks); /* another master's */
+            clear_tasks(w); /* another master's */
         }
         w->token = *master_token;
         w->linked = true;
@@ -199,7 +242,7 @@ static void host_close_link(void *host, const struct flinc_id *job_id, const cha
     struct sim_worker *w = sim_host_find(host, job_id);
     if (w != NULL) {
         w->linked = false;
-        vec_clear(&w->tasks);
+        clear_tasks(w);
     }
 }
 
@@ -207,7 +250,7 @@ static void worker_end(struct sim_worker *w, int code, const char *reason, uint3
 {
     if (!w->ending) {
         w->ending = true;
-        vec_clear(&w->tasks);
+        clear_tasks(w);
         struct sim_tell *t = tell(w, SIM_TELL_GONE, within_ms);
         error_set(&t->why, code, "%s", reason);
     }
@@ -268,12 +311,15 @@ void sim_host_init(struct sim_host *h, struct sim_node *node)
     *h = (struct sim_host){.node = node, .callbacks = taskmanager_worker_callbacks()};
     vec_init(&h->workers, sizeof(struct sim_worker *));
     vec_init(&h->tells, sizeof(struct sim_tell *));
+    vec_init(&h->late, sizeof(struct sim_tell *));
+    vec_init(&h->ghosts, sizeof(struct sim_ghost));
 }
 
 static void worker_free(struct sim_host *h, size_t i)
 {
     struct sim_worker *w = vec_ptr(&h->workers, i);
     vec_remove(&h->workers, i);
+    clear_tasks(w);
     vec_fini(&w->tasks);
     mem_free(w);
 }
@@ -286,8 +332,13 @@ void sim_host_fini(struct sim_host *h)
     for (size_t i = 0; i < h->tells.len; i++) {
         tell_free(vec_ptr(&h->tells, i));
     }
+    for (size_t i = 0; i < h->late.len; i++) {
+        tell_free(vec_ptr(&h->late, i));
+    }
     vec_fini(&h->workers);
     vec_fini(&h->tells);
+    vec_fini(&h->late);
+    vec_fini(&h->ghosts);
 }
 
 /* In the task manager's mailbox. */
@@ -314,10 +365,32 @@ static void drop_tell(void *payload)
     tell_free(payload);
 }
 
+static void post_tell(struct sim_host *h, struct sim_tell *take)
+{
+    if (component_post(taskmanager_component(h->node->tm), MAILBOX_LANE_DATA, 100, run_tell, take,
+                       drop_tell) < 0) {
+        tell_free(take);
+    }
+}
+
+static size_t step_late(struct sim_host *h)
+{
+    size_t n = 0;
+    for (size_t i = h->late.len; i > 0; i--) {
+        struct sim_tell *t = vec_ptr(&h->late, i - 1);
+        if (t->at_ms <= sim_now_ms(h->node->s)) {
+            vec_remove(&h->late, i - 1);
+            post_tell(h, t); /* of a worker that is gone: the task manager looks at that */
+            n++;
+        }
+    }
+    return n;
+}
+
 size_t sim_host_step(struct sim_host *h)
 {
     struct sim *s = h->node->s;
-    size_t n = 0;
+    size_t n = step_late(h);
     while (h->tells.len > 0) {
         struct sim_tell *t = vec_ptr(&h->tells, 0);
         if (t->at_ms > sim_now_ms(s)) {
@@ -338,10 +411,7 @@ size_t sim_host_step(struct sim_host *h)
                 }
             }
         }
-        if (component_post(taskmanager_component(h->node->tm), MAILBOX_LANE_DATA, 100, run_tell, t,
-                           drop_tell) < 0) {
-            tell_free(t);
-        }
+        post_tell(h, t);
         n++;
     }
     return n;
@@ -360,7 +430,7 @@ void sim_host_finish_some(struct sim_host *h)
     struct sim_worker *w = some_worker(h);
     for (size_t i = 0; w != NULL && !w->ending && i < w->tasks.len; i++) {
         if (VEC_AT(&w->tasks, struct sim_task, i)->bounded) {
-            end_task(w, i, FLINC__EXECUTION_STATE__EXECUTION_FINISHED);
+            sim_host_end_task(w, i, FLINC__EXECUTION_STATE__EXECUTION_FINISHED);
             return;
         }
     }
@@ -370,8 +440,8 @@ void sim_host_fail_some(struct sim_host *h)
 {
     struct sim_worker *w = some_worker(h);
     if (w != NULL && !w->ending && w->tasks.len > 0) {
-        end_task(w, sim_below(h->node->s, (uint32_t)w->tasks.len),
-                 FLINC__EXECUTION_STATE__EXECUTION_FAILED);
+        sim_host_end_task(w, sim_below(h->node->s, (uint32_t)w->tasks.len),
+                          FLINC__EXECUTION_STATE__EXECUTION_FAILED);
     }
 }
 

@@ -18,6 +18,7 @@ enum {
     HEAL_STEPS_MAX = 6000, /* two minutes */
     CHECK_EVERY = 25,
     NOTICE_STEPS = 24,
+    RECKLESS_STEPS = 40,
     QUIET_STEPS = 40,
     QUIET_STEP_MS =
         250, /* ten seconds: every time-out of the configuration but slot.request.timeout */
@@ -63,7 +64,7 @@ static void harm_jm(struct sim *s)
 {
     switch (sim_below(s, 4)) {
     case 0:
-        if (sim_chance(s, 30)) {
+        if (sim_chance(s, 60)) {
             sim_crash_jm(s);
             s->down_until_ms = sim_now_ms(s) + sim_below(s, 6000);
             s->totals->jm_restarts++;
@@ -85,6 +86,8 @@ static void revive(struct sim *s)
 {
     if (s->rm == NULL && sim_now_ms(s) >= s->down_until_ms) {
         sim_start_jm(s);
+        sim_submit(s); /* from what those have left that are gone, perhaps */
+        sim_submit(s);
     }
     for (uint32_t i = 0; i < s->n_nodes; i++) {
         struct sim_node *node = &s->nodes[i];
@@ -111,8 +114,15 @@ static void act(struct sim *s)
         sim_submit(s);
     } else if (dice < 35 && s->n_jobs > 0) {
         sim_cancel(s, &s->jobs[sim_below(s, s->n_jobs)]);
-    } else if (dice < 50 && node->tm != NULL) {
+    } else if (dice < 40) {
+        sim_ask_savepoint(s);
+    } else if (dice < 44) {
+        s->io_frozen_until_ms = sim_now_ms(s) + sim_below(s, 4000);
+    } else if (dice < 54 && node->tm != NULL) {
         sim_host_finish_some(&node->host);
+    }
+    if (sim_now_ms(s) < s->io_frozen_until_ms && node->tm != NULL && sim_chance(s, 8)) {
+        sim_host_fail_some(&node->host); /* while something is being written */
     }
     revive(s);
     sim_step(s, sim_below(s, 10) == 0 ? sim_below(s, 2000) : sim_below(s, 60));
@@ -123,8 +133,11 @@ static void act(struct sim *s)
 
 static void heal(struct sim *s)
 {
-    s->lossy = false;
-    s->down_until_ms = s->rm_frozen_until_ms = s->d_frozen_until_ms = 0;
+    s->lossy = s->reckless = false;
+    s->down_until_ms = s->rm_frozen_until_ms = s->d_frozen_until_ms = s->io_frozen_until_ms = 0;
+    for (uint32_t i = 0; i < s->n_jobs; i++) {
+        s->jobs[i].newest_at_heal = s->jobs[i].newest;
+    }
     for (uint32_t i = 0; i < s->n_nodes; i++) {
         s->nodes[i].frozen_until_ms = s->nodes[i].cut_until_ms = 0;
     }
@@ -148,6 +161,18 @@ static void run_until(struct sim *s, const char *(*check)(struct sim *s))
     }
 }
 
+/* Nothing is lost any more, but what tasks give does not always fit. */
+static void run_recklessly(struct sim *s)
+{
+    s->reckless = true;
+    for (int i = 0; i < RECKLESS_STEPS; i++) {
+        revive(s);
+        sim_step(s, QUIET_STEP_MS);
+        sim_check_always(s);
+    }
+    s->reckless = false;
+}
+
 /* Nothing goes wrong any more but that messages of an earlier leadership come again: what runs goes on.  Before that
  * both sides get the time to notice what was lost earlier. */
 static void run_quietly(struct sim *s)
@@ -158,6 +183,7 @@ static void run_quietly(struct sim *s)
     }
     run_until(s, sim_unsettled);
     sim_note_running(s);
+    s->quiet_ms = sim_now_ms(s);
     for (int i = 0; i < QUIET_STEPS; i++) {
         for (uint32_t k = 0; k < s->n_nodes && i % 8 == 0; k++) {
             sim_link_replay_stale(&s->nodes[k]);
@@ -196,16 +222,21 @@ static void run(uint64_t seed, struct sim_totals *totals)
     }
     sim_submit(&s);
     sim_submit(&s);
-    s.lossy = true;
+    s.lossy = s.reckless = true;
     for (int i = 0; i < ACTIONS; i++) {
         act(&s);
     }
     heal(&s);
     run_until(&s, sim_unsettled);
+    run_recklessly(&s);
     run_quietly(&s);
     run_until(&s, sim_unsettled);
     note_jobs(&s);
+    for (int i = 0; sim_any_pending(&s) && i < HEAL_STEPS_MAX; i++) {
+        sim_step(&s, HEAL_STEP_MS);
+    }
     for (uint32_t i = 0; i < s.n_jobs; i++) {
+        s.jobs[i].calm_end = sim_job_is_alive(&s, &s.jobs[i]);
         sim_cancel(&s, &s.jobs[i]);
     }
     run_until(&s, sim_left_over);
@@ -252,13 +283,17 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; i < rounds; i++) {
         run(seed + i, &t);
     }
-    printf("%llu seeds from %llu: %llu jobs, %llu ended before healing was over, %llu restarts; "
-           "task managers: %llu lost, %llu back in time; %llu job managers; %llu messages fenced; "
-           "%llu steps\n",
-           (unsigned long long)rounds, (unsigned long long)seed, (unsigned long long)t.jobs,
-           (unsigned long long)t.ended, (unsigned long long)t.restarts,
-           (unsigned long long)t.losses, (unsigned long long)t.reconnects,
-           (unsigned long long)(rounds + t.jm_restarts), (unsigned long long)t.fenced,
-           (unsigned long long)t.steps);
+    printf(
+        "%llu seeds from %llu: %llu jobs, %llu ended before healing was over, %llu restarts; "
+        "task managers: %llu lost, %llu back in time; %llu job managers; %llu messages fenced; "
+        "%llu steps; checkpoints: %llu, restored by %llu tasks, %llu savepoints, %llu stops; %llu "
+        "jobs started from one, %llu files\n",
+        (unsigned long long)rounds, (unsigned long long)seed, (unsigned long long)t.jobs,
+        (unsigned long long)t.ended, (unsigned long long)t.restarts, (unsigned long long)t.losses,
+        (unsigned long long)t.reconnects, (unsigned long long)(rounds + t.jm_restarts),
+        (unsigned long long)t.fenced, (unsigned long long)t.steps,
+        (unsigned long long)t.checkpoints, (unsigned long long)t.restored,
+        (unsigned long long)t.savepoints, (unsigned long long)t.stops,
+        (unsigned long long)t.started_from, (unsigned long long)t.files);
     return 0;
 }

@@ -24,6 +24,21 @@ static const struct {
     {"job masters do not look at what their workers report", "jobmaster.report.before_apply"},
     {"the resource manager does not look at reports of slots",
      "resourcemanager.report.before_apply"},
+    {"a restart restores an older checkpoint than the newest", "planted.checkpoint.restores_older"},
+    {"a restart does not wait for a checkpoint that is being written",
+     "planted.checkpoint.restart_does_not_wait"},
+    {"a checkpoint is complete before its metadata is durable",
+     "planted.checkpoint.complete_without_metadata"},
+    {"acknowledgements of earlier attempts are taken", "planted.checkpoint.older_attempt"},
+    {"a shared file goes with its first checkpoint though a later one uses it",
+     "planted.checkpoint.shared_file_in_use"},
+    {"shared files are never deleted", "planted.checkpoint.shared_file_stays"},
+    {"deleted files count as known", "planted.checkpoint.deleted_file_known"},
+    {"a checkpoint may refer to files that are gone", "planted.checkpoint.refers_to_deleted"},
+    {"a checkpoint may refer to files of a snapshot that the job only borrowed",
+     "planted.checkpoint.refers_to_foreign"},
+    {"files of a snapshot that the job only borrowed are deleted",
+     "planted.checkpoint.deletes_foreign"},
 };
 
 /* In the child; returns when no seed has failed. */

@@ -100,6 +100,30 @@ static void test_stop_with_savepoint_ends_the_job(void **state)
     cw_fini(&cw);
 }
 
+/* Tasks wait for it: else the job would neither run nor end. */
+static void test_a_lost_notice_of_the_savepoint_is_told_again(void **state)
+{
+    struct checkpoint_world cw;
+    struct answer a = {0};
+    struct error err = ERROR_INIT;
+    cw_init(&cw);
+    cw_start(&cw);
+    ask(&cw, SUSPEND, 0, &a);
+    uint64_t id = cw_last_trigger(&cw);
+    assert_int_equal(failpoint_configure("jobmaster.checkpoint.before_notify=error,nth=1", &err),
+                     0);
+    cw_ack_all(&cw, id);
+    assert_int_equal(cw_n_notices(&cw, COMPLETE, id), 0);
+    world_advance(&cw.w, 3000);
+    failpoint_clear_all();
+    assert_true(cw_n_notices(&cw, COMPLETE, id) >= 2);
+    assert_int_equal(a.n, 0);
+    world_all_say(&cw.w, FINISHED);
+    world_assert_ended(&cw.w, JOB_STATUS_FINISHED);
+    assert_int_equal(a.rc, 0);
+    cw_fini(&cw);
+}
+
 /* FLINK-15152: after a stop-with-savepoint that failed, periodic checkpoints go on. */
 static void test_flink_15152_a_failed_stop_leaves_the_job_as_it_was(void **state)
 {
@@ -268,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_a_savepoint_is_no_checkpoint),
         cmocka_unit_test(test_a_savepoint_needs_a_folder_and_a_running_job),
         cmocka_unit_test(test_stop_with_savepoint_ends_the_job),
+        cmocka_unit_test(test_a_lost_notice_of_the_savepoint_is_told_again),
         cmocka_unit_test(test_flink_15152_a_failed_stop_leaves_the_job_as_it_was),
         cmocka_unit_test(test_flink_26783_a_failure_after_a_good_savepoint),
         cmocka_unit_test(test_a_failure_before_the_savepoint_restarts_the_job),

@@ -1,0 +1,494 @@
+/* Which snapshots there are, and what must hold of them:
+ *
+ *   - one that is complete has durable metadata, all its files, and the state of every task, all of the attempt
+ *     that runs;
+ *   - numbers grow, and what a job only borrowed is not referred to;
+ *   - a task restores from the newest one that attempts before its own have completed, and gets its own state back;
+ *   - what is kept (sim_file.refs) is not deleted, what is not is.
+ *
+ * See sim.h. */
+#include "tests/sim/sim.h"
+
+#include "engine/data/hash.h"
+#include "jobmanager/checkpoint/checkpointer_internal.h"
+#include "jobmanager/dispatcher/dispatcher_internal.h"
+#include "jobmanager/jobmaster/jobmaster_internal.h"
+#include <stdio.h>
+
+struct sim_job *sim_find_job(struct sim *s, const struct flinc_id *id)
+{
+    for (uint32_t i = 0; i < s->n_jobs; i++) {
+        if (id_eq(&s->jobs[i].id, id)) {
+            return &s->jobs[i];
+        }
+    }
+    return NULL;
+}
+
+static struct jobmaster *find_jobmaster(const struct sim *s, const struct flinc_id *job_id)
+{
+    for (size_t i = 0; s->d != NULL && i < s->d->live.len; i++) {
+        struct dispatched_job *j = vec_ptr(&s->d->live, i);
+        if (j->jm != NULL && id_eq(&j->id, job_id)) {
+            return j->jm;
+        }
+    }
+    return NULL;
+}
+
+/* ---- what is kept ------------------------------------------------------------------------------------ */
+
+static void hold(struct sim *s, struct sim_snapshot *k)
+{
+    k->held = true;
+    for (size_t i = 0; i < k->uris.len; i++) {
+        struct sim_file *f = sim_storage_find(s, vec_ptr(&k->uris, i));
+        if (f == NULL) {
+            char what[600];
+            snprintf(what, sizeof(what), "snapshot %llu needs %s, which is not there",
+                     (unsigned long long)k->id, (char *)vec_ptr(&k->uris, i));
+            sim_failed(s, __FILE__, __LINE__, what);
+        }
+        f->refs++;
+        f->was_complete = true;
+    }
+}
+
+/* `excuse`: nobody is bound to delete its files. */
+static void release(struct sim *s, struct sim_snapshot *k, bool excuse)
+{
+    for (size_t i = 0; k->held && i < k->uris.len; i++) {
+        struct sim_file *f = sim_storage_find(s, vec_ptr(&k->uris, i));
+        SIM_CHECK(s, f != NULL && f->refs > 0);
+        f->refs--;
+        f->excused |= excuse;
+    }
+    k->held = false;
+}
+
+static void add_uri(void *arg, const char *uri, const Flinc__StateBlob *blob)
+{
+    struct sim_snapshot *k = arg;
+    vec_push_ptr(&k->uris, mem_strdup(uri));
+}
+
+static struct sim_snapshot *snapshot_new(struct sim *s, const Flinc__CheckpointMetadata *m,
+                                         const char *directory)
+{
+    struct sim_snapshot *k = MEM_NEW(struct sim_snapshot);
+    char path[512];
+    k->id = m->checkpoint_id;
+    k->directory = mem_strdup(directory);
+    k->parallelism = m->operators[0]->parallelism;
+    k->savepoint = checkpoint_kind_is_savepoint(m->kind);
+    vec_init(&k->uris, sizeof(char *));
+    snprintf(path, sizeof(path), "%s/%s", directory, CHECKPOINT_METADATA_NAME);
+    add_uri(k, directory, NULL);
+    add_uri(k, path, NULL);
+    snapshot_each_file(m, directory, add_uri, k);
+    vec_push_ptr(&s->snapshots, k);
+    return k;
+}
+
+static void snapshot_free(struct sim_snapshot *k)
+{
+    for (size_t i = 0; i < k->uris.len; i++) {
+        mem_free(vec_ptr(&k->uris, i));
+    }
+    vec_fini(&k->uris);
+    mem_free(k->directory);
+    mem_free(k);
+}
+
+void sim_snapshots_fini(struct sim *s)
+{
+    for (size_t i = 0; i < s->snapshots.len; i++) {
+        snapshot_free(vec_ptr(&s->snapshots, i));
+    }
+    for (size_t i = 0; i < s->asks.len; i++) {
+        mem_free(vec_ptr(&s->asks, i));
+    }
+    vec_fini(&s->snapshots);
+    vec_fini(&s->asks);
+}
+
+static bool has_uri(const struct sim_snapshot *k, const char *uri)
+{
+    for (size_t i = 0; i < k->uris.len; i++) {
+        if (strcmp(vec_ptr(&k->uris, i), uri) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- a checkpoint is complete ------------------------------------------------------------------------ */
+
+/* The attempt number of its tasks; there is one of every task that had not finished, for this checkpoint. */
+static int64_t check_states(struct sim *s, const Flinc__CheckpointMetadata *m)
+{
+    int64_t generation = -1;
+    for (size_t v = 0; v < m->n_operators; v++) {
+        const Flinc__OperatorSnapshot *o = m->operators[v];
+        if (o->n_subtasks != o->parallelism) {
+            sim_failed(s, __FILE__, __LINE__, "a checkpoint is complete without all of its tasks");
+        }
+        for (size_t i = 0; i < o->n_subtasks; i++) {
+            const Flinc__SubtaskSnapshot *t = o->subtasks[i];
+            struct sim_state state;
+            if (t->state == NULL) {
+                SIM_CHECK(s, t->finished);
+                continue;
+            }
+            SIM_CHECK(s, sim_state_read(t->state->keyed[0]->segments[0], &state));
+            SIM_CHECK(s, state.checkpoint_id == m->checkpoint_id && state.vertex == v &&
+                             state.subtask == t->subtask);
+            if (generation >= 0 && generation != state.attempt_number) {
+                sim_failed(s, __FILE__, __LINE__,
+                           "a checkpoint is complete with the states of two attempts");
+            }
+            generation = state.attempt_number;
+        }
+    }
+    return generation;
+}
+
+static Flinc__CheckpointMetadata *check_durable(struct sim *s, uint64_t id, const char *directory)
+{
+    Flinc__CheckpointMetadata *m = sim_storage_metadata(s, directory);
+    if (m == NULL || m->checkpoint_id != id) {
+        sim_failed(s, __FILE__, __LINE__, "a checkpoint is complete without durable metadata");
+    }
+    return m;
+}
+
+static void check_borrowed(struct sim *s, const struct sim_job *job, const struct sim_snapshot *k)
+{
+    for (size_t i = 0; job->from != NULL && !job->claims && i < k->uris.len; i++) {
+        if (has_uri(job->from, vec_ptr(&k->uris, i))) {
+            sim_failed(s, __FILE__, __LINE__, "a checkpoint refers to what the job only borrowed");
+        }
+    }
+}
+
+static void note_completed(struct sim *s, struct sim_job *job, const char *directory, uint64_t id)
+{
+    if (id <= job->newest) {
+        sim_failed(s, __FILE__, __LINE__, "the numbers of checkpoints do not grow");
+    }
+    Flinc__CheckpointMetadata *m = check_durable(s, id, directory);
+    struct sim_snapshot *k = snapshot_new(s, m, directory);
+    k->job_id = job->id;
+    k->bounded = job->bounded;
+    k->generation = check_states(s, m);
+    flinc__checkpoint_metadata__free_unpacked(m, NULL);
+    check_borrowed(s, job, k);
+    if (k->generation >= 0 && k->generation < job->generation) {
+        sim_failed(s, __FILE__, __LINE__,
+                   "a checkpoint is complete with tasks of an older attempt");
+    }
+    hold(s, k);
+    job->newest = id;
+    s->totals->checkpoints++;
+}
+
+/* Checkpoints of one job share files: who owns one of them owns all, and alone.  A savepoint stands by itself. */
+static bool is_shared_with(const struct sim_snapshot *a, const struct sim_snapshot *b)
+{
+    return a == b || (!a->savepoint && !b->savepoint && id_eq(&a->job_id, &b->job_id));
+}
+
+/* What the job starts from: its own from now on, when it claims it. */
+static void note_restored(struct sim *s, struct sim_job *job)
+{
+    struct sim_snapshot *from = job->from;
+    Flinc__CheckpointMetadata *m = check_durable(s, from->id, from->directory);
+    struct sim_snapshot *k = snapshot_new(s, m, from->directory);
+    flinc__checkpoint_metadata__free_unpacked(m, NULL);
+    k->job_id = job->id;
+    k->bounded = job->bounded;
+    k->generation = -1;
+    if (job->claims) {
+        hold(s, k);
+        for (size_t i = 0; i < s->snapshots.len;
+             i++) { /* those that shared files with it are lost */
+            struct sim_snapshot *other = vec_ptr(&s->snapshots, i);
+            if (other != k && is_shared_with(other, from)) {
+                release(s, other, other != from);
+            }
+        }
+    }
+    job->has_restored = true;
+    job->newest = from->id;
+    s->totals->started_from++;
+}
+
+/* ---- what goes --------------------------------------------------------------------------------------- */
+
+static bool is_kept(const struct checkpointer *c, uint64_t id)
+{
+    for (size_t i = 0; i < c->store.kept.len; i++) {
+        if (((struct completed_checkpoint *)vec_ptr(&c->store.kept, i))->id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those of a job that are not wanted any more; the newest is, unless the job has ended. */
+static void release_of(struct sim *s, struct sim_job *job, const struct checkpointer *c)
+{
+    for (size_t i = 0; i < s->snapshots.len; i++) {
+        struct sim_snapshot *k = vec_ptr(&s->snapshots, i);
+        bool own = id_eq(&k->job_id, &job->id) && k->held && !(k->savepoint && k->generation >= 0);
+        if (own && (job->released || (c != NULL && k->id != job->newest && !is_kept(c, k->id)))) {
+            release(s, k, false);
+        }
+    }
+}
+
+static bool goes_with_job(const struct sim_job *job, enum job_status status)
+{
+    switch (status) {
+    case JOB_STATUS_FINISHED:
+        return true;
+    case JOB_STATUS_CANCELED:
+        return job->retention != SIM_RETAIN;
+    case JOB_STATUS_FAILED:
+        return job->retention == SIM_DELETE;
+    default:
+        return false;
+    }
+}
+
+static void observe(struct sim *s, struct sim_job *job)
+{
+    struct jobmaster *jm = find_jobmaster(s, &job->id);
+    const struct checkpointer *c = jm != NULL ? jm->checkpoints.checkpointer : NULL;
+    struct job_overview o;
+    for (size_t i = 0; c != NULL && i < c->store.kept.len; i++) {
+        const struct completed_checkpoint *k = vec_ptr(&c->store.kept, i);
+        if (job->from != NULL && !job->has_restored) {
+            note_restored(s, job);
+        } else if (k->id > job->newest) {
+            note_completed(s, job, k->directory, k->id);
+        }
+    }
+    bool ended = jm != NULL
+                     ? goes_with_job(job, jm->status)
+                     : dispatcher_get_overview(s->d, &job->id, &o) && goes_with_job(job, o.status);
+    job->released = job->released || ended;
+    if (c != NULL || ended) {
+        release_of(s, job, c);
+    }
+}
+
+void sim_snapshots_observe(struct sim *s)
+{
+    for (uint32_t i = 0; s->d != NULL && i < s->n_jobs; i++) {
+        if (s->jobs[i].submitted && !s->jobs[i].released) {
+            observe(s, &s->jobs[i]);
+        }
+    }
+}
+
+/* ---- restoring --------------------------------------------------------------------------------------- */
+
+/* The newest that attempts before `generation` have completed. */
+static const struct sim_snapshot *newest_before(const struct sim *s, const struct flinc_id *job_id,
+                                                int64_t generation)
+{
+    const struct sim_snapshot *newest = NULL;
+    for (size_t i = 0; i < s->snapshots.len; i++) {
+        const struct sim_snapshot *k = vec_ptr(&s->snapshots, i);
+        bool savepoint = k->savepoint && k->generation >= 0;
+        if (!savepoint && id_eq(&k->job_id, job_id) && k->generation < generation &&
+            (newest == NULL || k->id > newest->id)) {
+            newest = k;
+        }
+    }
+    return newest;
+}
+
+static void check_state(struct sim *s, const struct sim_snapshot *k, const struct sim_job *job,
+                        uint32_t vertex, const Flinc__SubtaskDeployment *spec)
+{
+    const Flinc__TaskRestore *r = spec->restore;
+    uint32_t n_own = 0;
+    for (size_t i = 0; r->n_operators > 0 && i < r->operators[0]->n_keyed; i++) {
+        const Flinc__KeyedHandle *h = r->operators[0]->keyed[i];
+        for (size_t j = 0; j < h->n_segments; j++) {
+            struct sim_state state;
+            const Flinc__StateBlob *b = h->segments[j]->blob;
+            if (sim_state_read(h->segments[j], &state)) {
+                n_own += state.subtask == spec->subtask;
+                SIM_CHECK(s, state.checkpoint_id == k->id && state.vertex == vertex);
+            } else if (b->shared) {
+                SIM_CHECK(s, has_uri(k, b->location));
+            }
+        }
+    }
+    if (k->parallelism == job->parallelism && !job->bounded && n_own != 1) {
+        sim_failed(s, __FILE__, __LINE__, "a task does not get its own state back");
+    }
+}
+
+void sim_check_restore(struct sim *s, const struct flinc_id *job_id, uint32_t vertex,
+                       const Flinc__SubtaskDeployment *spec)
+{
+    struct sim_job *job = sim_find_job(s, job_id);
+    const Flinc__TaskRestore *r = spec->restore;
+    SIM_CHECK(s, job != NULL);
+    sim_snapshots_observe(s);
+    const struct sim_snapshot *newest = newest_before(s, job_id, spec->attempt_number);
+    uint64_t id = r != NULL ? r->checkpoint_id : 0;
+    if (id != (newest != NULL ? newest->id : 0)) {
+        char what[200];
+        snprintf(what, sizeof(what),
+                 "a task restores from checkpoint %llu, and the newest completed one is %llu",
+                 (unsigned long long)id,
+                 newest != NULL ? (unsigned long long)newest->id : (unsigned long long)0);
+        sim_failed(s, __FILE__, __LINE__, what);
+    }
+    if (newest != NULL) {
+        check_state(s, newest, job, vertex, spec);
+        s->totals->restored++;
+    }
+    job->generation = MAX(job->generation, (int64_t)spec->attempt_number);
+}
+
+static bool is_used(const struct sim *s, const struct sim_snapshot *k)
+{
+    bool used = false;
+    for (size_t i = 0; i < s->snapshots.len; i++) {
+        const struct sim_snapshot *other = vec_ptr(&s->snapshots, i);
+        used = used || (other->used && is_shared_with(k, other));
+    }
+    return used;
+}
+
+static void use(struct sim *s, struct sim_snapshot *k, bool claim)
+{
+    k->used = true;
+    for (size_t i = 0; claim && i < s->snapshots.len; i++) {
+        struct sim_snapshot *other = vec_ptr(&s->snapshots, i);
+        other->claimed = other->claimed || is_shared_with(k, other);
+    }
+}
+
+struct sim_snapshot *sim_snapshots_choose(struct sim *s, bool bounded, bool claim)
+{
+    size_t n = s->snapshots.len;
+    size_t first = n > 0 ? sim_below(s, (uint32_t)n) : 0;
+    for (size_t i = 0; i < n; i++) {
+        struct sim_snapshot *k = vec_ptr(&s->snapshots, (first + i) % n);
+        const struct sim_job *job = sim_find_job(s, &k->job_id);
+        bool is_free = k->held && k->bounded == bounded && !k->claimed && !(claim && is_used(s, k));
+        if (is_free && (k->savepoint ? k->generation >= 0 : job->orphaned)) {
+            use(s, k, claim);
+            return k;
+        }
+    }
+    return NULL;
+}
+
+/* ---- savepoints -------------------------------------------------------------------------------------- */
+
+static void on_savepoint(void *arg, const struct checkpoint_result *result)
+{
+    struct sim_ask *ask = arg;
+    struct sim *s = ask->s;
+    ask->n_answers++;
+    if (result->rc == 0) {
+        SIM_CHECK(s, result->path != NULL);
+        Flinc__CheckpointMetadata *m = check_durable(s, result->checkpoint_id, result->path);
+        struct sim_snapshot *k = snapshot_new(s, m, result->path);
+        k->job_id = ask->job_id;
+        k->bounded = ask->bounded;
+        k->generation = MAX(check_states(s, m), 0);
+        flinc__checkpoint_metadata__free_unpacked(m, NULL);
+        hold(s, k);
+        s->totals->savepoints++;
+        s->totals->stops += ask->stop;
+    }
+}
+
+void sim_ask_savepoint(struct sim *s)
+{
+    struct sim_job *job = NULL;
+    struct error err = ERROR_INIT;
+    for (int i = 0; i < 8 && s->n_jobs > 0 && (job == NULL || job->newest == 0); i++) {
+        job = &s->jobs[sim_below(s, s->n_jobs)]; /* rather one that runs well */
+    }
+    if (job == NULL || s->d == NULL || !job->submitted) {
+        return;
+    }
+    struct sim_ask *ask = MEM_NEW(struct sim_ask);
+    *ask = (struct sim_ask){
+        .s = s, .job_id = job->id, .bounded = job->bounded, .stop = sim_chance(s, 15)};
+    struct savepoint_request request = {
+        .directory = "/savepoints",
+        .format = sim_chance(s, 50) ? FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL
+                                    : FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_NATIVE,
+        .stop = !ask->stop          ? FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_NONE
+                : sim_chance(s, 50) ? FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_DRAIN
+                                    : FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_SUSPEND,
+        .flags = !ask->stop && sim_chance(s, 5) ? SAVEPOINT_CANCEL_JOB : 0};
+    if (dispatcher_trigger_savepoint(s->d, &job->id, &request, on_savepoint, ask, &err) < 0) {
+        mem_free(ask);
+        return;
+    }
+    vec_push_ptr(&s->asks, ask);
+}
+
+const char *sim_unanswered(struct sim *s)
+{
+    for (size_t i = 0; i < s->asks.len; i++) {
+        const struct sim_ask *ask = vec_ptr(&s->asks, i);
+        if (ask->n_answers != 1) {
+            return ask->n_answers == 0 ? "a savepoint was not answered"
+                                       : "a savepoint was answered twice";
+        }
+    }
+    return NULL;
+}
+
+/* ---- the end ----------------------------------------------------------------------------------------- */
+
+bool sim_job_is_alive(const struct sim *s, const struct sim_job *job)
+{
+    const struct jobmaster *jm = find_jobmaster(s, &job->id);
+    return jm != NULL && jm->status == JOB_STATUS_RUNNING;
+}
+
+bool sim_any_pending(const struct sim *s)
+{
+    for (uint32_t i = 0; i < s->n_jobs; i++) {
+        const struct jobmaster *jm = find_jobmaster(s, &s->jobs[i].id);
+        if (jm != NULL && jm->checkpoints.checkpointer->pending.len > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With an unknown outcome a file may stay: of a job whose job manager died, of a deletion that failed, of a task
+ * that was not heard any more; and what only a checkpoint used that was given up, of a job that kept others. */
+const char *sim_files_left(struct sim *s)
+{
+    MAP_FOREACH (&s->files, e) {
+        const struct sim_file *f = e->value;
+        const struct sim_job *job = sim_find_job(s, &f->job_id);
+        if (f->refs > 0 || f->excused || job->orphaned) {
+            continue;
+        }
+        bool calm = job->calm_end && f->made_ms >= s->quiet_ms;
+        if ((f->was_complete && job->released) || calm) {
+            snprintf(s->said, sizeof(s->said), "%s is left, made at %lld: %s", e->key,
+                     (long long)f->made_ms,
+                     f->was_complete ? "no checkpoint that is kept has it" : "nothing went wrong");
+            return s->said;
+        }
+    }
+    return NULL;
+}
