@@ -83,7 +83,7 @@ def test_details(rest, jobs, job):
         assert all(s["end_to_end_duration"] >= 0 and s["start_delay"] >= 0 and not s["aborted"] for s in task["subtasks"])
         assert task["summary"]["state_size"]["max"] == max(s["state_size"] for s in task["subtasks"])
     assert next(t["state_size"] for v in vertices for t in [found["tasks"][v["id"]]] if "Count" in v["name"]) > 5000
-    for path in (base.replace(f"/{number}", "/4711"), f"{base}/subtasks/{NONE}", f"/jobs/{NONE}/checkpoints/details/1"):
+    for path in (f"/jobs/{job}/checkpoints/details/4711", f"{base}/subtasks/{NONE}", f"/jobs/{NONE}/checkpoints/details/1"):
         assert rest.ask("GET", path).status == 404, path
     assert rest.ask("GET", f"/jobs/{job}/checkpoints/details/x").status == 400
 
