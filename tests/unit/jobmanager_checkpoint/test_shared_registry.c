@@ -1,5 +1,7 @@
 /* When shared files are deleted: with the last checkpoint that uses them, and never otherwise. */
 #include "jobmanager/checkpoint/shared_registry.h"
+
+#include "common/base/failpoint.h"
 /* clang-format off */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,59 +55,88 @@ static void test_a_file_goes_with_its_last_use(void **state)
     close_world(&w);
 }
 
+/* ---- bugs that others had: each guard holds, and without it the same steps show the bug ---------- */
+
+static void check_guard(bool (*holds)(struct world *w), const char *without)
+{
+    struct error err = ERROR_INIT;
+    for (int i = 0; i < 2; i++) {
+        struct world w;
+        open_world(&w);
+        assert_int_equal(i == 0 ? 0 : failpoint_configure(without, &err), 0);
+        assert_int_equal(holds(&w), i == 0);
+        failpoint_clear_all();
+        close_world(&w);
+    }
+}
+
+static bool is(const char *deleted, const char *expected)
+{
+    return strcmp(deleted, expected) == 0;
+}
+
+static bool deleted_file_is_unknown(struct world *w)
+{
+    shared_registry_use(&w->r, "a", 1, SHARED_OF_JOB);
+    return is(release(w, 2), "a ") && shared_registry_find(&w->r, "a") == SHARED_UNKNOWN &&
+           is(release(w, 3), ""); /* and it is deleted once */
+}
+
 /* FLINK-7268: a name that was given up for deletion is not known any more, so nobody refers to it again. */
 static void test_flink_7268_a_deleted_file_is_unknown(void **state)
 {
-    struct world w;
-    open_world(&w);
-    shared_registry_use(&w.r, "a", 1, SHARED_OF_JOB);
-    assert_string_equal(release(&w, 2), "a ");
-    assert_int_equal(shared_registry_find(&w.r, "a"), SHARED_UNKNOWN);
-    assert_string_equal(release(&w, 3), ""); /* and it is deleted once */
-    close_world(&w);
+    check_guard(deleted_file_is_unknown, "planted.checkpoint.deleted_file_known=error");
+}
+
+static bool aborted_use_counts(struct world *w)
+{
+    shared_registry_use(&w->r, "a", 1, SHARED_OF_JOB);
+    shared_registry_use(&w->r, "a", 2, SHARED_OF_JOB); /* 2 is aborted */
+    shared_registry_use(&w->r, "new in 2", 2, SHARED_OF_JOB);
+    if (!is(release(w, 2), "")) { /* 1 is gone, 3 may still refer to both */
+        return false;
+    }
+    shared_registry_use(&w->r, "new in 2", 3, SHARED_OF_JOB);
+    return is(release(w, 3), "a ") && shared_registry_find(&w->r, "new in 2") == SHARED_KNOWN;
 }
 
 /* FLINK-24611, FLINK-25395: a checkpoint that was given up has used the file; a later one uses it again. */
 static void test_flink_24611_25395_a_use_by_an_aborted_checkpoint_counts(void **state)
 {
-    struct world w;
-    open_world(&w);
-    shared_registry_use(&w.r, "a", 1, SHARED_OF_JOB);
-    shared_registry_use(&w.r, "a", 2, SHARED_OF_JOB); /* 2 is aborted */
-    shared_registry_use(&w.r, "new in 2", 2, SHARED_OF_JOB);
-    assert_string_equal(release(&w, 2), ""); /* 1 is gone, 3 may still refer to both */
-    shared_registry_use(&w.r, "new in 2", 3, SHARED_OF_JOB);
-    assert_string_equal(release(&w, 3), "a ");
-    assert_int_equal(shared_registry_find(&w.r, "new in 2"), SHARED_KNOWN);
-    close_world(&w);
+    check_guard(aborted_use_counts, "planted.checkpoint.shared_file_in_use=error");
+}
+
+static bool foreign_files_stay(struct world *w)
+{
+    shared_registry_use(&w->r, "theirs", 7, SHARED_FOREIGN);
+    bool known = shared_registry_find(&w->r, "theirs") == SHARED_KNOWN_FOREIGN;
+    shared_registry_use(&w->r, "theirs", 8, SHARED_OF_JOB); /* nobody takes them over */
+    return known && is(release(w, 100), "");
 }
 
 /* FLINK-26985: files of a snapshot that is not the job's own are never deleted. */
 static void test_flink_26985_foreign_files_stay(void **state)
 {
-    struct world w;
-    open_world(&w);
-    shared_registry_use(&w.r, "theirs", 7, SHARED_FOREIGN);
-    assert_int_equal(shared_registry_find(&w.r, "theirs"), SHARED_KNOWN_FOREIGN);
-    shared_registry_use(&w.r, "theirs", 8, SHARED_OF_JOB); /* nobody takes them over */
-    assert_string_equal(release(&w, 100), "");
-    close_world(&w);
+    check_guard(foreign_files_stay, "planted.checkpoint.deletes_foreign=error");
+}
+
+static bool nothing_stays(struct world *w)
+{
+    for (uint64_t id = 1; id <= 100; id++) {
+        char uri[32];
+        snprintf(uri, sizeof(uri), "file %llu", (unsigned long long)id);
+        shared_registry_use(&w->r, uri, id, SHARED_OF_JOB);
+        if ((release(w, id)[0] != '\0') != (id > 1)) {
+            return false;
+        }
+    }
+    return is(release(w, UINT64_MAX), "file 100 ") && w->r.files.len == 0;
 }
 
 /* FLINK-30461: what nobody uses any more goes, also when the checkpoint that made it never completed. */
 static void test_flink_30461_nothing_stays_behind(void **state)
 {
-    struct world w;
-    open_world(&w);
-    for (uint64_t id = 1; id <= 100; id++) {
-        char uri[32];
-        snprintf(uri, sizeof(uri), "file %llu", (unsigned long long)id);
-        shared_registry_use(&w.r, uri, id, SHARED_OF_JOB);
-        assert_int_equal(release(&w, id)[0] != '\0', id > 1);
-    }
-    assert_string_equal(release(&w, UINT64_MAX), "file 100 ");
-    assert_int_equal(w.r.files.len, 0);
-    close_world(&w);
+    check_guard(nothing_stays, "planted.checkpoint.shared_file_stays=error");
 }
 
 int main(void)
