@@ -130,6 +130,22 @@ int entry_space_add_heads(struct entry_space *e, const struct state_keys *keys, 
                               e->head_slots, e->is_new, err);
 }
 
+int entry_space_find_owners(struct entry_space *e, const uint32_t *slots, uint32_t n,
+                            struct batch **ret_keys, struct error *err)
+{
+    struct batch *b = NULL;
+    TRY(keyed_state_read_keys(e->entries, slots, n, &b, err));
+    keyed_state_hash(e->heads, b, e->columns);
+    struct state_keys keys = {.name_space = NAMESPACE_VOID, .batch = b, .key_columns = e->columns};
+    int rc = entry_space_find_heads(e, &keys, err);
+    if (rc < 0) {
+        batch_unref(b);
+        return rc;
+    }
+    *ret_keys = b;
+    return 0;
+}
+
 int entry_space_next_keys(struct entry_space *e, int64_t name_space, uint32_t *inout_at,
                           struct batch **ret_keys, struct error *err)
 {

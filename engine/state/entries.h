@@ -69,6 +69,11 @@ int entry_space_put(struct entry_space *e, const struct state_keys *rows, struct
  * time is over) are left out, and the block is that much shorter. */
 void entry_space_collect(const struct entry_space *e, uint32_t n, struct state_rows *inout);
 
+/* The keys of the entries in `slots`, a batch that the caller drops, with their owners' heads in
+ * e->head_slots; of the namespace of user state. */
+int entry_space_find_owners(struct entry_space *e, const uint32_t *slots, uint32_t n,
+                            struct batch **ret_keys, struct error *err) MUST_CHECK;
+
 /* Calls add() for all entries there are, a batch of entry keys at a time with their owners' heads in
  * e->head_slots and e->is_new: after a restore. */
 struct entry_rebuild {

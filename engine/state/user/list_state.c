@@ -233,11 +233,8 @@ static int remove_slots(struct list_state *l, const uint32_t *slots, uint32_t n,
 {
     struct entry_space *e = &l->space;
     struct batch *b = NULL;
-    TRY(keyed_state_read_keys(e->entries, slots, n, &b, err));
-    keyed_state_hash(e->heads, b, e->columns);
-    struct state_keys keys = {.name_space = NAMESPACE_VOID, .batch = b, .key_columns = e->columns};
-    int rc = entry_space_find_heads(e, &keys, err);
-    for (uint32_t i = 0; i < n && rc == 0; i++) {
+    TRY(entry_space_find_owners(e, slots, n, &b, err));
+    for (uint32_t i = 0; i < n; i++) {
         struct list_head *h = head_at(l, e->head_slots[i]);
         uint64_t number = (uint64_t)entry_numbers(e, b, 0)[i];
         keyed_state_remove(e->entries, slots[i]);
@@ -247,7 +244,7 @@ static int remove_slots(struct list_state *l, const uint32_t *slots, uint32_t n,
         }
     }
     batch_unref(b);
-    return rc;
+    return 0;
 }
 
 int list_state_sweep(struct list_state *l, struct error *err)

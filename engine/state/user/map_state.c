@@ -425,11 +425,8 @@ static int remove_slots(struct map_state *m, const uint32_t *slots, uint32_t n, 
 {
     struct entry_space *e = &m->space;
     struct batch *b = NULL;
-    TRY(keyed_state_read_keys(e->entries, slots, n, &b, err));
-    keyed_state_hash(e->heads, b, e->columns);
-    struct state_keys keys = {.name_space = NAMESPACE_VOID, .batch = b, .key_columns = e->columns};
-    int rc = entry_space_find_heads(e, &keys, err);
-    for (uint32_t i = 0; i < n && rc == 0; i++) {
+    TRY(entry_space_find_owners(e, slots, n, &b, err));
+    for (uint32_t i = 0; i < n; i++) {
         struct map_head *h = head_at(m, e->head_slots[i]);
         node_remove(m, h, node_of(m, slots[i]));
         keyed_state_remove(e->entries, slots[i]);
@@ -438,7 +435,7 @@ static int remove_slots(struct map_state *m, const uint32_t *slots, uint32_t n, 
         }
     }
     batch_unref(b);
-    return rc;
+    return 0;
 }
 
 int map_state_sweep(struct map_state *m, struct error *err)

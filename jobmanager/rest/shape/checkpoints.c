@@ -5,12 +5,6 @@
 
 #include <math.h>
 
-static void put_int(struct json_writer *w, const char *key, int64_t value)
-{
-    json_writer_key(w, key);
-    json_writer_int(w, value);
-}
-
 static void put_quantile(struct json_writer *w, const char *key, double value)
 {
     json_writer_key(w, key);
@@ -25,9 +19,9 @@ static void put_summary(struct json_writer *w, const char *key, const struct che
 {
     json_writer_key(w, key);
     json_writer_object(w);
-    put_int(w, "min", s->min);
-    put_int(w, "max", s->max);
-    put_int(w, "avg", s->avg);
+    json_writer_put_int(w, "min", s->min);
+    json_writer_put_int(w, "max", s->max);
+    json_writer_put_int(w, "avg", s->avg);
     put_quantile(w, "p50", s->p50);
     put_quantile(w, "p90", s->p90);
     put_quantile(w, "p95", s->p95);
@@ -44,18 +38,18 @@ static void put_vertex_fields(struct json_writer *w, const struct checkpoint_det
     enum checkpoint_status status = d->status == CHECKPOINT_STATUS_FAILED && !all ? d->status
                                     : all ? CHECKPOINT_STATUS_COMPLETED
                                           : CHECKPOINT_STATUS_IN_PROGRESS;
-    put_int(w, "id", (int64_t)d->id);
+    json_writer_put_int(w, "id", (int64_t)d->id);
     json_writer_put_string(w, "status", checkpoint_status_name(status));
-    put_int(w, "latest_ack_timestamp", v->latest_ack_ms);
-    put_int(w, "checkpointed_size", (int64_t)v->written_bytes);
-    put_int(w, "state_size", (int64_t)v->state_bytes);
-    put_int(w, "end_to_end_duration",
-            v->latest_ack_ms >= 0 ? MAX(v->latest_ack_ms - d->trigger_ms, 0) : -1);
-    put_int(w, "alignment_buffered", 0);
-    put_int(w, "processed_data", (int64_t)v->processed_bytes);
-    put_int(w, "persisted_data", 0);
-    put_int(w, "num_subtasks", v->n_subtasks);
-    put_int(w, "num_acknowledged_subtasks", v->n_acknowledged);
+    json_writer_put_int(w, "latest_ack_timestamp", v->latest_ack_ms);
+    json_writer_put_int(w, "checkpointed_size", (int64_t)v->written_bytes);
+    json_writer_put_int(w, "state_size", (int64_t)v->state_bytes);
+    json_writer_put_int(w, "end_to_end_duration",
+                        v->latest_ack_ms >= 0 ? MAX(v->latest_ack_ms - d->trigger_ms, 0) : -1);
+    json_writer_put_int(w, "alignment_buffered", 0);
+    json_writer_put_int(w, "processed_data", (int64_t)v->processed_bytes);
+    json_writer_put_int(w, "persisted_data", 0);
+    json_writer_put_int(w, "num_subtasks", v->n_subtasks);
+    json_writer_put_int(w, "num_acknowledged_subtasks", v->n_acknowledged);
 }
 
 static void put_tasks(struct json_writer *w, const struct checkpoint_details *d)
@@ -74,11 +68,10 @@ static void put_end(struct json_writer *w, const struct checkpoint_details *d)
 {
     if (d->status == CHECKPOINT_STATUS_COMPLETED) {
         json_writer_put_string(w, "external_path", d->path);
-        json_writer_key(w, "discarded");
-        json_writer_bool(w, d->discarded);
+        json_writer_put_bool(w, "discarded", d->discarded);
     }
     if (d->status == CHECKPOINT_STATUS_FAILED) {
-        put_int(w, "failure_timestamp", d->ended_ms);
+        json_writer_put_int(w, "failure_timestamp", d->ended_ms);
         json_writer_put_string(w, "failure_message", d->failure);
     }
 }
@@ -95,21 +88,20 @@ static void write_checkpoint(struct json_writer *w, const struct checkpoint_deta
     };
     json_writer_object(w);
     json_writer_put_string(w, "className", classes[d->status]);
-    put_int(w, "id", (int64_t)d->id);
+    json_writer_put_int(w, "id", (int64_t)d->id);
     json_writer_put_string(w, "status", checkpoint_status_name(d->status));
-    json_writer_key(w, "is_savepoint");
-    json_writer_bool(w, checkpoint_kind_is_savepoint(d->kind));
+    json_writer_put_bool(w, "is_savepoint", checkpoint_kind_is_savepoint(d->kind));
     json_writer_put_string(w, "savepointFormat", checkpoint_details_format(d));
-    put_int(w, "trigger_timestamp", d->trigger_ms);
-    put_int(w, "latest_ack_timestamp", d->latest_ack_ms);
-    put_int(w, "checkpointed_size", (int64_t)d->written_bytes);
-    put_int(w, "state_size", (int64_t)d->state_bytes);
-    put_int(w, "end_to_end_duration", checkpoint_details_duration_ms(d));
-    put_int(w, "alignment_buffered", 0);
-    put_int(w, "processed_data", (int64_t)d->processed_bytes);
-    put_int(w, "persisted_data", 0);
-    put_int(w, "num_subtasks", d->n_subtasks);
-    put_int(w, "num_acknowledged_subtasks", d->n_acknowledged);
+    json_writer_put_int(w, "trigger_timestamp", d->trigger_ms);
+    json_writer_put_int(w, "latest_ack_timestamp", d->latest_ack_ms);
+    json_writer_put_int(w, "checkpointed_size", (int64_t)d->written_bytes);
+    json_writer_put_int(w, "state_size", (int64_t)d->state_bytes);
+    json_writer_put_int(w, "end_to_end_duration", checkpoint_details_duration_ms(d));
+    json_writer_put_int(w, "alignment_buffered", 0);
+    json_writer_put_int(w, "processed_data", (int64_t)d->processed_bytes);
+    json_writer_put_int(w, "persisted_data", 0);
+    json_writer_put_int(w, "num_subtasks", d->n_subtasks);
+    json_writer_put_int(w, "num_acknowledged_subtasks", d->n_acknowledged);
     json_writer_put_string(w, "checkpoint_type", checkpoint_details_type(d));
     json_writer_key(w, "tasks");
     json_writer_object(w);
@@ -146,10 +138,9 @@ static void put_restored(struct json_writer *w, const struct restored_checkpoint
         return;
     }
     json_writer_object(w);
-    put_int(w, "id", (int64_t)r->id);
-    put_int(w, "restore_timestamp", r->restore_ms);
-    json_writer_key(w, "is_savepoint");
-    json_writer_bool(w, r->is_savepoint);
+    json_writer_put_int(w, "id", (int64_t)r->id);
+    json_writer_put_int(w, "restore_timestamp", r->restore_ms);
+    json_writer_put_bool(w, "is_savepoint", r->is_savepoint);
     json_writer_put_string(w, "external_path", r->path);
     json_writer_end(w);
 }
@@ -160,11 +151,11 @@ void rest_write_checkpoint_statistics(struct json_writer *w, const struct checkp
     json_writer_object(w);
     json_writer_key(w, "counts");
     json_writer_object(w);
-    put_int(w, "restored", (int64_t)s->counts.restored);
-    put_int(w, "total", (int64_t)s->counts.total);
-    put_int(w, "in_progress", (int64_t)s->counts.in_progress);
-    put_int(w, "completed", (int64_t)s->counts.completed);
-    put_int(w, "failed", (int64_t)s->counts.failed);
+    json_writer_put_int(w, "restored", (int64_t)s->counts.restored);
+    json_writer_put_int(w, "total", (int64_t)s->counts.total);
+    json_writer_put_int(w, "in_progress", (int64_t)s->counts.in_progress);
+    json_writer_put_int(w, "completed", (int64_t)s->counts.completed);
+    json_writer_put_int(w, "failed", (int64_t)s->counts.failed);
     json_writer_end(w);
     json_writer_key(w, "summary");
     json_writer_object(w);
@@ -195,28 +186,24 @@ void rest_write_checkpoint_config(struct json_writer *w, const struct checkpoint
 {
     json_writer_object(w);
     json_writer_put_string(w, "mode", checkpoint_mode_name(c->mode));
-    put_int(w, "interval", c->interval_ms);
-    put_int(w, "timeout", c->timeout_ms);
-    put_int(w, "min_pause", c->min_pause_ms);
-    put_int(w, "max_concurrent", c->max_concurrent);
+    json_writer_put_int(w, "interval", c->interval_ms);
+    json_writer_put_int(w, "timeout", c->timeout_ms);
+    json_writer_put_int(w, "min_pause", c->min_pause_ms);
+    json_writer_put_int(w, "max_concurrent", c->max_concurrent);
     json_writer_key(w, "externalization");
     json_writer_object(w);
-    json_writer_key(w, "enabled");
-    json_writer_bool(w, c->retention != CHECKPOINT_RETENTION_DELETE);
-    json_writer_key(w, "delete_on_cancellation");
-    json_writer_bool(w, c->retention != CHECKPOINT_RETENTION_RETAIN_ON_CANCELLATION);
+    json_writer_put_bool(w, "enabled", c->retention != CHECKPOINT_RETENTION_DELETE);
+    json_writer_put_bool(w, "delete_on_cancellation",
+                         c->retention != CHECKPOINT_RETENTION_RETAIN_ON_CANCELLATION);
     json_writer_end(w);
     json_writer_put_string(w, "state_backend", c->state_backend);
     json_writer_put_string(w, "checkpoint_storage", checkpoint_storage_name(c->storage));
-    json_writer_key(w, "unaligned_checkpoints");
-    json_writer_bool(w, false);
-    put_int(w, "tolerable_failed_checkpoints", c->tolerable_failures);
-    put_int(w, "aligned_checkpoint_timeout", 0);
-    json_writer_key(w, "checkpoints_after_tasks_finish");
-    json_writer_bool(w, c->after_tasks_finish);
-    json_writer_key(w, "state_changelog_enabled");
-    json_writer_bool(w, false);
-    put_int(w, "changelog_periodic_materialization_interval", 0);
+    json_writer_put_bool(w, "unaligned_checkpoints", false);
+    json_writer_put_int(w, "tolerable_failed_checkpoints", c->tolerable_failures);
+    json_writer_put_int(w, "aligned_checkpoint_timeout", 0);
+    json_writer_put_bool(w, "checkpoints_after_tasks_finish", c->after_tasks_finish);
+    json_writer_put_bool(w, "state_changelog_enabled", false);
+    json_writer_put_int(w, "changelog_periodic_materialization_interval", 0);
     json_writer_put_string(w, "changelog_storage", "none");
     json_writer_end(w);
 }
@@ -227,10 +214,10 @@ static void put_alignment(struct json_writer *w, const struct subtask_checkpoint
 {
     json_writer_key(w, "alignment");
     json_writer_object(w);
-    put_int(w, "buffered", 0);
-    put_int(w, "processed", (int64_t)t->processed_bytes);
-    put_int(w, "persisted", 0);
-    put_int(w, "duration", t->alignment_ms);
+    json_writer_put_int(w, "buffered", 0);
+    json_writer_put_int(w, "processed", (int64_t)t->processed_bytes);
+    json_writer_put_int(w, "persisted", 0);
+    json_writer_put_int(w, "duration", t->alignment_ms);
     json_writer_end(w);
 }
 
@@ -239,24 +226,22 @@ static void write_subtask(struct json_writer *w, const struct checkpoint_details
 {
     json_writer_object(w);
     json_writer_put_string(w, "className", t->acknowledged ? "completed" : "pending");
-    put_int(w, "index", index);
+    json_writer_put_int(w, "index", index);
     json_writer_put_string(w, "status", t->acknowledged ? "completed" : "pending_or_failed");
     if (t->acknowledged) {
-        put_int(w, "ack_timestamp", t->ack_ms);
-        put_int(w, "end_to_end_duration", MAX(t->ack_ms - d->trigger_ms, 0));
-        put_int(w, "checkpointed_size", (int64_t)t->written_bytes);
-        put_int(w, "state_size", (int64_t)t->state_bytes);
+        json_writer_put_int(w, "ack_timestamp", t->ack_ms);
+        json_writer_put_int(w, "end_to_end_duration", MAX(t->ack_ms - d->trigger_ms, 0));
+        json_writer_put_int(w, "checkpointed_size", (int64_t)t->written_bytes);
+        json_writer_put_int(w, "state_size", (int64_t)t->state_bytes);
         json_writer_key(w, "checkpoint");
         json_writer_object(w);
-        put_int(w, "sync", t->sync_ms);
-        put_int(w, "async", t->async_ms);
+        json_writer_put_int(w, "sync", t->sync_ms);
+        json_writer_put_int(w, "async", t->async_ms);
         json_writer_end(w);
         put_alignment(w, t);
-        put_int(w, "start_delay", t->start_delay_ms);
-        json_writer_key(w, "unaligned_checkpoint");
-        json_writer_bool(w, false);
-        json_writer_key(w, "aborted");
-        json_writer_bool(w, d->status == CHECKPOINT_STATUS_FAILED);
+        json_writer_put_int(w, "start_delay", t->start_delay_ms);
+        json_writer_put_bool(w, "unaligned_checkpoint", false);
+        json_writer_put_bool(w, "aborted", d->status == CHECKPOINT_STATUS_FAILED);
     }
     json_writer_end(w);
 }
@@ -376,7 +361,7 @@ void rest_write_operation(struct json_writer *w, enum checkpoint_operation_kind 
             json_writer_key(w, checkpoint ? "failureCause" : "failure-cause");
             rest_write_throwable(w, &op->error);
         } else if (checkpoint) {
-            put_int(w, "checkpointId", (int64_t)op->checkpoint_id);
+            json_writer_put_int(w, "checkpointId", (int64_t)op->checkpoint_id);
         } else if (kind == CHECKPOINT_OPERATION_SAVEPOINT) {
             json_writer_put_string(w, "location", op->path);
         }
