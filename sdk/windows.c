@@ -488,10 +488,9 @@ flinc_stream *flinc_window_aggregate_(flinc_windowed *w, flinc_aggregate aggrega
                                       flinc_place at)
 {
     static const char call[] = "flinc_window_aggregate";
-    struct window_call calls[] = {{aggregate.add, FLINC_FN_AGGREGATE_ADD, call},
-                                  {aggregate.result, FLINC_FN_AGGREGATE_RESULT, call},
-                                  {process, FLINC_FN_WINDOW, "flinc_window_aggregate_process"},
-                                  {NULL, (flinc_fn_kind)0, NULL}};
+    struct window_call calls[5] = {{aggregate.add, FLINC_FN_AGGREGATE_ADD, call},
+                                   {aggregate.result, FLINC_FN_AGGREGATE_RESULT, call}};
+    uint32_t n_calls = 2;
     struct window_parts p;
     if (!windows_usable(w)) {
         return broken_result(w);
@@ -506,9 +505,14 @@ flinc_stream *flinc_window_aggregate_(flinc_windowed *w, flinc_aggregate aggrega
     p.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE;
     p.config.accumulator = env_struct_desc(w->env, accumulator);
     p.config.value = env_struct_desc(w->env, value);
+    p.config.merges = aggregate.merge != NULL;
     p.config.process = type != NULL;
-    if (!p.config.process) {
-        calls[2].fn_kind = (flinc_fn_kind)0;
+    if (p.config.merges) {
+        calls[n_calls++] = (struct window_call){aggregate.merge, FLINC_FN_AGGREGATE_MERGE, call};
+    }
+    if (p.config.process) {
+        calls[n_calls++] =
+            (struct window_call){process, FLINC_FN_WINDOW, "flinc_window_aggregate_process"};
     }
     return add_general(w, &p, calls, type != NULL ? type : value, at);
 }

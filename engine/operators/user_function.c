@@ -32,6 +32,7 @@ static const char *const kind_names[] = {
     [FLINC_FN_CO_GROUP] = "coGroup",
     [FLINC_FN_JOIN] = "join",
     [FLINC_FN_DELTA] = "delta",
+    [FLINC_FN_AGGREGATE_MERGE] = "aggregate merge",
 };
 
 const char *user_function_kind_name(uint32_t kind)

@@ -20,7 +20,7 @@
 #include "flinc/function.h"
 
 enum {
-    USER_FUNCTIONS_MAX = 5, /* calls of one operator */
+    USER_FUNCTIONS_MAX = 8, /* calls of one operator */
     USER_SIDES_MAX = 32,    /* side outputs of one operator */
     USER_CANCEL_ROWS = 16,  /* calls between two looks at the task's cancel flag */
 };

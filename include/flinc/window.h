@@ -188,6 +188,8 @@ FLINC_API flinc_stream *flinc_window_reduce_(flinc_windowed *w, const flinc_func
 /* Through an accumulator of another type, which is all zero at first:
  *   int add(flinc_ctx *, const IN *, ACC *)      strings may be those of the record
  *   int result(flinc_ctx *, const ACC *, OUT *)
+ *   int merge(flinc_ctx *, const ACC *other, ACC *)   puts another accumulator into this one
+ * Session windows, which grow together, need merge unless they have an evictor; the others may leave it out.
  * Flink: AggregateFunction. */
 typedef struct flinc_aggregate {
     uint32_t struct_size;
@@ -195,6 +197,7 @@ typedef struct flinc_aggregate {
     const flinc_function *result;
     const flinc_struct *accumulator;
     const flinc_struct *type; /* of the result */
+    const flinc_function *merge;
 } flinc_aggregate;
 #define FLINC_AGGREGATE(...) \
     ((flinc_aggregate){.struct_size = (uint32_t)sizeof(flinc_aggregate), __VA_ARGS__})

@@ -63,6 +63,10 @@ static int open_functions(struct general_window *w, struct op_context *ctx, stru
     for (uint32_t i = 0; i < by_kind[c->function].n; i++) {
         kinds[n++] = by_kind[c->function].kinds[i];
     }
+    if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE && c->merges) {
+        w->merge = &items[n];
+        kinds[n++] = FLINC_FN_AGGREGATE_MERGE;
+    }
     if (c->process && w->n_sides == 1) {
         w->process = &items[n];
         kinds[n++] = FLINC_FN_WINDOW;

@@ -105,6 +105,7 @@ struct general_window {
     struct record_layout value; /* of what reduce and aggregate give */
     struct record_fold fold;
     struct user_function *process; /* Borrows, as those below; NULL: there is none */
+    struct user_function *merge;   /* of accumulators */
     struct user_function *trigger_delta, *evictor_delta;
     struct general_delta delta;
     struct general_values values;

@@ -77,6 +77,13 @@ static int mean_result(flinc_ctx *ctx, const key_sum *acc, mean *out)
     return 0;
 }
 
+static int mean_merge(flinc_ctx *ctx, const key_sum *other, key_sum *acc)
+{
+    acc->sum += other->sum;
+    acc->n += other->n;
+    return 0;
+}
+
 static int show_mean(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
 {
     char text[64];
@@ -87,8 +94,10 @@ static int show_mean(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
 
 static void aggregate_through_an_accumulator(void **state)
 {
-    for (int with_process = 0; with_process < 2; with_process++) {
+    for (int shape = 0; shape < 4; shape++) {
         struct general g;
+        bool with_process = shape % 2 == 1;
+        uint32_t n = 2;
         general_init(&g, TUMBLING, 10, 10);
         g.c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE;
         g.c.config.accumulator = general_desc(&g, 2, FLINC_TYPE(key_sum));
@@ -96,8 +105,12 @@ static void aggregate_through_an_accumulator(void **state)
         g.c.config.process = with_process;
         g.o.functions[0] = (struct harness_function)FN(FLINC_FN_AGGREGATE_ADD, mean_add);
         g.o.functions[1] = (struct harness_function)FN(FLINC_FN_AGGREGATE_RESULT, mean_result);
+        g.c.config.merges = shape >= 2; /* nothing is merged here, and nothing is in its way */
+        if (g.c.config.merges) {
+            g.o.functions[n++] = (struct harness_function)FN(FLINC_FN_AGGREGATE_MERGE, mean_merge);
+        }
         if (with_process) {
-            g.o.functions[2] = (struct harness_function)FN(FLINC_FN_WINDOW, show_mean);
+            g.o.functions[n] = (struct harness_function)FN(FLINC_FN_WINDOW, show_mean);
         } else {
             g.c.config.output = g.c.config.value;
             g.o.outputs[0] = FLINC_TYPE(mean);

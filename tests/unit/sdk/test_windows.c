@@ -185,6 +185,12 @@ static int count_in(flinc_ctx *ctx, const sale *in, shop_count *acc)
     return 0;
 }
 
+static int count_together(flinc_ctx *ctx, const shop_count *other, shop_count *acc)
+{
+    acc->count += other->count;
+    return 0;
+}
+
 static int count_out(flinc_ctx *ctx, const shop_count *acc, shop_count *out)
 {
     *out = *acc;
@@ -209,11 +215,14 @@ static void functions_triggers_and_evictors(void **state)
     flinc_discard(flinc_window_aggregate_process(
         w,
         FLINC_AGGREGATE(.add = FLINC_FN(count_in), .result = FLINC_FN(count_out),
-                        .accumulator = FLINC_TYPE(shop_count), .type = FLINC_TYPE(shop_count)),
+                        .merge = FLINC_FN(count_together), .accumulator = FLINC_TYPE(shop_count),
+                        .type = FLINC_TYPE(shop_count)),
         FLINC_FN(list), FLINC_TYPE(shop_count)));
     const Flinc__Operator *op = window_of(env, &c);
     assert_string_equal(op->kind, "flinc.window.general");
-    assert_int_equal(op->n_functions, 3);
+    assert_int_equal(op->n_functions, 4);
+    assert_int_equal(op->functions[2]->kind, FLINC_FN_AGGREGATE_MERGE);
+    assert_true(c->merges);
     assert_int_equal(c->trigger->kind, FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CONTINUOUS_EVENT_TIME);
     assert_int_equal(c->trigger->interval_ms, 500);
     assert_true(c->trigger->purging && c->process);
