@@ -355,6 +355,20 @@ flinc_aggregating_state *flinc_ctx_aggregating_state(flinc_ctx *ctx, flinc_state
     return declare_or_fail(ctx, &desc, USER_STATE_AGGREGATING);
 }
 
+struct keyed_state *user_states_keys_of(const struct user_states *s, const void *handle)
+{
+    for (size_t i = 0; i < s->states.len; i++) {
+        const struct user_state *u = vec_ptr(&s->states, i);
+        if (u != handle) {
+            continue;
+        }
+        return u->kind == USER_STATE_LIST  ? list_state_keys(u->list)
+               : u->kind == USER_STATE_MAP ? map_state_keys(u->map)
+                                           : value_state_keys(u->value);
+    }
+    return NULL;
+}
+
 /* ---- value state ------------------------------------------------------------------------------- */
 
 static struct user_state *state_of(void *handle)

@@ -48,6 +48,8 @@ static inline void user_states_set_row(struct user_states *s, uint32_t i)
         s->cursor.row = i;
     }
 }
+/* What a declared state has an entry per key in; NULL: `handle` is none of these functions' states. */
+struct keyed_state *user_states_keys_of(const struct user_states *s, const void *handle);
 /* No key is at hand any more.  Cleans up some of what outlived its time. */
 int user_states_end_batch(struct user_states *s, struct error *err) MUST_CHECK;
 

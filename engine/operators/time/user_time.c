@@ -1,7 +1,7 @@
 /* What user functions see of time: the functions of include/flinc/time.h.  Thread: the task's. */
 #include "engine/operators/time/user_time.h"
 
-#include "engine/operators/user_function.h"
+#include "engine/operators/user_state.h"
 #include "flinc/time.h"
 
 /* ---- the row at hand ----------------------------------------------------------------------------- */
@@ -120,6 +120,14 @@ bool flinc_ctx_timer_is_event(const flinc_ctx *ctx)
 static const struct column *key_column(flinc_ctx *ctx, uint32_t column, uint32_t *ret_row)
 {
     const struct user_timers *t = ctx->owner->timers;
+    const struct user_states *states = ctx->owner->states;
+    if (t != NULL && t->key_columns == NULL && states != NULL && column < t->n_keys &&
+        key_cursor_has_key(&states->cursor)) { /* one of all keys */
+        const struct key_cursor *cursor = &states->cursor;
+        const struct column *of = &cursor->batch->columns[cursor->columns[column]];
+        *ret_row = batch_row(cursor->batch, cursor->row);
+        return column_is_null(of, *ret_row) ? NULL : of;
+    }
     if (t == NULL || t->key_columns == NULL || column >= t->n_keys) {
         flinc_ctx_fail(ctx, "there is no column %u of a key at hand", column);
         return NULL;

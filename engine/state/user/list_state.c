@@ -99,6 +99,11 @@ int list_state_open(struct key_cursor *cursor, const struct list_state_desc *des
     return 0;
 }
 
+struct keyed_state *list_state_keys(const struct list_state *l)
+{
+    return l->space.heads;
+}
+
 const struct record_layout *list_state_layout(const struct list_state *l)
 {
     return &l->space.rows;

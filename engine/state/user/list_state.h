@@ -25,6 +25,8 @@ int list_state_clear(struct list_state *l, struct error *err) MUST_CHECK;
  * on the state.  ERR_STATE when the list was changed since the walk began. */
 int list_state_begin(struct list_state *l, struct error *err) MUST_CHECK;
 int list_state_next(struct list_state *l, const char **ret_element, struct error *err) MUST_CHECK;
+/* For walks over its keys: what has an entry per key. */
+struct keyed_state *list_state_keys(const struct list_state *l);
 /* Between batches: removes some of what outlived its time. */
 int list_state_sweep(struct list_state *l, struct error *err) MUST_CHECK;
 const struct record_layout *list_state_layout(const struct list_state *l); /* of an element */

@@ -236,6 +236,11 @@ const struct record_layout *map_state_key_layout(const struct map_state *m)
     return &m->key;
 }
 
+struct keyed_state *map_state_keys(const struct map_state *m)
+{
+    return m->space.heads;
+}
+
 const struct record_layout *map_state_layout(const struct map_state *m)
 {
     return &m->space.rows;

@@ -35,6 +35,8 @@ int map_state_clear(struct map_state *m, struct error *err) MUST_CHECK;
 int map_state_begin(struct map_state *m, struct error *err) MUST_CHECK;
 int map_state_next(struct map_state *m, const char **ret_key, const char **ret_value,
                    struct error *err) MUST_CHECK;
+/* For walks over its keys: what has an entry per key. */
+struct keyed_state *map_state_keys(const struct map_state *m);
 /* Between batches: removes some of what outlived its time. */
 int map_state_sweep(struct map_state *m, struct error *err) MUST_CHECK;
 const struct record_layout *map_state_key_layout(const struct map_state *m);

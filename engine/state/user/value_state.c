@@ -62,6 +62,11 @@ int value_state_open(struct key_cursor *cursor, const struct value_state_desc *d
     return 0;
 }
 
+struct keyed_state *value_state_keys(const struct value_state *v)
+{
+    return v->cache.state;
+}
+
 const struct record_layout *value_state_layout(const struct value_state *v)
 {
     return &v->record;

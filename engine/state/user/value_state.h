@@ -25,6 +25,8 @@ int value_state_set(struct value_state *v, const char *record, struct error *err
 int value_state_clear(struct value_state *v, struct error *err) MUST_CHECK;
 /* The value to be changed in place, zeroed when there was none.  Of records without strings only. */
 int value_state_edit(struct value_state *v, char **ret_record, struct error *err) MUST_CHECK;
+/* For walks over its keys: what has an entry per key. */
+struct keyed_state *value_state_keys(const struct value_state *v);
 /* Between batches: removes some of what outlived its time. */
 int value_state_sweep(struct value_state *v, struct error *err) MUST_CHECK;
 const struct record_layout *value_state_layout(const struct value_state *v); /* of the value */
