@@ -419,6 +419,30 @@ flinc_stream *flinc_window_columns_(flinc_windowed *w, const char *columns,
 
 /* ---- functions --------------------------------------------------------------------------------- */
 
+/* Whether the windows can be put together from panes: they overlap, and only what they hold when their time is
+ * over counts. */
+static bool shares_panes(const flinc_windowed *w, const struct window_parts *p)
+{
+    const flinc_window_options *o = &w->options;
+    const flinc_trigger_kind own = o->assigner.time == FLINC_PROCESSING_TIME
+                                       ? FLINC_TRIGGER_PROCESSING_TIME
+                                       : FLINC_TRIGGER_EVENT_TIME;
+    return w->second == NULL && o->assigner.kind == FLINC_ASSIGN_SLIDING &&
+           o->assigner.slide_ms < o->assigner.size_ms && o->evictor.kind == FLINC_EVICT_NONE &&
+           (o->trigger.kind == FLINC_TRIGGER_DEFAULT || o->trigger.kind == own) &&
+           (!o->trigger.purging || o->allowed_lateness_ms == 0) &&
+           (p->config.function != FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE ||
+            p->config.merges);
+}
+
+static const char *general_kind(const flinc_windowed *w, const struct window_parts *p)
+{
+    if (w->second != NULL) {
+        return "flinc.window.join";
+    }
+    return shares_panes(w, p) ? "flinc.window.panes" : "flinc.window.general";
+}
+
 /* An operator of functions, whose results are of `type`. */
 static flinc_stream *add_general(flinc_windowed *w, struct window_parts *p,
                                  const struct window_call *calls, const flinc_struct *type,
@@ -443,8 +467,7 @@ static flinc_stream *add_general(flinc_windowed *w, struct window_parts *p,
     }
     struct schema *schema = env_schema_of(env, result);
     p->config.output = env_struct_desc(env, result);
-    return add_operator(w, w->second != NULL ? "flinc.window.join" : "flinc.window.general", p,
-                        calls, result, schema, at);
+    return add_operator(w, general_kind(w, p), p, calls, result, schema, at);
 }
 
 flinc_stream *flinc_window_process_(flinc_windowed *w, const flinc_function *fn,

@@ -30,6 +30,7 @@ static const struct operator_desc *const operators[] = {
     &operator_timestamps_and_watermarks,
     &operator_window_general,
     &operator_window_join,
+    &operator_window_panes,
     &operator_window_sessions,
     &operator_window_slices,
 };

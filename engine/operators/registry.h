@@ -30,6 +30,7 @@ extern const struct operator_desc operator_source_text;
 extern const struct operator_desc operator_timestamps_and_watermarks;
 extern const struct operator_desc operator_window_general;
 extern const struct operator_desc operator_window_join;
+extern const struct operator_desc operator_window_panes;
 extern const struct operator_desc operator_window_sessions;
 extern const struct operator_desc operator_window_slices;
 

@@ -6,6 +6,8 @@
 #include "common/base/log.h"
 #include "common/metrics/registry.h"
 
+#include "flinc/window.h"
+
 #include <stdio.h>
 
 int flinc_ctx_fail(flinc_ctx *ctx, const char *format, ...)
@@ -90,6 +92,28 @@ void flinc_ctx_log(flinc_ctx *ctx, const char *format, ...)
     va_end(ap);
     LOG_INFO("flinc.user", "%s job=%s operator=%s subtask=%u", str_cstr(&text), ctx->op->job_name,
              ctx->op->spec->name, ctx->op->subtask);
+}
+
+/* ---- joins and windows ------------------------------------------------------------------------- */
+
+int64_t flinc_ctx_first_timestamp(const flinc_ctx *ctx)
+{
+    return ctx->owner->scope.first_ms;
+}
+
+int64_t flinc_ctx_second_timestamp(const flinc_ctx *ctx)
+{
+    return ctx->owner->scope.second_ms;
+}
+
+int64_t flinc_ctx_window_start(const flinc_ctx *ctx)
+{
+    return ctx->owner->scope.window_start_ms;
+}
+
+int64_t flinc_ctx_window_end(const flinc_ctx *ctx)
+{
+    return ctx->owner->scope.window_end_ms;
 }
 
 /* ---- metrics and accumulators ------------------------------------------------------------------ */

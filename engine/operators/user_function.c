@@ -117,6 +117,7 @@ int user_functions_resolve(struct user_functions *fs, struct op_context *ctx, co
 {
     const Flinc__Operator *spec = ctx->spec;
     size_t at = 0;
+    fs->scope = (struct user_scope){INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN};
     for (uint32_t i = 0; i < n; i++) {
         if (at >= spec->n_functions) {
             return error_set(err, ERR_INVALID_ARGUMENT,

@@ -53,6 +53,12 @@ struct user_function {
     bool opened;                     /* close() is due */
 };
 
+/* What the records at hand of joins and windows are of; INT64_MIN where there is no such thing. */
+struct user_scope {
+    int64_t first_ms, second_ms; /* timestamps of the pair of an interval join */
+    int64_t window_start_ms, window_end_ms;
+};
+
 /* What functions may do with broadcast state now. */
 enum user_broadcast_use {
     USER_BROADCAST_READ_WRITE,
@@ -69,6 +75,7 @@ struct user_functions {
     struct user_timers *timers;
     struct user_operator_states *operator_states; /* Owns: lists, broadcast maps; NULL: none */
     enum user_broadcast_use broadcast_use;        /* set by operators of a broadcast input */
+    struct user_scope scope;
     struct user_side sides[USER_SIDES_MAX];
     uint32_t n_sides;
 };

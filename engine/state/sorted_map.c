@@ -85,6 +85,11 @@ const struct record_layout *sorted_map_layout(const struct sorted_map *m)
     return &m->space.rows;
 }
 
+const struct keyed_table *sorted_map_table(const struct sorted_map *m)
+{
+    return m->space.entries->table;
+}
+
 /* ---- adding ------------------------------------------------------------------------------------ */
 
 int sorted_map_insert(struct sorted_map *m, const struct state_keys *rows, const int64_t *sorts,
@@ -320,13 +325,13 @@ static int find_rows(struct sorted_map_reader *r, const uint64_t *numbers, struc
 
 int sorted_map_reader_next(struct sorted_map_reader *r, uint32_t max, struct error *err)
 {
-    uint64_t numbers[STATE_ROWS_MAX];
     const uint32_t *heads = (const uint32_t *)(const void *)r->heads->data;
     ASSERT(max > 0 && max <= STATE_ROWS_MAX);
     r->rows.n = 0;
     while (r->key < r->keys.batch->n_sel && r->rows.n < max) {
         uint32_t slot = heads[r->key];
-        if (slot == KEYED_SLOT_NONE || !take_rows(r, &head_at(r->map, slot)->index, max, numbers)) {
+        if (slot == KEYED_SLOT_NONE ||
+            !take_rows(r, &head_at(r->map, slot)->index, max, r->numbers)) {
             r->key++;
             r->inside = false;
         }
@@ -334,7 +339,7 @@ int sorted_map_reader_next(struct sorted_map_reader *r, uint32_t max, struct err
     if (r->rows.n == 0) {
         return 0;
     }
-    TRY(find_rows(r, numbers, err));
+    TRY(find_rows(r, r->numbers, err));
     return 1;
 }
 

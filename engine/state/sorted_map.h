@@ -24,6 +24,8 @@ struct sorted_map_desc {
 /* Lives as long as the backend. */
 int sorted_map_open(struct keyed_backend *b, const struct sorted_map_desc *desc,
                     struct sorted_map **ret_map, struct error *err) MUST_CHECK;
+/* The table of its entries, as the last call left it: found rows stay where they are while its slots do. */
+const struct keyed_table *sorted_map_table(const struct sorted_map *m);
 const struct record_layout *sorted_map_layout(const struct sorted_map *m);
 
 /* What part of a key's rows is meant, per selected row: low[i] <= sort <= high[i]; empty when low[i] is
@@ -67,6 +69,7 @@ struct sorted_map_reader {
     uint64_t next_seq;
     bool inside; /* of the rows of that key */
     struct state_rows rows;
+    uint64_t numbers[STATE_ROWS_MAX]; /* of the rows: per key in order of arrival */
 };
 int sorted_map_reader_start(struct sorted_map_reader *r, struct sorted_map *m,
                             const struct state_keys *keys, const struct sorted_ranges *ranges,

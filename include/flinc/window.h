@@ -159,7 +159,12 @@ FLINC_API flinc_windowed *flinc_window_all_(flinc_stream *s, flinc_window_option
  *
  * Tumbling, sliding and global windows; not yet sessions.  Process functions, and all functions behind
  * an evictor, see the records of a window, which are kept until it is over; reduce and aggregate functions
- * are called with each record as it comes, and one value is kept per window and key. */
+ * are called with each record as it comes, and one value is kept per window and key.
+ *
+ * Sliding windows without trigger and evictor of their own share panes: records are kept once and values once per
+ * gcd(size, slide), whatever size / slide is.  Values of panes are put together with the reduce function, or with the
+ * aggregate's merge function (without one, each window has an accumulator of its own); these are associative, and
+ * commutative where records come out of order. */
 
 /* A window that fires. */
 typedef struct flinc_pane {
@@ -189,7 +194,8 @@ FLINC_API flinc_stream *flinc_window_reduce_(flinc_windowed *w, const flinc_func
  *   int add(flinc_ctx *, const IN *, ACC *)      strings may be those of the record
  *   int result(flinc_ctx *, const ACC *, OUT *)
  *   int merge(flinc_ctx *, const ACC *other, ACC *)   puts another accumulator into this one
- * Session windows, which grow together, need merge unless they have an evictor; the others may leave it out.
+ * Session windows, which grow together, need merge unless they have an evictor; sliding windows share panes with
+ * it; the others may leave it out.
  * Flink: AggregateFunction. */
 typedef struct flinc_aggregate {
     uint32_t struct_size;
@@ -221,7 +227,7 @@ FLINC_API flinc_stream *flinc_window_aggregate_(flinc_windowed *w, flinc_aggrega
 FLINC_API flinc_stream *flinc_co_group_(flinc_stream *a, flinc_stream *b,
                                         flinc_window_options options, const flinc_function *fn,
                                         const flinc_struct *type, flinc_place at);
-/* int f(flinc_ctx *, const A *, const B *, flinc_out *): each pair of a key and window.
+/* int f(flinc_ctx *, const A *, const B *, flinc_out *): each pair of a key and window, flinc_ctx_window_start().
  * Flink: DataStream.join. */
 #define flinc_window_join(a, b, options, fn, type) \
     flinc_window_join_((a), (b), (options), (fn), (type), FLINC_HERE)
@@ -233,7 +239,8 @@ FLINC_API flinc_stream *flinc_window_join_(flinc_stream *a, flinc_stream *b,
  *   time of a + lower_ms <= time of b <= time of a + upper_ms
  *   int f(flinc_ctx *, const A *, const B *, flinc_out *)
  *   flinc_interval_join(a, b, FLINC_INTERVAL(.lower_ms = -5, .upper_ms = 10), FLINC_FN(f), FLINC_TYPE(pair))
- * Event time.  Results carry the later timestamp of their pair.  Records behind the watermark are late and
+ * Event time.  Results carry the later timestamp of their pair; the function sees both,
+ * flinc_ctx_first_timestamp().  Records behind the watermark are late and
  * are paired with nothing.  Flink: KeyedStream.intervalJoin. */
 typedef struct flinc_interval {
     uint32_t struct_size;
@@ -250,6 +257,16 @@ typedef struct flinc_interval {
 FLINC_API flinc_stream *flinc_interval_join_(flinc_stream *a, flinc_stream *b,
                                              flinc_interval interval, const flinc_function *fn,
                                              const flinc_struct *type, flinc_place at);
+
+/* The timestamps, in milliseconds, of the records of the pair that the function of an interval join sees;
+ * INT64_MIN in any other function.  Flink: ProcessJoinFunction.Context.getLeftTimestamp, getRightTimestamp. */
+FLINC_API int64_t flinc_ctx_first_timestamp(const flinc_ctx *ctx);
+FLINC_API int64_t flinc_ctx_second_timestamp(const flinc_ctx *ctx);
+/* Bounds of the window that fires, in milliseconds, the end exclusive: in functions that are called when it
+ * does (of a window join, a coGroup, process; the result of an aggregate).  Of a global window, INT64_MIN and
+ * INT64_MAX; INT64_MIN in functions without windows.  Flink: the window of CoGroupedStreams, JoinedStreams. */
+FLINC_API int64_t flinc_ctx_window_start(const flinc_ctx *ctx);
+FLINC_API int64_t flinc_ctx_window_end(const flinc_ctx *ctx);
 
 /* ---- built-in aggregates ---- */
 

@@ -159,7 +159,7 @@ static int check_structs(const struct general_window *w, const struct op_context
     return 0;
 }
 
-int contents_open(struct general_window *w, struct op_context *ctx, struct error *err)
+int contents_open_functions(struct general_window *w, struct op_context *ctx, struct error *err)
 {
     TRY(check_structs(w, ctx, err));
     for (uint32_t i = 0; i < w->n_sides; i++) {
@@ -173,6 +173,12 @@ int contents_open(struct general_window *w, struct op_context *ctx, struct error
     outputs.n_outputs = MIN(ctx->n_outputs, 2u);
     TRY(flat_outputs_open(&w->outputs, &w->rows, ctx, &outputs, err));
     w->outputs.stamped = true;
+    return 0;
+}
+
+int contents_open(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    TRY(contents_open_functions(w, ctx, err));
     static const char *const names[] = {"window-contents", "window-contents-second"};
     for (uint32_t i = 0; i < w->n_sides; i++) {
         struct general_side *side = &w->sides[i];
@@ -505,8 +511,22 @@ static int call_functions(struct general_window *w, struct op_context *ctx,
 
 static void begin_results(struct general_window *w, const struct window_at_hand *at)
 {
+    w->rows.functions.scope.window_start_ms = at->start;
+    w->rows.functions.scope.window_end_ms = at->end;
     flat_outputs_begin(&w->outputs, at->end == INT64_MAX ? INT64_MAX : at->end - 1,
                        ROW_KIND_INSERT);
+}
+
+int contents_fire_value(struct general_window *w, struct op_context *ctx,
+                        const struct window_at_hand *at, const char *value, struct error *err)
+{
+    begin_results(w, at);
+    if (w->base.config->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE) {
+        TRY(aggregate_result(w, value, &value, err));
+    }
+    TRY(call_with_value(w, ctx, at, value, err));
+    flat_outputs_end(&w->outputs);
+    return 0;
 }
 
 /* A window whose value was brought up to date all the time. */
@@ -518,13 +538,16 @@ static int fire_value(struct general_window *w, struct op_context *ctx,
         return 0;
     }
     TRY(values_get(w, at, &value, err));
-    if (w->base.config->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE) {
-        TRY(aggregate_result(w, value, &value, err));
-    }
+    return contents_fire_value(w, ctx, at, value, err);
+}
+
+int contents_fire_records(struct general_window *w, struct op_context *ctx,
+                          const struct window_at_hand *at, struct error *err)
+{
     begin_results(w, at);
-    TRY(call_with_value(w, ctx, at, value, err));
+    int rc = call_functions(w, ctx, at, err);
     flat_outputs_end(&w->outputs);
-    return 0;
+    return rc;
 }
 
 int contents_fire(struct general_window *w, struct op_context *ctx, const struct window_at_hand *at,
@@ -546,9 +569,7 @@ int contents_fire(struct general_window *w, struct op_context *ctx, const struct
         rc = evictor_run(w, &evicted, err);
     }
     if (rc >= 0 && side->n_records + w->sides[1].n_records > 0) {
-        begin_results(w, at);
-        rc = call_functions(w, ctx, at, err);
-        flat_outputs_end(&w->outputs);
+        rc = contents_fire_records(w, ctx, at, err);
         if (rc >= 0 && evictor != NULL && evictor->after) {
             rc = evictor_run(w, &evicted, err);
         }

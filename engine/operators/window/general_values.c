@@ -42,8 +42,7 @@ int pass_state_slot(struct general_window *w, struct keyed_state *s,
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-/* The accumulator's struct over a schema of its own. */
-static int open_accumulator(struct general_window *w, struct op_context *ctx, struct error *err)
+int values_open_accumulator(struct general_window *w, struct op_context *ctx, struct error *err)
 {
     const Flinc__StructDesc *d = w->base.config->accumulator;
     flinc_field *fields = arena_zalloc(ctx->arena, (d->n_fields + 1) * sizeof(*fields));
@@ -74,7 +73,7 @@ int values_open(struct general_window *w, struct op_context *ctx, struct error *
     }
     v->record = &w->sides[0].record;
     if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE) {
-        TRY(open_accumulator(w, ctx, err));
+        TRY(values_open_accumulator(w, ctx, err));
     }
     struct keyed_state_desc desc = {.name = "window-values",
                                     .key_schema = w->entry_keys,

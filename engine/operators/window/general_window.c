@@ -110,7 +110,7 @@ static void make_side(struct general_window *w, struct op_context *ctx, uint32_t
     side->entry_map[n] = -1;
 }
 
-static void make_schemas(struct general_window *w, struct op_context *ctx)
+void general_make_schemas(struct general_window *w, struct op_context *ctx)
 {
     uint32_t n = w->base.n_keys;
     w->n_sides = ctx->n_inputs;
@@ -149,7 +149,7 @@ static void make_entry_layout(struct general_window *w)
     schema_unref(schema);
 }
 
-static int check_config(struct general_window *w, const struct op_context *ctx, struct error *err)
+int general_read_config(struct general_window *w, const struct op_context *ctx, struct error *err)
 {
     const Flinc__WindowConfig *c = w->base.config;
     const Flinc__WindowAssigner *a = c->assigner;
@@ -175,8 +175,8 @@ static int general_open(struct operator* op, struct op_context *ctx, struct erro
     due_index_init(&w->due[GENERAL_EVENT]);
     due_index_init(&w->due[GENERAL_PROCESSING]);
     TRY(window_base_open(&w->base, ctx, err));
-    TRY(check_config(w, ctx, err));
-    make_schemas(w, ctx);
+    TRY(general_read_config(w, ctx, err));
+    general_make_schemas(w, ctx);
     make_entry_layout(w);
     struct keyed_state_desc desc = {.name = "windows",
                                     .key_schema = w->entry_keys,
@@ -195,15 +195,13 @@ static int general_open(struct operator* op, struct op_context *ctx, struct erro
     return 0;
 }
 
-static void general_close(struct operator* op, struct op_context *ctx)
+void general_fini(struct general_window *w)
 {
-    struct general_window *w = (struct general_window *)op;
     w->input = batch_unref(w->input);
     w->batch = batch_unref(w->batch);
     w->pass_rows = batch_unref(w->pass_rows);
     contents_close(w);
     values_close(w);
-    delta_close(w);
     if (w->entry_layout.schema != NULL) {
         record_layout_fini(&w->entry_layout);
     }
@@ -214,6 +212,13 @@ static void general_close(struct operator* op, struct op_context *ctx)
     due_index_fini(&w->due[GENERAL_EVENT]);
     due_index_fini(&w->due[GENERAL_PROCESSING]);
     window_base_close(&w->base);
+}
+
+static void general_close(struct operator* op, struct op_context *ctx)
+{
+    struct general_window *w = (struct general_window *)op;
+    delta_close(w);
+    general_fini(w);
 }
 
 /* ---- windows ----------------------------------------------------------------------------------- */
@@ -265,8 +270,7 @@ static int on_due(struct general_window *w, struct op_context *ctx, const struct
     return 0;
 }
 
-/* Emits what is queued and what is half built. */
-static int drain(struct general_window *w, struct op_context *ctx)
+int general_drain(struct general_window *w, struct op_context *ctx)
 {
     if (emit_queue_drain(&w->rows.queue, ctx)) {
         return OP_MORE;
@@ -293,7 +297,7 @@ static int fire(struct general_window *w, struct op_context *ctx, struct error *
         w->base.time_ms = MAX(w->base.time_ms, w->fire_now);
     }
     set_timer(w, ctx);
-    return drain(w, ctx);
+    return general_drain(w, ctx);
 }
 
 static int begin_firing(struct general_window *w, struct op_context *ctx, enum general_time kind,
@@ -319,13 +323,6 @@ static int general_processing_time(struct operator* op, struct op_context *ctx, 
 
 /* ---- records ----------------------------------------------------------------------------------- */
 
-static int64_t time_of(const struct general_window *w, uint32_t row)
-{
-    return w->base.processing_time || w->input->timestamps == NULL
-               ? w->now_ms
-               : ((const int64_t *)(const void *)w->input->timestamps->data)[row];
-}
-
 /* The end of the window that pass `pass` puts a row into; INT64_MIN: none. */
 static int64_t assign(const struct general_window *w, const struct op_context *ctx, uint32_t row,
                       uint32_t pass, uint64_t hash)
@@ -333,7 +330,7 @@ static int64_t assign(const struct general_window *w, const struct op_context *c
     if (w->base.is_global) {
         return INT64_MAX;
     }
-    int64_t ts = time_of(w, row);
+    int64_t ts = general_time_of(w, row);
     int64_t start = window_start(ts, w->offset, w->slide) - (int64_t)pass * w->slide;
     int64_t end = time_add(start, w->size);
     if (end <= ts) { /* the slide is above the size, or no further window */
@@ -347,6 +344,15 @@ static int64_t assign(const struct general_window *w, const struct op_context *c
     return end;
 }
 
+void general_set_pass_rows(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                           uint32_t n)
+{
+    struct buffer *sel = buffer_get(ctx->pool, n * sizeof(uint16_t));
+    memcpy(sel->data, rows, n * sizeof(uint16_t));
+    batch_unref(w->pass_rows);
+    w->pass_rows = window_select(ctx, w->batch, sel, n);
+}
+
 /* Values and triggers that look at records get to know the rows of this pass. */
 static int begin_pass(struct general_window *w, struct op_context *ctx, const struct batch *keys,
                       const uint16_t *rows, uint32_t n, struct error *err)
@@ -354,17 +360,13 @@ static int begin_pass(struct general_window *w, struct op_context *ctx, const st
     if (w->values.state == NULL && w->delta.last == NULL) {
         return 0;
     }
-    struct buffer *sel = buffer_get(ctx->pool, n * sizeof(uint16_t));
-    memcpy(sel->data, rows, n * sizeof(uint16_t));
-    batch_unref(w->pass_rows);
-    w->pass_rows = window_select(ctx, w->batch, sel, n);
+    general_set_pass_rows(w, ctx, rows, n);
     TRY(values_begin(w, keys, err));
     return delta_begin(w, keys, err);
 }
 
-/* The entries of the windows of this pass: slots by index in `rows`. */
-static int find_entries(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
-                        uint32_t n, struct error *err)
+struct batch *general_entry_keys(struct general_window *w, struct op_context *ctx,
+                                 const struct keyed_state *state, const uint16_t *rows, uint32_t n)
 {
     struct batch *keys =
         batch_project(ctx->pool, w->batch, w->entry_keys, w->sides[w->side].entry_map);
@@ -376,7 +378,15 @@ static int find_entries(struct general_window *w, struct op_context *ctx, const 
     memcpy(sel->data, rows, n * sizeof(uint16_t));
     sel->size = n * sizeof(uint16_t);
     batch_set_selection(keys, sel, n);
-    keyed_state_hash(w->entries, keys, w->entry_columns);
+    keyed_state_hash(state, keys, w->entry_columns);
+    return keys;
+}
+
+/* The entries of the windows of this pass: slots by index in `rows`. */
+static int find_entries(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                        uint32_t n, struct error *err)
+{
+    struct batch *keys = general_entry_keys(w, ctx, w->entries, rows, n);
     int rc = keyed_state_upsert(w->entries, NAMESPACE_VOID, keys, w->entry_columns, w->slots,
                                 w->is_new, err);
     if (rc >= 0) {
@@ -421,7 +431,7 @@ static int run_pass(struct general_window *w, struct op_context *ctx, uint32_t p
         if (w->delta.last != NULL) {
             TRY(delta_on_element(w, i, &result, err));
         } else {
-            result = trigger_on_element(w, ctx, &at, time_of(w, rows[i]));
+            result = trigger_on_element(w, ctx, &at, general_time_of(w, rows[i]));
         }
         if (result != TRIGGER_CONTINUE) {
             TRY(contents_append(w, ctx, rows, added, i + 1, err));
@@ -432,13 +442,13 @@ static int run_pass(struct general_window *w, struct op_context *ctx, uint32_t p
     return added < n ? contents_append(w, ctx, rows, added, n, err) : 0;
 }
 
-static void mark_late_rows(struct general_window *w, const struct op_context *ctx)
+void general_mark_late_rows(struct general_window *w, const struct op_context *ctx)
 {
     int64_t now = window_now(&w->base, ctx);
     for (uint32_t i = 0; i < w->input->n_sel; i++) {
         uint32_t row = batch_row(w->input, i);
         if (!w->in_window[row] && !w->base.processing_time && !w->base.is_global &&
-            time_add(time_of(w, row), w->lateness) <= now) {
+            time_add(general_time_of(w, row), w->lateness) <= now) {
             window_mark_late(&w->base, row);
         }
         w->in_window[row] = 0;
@@ -455,17 +465,16 @@ static int run_batch(struct general_window *w, struct op_context *ctx, struct er
         (void)emit_queue_drain(&w->rows.queue, ctx);
         return OP_MORE;
     }
-    mark_late_rows(w, ctx);
+    general_mark_late_rows(w, ctx);
     window_emit_late(&w->base, ctx, w->input);
     w->input = batch_unref(w->input);
     w->batch = batch_unref(w->batch);
     w->pass_rows = batch_unref(w->pass_rows);
     set_timer(w, ctx);
-    return drain(w, ctx);
+    return general_drain(w, ctx);
 }
 
-/* The batch as its rows are kept: hashed, and with the constant key of windowAll. */
-static struct batch *kept_rows(struct general_window *w, struct op_context *ctx, struct batch *b)
+struct batch *general_kept_rows(struct general_window *w, struct op_context *ctx, struct batch *b)
 {
     struct batch *rows;
     if (w->base.is_all) {
@@ -499,7 +508,7 @@ static int general_process(struct operator* op, struct op_context *ctx, uint32_t
     }
     w->side = input;
     w->input = b;
-    w->batch = kept_rows(w, ctx, b);
+    w->batch = general_kept_rows(w, ctx, b);
     w->next_pass = 0;
     w->now_ms = clock_now_ms(ctx->clock);
     return run_batch(w, ctx, err);
@@ -511,7 +520,7 @@ static int general_resume(struct operator* op, struct op_context *ctx, struct er
     if (w->is_firing) {
         return fire(w, ctx, err);
     }
-    return w->batch != NULL ? run_batch(w, ctx, err) : drain(w, ctx);
+    return w->batch != NULL ? run_batch(w, ctx, err) : general_drain(w, ctx);
 }
 
 static int general_snapshot(struct operator* op, struct op_context *ctx,

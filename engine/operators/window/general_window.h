@@ -135,11 +135,40 @@ static inline struct window_entry *general_entry(const struct general_window *w,
 {
     return keyed_state_value(w->entries, slot);
 }
+/* The time of a row of the batch at hand. */
+static inline int64_t general_time_of(const struct general_window *w, uint32_t row)
+{
+    return w->base.processing_time || w->input->timestamps == NULL
+               ? w->now_ms
+               : ((const int64_t *)(const void *)w->input->timestamps->data)[row];
+}
 /* When all that is kept of a window goes, in the assigner's time.  Flink: cleanupTime. */
 static inline int64_t general_cleanup_time(const struct general_window *w, int64_t end)
 {
     return w->base.is_global ? INT64_MAX : time_add(end - 1, w->lateness);
 }
+
+/* ---- general_window.c --------------------------------------------------------------------------- */
+
+/* What the configuration says of size, slide and lateness. */
+int general_read_config(struct general_window *w, const struct op_context *ctx,
+                        struct error *err) MUST_CHECK;
+/* Schemas and columns of kept rows and of entries' keys. */
+void general_make_schemas(struct general_window *w, struct op_context *ctx);
+/* The batch as its rows are kept: hashed, and with the constant key of windowAll; a new reference. */
+struct batch *general_kept_rows(struct general_window *w, struct op_context *ctx, struct batch *b);
+/* The keys of the entries of some rows of the batch at hand, hashed for `state`; a new reference. */
+struct batch *general_entry_keys(struct general_window *w, struct op_context *ctx,
+                                 const struct keyed_state *state, const uint16_t *rows, uint32_t n);
+/* The selected rows of the pass become w->pass_rows. */
+void general_set_pass_rows(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                           uint32_t n);
+/* Rows of the batch at hand that no window took are late, those that come too late for all of them. */
+void general_mark_late_rows(struct general_window *w, const struct op_context *ctx);
+/* Emits what is queued and what is half built. */
+int general_drain(struct general_window *w, struct op_context *ctx);
+/* Gives back what general_window.c holds. */
+void general_fini(struct general_window *w);
 
 /* ---- general_trigger.c ---------------------------------------------------------------------------- */
 
@@ -170,6 +199,9 @@ int delta_measure(struct user_function *f, const char *older, const char *newer,
 
 /* ---- general_values.c ----------------------------------------------------------------------------- */
 
+/* The accumulator's struct over a schema of its own: w->values.accumulator. */
+int values_open_accumulator(struct general_window *w, struct op_context *ctx,
+                            struct error *err) MUST_CHECK;
 int values_open(struct general_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
 void values_close(struct general_window *w);
 /* As delta_begin(). */
@@ -203,6 +235,10 @@ int evictor_run(struct general_window *w, size_t *ret_evicted, struct error *err
 /* ---- general_contents.c --------------------------------------------------------------------------- */
 
 int contents_open(struct general_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
+/* The functions, what they see and what they give, without lists of records; then
+ * user_functions_start(). */
+int contents_open_functions(struct general_window *w, struct op_context *ctx,
+                            struct error *err) MUST_CHECK;
 void contents_close(struct general_window *w);
 /* Adds rows [from, to) of the pass, each to its window. */
 int contents_append(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
@@ -210,6 +246,12 @@ int contents_append(struct general_window *w, struct op_context *ctx, const uint
 /* Hands the window's records to the functions; nothing when there are none. */
 int contents_fire(struct general_window *w, struct op_context *ctx, const struct window_at_hand *at,
                   struct error *err) MUST_CHECK;
+/* Hands a value, or the records of the sides, to the functions. */
+int contents_fire_value(struct general_window *w, struct op_context *ctx,
+                        const struct window_at_hand *at, const char *value,
+                        struct error *err) MUST_CHECK;
+int contents_fire_records(struct general_window *w, struct op_context *ctx,
+                          const struct window_at_hand *at, struct error *err) MUST_CHECK;
 int contents_clear(struct general_window *w, struct op_context *ctx,
                    const struct window_at_hand *at, struct error *err) MUST_CHECK;
 

@@ -221,11 +221,14 @@ static int own_record(struct interval_join *j, uint32_t i, const char **ret_reco
     return 0;
 }
 
-static int call_join(struct interval_join *j, const char *own, const char *other, int64_t ts,
-                     struct error *err)
+static int call_join(struct interval_join *j, const char *own, int64_t own_ms, const char *other,
+                     int64_t other_ms, struct error *err)
 {
     struct user_function *f = &j->rows.functions.items[0];
-    flat_outputs_begin(&j->outputs, ts, ROW_KIND_INSERT);
+    struct user_scope *scope = &j->rows.functions.scope;
+    scope->first_ms = j->side == 0 ? own_ms : other_ms;
+    scope->second_ms = j->side == 0 ? other_ms : own_ms;
+    flat_outputs_begin(&j->outputs, MAX(own_ms, other_ms), ROW_KIND_INSERT);
     int rc = ((join_fn)f->call)(&f->ctx, j->side == 0 ? own : other, j->side == 0 ? other : own,
                                 flat_outputs_main(&j->outputs));
     if (UNLIKELY(rc < 0)) {
@@ -245,8 +248,8 @@ static int pair_block(struct interval_join *j, struct error *err)
         uint32_t owner = found->owners[j->next_row];
         const char *own = NULL;
         TRY(own_record(j, owner, &own, err));
-        TRY(call_join(j, own, found->records[j->next_row],
-                      MAX(j->times[owner], found->sorts[j->next_row]), err));
+        TRY(call_join(j, own, j->times[owner], found->records[j->next_row],
+                      found->sorts[j->next_row], err));
         j->next_row++;
     }
     j->block_left = j->next_row < found->n;

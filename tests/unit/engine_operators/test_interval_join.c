@@ -14,6 +14,13 @@ static int pay(flinc_ctx *ctx, const order *a, const payment *b, flinc_out *out)
     return FLINC_EMIT(out, paid, .name = a->name, .order_id = a->id, .payment_id = b->id);
 }
 
+static int show_times(flinc_ctx *ctx, const order *a, const payment *b, flinc_out *out)
+{
+    assert_int_equal(flinc_ctx_window_start(ctx), INT64_MIN);
+    return FLINC_EMIT(out, paid, .name = a->name, .order_id = flinc_ctx_first_timestamp(ctx),
+                      .payment_id = flinc_ctx_second_timestamp(ctx));
+}
+
 static int fail_at_13(flinc_ctx *ctx, const order *a, const payment *b, flinc_out *out)
 {
     return b->id == 13 ? flinc_ctx_fail(ctx, "unlucky order %lld", (long long)a->id) : 0;
@@ -73,6 +80,18 @@ static uint64_t rows_kept(struct harness *h)
         n += s->table != NULL ? s->table->n_keys : 0;
     }
     return n;
+}
+
+static void functions_see_both_timestamps(void **state)
+{
+    struct join j;
+    join_init(&j, -5, 10);
+    j.g.o.functions[0] = (struct harness_function)FN(FLINC_FN_JOIN, show_times);
+    struct harness *h = general_start(&j.g);
+    check_input(h, 0, "1, ann, 100 @50", "");
+    check_input(h, 1, "1, 1 @47\n2, 1 @60", "+I[ann, 50, 47] @50\n+I[ann, 50, 60] @60");
+    check_input(h, 0, "1, cy, 101 @52", "+I[cy, 52, 47] @52\n+I[cy, 52, 60] @60");
+    harness_free(h);
 }
 
 static void pairs_within_the_bounds(void **state)
@@ -359,6 +378,7 @@ static void random_streams(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(functions_see_both_timestamps),
         cmocka_unit_test(pairs_within_the_bounds),
         cmocka_unit_test(bounds_on_one_side),
         cmocka_unit_test(late_records_are_paired_with_nothing),

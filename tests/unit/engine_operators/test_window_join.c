@@ -14,6 +14,13 @@ static int pair_up(flinc_ctx *ctx, const event *a, const price *b, flinc_out *ou
     return FLINC_EMIT(out, shown, .text = {text, (size_t)len}, .start = (int64_t)b->name.len);
 }
 
+static int show_window(flinc_ctx *ctx, const event *a, const price *b, flinc_out *out)
+{
+    assert_int_equal(flinc_ctx_first_timestamp(ctx), INT64_MIN);
+    return FLINC_EMIT(out, shown, .text = a->k,
+                      .start = 1000 * flinc_ctx_window_start(ctx) + flinc_ctx_window_end(ctx));
+}
+
 static int both(flinc_ctx *ctx, const flinc_pane *first, const flinc_pane *second, flinc_out *out)
 {
     char text[64];
@@ -59,6 +66,18 @@ static void check_both(struct harness *h, int64_t watermark, const char *expecte
     must(harness_watermark(h, 0, watermark, &err));
     must(harness_watermark(h, 1, watermark, &err));
     check_sorted_rows(harness_rows(h, 0), expected);
+}
+
+static void pairs_know_their_window(void **state)
+{
+    struct general g;
+    join_init(&g, SLIDING, 10, 5, true);
+    g.o.functions[0] = (struct harness_function)FN(FLINC_FN_JOIN, show_window);
+    struct harness *h = general_start(&g);
+    push(h, "a, 1 @12");
+    push_second(h, "10, a @14");
+    check_both(h, 100, "+I[a, 5015] @14\n+I[a, 10020] @19");
+    harness_free(h);
 }
 
 static void each_pair_of_a_window(void **state)
@@ -122,6 +141,7 @@ static void a_restored_join_goes_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pairs_know_their_window),
         cmocka_unit_test(each_pair_of_a_window),
         cmocka_unit_test(sliding_windows_join_again),
         cmocka_unit_test(co_group_sees_sides_that_are_empty),

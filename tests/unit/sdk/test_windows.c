@@ -203,6 +203,34 @@ static int list(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
                       .count = (int64_t)pane->n);
 }
 
+static void kind_of_sliding_is(flinc_window_options o, const char *kind)
+{
+    flinc_env *env = capturing();
+    Flinc__WindowConfig *c;
+    flinc_discard(
+        flinc_window_reduce(flinc_window(flinc_key_by(sales(env), "shop"), o), FLINC_FN(add)));
+    assert_string_equal(window_of(env, &c)->kind, kind);
+    flinc__window_config__free_unpacked(c, NULL);
+    flinc_env_free(env);
+}
+
+static void sliding_windows_share_panes_where_they_can(void **state)
+{
+    static const char panes[] = "flinc.window.panes", general[] = "flinc.window.general";
+    const flinc_assigner sliding = FLINC_SLIDING(10, 5);
+    kind_of_sliding_is(FLINC_WINDOW(.assigner = sliding), panes);
+    kind_of_sliding_is(FLINC_WINDOW(.assigner = sliding, .allowed_lateness_ms = 5), panes);
+    kind_of_sliding_is(
+        FLINC_WINDOW(.assigner = sliding, .trigger = {.kind = FLINC_TRIGGER_EVENT_TIME}), panes);
+    kind_of_sliding_is(FLINC_WINDOW(.assigner = FLINC_SLIDING(5, 10)), general);
+    kind_of_sliding_is(FLINC_WINDOW(.assigner = FLINC_TUMBLING(5)), general);
+    kind_of_sliding_is(FLINC_WINDOW(.assigner = sliding, .trigger = FLINC_ON_COUNT(2)), general);
+    kind_of_sliding_is(FLINC_WINDOW(.assigner = sliding, .evictor = FLINC_KEEP_LAST(2)), general);
+    kind_of_sliding_is(
+        FLINC_WINDOW(.assigner = sliding, .allowed_lateness_ms = 5, .trigger = {.purging = true}),
+        general);
+}
+
 static void functions_triggers_and_evictors(void **state)
 {
     flinc_env *env = capturing();
@@ -369,6 +397,7 @@ int main(void)
         cmocka_unit_test(one_column_of_the_records),
         cmocka_unit_test(delta_triggers_and_whole_records),
         cmocka_unit_test(all_records_in_one_subtask),
+        cmocka_unit_test(sliding_windows_share_panes_where_they_can),
         cmocka_unit_test(functions_triggers_and_evictors),
         cmocka_unit_test(two_streams),
         cmocka_unit_test(interval_joins),

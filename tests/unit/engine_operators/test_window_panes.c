@@ -1,0 +1,382 @@
+/* flinc.window.panes gives what flinc.window.general does, where every window keeps its own: random records,
+ * early, late and too late, through snapshots and restores. */
+#include "tests/unit/engine_operators/window_functions_fixture.h"
+
+#define SLIDING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING
+
+/* ---- functions --------------------------------------------------------------------------------- */
+
+FLINC_STRUCT(spread, FLINC_STRING(k), FLINC_INT64(low), FLINC_INT64(high), FLINC_INT64(n));
+FLINC_STRUCT(span, FLINC_STRING(k), FLINC_INT64(width));
+
+static int spread_add(flinc_ctx *ctx, const event *in, spread *acc)
+{
+    acc->low = acc->n == 0 || in->v < acc->low ? in->v : acc->low;
+    acc->high = acc->n == 0 || in->v > acc->high ? in->v : acc->high;
+    acc->k = in->k;
+    acc->n++;
+    return 0;
+}
+
+static int spread_result(flinc_ctx *ctx, const spread *acc, span *out)
+{
+    out->k = acc->k;
+    out->width = (acc->high - acc->low) * 1000 + acc->n;
+    return 0;
+}
+
+static int spread_merge(flinc_ctx *ctx, const spread *other, spread *acc)
+{
+    acc->low = other->low < acc->low ? other->low : acc->low;
+    acc->high = other->high > acc->high ? other->high : acc->high;
+    acc->n += other->n;
+    return 0;
+}
+
+static int refuse(flinc_ctx *ctx, const event *a, const event *b, event *out)
+{
+    return flinc_ctx_fail(ctx, "no %lld", (long long)b->v);
+}
+
+static int show_span(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
+{
+    char text[64];
+    int len =
+        snprintf(text, sizeof(text), "%.*s %lld", (int)FLINC_PANE_RECORD(pane, span, 0)->k.len,
+                 FLINC_PANE_RECORD(pane, span, 0)->k.data,
+                 (long long)FLINC_PANE_RECORD(pane, span, 0)->width);
+    return FLINC_EMIT(out, shown, .text = {text, (size_t)len}, .start = pane->start_ms);
+}
+
+enum shape { PROCESS, REDUCE, REDUCE_PROCESS, AGGREGATE, AGGREGATE_PROCESS, SUM, MIN_BY, SHAPES };
+
+static void give_record(struct general *g)
+{
+    g->c.config.process = false;
+    g->c.config.value = g->c.config.output = g->c.config.input;
+    g->o.outputs[0] = FLINC_TYPE(event);
+}
+
+static void set_aggregate(struct general *g, bool with_process)
+{
+    g->c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE;
+    g->c.config.accumulator = general_desc(g, 2, FLINC_TYPE(spread));
+    g->c.config.value = general_desc(g, 3, FLINC_TYPE(span));
+    g->c.config.process = with_process;
+    g->c.config.merges = true;
+    g->o.functions[0] = (struct harness_function)FN(FLINC_FN_AGGREGATE_ADD, spread_add);
+    g->o.functions[1] = (struct harness_function)FN(FLINC_FN_AGGREGATE_RESULT, spread_result);
+    g->o.functions[2] = (struct harness_function)FN(FLINC_FN_AGGREGATE_MERGE, spread_merge);
+    if (with_process) {
+        g->o.functions[3] = (struct harness_function)FN(FLINC_FN_WINDOW, show_span);
+    } else {
+        g->c.config.output = g->c.config.value;
+        g->o.outputs[0] = FLINC_TYPE(span);
+    }
+}
+
+static void set_fold(struct general *g, Flinc__AggregateKind kind)
+{
+    give_record(g);
+    g->c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_FOLD;
+    g->c.config.aggregate = kind;
+    g->c.config.column = 1;
+    g->c.config.first = true;
+    memset(g->o.functions, 0, sizeof(g->o.functions));
+}
+
+static void set_shape(struct general *g, enum shape shape)
+{
+    switch (shape) {
+    case REDUCE:
+        give_record(g);
+        g->c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE;
+        g->o.functions[0] = (struct harness_function)FN(FLINC_FN_REDUCE, add_events);
+        break;
+    case REDUCE_PROCESS:
+        g->c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE;
+        g->c.config.value = g->c.config.input;
+        g->o.functions[0] = (struct harness_function)FN(FLINC_FN_REDUCE, add_events);
+        g->o.functions[1] = (struct harness_function)FN(FLINC_FN_WINDOW, show);
+        break;
+    case AGGREGATE:
+    case AGGREGATE_PROCESS:
+        set_aggregate(g, shape == AGGREGATE_PROCESS);
+        break;
+    case SUM:
+        set_fold(g, FLINC__AGGREGATE_KIND__AGGREGATE_SUM);
+        break;
+    case MIN_BY:
+        set_fold(g, FLINC__AGGREGATE_KIND__AGGREGATE_MIN_BY);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- both operators ---------------------------------------------------------------------------- */
+
+struct trial {
+    uint64_t seed;
+    enum shape shape;
+    int64_t size, slide, offset, lateness;
+    bool all, purging, processing_time;
+    uint32_t keys;
+};
+
+struct pair {
+    struct clock_manual clock;
+    struct general configs[2]; /* of general, of panes */
+    struct harness *h[2];
+};
+
+static void pair_start(struct pair *p, const struct trial *t)
+{
+    static const char *const kinds[] = {"flinc.window.general", "flinc.window.panes"};
+    for (int i = 0; i < 2; i++) {
+        struct general *g = &p->configs[i];
+        general_init(g, SLIDING, t->size, t->slide);
+        set_shape(g, t->shape);
+        g->c.assigner.offset_ms = t->offset;
+        g->c.assigner.processing_time = t->processing_time;
+        g->c.config.allowed_lateness_ms = t->lateness;
+        g->c.trigger.purging = t->purging;
+        g->c.config.n_key_columns = t->all ? 0 : 1;
+        g->c.config.late_output = 1;
+        g->o.outputs[1] = FLINC_TYPE(event);
+        g->o.tags[1] = "late";
+        g->o.kind = kinds[i];
+        g->o.clock = t->processing_time ? &p->clock.base : NULL;
+        p->h[i] = general_start(g);
+    }
+}
+
+static void pair_check(struct pair *p)
+{
+    for (uint32_t output = 0; output < 2; output++) {
+        check_sorted_rows(harness_rows(p->h[1], output), harness_rows(p->h[0], output));
+    }
+    harness_clear(p->h[0]);
+    harness_clear(p->h[1]);
+}
+
+/* The general operator gets them one by one: records that it gets together it takes window by window. */
+static void pair_push(struct pair *p, const char *rows)
+{
+    struct slice rest = slice_cstr(rows), row;
+    while (rest.len > 0 && slice_next(&rest, '\n', &row)) {
+        char text[200];
+        snprintf(text, sizeof(text), "%.*s", (int)row.len, row.data);
+        must(harness_push_rows(p->h[0], 0, text, &err));
+    }
+    must(harness_push_rows(p->h[1], 0, rows, &err));
+    pair_check(p);
+}
+
+static void pair_watermark(struct pair *p, int64_t watermark)
+{
+    for (int i = 0; i < 2; i++) {
+        must(harness_watermark(p->h[i], 0, watermark, &err));
+    }
+    pair_check(p);
+}
+
+static void pair_processing_time(struct pair *p)
+{
+    for (int i = 0; i < 2; i++) {
+        must(harness_processing_time(p->h[i], &err));
+    }
+    pair_check(p);
+}
+
+static void pair_restore(struct pair *p)
+{
+    for (int i = 0; i < 2; i++) {
+        Flinc__OperatorSubtaskState *s = NULL;
+        must(harness_snapshot(p->h[i], 1, FLINC__CHECKPOINT_KIND__CHECKPOINT_FULL, &s, &err));
+        harness_free(p->h[i]);
+        p->configs[i].o.restore = s;
+        p->h[i] = general_start(&p->configs[i]);
+        flinc__operator_subtask_state__free_unpacked(s, NULL);
+        p->configs[i].o.restore = NULL;
+    }
+}
+
+static void pair_end(struct pair *p)
+{
+    pair_watermark(p, INT64_MAX);
+    harness_free(p->h[0]);
+    harness_free(p->h[1]);
+}
+
+static void random_rows(struct rng *rng, const struct trial *t, int64_t now, struct str *rows)
+{
+    uint64_t n = rng_below(rng, 12);
+    int64_t reach = rng_below(rng, 4) == 0 ? 2 * t->size : t->size / 2 + 2;
+    for (uint64_t i = 0; i < n; i++) {
+        int64_t ts = now + (int64_t)rng_below(rng, (uint64_t)reach) - reach / 2;
+        uint64_t key = rng_below(rng, t->keys);
+        str_printf(rows, "%s%s%llu, %lld @%lld", rows->len > 0 ? "\n" : "",
+                   key % 3 == 0 ? "a-key-longer-than-twelve-" : "k", (unsigned long long)key,
+                   (long long)rng_below(rng, 50), (long long)ts);
+    }
+}
+
+static void run_trial(const struct trial *t)
+{
+    struct pair p;
+    struct rng rng;
+    rng_init(&rng, t->seed);
+    pair_start(&p, t);
+    int64_t now = -2 * t->size, watermark = INT64_MIN;
+    for (int step = 0; step < 120; step++) {
+        STR_AUTO rows = STR_INIT;
+        random_rows(&rng, t, now, &rows);
+        if (rows.len > 0) {
+            pair_push(&p, str_cstr(&rows));
+        }
+        if (rng_below(&rng, 10) == 0) {
+            pair_restore(&p);
+        }
+        now += (int64_t)rng_below(&rng, (uint64_t)(rng_below(&rng, 15) == 0 ? 3 * t->size : 6));
+        watermark = MAX(watermark, now - (int64_t)rng_below(&rng, (uint64_t)t->size));
+        pair_watermark(&p, watermark);
+    }
+    pair_end(&p);
+}
+
+static void panes_give_what_windows_give(void **state)
+{
+    static const int64_t sizes[][2] = {{10, 5}, {12, 1}, {9, 6}, {40, 4}, {7, 3}};
+    for (enum shape shape = 0; shape < SHAPES; shape++) {
+        for (size_t s = 0; s < ARRAY_LEN(sizes); s++) {
+            for (uint64_t k = 0; k < 3; k++) {
+                run_trial(&(struct trial){.seed = s * 10 + k,
+                                          .shape = shape,
+                                          .size = sizes[s][0],
+                                          .slide = sizes[s][1],
+                                          .offset = k == 1 ? -(sizes[s][1] - 1) : 0,
+                                          .lateness = k == 2 ? sizes[s][0] : 0,
+                                          .purging = k == 1,
+                                          .keys = k == 0 ? 3 : 40});
+            }
+        }
+    }
+}
+
+static void window_all_shares_panes_too(void **state)
+{
+    for (enum shape shape = 0; shape < SHAPES; shape++) {
+        run_trial(&(struct trial){.seed = shape,
+                                  .shape = shape,
+                                  .size = 12,
+                                  .slide = 4,
+                                  .lateness = shape % 2 == 0 ? 5 : 0,
+                                  .all = true,
+                                  .keys = 1});
+    }
+}
+
+/* Both operators live by one clock, which moves between records; it is never the last millisecond of a
+ * window, where the general operator does not wait for further records. */
+static void processing_time_fires_by_the_clock(void **state)
+{
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        const struct trial t = {.seed = seed,
+                                .shape = seed % 2 == 0 ? PROCESS : AGGREGATE,
+                                .size = 12,
+                                .slide = 4,
+                                .processing_time = true,
+                                .keys = 5};
+        struct pair p;
+        struct rng rng;
+        rng_init(&rng, t.seed);
+        clock_manual_init(&p.clock);
+        pair_start(&p, &t);
+        for (int step = 0; step < 100; step++) {
+            STR_AUTO rows = STR_INIT;
+            random_rows(&rng, &t, 0, &rows);
+            if (rows.len > 0) {
+                pair_push(&p, str_cstr(&rows));
+            }
+            if (rng_below(&rng, 10) == 0) {
+                pair_restore(&p);
+            }
+            clock_manual_advance_ms(&p.clock, 2 * (int64_t)rng_below(&rng, 4));
+            pair_processing_time(&p);
+        }
+        clock_manual_advance_ms(&p.clock, 100);
+        pair_processing_time(&p);
+        pair_end(&p);
+    }
+}
+
+/* ---- by hand ----------------------------------------------------------------------------------- */
+
+static void a_gap_costs_nothing_and_fires_nothing(void **state)
+{
+    struct general g;
+    general_init(&g, SLIDING, 1000, 10);
+    g.o.kind = "flinc.window.panes";
+    struct harness *h = general_start(&g);
+    push(h, "a, 1 @5");
+    check_watermark(h, 9, "+I[a: 1, -990] @9");
+    push(h, "a, 2 @1000000005");
+    harness_clear(h);
+    must(harness_watermark(h, 0, 1000000000, &err));
+    assert_int_equal(harness_row_count(h, 0), 99); /* the rest of the first record's windows */
+    check_watermark(h, 1000000009, "+I[a: 2, 999999010] @1000000009");
+    harness_free(h);
+}
+
+static void a_failing_function_is_named(void **state)
+{
+    struct general g;
+    general_init(&g, SLIDING, 10, 5);
+    set_shape(&g, REDUCE);
+    g.o.functions[0] = (struct harness_function)FN(FLINC_FN_REDUCE, refuse);
+    g.o.kind = "flinc.window.panes";
+    struct harness *h = general_start(&g);
+    push(h, "a, 1 @1\na, 2 @6"); /* two panes */
+    check_watermark(h, 4, "+I[a, 1] @4");
+    must_fail(harness_watermark(h, 0, 9, &err), ERR_USER_CODE, "no 2");
+    harness_free(h);
+}
+
+static void what_has_no_panes_is_refused(void **state)
+{
+    for (int i = 0; i < 4; i++) {
+        struct general g;
+        struct harness *h;
+        general_init(&g, i == 0 ? FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING : SLIDING, 10, 5);
+        g.o.kind = "flinc.window.panes";
+        g.o.config = &g.c.config.base;
+        if (i == 1) {
+            g.c.trigger.kind = FLINC__WINDOW_TRIGGER_KIND__TRIGGER_COUNT;
+            g.c.trigger.count = 3;
+        } else if (i == 2) {
+            g.c.trigger.purging = true;
+            g.c.config.allowed_lateness_ms = 1;
+        } else if (i == 3) {
+            set_aggregate(&g, false);
+            g.c.config.merges = false;
+            g.o.functions[2] = (struct harness_function){0};
+        }
+        must(harness_new(&g.o, &h, &err));
+        must_fail(harness_open(h, &err), ERR_INVALID_ARGUMENT, "panes");
+        harness_free(h);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(panes_give_what_windows_give),
+        cmocka_unit_test(window_all_shares_panes_too),
+        cmocka_unit_test(processing_time_fires_by_the_clock),
+        cmocka_unit_test(a_gap_costs_nothing_and_fires_nothing),
+        cmocka_unit_test(a_failing_function_is_named),
+        cmocka_unit_test(what_has_no_panes_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
