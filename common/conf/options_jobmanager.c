@@ -29,7 +29,8 @@ static const struct conf_option jobmanager_options[] = {
     {"jobmanager.execution.failover-strategy", CONF_TYPE_ENUM, "region",
      .enum_values = "region|full",
      .description = "What is restarted when a task fails: region restarts the tasks that are "
-                    "connected with it by pipelined exchanges, full the whole job."},
+                    "connected with it by pipelined exchanges, full the whole job.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"jobmanager.failure-enrichers", CONF_TYPE_STRING},
     {"jobmanager.future-pool.size", CONF_TYPE_INT},
     {"jobmanager.io-pool.size", CONF_TYPE_INT},

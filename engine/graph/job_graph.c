@@ -4,6 +4,7 @@
 #include "common/base/map.h"
 #include "common/base/vec.h"
 #include "engine/data/hash.h"
+#include "engine/graph/edge_channels.h"
 #include "engine/graph/stream_graph.h"
 
 static int bad_graph(struct error *err, const char *what, size_t where)
@@ -224,29 +225,80 @@ uint32_t job_graph_slots(const Flinc__JobGraph *g)
     return slots;
 }
 
-uint32_t job_graph_regions(const Flinc__JobGraph *g, uint32_t *ret_region)
+uint64_t job_graph_tasks(const Flinc__JobGraph *g)
 {
-    uint32_t n_regions = 0;
-    bool changed = true;
-
-    for (uint32_t v = 0; v < g->n_vertices; v++) {
-        ret_region[v] = v;
+    uint64_t n_tasks = 0;
+    for (size_t v = 0; v < g->n_vertices; v++) {
+        n_tasks += g->vertices[v]->parallelism;
     }
-    while (changed) { /* each pipelined edge joins its ends under the smaller number */
-        changed = false;
-        for (size_t i = 0; i < g->n_edges; i++) {
-            const Flinc__JobEdge *e = g->edges[i];
-            uint32_t *a = &ret_region[e->source_vertex];
-            uint32_t *b = &ret_region[e->target_vertex];
-            if (e->mode == FLINC__EXCHANGE_MODE__EXCHANGE_PIPELINED && *a != *b) {
-                *a = *b = MIN(*a, *b);
-                changed = true;
-            }
+    return n_tasks;
+}
+
+/* ---- regions: sets of tasks, each a tree whose root is its smallest task ------------------------- */
+
+static uint32_t root_of(uint32_t *parent, uint32_t task)
+{
+    while (parent[task] != task) {
+        parent[task] = parent[parent[task]];
+        task = parent[task];
+    }
+    return task;
+}
+
+static void join(uint32_t *parent, uint32_t a, uint32_t b)
+{
+    uint32_t x = root_of(parent, a);
+    uint32_t y = root_of(parent, b);
+    parent[MAX(x, y)] = MIN(x, y);
+}
+
+/* The tasks of the two vertices begin at these numbers. */
+static void join_edge(uint32_t *parent, const struct edge_shape *shape, uint32_t producers,
+                      uint32_t consumers)
+{
+    if (!partitioner_is_pointwise(shape->kind)) { /* in P + C steps, not in P x C */
+        for (uint32_t p = 1; p < shape->producers; p++) {
+            join(parent, producers, producers + p);
+        }
+        for (uint32_t c = 0; c < shape->consumers; c++) {
+            join(parent, producers, consumers + c);
+        }
+        return;
+    }
+    for (uint32_t c = 0; c < shape->consumers; c++) {
+        struct subtask_range range = edge_producers(shape, c);
+        for (uint32_t i = 0; i < range.n; i++) {
+            join(parent, producers + range.first + i, consumers + c);
         }
     }
-    for (uint32_t v = 0; v < g->n_vertices;
-         v++) { /* dense numbers, in order of their first vertex */
-        ret_region[v] = ret_region[v] == v ? n_regions++ : ret_region[ret_region[v]];
+}
+
+uint32_t job_graph_regions(const Flinc__JobGraph *g, uint32_t *ret_region)
+{
+    uint32_t n_tasks = 0;
+    uint32_t n_regions = 0;
+    uint32_t *first = MEM_NEW_ARRAY(uint32_t, g->n_vertices + 1); /* task of each vertex */
+    for (size_t v = 0; v < g->n_vertices; v++) {
+        first[v] = n_tasks;
+        for (uint32_t i = 0; i < g->vertices[v]->parallelism; i++) {
+            ret_region[n_tasks] = n_tasks;
+            n_tasks++;
+        }
     }
+    for (size_t i = 0; i < g->n_edges; i++) {
+        const Flinc__JobEdge *e = g->edges[i];
+        struct edge_shape shape = {e->partitioner->kind, g->vertices[e->source_vertex]->parallelism,
+                                   g->vertices[e->target_vertex]->parallelism};
+        if (e->mode == FLINC__EXCHANGE_MODE__EXCHANGE_PIPELINED) {
+            join_edge(ret_region, &shape, first[e->source_vertex], first[e->target_vertex]);
+        }
+    }
+    for (uint32_t t = 0; t < n_tasks; t++) { /* roots to themselves, all others past them */
+        ret_region[t] = root_of(ret_region, t);
+    }
+    for (uint32_t t = 0; t < n_tasks; t++) { /* dense numbers, in order of their first task */
+        ret_region[t] = ret_region[t] == t ? n_regions++ : ret_region[ret_region[t]];
+    }
+    mem_free(first);
     return n_regions;
 }

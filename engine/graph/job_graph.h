@@ -19,8 +19,10 @@ int job_graph_decode(const uint8_t *data, size_t size, Flinc__JobGraph **ret,
 int job_graph_validate(const Flinc__JobGraph *g, struct error *err) MUST_CHECK;
 /* Slots needed at full parallelism: the sum over slot sharing groups of their largest vertex. */
 uint32_t job_graph_slots(const Flinc__JobGraph *g);
-/* Pipelined regions: ret_region[vertex] = number of the region; returns how many there are.  Vertices
- * tied by pipelined edges restart together. */
+uint64_t job_graph_tasks(const Flinc__JobGraph *g); /* subtasks of all vertices */
+/* Pipelined regions: ret_region[task] = number of the region, tasks being counted vertex by vertex; returns
+ * how many there are.  Subtasks that a pipelined edge connects restart together: all of both vertices, but
+ * by a pointwise edge only those that it connects.  Costs O(tasks x edges). */
 uint32_t job_graph_regions(const Flinc__JobGraph *g, uint32_t *ret_region);
 /* The plan of vertices and edges, as REST's /jobs/:id/plan shows it. */
 void job_graph_plan_json(const Flinc__JobGraph *g, struct str *out);

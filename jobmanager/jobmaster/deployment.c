@@ -1,4 +1,4 @@
-/* Deploy messages: one per vertex and worker, with all subtasks of the vertex that the worker gets, so
+/* Deploy messages: one per vertex and worker, with all subtasks of the vertex that the worker gets now, so
  * that what they share (operators, edges, configuration) is sent once.
  *
  * Vertices are deployed in topological order, so that producers come before those who ask for their
@@ -141,17 +141,41 @@ static void mark_deploying(struct jobmaster *jm, struct execution *e)
              allocation);
 }
 
-/* The subtasks in the worker's batch.  On failure they are FAILED afterwards. */
-static bool deploy_batch(struct jobmaster *jm, struct worker_link *link, Flinc__DeployTasks *d,
+/* Its region's slots are there, and it has not been sent yet. */
+static bool is_to_deploy(const struct jobmaster *jm, const struct subtask *s)
+{
+    return s->execution.state == FLINC__EXECUTION_STATE__EXECUTION_SCHEDULED &&
+           jm->graph.regions[s->region].state == REGION_DEPLOYED;
+}
+
+/* Empties the worker's batch.  A failure of an earlier message may have cancelled tasks in it. */
+static size_t take_batch(const struct jobmaster *jm, struct worker_link *link,
+                         struct execution **ret)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < link->deploy_batch.len; i++) {
+        struct subtask *s = vec_ptr(&link->deploy_batch, i);
+        if (is_to_deploy(jm, s)) {
+            ret[n++] = &s->execution;
+        }
+    }
+    vec_clear(&link->deploy_batch);
+    return n;
+}
+
+/* Sends the subtasks in the worker's batch.  On failure they are FAILED afterwards. */
+static void deploy_batch(struct jobmaster *jm, struct worker_link *link, Flinc__DeployTasks *d,
                          struct arena *arena)
 {
-    struct vec *batch = &link->deploy_batch;
+    size_t n_batch = link->deploy_batch.len;
+    struct execution **executions = arena_alloc(arena, n_batch * sizeof(executions[0]));
+    d->subtasks = arena_alloc(arena, n_batch * sizeof(d->subtasks[0]));
+    d->n_subtasks = take_batch(jm, link, executions);
+    if (d->n_subtasks == 0) {
+        return;
+    }
     locate_producers(jm, link, d, arena);
-    d->n_subtasks = batch->len;
-    d->subtasks = arena_alloc(arena, batch->len * sizeof(d->subtasks[0]));
-    struct execution **executions = arena_alloc(arena, batch->len * sizeof(struct execution *));
-    for (size_t i = 0; i < batch->len; i++) {
-        executions[i] = &((struct subtask *)vec_ptr(batch, i))->execution;
+    for (size_t i = 0; i < d->n_subtasks; i++) {
         mark_deploying(jm, executions[i]);
         d->subtasks[i] = describe_subtask(jm, executions[i], arena);
     }
@@ -169,29 +193,40 @@ static bool deploy_batch(struct jobmaster *jm, struct worker_link *link, Flinc__
         rc = FAILPOINT(&err, "jobmaster.deploy.after_send");
     }
     if (rc < 0) {
-        error_context(&err, "deploying %zu subtasks of %s on worker %u", batch->len,
+        error_context(&err, "deploying %zu subtasks of %s on worker %u", d->n_subtasks,
                       d->vertex->name, link->number);
-        vec_clear(batch);
         failover_tasks_failed(jm, executions, d->n_subtasks, &err, source);
-        return false;
     }
-    return true;
 }
 
-/* ---- a vertex, a region ----------------------------------------------------------------------- */
+/* ---- a vertex, all of them --------------------------------------------------------------------- */
 
-/* False: it failed, and the region is being dealt with. */
-static bool deploy_vertex(struct jobmaster *jm, const struct execution_vertex *v,
+/* Their slots are of workers that are not connected (any more). */
+static void fail_unconnected(struct jobmaster *jm, const struct vec *executions)
+{
+    struct error err = ERROR_INIT;
+    if (executions->len > 0) {
+        const struct execution *first = vec_ptr(executions, 0);
+        error_set(&err, ERR_UNAVAILABLE, "worker %u of its slot is not connected",
+                  first->slot.worker);
+        failover_tasks_failed(jm, executions->data, executions->len, &err, FAILURE_OF_WORKER);
+    }
+}
+
+static void deploy_vertex(struct jobmaster *jm, const struct execution_vertex *v,
                           struct arena *arena)
 {
     struct vec links = VEC_INIT(struct worker_link *);
-    struct execution *unconnected = NULL;
+    struct vec unconnected = VEC_INIT(struct execution *);
     for (uint32_t i = 0; i < v->n_subtasks; i++) {
         struct subtask *s = &v->subtasks[i];
+        if (!is_to_deploy(jm, s)) {
+            continue;
+        }
         s->execution.slot = *slot_pool_get(&jm->slots, v->first_slot + i);
         struct worker_link *link = workers_find(&jm->workers, s->execution.slot.worker);
         if (link == NULL) {
-            unconnected = &s->execution;
+            vec_push_ptr(&unconnected, &s->execution);
             continue;
         }
         s->execution.place = place_ref(link->place);
@@ -201,32 +236,23 @@ static bool deploy_vertex(struct jobmaster *jm, const struct execution_vertex *v
         vec_push_ptr(&link->deploy_batch, s);
     }
     Flinc__DeployTasks deploy;
-    describe_vertex(jm, v, arena, &deploy);
-    bool deployed = unconnected == NULL;
+    if (links.len > 0) {
+        describe_vertex(jm, v, arena, &deploy);
+    }
     for (size_t i = 0; i < links.len; i++) {
-        struct worker_link *link = vec_ptr(&links, i);
-        deployed = deployed && deploy_batch(jm, link, &deploy, arena);
-        vec_clear(&link->deploy_batch);
+        deploy_batch(jm, vec_ptr(&links, i), &deploy, arena);
     }
+    fail_unconnected(jm, &unconnected);
     vec_fini(&links);
-    if (unconnected != NULL) {
-        struct error err = ERROR_INIT;
-        error_set(&err, ERR_UNAVAILABLE, "worker %u of its slot is not connected",
-                  unconnected->slot.worker);
-        failover_task_failed(jm, unconnected, &err, FAILURE_OF_WORKER);
-    }
-    return deployed;
+    vec_fini(&unconnected);
 }
 
-void region_deploy(struct jobmaster *jm, struct region *r)
+void tasks_deploy(struct jobmaster *jm)
 {
     struct arena arena;
     arena_init(&arena, 64 * 1024);
-    region_transition(r, REGION_DEPLOYED);
-    for (uint32_t i = 0; i < r->n_vertices; i++) {
-        if (!deploy_vertex(jm, &jm->graph.vertices[r->vertices[i]], &arena)) {
-            break;
-        }
+    for (uint32_t i = 0; i < jm->graph.n_vertices; i++) {
+        deploy_vertex(jm, &jm->graph.vertices[i], &arena);
     }
     arena_fini(&arena);
 }

@@ -142,7 +142,7 @@ struct execution *execution_graph_find(const struct execution_graph *g, const ui
 
 struct region *execution_region(struct execution_graph *g, const struct execution *e)
 {
-    return &g->regions[e->subtask->vertex->region];
+    return &g->regions[e->subtask->region];
 }
 
 bool execution_is_on_worker(const struct execution *e)
@@ -169,12 +169,11 @@ const char *execution_task_name(const struct execution *e, char *buf, size_t siz
 
 /* ---- the graph -------------------------------------------------------------------------------- */
 
-static void vertex_init(struct execution_graph *g, uint32_t number, uint32_t region)
+static void vertex_init(struct execution_graph *g, uint32_t number)
 {
     struct execution_vertex *v = &g->vertices[number];
     v->spec = g->spec->vertices[number];
     v->number = number;
-    v->region = region;
     v->first_coordinator = g->n_coordinators;
     for (size_t i = 0; i < v->spec->n_operators; i++) {
         v->n_coordinators += v->spec->operators[i]->coordinator[0] != '\0';
@@ -230,66 +229,69 @@ static void connect_edges(struct execution_graph *g)
     }
 }
 
-static void regions_init(struct execution_graph *g, struct jobmaster *jm)
-{
-    g->regions = MEM_NEW_ARRAY(struct region, g->n_regions);
-    for (uint32_t i = 0; i < g->n_vertices; i++) {
-        g->regions[g->vertices[i].region].n_vertices++;
-        g->n_subtasks += g->vertices[i].n_subtasks;
-    }
-    for (uint32_t i = 0; i < g->n_regions; i++) {
-        struct region *r = &g->regions[i];
-        r->jm = jm;
-        r->number = i;
-        r->vertices = MEM_NEW_ARRAY(uint32_t, r->n_vertices);
-        r->n_vertices = 0;
-    }
-    for (uint32_t i = 0; i < g->n_vertices; i++) {
-        struct region *r = &g->regions[g->vertices[i].region];
-        r->vertices[r->n_vertices++] = i;
-    }
-}
-
 static void subtasks_init(struct execution_graph *g, struct rng *rng, int64_t now_ms)
 {
+    for (uint32_t i = 0; i < g->n_vertices; i++) {
+        g->n_subtasks += g->vertices[i].n_subtasks;
+    }
     g->subtasks = MEM_NEW_ARRAY(struct subtask, g->n_subtasks);
     struct subtask *next = g->subtasks;
-    for (uint32_t i = 0; i < g->n_regions; i++) {
-        struct region *r = &g->regions[i];
-        r->subtasks = next;
-        for (uint32_t j = 0; j < r->n_vertices; j++) {
-            struct execution_vertex *v = &g->vertices[r->vertices[j]];
-            v->subtasks = next;
-            for (uint32_t k = 0; k < v->n_subtasks; k++) {
-                v->subtasks[k].vertex = v;
-                v->subtasks[k].index = k;
-                vec_init(&v->subtasks[k].accumulators, sizeof(struct task_accumulator));
-                vec_init(&v->subtasks[k].prior, sizeof(struct prior_attempt));
-                execution_init(g, &v->subtasks[k], 0, rng, now_ms);
-            }
-            next += v->n_subtasks;
+    for (uint32_t i = 0; i < g->n_vertices; i++) {
+        struct execution_vertex *v = &g->vertices[i];
+        v->subtasks = next;
+        for (uint32_t k = 0; k < v->n_subtasks; k++, next++) {
+            next->vertex = v;
+            next->index = k;
+            vec_init(&next->accumulators, sizeof(struct task_accumulator));
+            vec_init(&next->prior, sizeof(struct prior_attempt));
+            execution_init(g, next, 0, rng, now_ms);
         }
-        r->n_subtasks = r->n_live = (uint32_t)(next - r->subtasks);
     }
     g->n_live = g->n_subtasks;
 }
 
+static void regions_init(struct execution_graph *g, enum failover_strategy strategy,
+                         struct jobmaster *jm)
+{
+    uint32_t *region = MEM_NEW_ARRAY(uint32_t, (size_t)g->n_subtasks + 1); /* by subtask */
+    g->n_regions = strategy == FAILOVER_FULL ? 1 : job_graph_regions(g->spec, region);
+    g->regions = MEM_NEW_ARRAY(struct region, g->n_regions);
+    g->region_subtasks = MEM_NEW_ARRAY(struct subtask *, (size_t)g->n_subtasks + 1);
+    for (uint32_t i = 0; i < g->n_subtasks; i++) {
+        g->subtasks[i].region = region[i];
+        g->regions[region[i]].n_subtasks++;
+    }
+    struct subtask **next = g->region_subtasks;
+    for (uint32_t i = 0; i < g->n_regions; i++) {
+        struct region *r = &g->regions[i];
+        r->jm = jm;
+        r->number = i;
+        r->subtasks = next;
+        next += r->n_subtasks;
+        r->n_live = r->n_subtasks;
+        r->n_subtasks = 0;
+    }
+    for (uint32_t i = 0; i < g->n_subtasks; i++) {
+        struct region *r = &g->regions[region[i]];
+        r->subtasks[r->n_subtasks++] = &g->subtasks[i];
+    }
+    mem_free(region);
+}
+
 void execution_graph_init(struct execution_graph *g, const Flinc__JobGraph *spec,
-                          struct jobmaster *jm, struct rng *rng, int64_t now_ms)
+                          enum failover_strategy strategy, struct jobmaster *jm, struct rng *rng,
+                          int64_t now_ms)
 {
     *g = (struct execution_graph){.spec = spec, .n_vertices = (uint32_t)spec->n_vertices};
     map_init(&g->attempts, NULL);
-    uint32_t *region = MEM_NEW_ARRAY(uint32_t, spec->n_vertices);
-    g->n_regions = job_graph_regions(spec, region);
     g->vertices = MEM_NEW_ARRAY(struct execution_vertex, spec->n_vertices);
     for (uint32_t i = 0; i < g->n_vertices; i++) {
-        vertex_init(g, i, region[i]);
+        vertex_init(g, i);
     }
-    mem_free(region);
     assign_slots(g);
     connect_edges(g);
-    regions_init(g, jm);
     subtasks_init(g, rng, now_ms);
+    regions_init(g, strategy, jm);
 }
 
 void task_accumulators_fini(struct vec *accumulators)
@@ -319,9 +321,7 @@ void execution_graph_fini(struct execution_graph *g)
         mem_free(g->vertices[i].in_edges);
         mem_free(g->vertices[i].out_edges);
     }
-    for (uint32_t i = 0; i < g->n_regions; i++) {
-        mem_free(g->regions[i].vertices);
-    }
+    mem_free(g->region_subtasks);
     mem_free(g->regions);
     mem_free(g->subtasks);
     mem_free(g->vertices);

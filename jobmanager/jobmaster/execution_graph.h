@@ -80,6 +80,7 @@ struct prior_attempt {
 struct subtask {
     struct execution_vertex *vertex; /* Borrows */
     uint32_t index;
+    uint32_t region;
     struct execution execution; /* the current attempt */
     struct vec prior;           /* of struct prior_attempt; oldest first */
     /* What the current attempt last reported.  Under the lock of the job's snapshot. */
@@ -90,7 +91,6 @@ struct subtask {
 struct execution_vertex {
     const Flinc__JobVertex *spec; /* Borrows */
     uint32_t number;
-    uint32_t region;
     uint32_t first_slot; /* subtask i runs in slot first_slot + i of the job */
     uint32_t first_coordinator, n_coordinators;
     struct subtask *subtasks; /* Borrows: in the graph's */
@@ -117,16 +117,15 @@ enum region_state {
 const char *region_state_name(enum region_state state);
 bool region_state_may_move(enum region_state from, enum region_state to);
 
-/* Vertices tied by pipelined edges.  Flink: PipelinedRegion. */
+/* Subtasks that pipelined edges connect.  Flink: PipelinedRegion. */
 struct region {
     struct jobmaster *jm; /* Borrows; for timers */
     uint32_t number;
     enum region_state state;
-    uint32_t *vertices; /* Owns; topological order */
-    uint32_t n_vertices;
-    struct subtask *subtasks;    /* Borrows: in the graph's, those of its vertices in order */
+    struct subtask **subtasks;   /* Borrows: in the graph's table; topological order */
     uint32_t n_subtasks, n_live; /* live: in a state that is not terminal */
     uint64_t slot_timer;         /* WAITING: slot.request.timeout */
+    int64_t slot_deadline_ms;    /* WAITING: monotonic; when slot_timer is due */
     uint64_t restart_timer;      /* RESTARTING: the delay is running */
     bool restart_due;            /* RESTARTING: the delay is over */
 };
@@ -138,16 +137,24 @@ struct execution_graph {
     uint32_t n_vertices;
     struct region *regions; /* Owns */
     uint32_t n_regions;
-    struct subtask *subtasks; /* Owns; region by region, vertex by vertex */
+    struct subtask *subtasks;         /* Owns; vertex by vertex */
+    struct subtask **region_subtasks; /* Owns; region by region */
     uint32_t n_subtasks, n_live, n_finished;
     uint32_t n_slots;
     uint32_t n_coordinators;
     struct map attempts; /* id -> the execution; current attempts only */
 };
 
+/* What restarts together: jobmanager.execution.failover-strategy, in the order of its values. */
+enum failover_strategy {
+    FAILOVER_REGION, /* what pipelined edges connect */
+    FAILOVER_FULL,   /* the job is one region */
+};
+
 /* The graph with a first attempt of every subtask. */
 void execution_graph_init(struct execution_graph *g, const Flinc__JobGraph *spec,
-                          struct jobmaster *jm, struct rng *rng, int64_t now_ms);
+                          enum failover_strategy strategy, struct jobmaster *jm, struct rng *rng,
+                          int64_t now_ms);
 void execution_graph_fini(struct execution_graph *g);
 /* The current attempt with this id, or NULL. */
 struct execution *execution_graph_find(const struct execution_graph *g, const uint8_t id[16]);

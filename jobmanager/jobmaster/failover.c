@@ -43,7 +43,7 @@ static void region_cancel(struct jobmaster *jm, struct region *r, enum region_st
     region_stop_timers(r);
     region_transition(r, state);
     for (uint32_t i = 0; i < r->n_subtasks; i++) {
-        execution_cancel(jm, &r->subtasks[i].execution);
+        execution_cancel(jm, &r->subtasks[i]->execution);
     }
 }
 
@@ -141,7 +141,7 @@ static void region_renew(struct jobmaster *jm, struct region *r)
     region_stop_timers(r);
     region_transition(r, REGION_IDLE);
     for (uint32_t i = 0; i < r->n_subtasks; i++) {
-        struct subtask *s = &r->subtasks[i];
+        struct subtask *s = r->subtasks[i];
         Flinc__ExecutionState old = s->execution.state;
         attempts_remember(&jm->snapshot, s, jm->details.prior_max);
         execution_graph_new_attempt(&jm->graph, s, &jm->rng, jobmaster_now_ms(jm));
@@ -168,7 +168,7 @@ static void restart_region(struct jobmaster *jm, struct region *r)
     region_renew(jm, r);
     checkpoints_count_restore(jm);
     for (uint32_t i = 0; i < r->n_subtasks; i++) {
-        coordinators_subtask_reset(jm, &r->subtasks[i]);
+        coordinators_subtask_reset(jm, r->subtasks[i]);
     }
     back_to_running(jm);
     region_schedule(jm, r);
@@ -229,6 +229,7 @@ static void check_restarts(struct jobmaster *jm)
             restart_region(jm, r);
         }
     }
+    regions_deploy_ready(jm);
 }
 
 void failover_check(struct jobmaster *jm)

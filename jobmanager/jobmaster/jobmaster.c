@@ -72,7 +72,10 @@ static int jobmaster_init(struct jobmaster *jm, const struct jobmaster_options *
         rng_init_system(&jm->rng);
     }
     jm->status_since_ms[jm->status] = jobmaster_now_ms(jm);
-    execution_graph_init(&jm->graph, options->graph, jm, &jm->rng, jobmaster_now_ms(jm));
+    execution_graph_init(
+        &jm->graph, options->graph,
+        (enum failover_strategy)conf_enum(&jm->conf, "jobmanager.execution.failover-strategy"), jm,
+        &jm->rng, jobmaster_now_ms(jm));
     slot_pool_init(&jm->slots, jm->graph.n_slots);
     snapshot_init(&jm->snapshot, conf_int(&jm->conf, "web.exception-history-size"));
     snapshot_count_tasks(&jm->snapshot, &jm->graph);
@@ -159,6 +162,7 @@ void jobmaster_begin(struct jobmaster *jm)
             region_schedule(jm, &jm->graph.regions[i]);
         }
     }
+    regions_deploy_ready(jm);
 }
 
 static void on_stop(void *owner)

@@ -78,7 +78,8 @@ struct jobmaster {
     struct error cause;                        /* why the job is FAILING, or SUSPENDED */
     struct execution_graph graph;
     struct slot_pool slots;
-    struct error slots_refused; /* the last reason that a slot could not be had */
+    bool deploying, deploy_again; /* regions_deploy_ready() is at work; was asked for meanwhile */
+    struct error slots_refused;   /* the last reason that a slot could not be had */
     struct restart_strategy strategy;
     struct global_restart global;
     struct workers workers;
@@ -104,8 +105,10 @@ void execution_transition(struct jobmaster *jm, struct execution *e, Flinc__Exec
 
 /* ---- scheduling.c, deployment.c ---------------------------------------------------------------- */
 
-/* All attempts of the region are new: takes them to SCHEDULED, and on when the slots are there. */
+/* All attempts of the region are new: takes them to SCHEDULED, where they wait for slots. */
 void region_schedule(struct jobmaster *jm, struct region *r);
+/* Deploys all regions that wait and whose slots are there. */
+void regions_deploy_ready(struct jobmaster *jm);
 void slots_declare(struct jobmaster *jm);
 void slots_offer(struct jobmaster *jm, const struct slot *slots, uint32_t n);
 /* The slot is gone; with `give_back` the provider does not know it yet. */
@@ -114,8 +117,8 @@ void slots_lost(struct jobmaster *jm, const struct flinc_id *allocation_id,
 /* The worker is gone: all its slots go back to the provider. */
 void slots_drop_worker(struct jobmaster *jm, uint32_t worker);
 void slots_release_all(struct jobmaster *jm);
-/* Sends the tasks of a region to their workers. */
-void region_deploy(struct jobmaster *jm, struct region *r);
+/* Sends the SCHEDULED tasks of all DEPLOYED regions to their workers. */
+void tasks_deploy(struct jobmaster *jm);
 
 /* ---- failover.c -------------------------------------------------------------------------------- */
 

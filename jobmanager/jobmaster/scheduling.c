@@ -41,25 +41,65 @@ static void slot_release(struct jobmaster *jm, const struct slot *slot)
 
 static bool region_has_slots(const struct jobmaster *jm, const struct region *r)
 {
-    for (uint32_t i = 0; i < r->n_vertices; i++) {
-        const struct execution_vertex *v = &jm->graph.vertices[r->vertices[i]];
-        if (!slot_pool_covers(&jm->slots, v->first_slot, v->n_subtasks)) {
+    for (uint32_t i = 0; i < r->n_subtasks; i++) {
+        const struct subtask *s = r->subtasks[i];
+        if (!slot_pool_covers(&jm->slots, s->vertex->first_slot + s->index, 1)) {
             return false;
         }
     }
     return true;
 }
 
-static void schedule_waiting(struct jobmaster *jm)
+static void region_stop_waiting(struct jobmaster *jm, struct region *r)
 {
+    component_cancel(jm->component, r->slot_timer);
+    r->slot_timer = TIMER_NONE;
+}
+
+static bool take_ready(struct jobmaster *jm)
+{
+    bool found = false;
     for (uint32_t i = 0; i < jm->graph.n_regions; i++) {
         struct region *r = &jm->graph.regions[i];
         if (r->state == REGION_WAITING && region_has_slots(jm, r)) {
-            component_cancel(jm->component, r->slot_timer);
-            r->slot_timer = TIMER_NONE;
-            region_deploy(jm, r);
+            region_stop_waiting(jm, r);
+            region_transition(r, REGION_DEPLOYED);
+            found = true;
         }
     }
+    return found;
+}
+
+/* A deployment that fails may end in a restart, which comes here again. */
+void regions_deploy_ready(struct jobmaster *jm)
+{
+    jm->deploy_again = true;
+    if (jm->deploying) {
+        return; /* the one above goes on */
+    }
+    jm->deploying = true;
+    while (jm->deploy_again) {
+        jm->deploy_again = false;
+        if (take_ready(jm)) {
+            tasks_deploy(jm);
+        }
+    }
+    jm->deploying = false;
+}
+
+/* All regions that have waited as long fail at once: it is one failure. */
+static void fail_waiting(struct jobmaster *jm, int64_t deadline_ms, const struct error *why)
+{
+    struct vec executions = VEC_INIT(struct execution *);
+    for (uint32_t i = 0; i < jm->graph.n_regions; i++) {
+        struct region *r = &jm->graph.regions[i];
+        if (r->state == REGION_WAITING && r->slot_deadline_ms <= deadline_ms) {
+            region_stop_waiting(jm, r);
+            vec_push_ptr(&executions, &r->subtasks[0]->execution);
+        }
+    }
+    failover_tasks_failed(jm, executions.data, executions.len, why, FAILURE_OF_WORKER);
+    vec_fini(&executions);
 }
 
 /* Timer: slot.request.timeout. */
@@ -68,7 +108,6 @@ static void on_slot_timeout(void *arg)
     struct region *r = arg;
     struct jobmaster *jm = r->jm;
     ASSERT(r->state == REGION_WAITING);
-    r->slot_timer = TIMER_NONE;
     struct error err = ERROR_INIT;
     STR_AUTO waited = STR_INIT;
     duration_format(conf_duration(&jm->conf, "slot.request.timeout"), &waited);
@@ -82,20 +121,20 @@ static void on_slot_timeout(void *arg)
         error_context(&err, "the last slot that was asked for was refused: %s",
                       jm->slots_refused.message);
     }
-    failover_task_failed(jm, &r->subtasks[0].execution, &err, FAILURE_OF_WORKER);
+    fail_waiting(jm, r->slot_deadline_ms, &err);
 }
 
 void region_schedule(struct jobmaster *jm, struct region *r)
 {
     ASSERT(r->state == REGION_IDLE);
     for (uint32_t i = 0; i < r->n_subtasks; i++) {
-        execution_transition(jm, &r->subtasks[i].execution,
+        execution_transition(jm, &r->subtasks[i]->execution,
                              FLINC__EXECUTION_STATE__EXECUTION_SCHEDULED, NULL);
     }
     region_transition(r, REGION_WAITING);
-    r->slot_timer = component_schedule(
-        jm->component, conf_duration_ms(&jm->conf, "slot.request.timeout"), on_slot_timeout, r);
-    schedule_waiting(jm);
+    int64_t timeout_ms = conf_duration_ms(&jm->conf, "slot.request.timeout");
+    r->slot_deadline_ms = clock_monotonic_ms(jm->clock) + timeout_ms;
+    r->slot_timer = component_schedule(jm->component, timeout_ms, on_slot_timeout, r);
 }
 
 /* ---- what the provider says ------------------------------------------------------------------- */
@@ -115,7 +154,7 @@ void slots_offer(struct jobmaster *jm, const struct slot *slots, uint32_t n)
             slot_release(jm, &slots[i]);
         }
     }
-    schedule_waiting(jm);
+    regions_deploy_ready(jm);
 }
 
 /* The attempts that use this slot now, in a vector of struct execution *. */

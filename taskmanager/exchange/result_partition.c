@@ -4,7 +4,7 @@
  * (`spread`: fill scratch.channel for each selected row, sort, append to the builders). */
 #include "taskmanager/exchange/result_partition.h"
 #include "common/base/failpoint.h"
-#include "taskmanager/exchange/edge_channels.h"
+#include "engine/graph/edge_channels.h"
 
 enum write_mode {
     WRITE_SINGLE,

@@ -1,7 +1,7 @@
 /* Setting a task up on its own thread, and giving everything back, however it ended. */
 #include "common/base/failpoint.h"
+#include "engine/graph/edge_channels.h"
 #include "engine/operators/partition_function.h"
-#include "taskmanager/exchange/edge_channels.h"
 #include "taskmanager/worker/task.h"
 #include "taskmanager/worker/task_metrics.h"
 

@@ -2,6 +2,8 @@
 #include "common/base/str.h"
 #include "engine/graph/job_graph.h"
 
+enum { TASKS_MAX = 100000 };
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -10,11 +12,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (job_graph_decode(data, size, &job, NULL) == 0) {
         STR_AUTO plan = STR_INIT;
-        uint32_t *regions = MEM_NEW_ARRAY(uint32_t, job->n_vertices);
         (void)job_graph_slots(job);
-        (void)job_graph_regions(job, regions);
+        if (job_graph_tasks(job) <= TASKS_MAX) {
+            uint32_t *regions = MEM_NEW_ARRAY(uint32_t, job_graph_tasks(job) + 1);
+            (void)job_graph_regions(job, regions);
+            mem_free(regions);
+        }
         job_graph_plan_json(job, &plan);
-        mem_free(regions);
         flinc__job_graph__free_unpacked(job, NULL);
     }
     return 0;

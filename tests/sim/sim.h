@@ -27,7 +27,8 @@ enum {
     SIM_NODES_MAX = 4,
     SIM_SLOTS_MAX = 4,
     SIM_JOBS_MAX = 14,
-    SIM_VERTICES = 2,        /* of every job */
+    SIM_VERTICES = 2, /* of every job */
+    SIM_PARALLELISM_MAX = 4,
     SIM_ROUNDS_MAX = 100000, /* of everybody, in one step */
     SIM_REPLAYS = 16,        /* messages kept per node and direction, to come again too late */
     SIM_GHOSTS = 8,          /* ended tasks of a host that speak once more */
@@ -184,8 +185,9 @@ bool sim_state_read(const Flinc__KeyedSegment *segment, struct sim_state *ret);
 struct sim_snapshot {
     struct flinc_id job_id;
     uint64_t id;
-    int64_t generation; /* attempt number of its tasks; -1: the job started from it */
+    int64_t generation[SIM_PARALLELISM_MAX]; /* by region: attempt number of its tasks; -1: none */
     uint32_t parallelism;
+    bool start;                    /* the job started from it */
     bool savepoint, bounded, held; /* held: its files must stay */
     bool used, claimed;            /* a job started from it; as its owner */
     char *directory;               /* Owns */
@@ -242,13 +244,15 @@ struct sim_job {
     bool noted;             /* it ran in full */
     int64_t noted_restarts; /* by then */
     uint32_t parallelism;
+    bool by_regions; /* its edge is pointwise: every subtask number is a region */
     enum sim_retention { SIM_DELETE, SIM_DELETE_ON_CANCEL, SIM_RETAIN } retention;
     bool incremental, orphaned; /* orphaned: its job manager died */
     bool calm_end;              /* it was cancelled when no checkpoint was under way */
     bool released;              /* its checkpoints may be deleted */
     uint64_t newest;            /* completed */
     uint64_t newest_at_heal;
-    int64_t generation; /* the highest attempt number that was deployed; -1: none */
+    int64_t generation[SIM_PARALLELISM_MAX]; /* by region: the highest attempt number that was
+                                                deployed; -1: none */
     struct sim_snapshot *from;
     bool claims, has_restored;
 };

@@ -113,7 +113,7 @@ static const char *check_places(const struct sim_node *node)
     return NULL;
 }
 
-/* NULL: it has ended, runs in full and nowhere else, or waits with nothing running. */
+/* NULL: it has ended, runs in full and nowhere else, or waits with nothing running but whole regions. */
 static const char *check_job(struct sim *s, const struct sim_job *job, bool *ret_waits)
 {
     struct job_overview o;
@@ -146,6 +146,9 @@ static const char *check_job(struct sim *s, const struct sim_job *job, bool *ret
         return "other tasks run than the job master believes";
     }
     *ret_waits = true;
+    if (job->by_regions) { /* those that have slots run */
+        return running != on_hosts ? "other tasks run than the job master believes" : NULL;
+    }
     return running > 0 || on_hosts > 0 ? "a job runs by half" : NULL;
 }
 

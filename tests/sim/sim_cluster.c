@@ -165,18 +165,21 @@ void sim_submit(struct sim *s)
         return;
     }
     struct sim_job *job = &s->jobs[s->n_jobs++];
-    *job = (struct sim_job){.parallelism = 1 + sim_below(s, 4),
+    *job = (struct sim_job){.parallelism = 1 + sim_below(s, SIM_PARALLELISM_MAX),
                             .bounded = sim_chance(s, 30),
                             .submitted = true,
-                            .generation = -1,
                             .rc = 1};
+    memset(job->generation, -1, sizeof(job->generation));
     choose_start(s, job);
     job->n_tasks = SIM_VERTICES * job->parallelism;
     const char *name = job->bounded ? "Bounded" : "Endless";
     struct vertex_spec vertices[] = {{name, job->parallelism, NULL, NULL},
                                      {name, job->parallelism, NULL, NULL}};
-    static const struct edge_spec edges[] = {
-        {0, 1, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE, 0}};
+    job->by_regions = sim_chance(s, 40);
+    struct edge_spec edges[] = {{0, 1, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE, 0}};
+    if (job->by_regions) {
+        edges[0].kind = FLINC__PARTITIONER_KIND__PARTITION_FORWARD;
+    }
     struct job_submission submission = {.graph = graph_new(vertices, SIM_VERTICES, edges, 1)};
     id_random(&job->id, &s->rng);
     memcpy(submission.graph->job_id.data, job->id.bytes, sizeof(job->id.bytes));

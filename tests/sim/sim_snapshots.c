@@ -77,6 +77,7 @@ static struct sim_snapshot *snapshot_new(struct sim *s, const Flinc__CheckpointM
 {
     struct sim_snapshot *k = MEM_NEW(struct sim_snapshot);
     char path[512];
+    memset(k->generation, -1, sizeof(k->generation));
     k->id = m->checkpoint_id;
     k->directory = mem_strdup(directory);
     k->parallelism = m->operators[0]->parallelism;
@@ -124,10 +125,16 @@ static bool has_uri(const struct sim_snapshot *k, const char *uri)
 
 /* ---- a checkpoint is complete ------------------------------------------------------------------------ */
 
-/* The attempt number of its tasks; there is one of every task that had not finished, for this checkpoint. */
-static int64_t check_states(struct sim *s, const Flinc__CheckpointMetadata *m)
+static uint32_t region_of(const struct sim_job *job, uint32_t subtask)
 {
-    int64_t generation = -1;
+    return job->by_regions ? subtask : 0;
+}
+
+/* There is a state of every task that had not finished, for this checkpoint; those of a region are of one
+ * attempt. */
+static void check_states(struct sim *s, const struct sim_job *job, struct sim_snapshot *k,
+                         const Flinc__CheckpointMetadata *m)
+{
     for (size_t v = 0; v < m->n_operators; v++) {
         const Flinc__OperatorSnapshot *o = m->operators[v];
         if (o->n_subtasks != o->parallelism) {
@@ -143,14 +150,14 @@ static int64_t check_states(struct sim *s, const Flinc__CheckpointMetadata *m)
             SIM_CHECK(s, sim_state_read(t->state->keyed[0]->segments[0], &state));
             SIM_CHECK(s, state.checkpoint_id == m->checkpoint_id && state.vertex == v &&
                              state.subtask == t->subtask);
-            if (generation >= 0 && generation != state.attempt_number) {
+            int64_t *generation = &k->generation[region_of(job, t->subtask)];
+            if (*generation >= 0 && *generation != state.attempt_number) {
                 sim_failed(s, __FILE__, __LINE__,
                            "a checkpoint is complete with the states of two attempts");
             }
-            generation = state.attempt_number;
+            *generation = state.attempt_number;
         }
     }
-    return generation;
 }
 
 static Flinc__CheckpointMetadata *check_durable(struct sim *s, uint64_t id, const char *directory)
@@ -180,12 +187,14 @@ static void note_completed(struct sim *s, struct sim_job *job, const char *direc
     struct sim_snapshot *k = snapshot_new(s, m, directory);
     k->job_id = job->id;
     k->bounded = job->bounded;
-    k->generation = check_states(s, m);
+    check_states(s, job, k, m);
     flinc__checkpoint_metadata__free_unpacked(m, NULL);
     check_borrowed(s, job, k);
-    if (k->generation >= 0 && k->generation < job->generation) {
-        sim_failed(s, __FILE__, __LINE__,
-                   "a checkpoint is complete with tasks of an older attempt");
+    for (uint32_t r = 0; r < SIM_PARALLELISM_MAX; r++) {
+        if (k->generation[r] >= 0 && k->generation[r] < job->generation[r]) {
+            sim_failed(s, __FILE__, __LINE__,
+                       "a checkpoint is complete with tasks of an older attempt");
+        }
     }
     hold(s, k);
     job->newest = id;
@@ -207,7 +216,7 @@ static void note_restored(struct sim *s, struct sim_job *job)
     flinc__checkpoint_metadata__free_unpacked(m, NULL);
     k->job_id = job->id;
     k->bounded = job->bounded;
-    k->generation = -1;
+    k->start = true;
     if (job->claims) {
         hold(s, k);
         for (size_t i = 0; i < s->snapshots.len;
@@ -240,7 +249,7 @@ static void release_of(struct sim *s, struct sim_job *job, const struct checkpoi
 {
     for (size_t i = 0; i < s->snapshots.len; i++) {
         struct sim_snapshot *k = vec_ptr(&s->snapshots, i);
-        bool own = id_eq(&k->job_id, &job->id) && k->held && !(k->savepoint && k->generation >= 0);
+        bool own = id_eq(&k->job_id, &job->id) && k->held && !(k->savepoint && !k->start);
         if (own && (job->released || (c != NULL && k->id != job->newest && !is_kept(c, k->id)))) {
             release(s, k, false);
         }
@@ -294,15 +303,15 @@ void sim_snapshots_observe(struct sim *s)
 
 /* ---- restoring --------------------------------------------------------------------------------------- */
 
-/* The newest that attempts before `generation` have completed. */
+/* The newest that attempts of the region before `generation` have completed. */
 static const struct sim_snapshot *newest_before(const struct sim *s, const struct flinc_id *job_id,
-                                                int64_t generation)
+                                                uint32_t region, int64_t generation)
 {
     const struct sim_snapshot *newest = NULL;
     for (size_t i = 0; i < s->snapshots.len; i++) {
         const struct sim_snapshot *k = vec_ptr(&s->snapshots, i);
-        bool savepoint = k->savepoint && k->generation >= 0;
-        if (!savepoint && id_eq(&k->job_id, job_id) && k->generation < generation &&
+        bool savepoint = k->savepoint && !k->start;
+        if (!savepoint && id_eq(&k->job_id, job_id) && k->generation[region] < generation &&
             (newest == NULL || k->id > newest->id)) {
             newest = k;
         }
@@ -340,7 +349,8 @@ void sim_check_restore(struct sim *s, const struct flinc_id *job_id, uint32_t ve
     const Flinc__TaskRestore *r = spec->restore;
     SIM_CHECK(s, job != NULL);
     sim_snapshots_observe(s);
-    const struct sim_snapshot *newest = newest_before(s, job_id, spec->attempt_number);
+    uint32_t region = region_of(job, spec->subtask);
+    const struct sim_snapshot *newest = newest_before(s, job_id, region, spec->attempt_number);
     uint64_t id = r != NULL ? r->checkpoint_id : 0;
     if (id != (newest != NULL ? newest->id : 0)) {
         char what[200];
@@ -354,7 +364,7 @@ void sim_check_restore(struct sim *s, const struct flinc_id *job_id, uint32_t ve
         check_state(s, newest, job, vertex, spec);
         s->totals->restored++;
     }
-    job->generation = MAX(job->generation, (int64_t)spec->attempt_number);
+    job->generation[region] = MAX(job->generation[region], (int64_t)spec->attempt_number);
 }
 
 static bool is_used(const struct sim *s, const struct sim_snapshot *k)
@@ -384,7 +394,7 @@ struct sim_snapshot *sim_snapshots_choose(struct sim *s, bool bounded, bool clai
         struct sim_snapshot *k = vec_ptr(&s->snapshots, (first + i) % n);
         const struct sim_job *job = sim_find_job(s, &k->job_id);
         bool is_free = k->held && k->bounded == bounded && !k->claimed && !(claim && is_used(s, k));
-        if (is_free && (k->savepoint ? k->generation >= 0 : job->orphaned)) {
+        if (is_free && (k->savepoint ? !k->start : job->orphaned)) {
             use(s, k, claim);
             return k;
         }
@@ -405,7 +415,7 @@ static void on_savepoint(void *arg, const struct checkpoint_result *result)
         struct sim_snapshot *k = snapshot_new(s, m, result->path);
         k->job_id = ask->job_id;
         k->bounded = ask->bounded;
-        k->generation = MAX(check_states(s, m), 0);
+        check_states(s, sim_find_job(s, &k->job_id), k, m);
         flinc__checkpoint_metadata__free_unpacked(m, NULL);
         hold(s, k);
         s->totals->savepoints++;

@@ -32,7 +32,8 @@ static void round_trip(void **state)
     (void)state;
     assert_int_equal(job_graph_decode(bytes, size, &again, &err), 0);
     assert_int_equal(job_graph_slots(again), 4);
-    uint32_t region[2];
+    assert_int_equal(job_graph_tasks(again), 8);
+    uint32_t region[8];
     assert_int_equal(job_graph_regions(again, region), 1);
     mem_free(bytes);
     flinc__job_graph__free_unpacked(job, NULL);

@@ -43,12 +43,13 @@ struct checkpoint_world {
     char dir[256];
 };
 
-static inline void cw_init(struct checkpoint_world *cw)
+/* Takes the graph. */
+static inline void cw_init_graph(struct checkpoint_world *cw, Flinc__JobGraph *take_graph)
 {
     const char *tmp = getenv("TMPDIR");
     snprintf(cw->dir, sizeof(cw->dir), "%s/flinc-checkpoints-XXXXXX", tmp != NULL ? tmp : "/tmp");
     assert_non_null(mkdtemp(cw->dir));
-    world_init(&cw->w, graph_with_coordinator());
+    world_init(&cw->w, take_graph);
     cw->w.coordination.keeps_state = true;
     cw->w.coordination.state = "splits";
     world_set(&cw->w, "execution.checkpointing.interval", "1 s");
@@ -56,6 +57,11 @@ static inline void cw_init(struct checkpoint_world *cw)
     world_set(&cw->w, "restart-strategy.type", "fixed-delay");
     world_set(&cw->w, "restart-strategy.fixed-delay.attempts", "100");
     world_set(&cw->w, "restart-strategy.fixed-delay.delay", "10 ms");
+}
+
+static inline void cw_init(struct checkpoint_world *cw)
+{
+    cw_init_graph(cw, graph_with_coordinator());
 }
 
 static inline void cw_start(struct checkpoint_world *cw)

@@ -14,7 +14,7 @@ static void open_fixture(struct fixture *f)
     struct rng rng;
     rng_init(&rng, 1);
     f->spec = graph_word_count();
-    execution_graph_init(&f->graph, f->spec, NULL, &rng, 0);
+    execution_graph_init(&f->graph, f->spec, FAILOVER_REGION, NULL, &rng, 0);
     snapshot_init(&f->snapshot, 1);
 }
 

@@ -66,7 +66,7 @@ static void sharing_groups_share_slots(void **state)
     struct execution_graph g;
     struct rng rng;
     rng_init(&rng, 1);
-    execution_graph_init(&g, spec, NULL, &rng, 5);
+    execution_graph_init(&g, spec, FAILOVER_REGION, NULL, &rng, 5);
     assert_int_equal(g.n_slots, 7); /* three of the default group, four of b */
     assert_int_equal(g.n_subtasks, 10);
     assert_int_equal(g.n_coordinators, 1);
@@ -75,7 +75,7 @@ static void sharing_groups_share_slots(void **state)
     assert_int_equal(g.vertices[1].first_slot, 3);
     assert_int_equal(g.vertices[2].first_slot, 0);
     assert_int_equal(g.vertices[3].first_slot, 3);
-    assert_int_equal(g.n_regions, 4); /* nothing ties them */
+    assert_int_equal(g.n_regions, 10); /* nothing ties them */
     execution_graph_fini(&g);
     flinc__job_graph__free_unpacked(spec, NULL);
 }
@@ -97,14 +97,17 @@ static void regions_hold_their_subtasks_together(void **state)
     struct execution_graph g;
     struct rng rng;
     rng_init(&rng, 1);
-    execution_graph_init(&g, spec, NULL, &rng, 5);
-    assert_int_equal(g.n_regions, 2);
-    assert_int_equal(g.regions[0].n_subtasks, 3);
-    assert_int_equal(g.regions[1].n_subtasks, 4);
+    execution_graph_init(&g, spec, FAILOVER_REGION, NULL, &rng, 5);
+    assert_int_equal(g.n_regions, 3);
+    assert_int_equal(g.regions[0].n_subtasks, 3); /* A rebalances to both of C */
+    assert_int_equal(g.regions[1].n_subtasks, 2); /* B feeds D one to one */
+    assert_int_equal(g.regions[2].n_subtasks, 2);
+    assert_ptr_equal(g.regions[2].subtasks[0], &g.vertices[1].subtasks[1]);
+    assert_ptr_equal(g.regions[2].subtasks[1], &g.vertices[3].subtasks[1]);
     for (uint32_t r = 0; r < g.n_regions; r++) {
         for (uint32_t i = 0; i < g.regions[r].n_subtasks; i++) {
-            struct subtask *s = &g.regions[r].subtasks[i];
-            assert_int_equal(s->vertex->region, r);
+            struct subtask *s = g.regions[r].subtasks[i];
+            assert_int_equal(s->region, r);
             assert_ptr_equal(execution_graph_find(&g, s->execution.id.bytes), &s->execution);
             assert_ptr_equal(execution_region(&g, &s->execution), &g.regions[r]);
             assert_int_equal(s->execution.since_ms[CREATED], 5);
@@ -118,13 +121,57 @@ static void regions_hold_their_subtasks_together(void **state)
     flinc__job_graph__free_unpacked(spec, NULL);
 }
 
+static uint32_t count_regions(const struct vertex_spec *vertices, uint32_t n_vertices,
+                              const struct edge_spec *edges, uint32_t n_edges,
+                              enum failover_strategy strategy)
+{
+    Flinc__JobGraph *spec = graph_new(vertices, n_vertices, edges, n_edges);
+    struct execution_graph g;
+    struct rng rng;
+    rng_init(&rng, 1);
+    execution_graph_init(&g, spec, strategy, NULL, &rng, 5);
+    uint32_t n_regions = g.n_regions;
+    uint32_t n_subtasks = 0;
+    for (uint32_t i = 0; i < n_regions; i++) {
+        n_subtasks += g.regions[i].n_subtasks;
+        assert_int_equal(g.regions[i].n_live, g.regions[i].n_subtasks);
+    }
+    assert_int_equal(n_subtasks, g.n_subtasks);
+    execution_graph_fini(&g);
+    flinc__job_graph__free_unpacked(spec, NULL);
+    return n_regions;
+}
+
+static void regions_follow_the_channels(void **state)
+{
+    static const struct vertex_spec vertices[] = {
+        {"A", 6, NULL, NULL}, {"B", 3, NULL, NULL}, {"C", 3, NULL, NULL}, {"D", 1, NULL, NULL}};
+    static const struct edge_spec rescale[] = {
+        {0, 1, FLINC__PARTITIONER_KIND__PARTITION_RESCALE, 0},
+        {1, 2, FLINC__PARTITIONER_KIND__PARTITION_FORWARD, 0}};
+    static const struct edge_spec hash[] = {{0, 1, FLINC__PARTITIONER_KIND__PARTITION_RESCALE, 0},
+                                            {1, 2, FLINC__PARTITIONER_KIND__PARTITION_HASH, 0}};
+    static const struct edge_spec gather[] = {
+        {0, 1, FLINC__PARTITIONER_KIND__PARTITION_RESCALE, 0},
+        {1, 3, FLINC__PARTITIONER_KIND__PARTITION_RESCALE, 0}};
+    static const struct edge_spec blocking[] = {
+        {0, 1, FLINC__PARTITIONER_KIND__PARTITION_HASH, 0},
+        {1, 2, FLINC__PARTITIONER_KIND__PARTITION_HASH, FLINC__EXCHANGE_MODE__EXCHANGE_BLOCKING}};
+    assert_int_equal(count_regions(vertices, 3, NULL, 0, FAILOVER_REGION), 12);
+    assert_int_equal(count_regions(vertices, 3, rescale, 2, FAILOVER_REGION), 3);
+    assert_int_equal(count_regions(vertices, 3, hash, 2, FAILOVER_REGION), 1);
+    assert_int_equal(count_regions(vertices, 4, gather, 2, FAILOVER_REGION), 1 + 3);
+    assert_int_equal(count_regions(vertices, 3, blocking, 2, FAILOVER_REGION), 1 + 3);
+    assert_int_equal(count_regions(vertices, 3, NULL, 0, FAILOVER_FULL), 1);
+}
+
 static void new_attempts_replace_old_ones(void **state)
 {
     Flinc__JobGraph *spec = two_pipelines();
     struct execution_graph g;
     struct rng rng;
     rng_init(&rng, 1);
-    execution_graph_init(&g, spec, NULL, &rng, 5);
+    execution_graph_init(&g, spec, FAILOVER_REGION, NULL, &rng, 5);
     struct subtask *s = &g.subtasks[0];
     struct flinc_id old = s->execution.id;
     s->execution.state = FINISHED;
@@ -153,7 +200,7 @@ static void long_names_keep_their_number(void **state)
     struct rng rng;
     char name[24];
     rng_init(&rng, 1);
-    execution_graph_init(&g, spec, NULL, &rng, 5);
+    execution_graph_init(&g, spec, FAILOVER_REGION, NULL, &rng, 5);
     assert_string_equal(execution_task_name(&g.subtasks[11].execution, name, sizeof(name)),
                         "Source: Text -> (12/12)");
     execution_graph_fini(&g);
@@ -167,6 +214,7 @@ int main(void)
         cmocka_unit_test(regions_move_along_their_table),
         cmocka_unit_test(sharing_groups_share_slots),
         cmocka_unit_test(regions_hold_their_subtasks_together),
+        cmocka_unit_test(regions_follow_the_channels),
         cmocka_unit_test(new_attempts_replace_old_ones),
         cmocka_unit_test(long_names_keep_their_number),
     };

@@ -178,11 +178,45 @@ static void a_region_starts_when_it_has_its_slots(void **state)
     world_offer(&w, 0);
     world_offer(&w, 1);
     world_settle(&w);
-    assert_int_equal(world_n_tasks(&w, RUNNING), 1);
-    assert_int_equal(world_n_tasks(&w, SCHEDULED), 2);
+    assert_int_equal(world_n_tasks(&w, RUNNING), 2);
+    assert_int_equal(world_n_tasks(&w, SCHEDULED), 1);
     world_offer(&w, 2);
     world_settle(&w);
     assert_int_equal(world_n_tasks(&w, RUNNING), 3);
+    world_fini(&w);
+}
+
+/* Those that still wait after slot.request.timeout are one failure; those that run go on. */
+static void all_regions_without_slots_are_one_failure(void **state)
+{
+    static const struct vertex_spec vertices[] = {{"A", 8, NULL, NULL}};
+    struct world w;
+    world_init(&w, graph_new(vertices, 1, NULL, 0));
+    w.offers = false;
+    world_set(&w, "restart-strategy.type", "fixed-delay");
+    world_set(&w, "restart-strategy.fixed-delay.attempts", "1");
+    world_set(&w, "restart-strategy.fixed-delay.delay", "1 s");
+    world_set(&w, "slot.request.timeout", "30 s");
+    world_add_worker(&w, 8, FAKE_ACKNOWLEDGES | FAKE_CANCELS);
+    world_start(&w);
+    world_offer(&w, 0);
+    world_offer(&w, 1);
+    world_settle(&w);
+    world_advance(&w, 30000);
+    assert_int_equal(world_status(&w), JOB_STATUS_RESTARTING);
+    assert_int_equal(world_n_tasks(&w, RUNNING), 2);
+    struct job_failure f[2];
+    assert_int_equal(jobmaster_get_failures(w.jm, f, 2), 1);
+    assert_int_equal(f[0].n_concurrent, 5);
+    world_advance(&w, 1000);
+    assert_int_equal(world_n_tasks(&w, SCHEDULED), 6);
+    for (uint32_t i = 2; i < 8; i++) {
+        world_offer(&w, i);
+    }
+    world_settle(&w);
+    assert_int_equal(world_n_tasks(&w, RUNNING), 8);
+    assert_int_equal(world_task(&w, "A", 0)->attempt_number, 0);
+    assert_int_equal(world_task(&w, "A", 7)->attempt_number, 1);
     world_fini(&w);
 }
 
@@ -229,6 +263,7 @@ int main(void)
         cmocka_unit_test(lost_slots_are_replaced_before_the_restart),
         cmocka_unit_test(slots_lost_while_waiting),
         cmocka_unit_test(a_region_starts_when_it_has_its_slots),
+        cmocka_unit_test(all_regions_without_slots_are_one_failure),
         cmocka_unit_test(a_declaration_may_get_lost),
         cmocka_unit_test(an_offer_may_be_refused),
     };

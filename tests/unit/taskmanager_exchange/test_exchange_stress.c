@@ -5,7 +5,7 @@
  * channel, barriers keep their place among them, queues stay inside their bounds, and nothing is left
  * behind. */
 #include "common/base/clock.h"
-#include "taskmanager/exchange/edge_channels.h"
+#include "engine/graph/edge_channels.h"
 #include "taskmanager/exchange/gate.h"
 #include "taskmanager/exchange/partition_registry.h"
 #include "taskmanager/exchange/result_partition.h"

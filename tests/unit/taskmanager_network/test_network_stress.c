@@ -3,7 +3,7 @@
  *
  * What is checked: no row is lost, invented or doubled; the rows of a producer keep their order on each
  * channel; barriers keep their place; memory and threads are back at the end. */
-#include "taskmanager/exchange/edge_channels.h"
+#include "engine/graph/edge_channels.h"
 #include "tests/unit/seeds.h"
 #include "tests/unit/taskmanager_network/network_fixture.h"
 #include <stdlib.h>

@@ -5,8 +5,8 @@
  * Flink's formulas; all others connect everybody.  A producing subtask has one subpartition per
  * consumer that it feeds, in the order of the consumers' subtask numbers.
  * Flink: EdgeManagerBuildUtil, DistributionPattern.  Thread: any. */
-#ifndef FLINC_TASKMANAGER_EXCHANGE_EDGE_CHANNELS_H
-#define FLINC_TASKMANAGER_EXCHANGE_EDGE_CHANNELS_H
+#ifndef FLINC_ENGINE_GRAPH_EDGE_CHANNELS_H
+#define FLINC_ENGINE_GRAPH_EDGE_CHANNELS_H
 
 #include "engine/graph/partitioner.h"
 

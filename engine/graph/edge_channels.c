@@ -1,6 +1,6 @@
 /* The formulas behind edge_channels.h.  Pointwise edges give consumer c the producers
  * [c * P / C, (c + 1) * P / C), at least one; the consumers of a producer are the inverse of that. */
-#include "taskmanager/exchange/edge_channels.h"
+#include "engine/graph/edge_channels.h"
 
 struct subtask_range edge_consumers(const struct edge_shape *edge, uint32_t producer)
 {

@@ -1,5 +1,5 @@
 /* Both directions of an edge agree, whatever the parallelisms; the shares are Flink's. */
-#include "taskmanager/exchange/edge_channels.h"
+#include "engine/graph/edge_channels.h"
 #include <setjmp.h>
 #include <stdarg.h>
 
