@@ -45,7 +45,7 @@ static void on_savepoint(void *arg, const struct checkpoint_result *result)
     struct checkpointer *c = arg;
     if (result->rc < 0) {
         finish(c, &result->error);
-        if (c->running && !c->ended) {
+        if (c->running && !c->ended && !PLANTED("checkpoint.stays_stopped")) {
             decider_start(c);
         }
         return;
@@ -75,7 +75,7 @@ void stopping_begin(struct checkpointer *c, struct trigger_request *take)
 bool checkpointer_is_stopped(const struct checkpointer *c, const struct error *failure,
                              struct error *ret_why)
 {
-    if (c->stopping.path == NULL) {
+    if (c->stopping.path == NULL || PLANTED("checkpoint.restarts_after_stop")) {
         return false;
     }
     char text[ERROR_MESSAGE_MAX];

@@ -88,11 +88,12 @@ static struct alignment *aligner_get(struct barrier_aligner *a, struct barrier *
     if (at < a->n_pending && a->pending[at].barrier->checkpoint_id == b->checkpoint_id) {
         return &a->pending[at];
     }
-    if (b->checkpoint_id <= a->last_id) {
+    bool takes_older = PLANTED("older_barrier_aligns");
+    if (b->checkpoint_id <= a->last_id && !takes_older) {
         return NULL;
     }
     if (a->mode == ALIGN_EXACTLY_ONCE) {
-        if (at < a->n_pending) {
+        if (at < a->n_pending && !takes_older) {
             return NULL; /* older than the one under way */
         }
         aligner_give_up(a, a->n_pending, v);
@@ -165,7 +166,9 @@ struct aligner_verdict barrier_aligner_on_cancel(struct barrier_aligner *a, uint
     if (checkpoint_id <= a->last_id || aligner_was_cancelled(a, checkpoint_id)) {
         return v;
     }
-    a->cancelled[a->next_cancelled++ % ALIGNER_CANCELLED_MAX] = checkpoint_id;
+    if (!PLANTED("cancellation_is_forgotten")) {
+        a->cancelled[a->next_cancelled++ % ALIGNER_CANCELLED_MAX] = checkpoint_id;
+    }
     /* Nobody waits for it any more: what it blocks goes on, its other barriers are counted all the same. */
     for (uint32_t i = 0; i < a->n_pending; i++) {
         if (a->pending[i].barrier->checkpoint_id == checkpoint_id) {

@@ -115,7 +115,7 @@ struct sim_tell {
 /* A task that has ended, of which an acknowledgement may still come. */
 struct sim_ghost {
     struct flinc_id job_id, attempt;
-    uint32_t vertex, subtask, attempt_number;
+    uint32_t vertex, subtask, attempt_number, first_group, last_group;
 };
 
 struct sim_host {

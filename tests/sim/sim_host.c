@@ -69,7 +69,8 @@ static void remember_ghost(struct sim_worker *w, const struct sim_task *t)
         vec_remove(ghosts, 0);
     }
     *VEC_PUSH(ghosts, struct sim_ghost) =
-        (struct sim_ghost){w->job_id, t->attempt, t->vertex, t->subtask, t->attempt_number};
+        (struct sim_ghost){w->job_id,         t->attempt,     t->vertex,    t->subtask,
+                           t->attempt_number, t->first_group, t->last_group};
 }
 
 static void remove_task(struct sim_worker *w, size_t i)

@@ -279,7 +279,9 @@ static void ghosts_speak(struct sim_worker *w, uint64_t checkpoint_id)
             struct sim_task t = {.attempt = g->attempt,
                                  .vertex = g->vertex,
                                  .subtask = g->subtask,
-                                 .attempt_number = g->attempt_number};
+                                 .attempt_number = g->attempt_number,
+                                 .first_group = g->first_group,
+                                 .last_group = g->last_group};
             struct ack a;
             ack_init(&a, &t, checkpoint_id);
             ack_say(w, &a, SIM_SAY_SOON);

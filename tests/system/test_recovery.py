@@ -92,3 +92,93 @@ def test_workers_are_killed(cluster, bundle, tmp_path):
     assert kills >= 2
     assert c.get(f"/jobs/{job}/checkpoints")["counts"]["restored"] >= 2
     check_output(tmp_path / "out", counts)
+
+
+# ---- regions: pipelines that have nothing to do with each other --------------------------------------
+
+
+def subtasks(c, job, vertices):
+    return [s for v in sorted(vertices) for s in c.get(f"/jobs/{job}/vertices/{v}")["subtasks"]]
+
+
+def start_times(c, job, vertices):
+    """When each subtask began, when all have."""
+    return c.wait(lambda: min(found := [s["start-time"] for s in subtasks(c, job, vertices)]) > 0 and found)
+
+
+def sides(c, job):
+    """The ids of the vertices of the left pipeline, and of the right one, in the order of the job."""
+    ids = [v["id"] for v in c.get(f"/jobs/{job}")["vertices"]]
+    edges = {(i["id"], n["id"]) for n in c.get(f"/jobs/{job}/plan")["plan"]["nodes"] for i in n.get("inputs", [])}
+    found = [{s} | {t for f, t in edges if f == s} for s in ids if s not in {t for _, t in edges}]
+    assert [len(side) for side in found] == [2, 2], found
+    return found
+
+
+def start_regions(c, bundle, tmp_path, rng, *args, parallelism=1, **config):
+    counts = [write_input(tmp_path / side, rng) for side in ("left", "right")]
+    job = c.run_jar(c.upload(bundle("regions")),
+                    ["--left", tmp_path / "left", "--left-out", tmp_path / "left-out", "--right", tmp_path / "right",
+                     "--right-out", tmp_path / "right-out", "--delay-us", "100", *args],
+                    parallelism=parallelism, config={**CHECKPOINTED, **config})
+    return job, counts
+
+
+def check_sides(tmp_path, counts):
+    for side, n in zip(("left-out", "right-out"), counts):
+        check_output(tmp_path / side, n)
+
+
+def test_a_failed_region_restarts_alone(cluster, bundle, tmp_path):
+    """Both pipelines in one worker; the left one fails three times."""
+    c = cluster(taskmanagers=1, slots=4)
+    job, counts = start_regions(c, bundle, tmp_path, random.Random(3), "--failures", "3", parallelism=2)
+    left, right = sides(c, job)
+    before = start_times(c, job, right)
+    c.wait_for_state(job, "FINISHED")
+    assert start_times(c, job, right) == before
+    assert {s["attempt"] for s in subtasks(c, job, right)} == {0}
+    assert {s["attempt"] for s in subtasks(c, job, left)} == {3}
+    history = c.get(f"/jobs/{job}/exceptions?maxExceptions=20")["exceptionHistory"]["entries"]
+    assert len(history) >= 3 and all(e["taskName"] and e["taskManagerId"] for e in history), history
+    check_sides(tmp_path, counts)
+
+
+def test_the_worker_of_a_region_is_killed(cluster, bundle, tmp_path):
+    """Each pipeline has a task manager of its own: the one whose worker is killed goes back to its checkpoint."""
+    rng = random.Random(5)
+    c = cluster(taskmanagers=2, slots=1)
+    c.leaves_files = True
+    job, counts = start_regions(c, bundle, tmp_path, rng)
+    ids = sides(c, job)
+    c.wait(lambda: completed(c, job) >= 2)
+    before = [start_times(c, job, side) for side in ids]
+    os.kill(rng.choice(c.workers()), 9)
+    c.wait_for_state(job, "FINISHED")
+    after = [start_times(c, job, side) for side in ids]
+    attempt = [{s["attempt"] for s in subtasks(c, job, side)} for side in ids]
+    assert sorted(map(sorted, attempt)) == [[0], [1]]
+    untouched = attempt.index({0})
+    assert after[untouched] == before[untouched]
+    said = c.get(f"/jobs/{job}/checkpoints")
+    assert said["counts"]["restored"] == 1 and said["latest"]["restored"]["id"] >= 2
+    check_sides(tmp_path, counts)
+
+
+def test_a_subtask_of_a_forward_chain_restarts_alone(cluster, bundle, tmp_path):
+    """A chain of parallelism 2 is two regions: what the dead one had read since the checkpoint is read again, once."""
+    rng = random.Random(9)
+    c = cluster(taskmanagers=2, slots=1)
+    c.leaves_files = True
+    job, counts = start_regions(c, bundle, tmp_path, rng, "--forward", "1", parallelism=2)
+    vertex = c.get(f"/jobs/{job}")["vertices"][0]["id"]
+    c.wait(lambda: completed(c, job) >= 2)
+    os.kill(rng.choice(c.workers()), 9)
+    c.wait_for_state(job, "FINISHED")
+    assert sorted(s["attempt"] for s in c.get(f"/jobs/{job}/vertices/{vertex}")["subtasks"]) == [0, 1]
+    seen = collections.Counter()
+    for name in os.listdir(tmp_path / "left-out"):
+        assert not name.startswith("."), "hidden files are left"
+        for line in (tmp_path / "left-out" / name).read_text().splitlines():
+            seen[re.fullmatch(r"\((key \d+),1\)", line)[1]] += 1
+    assert seen == counts[0]

@@ -338,10 +338,14 @@ static int text_enumerator_snapshot(struct coordinator *c, uint64_t checkpoint_i
 {
     struct text_enumerator *e = (struct text_enumerator *)c;
     Flinc__FileSplit **pending = e->unassigned.data;
+    size_t n_pending = unassigned_len(e);
 
     TRY(FAILPOINT(err, "source.text.enumerator.snapshot"));
+    if (n_pending > 0 && PLANTED("enumerator_state_is_ahead")) {
+        n_pending--; /* a bug: the last one counts as sent */
+    }
     text_enumerator_state_encode(e->next_id, e->scanned, pending != NULL ? pending + e->head : NULL,
-                                 unassigned_len(e), &e->seen->paths, ret_state);
+                                 n_pending, &e->seen->paths, ret_state);
     for (uint32_t i = 0; i < e->parallelism; i++) {
         for (size_t k = 0; k < e->assigned[i].len; k++) {
             struct assignment *a = VEC_AT(&e->assigned[i], struct assignment, k);

@@ -4,6 +4,7 @@
  * Flink: WindowOperator with TumblingEventTimeWindows, SlidingEventTimeWindows and their processing-time
  * companions; the slices are those of its SliceAssigners.  Thread: the task's. */
 #include "engine/operators/window/slice_window.h"
+#include "common/base/failpoint.h"
 
 #include "engine/operators/registry.h"
 
@@ -105,8 +106,8 @@ static void find_slices(struct slice_window *w)
             note_slice(w, end);
         }
     }
-    w->fired_end =
-        w->base.restored_low > INT64_MIN ? last_end_at(w, w->base.restored_low) : INT64_MIN;
+    bool fired = w->base.restored_low > INT64_MIN && !PLANTED("window_forgets_what_fired");
+    w->fired_end = fired ? last_end_at(w, w->base.restored_low) : INT64_MIN;
 }
 
 static int slice_open(struct operator* op, struct op_context *ctx, struct error *err)

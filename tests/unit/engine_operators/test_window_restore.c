@@ -1,6 +1,7 @@
 /* Windows across snapshots: a run that is stopped at a random place and goes on at another parallelism gives
  * the same rows as the naive evaluator, which never stopped.  FLINK-36663: after a restore the first watermark
  * fires no window again, and what was late stays late. */
+#include "common/base/failpoint.h"
 #include "engine/data/hash.h"
 #include "tests/unit/engine_operators/window_fixture.h"
 
@@ -189,8 +190,9 @@ static void subtasks_that_were_not_equally_far(void **state)
 }
 
 /* The bug itself: nothing comes but a watermark below the one before the restore. */
-static void flink_36663_no_window_fires_again(void **state)
+static void check_fired(const char *planted)
 {
+    struct error why = ERROR_INIT;
     struct window_config c;
     window_config_init(&c, FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING, 20, 5);
     window_config_columns(&c, SUM);
@@ -198,11 +200,29 @@ static void flink_36663_no_window_fires_again(void **state)
     vertex_open(&v, 1, NULL);
     push(v.subtasks[0], "1, 1 @2");
     check_watermark(v.subtasks[0], 10, "+I[1, -15, 5, 1] @4\n+I[1, -10, 10, 1] @9");
+    if (planted != NULL) {
+        assert_int_equal(failpoint_configure(planted, &why), 0);
+    }
     vertex_restart(&v, 1);
-    check_watermark(v.subtasks[0], 9, "");
-    push(v.subtasks[0], "1, 2 @-20\n1, 4 @3");
-    check_watermark(v.subtasks[0], 100, "+I[1, -5, 15, 5] @14\n+I[1, 0, 20, 5] @19");
+    failpoint_clear_all();
+    if (planted != NULL) {
+        check_watermark(v.subtasks[0], 9, "+I[1, -15, 5, 1] @4\n+I[1, -10, 10, 1] @9");
+    } else {
+        check_watermark(v.subtasks[0], 9, "");
+        push(v.subtasks[0], "1, 2 @-20\n1, 4 @3");
+        check_watermark(v.subtasks[0], 100, "+I[1, -5, 15, 5] @14\n+I[1, 0, 20, 5] @19");
+    }
     vertex_close(&v);
+}
+
+static void flink_36663_no_window_fires_again(void **state)
+{
+    check_fired(NULL);
+}
+
+static void flink_36663_guard(void **state)
+{
+    check_fired("planted.window_forgets_what_fired=error");
 }
 
 int main(void)
@@ -211,6 +231,7 @@ int main(void)
         cmocka_unit_test(windows_go_on_exactly),
         cmocka_unit_test(subtasks_that_were_not_equally_far),
         cmocka_unit_test(flink_36663_no_window_fires_again),
+        cmocka_unit_test(flink_36663_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

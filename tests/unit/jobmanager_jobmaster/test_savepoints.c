@@ -125,13 +125,17 @@ static void test_a_lost_notice_of_the_savepoint_is_told_again(void **state)
 }
 
 /* FLINK-15152: after a stop-with-savepoint that failed, periodic checkpoints go on. */
-static void test_flink_15152_a_failed_stop_leaves_the_job_as_it_was(void **state)
+static void check_failed_stop(const char *planted)
 {
     struct checkpoint_world cw;
     struct answer a = {0};
+    struct error err = ERROR_INIT;
     struct error why = test_error(ERR_NO_SPACE, "the disk is full");
     cw_init(&cw);
     cw_start(&cw);
+    if (planted != NULL) {
+        assert_int_equal(failpoint_configure(planted, &err), 0);
+    }
     ask(&cw, SUSPEND, 0, &a);
     uint64_t id = cw_last_trigger(&cw);
     task_decline(world_task(&cw.w, "Count", 0), id, &why);
@@ -139,8 +143,21 @@ static void test_flink_15152_a_failed_stop_leaves_the_job_as_it_was(void **state
     assert_int_equal(a.n, 1);
     assert_int_equal(a.rc, ERR_NO_SPACE);
     assert_int_equal(world_status(&cw.w), JOB_STATUS_RUNNING);
-    assert_true(cw_complete_one(&cw) > id);
+    for (int i = 0; i < 60; i++) {
+        world_advance(&cw.w, 50);
+    }
+    assert_int_equal(cw_last_trigger(&cw) > id, planted == NULL);
     cw_fini(&cw);
+}
+
+static void test_flink_15152_a_failed_stop_leaves_the_job_as_it_was(void **state)
+{
+    check_failed_stop(NULL);
+}
+
+static void test_flink_15152_guard(void **state)
+{
+    check_failed_stop("planted.checkpoint.stays_stopped=error");
 }
 
 /* FLINK-26783: a failure after the savepoint was complete restarts nothing; the answer names it. */
@@ -161,6 +178,25 @@ static void test_flink_26783_a_failure_after_a_good_savepoint(void **state)
     assert_non_null(strstr(a.message, "A savepoint has been created at"));
     assert_non_null(strstr(a.message, a.path));
     assert_true(has_metadata(a.path));
+    cw_fini(&cw);
+}
+
+/* The test above notices the bug: the job goes on from the checkpoint before. */
+static void test_flink_26783_guard(void **state)
+{
+    struct checkpoint_world cw;
+    struct answer a = {0};
+    struct error err = ERROR_INIT;
+    cw_init(&cw);
+    cw_start(&cw);
+    cw_complete_one(&cw);
+    ask(&cw, SUSPEND, 0, &a);
+    cw_ack_all(&cw, cw_last_trigger(&cw));
+    task_say(world_task(&cw.w, "Source", 0), FINISHED);
+    assert_int_equal(failpoint_configure("planted.checkpoint.restarts_after_stop=error", &err), 0);
+    cw_fail_task(&cw, "Count", 0);
+    assert_int_equal(world_status(&cw.w), JOB_STATUS_RUNNING);
+    assert_int_equal(world_task(&cw.w, "Count", 0)->restored_id, 1);
     cw_fini(&cw);
 }
 
@@ -267,8 +303,7 @@ static void test_a_savepoint_that_is_not_there_fails_the_job(void **state)
     cw_fini(&cw);
 }
 
-/* FLINK-22502: a transient failure of reading is tried again, and nothing is started without the state. */
-static void test_flink_22502_reading_is_tried_again(void **state)
+static void check_reading_again(const char *failpoints)
 {
     struct checkpoint_world first, cw;
     struct answer a = {0};
@@ -277,13 +312,31 @@ static void test_flink_22502_reading_is_tried_again(void **state)
     cw_init(&cw);
     world_set(&cw.w, "execution.state-recovery.path", a.path);
     assert_int_equal(failpoint_configure("checkpoint.restore.before_read=error,nth=1", &err), 0);
+    if (failpoints != NULL) {
+        assert_int_equal(failpoint_configure(failpoints, &err), 0);
+    }
     cw_start(&cw);
-    assert_int_equal(cw.w.workers[0].n_deploys, 0);
+    assert_int_equal(cw.w.workers[0].n_deploys > 0, failpoints != NULL);
     world_advance(&cw.w, 20);
     assert_int_equal(world_status(&cw.w), JOB_STATUS_RUNNING);
-    assert_string_equal(world_task(&cw.w, "Count", 1)->restored, "C1@2");
+    if (failpoints == NULL) {
+        assert_string_equal(world_task(&cw.w, "Count", 1)->restored, "C1@2");
+    } else {
+        assert_false(world_task(&cw.w, "Count", 1)->has_restore);
+    }
     cw_fini(&cw);
     delete_folder(&first);
+}
+
+/* FLINK-22502: a transient failure of reading is tried again, and nothing is started without the state. */
+static void test_flink_22502_reading_is_tried_again(void **state)
+{
+    check_reading_again(NULL);
+}
+
+static void test_flink_22502_guard(void **state)
+{
+    check_reading_again("planted.checkpoint.starts_without_state=error");
 }
 
 int main(void)
@@ -294,12 +347,15 @@ int main(void)
         cmocka_unit_test(test_stop_with_savepoint_ends_the_job),
         cmocka_unit_test(test_a_lost_notice_of_the_savepoint_is_told_again),
         cmocka_unit_test(test_flink_15152_a_failed_stop_leaves_the_job_as_it_was),
+        cmocka_unit_test(test_flink_15152_guard),
         cmocka_unit_test(test_flink_26783_a_failure_after_a_good_savepoint),
+        cmocka_unit_test(test_flink_26783_guard),
         cmocka_unit_test(test_a_failure_before_the_savepoint_restarts_the_job),
         cmocka_unit_test(test_cancel_with_savepoint),
         cmocka_unit_test(test_a_job_starts_from_a_savepoint),
         cmocka_unit_test(test_a_savepoint_that_is_not_there_fails_the_job),
         cmocka_unit_test(test_flink_22502_reading_is_tried_again),
+        cmocka_unit_test(test_flink_22502_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

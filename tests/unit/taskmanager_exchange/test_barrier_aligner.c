@@ -137,6 +137,22 @@ static void test_flink_20654_older_barrier_after_newer(void **state)
     barrier_aligner_fini(&a);
 }
 
+/* The test above notices the bug: the newer one is given up for the older one. */
+static void test_flink_20654_guard(void **state)
+{
+    struct barrier_aligner a;
+    struct error err = ERROR_INIT;
+    barrier_aligner_init(&a, 3, ALIGN_EXACTLY_ONCE);
+    expect(come(&a, 0, 2), true, false, 0);
+    assert_int_equal(failpoint_configure("planted.older_barrier_aligns=error", &err), 0);
+    struct aligner_verdict v = come(&a, 1, 1);
+    failpoint_clear_all();
+    assert_true(v.block);
+    assert_int_equal(v.n_given_up, 1);
+    assert_int_equal(v.given_up[0], 2);
+    barrier_aligner_fini(&a);
+}
+
 /* FLINK-21104: the cancellation comes before, between and after the barriers; none is lost to those below,
  * nothing stays blocked. */
 static void test_flink_21104_cancelled(void **state)
@@ -172,6 +188,19 @@ static void test_flink_21104_cancelled(void **state)
         expect(come(&a, 2, 8), false, true, 8);
         barrier_aligner_fini(&a);
     }
+}
+
+/* The test above notices the bug: the alignment of a cancelled one ends as if it had not been. */
+static void test_flink_21104_guard(void **state)
+{
+    struct barrier_aligner a;
+    struct error err = ERROR_INIT;
+    barrier_aligner_init(&a, 1, ALIGN_EXACTLY_ONCE);
+    assert_int_equal(failpoint_configure("planted.cancellation_is_forgotten=error", &err), 0);
+    expect(barrier_aligner_on_cancel(&a, 7), false, false, 0);
+    expect(come(&a, 0, 7), false, true, 7);
+    failpoint_clear_all();
+    barrier_aligner_fini(&a);
 }
 
 /* A newer one takes the place of a cancelled one: nobody is told of that. */
@@ -243,6 +272,7 @@ int main(void)
         CASE(test_exactly_once_blocks),   CASE(test_one_channel),
         CASE(test_at_least_once_counts),  CASE(test_at_least_once_is_bounded),
         CASE(test_newer_while_aligning),  CASE(test_flink_20654_older_barrier_after_newer),
+        CASE(test_flink_20654_guard),     CASE(test_flink_21104_guard),
         CASE(test_flink_21104_cancelled), CASE(test_newer_than_cancelled),
         CASE(test_ended_channels_count),  CASE(test_trigger),
         CASE(test_planted_bug),
