@@ -51,6 +51,9 @@ static void cancel_all(struct jobmaster *jm, enum region_state state)
 {
     component_cancel(jm->component, jm->global.timer);
     jm->global = (struct global_restart){.timer = TIMER_NONE};
+    if (state == REGION_ENDING) {
+        slots_declare_none(jm);
+    }
     for (uint32_t i = 0; i < jm->graph.n_regions; i++) {
         region_cancel(jm, &jm->graph.regions[i], state);
     }

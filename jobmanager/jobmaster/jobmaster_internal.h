@@ -110,6 +110,8 @@ void region_schedule(struct jobmaster *jm, struct region *r);
 /* Deploys all regions that wait and whose slots are there. */
 void regions_deploy_ready(struct jobmaster *jm);
 void slots_declare(struct jobmaster *jm);
+/* The job ends: slots that it loses from now on are not replaced; those that it has stay until its end. */
+void slots_declare_none(struct jobmaster *jm);
 void slots_offer(struct jobmaster *jm, const struct slot *slots, uint32_t n);
 /* The slot is gone; with `give_back` the provider does not know it yet. */
 void slots_lost(struct jobmaster *jm, const struct flinc_id *allocation_id,

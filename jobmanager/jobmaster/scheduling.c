@@ -31,6 +31,12 @@ void slots_declare(struct jobmaster *jm)
     provider->declare(provider->arg, jm, jm->graph.n_slots);
 }
 
+void slots_declare_none(struct jobmaster *jm)
+{
+    const struct slot_provider *provider = jm->options.slots;
+    provider->declare(provider->arg, jm, 0);
+}
+
 static void slot_release(struct jobmaster *jm, const struct slot *slot)
 {
     const struct slot_provider *provider = jm->options.slots;
@@ -203,8 +209,7 @@ void slots_drop_worker(struct jobmaster *jm, uint32_t worker)
 
 void slots_release_all(struct jobmaster *jm)
 {
-    const struct slot_provider *provider = jm->options.slots;
-    provider->declare(provider->arg, jm, 0);
+    slots_declare_none(jm);
     for (uint32_t i = 0; i < jm->slots.n_places; i++) {
         struct slot_place place = jm->slots.places[i];
         if (place.filled) {

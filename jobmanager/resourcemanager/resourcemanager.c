@@ -152,7 +152,12 @@ static void run_release(void *target, void *payload)
     ProtobufCBinaryData allocation = rm_id_data(&w->allocation);
     struct rm_slot *s = rm_slot_find(rm, &allocation);
     if (s != NULL && s->job == w->job) {
+        struct rm_tm *tm = s->tm;
+        bool is_wanted = w->job->n_slots <= w->job->required;
         rm_slot_give_up(s, "the job has given the slot back");
+        if (is_wanted) { /* it gets one again; from there not at once, or it would go round for ever */
+            rm_tm_in_trouble(tm);
+        }
         rm_match(rm);
     } else if (s != NULL && s->state == RM_SLOT_FREEING) {
         rm_slot_send_free(s, "the job has given the slot back");

@@ -26,6 +26,7 @@ enum fake_tm_flags {
     FAKE_TM_REFUSES = 1 << 1,          /* slots, with an error */
     FAKE_TM_NO_HEARTBEATS = 1 << 2,
     FAKE_TM_NO_OFFERS = 1 << 3,
+    FAKE_TM_IGNORES_CANCELS = 1 << 4, /* of tasks */
 };
 
 struct fake_tm_slot {

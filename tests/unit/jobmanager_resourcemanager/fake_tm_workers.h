@@ -68,7 +68,7 @@ static inline void fake_worker_end_tasks(struct fake_tm *t, struct fake_tm_worke
 static inline void fake_worker_cancel(struct fake_tm *t, struct fake_tm_worker *w,
                                       const Flinc__CancelTasks *c)
 {
-    for (size_t i = w->tasks.len; i > 0; i--) {
+    for (size_t i = t->flags & FAKE_TM_IGNORES_CANCELS ? 0 : w->tasks.len; i > 0; i--) {
         struct flinc_id id = VEC_AT(&w->tasks, struct fake_tm_task, i - 1)->attempt;
         if (fake_has(c->attempt_ids, c->n_attempt_ids, &id)) {
             vec_remove(&w->tasks, i - 1);

@@ -249,6 +249,47 @@ static void who_refuses_is_asked_again_after_a_pause(void **state)
     world_fini(&w);
 }
 
+/* A job master that gives back what it asks for does not go round with the slots for ever. */
+static void who_gives_slots_back_gets_them_after_a_pause(void **state)
+{
+    struct world w;
+    struct error err = ERROR_INIT;
+    world_init(&w);
+    struct fake_tm *t = world_add_tm(&w, 2);
+    assert_int_equal(failpoint_configure("jobmaster.slots.before_take=error", &err), 0);
+    struct world_job *j = world_start_job(&w, 2);
+    world_advance(&w, 1000);
+    assert_in_range(t->n_requests, 2, 30);
+    failpoint_clear_all();
+    world_advance(&w, 10000);
+    assert_int_equal(world_running(j), 4);
+    world_fini(&w);
+}
+
+/* Its tasks are deaf, so that it lasts: slots that it loses meanwhile are not replaced. */
+static void a_job_that_is_being_cancelled_wants_no_slots(void **state)
+{
+    struct world w;
+    world_init(&w);
+    struct fake_tm *deaf = world_add_tm(&w, 1);
+    struct fake_tm *t = world_add_tm(&w, 1);
+    struct world_job *j = world_start_job(&w, 2);
+    assert_int_equal(world_running(j), 4);
+    deaf->flags = FAKE_TM_IGNORES_CANCELS;
+    jobmaster_cancel(j->jm);
+    world_settle(&w);
+    assert_int_equal(world_progress(j).status, JOB_STATUS_CANCELLING);
+    assert_int_equal(t->n_requests, 1);
+    fake_tm_free_slot(t, 0, "its worker had enough");
+    world_settle(&w);
+    world_advance(&w, 10000);
+    assert_int_equal(t->n_requests, 1);
+    deaf->flags = 0;
+    world_advance(&w, 20000); /* the cancel message is said again */
+    assert_int_equal(j->terminal, JOB_STATUS_CANCELED);
+    world_fini(&w);
+}
+
 static void lost_requests_and_offers_are_repeated(void **state)
 {
     struct world w;
@@ -411,6 +452,8 @@ int main(void)
         cmocka_unit_test(a_goodbye_is_a_loss_at_once),
         cmocka_unit_test(who_does_not_answer_is_passed_over),
         cmocka_unit_test(who_refuses_is_asked_again_after_a_pause),
+        cmocka_unit_test(who_gives_slots_back_gets_them_after_a_pause),
+        cmocka_unit_test(a_job_that_is_being_cancelled_wants_no_slots),
         cmocka_unit_test(lost_requests_and_offers_are_repeated),
         cmocka_unit_test(another_version_is_refused_for_good),
         cmocka_unit_test(malformed_registrations_are_refused),
