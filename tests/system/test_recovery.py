@@ -115,6 +115,11 @@ def sides(c, job):
     return found
 
 
+def metric(c, job, name):
+    found = c.get(f"/jobs/{job}/metrics?get={name}")
+    return int(found[0]["value"]) if found else None
+
+
 def start_regions(c, bundle, tmp_path, rng, *args, parallelism=1, **config):
     counts = [write_input(tmp_path / side, rng) for side in ("left", "right")]
     job = c.run_jar(c.upload(bundle("regions")),
@@ -135,6 +140,10 @@ def test_a_failed_region_restarts_alone(cluster, bundle, tmp_path):
     job, counts = start_regions(c, bundle, tmp_path, random.Random(3), "--failures", "3", parallelism=2)
     left, right = sides(c, job)
     before = start_times(c, job, right)
+    c.wait(lambda: metric(c, job, "numRestarts") == 3)
+    restored = c.get(f"/jobs/{job}/checkpoints")["latest"]["restored"]
+    assert metric(c, job, "fullRestarts") == 3
+    assert (metric(c, job, "lastCheckpointRestoreTimestamp") > 0) == (restored is not None)
     c.wait_for_state(job, "FINISHED")
     assert start_times(c, job, right) == before
     assert {s["attempt"] for s in subtasks(c, job, right)} == {0}
@@ -182,3 +191,33 @@ def test_a_subtask_of_a_forward_chain_restarts_alone(cluster, bundle, tmp_path):
         for line in (tmp_path / "left-out" / name).read_text().splitlines():
             seen[re.fullmatch(r"\((key \d+),1\)", line)[1]] += 1
     assert seen == counts[0]
+
+
+def test_restart_strategies_give_up(cluster, bundle, tmp_path):
+    """Each lets the job fail as often as it is told, and is named when it gives up."""
+    strategies = {
+        "fixed-delay": {"attempts": "2", "delay": "10 ms"},
+        "failure-rate": {"max-failures-per-interval": "3", "failure-rate-interval": "1 h", "delay": "10 ms"},
+        "exponential-delay": {"attempts-before-reset-backoff": "2", "initial-backoff": "10 ms", "max-backoff": "20 ms"},
+        "none": {},
+    }
+    wanted = {"fixed-delay": 2, "failure-rate": 3, "exponential-delay": 2, "none": 0}
+    c = cluster(taskmanagers=1, slots=8)
+    jobs = {}
+    for name, options in strategies.items():
+        (tmp_path / name).mkdir()
+        jobs[name], _ = start_regions(
+            c, bundle, tmp_path / name, random.Random(1), "--failures", "100",
+            **{"restart-strategy.type": name}, **{f"restart-strategy.{name}.{key}": value for key, value in options.items()})
+    for name, job in jobs.items():
+        c.wait_for_state(job, "FAILED")
+        said = c.get(f"/jobs/{job}/exceptions?maxExceptions=20")
+        history = said["exceptionHistory"]["entries"]
+        assert len(history) == wanted[name] + 1, (name, history)
+        assert all("Map" in e["taskName"] and e["taskManagerId"] and e["endpoint"] for e in history), history
+        assert "told to fail" in said["root-exception"], said
+        assert name == "none" or f"given up by restart strategy {name}" in said["root-exception"], said
+        left, right = sides(c, job)
+        assert {s["attempt"] for s in subtasks(c, job, left)} == {wanted[name]}
+        assert {s["attempt"] for s in subtasks(c, job, right)} == {0}
+    c.leaves_files = True

@@ -81,11 +81,12 @@ static void write_history(struct json_writer *w, const struct job_details *d,
 
 /* ---- what clients of 1.20 read -------------------------------------------------------------------- */
 
+/* Of a job that has failed, why: it says what the restart strategy made of its last failure. */
 static void put_root(struct json_writer *w, const struct job_details *d)
 {
     const struct job_failure *last =
         d->n_failures > 0 ? &d->failures[d->n_failures - 1].root : NULL;
-    const struct error *error = last != NULL ? &last->error : d->cause;
+    const struct error *error = d->cause != NULL || last == NULL ? d->cause : &last->error;
     if (error == NULL) {
         return;
     }

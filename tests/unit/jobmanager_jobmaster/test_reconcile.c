@@ -42,6 +42,32 @@ static void a_task_that_the_worker_lost_is_failed(void **state)
     world_fini(&w);
 }
 
+static void check_17075(const char *without, enum job_status expected)
+{
+    struct world w;
+    struct error err = ERROR_INIT;
+    open_world(&w, FAKE_ACKNOWLEDGES | FAKE_CANCELS);
+    world_task(&w, "Count", 1)->state = FINISHED; /* and the message got lost */
+    assert_int_equal(without != NULL ? failpoint_configure(without, &err) : 0, 0);
+    for (int i = 0; i < 10 && world_status(&w) == JOB_STATUS_RUNNING; i++) {
+        world_advance(&w, INTERVAL_MS);
+    }
+    assert_int_equal(world_status(&w), expected);
+    world_fini(&w);
+}
+
+/* FLINK-17075, FLINK-18533: a job waits for ever for a task of which the last message was lost. */
+static void flink_17075_18533_lost_tasks_are_found(void **state)
+{
+    check_17075(NULL, JOB_STATUS_RESTARTING);
+}
+
+static void flink_17075_18533_guard(void **state)
+{
+    check_17075("jobmaster.reconcile.before_send=error", JOB_STATUS_RUNNING);
+    check_17075("jobmaster.report.before_apply=error", JOB_STATUS_RUNNING);
+}
+
 static void a_lost_end_of_a_cancelled_task_is_its_end(void **state)
 {
     struct world w;
@@ -158,6 +184,8 @@ int main(void)
         cmocka_unit_test(lost_events_fail_the_task),
         cmocka_unit_test(sound_tasks_are_left_alone),
         cmocka_unit_test(a_task_that_the_worker_lost_is_failed),
+        cmocka_unit_test(flink_17075_18533_lost_tasks_are_found),
+        cmocka_unit_test(flink_17075_18533_guard),
         cmocka_unit_test(a_lost_end_of_a_cancelled_task_is_its_end),
         cmocka_unit_test(late_answers_do_not_harm_new_tasks),
         cmocka_unit_test(zombies_in_reports_are_cancelled),

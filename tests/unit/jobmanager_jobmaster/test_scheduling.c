@@ -166,6 +166,33 @@ static void slots_lost_while_waiting(void **state)
     world_fini(&w);
 }
 
+static uint32_t places_of_a_slot_offered_twice(const char *planted)
+{
+    struct world w;
+    struct error err = ERROR_INIT;
+    open_world(&w, false, NULL);
+    world_start(&w);
+    assert_int_equal(failpoint_configure(planted, &err), 0);
+    world_offer(&w, 0);
+    world_offer(&w, 0);
+    world_offer(&w, 1);
+    world_settle(&w);
+    uint32_t running = world_n_tasks(&w, RUNNING);
+    world_fini(&w);
+    return running;
+}
+
+/* FLINK-9293: one allocation that is offered twice fills two places, and the job runs with one slot less. */
+static void flink_9293_two_offers_of_one_slot(void **state)
+{
+    assert_int_equal(places_of_a_slot_offered_twice("none=off"), 0);
+}
+
+static void flink_9293_guard(void **state)
+{
+    assert_int_equal(places_of_a_slot_offered_twice("planted.offer_twice=error"), 5);
+}
+
 /* Regions wait for their own slots only. */
 static void a_region_starts_when_it_has_its_slots(void **state)
 {
@@ -262,6 +289,8 @@ int main(void)
         cmocka_unit_test(lost_slots_fail_their_tasks),
         cmocka_unit_test(lost_slots_are_replaced_before_the_restart),
         cmocka_unit_test(slots_lost_while_waiting),
+        cmocka_unit_test(flink_9293_two_offers_of_one_slot),
+        cmocka_unit_test(flink_9293_guard),
         cmocka_unit_test(a_region_starts_when_it_has_its_slots),
         cmocka_unit_test(all_regions_without_slots_are_one_failure),
         cmocka_unit_test(a_declaration_may_get_lost),
