@@ -159,6 +159,7 @@ struct sim_file {
     int64_t made_ms;
     uint32_t refs;     /* snapshots that are kept */
     bool was_complete; /* a complete checkpoint had it */
+    bool heard;        /* its job's checkpointer knew it */
     bool excused;      /* nobody is to blame when it stays: its deletion failed */
 };
 void sim_storage_init(struct sim *s);

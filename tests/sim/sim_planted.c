@@ -39,6 +39,8 @@ static const struct {
      "planted.checkpoint.refers_to_foreign"},
     {"files of a snapshot that the job only borrowed are deleted",
      "planted.checkpoint.deletes_foreign"},
+    {"files of a checkpoint that was given up stay beside those of retained ones",
+     "planted.checkpoint.given_up_files_stay"},
 };
 
 /* In the child; returns when no seed has failed. */

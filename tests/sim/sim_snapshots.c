@@ -270,6 +270,17 @@ static bool goes_with_job(const struct sim_job *job, enum job_status status)
     }
 }
 
+/* What tasks said of shared files; of a checkpoint that completes or not. */
+static void observe_shared(struct sim *s, const struct sim_job *job, const struct checkpointer *c)
+{
+    MAP_FOREACH (&c->shared.files, e) {
+        struct sim_file *f = sim_storage_find(s, e->key);
+        if (f != NULL && id_eq(&f->job_id, &job->id)) {
+            f->heard = true;
+        }
+    }
+}
+
 static void observe(struct sim *s, struct sim_job *job)
 {
     struct jobmaster *jm = find_jobmaster(s, &job->id);
@@ -282,6 +293,9 @@ static void observe(struct sim *s, struct sim_job *job)
         } else if (k->id > job->newest) {
             note_completed(s, job, k->directory, k->id);
         }
+    }
+    if (c != NULL) {
+        observe_shared(s, job, c);
     }
     bool ended = jm != NULL
                      ? goes_with_job(job, jm->status)
@@ -483,7 +497,7 @@ bool sim_any_pending(const struct sim *s)
 }
 
 /* With an unknown outcome a file may stay: of a job whose job manager died, of a deletion that failed, of a task
- * that was not heard any more; and what only a checkpoint used that was given up, of a job that kept others. */
+ * that was not heard any more. */
 const char *sim_files_left(struct sim *s)
 {
     MAP_FOREACH (&s->files, e) {
@@ -493,10 +507,12 @@ const char *sim_files_left(struct sim *s)
             continue;
         }
         bool calm = job->calm_end && f->made_ms >= s->quiet_ms;
-        if ((f->was_complete && job->released) || calm) {
+        if (f->was_complete || f->heard || calm) {
             snprintf(s->said, sizeof(s->said), "%s is left, made at %lld: %s", e->key,
                      (long long)f->made_ms,
-                     f->was_complete ? "no checkpoint that is kept has it" : "nothing went wrong");
+                     f->was_complete ? "no checkpoint that is kept has it"
+                     : f->heard      ? "only a checkpoint that was given up had it"
+                                     : "nothing went wrong");
             return s->said;
         }
     }
