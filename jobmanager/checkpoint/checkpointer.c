@@ -130,6 +130,9 @@ void checkpointer_end(struct checkpointer *c, enum checkpoint_job_end how,
     }
     stopping_on_end(c, how, cause);
     cleanup_retry(c);
+    if (how != CHECKPOINT_JOB_SUSPENDED) {
+        cleanup_expired_at_end(c);
+    }
     if (are_deleted(c, how)) {
         delete_all(c);
     } else if (how != CHECKPOINT_JOB_SUSPENDED) {

@@ -155,6 +155,8 @@ void cleanup_retry(struct checkpointer *c);
 /* Deletes the folder of a checkpoint that was given up, and remembers it: late tasks may write into it. */
 void cleanup_expire(struct checkpointer *c, const struct pending_checkpoint *p,
                     char *take_directory);
+/* Their tasks are gone: what these have written while, or after, the folders were deleted goes as well. */
+void cleanup_expired_at_end(struct checkpointer *c);
 /* A task has acknowledged what is not pending.  Of one that was given up the files go; of a completed one
  * they are in use (a message that came twice), of an unknown one nothing is known: there they stay. */
 void cleanup_late(struct checkpointer *c, uint64_t checkpoint_id);

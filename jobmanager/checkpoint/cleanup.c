@@ -213,11 +213,19 @@ void cleanup_expire(struct checkpointer *c, const struct pending_checkpoint *p,
     }
     *VEC_PUSH(&c->expired, struct expired_checkpoint) = (struct expired_checkpoint){
         p->id, checkpoint_kind_is_savepoint(p->kind), mem_strdup(take_directory)};
-    if (c->expired.len > CHECKPOINT_EXPIRED_MAX) {
-        mem_free(VEC_AT(&c->expired, struct expired_checkpoint, 0)->directory);
+    if (c->expired.len > CHECKPOINT_EXPIRED_MAX) { /* its tasks have heard of it long ago */
+        cleanup_folder(c, VEC_AT(&c->expired, struct expired_checkpoint, 0)->directory);
         vec_remove(&c->expired, 0);
     }
     cleanup_folder(c, take_directory);
+}
+
+void cleanup_expired_at_end(struct checkpointer *c)
+{
+    for (size_t i = 0; i < c->expired.len; i++) {
+        const struct expired_checkpoint *e = VEC_AT(&c->expired, struct expired_checkpoint, i);
+        cleanup_folder(c, mem_strdup(e->directory));
+    }
 }
 
 const struct expired_checkpoint *cleanup_find_expired(const struct checkpointer *c,

@@ -1,6 +1,9 @@
 /* Checkpoints of a job, from the trigger to the restart that restores them. */
 #include "tests/unit/jobmanager_jobmaster/checkpoint_world.h"
 
+#include <errno.h>
+#include <sys/stat.h>
+
 static void test_a_periodic_checkpoint_completes(void **state)
 {
     struct checkpoint_world cw;
@@ -252,6 +255,46 @@ static void test_retention_at_the_end_of_the_job(void **state)
     run_end("RETAIN_ON_CANCELLATION", JOB_STATUS_FINISHED, false);
 }
 
+/* A task that hears late of the end of a checkpoint writes into its folder while, or after, that is deleted. */
+static void write_late(const struct checkpoint_world *cw, uint64_t id)
+{
+    char path[600];
+    snprintf(path, sizeof(path), "%s/%s/chk-%llu", cw->dir, JOB_DIR, (unsigned long long)id);
+    assert_true(mkdir(path, 0777) == 0 || errno == EEXIST);
+    snprintf(path, sizeof(path), "%s/%s/chk-%llu/late", cw->dir, JOB_DIR, (unsigned long long)id);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void test_what_is_written_late_goes_with_the_job(void **state)
+{
+    enum { GIVEN_UP = 20 }; /* more than are remembered */
+    struct checkpoint_world cw;
+    uint64_t ids[GIVEN_UP];
+    cw_init(&cw);
+    world_set(&cw.w, "execution.checkpointing.timeout", "300 ms");
+    world_set(&cw.w, "execution.checkpointing.tolerable-failed-checkpoints", "100");
+    world_set(&cw.w, "execution.checkpointing.externalized-checkpoint-retention",
+              "RETAIN_ON_CANCELLATION");
+    cw_start(&cw);
+    uint64_t kept = cw_complete_one(&cw);
+    for (int i = 0; i < GIVEN_UP; i++) {
+        ids[i] = cw_next_trigger(&cw);
+        world_advance(&cw.w, 400);
+        assert_false(cw_exists(&cw, "chk-%llu", ids[i]));
+        write_late(&cw, ids[i]);
+    }
+    jobmaster_cancel(cw.w.jm);
+    world_settle(&cw.w);
+    world_assert_ended(&cw.w, JOB_STATUS_CANCELED);
+    for (int i = 0; i < GIVEN_UP; i++) {
+        assert_false(cw_exists(&cw, "chk-%llu", ids[i]));
+    }
+    assert_true(cw_exists(&cw, METADATA, kept));
+    cw_fini(&cw);
+}
+
 /* What is stored of an ended job has its checkpoints; damage anywhere is found. */
 static void test_packed_details_have_the_checkpoints(void **state)
 {
@@ -366,6 +409,7 @@ int main(void)
         cmocka_unit_test(test_one_that_takes_too_long_expires),
         cmocka_unit_test(test_disk_full_is_a_failed_checkpoint),
         cmocka_unit_test(test_retention_at_the_end_of_the_job),
+        cmocka_unit_test(test_what_is_written_late_goes_with_the_job),
         cmocka_unit_test(test_packed_details_have_the_checkpoints),
         cmocka_unit_test(test_tasks_that_have_finished_take_no_part),
         cmocka_unit_test(test_the_end_of_all_data_triggers_one),
