@@ -322,3 +322,12 @@ int failpoint_hit(struct failpoint *fp, struct error *err)
     pthread_mutex_unlock(&lock);
     return act(&fired, err);
 }
+
+void failpoint_leak(void)
+{
+    enum { LEAK_BYTES = 64 * 1024 };
+    static _Atomic uintptr_t last; /* so that the compiler does not leave it out */
+    void *memory = mem_alloc(LEAK_BYTES);
+    memset(memory, 1, LEAK_BYTES);
+    atomic_store_explicit(&last, (uintptr_t)memory, memory_order_relaxed);
+}

@@ -40,4 +40,8 @@ void failpoint_seed(uint64_t seed);
 /* True when a test asks the place to be wrong: the simulation proves with it that it would notice the bug. */
 #define PLANTED(point_name) (FAILPOINT(NULL, "planted." point_name) < 0)
 
+/* Memory as of one batch that nobody gives back: a planted leak, with which the checks of leaks prove themselves. */
+void failpoint_leak(void) COLD;
+#define PLANTED_LEAK(point_name) (PLANTED(point_name) ? failpoint_leak() : (void)0)
+
 #endif

@@ -267,12 +267,15 @@ static void items_for(const struct deal *d, const struct deal_source *source,
     uint64_t n = p->part->n_offsets, from = 0, to = 0;
     switch (s->mode) {
     case FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION:
-        to = n;
+        to = PLANTED("snapshot.union_of_one") && source->subtask != subtask ? 0 : n;
         break;
     case FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_BROADCAST: {
         bool own = same && s->copies[subtask] != 0;
         const struct deal_source *first = VEC_AT(&d->sources, struct deal_source, s->first_source);
         to = (own ? source->subtask == subtask : source == first) ? n : 0;
+        if (subtask >= d->from->parallelism && PLANTED("snapshot.broadcast_to_known")) {
+            to = 0;
+        }
         break;
     }
     default:

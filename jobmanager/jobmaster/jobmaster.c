@@ -178,6 +178,7 @@ void jobmaster_end(struct jobmaster *jm, enum job_status status)
 {
     struct error ignored = ERROR_INIT;
     (void)FAILPOINT(&ignored, "jobmaster.end.before_release");
+    PLANTED_LEAK("jobmaster.leaks");
     reconcile_stop(jm);
     coordinators_close(jm);
     slots_release_all(jm);

@@ -125,7 +125,7 @@ struct aligner_verdict barrier_aligner_on_barrier(struct barrier_aligner *a, uin
         return v;
     }
     p->delivered[channel] = true;
-    p->n_delivered++;
+    p->n_delivered += PLANTED("double_barrier") ? 2 : 1;
     v.block = a->mode == ALIGN_EXACTLY_ONCE && !aligner_was_cancelled(a, b->checkpoint_id) &&
               !PLANTED("skip_alignment");
     aligner_settle(a, &v);

@@ -328,7 +328,9 @@ bool result_partition_has_buffered(const struct result_partition *p)
 void result_partition_send_control(struct result_partition *p, const struct element *control)
 {
     ASSERT(element_is_control(control));
-    result_partition_flush(p);
+    if (control->kind != ELEMENT_BARRIER || !PLANTED("barrier_overtakes")) {
+        result_partition_flush(p);
+    }
     for (uint32_t i = 0; i < p->n_channels; i++) {
         struct element shared = element_share(control);
         result_partition_push(p, i, &shared);

@@ -225,6 +225,7 @@ static void on_gone(void *owner, const struct flinc_id *job_id, const struct fli
         error_set(&end, ERR_UNAVAILABLE, "the worker has ended");
     }
     MANAGER_COUNT(tm, workers_gone);
+    PLANTED_LEAK("taskmanager.leaks");
     if (!was_stopping) {
         LOG_WARN(MANAGER_TOPIC, "The worker of job %s is gone: %s. Its slots are freed.", job->hex,
                  end.message);

@@ -145,6 +145,7 @@ static void task_acknowledge(struct task *t, struct task_writing *w)
     w->stats.ack_ms = clock_now_ms(t->env->clock);
     ack->stats = mem_dup(&w->stats, sizeof(w->stats));
     m->checkpoint_ack = ack;
+    PLANTED_LEAK("task.checkpoint.leaks");
     task_post_message(t, m);
 }
 
@@ -420,7 +421,9 @@ static int task_take(struct task *t, struct error *err)
     struct error why = ERROR_INIT;
     int64_t begin_ns = clock_monotonic_ns(t->env->clock);
     uint64_t id = b->checkpoint_id;
-    task_send_barrier(t, b);
+    if (!PLANTED("barrier_overtakes")) {
+        task_send_barrier(t, b);
+    }
     if (c->starting_cancelled) {
         barrier_unref(b);
         return 0;
@@ -479,6 +482,9 @@ static int task_start_checkpoint(struct task *t, struct error *err)
     }
     const struct op_checkpoint checkpoint = task_op_checkpoint_of(c->starting);
     TRY(FAILPOINT(err, "task.checkpoint.before_prepare"));
+    if (PLANTED("barrier_overtakes")) { /* what is buffered goes behind it */
+        task_send_barrier(t, c->starting);
+    }
     chain_begin_barrier(t->chain, &checkpoint);
     c->in_chain = true;
     return 0;

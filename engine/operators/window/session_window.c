@@ -4,6 +4,7 @@
  * Flink: WindowOperator with EventTimeSessionWindows, ProcessingTimeSessionWindows.  Thread: the task's. */
 #include "engine/operators/window/session_window.h"
 
+#include "common/base/failpoint.h"
 #include "engine/operators/registry.h"
 
 /* ---- entries ----------------------------------------------------------------------------------- */
@@ -73,7 +74,7 @@ static void check_index(struct session_window *w)
     due_index_clear(&w->due);
     for (uint32_t slot = 0; (slot = keyed_table_next(t, slot)) != KEYED_SLOT_NONE; slot++) {
         struct session_entry *e = session_entry_at(w, slot);
-        if (!session_is_empty(e)) {
+        if (!session_is_empty(e) && !(slot % 8 == 0 && PLANTED("sessions.lost"))) {
             session_schedule(w, slot, e);
         }
     }
@@ -157,6 +158,9 @@ static int emit_results(struct session_window *w, struct op_context *ctx, struct
     }
     w->n_results = 0;
     TRY(keyed_state_read_keys(w->state, w->slots, n, &r.keys, err));
+    if (PLANTED("sessions.twice")) {
+        op_emit(ctx, 0, window_columns_results(&w->columns, ctx->pool, ctx->output_schemas[0], &r));
+    }
     op_emit(ctx, 0, window_columns_results(&w->columns, ctx->pool, ctx->output_schemas[0], &r));
     batch_unref(r.keys);
     for (uint32_t i = 0; i < n; i++) {
