@@ -2,12 +2,18 @@
 # Self-checking jobs on clusters from which parts are taken away at random; tests/faults/README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+program=chaos.py
 case ${1:-} in
 -h | --help)
-    echo "usage: scripts/chaos.sh [--rounds N] [--seed N] [--records N] [--planted NAME]"
+    echo "usage: scripts/chaos.sh [--rounds N] [--seed N] [--records N] [--planted NAME|all]"
+    echo "       scripts/chaos.sh --leaks [--jobs N] [--checkpoints N] [--planted NAME]"
     sed -n '2s/^# //p' "$0"
     exit 0
     ;;
+--leaks)
+    program=leaks.py
+    shift
+    ;;
 esac
 scripts/dist.sh
-exec /usr/bin/python3 tests/faults/chaos.py "$@"
+exec /usr/bin/python3 "tests/faults/$program" "$@"

@@ -16,7 +16,7 @@ usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N] [--only TEXT]
      its log names
   6. simulation: 5,000 seeds of whole clusters under random faults (scripts/sim.sh)
   7. losses: 100 losses of real processes and connections (scripts/loss.sh)
-  8. checker: 200 rounds of self-checking jobs under random faults (scripts/chaos.sh)
+  8. checker: 200 rounds of self-checking jobs under random faults, all planted bugs, leaks (scripts/chaos.sh)
   9. abuse: 100,000 generated requests to the REST server of a cluster (scripts/abuse.sh)
 The numbers of 2, 3, 6, 7, 8 and 9 are those of 20 rounds; --rounds N makes them more or fewer.
 --only TEXT runs only the steps whose name contains TEXT.
@@ -137,7 +137,14 @@ simulation_step() {
 }
 
 checker_step() {
-    scripts/chaos.sh --rounds "$(scaled 200)" --seed "$seed"
+    local rc=0 leak
+    scripts/chaos.sh --rounds "$(scaled 200)" --seed "$seed" || rc=1
+    scripts/chaos.sh --planted all || rc=1
+    scripts/chaos.sh --leaks || rc=1
+    for leak in jobmaster.leaks taskmanager.leaks task.checkpoint.leaks; do
+        scripts/chaos.sh --leaks --planted "$leak" || rc=1
+    done
+    return $rc
 }
 
 losses_step() {
