@@ -81,6 +81,8 @@ static flinc_windowed *add_windows(flinc_stream *s, const flinc_window_options *
     w->options = *o;
     w->options.trigger.delta = copy_function(s->env, o->trigger.delta);
     w->options.evictor.delta = copy_function(s->env, o->evictor.delta);
+    w->options.evictor.evict_before = copy_function(s->env, o->evictor.evict_before);
+    w->options.evictor.evict_after = copy_function(s->env, o->evictor.evict_after);
     w->late_tag = o->late_tag != NULL ? arena_strdup(&s->env->arena, o->late_tag) : NULL;
     return w;
 }
@@ -158,6 +160,8 @@ static void make_parts(const flinc_windowed *w, struct window_parts *p)
     p->evictor.time_ms = w->options.evictor.time_ms;
     p->evictor.threshold = w->options.evictor.threshold;
     p->evictor.after = w->options.evictor.after;
+    p->evictor.has_before = w->options.evictor.evict_before != NULL;
+    p->evictor.has_after = w->options.evictor.evict_after != NULL;
     p->config.evictor = w->options.evictor.kind != FLINC_EVICT_NONE ? &p->evictor : NULL;
     p->config.allowed_lateness_ms = w->options.allowed_lateness_ms;
 }
@@ -186,6 +190,22 @@ static int add_deltas(flinc_windowed *w, struct stream_node *node, flinc_place a
     }
     if (o->evictor.kind == FLINC_EVICT_DELTA) {
         TRY(env_add_function(w->env, node, o->evictor.delta, FLINC_FN_DELTA, call, at));
+    }
+    if (o->evictor.kind != FLINC_EVICT_FUNCTION) {
+        return 0;
+    }
+    const flinc_function *const evict[] = {o->evictor.evict_before, o->evictor.evict_after};
+    if (evict[0] == NULL && evict[1] == NULL) {
+        (void)env_fail_at(w->env, at, ERR_INVALID_ARGUMENT,
+                          "%s: FLINC_EVICT takes a function to call before that of the window, or "
+                          "behind it",
+                          call);
+        return w->env->err.code;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(evict); i++) {
+        if (evict[i] != NULL) {
+            TRY(env_add_function(w->env, node, evict[i], FLINC_FN_EVICT, call, at));
+        }
     }
     return 0;
 }

@@ -97,7 +97,8 @@ typedef enum flinc_evictor_kind {
     FLINC_EVICT_NONE = 0,
     FLINC_EVICT_COUNT = 1,
     FLINC_EVICT_TIME = 2,
-    FLINC_EVICT_DELTA = 3
+    FLINC_EVICT_DELTA = 3,
+    FLINC_EVICT_FUNCTION = 4
 } flinc_evictor_kind;
 typedef struct flinc_evictor {
     flinc_evictor_kind kind;
@@ -106,6 +107,7 @@ typedef struct flinc_evictor {
     bool after;
     double threshold;
     const flinc_function *delta;
+    const flinc_function *evict_before, *evict_after;
 } flinc_evictor;
 /* Keeps the last n.  Flink: CountEvictor. */
 #define FLINC_KEEP_LAST(n, ...) \
@@ -118,6 +120,19 @@ typedef struct flinc_evictor {
  * Flink: DeltaEvictor. */
 #define FLINC_KEEP_DELTA(t, fn, ...) \
     ((flinc_evictor){.kind = FLINC_EVICT_DELTA, .threshold = (t), .delta = (fn), ##__VA_ARGS__})
+
+/* Functions of one's own, either of which may be NULL:
+ *   int f(flinc_ctx *, const flinc_pane *pane, const int64_t *timestamps, uint8_t *evict)
+ * `pane` is the window with its records, the i-th of which came with timestamps[i] (FLINC_NO_TIMESTAMP
+ * of flinc/time.h: without one); the function sets evict[i], which is 0, to 1 for those that the window is to forget.  The
+ * first function is called before that of the window, which does not see what is forgotten, the second one
+ * behind it.  Neither is called for a window without records.
+ * FLINC_EVICT(FLINC_FN(outliers), NULL).  Flink: Evictor.evictBefore, evictAfter. */
+#define FLINC_EVICT(before, after, ...)            \
+    ((flinc_evictor){.kind = FLINC_EVICT_FUNCTION, \
+                     .evict_before = (before),     \
+                     .evict_after = (after),       \
+                     ##__VA_ARGS__})
 
 /* Start from FLINC_WINDOW(.assigner = ...). */
 typedef struct flinc_window_options {

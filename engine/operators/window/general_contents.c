@@ -79,6 +79,14 @@ static int open_functions(struct general_window *w, struct op_context *ctx, stru
         w->evictor_delta = &items[n];
         kinds[n++] = FLINC_FN_DELTA;
     }
+    if (c->evictor != NULL && c->evictor->has_before) {
+        w->evict[EVICT_BEFORE] = &items[n];
+        kinds[n++] = FLINC_FN_EVICT;
+    }
+    if (c->evictor != NULL && c->evictor->has_after) {
+        w->evict[EVICT_AFTER] = &items[n];
+        kinds[n++] = FLINC_FN_EVICT;
+    }
     return user_functions_resolve(&w->rows.functions, ctx, kinds, n, err);
 }
 
@@ -207,6 +215,7 @@ void contents_close(struct general_window *w)
     if (w->value.schema != NULL) {
         record_layout_fini(&w->value);
     }
+    evictor_close(w);
     for (int i = 0; i < 2; i++) {
         mem_free(w->scratch[i]);
     }
@@ -553,7 +562,6 @@ int contents_fire_records(struct general_window *w, struct op_context *ctx,
 int contents_fire(struct general_window *w, struct op_context *ctx, const struct window_at_hand *at,
                   struct error *err)
 {
-    const Flinc__WindowEvictor *evictor = w->base.config->evictor;
     struct general_side *side = &w->sides[0];
     struct state_keys keys;
     if (w->values.state != NULL) {
@@ -565,13 +573,15 @@ int contents_fire(struct general_window *w, struct op_context *ctx, const struct
         rc = load_records(&w->sides[i], &keys, err);
     }
     size_t evicted = 0;
-    if (rc >= 0 && evictor != NULL && !evictor->after) {
-        rc = evictor_run(w, &evicted, err);
+    if (rc >= 0) {
+        flinc_pane pane = pane_of(w, ctx, at, 0);
+        rc = evictor_run(w, EVICT_BEFORE, &pane, &evicted, err);
     }
     if (rc >= 0 && side->n_records + w->sides[1].n_records > 0) {
         rc = contents_fire_records(w, ctx, at, err);
-        if (rc >= 0 && evictor != NULL && evictor->after) {
-            rc = evictor_run(w, &evicted, err);
+        flinc_pane pane = pane_of(w, ctx, at, 0);
+        if (rc >= 0) {
+            rc = evictor_run(w, EVICT_AFTER, &pane, &evicted, err);
         }
     }
     if (rc >= 0 && evicted > 0) {

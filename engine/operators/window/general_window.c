@@ -158,7 +158,7 @@ int general_read_config(struct general_window *w, const struct op_context *ctx, 
         return error_set(
             err, ERR_UNSUPPORTED,
             "operator '%s': windows of functions are tumbling, sliding or global ones, "
-            "with evictors by count, time or delta and a lateness that is not negative",
+            "with evictors by count, time, delta or function and a lateness that is not negative",
             ctx->spec->name);
     }
     w->size = a->size_ms;

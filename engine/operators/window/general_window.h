@@ -36,6 +36,9 @@ enum general_time {
     GENERAL_TIMES,
 };
 
+/* When an evictor is asked. */
+enum evict_moment { EVICT_BEFORE, EVICT_AFTER, EVICT_MOMENTS };
+
 /* What is kept of a window; times are INT64_MAX where nothing is waited for. */
 struct window_entry {
     int64_t count;               /* count trigger */
@@ -107,6 +110,9 @@ struct general_window {
     struct user_function *process; /* Borrows, as those below; NULL: there is none */
     struct user_function *merge;   /* of accumulators */
     struct user_function *trigger_delta, *evictor_delta;
+    struct user_function *evict[EVICT_MOMENTS];
+    uint8_t *evict_marks; /* Owns; by record of the window */
+    size_t cap_marks;
     struct general_delta delta;
     struct general_values values;
     struct batch *pass_rows; /* Owns a ref: those of the pass at hand, where somebody reads them */
@@ -229,8 +235,11 @@ int pass_state_slot(struct general_window *w, struct keyed_state *s,
 /* ---- general_evictor.c ---------------------------------------------------------------------------- */
 
 bool evictor_is_sound(const Flinc__WindowEvictor *e);
-/* Takes the records that the evictor wants to go out of side->records, and counts them. */
-int evictor_run(struct general_window *w, size_t *ret_evicted, struct error *err) MUST_CHECK;
+/* Takes the records that the evictor wants to go at this moment out of those of `pane`, which are the side's,
+ * and counts them in. */
+int evictor_run(struct general_window *w, enum evict_moment moment, const flinc_pane *pane,
+                size_t *inout_evicted, struct error *err) MUST_CHECK;
+void evictor_close(struct general_window *w);
 
 /* ---- general_contents.c --------------------------------------------------------------------------- */
 

@@ -203,6 +203,37 @@ static int list(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
                       .count = (int64_t)pane->n);
 }
 
+static int evict_none(flinc_ctx *ctx, const flinc_pane *pane, const int64_t *timestamps,
+                      uint8_t *evict)
+{
+    return 0;
+}
+
+static void evictors_may_be_functions(void **state)
+{
+    flinc_env *env = capturing();
+    Flinc__WindowConfig *c;
+    flinc_discard(flinc_window_reduce(
+        flinc_window(flinc_key_by(sales(env), "shop"),
+                     FLINC_WINDOW(.assigner = FLINC_TUMBLING(5),
+                                  .evictor = FLINC_EVICT(FLINC_FN(evict_none), NULL))),
+        FLINC_FN(add)));
+    const Flinc__Operator *op = window_of(env, &c);
+    assert_int_equal(op->n_functions, 2);
+    assert_int_equal(op->functions[1]->kind, FLINC_FN_EVICT);
+    assert_int_equal(c->evictor->kind, FLINC__WINDOW_EVICTOR_KIND__EVICTOR_FUNCTION);
+    assert_true(c->evictor->has_before && !c->evictor->has_after);
+    flinc__window_config__free_unpacked(c, NULL);
+    flinc_env_free(env);
+    env = capturing();
+    flinc_discard(
+        flinc_window_reduce(flinc_window(flinc_key_by(sales(env), "shop"),
+                                         FLINC_WINDOW(.assigner = FLINC_TUMBLING(5),
+                                                      .evictor = FLINC_EVICT(NULL, NULL))),
+                            FLINC_FN(add)));
+    assert_error(env, "FLINC_EVICT takes a function");
+}
+
 static void kind_of_sliding_is(flinc_window_options o, const char *kind)
 {
     flinc_env *env = capturing();
@@ -398,6 +429,7 @@ int main(void)
         cmocka_unit_test(delta_triggers_and_whole_records),
         cmocka_unit_test(all_records_in_one_subtask),
         cmocka_unit_test(sliding_windows_share_panes_where_they_can),
+        cmocka_unit_test(evictors_may_be_functions),
         cmocka_unit_test(functions_triggers_and_evictors),
         cmocka_unit_test(two_streams),
         cmocka_unit_test(interval_joins),
