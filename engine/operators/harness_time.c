@@ -46,11 +46,31 @@ int harness_watermark(struct harness *h, uint32_t input, int64_t watermark_ms, s
     return advance(h, err);
 }
 
+static bool all_idle(const struct harness *h)
+{
+    for (uint32_t i = 0; i < h->ctx.n_inputs; i++) {
+        if (!h->input_idle[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int harness_idle(struct harness *h, uint32_t input, bool idle, struct error *err)
 {
     ASSERT(input < h->ctx.n_inputs && !h->waiting);
+    const struct operator_desc *desc = h->op->desc;
+    bool was_idle = all_idle(h);
     h->input_idle[input] = idle;
-    return advance(h, err);
+    bool tells = desc->idle != NULL && all_idle(h) != was_idle;
+    if (tells && !idle) {
+        desc->idle(h->op, &h->ctx, false);
+    }
+    int rc = advance(h, err);
+    if (rc == OP_DONE && tells && idle) {
+        desc->idle(h->op, &h->ctx, true);
+    }
+    return rc;
 }
 
 /* ---- processing time --------------------------------------------------------------------------- */

@@ -15,7 +15,8 @@
  * Time.  An operator sees the minimum of the watermarks of its active inputs; without a watermark() it is
  * passed on behind everything that came before it.  watermark() fires what is due and may return OP_MORE;
  * the chain passes the watermark on once it is done.  Lateness is judged by the watermark before the
- * batch (op_watermark()).  Operators with OPERATOR_OWN_WATERMARKS swallow what comes and emit their own.
+ * batch (op_watermark()).  Operators with OPERATOR_OWN_WATERMARKS swallow what comes and emit their own;
+ * idleness of their input is told by idle() and goes no further unless they say so themselves.
  *
  * Checkpoints.  When the barrier has come by all inputs: prepare_barrier() emits what must lie before it,
  * the barrier goes on, and snapshot() puts what the operator keeps outside keyed state into operator
@@ -124,6 +125,9 @@ struct operator_desc {
                     const struct op_checkpoint *checkpoint, struct error *err);
     int (*notify)(struct operator* op, struct op_context *ctx, enum op_notice notice,
                   uint64_t checkpoint_id, struct error *err);
+    /* OPERATOR_OWN_WATERMARKS: all inputs are idle now (behind the watermark() that this led to), or one of
+     * them is active again (before its watermark()).  Emits nothing but op_emit_idle().  NULL: ignored. */
+    void (*idle)(struct operator* op, struct op_context *ctx, bool idle);
 };
 
 /* First member of every operator's own struct. */

@@ -79,6 +79,17 @@ static bool chain_time_passes(const struct chain_op *op, int64_t watermark_ms)
     return !(op->op->desc->flags & OPERATOR_OWN_WATERMARKS);
 }
 
+/* All inputs are idle, or one is active again: for those below, or for the operator that speaks for itself. */
+static void chain_time_set_idle(struct chain_op *op, bool idle)
+{
+    const struct operator_desc *desc = op->op->desc;
+    if (!(desc->flags & OPERATOR_OWN_WATERMARKS)) {
+        chain_send_idle(op, idle);
+    } else if (desc->idle != NULL) {
+        desc->idle(op->op, &op->ctx, idle);
+    }
+}
+
 bool chain_time_goes_on(const struct chain_op *op)
 {
     return op->time.forwards_watermark || op->time.forwards_idle;
@@ -90,7 +101,7 @@ void chain_time_forward(struct chain_op *op)
         chain_send_watermark(op, op->ctx.watermark_ms);
     }
     if (op->time.forwards_idle) {
-        chain_send_idle(op, true);
+        chain_time_set_idle(op, true);
     }
 }
 
@@ -110,11 +121,10 @@ static int chain_time_changed(struct chain_op *op, uint32_t input, uint32_t chan
     if ((changes & VALVE_STATUS) && v->is_idle) {
         all |= watermark_valve_set_idle(&t->both, input, true);
     }
-    bool own = (op->op->desc->flags & OPERATOR_OWN_WATERMARKS) != 0;
-    if ((all & VALVE_STATUS) && !t->both.is_idle && !own) {
-        chain_send_idle(op, false);
+    if ((all & VALVE_STATUS) && !t->both.is_idle) {
+        chain_time_set_idle(op, false);
     }
-    t->forwards_idle = (all & VALVE_STATUS) && t->both.is_idle && !own;
+    t->forwards_idle = (all & VALVE_STATUS) && t->both.is_idle;
     t->forwards_watermark = (all & VALVE_WATERMARK) && chain_time_passes(op, t->both.watermark_ms);
     int rc = OP_DONE;
     if (all & VALVE_WATERMARK) {

@@ -8,7 +8,7 @@
  *   called ─► done ─► emitted              done and to be retried ─► delayed ─► called
  *   called, delayed ─► time-out ─► called (on_timeout)
  *
- * The operator emits its own watermarks: they leave behind the records that came before them.
+ * The operator emits its own watermarks and idleness: they leave behind the records that came before them.
  * Thread: the task's.  Flink: AsyncWaitOperator, RetryableResultHandlerDelegator. */
 #include "common/base/failpoint.h"
 #include "common/base/vec.h"
@@ -375,6 +375,21 @@ static int write_results(struct async_operator *a, struct async_entry *e, struct
     return row_writer_check(&a->writer, err);
 }
 
+/* A watermark or idleness, behind the results so far.  False: batches are in the way. */
+static bool let_go_mark(struct async_operator *a, const struct async_entry *e)
+{
+    emit_queue_push(&a->emitted, 0, row_writer_finish(&a->writer));
+    if (emit_queue_drain(&a->emitted, a->ctx)) {
+        return false;
+    }
+    if (e->state == ASYNC_STATUS) {
+        op_emit_idle(a->ctx, e->is_idle);
+    } else {
+        op_emit_watermark(a->ctx, e->timestamp_ms);
+    }
+    return true;
+}
+
 /* Lets go what may.  True in *ret_more: batches are in the way. */
 static int let_go(struct async_operator *a, bool *ret_more, struct error *err)
 {
@@ -386,13 +401,11 @@ static int let_go(struct async_operator *a, bool *ret_more, struct error *err)
             *ret_more = true;
             return 0;
         }
-        if (e->state == ASYNC_WATERMARK) {
-            emit_queue_push(&a->emitted, 0, row_writer_finish(&a->writer));
-            if (emit_queue_drain(&a->emitted, a->ctx)) {
+        if (async_entry_is_mark(e)) {
+            if (!let_go_mark(a, e)) {
                 *ret_more = true;
                 return 0;
             }
-            op_emit_watermark(a->ctx, e->timestamp_ms);
         } else {
             TRY(write_results(a, e, err));
         }
@@ -516,6 +529,16 @@ static int async_watermark(struct operator* op, struct op_context *ctx, int64_t 
     return async_run(a, err);
 }
 
+/* Nothing that came before waits to be called for: process() and watermark() have answered OP_DONE. */
+static void async_idle(struct operator* op, struct op_context *ctx, bool idle)
+{
+    struct async_operator *a = async_of(op);
+
+    ASSERT(!has_backlog(a) && a->batch == NULL && a->watermark_ms == INT64_MIN);
+    async_queue_push_status(&a->queue, idle);
+    op_wake(op_get_waker(ctx)); /* it leaves by resume() */
+}
+
 static int async_end_of_input(struct operator* op, struct op_context *ctx, uint32_t input,
                               struct error *err)
 {
@@ -578,7 +601,7 @@ static int async_snapshot(struct operator* op, struct op_context *ctx,
     TRY(FAILPOINT(err, "async.snapshot"));
     operator_list_clear(a->state);
     for (const struct async_entry *e = a->queue.first; e != NULL; e = e->next) {
-        if (e->state != ASYNC_WATERMARK) {
+        if (!async_entry_is_mark(e)) {
             TRY(operator_list_add(a->state, e->row.data, e->row.len, err));
         }
     }
@@ -607,4 +630,5 @@ const struct operator_desc operator_async_map = {
     .processing_time = async_processing_time,
     .prepare_barrier = async_prepare_barrier,
     .snapshot = async_snapshot,
+    .idle = async_idle,
 };

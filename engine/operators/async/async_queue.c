@@ -51,21 +51,33 @@ struct async_entry *async_queue_push(struct async_queue *q)
     return e;
 }
 
+static struct async_entry *push_mark(struct async_queue *q, enum async_state state)
+{
+    struct async_entry *e = push(q);
+
+    e->state = state;
+    q->segment++;
+    return e;
+}
+
 void async_queue_push_watermark(struct async_queue *q, int64_t watermark_ms)
 {
     struct async_entry *e = q->last;
 
     if (e == NULL || e->state != ASYNC_WATERMARK) {
-        e = push(q);
-        e->state = ASYNC_WATERMARK;
-        q->segment++;
+        e = push_mark(q, ASYNC_WATERMARK);
     }
     e->timestamp_ms = watermark_ms;
 }
 
+void async_queue_push_status(struct async_queue *q, bool idle)
+{
+    push_mark(q, ASYNC_STATUS)->is_idle = idle;
+}
+
 static bool is_ready(const struct async_entry *e)
 {
-    return e->state == ASYNC_DONE || e->state == ASYNC_WATERMARK;
+    return e->state == ASYNC_DONE || async_entry_is_mark(e);
 }
 
 struct async_entry *async_queue_ready(const struct async_queue *q)
@@ -89,7 +101,7 @@ void async_queue_remove(struct async_queue *q, struct async_entry *e)
 {
     *(e->before != NULL ? &e->before->next : &q->first) = e->next;
     *(e->next != NULL ? &e->next->before : &q->last) = e->before;
-    q->n_records -= e->state != ASYNC_WATERMARK;
+    q->n_records -= !async_entry_is_mark(e);
     e->next = q->free;
     q->free = e;
 }

@@ -148,6 +148,36 @@ static void test_watermarks(void **state)
     fini(&f, h);
 }
 
+/* Idleness of the input goes on behind what came before it, as watermarks do. */
+static void test_idleness(void **state)
+{
+    for (int unordered = 0; unordered < 2; unordered++) {
+        struct fixture f;
+        init(&f, unordered, 10);
+        struct harness *h = opened(&f.options);
+        assert_int_equal(push(h, "1, a\n2, b"), OP_DONE);
+        must(harness_watermark(h, 0, 10, &err));
+        must(harness_idle(h, 0, true, &err));
+        must(harness_idle(h, 0, true, &err));
+        assert_true(harness_wait_wake(h, 0));
+        reply(0, "a");
+        assert_int_equal(resume(h), OP_DONE);
+        assert_string_equal(harness_rows(h, 0), "+I[1, a]");
+        must(harness_idle(h, 0, false, &err));
+        assert_int_equal(push(h, "3, c"), OP_DONE);
+        reply(2, "c");
+        reply(1, "b");
+        assert_int_equal(resume(h), OP_DONE);
+        assert_string_equal(harness_rows(h, 0),
+                            "+I[1, a]\n+I[2, b]\nwatermark 10\nidle\nactive\n+I[3, c]");
+        harness_clear(h);
+        must(harness_idle(h, 0, true, &err)); /* nothing in flight */
+        assert_int_equal(resume(h), OP_DONE);
+        assert_string_equal(harness_rows(h, 0), "idle");
+        fini(&f, h);
+    }
+}
+
 static void none_or_many(struct harness *h)
 {
     answer a = {.id = 7, .text = flinc_cstring("x")};
@@ -479,13 +509,14 @@ static void test_close_while_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ordered),      cmocka_unit_test(test_unordered),
-        cmocka_unit_test(test_watermarks),   cmocka_unit_test(test_none_or_many),
-        cmocka_unit_test(test_capacity),     cmocka_unit_test(test_complete_at_once),
-        cmocka_unit_test(test_end_of_input), cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_retry),        cmocka_unit_test(test_retry_if),
-        cmocka_unit_test(test_timeout),      cmocka_unit_test(test_restore),
-        cmocka_unit_test(test_threads),      cmocka_unit_test(test_close_while_out),
+        cmocka_unit_test(test_ordered),          cmocka_unit_test(test_unordered),
+        cmocka_unit_test(test_watermarks),       cmocka_unit_test(test_idleness),
+        cmocka_unit_test(test_none_or_many),     cmocka_unit_test(test_capacity),
+        cmocka_unit_test(test_complete_at_once), cmocka_unit_test(test_end_of_input),
+        cmocka_unit_test(test_failures),         cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_retry_if),         cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_restore),          cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_close_while_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

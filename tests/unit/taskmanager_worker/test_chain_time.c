@@ -136,6 +136,13 @@ static int own_process(struct operator* op, struct op_context *ctx, uint32_t inp
     return OP_DONE;
 }
 
+/* Speaks for itself, and is told. */
+static void tell_idle(struct operator* op, struct op_context *ctx, bool idle)
+{
+    trace(ctx, idle ? "i" : "a");
+    op_emit_idle(ctx, idle);
+}
+
 static int wait_open(struct operator* op, struct op_context *ctx, struct error *err)
 {
     f.waker = op_get_waker(ctx);
@@ -198,6 +205,8 @@ static const struct operator_desc OPERATORS[] = {
     TIMED("hold", 1, .process = hold_process, .flush = hold_flush, .prepare_barrier = on_prepare),
     TIMED("fire", 1, .process = pass_process, .watermark = fire_watermark, .resume = fire_resume),
     TIMED("own", 1, .process = own_process, .flags = OPERATOR_OWN_WATERMARKS),
+    TIMED("tell", 1, .process = pass_process, .flags = OPERATOR_OWN_WATERMARKS,
+          .watermark = on_watermark, .idle = tell_idle),
     TIMED("wait", 1, .open = wait_open, .process = wait_process, .resume = wait_resume),
     TIMED("end", 1, .process = pass_process, .end_of_input = on_end, .watermark = on_watermark),
 };
@@ -406,6 +415,54 @@ static void test_idleness_goes_on(void **state)
     expect("B:30 ");
 }
 
+/* Idle when both inputs are, active when one is; the watermark waits for the active ones only. */
+static void test_idleness_of_two_inputs(void **state)
+{
+    make("see2", "see", NULL, 1);
+    const bool *is_idle = &f.chain->ops[1].time.both.is_idle;
+    watermark(0, 10);
+    chain_push_idle(f.chain, f.feeds[0], true);
+    expect("");
+    assert_false(*is_idle); /* the other one may still bring something */
+    watermark(1, 5);
+    expect("A:5 B:5 ");
+    watermark(1, 20); /* the idle one holds nobody */
+    expect("A:20 B:20 ");
+    chain_push_idle(f.chain, f.feeds[1], true);
+    expect("");
+    assert_true(*is_idle);
+    chain_push_idle(f.chain, f.feeds[0], false);
+    watermark(0, 15); /* behind: nothing goes back */
+    expect("");
+    assert_false(*is_idle);
+    watermark(0, 30);
+    expect("A:30 B:30 ");
+}
+
+/* An operator with watermarks of its own is told: behind the watermark of the same moment when all are idle,
+ * before it when one is active again. */
+static void test_idleness_is_told(void **state)
+{
+    make("tell", "see", NULL, 2);
+    const bool *is_idle = &f.chain->ops[1].time.both.is_idle;
+    watermark(0, 10);
+    watermark(1, 20);
+    expect("A:10 ");
+    chain_push_idle(f.chain, f.feeds[1], true);
+    expect("");
+    row(0);
+    chain_push_idle(f.chain, f.feeds[0], true);
+    expect("A B A:20 Ai ");
+    assert_true(*is_idle);
+    watermark(0, 40); /* of an idle edge: none */
+    expect("");
+    chain_push_idle(f.chain, f.feeds[1], false);
+    expect("Aa ");
+    assert_false(*is_idle);
+    watermark(1, 30);
+    expect("A:30 ");
+}
+
 /* The end of event time comes behind what an operator says at the end of its input, once. */
 static void test_end_of_time(void **state)
 {
@@ -520,6 +577,8 @@ int main(void)
         CASE(test_minimum_over_edges_and_inputs),
         CASE(test_own_watermarks),
         CASE(test_idleness_goes_on),
+        CASE(test_idleness_of_two_inputs),
+        CASE(test_idleness_is_told),
         CASE(test_end_of_time),
         CASE(test_end_of_time_without_watermark),
         CASE(test_waiting_operator),
