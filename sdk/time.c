@@ -5,6 +5,28 @@
 
 static const char assign_call[] = "flinc_assign_timestamps";
 
+enum { ALIGNMENT_INTERVAL_MS_DEFAULT = 1000 };
+
+/* NULL: fine. */
+static const char *alignment_fault(const flinc_watermarks *w)
+{
+    if (w->alignment_group == NULL) {
+        return w->alignment_drift_ms != 0 || w->alignment_interval_ms != 0
+                   ? ".alignment_drift_ms and .alignment_interval_ms go with .alignment_group"
+                   : NULL;
+    }
+    if (w->alignment_group[0] == '\0') {
+        return ".alignment_group must not be empty";
+    }
+    if (w->kind == FLINC_WATERMARKS_NONE) {
+        return ".alignment_group needs watermarks, which .kind = FLINC_WATERMARKS_NONE has not";
+    }
+    if (w->alignment_drift_ms < 0 || w->alignment_interval_ms < 0) {
+        return ".alignment_drift_ms and .alignment_interval_ms must not be negative";
+    }
+    return NULL;
+}
+
 static bool strategy_is_whole(flinc_env *env, const flinc_watermarks *w, flinc_place at)
 {
     const char *fault = NULL;
@@ -21,6 +43,8 @@ static bool strategy_is_whole(flinc_env *env, const flinc_watermarks *w, flinc_p
     } else if ((w->kind == FLINC_WATERMARKS_CUSTOM) !=
                (w->on_event != NULL || w->on_periodic != NULL)) {
         fault = ".kind = FLINC_WATERMARKS_CUSTOM goes with .on_event or .on_periodic";
+    } else {
+        fault = alignment_fault(w);
     }
     if (fault != NULL) {
         (void)env_fail_at(env, at, ERR_INVALID_ARGUMENT, "%s: %s", assign_call, fault);
@@ -69,9 +93,22 @@ static int add_functions(flinc_env *env, struct stream_node *node, const flinc_w
     return 0;
 }
 
+/* `ret_config` borrows from the strategy. */
+static void set_alignment(struct stream_node *node, const flinc_watermarks *w,
+                          Flinc__WatermarkAlignment *ret_config)
+{
+    ret_config->group = (char *)(uintptr_t)w->alignment_group;
+    ret_config->max_drift_ms = w->alignment_drift_ms;
+    ret_config->interval_ms =
+        w->alignment_interval_ms > 0 ? w->alignment_interval_ms : ALIGNMENT_INTERVAL_MS_DEFAULT;
+    node->coordinator = "flinc.watermark_alignment";
+    node->holds_sources = true;
+}
+
 flinc_stream *flinc_assign_timestamps_(flinc_stream *s, flinc_watermarks strategy, flinc_place at)
 {
     Flinc__WatermarkConfig c = FLINC__WATERMARK_CONFIG__INIT;
+    Flinc__WatermarkAlignment alignment = FLINC__WATERMARK_ALIGNMENT__INIT;
     if (!stream_usable(s, assign_call, at)) {
         flinc_env *broken = env_of(s);
         return broken != NULL ? &broken->broken : NULL;
@@ -96,6 +133,11 @@ flinc_stream *flinc_assign_timestamps_(flinc_stream *s, flinc_watermarks strateg
     struct stream_node *node = stream_graph_add(&env->graph, "flinc.timestamps_and_watermarks",
                                                 "Timestamps/Watermarks", s->schema);
     node->location = env_location(env, at);
+    if (strategy.alignment_group != NULL) {
+        set_alignment(node, &strategy, &alignment);
+        c.has_alignment = true;
+        c.alignment = &alignment;
+    }
     if (add_functions(env, node, &strategy, at) < 0) {
         return &env->broken;
     }

@@ -74,6 +74,7 @@ struct stream_node {
     bool bounded; /* sources: ends by itself */
     bool is_sink;
     const char *coordinator; /* kind of its coordinator half, or NULL */
+    bool holds_sources;      /* must be in one vertex with its source, also when chaining is off */
 };
 
 struct stream_graph {

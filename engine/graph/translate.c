@@ -163,7 +163,8 @@ static Flinc__Operator *make_operator(const struct translation *t, const struct 
     op->config = (ProtobufCBinaryData){node->config_size, node->config};
     op->n_functions = node->n_functions;
     op->functions = node->functions;
-    op->coordinator = literal(node->coordinator);
+    bool is_free = node->holds_sources && t->batch; /* no source waits for one that runs later */
+    op->coordinator = literal(is_free ? NULL : node->coordinator);
     op->description = literal(node->description != NULL ? node->description : node->name);
     op->stream_node = node->index + 1;
     op->n_input_schemas = node->n_inputs;
@@ -439,7 +440,9 @@ int stream_graph_translate(struct stream_graph *g, const struct translate_option
         rc = settle(&t, err);
     }
     if (rc == 0) {
-        translation_chain(&t);
+        rc = translation_chain(&t, err);
+    }
+    if (rc == 0) {
         rc = translation_assign_ids(&t, err);
     }
     if (rc == 0) {

@@ -21,10 +21,11 @@ struct translate_node {
     const char *group;            /* slot sharing group */
     struct flinc_id id;
     bool hashed;
-    struct vec in, out; /* struct translate_edge * */
-    uint32_t head;      /* node index of its chain's head */
-    uint32_t vertex;    /* index of its vertex */
-    uint32_t position;  /* index among the vertex's operators */
+    bool is_below_source; /* with its source it feeds a node that holds sources: always chained */
+    struct vec in, out;   /* struct translate_edge * */
+    uint32_t head;        /* node index of its chain's head */
+    uint32_t vertex;      /* index of its vertex */
+    uint32_t position;    /* index among the vertex's operators */
 };
 
 struct translation {
@@ -40,8 +41,9 @@ struct translation {
 
 /* Flink's ids: murmur3_128 of the uid, else of the position, mixed with the inputs' ids. */
 int translation_assign_ids(struct translation *t, struct error *err) MUST_CHECK;
-/* Decides which edges are calls; sets head, vertex and position of every node. */
-void translation_chain(struct translation *t);
+/* Decides which edges are calls; sets head, vertex and position of every node.  Fails when a node that holds
+ * sources would not be with its source. */
+int translation_chain(struct translation *t, struct error *err) MUST_CHECK;
 /* "Source: a -> (b, c -> d)" */
 void translation_chain_name(const struct translation *t, uint32_t node, struct str *out);
 /* The plan of the stream graph, as `flink info` prints it. */

@@ -129,6 +129,11 @@ const struct schema *harness_input_schema(const struct harness *h, uint32_t inpu
 /* ---- driving ----------------------------------------------------------------------------------- */
 
 /* Resumes while there is more. */
+int harness_end_restored(struct harness *h, struct error *err)
+{
+    return h->op->desc->restored_finished(h->op, &h->ctx, err);
+}
+
 int harness_finish(struct harness *h, int rc, struct error *err)
 {
     while (rc == OP_MORE) {

@@ -75,6 +75,8 @@ int harness_new(const struct harness_options *options, struct harness **ret_harn
  * NULL. */
 struct harness *harness_free(struct harness *h);
 int harness_open(struct harness *h, struct error *err) MUST_CHECK;
+/* Instead of all else: restored_finished(). */
+int harness_end_restored(struct harness *h, struct error *err) MUST_CHECK;
 struct op_context *harness_context(struct harness *h);
 struct operator* harness_operator(struct harness *h);
 struct buffer_pool *harness_pool(struct harness *h);
@@ -105,7 +107,8 @@ int harness_watermark(struct harness *h, uint32_t input, int64_t watermark_ms,
 int harness_idle(struct harness *h, uint32_t input, bool idle, struct error *err) MUST_CHECK;
 /* Calls processing_time() while op_timer_at() is due by the harness's (manual) clock. */
 int harness_processing_time(struct harness *h, struct error *err) MUST_CHECK;
-int64_t harness_timer(const struct harness *h); /* of op_timer_at(); INT64_MAX: none */
+int64_t harness_timer(const struct harness *h);      /* of op_timer_at(); INT64_MAX: none */
+bool harness_holds_sources(const struct harness *h); /* op_hold_sources() */
 /* A whole checkpoint: prepare_barrier(), flush(), snapshot(), freezing, writing to the end, inline: of
  * keyed state; operator state follows when there is one.  The caller frees
  * (flinc__operator_subtask_state__free_unpacked). */

@@ -147,6 +147,13 @@ static void host_timer_at(struct op_context *ctx, int64_t time_ms)
     h->timer_ms = time_ms == INT64_MAX ? INT64_MAX : MIN(h->timer_ms, time_ms);
 }
 
+/* There is one source above, which the test looks at. */
+static uint32_t host_hold_sources(struct op_context *ctx, bool hold)
+{
+    harness_of(ctx)->holds_sources = hold;
+    return 1;
+}
+
 /* ---- state ------------------------------------------------------------------------------------- */
 
 static int host_keyed_backend(struct op_context *ctx, struct keyed_backend **ret_backend,
@@ -203,4 +210,5 @@ const struct op_host harness_host = {
     .keyed_backend = host_keyed_backend,
     .operator_state = host_operator_state,
     .timer_at = host_timer_at,
+    .hold_sources = host_hold_sources,
 };

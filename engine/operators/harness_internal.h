@@ -46,6 +46,7 @@ struct harness {
     bool input_idle[OPERATOR_INPUTS_MAX];
     int64_t emitted_watermark_ms; /* INT64_MIN: none */
     bool emitted_idle;
+    bool holds_sources;
     int64_t timer_ms;                           /* op_timer_at(); INT64_MAX: none */
     struct keyed_backend *backend;              /* Owns; NULL: the operator asked for none */
     struct operator_state *operator_state;      /* Owns; likewise */

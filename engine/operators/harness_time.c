@@ -93,6 +93,11 @@ int64_t harness_timer(const struct harness *h)
     return h->timer_ms;
 }
 
+bool harness_holds_sources(const struct harness *h)
+{
+    return h->holds_sources;
+}
+
 /* ---- checkpoints ------------------------------------------------------------------------------- */
 
 /* Keyed state, written to the end inline. */

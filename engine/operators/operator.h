@@ -128,6 +128,9 @@ struct operator_desc {
     /* OPERATOR_OWN_WATERMARKS: all inputs are idle now (behind the watermark() that this led to), or one of
      * them is active again (before its watermark()).  Emits nothing but op_emit_idle().  NULL: ignored. */
     void (*idle)(struct operator* op, struct op_context *ctx, bool idle);
+    /* Instead of open() and all else, in a task that had finished when the checkpoint that it comes from was
+     * taken: what the coordinator half waits to hear.  NULL: nothing. */
+    int (*restored_finished)(struct operator* op, struct op_context *ctx, struct error *err);
 };
 
 /* First member of every operator's own struct. */
@@ -192,6 +195,9 @@ struct op_host {
     /* processing_time() is to be called at this time of the clock, once; the earliest counts of all calls
      * since the last one; INT64_MAX: never. */
     void (*timer_at)(struct op_context *ctx, int64_t time_ms);
+    /* The sources above the operator in its task are not polled while it holds them.  Returns how many
+     * there are. */
+    uint32_t (*hold_sources)(struct op_context *ctx, bool hold);
 };
 
 /* Emits on an output (0: main).  Takes the batch; one without selected rows is dropped.  At most
@@ -230,6 +236,13 @@ static inline int op_operator_state(struct op_context *ctx, struct operator_stat
 static inline void op_timer_at(struct op_context *ctx, int64_t time_ms)
 {
     ctx->host->timer_at(ctx, time_ms);
+}
+/* Sources that wait: what they have emitted goes on, and so do barriers, events and the end by a drain.  One
+ * is polled again when no operator below holds it any more.  Returns how many sources the task has above
+ * the operator. */
+static inline uint32_t op_hold_sources(struct op_context *ctx, bool hold)
+{
+    return ctx->host->hold_sources(ctx, hold);
 }
 /* To the coordinator half; delivered in order, or the task fails. */
 static inline void op_send_event(struct op_context *ctx, const uint8_t *data, size_t size)
@@ -293,6 +306,9 @@ struct coordinator_host {
                      void (*fn)(struct coordinator *c));
     /* Fails the job (global failover). */
     void (*fail)(struct coordinator_context *ctx, const struct error *err);
+    /* Gives a value to a group, in place of the one before, and returns the least of those that coordinators
+     * of the job, in this process, have given to it.  A coordinator that is closed takes its value along. */
+    int64_t (*group_least)(struct coordinator_context *ctx, const char *group, int64_t value);
 };
 enum { COORDINATOR_PLUGIN_VERSION = 1 }; /* kind_version of PLUGIN_KIND_COORDINATOR */
 struct coordinator_desc {

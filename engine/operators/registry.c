@@ -37,6 +37,7 @@ static const struct operator_desc *const operators[] = {
 
 static const struct coordinator_desc *const coordinators[] = {
     &coordinator_source_text,
+    &coordinator_watermark_alignment,
 };
 
 const struct operator_desc *const *operator_all(size_t *ret_n)

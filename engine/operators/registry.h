@@ -35,6 +35,7 @@ extern const struct operator_desc operator_window_sessions;
 extern const struct operator_desc operator_window_slices;
 
 extern const struct coordinator_desc coordinator_source_text;
+extern const struct coordinator_desc coordinator_watermark_alignment;
 
 /* All operator kinds, for the reference page. */
 const struct operator_desc *const *operator_all(size_t *ret_n);

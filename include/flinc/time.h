@@ -84,6 +84,15 @@ typedef struct flinc_watermarks {
     /* Without a record for so long the stream is idle and holds nobody back.  0: never.
      * Flink: withIdleness. */
     int64_t idle_timeout_ms;
+    /* Sources of one group (any name, in one job) wait for each other: a subtask whose watermark is more than
+     * alignment_drift_ms above the lowest of the group reads on when the others have caught up.  Idle and
+     * finished ones are not waited for; one that never gets a record is, unless it is idle.  Subtasks and
+     * the job master talk every alignment_interval_ms (0: 1000).  The stream must come from its source by
+     * maps, filters and the like, without a change of parallelism or partitioning in between.  NULL: none.
+     * Flink: withWatermarkAlignment. */
+    const char *alignment_group;
+    int64_t alignment_drift_ms;
+    int64_t alignment_interval_ms;
 } flinc_watermarks;
 /* FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_MONOTONOUS, .timestamp = "at_ms"): members in the order of the
  * struct. */

@@ -30,6 +30,8 @@ struct hosted {
     uint64_t *epochs;    /* Owns; by subtask */
     uint64_t timer;
     void (*on_timer)(struct coordinator *c);
+    char *group; /* Owns: of group_least(); NULL: in none */
+    int64_t group_value;
 };
 
 struct jobcoordinator {
@@ -182,11 +184,30 @@ static void host_fail(struct coordinator_context *ctx, const struct error *err)
     send_failed(ctx->host_data, err);
 }
 
+static int64_t host_group_least(struct coordinator_context *ctx, const char *group, int64_t value)
+{
+    struct hosted *own = ctx->host_data;
+    int64_t least = value;
+    if (own->group == NULL || strcmp(own->group, group) != 0) {
+        mem_free(own->group);
+        own->group = mem_strdup(group);
+    }
+    own->group_value = value;
+    for (size_t i = 0; i < own->j->hosted.len; i++) {
+        const struct hosted *h = vec_ptr(&own->j->hosted, i);
+        if (h != NULL && h->group != NULL && strcmp(h->group, group) == 0) {
+            least = MIN(least, h->group_value);
+        }
+    }
+    return least;
+}
+
 static const struct coordinator_host host_ops = {
     .send_event = host_send_event,
     .run_async = host_run_async,
     .schedule = host_schedule,
     .fail = host_fail,
+    .group_least = host_group_least,
 };
 
 /* ---- lives ------------------------------------------------------------------------------------------------ */
@@ -196,6 +217,7 @@ static void hosted_close(struct hosted *h)
     stop_timer(h);
     h->life++;
     h->healthy = false;
+    mem_free(STEAL(h->group));
     if (h->coordinator != NULL) {
         if (h->desc->close != NULL) {
             h->desc->close(h->coordinator);

@@ -269,9 +269,29 @@ static void host_fail(struct coordinator_context *ctx, const struct error *err)
     coordinator_post_failure(h->jm, &why);
 }
 
+static int64_t host_group_least(struct coordinator_context *ctx, const char *group, int64_t value)
+{
+    struct coordinator_holder *own = ctx->host_data;
+    const struct coordinators *all = &own->jm->coordinators;
+    int64_t least = value;
+    if (own->group == NULL || strcmp(own->group, group) != 0) {
+        mem_free(own->group);
+        own->group = mem_strdup(group);
+    }
+    own->group_value = value;
+    for (uint32_t i = 0; i < all->n_holders; i++) {
+        const struct coordinator_holder *h = &all->holders[i];
+        if (h->group != NULL && strcmp(h->group, group) == 0) {
+            least = MIN(least, h->group_value);
+        }
+    }
+    return least;
+}
+
 const struct coordinator_host coordinator_host_ops = {
     .send_event = host_send_event,
     .run_async = host_run_async,
     .schedule = host_schedule,
     .fail = host_fail,
+    .group_least = host_group_least,
 };

@@ -70,6 +70,7 @@ static void holder_drop(struct coordinator_holder *h)
     h->timer = TIMER_NONE;
     h->life++;
     coordinator_drop_held(h);
+    mem_free(STEAL(h->group));
     if (h->coordinator != NULL) {
         if (h->desc->close != NULL) {
             h->desc->close(h->coordinator);

@@ -41,6 +41,8 @@ struct coordinator_holder {
     bool has_answer;        /* ... and has given it: */
     uint8_t *answer;        /* Owns */
     size_t answer_size;
+    char *group; /* Owns: of group_least(); NULL: in none */
+    int64_t group_value;
 };
 
 /* An event that must come behind the barrier of a checkpoint. */

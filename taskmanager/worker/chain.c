@@ -394,9 +394,15 @@ int chain_step(struct chain *c, struct error *err)
 
 /* ---- sources ------------------------------------------------------------------------------------ */
 
+/* It waits for no time either, however long that is over. */
+static bool source_is_paused(const struct chain_op *op)
+{
+    return op->chain->sources_paused || op->n_holding > 0;
+}
+
 static bool source_is_ready(const struct chain_op *op)
 {
-    if (op->finished || op->more || op->ctx.n_inputs > 0 || op->chain->sources_paused) {
+    if (op->finished || op->more || op->ctx.n_inputs > 0 || source_is_paused(op)) {
         return false;
     }
     return !op->idle || atomic_load(&op->waker.pending) ||
@@ -417,7 +423,7 @@ int64_t chain_next_wake_ns(const struct chain *c)
 {
     int64_t next_ns = INT64_MAX;
     for (uint32_t i = 0; i < c->n_ops; i++) {
-        if (!c->ops[i].finished && c->ops[i].idle) {
+        if (!c->ops[i].finished && c->ops[i].idle && !source_is_paused(&c->ops[i])) {
             next_ns = MIN(next_ns, c->ops[i].wake_at_ns);
         }
     }
@@ -467,6 +473,42 @@ int chain_poll_source(struct chain *c, struct error *err)
         }
     }
     return 0;
+}
+
+/* Whether the operator feeds one of those in `above`. */
+static bool chain_op_feeds(const struct chain_op *op, const uint64_t *above)
+{
+    for (uint32_t i = 0; i < op->ctx.n_outputs; i++) {
+        for (uint32_t j = 0; j < op->outputs[i].n_targets; j++) {
+            const struct chain_target *t = &op->outputs[i].targets[j];
+            if (t->partition == NULL &&
+                (above[t->feed.op / 64] & UINT64_C(1) << (t->feed.op % 64)) != 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+uint32_t chain_hold_sources(struct chain_op *op, bool hold)
+{
+    struct chain *c = op->chain;
+    uint32_t n_sources = 0, n_more = (uint32_t)hold - (uint32_t)op->holds_sources;
+    memset(c->above, 0, sizeof(*c->above) * c->n_words);
+    c->above[op->index / 64] |= UINT64_C(1) << (op->index % 64);
+    for (uint32_t i = op->index; i-- > 0;) {
+        struct chain_op *up = &c->ops[i];
+        if (!chain_op_feeds(up, c->above)) {
+            continue;
+        }
+        c->above[i / 64] |= UINT64_C(1) << (i % 64);
+        if (up->ctx.n_inputs == 0) {
+            n_sources++;
+            up->n_holding += n_more; /* one more, one less, or none */
+        }
+    }
+    op->holds_sources = hold;
+    return n_sources;
 }
 
 /* ---- events ------------------------------------------------------------------------------------- */

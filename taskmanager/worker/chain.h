@@ -128,6 +128,8 @@ struct chain_op {
     uint32_t n_open_inputs;
     uint32_t n_emitted; /* in this call */
     bool idle;          /* a source that said OP_IDLE and was not woken */
+    uint32_t n_holding; /* operators below that hold the source */
+    bool holds_sources; /* op_hold_sources() */
     int64_t wake_at_ns; /* a source's time to be woken; INT64_MAX: none */
     struct chain_waker waker;
     uint64_t n_events_sent, n_events_received;
@@ -174,7 +176,8 @@ struct chain {
     struct chain_options options;
     struct chain_op *ops; /* Owns; topological order */
     uint32_t n_ops, n_finished;
-    uint64_t *work; /* Owns: bit per operator that has something to do */
+    uint64_t *work;  /* Owns: bit per operator that has something to do */
+    uint64_t *above; /* Owns: bit per operator; of chain_hold_sources() */
     uint32_t n_words;
     struct result_partition **partitions; /* Borrows */
     uint32_t n_partitions;
@@ -209,6 +212,8 @@ void chain_add_partition(struct chain *c, uint32_t op, uint32_t output,
                          struct result_partition *partition);
 /* Opens the operators, the last one first.  They find their restored state. */
 int chain_open(struct chain *c, struct error *err) MUST_CHECK;
+/* Instead of all steps, in a task that had finished when the checkpoint was taken that it comes from. */
+int chain_end_restored(struct chain *c, struct error *err) MUST_CHECK;
 /* Closes what was opened, the first one first.  May be called again. */
 void chain_close(struct chain *c);
 /* NULL is fine; returns NULL. */

@@ -224,6 +224,7 @@ int chain_new(const struct chain_options *options, struct chain **ret_chain, str
     c->n_words = (c->n_ops + 63) / 64;
     c->next_timer_ms = INT64_MAX;
     c->work = MEM_NEW_ARRAY(uint64_t, c->n_words);
+    c->above = MEM_NEW_ARRAY(uint64_t, c->n_words);
     rng_init(&c->rng, ((uint64_t)options->attempt_number << 32) + options->subtask);
     int rc = chain_build(c, err);
     if (rc < 0) {
@@ -275,6 +276,7 @@ struct chain *chain_free(struct chain *c)
     }
     mem_free(c->ops);
     mem_free(c->work);
+    mem_free(c->above);
     mem_free(c->partitions);
     mem_free(c);
     return NULL;
@@ -308,6 +310,17 @@ static bool chain_op_is_over(const struct chain_op *op)
     const Flinc__TaskRestore *restore = op->chain->options.restore;
     return restore != NULL && restore->finished &&
            (op->ctx.n_inputs == 0 || chain_state_restored(op) == NULL);
+}
+
+int chain_end_restored(struct chain *c, struct error *err)
+{
+    for (uint32_t i = 0; i < c->n_ops; i++) {
+        struct chain_op *op = &c->ops[i];
+        if (!op->open_called && op->op->desc->restored_finished != NULL) {
+            TRY_CTX(err, op->op->desc->restored_finished(op->op, &op->ctx, err), "%s", op->label);
+        }
+    }
+    return 0;
 }
 
 int chain_open(struct chain *c, struct error *err)

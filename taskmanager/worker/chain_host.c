@@ -147,6 +147,11 @@ static void host_timer_at(struct op_context *ctx, int64_t time_ms)
     op->chain->next_timer_ms = MIN(op->chain->next_timer_ms, op->timer_ms);
 }
 
+static uint32_t host_hold_sources(struct op_context *ctx, bool hold)
+{
+    return chain_hold_sources(ctx->host_data, hold);
+}
+
 const struct op_host chain_host = {
     .emit = host_emit,
     .send_event = host_send_event,
@@ -159,4 +164,5 @@ const struct op_host chain_host = {
     .keyed_backend = host_keyed_backend,
     .operator_state = host_operator_state,
     .timer_at = host_timer_at,
+    .hold_sources = host_hold_sources,
 };

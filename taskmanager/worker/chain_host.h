@@ -15,6 +15,8 @@ int chain_end_call(struct chain_op *op, int rc, struct error *err) MUST_CHECK;
 /* What the answer leads to. */
 int chain_op_after(struct chain_op *op, int rc, enum chain_call during,
                    struct error *err) MUST_CHECK;
+/* op_hold_sources(). */
+uint32_t chain_hold_sources(struct chain_op *op, bool hold);
 int chain_op_flush(struct chain_op *op, enum chain_call during, struct error *err) MUST_CHECK;
 
 /* chain_time.c: valves, watermarks of operators. */

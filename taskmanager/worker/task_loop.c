@@ -276,6 +276,7 @@ int task_end_restored(struct task *t, struct error *err)
     struct element watermark = element_of_control(ELEMENT_WATERMARK);
     struct element end = element_of_control(ELEMENT_END_OF_DATA);
     watermark.timestamp_ms = INT64_MAX;
+    TRY(chain_end_restored(t->chain, err));
     TRY(FAILPOINT(err, "task.end.before_end_of_data"));
     for (uint32_t i = 0; i < t->n_results; i++) {
         result_partition_send_control(t->results[i], &watermark);

@@ -4,13 +4,14 @@
  * function, or the ones that records have.  Periodic watermarks go out every auto-watermark interval, and
  * when the input pauses; a strategy that looks at each record has its watermark right behind the record,
  * for which the batch is split.  Watermarks from above end here, but the end of event time (INT64_MAX)
- * goes on.  The stream is idle when there was no record for the time-out.
+ * goes on.  The stream is idle when there was no record for the time-out; not while alignment holds it.
  * Flink: TimestampsAndWatermarksOperator, BoundedOutOfOrdernessWatermarks, WatermarksWithIdleness.
  * Thread: the task's. */
 #include "engine/operators/registry.h"
 #include "engine/operators/row_operator.h"
 
 #include "common/conf/conf.h"
+#include "engine/operators/time/alignment.h"
 #include "flinc/time.h"
 
 enum {
@@ -37,6 +38,7 @@ struct watermark_operator {
     int64_t (*on_periodic)(flinc_ctx *ctx);
     struct user_function *timestamp_function, *event_function, *periodic_function;
     uint32_t sent; /* selected rows of the batch at hand that went out (on_event) */
+    struct alignment alignment;
 };
 
 /* ---- life -------------------------------------------------------------------------------------- */
@@ -123,20 +125,32 @@ static void arm(struct watermark_operator *w, struct op_context *ctx)
     if (w->idle_timeout_ms > 0 && !w->idle) {
         at_ms = MIN(at_ms, w->last_record_ms + w->idle_timeout_ms);
     }
+    if (w->alignment.is_on && !w->alignment.is_over) {
+        at_ms = MIN(at_ms, w->alignment.next_ms);
+    }
     if (at_ms < INT64_MAX) {
         op_timer_at(ctx, at_ms);
     }
+}
+
+static Flinc__WatermarkConfig *read_config(const struct op_context *ctx, struct error *err)
+{
+    Flinc__WatermarkConfig *config =
+        flinc__watermark_config__unpack(NULL, ctx->spec->config.len, ctx->spec->config.data);
+    if (config == NULL) {
+        (void)error_set(err, ERR_CORRUPT, "operator '%s' (%s): its configuration is damaged",
+                        ctx->spec->name, ctx->spec->kind);
+    }
+    return config;
 }
 
 static int watermarks_open(struct operator* op, struct op_context *ctx, struct error *err)
 {
     struct watermark_operator *w = (struct watermark_operator *)op;
     CLEANUP(config_free)
-    Flinc__WatermarkConfig *config =
-        flinc__watermark_config__unpack(NULL, ctx->spec->config.len, ctx->spec->config.data);
+    Flinc__WatermarkConfig *config = read_config(ctx, err);
     if (config == NULL) {
-        return error_set(err, ERR_CORRUPT, "operator '%s' (%s): its configuration is damaged",
-                         ctx->spec->name, ctx->spec->kind);
+        return ERR_CORRUPT;
     }
     w->kind = config->kind;
     w->delay_ms = MAX(config->max_out_of_orderness_ms, 0);
@@ -156,7 +170,24 @@ static int watermarks_open(struct operator* op, struct op_context *ctx, struct e
                               ? now_ms + w->interval_ms
                               : INT64_MAX;
     TRY(open_functions(w, ctx, config, err));
+    if (config->has_alignment && !(ctx->flags & OP_FLAG_BATCH_MODE)) {
+        TRY(alignment_open(&w->alignment, ctx, config->alignment, err));
+    }
     arm(w, ctx);
+    return 0;
+}
+
+static int watermarks_restored_finished(struct operator* op, struct op_context *ctx,
+                                        struct error *err)
+{
+    CLEANUP(config_free)
+    Flinc__WatermarkConfig *config = read_config(ctx, err);
+    if (config == NULL) {
+        return ERR_CORRUPT;
+    }
+    if (config->has_alignment) {
+        alignment_report_finished(ctx);
+    }
     return 0;
 }
 
@@ -303,16 +334,29 @@ static void note_highest(struct watermark_operator *w, const struct batch *b)
     w->highest_ms = highest_ms;
 }
 
-/* What timestamps so far say. */
+/* What timestamps so far say; INT64_MIN: nothing, also when it would be below what an int64_t holds. */
+static int64_t by_timestamps(const struct watermark_operator *w)
+{
+    bool says = w->kind == FLINC__WATERMARK_KIND__WATERMARK_MONOTONOUS ||
+                w->kind == FLINC__WATERMARK_KIND__WATERMARK_BOUNDED;
+    return says && w->highest_ms > INT64_MIN + w->delay_ms + 1 ? w->highest_ms - w->delay_ms - 1
+                                                               : INT64_MIN;
+}
+
+/* Behind each change of what is known: sources that are too far ahead are held before the next watermark. */
+static void align(struct watermark_operator *w, struct op_context *ctx)
+{
+    if (w->alignment.is_on) {
+        alignment_see(&w->alignment, ctx, MAX(w->last_ms, by_timestamps(w)), w->idle);
+    }
+}
+
 static int emit_periodic(struct watermark_operator *w, struct op_context *ctx, struct error *err)
 {
     switch (w->kind) {
     case FLINC__WATERMARK_KIND__WATERMARK_MONOTONOUS:
     case FLINC__WATERMARK_KIND__WATERMARK_BOUNDED:
-        /* Not below what an int64_t holds. */
-        if (w->highest_ms > INT64_MIN + w->delay_ms + 1) {
-            emit(w, ctx, w->highest_ms - w->delay_ms - 1);
-        }
+        emit(w, ctx, by_timestamps(w));
         return 0;
     case FLINC__WATERMARK_KIND__WATERMARK_CUSTOM:
         if (w->on_periodic != NULL) {
@@ -359,6 +403,14 @@ static int by_event(struct watermark_operator *w, struct op_context *ctx, struct
 
 /* ---- calls -------------------------------------------------------------------------------------- */
 
+static int watermarks_resume(struct operator* op, struct op_context *ctx, struct error *err)
+{
+    struct watermark_operator *w = (struct watermark_operator *)op;
+    int rc = by_event(w, ctx, err);
+    align(w, ctx);
+    return rc;
+}
+
 static int watermarks_process(struct operator* op, struct op_context *ctx, uint32_t input,
                               struct batch *take_batch, struct error *err)
 {
@@ -380,23 +432,24 @@ static int watermarks_process(struct operator* op, struct op_context *ctx, uint3
     note_highest(w, b);
     if (w->on_event == NULL) {
         op_emit(ctx, 0, b);
+        align(w, ctx);
         return OP_DONE;
     }
     TRY(row_operator_take(&w->rows, 0, b, err));
     w->sent = 0;
-    return by_event(w, ctx, err);
-}
-
-static int watermarks_resume(struct operator* op, struct op_context *ctx, struct error *err)
-{
-    return by_event((struct watermark_operator *)op, ctx, err);
+    return watermarks_resume(op, ctx, err);
 }
 
 static int watermarks_flush(struct operator* op, struct op_context *ctx, struct error *err)
 {
     struct watermark_operator *w = (struct watermark_operator *)op;
     bool half_done = w->rows.batch != NULL;
-    return half_done || w->interval_ms == 0 ? OP_DONE : emit_periodic(w, ctx, err);
+    if (half_done || w->interval_ms == 0) {
+        return OP_DONE;
+    }
+    TRY(emit_periodic(w, ctx, err));
+    align(w, ctx);
+    return OP_DONE;
 }
 
 static int watermarks_processing_time(struct operator* op, struct op_context *ctx, int64_t now_ms,
@@ -407,19 +460,42 @@ static int watermarks_processing_time(struct operator* op, struct op_context *ct
         w->next_periodic_ms = now_ms + w->interval_ms;
         TRY(emit_periodic(w, ctx, err));
     }
+    if (w->alignment.is_holding) {
+        w->last_record_ms = now_ms; /* it is silent because it has to be */
+    }
     if (w->idle_timeout_ms > 0 && !w->idle && now_ms >= w->last_record_ms + w->idle_timeout_ms) {
         w->idle = true;
         op_emit_idle(ctx, true);
     }
+    align(w, ctx);
+    if (w->alignment.is_on) {
+        alignment_turn(&w->alignment, ctx, now_ms);
+    }
     arm(w, ctx);
+    return OP_DONE;
+}
+
+static int watermarks_on_event(struct operator* op, struct op_context *ctx, const uint8_t *data,
+                               size_t size, struct error *err)
+{
+    struct watermark_operator *w = (struct watermark_operator *)op;
+    bool was_holding = w->alignment.is_holding;
+    TRY(alignment_on_event(&w->alignment, ctx, data, size, err));
+    if (was_holding && !w->alignment.is_holding) {
+        w->last_record_ms = clock_now_ms(ctx->clock); /* it was silent because it had to be */
+    }
     return OP_DONE;
 }
 
 static int watermarks_watermark(struct operator* op, struct op_context *ctx, int64_t watermark_ms,
                                 struct error *err)
 {
+    struct watermark_operator *w = (struct watermark_operator *)op;
     if (watermark_ms == INT64_MAX) {
-        emit((struct watermark_operator *)op, ctx, INT64_MAX);
+        emit(w, ctx, INT64_MAX);
+        if (w->alignment.is_on) {
+            alignment_end(&w->alignment, ctx);
+        }
     }
     return OP_DONE;
 }
@@ -439,4 +515,6 @@ const struct operator_desc operator_timestamps_and_watermarks = {
     .flags = OPERATOR_OWN_WATERMARKS,
     .watermark = watermarks_watermark,
     .processing_time = watermarks_processing_time,
+    .on_event = watermarks_on_event,
+    .restored_finished = watermarks_restored_finished,
 };

@@ -56,6 +56,41 @@ static void chaining_is_controlled(void **state)
     stream_graph_fini(&g);
 }
 
+/* Who holds back its source is with it, or the job is refused. */
+static void holders_are_with_their_source(void **state)
+{
+    struct stream_graph g;
+    struct translate_options o = default_options();
+
+    (void)state;
+    o.chaining = false;
+    build_word_count(&g);
+    stream_graph_node(&g, 1)->holds_sources = true;
+    stream_graph_node(&g, 1)->location = "a.c:1";
+    stream_graph_node(&g, 1)->coordinator = "flinc.watermark_alignment";
+    Flinc__JobGraph *job = translate_ok(&g, &o);
+    assert_int_equal(job->n_vertices, 3);
+    assert_int_equal(job->vertices[0]->n_operators, 2);
+    assert_string_equal(job->vertices[0]->operators[1]->coordinator, "flinc.watermark_alignment");
+    flinc__job_graph__free_unpacked(job, NULL);
+
+    o.automatic = true; /* BATCH: sources run one after another, so none waits */
+    job = translate_ok(&g, &o);
+    assert_string_equal(job->vertices[0]->operators[1]->coordinator, "");
+    flinc__job_graph__free_unpacked(job, NULL);
+
+    o.automatic = false;
+    stream_graph_node(&g, 0)->parallelism = 1;
+    assert_translate_fails(&g, &o,
+                           "'Flat Map' (a.c:1) holds back its source, from which it is cut");
+    stream_graph_node(&g, 0)->parallelism = 0;
+    stream_graph_node(&g, 1)->holds_sources = false;
+    stream_graph_node(&g, 2)->holds_sources = true;
+    stream_graph_node(&g, 2)->location = "a.c:2";
+    assert_translate_fails(&g, &o, "at the input of 'Keyed Aggregation' (a.c:2)");
+    stream_graph_fini(&g);
+}
+
 static void parallelism_decides_partitioners(void **state)
 {
     struct stream_graph g;
@@ -244,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chains_forward_edges),
         cmocka_unit_test(chaining_is_controlled),
+        cmocka_unit_test(holders_are_with_their_source),
         cmocka_unit_test(parallelism_decides_partitioners),
         cmocka_unit_test(branches_are_named),
         cmocka_unit_test(ids_are_stable),

@@ -24,6 +24,10 @@ struct fake_coordinator {
     void (*timer)(struct coordinator *c);
     int64_t timer_delay_ms;
     struct error failure; /* code 0: none */
+    const char *group;    /* Borrows: of group_least(); NULL: in none */
+    int64_t group_value;
+    struct fake_coordinator *others; /* Borrows: of the same job, `n_others` of them; NULL: none */
+    size_t n_others;
 };
 
 struct fake_event {
@@ -64,11 +68,26 @@ static void fake_fail(struct coordinator_context *ctx, const struct error *err)
     error_copy(&fake_of(ctx)->failure, err);
 }
 
+static int64_t fake_group_least(struct coordinator_context *ctx, const char *group, int64_t value)
+{
+    struct fake_coordinator *f = fake_of(ctx);
+    f->group = group;
+    f->group_value = value;
+    for (size_t i = 0; i < f->n_others; i++) {
+        const struct fake_coordinator *other = &f->others[i];
+        if (other->group != NULL && strcmp(other->group, group) == 0) {
+            value = MIN(value, other->group_value);
+        }
+    }
+    return value;
+}
+
 static const struct coordinator_host fake_host = {
     .send_event = fake_send_event,
     .run_async = fake_run_async,
     .schedule = fake_schedule,
     .fail = fake_fail,
+    .group_least = fake_group_least,
 };
 
 /* Makes the coordinator of a kind; restore() may follow, and start() does. */

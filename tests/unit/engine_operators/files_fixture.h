@@ -14,14 +14,14 @@
 
 static char files_dir[256];
 
-static int files_setup(void **state)
+static inline int files_setup(void **state)
 {
     const char *tmp = getenv("TMPDIR");
     snprintf(files_dir, sizeof(files_dir), "%s/flinc-ops-XXXXXX", tmp != NULL ? tmp : "/tmp");
     return mkdtemp(files_dir) != NULL ? 0 : -1;
 }
 
-static int files_teardown(void **state)
+static inline int files_teardown(void **state)
 {
     failpoint_clear_all();
     return fs_delete(files_dir, FS_DELETE_RECURSIVE, NULL);

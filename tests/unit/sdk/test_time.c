@@ -72,6 +72,24 @@ static void strategies_are_in_the_graph(void **state)
     flinc_env_free(env);
 }
 
+static void alignment_is_in_the_graph(void **state)
+{
+    flinc_env *env = capturing();
+    flinc_stream *s = flinc_assign_timestamps(
+        sales(env), FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_MONOTONOUS, .timestamp = "at",
+                                     .alignment_group = "shops", .alignment_drift_ms = 5));
+    flinc_print(flinc_set_parallelism(s, 1));
+    const Flinc__Operator *op = operator_of(env, "flinc.timestamps_and_watermarks");
+    Flinc__WatermarkConfig *c =
+        flinc__watermark_config__unpack(NULL, op->config.len, op->config.data);
+    assert_true(c->has_alignment);
+    assert_string_equal(c->alignment->group, "shops");
+    assert_int_equal(c->alignment->max_drift_ms, 5);
+    assert_int_equal(c->alignment->interval_ms, 1000);
+    flinc__watermark_config__free_unpacked(c, NULL);
+    flinc_env_free(env);
+}
+
 static int process(flinc_ctx *ctx, const sale *in, flinc_out *out)
 {
     return flinc_ctx_timer_event(ctx, in->at);
@@ -136,6 +154,14 @@ static void mistakes_are_named(void **state)
         {FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_CUSTOM), "goes with .on_event"},
         {FLINC_WATERMARKS(.max_out_of_orderness_ms = 1), "is for .kind = FLINC_WATERMARKS_BOUNDED"},
         {FLINC_WATERMARKS(.idle_timeout_ms = -1), "must not be negative"},
+        {FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_MONOTONOUS, .alignment_group = ""),
+         "must not be empty"},
+        {FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_MONOTONOUS, .alignment_group = "g",
+                          .alignment_drift_ms = -1),
+         "must not be negative"},
+        {FLINC_WATERMARKS(.alignment_group = "g"), "needs watermarks"},
+        {FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_MONOTONOUS, .alignment_drift_ms = 5),
+         "go with .alignment_group"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         flinc_env *env = capturing();
@@ -152,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strategies_are_in_the_graph),
+        cmocka_unit_test(alignment_is_in_the_graph),
         cmocka_unit_test(process_functions_of_keyed_streams),
         cmocka_unit_test(a_broadcast_stream_and_another),
         cmocka_unit_test(mistakes_are_named),

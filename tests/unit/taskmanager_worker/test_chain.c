@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-enum { OPS_MAX = 4 };
+enum { OPS_MAX = 5 };
 
 /* What an operator does; by its place in the chain. */
 struct script {
@@ -482,6 +482,49 @@ static void test_waking_after_a_delay(void **state)
     clock_manual_advance_ms(&clock, 1);
 }
 
+/* Each operator holds the sources above it and no others; a held one waits for no time either. */
+static void test_held_sources(void **state)
+{
+    struct fixture *f = *state;
+    struct clock_manual clock;
+    clock_manual_init(&clock);
+    f->scripts[0].polls = f->scripts[1].polls = 9;
+    add_op(f, "S", "source", 1);
+    add_op(f, "T", "source", 1);
+    add_op(f, "A", "one", 1);
+    add_op(f, "B", "one", 1);
+    add_op(f, "C", "one", 0);
+    add_edge(f, 0, 0, 2, 0);
+    add_edge(f, 0, 0, 3, 0);
+    add_edge(f, 1, 0, 4, 0);
+    add_edge(f, 2, 0, 4, 0);
+    open_chain(f, 0);
+    const struct chain_op *ops = f->chain->ops;
+    assert_int_equal(op_hold_sources(&f->chain->ops[3].ctx, true), 1);
+    assert_int_equal(op_hold_sources(&f->chain->ops[3].ctx, true), 1);
+    assert_int_equal(op_hold_sources(&f->chain->ops[4].ctx, true), 2);
+    assert_int_equal(ops[0].n_holding, 2);
+    assert_int_equal(ops[1].n_holding, 1);
+    assert_false(chain_has_ready_source(f->chain));
+    assert_int_equal(chain_poll_source(f->chain, &f->err), 0);
+    op_hold_sources(&f->chain->ops[4].ctx, false);
+    op_hold_sources(&f->chain->ops[4].ctx, false);
+    assert_int_equal(ops[0].n_holding, 1);
+    str_clear(&f->trace);
+    assert_int_equal(chain_poll_source(f->chain, &f->err), 1);
+    expect_trace(f, "pT ");
+    drain(f);
+    f->chain->ops[0].ctx.clock = &clock.base;
+    f->chain->ops[0].idle = true;
+    op_wake_after(&f->chain->ops[0].ctx, 10);
+    clock_manual_advance_ms(&clock, 20);
+    assert_int_equal(chain_next_wake_ns(f->chain), INT64_MAX);
+    op_hold_sources(&f->chain->ops[3].ctx, false);
+    assert_true(chain_next_wake_ns(f->chain) <= clock_monotonic_ns(&clock.base));
+    assert_true(chain_has_ready_source(f->chain));
+    assert_int_equal(op_hold_sources(&f->chain->ops[0].ctx, false), 0);
+}
+
 static void send_event(struct fixture *f, const char *payload, uint64_t sequence)
 {
     Flinc__OperatorEvent event = FLINC__OPERATOR_EVENT__INIT;
@@ -590,6 +633,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_last_flush_may_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flush_goes_down_the_chain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sources, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_held_sources, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waking_after_a_delay, setup, teardown),
         cmocka_unit_test_setup_teardown(test_events, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors_name_the_operator, setup, teardown),
