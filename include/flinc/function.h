@@ -85,17 +85,22 @@ typedef struct flinc_function {
 
 /* FLINC_FUNCTION(split, .open = split_open, .config = &options, .config_size = sizeof options): a function
  * with its optional parts, in the order of the struct.  FLINC_FN(split): without. */
+/* The environment copies a function at the call that it is given to, so a slot per place is enough; it also
+ * outlives the block that it is written in, as a strategy that is put together in an `if` needs it. */
 #ifndef __cplusplus
-#define FLINC_FUNCTION(f, ...)                                                \
-    (&(const flinc_function){.struct_size = (uint32_t)sizeof(flinc_function), \
-                             .line = __LINE__,                                \
-                             .file = __FILE__,                                \
-                             .name = #f,                                      \
-                             .call = (flinc_any_fn)(f),                       \
-                             __VA_ARGS__})
+#define FLINC_FUNCTION(f, ...)                                                    \
+    (__extension__({                                                              \
+        static _Thread_local flinc_function slot_;                                \
+        slot_ = (flinc_function){.struct_size = (uint32_t)sizeof(flinc_function), \
+                                 .line = __LINE__,                                \
+                                 .file = __FILE__,                                \
+                                 .name = #f,                                      \
+                                 .call = (flinc_any_fn)(f),                       \
+                                 __VA_ARGS__};                                    \
+        (const flinc_function *)&slot_;                                           \
+    }))
 #define FLINC_FN(f) FLINC_FUNCTION(f, .open = NULL)
 #else
-/* The environment copies a function at the call that names it, so a slot per place is enough. */
 #define FLINC_FUNCTION(f, ...)                                \
     ([&]() -> const flinc_function * {                        \
         static thread_local flinc_function slot_;             \

@@ -72,6 +72,29 @@ static void strategies_are_in_the_graph(void **state)
     flinc_env_free(env);
 }
 
+/* A strategy may be put together in inner blocks: functions outlive them. */
+static void functions_outlive_their_block(void **state)
+{
+    for (int i = 0; i < 2; i++) {
+        flinc_env *env = capturing();
+        flinc_watermarks w = FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_MONOTONOUS);
+        if (i == 1) {
+            w = FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_CUSTOM,
+                                 .on_event = FLINC_FN(watermark_of));
+        } else {
+            flinc_watermarks other = FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_CUSTOM,
+                                                      .timestamp_fn = FLINC_FN(watermark_of),
+                                                      .on_event = FLINC_FN(watermark_of));
+            w = other;
+        }
+        flinc_print(flinc_assign_timestamps(sales(env), w));
+        const Flinc__Operator *op = operator_of(env, "flinc.timestamps_and_watermarks");
+        assert_int_equal(op->n_functions, 2 - i);
+        assert_string_equal(op->functions[0]->name, "watermark_of");
+        flinc_env_free(env);
+    }
+}
+
 static void alignment_is_in_the_graph(void **state)
 {
     flinc_env *env = capturing();
@@ -178,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strategies_are_in_the_graph),
+        cmocka_unit_test(functions_outlive_their_block),
         cmocka_unit_test(alignment_is_in_the_graph),
         cmocka_unit_test(process_functions_of_keyed_streams),
         cmocka_unit_test(a_broadcast_stream_and_another),
