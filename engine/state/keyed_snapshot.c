@@ -168,7 +168,8 @@ void keyed_state_note_drop(struct keyed_state *s, int64_t name_space,
                            const struct keyed_table *table)
 {
     struct keyed_track *k = &s->backend->track;
-    if (s->rows == NULL || table->created >= k->chain_frozen_at || keyed_track_needs_base(k)) {
+    if (s->rows == NULL || table->created >= k->chain_frozen_at ||
+        keyed_track_ignores_removals(k)) {
         return;
     }
     trim_dropped(s);

@@ -298,7 +298,7 @@ static bool note_removed(struct keyed_table *t, uint32_t slot)
 {
     struct keyed_track *k = t->track;
     touch(t);
-    if (keyed_track_needs_base(k)) {
+    if (keyed_track_ignores_removals(k)) {
         return false;
     }
     if (!removed_room(t)) {

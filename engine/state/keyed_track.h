@@ -78,6 +78,12 @@ void keyed_track_thaw(struct keyed_track *k);
 void keyed_track_confirm(struct keyed_track *k);
 /* An increment would lack removals: a base is due. */
 bool keyed_track_needs_base(const struct keyed_track *k);
+/* Removals need not be told: a base is due that is not frozen yet.  Those behind its freeze must be, for the
+ * increments over it, whether it is confirmed or not. */
+static inline bool keyed_track_ignores_removals(const struct keyed_track *k)
+{
+    return k->forgot && k->forgot_at >= k->chain_frozen_at;
+}
 /* Some removals cannot be told. */
 void keyed_track_forget(struct keyed_track *k);
 /* The snapshot at hand, if there is one, cannot be right any more. */

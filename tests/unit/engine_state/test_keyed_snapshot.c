@@ -284,6 +284,36 @@ static void too_many_removals_make_a_base(void **state)
     rig_fini(&r);
 }
 
+static void removals_between_a_base_and_its_confirmation_are_told(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    for (int64_t i = 0; i < 40; i++) {
+        set(&r, NAMESPACE_VOID, i * 4000, 4000, 1);
+    }
+    set(&r, 7, 0, 100, 1);
+    (void)take(&r, 1, INCREMENTAL);
+    keyed_backend_confirm(r.backend, 1);
+    /* So many that the list of removed keys is given up. */
+    for (int64_t round = 0; !keyed_track_needs_base(&r.backend->track); round++) {
+        for (int64_t i = 1; i < 40; i++) {
+            remove_keys(&r, NAMESPACE_VOID, i * 4000, 4000);
+            set(&r, NAMESPACE_VOID, i * 4000, 4000, 1);
+        }
+        keyed_snapshot_free(freeze(r.backend, (uint64_t)round + 2, INCREMENTAL, 1000000));
+    }
+    (void)take(&r, 20, INCREMENTAL);
+    remove_keys(&r, NAMESPACE_VOID, 0, 300);
+    keyed_state_drop_namespace(r.state, 7);
+    keyed_backend_confirm(r.backend, 20);
+    remove_keys(&r, NAMESPACE_VOID, 300, 30);
+    struct rows rows = take(&r, 21, INCREMENTAL);
+    assert_int_equal(rows.puts, 0);
+    assert_int_equal(rows.removes, 330);
+    assert_int_equal(rows.drops, 1);
+    rig_fini(&r);
+}
+
 static void a_failed_write_leaves_the_state_as_it_was(void **state)
 {
     struct rig r;
@@ -334,6 +364,7 @@ int main(void)
         SNAPSHOT_TEST(a_full_one_refers_to_nothing_else),
         SNAPSHOT_TEST(without_memory_for_copies_the_checkpoint_fails_alone),
         SNAPSHOT_TEST(too_many_removals_make_a_base),
+        SNAPSHOT_TEST(removals_between_a_base_and_its_confirmation_are_told),
         SNAPSHOT_TEST(a_failed_write_leaves_the_state_as_it_was),
         SNAPSHOT_TEST(written_bytes_stay_below_three_times_the_changes),
     };
