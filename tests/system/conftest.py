@@ -170,3 +170,15 @@ def cluster(flinc, tmp_path, request):
                 one.stop()
         finally:
             one.kill_all()
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A file system of 4 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("only root may mount a small file system: " + done.stderr.strip())
+    yield folder
+    subprocess.run(["umount", folder], check=False)

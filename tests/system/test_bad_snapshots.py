@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import struct
-import subprocess
 
 import pytest
 from checkpoints import Jobs, check_records, files_below, restoring, settings
@@ -171,18 +170,6 @@ def test_a_snapshot_of_another_job(jobs, bundle, retained, tmp_path):
     assert retained in message and "--allowNonRestoredState" in message
 
 
-@pytest.fixture
-def small(tmp_path):
-    """A file system of 4 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip("only root may mount a small file system: " + done.stderr.strip())
-    yield folder
-    subprocess.run(["umount", folder], check=False)
-
-
 def test_the_disk_is_full(jobs, stateful, small, tmp_path):
     """Checkpoints are declined, the job lives; when there is room again they complete, and nothing is left of the others."""
     config = settings(small, tolerable_failed_checkpoints="100000", data_inline_threshold="0 kb")
@@ -211,11 +198,30 @@ def test_the_disk_is_full(jobs, stateful, small, tmp_path):
     assert check_records(tmp_path / "out") > 0
 
 
+def peak_kib(pid):
+    """The most that the process had in memory; 0: it has ended."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as f:
+            found = [int(line.split()[1]) for line in f if line.startswith("VmHWM:")]
+    except OSError:
+        return 0
+    return found[0] if found else 0
+
+
 def test_state_over_the_budget(cluster, stateful, tmp_path):
     """A clear failure with the remedy; the cluster goes on."""
     c = cluster(taskmanagers=1, slots=1, config={"taskmanager.memory.managed.size": "8m"})
     jobs = Jobs(c)
-    message = jobs.fails(jobs.start(stateful, ["--keys", 1000000, "--payload", 10000], settings(tmp_path, interval="1 h")))
+    job = jobs.start(stateful, ["--keys", 1000000, "--payload", 10000], settings(tmp_path, interval="1 h"))
+    peaks = [0]
+
+    def has_failed():
+        peaks.extend(peak_kib(pid) for pid in c.workers())
+        return c.state(job) == "FAILED"
+
+    c.wait(has_failed)
+    assert max(peaks) < 256 * 1024, f"a worker had {max(peaks)} KiB"  # the state would be 10 GB
+    message = jobs.failure(job)
     assert "taskmanager.memory.managed.size" in message and "raise" in message, message
     assert "Count" in message or "TumblingWindows" in message  # whichever comes first
     c.wait_for_slots(1)

@@ -124,7 +124,7 @@ def start_regions(c, bundle, tmp_path, rng, *args, parallelism=1, **config):
     counts = [write_input(tmp_path / side, rng) for side in ("left", "right")]
     job = c.run_jar(c.upload(bundle("regions")),
                     ["--left", tmp_path / "left", "--left-out", tmp_path / "left-out", "--right", tmp_path / "right",
-                     "--right-out", tmp_path / "right-out", "--delay-us", "100", *args],
+                     "--right-out", tmp_path / "right-out", *([] if "--delay-us" in args else ["--delay-us", "100"]), *args],
                     parallelism=parallelism, config={**CHECKPOINTED, **config})
     return job, counts
 
@@ -221,3 +221,50 @@ def test_restart_strategies_give_up(cluster, bundle, tmp_path):
         assert {s["attempt"] for s in subtasks(c, job, left)} == {wanted[name]}
         assert {s["attempt"] for s in subtasks(c, job, right)} == {0}
     c.leaves_files = True
+
+
+def test_the_disk_is_full_while_a_region_restarts(cluster, bundle, small, tmp_path):
+    """No checkpoint completes; the region goes back to the newest that did, the other one goes on, and nothing is lost."""
+    rng = random.Random(11)
+    c = cluster(taskmanagers=2, slots=1)
+    c.leaves_files = True
+    job, counts = start_regions(c, bundle, tmp_path, rng, **{
+        "execution.checkpointing.dir": str(small), "execution.checkpointing.data-inline-threshold": "0 kb",
+        "execution.checkpointing.tolerable-failed-checkpoints": "100000"})
+    c.wait(lambda: completed(c, job) >= 2)
+    with open(small / "filler", "wb", buffering=0) as f:
+        try:
+            while f.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+    newest = completed(c, job)
+    failed = c.get(f"/jobs/{job}/checkpoints")["counts"]["failed"]
+    c.wait(lambda: c.get(f"/jobs/{job}/checkpoints")["counts"]["failed"] >= failed + 2)
+    os.kill(rng.choice(c.workers()), 9)
+    c.wait(lambda: c.get(f"/jobs/{job}/checkpoints")["counts"]["restored"] == 1)
+    os.unlink(small / "filler")
+    c.wait(lambda: completed(c, job) > newest + 1 or c.state(job) == "FINISHED")
+    c.wait_for_state(job, "FINISHED")
+    attempt = sorted(sorted({s["attempt"] for s in subtasks(c, job, side)}) for side in sides(c, job))
+    assert attempt == [[0], [1]]
+    check_sides(tmp_path, counts)
+
+
+def test_a_killed_job_manager_takes_its_jobs_along(cluster, bundle, tmp_path):
+    """Without high availability: workers of its jobs end, the task managers wait for the next one with free slots."""
+    c = cluster(taskmanagers=2, slots=1)
+    c.leaves_files = True
+    job, _ = start_regions(c, bundle, tmp_path, random.Random(13))
+    c.wait(lambda: completed(c, job) >= 1)
+    workers = c.workers()
+    assert len(workers) == 2
+    c.jobmanager.kill()
+    c.start_job_manager()
+    c.wait(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))
+    c.wait_for_slots(2)
+    assert c.get("/jobs")["jobs"] == []
+    (tmp_path / "again").mkdir()
+    job, counts = start_regions(c, bundle, tmp_path / "again", random.Random(14), "--delay-us", "0")
+    c.wait_for_state(job, "FINISHED")
+    check_sides(tmp_path / "again", counts)
