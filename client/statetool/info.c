@@ -49,6 +49,7 @@ static void count_file(void *arg, const char *uri, const Flinc__StateBlob *blob)
 
 struct state_bytes {
     uint64_t keyed, other;
+    uint64_t saved;  /* of the keyed ones, by compression */
     uint64_t inside; /* of both, those inside _metadata */
     uint32_t n_subtasks;
 };
@@ -68,6 +69,7 @@ static struct state_bytes operator_bytes(const Flinc__OperatorSnapshot *o)
         for (size_t k = 0; s != NULL && k < s->n_keyed; k++) {
             for (size_t g = 0; g < s->keyed[k]->n_segments; g++) {
                 b.keyed += blob_bytes(s->keyed[k]->segments[g]->blob, &b);
+                b.saved += s->keyed[k]->segments[g]->saved_bytes;
             }
         }
         for (size_t k = 0; s != NULL && k < s->n_operator_state; k++) {
@@ -89,6 +91,11 @@ static void print_operator(const Flinc__OperatorSnapshot *o, struct str *out)
                o->uid[0] != '\0' ? ", uid " : "", o->uid, o->fully_finished ? ", finished" : "");
     str_append_cstr(out, "    keyed state ");
     print_bytes(b.keyed, out);
+    if (b.saved > 0) {
+        str_append_cstr(out, " (");
+        print_bytes(b.keyed + b.saved, out);
+        str_append_cstr(out, " before compression)");
+    }
     str_append_cstr(out, ", operator state ");
     print_bytes(b.other, out);
     str_printf(out, ", in %u subtasks", b.n_subtasks);

@@ -257,7 +257,10 @@ static const struct conf_option checkpoint_options[] = {
      .aliases = "state.savepoints.dir,savepoints.state.backend.fs.dir",
      .description = "Folder for savepoints whose request names none.",
      .flags = CONF_FLAG_EFFECTIVE},
-    {"execution.checkpointing.snapshot-compression", CONF_TYPE_BOOL, "false"},
+    {"execution.checkpointing.snapshot-compression", CONF_TYPE_BOOL, "false",
+     .description = "Whether keyed state is compressed, by LZ4, in checkpoints and savepoints: "
+                    "fewer bytes for more time of the tasks. What is restored may be either.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"execution.checkpointing.storage", CONF_TYPE_STRING, .aliases = "state.checkpoint-storage",
      .description = "Where checkpoints are kept: jobmanager (in its memory, for small state) or "
                     "filesystem (in execution.checkpointing.dir). Without a value: filesystem if "

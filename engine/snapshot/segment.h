@@ -44,6 +44,13 @@ struct segment_run {
     uint32_t group, first_row, n_rows;
 };
 
+/* How the batch of a block lies in the segment. */
+enum segment_compression {
+    SEGMENT_COMPRESSION_NONE = 0,
+    SEGMENT_COMPRESSION_LZ4 =
+        1, /* LZ4 block format; blocks that gain too little stay as they are */
+};
+
 /* ---- writing ---------------------------------------------------------------------------------- */
 
 struct segment_writer;
@@ -53,6 +60,7 @@ struct segment_writer_options {
     uint32_t first_group, last_group, max_parallelism;
     uint64_t checkpoint_id;
     bool is_base;
+    enum segment_compression compression;
 };
 int segment_writer_new(const struct segment_writer_options *options, struct segment_writer **ret,
                        struct error *err) MUST_CHECK;

@@ -17,6 +17,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "segments are written 
 
 enum {
     SEGMENT_ALIGN = 16,
+    SEGMENT_GAIN_MIN = 8,    /* a block is compressed if that saves one byte of so many */
+    SEGMENT_RATIO_MAX = 256, /* no LZ4 block decodes to more times its bytes */
     SEGMENT_SCHEMA_TEXT_MAX = 4 * 1024 * 1024, /* bytes of a schema as text */
 };
 /* Tags of the parts, as they read in a dump. */
@@ -53,8 +55,6 @@ struct segment_state_record {
     uint64_t zero;
 };
 _Static_assert(sizeof(struct segment_state_record) == 48, "part of the format");
-
-enum segment_compression { SEGMENT_COMPRESSION_NONE = 0, SEGMENT_COMPRESSION_LZ4 = 1 };
 
 /* Behind it: runs, zeros up to SEGMENT_ALIGN, the encoded batch, zeros up to SEGMENT_ALIGN. */
 struct segment_block_record {

@@ -5,13 +5,15 @@
 #include "engine/snapshot/segment_read.h"
 
 #include "engine/data/codec.h"
+#include <lz4.h>
 
 /* A block on its way from the file to the caller. */
 struct raw_block {
-    struct buffer *bytes; /* Owns a ref */
+    struct buffer *bytes; /* Owns a ref: as it lies in the file */
+    struct buffer *frame; /* Owns a ref: decompressed; NULL: it was not compressed */
     struct segment_block_record head;
     const struct segment_run_record *runs; /* Borrows: of `bytes` */
-    const uint8_t *batch;                  /* Borrows: of `bytes` */
+    const uint8_t *batch;                  /* Borrows: of `frame`, else of `bytes` */
 };
 
 static int check_head(const struct segment_reader *r, uint64_t number, const struct raw_block *raw,
@@ -30,13 +32,42 @@ static int check_head(const struct segment_reader *r, uint64_t number, const str
         (h->n_rows > 0) != (h->stored_size > 0)) {
         return segment_block_damaged(r, err, number, "it has another size than it says");
     }
-    if (h->compression != SEGMENT_COMPRESSION_NONE) {
+    if (h->compression > SEGMENT_COMPRESSION_LZ4) {
         return error_set(err, ERR_UNSUPPORTED,
                          "%s: block %llu is compressed by a method (%u) that this Flinc does not "
                          "know: use the Flinc that wrote it or a newer one",
                          r->name, (unsigned long long)number, h->compression);
     }
+    if (h->compression == SEGMENT_COMPRESSION_NONE
+            ? h->batch_size != h->stored_size
+            : h->batch_size / SEGMENT_RATIO_MAX > h->stored_size || h->batch_size > INT32_MAX) {
+        return segment_block_damaged(r, err, number, "its rows have another size than it says");
+    }
     return 0;
+}
+
+/* Puts the batch as it was before its compression in the place of what was read. */
+static int decompress(const struct segment_reader *r, struct buffer_pool *pool,
+                      struct raw_block *raw, struct error *err)
+{
+    const struct segment_block_record *h = &raw->head;
+    struct buffer *to = buffer_get(pool, h->batch_size);
+    int n = LZ4_decompress_safe((const char *)raw->batch, (char *)to->data, (int)h->stored_size,
+                                (int)h->batch_size);
+    if (n < 0 || (uint32_t)n != h->batch_size) {
+        buffer_unref(to);
+        return segment_block_damaged(r, err, h->number, "it is no LZ4 block of the size it says");
+    }
+    to->size = h->batch_size;
+    raw->frame = to;
+    raw->batch = to->data;
+    return 0;
+}
+
+static void raw_block_fini(struct raw_block *raw)
+{
+    buffer_unref(raw->bytes);
+    buffer_unref(raw->frame);
 }
 
 static int read_raw(const struct segment_reader *r, struct buffer_pool *pool, uint64_t number,
@@ -63,6 +94,13 @@ static int read_raw(const struct segment_reader *r, struct buffer_pool *pool, ui
     raw.runs = (const void *)(raw.bytes->data + sizeof(raw.head));
     raw.batch =
         raw.bytes->data + segment_align(sizeof(raw.head) + raw.head.n_runs * sizeof(*raw.runs));
+    if (raw.head.compression == SEGMENT_COMPRESSION_LZ4) {
+        rc = decompress(r, pool, &raw, err);
+        if (rc < 0) {
+            raw_block_fini(&raw);
+            return rc;
+        }
+    }
     *ret = raw;
     return 0;
 }
@@ -105,8 +143,8 @@ static int decode_rows(const struct segment_reader *r, struct buffer_pool *pool,
     const struct reader_state *s = &r->states[raw->head.state_id];
     const struct batch_source source = {
         .data = raw->batch,
-        .size = raw->head.stored_size,
-        .frame = raw->bytes,
+        .size = raw->head.batch_size,
+        .frame = raw->frame != NULL ? raw->frame : raw->bytes,
         .max_row_bytes = UINT64_MAX, /* it was a legal record when it was written */
     };
     struct batch *rows = NULL;
@@ -182,7 +220,7 @@ int segment_reader_next(struct segment_reader *r, struct buffer_pool *pool, uint
         }
         TRY(read_raw(r, pool, number, &raw, err));
         int rc = take_block(r, pool, &raw, first_group, last_group, ret_block, err);
-        buffer_unref(raw.bytes);
+        raw_block_fini(&raw);
         if (rc != 0) {
             return rc;
         }

@@ -7,6 +7,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/vec.h"
 #include "engine/data/codec.h"
+#include <lz4.h>
 
 struct segment_writer {
     struct snapshot_output *output; /* Owns */
@@ -14,13 +15,18 @@ struct segment_writer {
     uint64_t checkpoint_id;
     bool is_base;
     bool finished;
+    enum segment_compression compression;
+    struct buffer_pool *pool; /* Borrows */
     uint64_t n_entries;
-    struct vec states; /* struct segment_index_state */
-    struct vec widths; /* uint32_t: columns of a state's PUT blocks, by state */
+    uint64_t raw_bytes;    /* of blocks before their compression: */
+    uint64_t stored_bytes; /* after it */
+    struct vec states;     /* struct segment_index_state */
+    struct vec widths;     /* uint32_t: columns of a state's PUT blocks, by state */
     struct vec key_widths;
     struct vec blocks; /* struct segment_index_block */
     struct batch_encoder encoder;
-    struct str part; /* the bytes in front of a batch */
+    struct str part;           /* the bytes in front of a batch */
+    struct buffer *compressed; /* Owns a ref: the batch at hand; NULL: it lies in the encoder */
 };
 
 static const char ZEROS[SEGMENT_ALIGN];
@@ -55,6 +61,8 @@ int segment_writer_new(const struct segment_writer_options *options, struct segm
     w->last_group = options->last_group;
     w->checkpoint_id = options->checkpoint_id;
     w->is_base = options->is_base;
+    w->compression = options->compression;
+    w->pool = options->pool;
     vec_init(&w->states, sizeof(struct segment_index_state));
     vec_init(&w->widths, sizeof(uint32_t));
     vec_init(&w->key_widths, sizeof(uint32_t));
@@ -79,6 +87,7 @@ struct segment_writer *segment_writer_free(struct segment_writer *w)
         vec_fini(&w->key_widths);
         vec_fini(&w->blocks);
         batch_encoder_fini(&w->encoder);
+        buffer_unref(w->compressed);
         str_fini(&w->part);
         mem_free(w);
     }
@@ -195,22 +204,63 @@ static void make_block(struct segment_writer *w, struct segment_block_record *r,
     pad_part(&w->part);
 }
 
-/* The batch lies in the encoder, in pieces. */
+/* What the encoder has, in one piece. */
+static struct buffer *gather(struct segment_writer *w)
+{
+    const struct batch_encoder *e = &w->encoder;
+    struct buffer *raw = buffer_get(w->pool, e->total_bytes);
+    uint8_t *at = raw->data;
+    for (uint32_t i = 0; i < e->n_iov; i++) {
+        memcpy(at, e->iov[i].iov_base, e->iov[i].iov_len);
+        at += e->iov[i].iov_len;
+    }
+    return raw;
+}
+
+/* Compresses the batch at hand if that is worth it.
+ * Flink: SnappyStreamCompressionDecorator, over a whole key group. */
+static void compress_block(struct segment_writer *w, struct segment_block_record *r)
+{
+    uint32_t limit = r->batch_size - r->batch_size / SEGMENT_GAIN_MIN;
+    if (w->compression == SEGMENT_COMPRESSION_NONE || r->batch_size > LZ4_MAX_INPUT_SIZE) {
+        return;
+    }
+    struct buffer *raw = gather(w), *to = buffer_get(w->pool, limit);
+    int n = LZ4_compress_default((const char *)raw->data, (char *)to->data, (int)r->batch_size,
+                                 (int)limit);
+    buffer_unref(raw);
+    if (n <= 0) {
+        buffer_unref(to);
+        return;
+    }
+    r->compression = SEGMENT_COMPRESSION_LZ4;
+    r->stored_size = (uint32_t)n;
+    w->compressed = to;
+}
+
+/* The batch lies in the encoder, in pieces, or in w->compressed. */
 static int append_block(struct segment_writer *w, struct segment_block_record *r, struct error *err)
 {
     const struct batch_encoder *e = &w->encoder;
+    struct iovec one = {.iov_len = r->stored_size};
+    const struct iovec *iov = e->iov;
     uint32_t n_iov = r->stored_size > 0 ? e->n_iov : 0;
+    if (r->compression == SEGMENT_COMPRESSION_LZ4) {
+        one.iov_base = w->compressed->data;
+        iov = &one;
+        n_iov = 1;
+    }
     uint32_t crc =
         segment_crc(w->part.data, w->part.len, offsetof(struct segment_block_record, crc));
     for (uint32_t i = 0; i < n_iov; i++) {
-        crc = crc32c(crc, e->iov[i].iov_base, e->iov[i].iov_len);
+        crc = crc32c(crc, iov[i].iov_base, iov[i].iov_len);
     }
     size_t pad = (size_t)(segment_align(r->stored_size) - r->stored_size);
     r->crc = crc32c(crc, ZEROS, pad);
     memcpy(w->part.data, r, sizeof(*r));
     TRY(snapshot_output_append(w->output, w->part.data, w->part.len, err));
     for (uint32_t i = 0; i < n_iov; i++) {
-        TRY(snapshot_output_append(w->output, e->iov[i].iov_base, e->iov[i].iov_len, err));
+        TRY(snapshot_output_append(w->output, iov[i].iov_base, iov[i].iov_len, err));
     }
     return snapshot_output_append(w->output, ZEROS, pad, err);
 }
@@ -239,12 +289,14 @@ int segment_writer_put(struct segment_writer *w, uint32_t state_id, enum segment
         r.n_rows = rows->n_rows;
         r.n_runs = n_runs;
         r.stored_size = r.batch_size = (uint32_t)w->encoder.total_bytes;
+        compress_block(w, &r);
     }
     TRY(FAILPOINT(err, "snapshot.segment.put"));
     uint64_t offset = snapshot_output_position(w->output);
     make_block(w, &r, runs);
-    TRY_CTX(err, append_block(w, &r, err), "writing block %llu of a segment",
-            (unsigned long long)r.number);
+    int rc = append_block(w, &r, err);
+    w->compressed = buffer_unref(w->compressed);
+    TRY_CTX(err, rc, "writing block %llu of a segment", (unsigned long long)r.number);
     *VEC_PUSH(&w->blocks, struct segment_index_block) = (struct segment_index_block){
         .offset = offset,
         .size = r.size,
@@ -255,6 +307,8 @@ int segment_writer_put(struct segment_writer *w, uint32_t state_id, enum segment
         .kind = r.kind,
     };
     w->n_entries += r.n_rows;
+    w->raw_bytes += r.batch_size;
+    w->stored_bytes += r.stored_size;
     return 0;
 }
 
@@ -312,5 +366,6 @@ int segment_writer_poll(struct segment_writer *w, Flinc__KeyedSegment *ret_segme
     ret_segment->checkpoint_id = w->checkpoint_id;
     ret_segment->is_base = w->is_base;
     ret_segment->n_entries = w->n_entries;
+    ret_segment->saved_bytes = w->raw_bytes - w->stored_bytes;
     return 1;
 }

@@ -73,6 +73,7 @@ static int open_writer(struct keyed_snapshot *s, struct snapshot_target *target,
         .max_parallelism = o->max_parallelism,
         .checkpoint_id = s->checkpoint_id,
         .is_base = s->is_base,
+        .compression = o->compress_snapshots ? SEGMENT_COMPRESSION_LZ4 : SEGMENT_COMPRESSION_NONE,
     };
     return segment_writer_new(&options, &s->writer, err);
 }

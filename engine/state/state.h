@@ -60,6 +60,7 @@ struct keyed_backend_options {
     uint32_t max_parallelism;         /* number of key groups */
     uint32_t first_group, last_group; /* those of this subtask */
     uint64_t seed;                    /* of tables; 0: of the process */
+    bool compress_snapshots;          /* LZ4 */
 };
 
 /* The last confirmed checkpoint that increments build upon, and those that wait to be confirmed. */

@@ -44,6 +44,9 @@ int chain_state_keyed(struct chain_op *op, struct keyed_backend **ret_backend, s
             .pool = op->ctx.pool,
             .budget = op->ctx.state_budget,
             .max_parallelism = op->ctx.max_parallelism,
+            .compress_snapshots =
+                op->ctx.conf != NULL &&
+                conf_bool(op->ctx.conf, "execution.checkpointing.snapshot-compression"),
         };
         const char *kind =
             op->ctx.conf != NULL ? conf_string(op->ctx.conf, "state.backend.type") : "hashmap";

@@ -103,7 +103,8 @@ struct words {
     int64_t bonus; /* added to values */
 };
 
-static inline void words_open(struct words *w, struct buffer_pool *pool, uint64_t threshold)
+static inline void words_open_as(struct words *w, struct buffer_pool *pool, uint64_t threshold,
+                                 enum segment_compression compression)
 {
     struct snapshot_target *target = target_in_dir(threshold, NULL);
     w->bonus = 0;
@@ -119,6 +120,7 @@ static inline void words_open(struct words *w, struct buffer_pool *pool, uint64_
         .max_parallelism = 128,
         .checkpoint_id = 7,
         .is_base = true,
+        .compression = compression,
     };
     snapshot_target_unref(target);
     assert_ok(segment_writer_new(&options, &w->writer, &ok_err));
@@ -129,6 +131,11 @@ static inline void words_open(struct words *w, struct buffer_pool *pool, uint64_
                                         .value_schema = w->value,
                                         .ttl_ms = 5000};
     assert_ok(segment_writer_add_state(w->writer, &state, &w->state, &ok_err));
+}
+
+static inline void words_open(struct words *w, struct buffer_pool *pool, uint64_t threshold)
+{
+    words_open_as(w, pool, threshold, SEGMENT_COMPRESSION_NONE);
 }
 
 /* Rows `first` ... of the groups [first_group, last_group], `per_group` each: word-<i> has i. */

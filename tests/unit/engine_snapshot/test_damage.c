@@ -22,7 +22,7 @@ static void add_segment(Flinc__KeyedHandle *h, struct buffer_pool *pool, bool is
     struct words w;
     Flinc__KeyedSegment *s =
         ADD_MESSAGE(h->n_segments, h->segments, Flinc__KeyedSegment, flinc__keyed_segment__init);
-    words_open(&w, pool, 0);
+    words_open_as(&w, pool, 0, is_base ? SEGMENT_COMPRESSION_LZ4 : SEGMENT_COMPRESSION_NONE);
     words_put(&w, SEGMENT_BLOCK_PUT, 0, 10, 19, is_base ? 100 : 7);
     if (!is_base) {
         words_put(&w, SEGMENT_BLOCK_REMOVE, 0, 12, 15, 3);

@@ -17,30 +17,43 @@ static int read_all(struct buffer_pool *pool, const Flinc__KeyedSegment *s, stru
     return rc;
 }
 
-static void write_some(struct buffer_pool *pool, Flinc__KeyedSegment *ret)
+static void write_some_as(struct buffer_pool *pool, enum segment_compression compression,
+                          Flinc__KeyedSegment *ret)
 {
     struct words w;
-    words_open(&w, pool, 1 << 20);
+    words_open_as(&w, pool, 1 << 20, compression);
     words_put(&w, SEGMENT_BLOCK_PUT, 1, 10, 19, 3);
     words_put(&w, SEGMENT_BLOCK_REMOVE, 8, 12, 13, 2);
     assert_ok(segment_writer_put(w.writer, 0, SEGMENT_BLOCK_DROP, 77, NULL, NULL, 0, &ok_err));
     words_finish(&w, ret);
 }
 
-static void every_bit_counts(void **state)
+static void write_some(struct buffer_pool *pool, Flinc__KeyedSegment *ret)
+{
+    write_some_as(pool, SEGMENT_COMPRESSION_NONE, ret);
+}
+
+static void every_bit_counts_as(struct buffer_pool *pool, enum segment_compression compression)
 {
     Flinc__KeyedSegment s;
-    write_some(*state, &s);
+    write_some_as(pool, compression, &s);
+    assert_true((s.saved_bytes > 0) == (compression == SEGMENT_COMPRESSION_LZ4));
     uint8_t *bytes = s.blob->inline_data.data;
     for (size_t bit = 0; bit < s.blob->size * 8; bit++) {
         struct error err = ERROR_INIT;
         bytes[bit / 8] = (uint8_t)(bytes[bit / 8] ^ (1u << bit % 8));
-        int rc = read_all(*state, &s, &err);
+        int rc = read_all(pool, &s, &err);
         check_error(rc, ERR_CORRUPT, &err, "keyed state inside the snapshot's metadata is damaged");
         bytes[bit / 8] = (uint8_t)(bytes[bit / 8] ^ (1u << bit % 8));
     }
-    assert_ok(read_all(*state, &s, &ok_err));
+    assert_ok(read_all(pool, &s, &ok_err));
     keyed_segment_clear(&s);
+}
+
+static void every_bit_counts(void **state)
+{
+    every_bit_counts_as(*state, SEGMENT_COMPRESSION_NONE);
+    every_bit_counts_as(*state, SEGMENT_COMPRESSION_LZ4);
 }
 
 static void blocks_are_named(void **state)
