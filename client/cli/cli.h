@@ -32,6 +32,7 @@ struct cli_args {
     const char *entry;     /* -c */
     const char *savepoint; /* -s of run and cancel, -p of stop */
     const char *dispose;   /* a savepoint to be removed */
+    struct vec paths;      /* char *, Owns: folders that were made absolute */
     char **job_args;
     int n_job_args;
     bool help;
@@ -52,6 +53,9 @@ struct cli_action {
 int cli_args_parse(struct cli_args *args, enum cli_action_bit action, int argc, char **argv,
                    struct error *err) MUST_CHECK;
 void cli_args_fini(struct cli_args *args);
+/* A path as the cluster's processes have to know it: a relative one is below the folder in which the command was
+ * called, for theirs is another; what has a scheme stays.  Lives as long as the arguments.  NULL stays NULL. */
+const char *cli_absolute_path(struct cli_args *args, const char *path);
 /* The options that an action takes, for its help. */
 void cli_print_options(enum cli_action_bit action);
 

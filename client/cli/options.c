@@ -1,5 +1,6 @@
 /* Options that follow an action: one table, from which parsing and help come. */
 #include "client/cli/cli.h"
+#include "common/fs/fs.h"
 #include "common/text/number.h"
 #include <stdio.h>
 #include <strings.h>
@@ -240,10 +241,11 @@ static int apply(struct cli_args *args, const struct cli_option *o, const char *
         return conf_set_at(&args->conf, from_command_line, "execution.shutdown-on-attached-exit",
                            "true", err);
     case OPTION_SAVEPOINT:
-        args->savepoint = value;
-        return o->actions == CLI_RUN ? conf_set_at(&args->conf, from_command_line,
-                                                   "execution.state-recovery.path", value, err)
-                                     : 0;
+        args->savepoint = o->actions == CLI_RUN ? cli_absolute_path(args, value) : value;
+        return o->actions == CLI_RUN
+                   ? conf_set_at(&args->conf, from_command_line, "execution.state-recovery.path",
+                                 args->savepoint, err)
+                   : 0;
     case OPTION_ALLOW_NON_RESTORED:
         return conf_set_at(&args->conf, from_command_line,
                            "execution.state-recovery.ignore-unclaimed-state", "true", err);
@@ -374,7 +376,29 @@ int cli_args_parse(struct cli_args *args, enum cli_action_bit action, int argc, 
     return 0;
 }
 
+const char *cli_absolute_path(struct cli_args *args, const char *path)
+{
+    struct fs_location l;
+    struct error ignored = ERROR_INIT;
+
+    if (path == NULL || path[0] == '\0' || path[0] == '/' || strchr(path, ':') != NULL ||
+        fs_location_parse(path, &l, &ignored) < 0) {
+        return path;
+    }
+    char *absolute = mem_strdup(l.path);
+    fs_location_fini(&l);
+    if (args->paths.item_size == 0) {
+        vec_init(&args->paths, sizeof(char *));
+    }
+    vec_push_ptr(&args->paths, absolute);
+    return absolute;
+}
+
 void cli_args_fini(struct cli_args *args)
 {
+    for (size_t i = 0; i < args->paths.len; i++) {
+        mem_free(vec_ptr(&args->paths, i));
+    }
+    vec_fini(&args->paths);
     conf_fini(&args->conf);
 }

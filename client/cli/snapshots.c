@@ -177,7 +177,7 @@ static int start_savepoint(struct operation *o, const struct cli_args *args, con
     return operation_start(o, args, str_cstr(&o->poll_path), str_slice(&body), err);
 }
 
-static int savepoint(const struct cli_args *args, struct error *err)
+static int savepoint(struct cli_args *args, struct error *err)
 {
     struct operation o = {.poll_path = STR_INIT};
     STR_AUTO path = STR_INIT;
@@ -185,7 +185,8 @@ static int savepoint(const struct cli_args *args, struct error *err)
     TRY(check_job_id(args->bundle, "trigger a savepoint", err));
     printf("Triggering savepoint for job %s.\nWaiting for response...\n", args->bundle);
     (void)fflush(stdout);
-    const char *directory = args->n_job_args > 0 ? args->job_args[0] : NULL;
+    const char *directory =
+        args->n_job_args > 0 ? cli_absolute_path(args, args->job_args[0]) : NULL;
     int rc = start_savepoint(&o, args, args->bundle, directory, false, err);
     if (rc == 0 && args->detached) {
         printf("Successfully trigger manual savepoint, triggerId: %s\n", o.trigger);
@@ -207,6 +208,7 @@ static int savepoint(const struct cli_args *args, struct error *err)
 int cli_savepoint(struct cli_args *args)
 {
     struct error err = ERROR_INIT;
+    args->dispose = cli_absolute_path(args, args->dispose);
     int rc = args->dispose != NULL ? dispose(args, &err) : savepoint(args, &err);
 
     return rc < 0 ? cli_fail(&err) : CLI_EXIT_OK;
@@ -239,6 +241,7 @@ int cli_stop(struct cli_args *args)
     struct error err = ERROR_INIT;
     STR_AUTO path = STR_INIT;
 
+    args->savepoint = cli_absolute_path(args, args->savepoint);
     int rc = check_job_id(args->bundle, "stop a job", &err);
     if (rc == 0) {
         printf("%s job \"%s\" with a %s savepoint.\n", args->drain ? "Draining" : "Suspending",
@@ -270,7 +273,7 @@ int cli_cancel_with_savepoint(struct cli_args *args)
     STR_AUTO path = STR_INIT;
     /* `cancel -s JOB`: the folder may be left out, then the only word is the job. */
     const char *job = args->bundle != NULL ? args->bundle : args->savepoint;
-    const char *directory = args->bundle != NULL ? args->savepoint : NULL;
+    const char *directory = args->bundle != NULL ? cli_absolute_path(args, args->savepoint) : NULL;
 
     int rc = check_job_id(job, "cancel a job", &err);
     if (rc == 0) {
