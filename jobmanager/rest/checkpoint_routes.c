@@ -244,12 +244,19 @@ static int trigger_checkpoint(void *owner, const struct http_request *rq, struct
                               struct error *err)
 {
     static const char *const types[] = {"CONFIGURED", "FULL", "INCREMENTAL", NULL};
+    static const char refusal[] =
+        "checkpointType INCREMENTAL cannot be asked for: whether checkpoints are increments is "
+        "decided by execution.checkpointing.incremental; use CONFIGURED or FULL.";
     struct triggered t = {.kind = CHECKPOINT_OPERATION_CHECKPOINT};
     const struct json_node *body;
     int type = CHECKPOINT_TYPE_CONFIGURED;
     if (!rest_body_object(rq, rs, "CheckpointTriggerRequestBody", &body) ||
         !read_word(rs, body, "checkpointType", types, &type) ||
         !has_live_job(owner, rq, rs, &t.job_id)) {
+        return 0;
+    }
+    if (type == CHECKPOINT_TYPE_INCREMENTAL) { /* Flink fails with a 500 */
+        rest_fail(rs, 400, "%s", refusal);
         return 0;
     }
     t.type = (enum checkpoint_type)type;

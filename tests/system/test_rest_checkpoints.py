@@ -133,13 +133,18 @@ def test_operations_by_the_clients_own_id(rest, jobs, job, tmp_path):
     assert local(location) in failed["stack-trace"] and failed["serialized-throwable"]
 
 
-@pytest.mark.parametrize("kind", [None, "CONFIGURED", "FULL", "INCREMENTAL", "full"])
+@pytest.mark.parametrize("kind", [None, "CONFIGURED", "FULL", "full"])
 def test_checkpoint(rest, jobs, job, kind):
     path = f"/jobs/{job}/checkpoints"
     answer = rest.ask("POST", path, {"checkpointType": kind} if kind else {})
     assert answer.status == 202, answer.text
     number = polled(rest, jobs, path, answer.json["request-id"])["checkpointId"]
     assert rest.get(f"{path}/details/{number}")["status"] == "COMPLETED"
+
+
+def test_an_increment_cannot_be_asked_for(rest, job):
+    answer = rest.ask("POST", f"/jobs/{job}/checkpoints", {"checkpointType": "INCREMENTAL"})
+    assert answer.status == 400 and "execution.checkpointing.incremental" in answer.text
 
 
 @pytest.mark.parametrize("drain", [False, True, "true"])

@@ -106,7 +106,7 @@ int dispatcher_trigger_checkpoint(struct dispatcher *d, const struct flinc_id *j
                                   struct error *err)
 {
     struct checkpoint_result result = {.checkpoint_id = 7, .path = CHECKPOINT_NO_PATH};
-    if (type == CHECKPOINT_TYPE_INCREMENTAL) {
+    if (fake->checkpoint_fails) {
         return error_set(err, ERR_CLOSED, "the job has ended");
     }
     fake->checkpoint_type = type;

@@ -22,6 +22,7 @@ struct fake_cluster {
     uint32_t jobs; /* running ones that lists show */
     struct checkpoint_operations *operations;
     enum checkpoint_type checkpoint_type; /* what was asked for last */
+    bool checkpoint_fails;
     struct savepoint_request savepoint;
 };
 /* settings: key, value, ..., NULL; over a configuration with any port.  May be NULL. */

@@ -235,9 +235,11 @@ static void operations(void **state)
                 "{\"target-directory\":\"/full\",\"triggerId\":\"" JOB_ID "\"}", 202, "request-id");
     expect_text("GET", JOB "/savepoints/" JOB_ID, "", 200, "No space left on device");
     expect_text("GET", JOB "/savepoints/" JOB_ID, "", 200, "\"failure-cause\":{\"class\":");
+    expect_text("POST", JOB "/checkpoints", "{\"checkpointType\":\"INCREMENTAL\"}", 400,
+                "execution.checkpointing.incremental");
+    cluster.checkpoint_fails = true;
     expect_text("POST", JOB "/checkpoints",
-                "{\"checkpointType\":\"INCREMENTAL\",\"triggerId\":\"" JOB_ID "\"}", 202,
-                "request-id");
+                "{\"checkpointType\":\"FULL\",\"triggerId\":\"" JOB_ID "\"}", 202, "request-id");
     expect_text("GET", JOB "/checkpoints/" JOB_ID, "", 200, "\"failureCause\":{");
     expect_text("POST", "/savepoint-disposal",
                 "{\"savepoint-path\":\"/not/there\",\"triggerId\":\"" JOB_ID "\"}", 200, JOB_ID);
