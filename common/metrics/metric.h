@@ -42,7 +42,7 @@ enum metric_value_type {
     METRIC_VALUE_DOUBLE,
     METRIC_VALUE_TEXT,
 };
-enum { METRIC_TEXT_MAX = 128 }; /* bytes with the NUL; longer text is cut */
+enum { METRIC_TEXT_MAX = 256 }; /* bytes with the NUL; longer text is cut */
 struct metric_value {
     enum metric_value_type type;
     int64_t i64;

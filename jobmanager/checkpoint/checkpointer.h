@@ -20,6 +20,7 @@
 #include "jobmanager/checkpoint/checkpoint_request.h"
 #include "jobmanager/checkpoint/checkpoint_stats.h"
 #include "proto/control.pb-c.h"
+#include <pthread.h>
 
 struct checkpointer;
 
@@ -156,7 +157,11 @@ struct checkpoint_gauges {
     _Atomic int64_t n_total, n_in_progress, n_completed, n_failed;
     _Atomic int64_t last_duration_ms, last_size_bytes, last_full_size_bytes, last_metadata_bytes,
         last_id, last_completed_ms, last_restore_ms; /* -1: none */
+    pthread_mutex_t lock;                            /* a leaf */
+    char *last_path;                                 /* Owns; under the lock; NULL: none */
 };
+/* Copies the path of the last completed checkpoint, cut to `size`; empty: none.  Thread: any. */
+void checkpoint_gauges_get_path(const struct checkpoint_gauges *g, char *ret_path, size_t size);
 const struct checkpoint_gauges *checkpointer_gauges(const struct checkpointer *c);
 
 #endif

@@ -235,6 +235,19 @@ void pending_complete(struct checkpointer *c, struct pending_checkpoint *p)
 
 /* ---- complete --------------------------------------------------------------------------------------- */
 
+/* Files of checkpoints below it are needed by nobody.  With several checkpoints at a time the retained one need
+ * not refer to the files of the one before it, on which one that is pending is built: so those stay that were
+ * retained when the pending ones began. */
+static uint64_t lowest_needed(const struct checkpointer *c)
+{
+    uint64_t lowest = completed_store_lowest_id(&c->store);
+    for (size_t i = 0; i < c->pending.len; i++) {
+        const struct pending_checkpoint *p = vec_ptr(&c->pending, i);
+        lowest = p->given_up ? lowest : MIN(lowest, p->lowest_base_id);
+    }
+    return lowest;
+}
+
 static void subsume(struct checkpointer *c)
 {
     struct completed_checkpoint *old;
@@ -245,7 +258,7 @@ static void subsume(struct checkpointer *c)
         c->o.host->notify(c->o.host_arg, FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_SUBSUMED, id,
                           newest);
     }
-    cleanup_shared_below(c, completed_store_lowest_id(&c->store));
+    cleanup_shared_below(c, lowest_needed(c));
     cleanup_retry(c);
 }
 

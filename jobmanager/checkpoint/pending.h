@@ -37,6 +37,7 @@ struct pending_checkpoint {
     Flinc__CheckpointKind kind;
     Flinc__CheckpointStop stop;
     int64_t trigger_ms;
+    uint64_t lowest_base_id; /* it may build on this checkpoint and newer ones: their files stay */
     struct trigger_request *request; /* Owns */
     uint64_t timer;
     char *directory;            /* Owns; NULL: none (storage jobmanager) */

@@ -2,6 +2,7 @@
 #include "jobmanager/checkpoint/stats_tracker.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- one checkpoint ------------------------------------------------------------------------------- */
@@ -107,6 +108,7 @@ void stats_tracker_init(struct stats_tracker *t, const Flinc__JobGraph *graph,
     for (size_t i = 0; i < ARRAY_LEN(none); i++) {
         atomic_store(none[i], -1);
     }
+    pthread_mutex_init(&g->lock, NULL);
 }
 
 static void forget_all(struct vec *v)
@@ -127,6 +129,8 @@ void stats_tracker_fini(struct stats_tracker *t)
     checkpoint_details_unref(t->latest_failed);
     mem_free(t->restored.path);
     mem_free(t->summaries);
+    mem_free(t->gauges.last_path);
+    pthread_mutex_destroy(&t->gauges.lock);
     *t = (struct stats_tracker){0};
 }
 
@@ -239,6 +243,24 @@ static void add_summary(struct stats_tracker *t, const struct checkpoint_details
     };
 }
 
+static void set_last_path(struct checkpoint_gauges *g, const char *path)
+{
+    char *copy = mem_strdup(path);
+    pthread_mutex_lock(&g->lock);
+    char *old = g->last_path;
+    g->last_path = copy;
+    pthread_mutex_unlock(&g->lock);
+    mem_free(old);
+}
+
+void checkpoint_gauges_get_path(const struct checkpoint_gauges *gauges, char *ret_path, size_t size)
+{
+    struct checkpoint_gauges *g = (struct checkpoint_gauges *)gauges;
+    pthread_mutex_lock(&g->lock);
+    (void)snprintf(ret_path, size, "%s", g->last_path != NULL ? g->last_path : "");
+    pthread_mutex_unlock(&g->lock);
+}
+
 void stats_tracker_complete(struct stats_tracker *t, uint64_t checkpoint_id,
                             const struct stats_completed *completed)
 {
@@ -257,6 +279,7 @@ void stats_tracker_complete(struct stats_tracker *t, uint64_t checkpoint_id,
     atomic_store(&g->last_metadata_bytes, (int64_t)d->metadata_bytes);
     atomic_store(&g->last_id, (int64_t)d->id);
     atomic_store(&g->last_completed_ms, d->ended_ms);
+    set_last_path(g, d->path);
     keep_latest(checkpoint_kind_is_savepoint(d->kind) ? &t->latest_savepoint : &t->latest_completed,
                 d);
     remember(t, d);

@@ -137,6 +137,7 @@ int trigger_begin(struct checkpointer *c, struct trigger_request *take, struct e
     p->kind = take->kind;
     p->stop = take->stop;
     p->trigger_ms = clock_now_ms(c->o.clock);
+    p->lowest_base_id = c->store.kept.len > 0 ? completed_store_lowest_id(&c->store) : 0;
     vec_push_ptr(&c->pending, p);
     c->triggering = true;
     p->timer = component_schedule(c->o.component, c->config.timeout_ms, on_timeout, p);

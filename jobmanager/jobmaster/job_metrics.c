@@ -147,6 +147,14 @@ static void gauge_atomic(void *arg, struct metric_value *ret)
     metric_value_set_i64(ret, atomic_load((_Atomic int64_t *)arg));
 }
 
+/* "n/a", as Flink, until one has completed. */
+static void gauge_checkpoint_path(void *arg, struct metric_value *ret)
+{
+    char path[METRIC_TEXT_MAX];
+    checkpoint_gauges_get_path(arg, path, sizeof(path));
+    metric_value_set_text(ret, path[0] != '\0' ? path : "n/a");
+}
+
 void job_metrics_add_checkpoints(struct job_metrics *m, const struct checkpoint_gauges *gauges)
 {
     struct checkpoint_gauges *g = (struct checkpoint_gauges *)gauges; /* they are only read */
@@ -168,6 +176,9 @@ void job_metrics_add_checkpoints(struct job_metrics *m, const struct checkpoint_
     };
     for (size_t i = 0; i < ARRAY_LEN(rows) && m->group != NULL; i++) {
         metric_group_gauge_fn(m->group, rows[i].name, gauge_atomic, rows[i].value);
+    }
+    if (m->group != NULL) {
+        metric_group_gauge_fn(m->group, "lastCheckpointExternalPath", gauge_checkpoint_path, g);
     }
 }
 

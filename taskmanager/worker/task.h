@@ -60,6 +60,7 @@ enum task_wait {
     TASK_WAIT_IDLE,          /* for input */
     TASK_WAIT_BACKPRESSURED, /* for an output */
     TASK_WAIT_OPERATOR,      /* for room in an operator; counts as back-pressured */
+    TASK_WAIT_CHECKPOINT,    /* for the end of the checkpoint before; likewise */
 };
 
 /* Thread: the task's writes, any reads. */

@@ -174,6 +174,8 @@ static void task_follow(struct task *t, struct aligner_verdict *v)
         c->in_chain = false;
         c->first_ns = v->first_ns;
         c->aligned_ns = clock_monotonic_ns(t->env->clock);
+        atomic_store(&c->last_alignment_ns, MAX(c->aligned_ns - c->first_ns, (int64_t)0));
+        atomic_store(&c->last_start_delay_ns, MAX(c->start_delay_ms, (int64_t)0) * 1000000);
     }
 }
 
@@ -256,7 +258,7 @@ static void task_on_aborted(struct task *t, uint64_t id)
     struct task_checkpoints *c = &t->checkpoints;
     struct aligner_verdict v = barrier_aligner_on_cancel(&c->aligner, id);
     task_follow(t, &v);
-    if (c->starting != NULL && c->starting->checkpoint_id == id && !c->in_chain) {
+    if (c->starting != NULL && c->starting->checkpoint_id == id && (!c->in_chain || c->is_queued)) {
         c->starting_cancelled = true;
     }
     if (c->writing != NULL && c->writing->barrier->checkpoint_id == id) {
@@ -414,25 +416,30 @@ static void task_fill_stats(struct task *t, struct task_writing *w, int64_t begi
         (uint64_t)MAX(metric_counter_get(&t->in.n_bytes) - c->first_bytes, (int64_t)0);
 }
 
-static int task_take(struct task *t, struct error *err)
+/* The barrier goes on; the snapshot waits for the one that is being written. */
+static void task_queue(struct task *t)
+{
+    struct task_checkpoints *c = &t->checkpoints;
+    if (!PLANTED("barrier_overtakes")) {
+        task_send_barrier(t, c->starting);
+    }
+    c->passed_ns = clock_monotonic_ns(t->env->clock);
+    c->is_queued = true;
+}
+
+static void task_take(struct task *t)
 {
     struct task_checkpoints *c = &t->checkpoints;
     struct barrier *b = STEAL(c->starting);
     struct error why = ERROR_INIT;
-    int64_t begin_ns = clock_monotonic_ns(t->env->clock);
     uint64_t id = b->checkpoint_id;
-    if (!PLANTED("barrier_overtakes")) {
-        task_send_barrier(t, b);
-    }
+    c->in_chain = false;
+    c->is_queued = false;
     if (c->starting_cancelled) {
         barrier_unref(b);
-        return 0;
+        return;
     }
-    if (c->writing != NULL) {
-        task_decline_text(t, id, "an earlier checkpoint is still being written");
-        barrier_unref(b);
-        return 0;
-    }
+    ASSERT(c->writing == NULL);
     struct task_writing *w = MEM_NEW(struct task_writing);
     flinc__checkpoint_task_stats__init(&w->stats);
     int rc = task_snapshot(t, b, w, &why);
@@ -440,13 +447,13 @@ static int task_take(struct task *t, struct error *err)
         task_decline(t, id, &why);
         barrier_unref(b);
         mem_free(w);
-        return 0;
+        return;
     }
     w->barrier = b;
     w->finished = c->data_ended;
     w->taken_ns = clock_monotonic_ns(t->env->clock);
     w->next_slice_ns = w->taken_ns;
-    task_fill_stats(t, w, begin_ns);
+    task_fill_stats(t, w, c->passed_ns);
     c->writing = w;
     if (c->data_ended && c->final_id == 0) {
         c->final_id = id;
@@ -460,7 +467,6 @@ static int task_take(struct task *t, struct error *err)
     if (PLANTED("early_ack")) { /* before anything is written */
         task_acknowledge(t, w);
     }
-    return 0;
 }
 
 /* A drain: the sources end first; what they feed has ended when the barrier comes. */
@@ -474,8 +480,9 @@ static bool task_must_drain(const struct task *t)
 static int task_start_checkpoint(struct task *t, struct error *err)
 {
     struct task_checkpoints *c = &t->checkpoints;
-    if (c->starting_cancelled) {
-        return task_take(t, err);
+    if (c->starting_cancelled) { /* only passed on */
+        task_queue(t);
+        return 0;
     }
     if (task_must_drain(t)) {
         return chain_end_sources(t->chain, err);
@@ -514,6 +521,13 @@ static int task_tell_operators(struct task *t, struct error *err)
 int task_checkpoint_turn(struct task *t, struct error *err)
 {
     struct task_checkpoints *c = &t->checkpoints;
+    if (c->is_queued) {
+        if (c->writing != NULL && !c->starting_cancelled) {
+            return 0;
+        }
+        task_take(t);
+        return 1;
+    }
     if (c->notices.len > 0 && !c->in_chain) {
         TRY(task_tell_operators(t, err));
         return 1;
@@ -523,8 +537,7 @@ int task_checkpoint_turn(struct task *t, struct error *err)
         return 1;
     }
     if (c->starting != NULL && !chain_has_barrier(t->chain)) {
-        c->in_chain = false;
-        TRY(task_take(t, err));
+        task_queue(t);
         return 1;
     }
     if (c->starting == NULL && c->held.len > 0) {

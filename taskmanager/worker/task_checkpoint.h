@@ -5,9 +5,13 @@
  *                          └ cancelled: the barrier is passed on only   └────────────────────┴──► Decline
  *
  * Between "aligned" and "taken" the task takes no input, and operator events wait, so that the snapshot is
- * exactly what lies before the barrier.  One snapshot is written at a time: another one that comes meanwhile
- * is declined, its barrier goes on.  Writing goes in slices between batches, half of the time at most while
+ * exactly what lies before the barrier.  Writing goes in slices between batches, half of the time at most while
  * there is input.
+ *
+ * One snapshot is written at a time, since state has one freeze.  When the next one is aligned meanwhile
+ * (max-concurrent-checkpoints above 1, a savepoint), its barrier goes on at once and it is queued: the task
+ * takes no input, writes the one at hand as fast as it can, and then takes the next.  Further ones wait in
+ * front of it, in the channels and among what is held.
  *
  * Ends: a task that has processed all input waits for a checkpoint that starts after that
  * (EndOfDataReached); a stop-with-savepoint pauses (SUSPEND) or ends (DRAIN) the sources, and ends the task
@@ -50,6 +54,8 @@ struct task_checkpoints {
     /* Aligned, and not taken yet. */
     struct barrier *starting; /* Owns a ref; NULL: none */
     bool starting_cancelled, in_chain;
+    bool is_queued;    /* its barrier is sent; another one is being written */
+    int64_t passed_ns; /* when its barrier was sent */
     int64_t first_ns, aligned_ns, start_delay_ms;
     int64_t first_bytes;          /* that the task had processed when the first barrier came */
     struct task_writing *writing; /* Owns; NULL: none */
@@ -61,6 +67,8 @@ struct task_checkpoints {
     bool stop_after_data; /* the data had ended when it was taken */
     bool data_ended;      /* END_OF_DATA is sent */
     uint64_t final_id;    /* the first checkpoint taken after that; 0: none yet */
+    /* Of the last one that was aligned, for gauges; thread: the task's writes, any reads. */
+    _Atomic int64_t last_alignment_ns, last_start_delay_ns;
 };
 
 struct checkpoint_notice {
@@ -87,6 +95,11 @@ int task_on_channel_end(struct task *t, struct task_input *in, uint32_t channel,
 static inline bool task_checkpoint_is_starting(const struct task_checkpoints *c)
 {
     return c->starting != NULL;
+}
+/* Nothing may run but the writing of the one before: until task_checkpoint_turn() does something. */
+static inline bool task_checkpoint_is_queued(const struct task_checkpoints *c)
+{
+    return c->is_queued;
 }
 /* An event of a coordinator half comes behind a trigger that is not done: it is kept.  Takes the message
  * then. */

@@ -55,6 +55,8 @@ static bool task_may_go_on(struct task *t, enum task_wait wait)
         return task_arm_outputs(t);
     case TASK_WAIT_OPERATOR:
         return !chain_is_waiting(t->chain);
+    case TASK_WAIT_CHECKPOINT:
+        return false; /* what it waits for is looked at above */
     default:
         return task_has_input(t);
     }
@@ -244,7 +246,13 @@ static int task_turn(struct task *t, struct error *err)
     if (UNLIKELY(atomic_load_explicit(&t->cancelled, memory_order_relaxed))) {
         return error_set(err, ERR_CANCELLED, "%s was cancelled", t->name);
     }
-    (void)task_checkpoint_write(t, false);
+    if (UNLIKELY(task_checkpoint_write(t, false) > 0)) {
+        return 0; /* it may have been all that the task waited for */
+    }
+    if (UNLIKELY(task_checkpoint_is_queued(&t->checkpoints))) {
+        int rc = task_checkpoint_turn(t, err);
+        return rc != 0 ? MIN(rc, 0) : task_sleep(t, TASK_WAIT_CHECKPOINT, err);
+    }
     if (!task_outputs_writable(t)) {
         return task_sleep(t, TASK_WAIT_BACKPRESSURED, err);
     }

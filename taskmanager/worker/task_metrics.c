@@ -91,6 +91,18 @@ static void gauge_input_watermark(void *arg, struct metric_value *ret_value)
     metric_value_set_i64(ret_value, atomic_load(&t->watermark_ms));
 }
 
+static void gauge_alignment(void *arg, struct metric_value *ret_value)
+{
+    const struct task *t = arg;
+    metric_value_set_i64(ret_value, atomic_load(&t->checkpoints.last_alignment_ns));
+}
+
+static void gauge_start_delay(void *arg, struct metric_value *ret_value)
+{
+    const struct task *t = arg;
+    metric_value_set_i64(ret_value, atomic_load(&t->checkpoints.last_start_delay_ns));
+}
+
 static void gauge_input_queue(void *arg, struct metric_value *ret_value)
 {
     const struct task *t = arg;
@@ -169,6 +181,8 @@ struct task_metrics *task_metrics_new(struct task *t)
     metric_group_gauge_fn(g, "isBackPressured", gauge_is_backpressured, t);
     metric_group_gauge_fn(g, "mailboxQueueSize", gauge_mailbox, t);
     metric_group_gauge_fn(g, "currentInputWatermark", gauge_input_watermark, t);
+    metric_group_gauge_fn(g, "checkpointAlignmentTime", gauge_alignment, t);
+    metric_group_gauge_fn(g, "checkpointStartDelayNanos", gauge_start_delay, t);
     return m;
 }
 

@@ -137,6 +137,33 @@ def test_min_pause(jobs, stateful, tmp_path):
         assert second["trigger_timestamp"] - (first["trigger_timestamp"] + first["end_to_end_duration"]) >= 199
 
 
+def overlap(history):
+    """True when one began before the one before it had ended."""
+    done = sorted((c for c in history if c["status"] == "COMPLETED"), key=lambda c: c["id"])
+    return any(b["trigger_timestamp"] < a["trigger_timestamp"] + a["end_to_end_duration"] for a, b in zip(done, done[1:]))
+
+
+@pytest.mark.parametrize("mode", ["EXACTLY_ONCE", "AT_LEAST_ONCE"])
+def test_several_at_a_time(jobs, stateful, tmp_path, mode):
+    """Checkpoints and savepoints that begin while others are written: none is declined, and the last one is right."""
+    args = ["--rate", 50000, "--payload", 2000, "--output", tmp_path / "out"]
+    config = settings(tmp_path, interval="10 ms", max_concurrent_checkpoints="4", data_inline_threshold="0 kb",
+                      incremental="true", mode=mode)
+    job = jobs.start(stateful, args, config, parallelism=2)
+    jobs.cluster.wait(lambda: overlap(jobs.statistics(job)["history"]))
+    for kind in ("CANONICAL", "NATIVE"):
+        found = jobs.operation(f"/jobs/{job}/savepoints", {"target-directory": str(tmp_path / "savepoints"), "formatType": kind})
+        assert os.path.exists(local(found.get("location", ""))), found
+    jobs.wait_for_checkpoints(job, 10)
+    failed = [c["failure_message"] for c in jobs.statistics(job)["history"] if c["status"] == "FAILED"]
+    assert all("newer" in message for message in failed), failed
+    path = jobs.stop(job, tmp_path / "savepoints")
+    job = jobs.start(stateful, args, {**config, **restoring(path)}, parallelism=1)
+    jobs.wait_for_checkpoints(job, 3)
+    jobs.stop(job, tmp_path / "savepoints")
+    assert check_records(tmp_path / "out") > 0
+
+
 def test_failures_are_tolerated_or_not(jobs, stateful, tmp_path):
     """The folder of checkpoints cannot be written."""
     (tmp_path / "file").write_text("not a folder")
@@ -169,6 +196,12 @@ def test_metrics(jobs, stateful, tmp_path):
     for name in ("totalNumberOfCheckpoints", "lastCheckpointSize", "lastCheckpointFullSize", "lastCompletedCheckpointId",
                  "lastCheckpointMetadataSize"):
         assert jobs.metric(job, name) > 0, name
+    path = jobs.cluster.get(f"/jobs/{job}/metrics?get=lastCheckpointExternalPath")[0]["value"]
+    assert path.startswith(("file:", "/")) and os.path.dirname(local(path)) == str(folder_of(jobs, job, tmp_path))
+    vertex = jobs.cluster.get(f"/jobs/{job}")["vertices"][-1]["id"]
+    names = ("checkpointAlignmentTime", "checkpointStartDelayNanos")
+    jobs.cluster.wait(lambda: len(jobs.cluster.get(
+        f"/jobs/{job}/vertices/{vertex}/metrics?get=" + ",".join(f"0.{name}" for name in names))) == 2)
     assert jobs.metric(job, "numberOfFailedCheckpoints") == 0 and jobs.metric(job, "lastCheckpointDuration") >= 0
     jobs.cancel(job)
 

@@ -159,6 +159,23 @@ def test_checkpoint(flink, jobs, run):
     jobs.cancel(job)
 
 
+def test_relative_folders(flinc, jobs, run, tmp_path):
+    """They are below the folder of who calls, not of the job manager."""
+    def call(*args):
+        result = flinc.run(*args, env=jobs.cluster.environment, cwd=tmp_path)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    job = run()
+    jobs.wait_for_checkpoints(job)
+    assert f"{tmp_path}/savepoints/savepoint-" in call("savepoint", job, "savepoints")
+    path = local(re.search(r"Path: (.*)", call("stop", "-p", "./savepoints", job))[1])
+    jobs.wait_for_end(job)
+    assert os.path.dirname(path) == str(tmp_path / "savepoints")
+    call("savepoint", "-d", os.path.relpath(path, tmp_path))
+    assert not os.path.exists(path)
+
+
 def submit(flink, bundle, tmp_path, *options, code=0):
     found = flink("run", "-d", "-p", 2, "-D", f"execution.checkpointing.dir={tmp_path}/checkpoints",
                   "-D", "execution.checkpointing.interval=50ms", "-D", "restart-strategy.type=none", *options,
