@@ -315,7 +315,7 @@ static int put_removed(struct keyed_snapshot *s, int64_t name_space, struct keye
             break;
         }
         s->entries[s->n_entries++] =
-            (struct keyed_entry){.entry = (const char *)r,
+            (struct keyed_entry){.entry = r->key,
                                  .group = (uint32_t)r->hash % s->backend->options.max_parallelism,
                                  .is_null = r->is_null};
     }
@@ -330,7 +330,7 @@ static int put_removed(struct keyed_snapshot *s, int64_t name_space, struct keye
 static size_t entry_bytes(const struct keyed_table *t, const char *entry)
 {
     size_t bytes = t->stride;
-    if (t->key_kind != KEYED_KEY_FIXED) {
+    if (t->key_has_view) {
         uint32_t len;
         memcpy(&len, entry, sizeof(len));
         bytes += len;

@@ -35,20 +35,8 @@ static void process_seed_make(void)
 
 static void table_layout(struct keyed_table *t)
 {
-    const struct schema *keys = t->key_schema;
-    const struct data_type *type = keys->fields[0].type;
-    t->key_layout = type->layout;
-    t->key_is_char = type->id == TYPE_CHAR;
-    if (keys->n_fields > 1) {
-        t->key_kind = KEYED_KEY_BYTES;
-    } else if (type->layout == LAYOUT_VIEW) {
-        t->key_kind = KEYED_KEY_VIEW;
-    } else if (type->layout == LAYOUT_BIT || (type->width > 0 && type->width <= 8)) {
-        t->key_kind = KEYED_KEY_FIXED;
-    } else {
-        t->key_kind = KEYED_KEY_BYTES;
-    }
-    t->hash_offset = t->key_kind == KEYED_KEY_FIXED ? 8 : 16;
+    keyed_key_layout(t);
+    t->hash_offset = t->key_words * (uint32_t)sizeof(uint64_t);
     t->value_offset = t->hash_offset + 8;
     t->stride = t->value_offset + t->value_bytes;
 }
@@ -82,9 +70,9 @@ int keyed_table_init(struct keyed_table *t, const struct keyed_table_options *op
         .record = options->record,
     };
     t->created = t->track->version;
-    vec_init(&t->removed, sizeof(struct keyed_removed));
     state_heap_init(&t->heap, options->budget);
     table_layout(t);
+    vec_init(&t->removed, keyed_removed_bytes(t));
     return 0;
 }
 
@@ -301,12 +289,8 @@ void keyed_table_remove(struct keyed_table *t, uint32_t slot)
         g->tags |= KEYED_TAG_EMPTY;
         return;
     }
-    if (t->key_kind != KEYED_KEY_FIXED && !key_is_kept) {
-        struct probe_key k;
-        memcpy(&k, t->entries + (size_t)slot * t->stride, sizeof(k));
-        if (probe_key_len(&k) > VIEW_INLINE_MAX) {
-            state_heap_free(&t->heap, (char *)(uintptr_t)k.w1, probe_key_len(&k));
-        }
+    if (!key_is_kept) {
+        keyed_key_free(t, &t->heap, t->entries + (size_t)slot * t->stride);
     }
     bool was_full = keyed_match_empty(g->tags) == 0;
     uint64_t tag = was_full ? KEYED_TAG_REMOVED : KEYED_TAG_EMPTY;

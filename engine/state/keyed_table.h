@@ -5,6 +5,8 @@
  * side.  Keys:
  *   one fixed-width column of at most 8 bytes   its 64 bits, inline
  *   one string column                           a 16-byte view; bytes over 12 in the table's heap
+ *   up to 40 bytes of other columns, or of a    side by side, inline, with a byte that says which of
+ *     view and other columns                    them are NULL when one can be
  *   anything else                               the key codec's bytes, kept like a string
  * NULL is a key like any other.  Keys are equal as their hashes have it: -0.0 is 0.0, every NaN is one,
  * CHAR without trailing pad.
@@ -30,13 +32,16 @@
 #define KEYED_SLOT_NONE UINT32_MAX
 
 enum keyed_key_kind {
-    KEYED_KEY_FIXED, /* 8 bytes */
-    KEYED_KEY_VIEW,  /* 16 bytes */
-    KEYED_KEY_BYTES, /* 16 bytes, of the key codec */
+    KEYED_KEY_FIXED,  /* 8 bytes */
+    KEYED_KEY_VIEW,   /* 16 bytes */
+    KEYED_KEY_INLINE, /* several columns, up to KEYED_KEY_WORDS_MAX words */
+    KEYED_KEY_BYTES,  /* 16 bytes, of the key codec */
 };
 
 enum {
     KEYED_VALUE_BYTES_MAX = 64 * 1024,
+    KEYED_KEY_WORDS_MAX = 5,      /* of an entry's key */
+    KEYED_INLINE_COLUMNS_MAX = 8, /* of an INLINE key: their NULLs are bits of a byte */
 };
 
 struct keyed_table_options {
@@ -63,7 +68,12 @@ struct keyed_table {
     enum keyed_key_kind key_kind;
     enum type_layout key_layout; /* of a FIXED key */
     bool key_is_char;            /* trailing pad does not count */
-    uint64_t seed;               /* odd */
+    bool key_has_view;           /* the first two words are a view, longer bytes are in the heap */
+    bool key_has_gaps;           /* an INLINE key has bytes that no column fills */
+    uint8_t key_words;           /* of 8 bytes */
+    uint8_t key_nulls_at;        /* the byte of an INLINE key's NULLs; 0: there are none */
+    uint8_t key_offsets[KEYED_INLINE_COLUMNS_MAX]; /* of an INLINE key's columns */
+    uint64_t seed;                                 /* odd */
     uint32_t value_bytes;
     struct schema *key_schema;          /* Owns a ref */
     struct mem_budget *budget;          /* Borrows; may be NULL */

@@ -1,6 +1,6 @@
 /* Keys in and out of the table: from the columns of a batch to probe keys, and back to a batch.
  *
- * Keys of several columns, and of columns wider than 8 bytes, become bytes: per column a byte that says
+ * Keys that are too wide for an entry, or have several strings, become bytes: per column a byte that says
  * NULL (0) or not (1), then the canonical value, little-endian: fixed width as it is, strings as a
  * 32-bit length and their bytes.  This form lives in memory only.
  * Thread: one owner. */
@@ -43,12 +43,12 @@ static inline uint32_t row_at(const uint16_t *sel, uint32_t i)
 
 /* ---- one fixed-width column -------------------------------------------------------------------- */
 
-#define LOAD_FIXED(ctype, convert)                                              \
-    do {                                                                        \
-        const ctype *values = COLUMN_VALUES(c, const ctype);                    \
-        for (uint32_t i = 0; i < n; i++) {                                      \
-            p->keys[i].w0 = (uint64_t)(convert(values[row_at(sel, from + i)])); \
-        }                                                                       \
+#define LOAD_FIXED(ctype, convert)                                           \
+    do {                                                                     \
+        const ctype *values = COLUMN_VALUES(c, const ctype);                 \
+        for (uint32_t i = 0; i < n; i++) {                                   \
+            p->keys[i] = (uint64_t)(convert(values[row_at(sel, from + i)])); \
+        }                                                                    \
     } while (0)
 
 static void load_fixed(struct probe_block *p, const struct column *c, const uint16_t *sel,
@@ -58,7 +58,7 @@ static void load_fixed(struct probe_block *p, const struct column *c, const uint
     case LAYOUT_BIT:
         for (uint32_t i = 0; i < n; i++) {
             uint32_t row = row_at(sel, from + i);
-            p->keys[i].w0 = (c->values->data[row >> 3] >> (row & 7)) & 1;
+            p->keys[i] = (c->values->data[row >> 3] >> (row & 7)) & 1;
         }
         break;
     case LAYOUT_I8:
@@ -86,39 +86,203 @@ static void load_fixed(struct probe_block *p, const struct column *c, const uint
 
 /* ---- one string column ------------------------------------------------------------------------- */
 
-static inline void probe_key_set_bytes(struct probe_key *k, const char *data, size_t len)
+static inline void probe_key_set_bytes(uint64_t *words, const char *data, size_t len)
 {
     if (len <= VIEW_INLINE_MAX) {
         struct view v = view_inline(data, (uint32_t)len);
-        memcpy(k, &v, sizeof(v));
+        memcpy(words, &v, sizeof(v));
         return;
     }
     uint32_t prefix;
     memcpy(&prefix, data, sizeof(prefix));
-    k->w0 = (uint64_t)prefix << 32 | (uint32_t)len;
-    k->w1 = (uint64_t)(uintptr_t)data;
+    words[0] = (uint64_t)prefix << 32 | (uint32_t)len;
+    words[1] = (uint64_t)(uintptr_t)data;
 }
 
-static void load_views(struct probe_block *p, const struct column *c, const uint16_t *sel,
-                       uint32_t from, uint32_t n)
+/* The view of the i-th key goes to keys + i * n_words. */
+static void load_views(uint64_t *keys, uint32_t n_words, const struct column *c,
+                       const uint16_t *sel, uint32_t from, uint32_t n)
 {
     const struct view *views = COLUMN_VALUES(c, const struct view);
     for (uint32_t i = 0; i < n; i++) {
         const struct view *v = &views[row_at(sel, from + i)];
-        memcpy(&p->keys[i], v, sizeof(*v));
+        uint64_t *words = keys + (size_t)i * n_words;
+        memcpy(words, v, sizeof(*v));
         if (UNLIKELY(v->len > VIEW_INLINE_MAX)) {
             const char *data = (const char *)c->data[v->buffer]->data + v->offset;
-            p->keys[i].w1 = (uint64_t)(uintptr_t)data;
+            words[1] = (uint64_t)(uintptr_t)data;
         }
     }
 }
 
-static void load_chars(struct probe_block *p, const struct column *c, const uint16_t *sel,
-                       uint32_t from, uint32_t n)
+static void load_chars(uint64_t *keys, uint32_t n_words, const struct column *c,
+                       const uint16_t *sel, uint32_t from, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         struct slice s = column_get_bytes(c, row_at(sel, from + i));
-        probe_key_set_bytes(&p->keys[i], s.data, trimmed_len(s.data, s.len));
+        probe_key_set_bytes(keys + (size_t)i * n_words, s.data, trimmed_len(s.data, s.len));
+    }
+}
+
+/* ---- several columns inline -------------------------------------------------------------------- */
+
+/* Bytes of a column in an INLINE key; 0: it has no fixed width. */
+static uint32_t inline_width(const struct data_type *type)
+{
+    switch (type->layout) {
+    case LAYOUT_BIT:
+        return 1;
+    case LAYOUT_TS_NANO:
+        return 12;
+    case LAYOUT_VIEW:
+        return sizeof(struct view);
+    default:
+        return type->width;
+    }
+}
+
+/* False: the key is too wide, or has more strings than one. */
+static bool layout_inline(struct keyed_table *t)
+{
+    const struct schema *keys = t->key_schema;
+    uint32_t at = 0, n_views = 0;
+    bool nullable = false;
+    if (keys->n_fields > KEYED_INLINE_COLUMNS_MAX) {
+        return false;
+    }
+    for (uint32_t k = 0; k < keys->n_fields; k++) {
+        const struct data_type *type = keys->fields[k].type;
+        nullable = nullable || type->nullable;
+        n_views += type->layout == LAYOUT_VIEW;
+        if (type->layout == LAYOUT_VIEW) {
+            t->key_offsets[k] = 0;
+            t->key_is_char = type->id == TYPE_CHAR;
+            at = sizeof(struct view);
+        }
+    }
+    for (uint32_t width = sizeof(struct view); width > 0; width--) {
+        for (uint32_t k = 0; k < keys->n_fields; k++) {
+            const struct data_type *type = keys->fields[k].type;
+            if (type->layout != LAYOUT_VIEW && inline_width(type) == width) {
+                t->key_offsets[k] = (uint8_t)MIN(at, (uint32_t)UINT8_MAX);
+                at += width;
+            }
+        }
+    }
+    t->key_nulls_at = (uint8_t)(nullable ? at : 0);
+    at += nullable;
+    if (n_views > 1 || at > KEYED_KEY_WORDS_MAX * sizeof(uint64_t)) {
+        return false;
+    }
+    t->key_words = (uint8_t)((at + 7) / 8);
+    t->key_has_gaps = nullable || at % 8 != 0;
+    t->key_has_view = n_views > 0;
+    return true;
+}
+
+void keyed_key_layout(struct keyed_table *t)
+{
+    const struct schema *keys = t->key_schema;
+    const struct data_type *type = keys->fields[0].type;
+    t->key_layout = type->layout;
+    t->key_is_char = type->id == TYPE_CHAR;
+    t->key_words = 2;
+    t->key_has_view = true;
+    if (keys->n_fields == 1 && type->layout == LAYOUT_VIEW) {
+        t->key_kind = KEYED_KEY_VIEW;
+    } else if (keys->n_fields == 1 &&
+               (type->layout == LAYOUT_BIT || (type->width > 0 && type->width <= 8))) {
+        t->key_kind = KEYED_KEY_FIXED;
+        t->key_words = 1;
+        t->key_has_view = false;
+    } else {
+        t->key_kind = layout_inline(t) ? KEYED_KEY_INLINE : KEYED_KEY_BYTES;
+    }
+}
+
+#define LOAD_PART(stored, ctype, convert)                      \
+    do {                                                       \
+        const ctype *values = COLUMN_VALUES(c, const ctype);   \
+        for (uint32_t i = 0; i < n; i++) {                     \
+            stored v = convert(values[row_at(sel, from + i)]); \
+            memcpy(to + (size_t)i * step, &v, sizeof(v));      \
+        }                                                      \
+    } while (0)
+
+/* A column of the rows [from, from + n) to to + i * step. */
+static void load_part(const struct column *c, const uint16_t *sel, uint32_t from, uint32_t n,
+                      char *to, size_t step)
+{
+    switch (c->type->layout) {
+    case LAYOUT_BIT:
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t row = row_at(sel, from + i);
+            to[(size_t)i * step] = (char)((c->values->data[row >> 3] >> (row & 7)) & 1);
+        }
+        break;
+    case LAYOUT_I8:
+        LOAD_PART(int8_t, int8_t, );
+        break;
+    case LAYOUT_I16:
+        LOAD_PART(int16_t, int16_t, );
+        break;
+    case LAYOUT_I32:
+        LOAD_PART(int32_t, int32_t, );
+        break;
+    case LAYOUT_I64:
+        LOAD_PART(int64_t, int64_t, );
+        break;
+    case LAYOUT_I128:
+        LOAD_PART(__int128, __int128, );
+        break;
+    case LAYOUT_F32:
+        LOAD_PART(uint32_t, float, canonical_f32);
+        break;
+    case LAYOUT_F64:
+        LOAD_PART(uint64_t, double, canonical_f64);
+        break;
+    case LAYOUT_TS_NANO: {
+        const struct ts_nano *values = COLUMN_VALUES(c, const struct ts_nano);
+        for (uint32_t i = 0; i < n; i++) {
+            const struct ts_nano *v = &values[row_at(sel, from + i)];
+            memcpy(to + (size_t)i * step, &v->millis, sizeof(v->millis));
+            memcpy(to + (size_t)i * step + sizeof(v->millis), &v->nanos, sizeof(v->nanos));
+        }
+        break;
+    }
+    default:
+        ASSERT(!"a column of this layout has no fixed width");
+    }
+}
+
+static void load_inline(const struct keyed_table *t, struct probe_block *p, const struct batch *b,
+                        const uint32_t *key_columns, uint32_t from, uint32_t n)
+{
+    const uint16_t *sel = batch_sel(b);
+    const size_t step = t->key_words * sizeof(uint64_t);
+    char *keys = (char *)p->keys;
+    if (t->key_has_gaps) {
+        memset(keys, 0, n * step);
+    }
+    for (uint32_t k = 0; k < t->key_schema->n_fields; k++) {
+        const struct column *c = &b->columns[key_columns[k]];
+        if (c->type->layout != LAYOUT_VIEW) {
+            load_part(c, sel, from, n, keys + t->key_offsets[k], step);
+        } else if (t->key_is_char) {
+            load_chars(p->keys, t->key_words, c, sel, from, n);
+        } else {
+            load_views(p->keys, t->key_words, c, sel, from, n);
+        }
+        if (c->validity == NULL || t->key_nulls_at == 0) {
+            continue;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            if (column_is_null(c, row_at(sel, from + i))) {
+                char *key = keys + (size_t)i * step;
+                memset(key + t->key_offsets[k], 0, inline_width(c->type));
+                key[t->key_nulls_at] = (char)(key[t->key_nulls_at] | 1 << k);
+            }
+        }
     }
 }
 
@@ -188,7 +352,7 @@ static int load_bytes(struct keyed_table *t, struct probe_block *p, const struct
             return error_set(err, ERR_TOO_LARGE, "a key has %zu bytes, the limit is 2147483647",
                              len);
         }
-        probe_key_set_bytes(&p->keys[i], t->scratch.data + start, len);
+        probe_key_set_bytes(p->keys + (size_t)i * 2, t->scratch.data + start, len);
         start = ends[i];
     }
     return 0;
@@ -206,6 +370,10 @@ int probe_block_load(struct keyed_table *t, struct probe_block *p, const struct 
     if (t->key_kind == KEYED_KEY_BYTES) {
         return load_bytes(t, p, b, key_columns, from, n, err);
     }
+    if (t->key_kind == KEYED_KEY_INLINE) {
+        load_inline(t, p, b, key_columns, from, n);
+        return 0;
+    }
     const struct column *c = &b->columns[key_columns[0]];
     if (c->validity != NULL) {
         uint8_t any = 0;
@@ -218,11 +386,45 @@ int probe_block_load(struct keyed_table *t, struct probe_block *p, const struct 
     if (t->key_kind == KEYED_KEY_FIXED) {
         load_fixed(p, c, sel, from, n);
     } else if (t->key_is_char) {
-        load_chars(p, c, sel, from, n);
+        load_chars(p->keys, t->key_words, c, sel, from, n);
     } else {
-        load_views(p, c, sel, from, n);
+        load_views(p->keys, t->key_words, c, sel, from, n);
     }
     return 0;
+}
+
+/* ---- stored keys --------------------------------------------------------------------------------- */
+
+bool keyed_key_own(const struct keyed_table *t, struct state_heap *heap, char *inout_key)
+{
+    struct probe_key k;
+    if (!keyed_key_is_long(t, inout_key, &k)) {
+        return true;
+    }
+    char *bytes = state_heap_alloc(heap, probe_key_len(&k));
+    if (bytes == NULL) {
+        return false;
+    }
+    memcpy(bytes, (const void *)(uintptr_t)k.w1, probe_key_len(&k));
+    k.w1 = (uint64_t)(uintptr_t)bytes;
+    memcpy(inout_key, &k, sizeof(k));
+    return true;
+}
+
+struct keyed_number keyed_key_find_number(const struct keyed_table *t, uint32_t column)
+{
+    const struct schema *keys = t->key_schema;
+    ASSERT(column < keys->n_fields && keys->n_fields > 1);
+    if (t->key_kind == KEYED_KEY_INLINE) {
+        return (struct keyed_number){.at = t->key_offsets[column]};
+    }
+    struct keyed_number n = {.back = (uint32_t)sizeof(int64_t)};
+    for (uint32_t k = column; k < keys->n_fields; k++) {
+        const struct data_type *type = keys->fields[k].type;
+        ASSERT(type->layout == LAYOUT_I64 && !type->nullable);
+        n.back += k > column ? 1 + (uint32_t)sizeof(int64_t) : 0;
+    }
+    return n;
 }
 
 /* ---- back to columns --------------------------------------------------------------------------- */
@@ -350,6 +552,70 @@ static void put_fixed_keys(const struct keyed_table *t, const struct keyed_entry
     }
 }
 
+/* ---- several columns inline, back */
+
+#define PUT_PART(width)                                                           \
+    for (uint32_t i = 0; i < n; i++) {                                            \
+        memcpy(values + (size_t)i * (width), entries[i].entry + offset, (width)); \
+    }
+
+/* Column k of INLINE keys whose values lie in the builder as they do in the key; false: it is another. */
+static bool put_plain_part(const struct keyed_table *t, uint32_t k,
+                           const struct keyed_entry *entries, uint32_t n, struct builder *out)
+{
+    const struct data_type *type = t->key_schema->fields[k].type;
+    const uint32_t offset = t->key_offsets[k];
+    char *values = out->out.columns[k].values;
+    if (type->layout == LAYOUT_BIT || type->layout == LAYOUT_VIEW ||
+        type->layout == LAYOUT_TS_NANO) {
+        return false;
+    }
+    switch (type->width) {
+    case 1:
+        PUT_PART(1)
+        break;
+    case 2:
+        PUT_PART(2)
+        break;
+    case 4:
+        PUT_PART(4)
+        break;
+    case 8:
+        PUT_PART(8)
+        break;
+    default:
+        PUT_PART(16)
+        break;
+    }
+    return true;
+}
+
+static int put_inline_keys(const struct keyed_table *t, const struct keyed_entry *entries,
+                           uint32_t n, struct builder *out, struct error *err)
+{
+    for (uint32_t k = 0; k < t->key_schema->n_fields; k++) {
+        const struct data_type *type = t->key_schema->fields[k].type;
+        bool is_put = put_plain_part(t, k, entries, n, out);
+        if (is_put && !type->nullable) {
+            continue;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            const char *entry = entries[i].entry;
+            out->out.n = i;
+            if (t->key_nulls_at != 0 && (entry[t->key_nulls_at] >> k & 1) != 0) {
+                builder_put_null(out, k);
+            } else if (!is_put && type->layout == LAYOUT_VIEW) {
+                uint32_t len;
+                memcpy(&len, entry, sizeof(len));
+                TRY(builder_put_bytes(out, k, key_data(entry), len, err));
+            } else if (!is_put) {
+                decode_fixed(type, entry + t->key_offsets[k], k, out);
+            }
+        }
+    }
+    return 0;
+}
+
 static int put_key(const struct keyed_table *t, const char *entry, struct builder *out,
                    struct error *err)
 {
@@ -368,6 +634,9 @@ static int put_key(const struct keyed_table *t, const char *entry, struct builde
 int keyed_table_put_keys(const struct keyed_table *t, const struct keyed_entry *entries, uint32_t n,
                          struct builder *out, struct error *err)
 {
+    if (t->key_kind == KEYED_KEY_INLINE) {
+        return put_inline_keys(t, entries, n, out, err);
+    }
     bool plain = t->key_kind == KEYED_KEY_FIXED && t->key_layout != LAYOUT_BIT;
     if (plain) {
         put_fixed_keys(t, entries, n, out);

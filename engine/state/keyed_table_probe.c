@@ -10,17 +10,53 @@ enum {
     CACHED_BYTES = 512 * 1024, /* tables up to this size are probed without prefetching */
 };
 
-static inline bool bytes_equal(const struct probe_key *stored, const struct probe_key *key)
+static inline bool views_equal(const char *stored_words, const uint64_t *words)
 {
-    if (stored->w0 != key->w0) {
+    struct probe_key stored, key;
+    memcpy(&stored, stored_words, sizeof(stored));
+    memcpy(&key, words, sizeof(key));
+    if (stored.w0 != key.w0) {
         return false;
     }
-    if (LIKELY(stored->w1 == key->w1)) {
+    if (LIKELY(stored.w1 == key.w1)) {
         return true;
     }
-    uint32_t len = probe_key_len(key);
+    uint32_t len = probe_key_len(&key);
     return len > VIEW_INLINE_MAX &&
-           memcmp((const void *)(uintptr_t)stored->w1, (const void *)(uintptr_t)key->w1, len) == 0;
+           memcmp((const void *)(uintptr_t)stored.w1, (const void *)(uintptr_t)key.w1, len) == 0;
+}
+
+/* How keys are compared. */
+enum probe_kind {
+    PROBE_WORD,  /* one word */
+    PROBE_WORDS, /* several */
+    PROBE_VIEW,  /* a view, and the words behind it */
+};
+
+static inline enum probe_kind probe_kind_of(const struct keyed_table *t)
+{
+    return t->key_has_view ? PROBE_VIEW : t->key_words > 1 ? PROBE_WORDS : PROBE_WORD;
+}
+
+static inline bool words_equal(const char *stored, const uint64_t *key, uint32_t from, uint32_t n)
+{
+    uint64_t differ = 0;
+    for (uint32_t i = from; i < n; i++) {
+        uint64_t w;
+        memcpy(&w, stored + i * sizeof(w), sizeof(w));
+        differ |= w ^ key[i];
+    }
+    return differ == 0;
+}
+
+/* `kind`: a constant of each caller. */
+static ALWAYS_INLINE bool keys_equal(const char *stored, const uint64_t *key, uint32_t n_words,
+                                     const enum probe_kind kind)
+{
+    if (kind == PROBE_VIEW) {
+        return views_equal(stored, key) && words_equal(stored, key, 2, n_words);
+    }
+    return words_equal(stored, key, 0, kind == PROBE_WORD ? 1 : n_words);
 }
 
 /* What a probe needs of the table, in registers: stores to slots could change the table itself, as far
@@ -29,7 +65,7 @@ struct probe_table {
     const struct keyed_group *groups;
     const char *entries;
     uint64_t seed;
-    uint32_t group_mask, group_shift, stride;
+    uint32_t group_mask, group_shift, stride, key_words;
     uint32_t version; /* of the track */
 };
 
@@ -41,12 +77,13 @@ static inline struct probe_table probe_table_of(const struct keyed_table *t)
                                 .group_mask = t->n_slots / KEYED_GROUP_SLOTS - 1,
                                 .group_shift = t->group_shift,
                                 .stride = t->stride,
+                                .key_words = t->key_words,
                                 .version = t->track->version};
 }
 
-/* The slot of a key, or KEYED_SLOT_NONE.  `wide`: a constant of each caller. */
-static ALWAYS_INLINE uint32_t probe(const struct probe_table *t, uint64_t hash,
-                                    const struct probe_key *key, const bool wide)
+/* The slot of a key, or KEYED_SLOT_NONE.  `kind`: a constant of each caller. */
+static ALWAYS_INLINE uint32_t probe(const struct probe_table *t, uint64_t hash, const uint64_t *key,
+                                    const enum probe_kind kind)
 {
     const uint64_t mixed = hash * t->seed;
     const uint64_t tag = (mixed >> (t->group_shift - 7)) & 0x7f;
@@ -56,9 +93,7 @@ static ALWAYS_INLINE uint32_t probe(const struct probe_table *t, uint64_t hash,
         for (uint64_t m = keyed_match_tag(tags, tag); m != 0; m &= m - 1) {
             uint32_t slot = group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctzll(m) / 8;
             const char *entry = t->entries + (size_t)slot * t->stride;
-            struct probe_key stored;
-            memcpy(&stored, entry, wide ? sizeof(stored) : sizeof(stored.w0));
-            if (LIKELY(wide ? bytes_equal(&stored, key) : stored.w0 == key->w0)) {
+            if (LIKELY(keys_equal(entry, key, t->key_words, kind))) {
                 return slot;
             }
         }
@@ -109,25 +144,25 @@ static void add_null(struct keyed_table *t, uint64_t hash)
 }
 
 /* Adds a key that is not there; `n` slots of this batch have been given before. */
-static COLD int add_key(struct keyed_table *t, const struct probe_key *key, uint64_t hash,
-                        uint32_t *slots, uint32_t n, struct error *err)
+static __attribute__((noinline)) int add_key(struct keyed_table *t, const uint64_t *key,
+                                             uint64_t hash, uint32_t *slots, uint32_t n,
+                                             struct error *err)
 {
-    struct probe_key stored = *key;
+    uint64_t stored[KEYED_KEY_WORDS_MAX];
+    for (uint32_t i = 0; i < t->key_words; i++) {
+        stored[i] = key[i];
+    }
     if (t->n_used >= keyed_limit(t)) {
         TRY(keyed_table_grow(t, slots, n, err));
     }
-    if (t->key_kind != KEYED_KEY_FIXED && probe_key_len(key) > VIEW_INLINE_MAX) {
-        uint32_t len = probe_key_len(key);
-        char *bytes = state_heap_alloc(&t->heap, len);
-        if (bytes == NULL) {
-            return keyed_over_budget(t, len, err);
-        }
-        memcpy(bytes, (const void *)(uintptr_t)key->w1, len);
-        stored.w1 = (uint64_t)(uintptr_t)bytes;
+    if (t->key_has_view && !keyed_key_own(t, &t->heap, (char *)stored)) {
+        return keyed_over_budget(t, (uint32_t)stored[0], err);
     }
     uint32_t slot = keyed_claim_slot(t, keyed_mix(t, hash));
     char *entry = t->entries + (size_t)slot * t->stride;
-    memcpy(entry, &stored, t->hash_offset);
+    for (uint32_t i = 0; i < t->key_words; i++) {
+        memcpy(entry + i * sizeof(uint64_t), &stored[i], sizeof(uint64_t));
+    }
     memcpy(entry + t->hash_offset, &hash, sizeof(hash));
     memset(entry + t->value_offset, 0, t->value_bytes);
     t->n_keys++;
@@ -152,20 +187,22 @@ static void upsert_null(struct keyed_table *t, uint64_t hash, uint32_t *slots, u
 /* Rows [from, from + n) of the batch, loaded in `p`. */
 static ALWAYS_INLINE int upsert_block(struct keyed_table *t, const struct probe_block *p,
                                       uint32_t *slots, uint8_t *is_new, uint32_t from, uint32_t n,
-                                      const bool wide, struct error *err)
+                                      const enum probe_kind kind, struct error *err)
 {
     struct probe_table table = probe_table_of(t);
     const bool has_nulls = p->has_nulls;
+    const uint32_t n_words = kind == PROBE_WORD ? 1 : t->key_words;
     for (uint32_t i = 0; i < n; i++) {
+        const uint64_t *key = p->keys + (size_t)i * n_words;
         if (UNLIKELY(has_nulls) && p->is_null[i]) {
             upsert_null(t, p->hashes[i], slots, from + i, &is_new[from + i]);
             continue;
         }
-        uint32_t slot = probe(&table, p->hashes[i], &p->keys[i], wide);
+        uint32_t slot = probe(&table, p->hashes[i], key, kind);
         slots[from + i] = slot;
         is_new[from + i] = slot == KEYED_SLOT_NONE;
         if (UNLIKELY(slot == KEYED_SLOT_NONE)) {
-            TRY(add_key(t, &p->keys[i], p->hashes[i], slots, from + i, err));
+            TRY(add_key(t, key, p->hashes[i], slots, from + i, err));
             table = probe_table_of(t);
         } else if (UNLIKELY(!keyed_group_is_marked(&table.groups[slot / KEYED_GROUP_SLOTS],
                                                    table.version, slot % KEYED_GROUP_SLOTS))) {
@@ -175,22 +212,29 @@ static ALWAYS_INLINE int upsert_block(struct keyed_table *t, const struct probe_
     return 0;
 }
 
-static int upsert_narrow(struct keyed_table *t, const struct probe_block *p, uint32_t *slots,
-                         uint8_t *is_new, uint32_t from, uint32_t n, struct error *err)
-{
-    return upsert_block(t, p, slots, is_new, from, n, false, err);
-}
-
-static int upsert_wide(struct keyed_table *t, const struct probe_block *p, uint32_t *slots,
+static int upsert_word(struct keyed_table *t, const struct probe_block *p, uint32_t *slots,
                        uint8_t *is_new, uint32_t from, uint32_t n, struct error *err)
 {
-    return upsert_block(t, p, slots, is_new, from, n, true, err);
+    return upsert_block(t, p, slots, is_new, from, n, PROBE_WORD, err);
+}
+
+static int upsert_words(struct keyed_table *t, const struct probe_block *p, uint32_t *slots,
+                        uint8_t *is_new, uint32_t from, uint32_t n, struct error *err)
+{
+    return upsert_block(t, p, slots, is_new, from, n, PROBE_WORDS, err);
+}
+
+static int upsert_views(struct keyed_table *t, const struct probe_block *p, uint32_t *slots,
+                        uint8_t *is_new, uint32_t from, uint32_t n, struct error *err)
+{
+    return upsert_block(t, p, slots, is_new, from, n, PROBE_VIEW, err);
 }
 
 int keyed_table_upsert(struct keyed_table *t, const struct batch *b, const uint32_t *key_columns,
                        uint32_t *ret_slots, uint8_t *ret_is_new, struct error *err)
 {
     struct probe_block p;
+    const enum probe_kind kind = probe_kind_of(t);
     ASSERT(b->hashes != NULL);
     if (t->n_slots == 0) {
         TRY(keyed_table_grow(t, NULL, 0, err));
@@ -199,10 +243,12 @@ int keyed_table_upsert(struct keyed_table *t, const struct batch *b, const uint3
         uint32_t n = MIN(b->n_sel - from, (uint32_t)KEYED_BLOCK_ROWS);
         TRY(probe_block_load(t, &p, b, key_columns, from, n, err));
         prefetch_if_large(t, &p, n);
-        if (t->key_kind == KEYED_KEY_FIXED) {
-            TRY(upsert_narrow(t, &p, ret_slots, ret_is_new, from, n, err));
+        if (kind == PROBE_WORD) {
+            TRY(upsert_word(t, &p, ret_slots, ret_is_new, from, n, err));
+        } else if (kind == PROBE_WORDS) {
+            TRY(upsert_words(t, &p, ret_slots, ret_is_new, from, n, err));
         } else {
-            TRY(upsert_wide(t, &p, ret_slots, ret_is_new, from, n, err));
+            TRY(upsert_views(t, &p, ret_slots, ret_is_new, from, n, err));
         }
     }
     return 0;
@@ -213,6 +259,7 @@ int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_
 {
     struct probe_block p;
     const struct probe_table table = probe_table_of(t);
+    const enum probe_kind kind = probe_kind_of(t);
     ASSERT(b->hashes != NULL);
     for (uint32_t from = 0; from < b->n_sel; from += KEYED_BLOCK_ROWS) {
         uint32_t n = MIN(b->n_sel - from, (uint32_t)KEYED_BLOCK_ROWS);
@@ -228,9 +275,10 @@ int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_
                 slots[i] = t->has_null ? t->n_slots : KEYED_SLOT_NONE;
                 continue;
             }
-            slots[i] = t->key_kind == KEYED_KEY_FIXED
-                           ? probe(&table, p.hashes[i], &p.keys[i], false)
-                           : probe(&table, p.hashes[i], &p.keys[i], true);
+            const uint64_t *key = p.keys + (size_t)i * t->key_words;
+            slots[i] = kind == PROBE_WORD    ? probe(&table, p.hashes[i], key, PROBE_WORD)
+                       : kind == PROBE_WORDS ? probe(&table, p.hashes[i], key, PROBE_WORDS)
+                                             : probe(&table, p.hashes[i], key, PROBE_VIEW);
         }
     }
     return 0;

@@ -139,19 +139,8 @@ static struct keyed_copies *copies_with_room(struct keyed_table *t)
 static bool copy_owned(struct keyed_table *t, char *copy, const char *entry)
 {
     struct state_heap *heap = &t->track->copies;
-    struct probe_key k = {0};
-    if (t->key_kind != KEYED_KEY_FIXED) {
-        memcpy(&k, entry, sizeof(k));
-    }
-    bool long_key = t->key_kind != KEYED_KEY_FIXED && probe_key_len(&k) > VIEW_INLINE_MAX;
-    if (long_key) {
-        char *bytes = state_heap_alloc(heap, probe_key_len(&k));
-        if (bytes == NULL) {
-            return false;
-        }
-        memcpy(bytes, (const void *)(uintptr_t)k.w1, probe_key_len(&k));
-        k.w1 = (uint64_t)(uintptr_t)bytes;
-        memcpy(copy, &k, sizeof(k));
+    if (!keyed_key_own(t, heap, copy)) {
+        return false;
     }
     if (t->record != NULL) {
         memset(copy + t->value_offset, 0, t->value_bytes);
@@ -198,13 +187,7 @@ void keyed_table_pop_copies(struct keyed_table *t)
     struct keyed_copies *c = t->copies;
     for (uint32_t i = 0; i < c->n; i++) {
         char *entry = c->entries + (size_t)i * t->stride;
-        if (t->key_kind != KEYED_KEY_FIXED) {
-            struct probe_key k;
-            memcpy(&k, entry, sizeof(k));
-            if (probe_key_len(&k) > VIEW_INLINE_MAX) {
-                state_heap_free(heap, (char *)(uintptr_t)k.w1, probe_key_len(&k));
-            }
-        }
+        keyed_key_free(t, heap, entry);
         if (t->record != NULL) {
             record_drop(t->record, heap, entry + t->value_offset);
         }
@@ -232,9 +215,8 @@ void keyed_table_mark(struct keyed_table *t, uint32_t slot)
 
 static void free_removed(struct keyed_table *t, const struct keyed_removed *r)
 {
-    const struct probe_key k = {r->w0, r->w1};
-    if (t->key_kind != KEYED_KEY_FIXED && !r->is_null && probe_key_len(&k) > VIEW_INLINE_MAX) {
-        state_heap_free(&t->heap, (char *)(uintptr_t)k.w1, probe_key_len(&k));
+    if (!r->is_null) {
+        keyed_key_free(t, &t->heap, r->key);
     }
 }
 
@@ -247,7 +229,7 @@ static void clear_removed(struct keyed_table *t)
         mem_budget_give(t->budget, t->removed_bytes);
     }
     vec_fini(&t->removed);
-    vec_init(&t->removed, sizeof(struct keyed_removed));
+    vec_init(&t->removed, keyed_removed_bytes(t));
     t->removed_start = 0;
     t->removed_bytes = 0;
 }
@@ -277,13 +259,13 @@ static bool removed_room(struct keyed_table *t)
     if (t->removed_start * 2 > t->removed.len) {
         size_t left = t->removed.len - t->removed_start;
         memmove(t->removed.data, VEC_AT(&t->removed, struct keyed_removed, t->removed_start),
-                left * sizeof(struct keyed_removed));
+                left * t->removed.item_size);
         t->removed.len = left;
         t->removed_start = 0;
         return true;
     }
     size_t cap = MAX(t->removed.cap * 2, (size_t)REMOVED_FIRST);
-    uint64_t bytes = (cap - t->removed.cap) * sizeof(struct keyed_removed);
+    uint64_t bytes = (cap - t->removed.cap) * t->removed.item_size;
     if (t->removed.len >= MAX((size_t)REMOVED_LIMIT, (size_t)t->n_slots) ||
         (t->budget != NULL && mem_budget_take(t->budget, bytes) < 0)) {
         return false;
@@ -308,10 +290,7 @@ static bool note_removed(struct keyed_table *t, uint32_t slot)
     }
     const char *entry = t->entries + (size_t)slot * t->stride;
     struct keyed_removed *r = VEC_PUSH(&t->removed, struct keyed_removed);
-    memcpy(&r->w0, entry, sizeof(r->w0));
-    if (t->key_kind != KEYED_KEY_FIXED) {
-        memcpy(&r->w1, entry + sizeof(r->w0), sizeof(r->w1));
-    }
+    memcpy(r->key, entry, t->hash_offset);
     r->hash = keyed_table_hash(t, slot);
     r->version = k->version;
     r->is_null = slot == t->n_slots;

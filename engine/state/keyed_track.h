@@ -53,10 +53,10 @@ struct keyed_track {
 
 /* A key that was removed after a freeze had it. */
 struct keyed_removed {
-    uint64_t w0, w1; /* as in its entry; long keys in the table's heap */
     uint64_t hash;
     uint32_t version; /* when */
     bool is_null;
+    _Alignas(8) char key[]; /* as in its entry; long bytes in the table's heap */
 };
 
 /* Entries of a table as they were frozen. */

@@ -10,7 +10,7 @@
 #include "tests/unit/seeds.h"
 
 enum {
-    STATES = 3,
+    STATES = 5,
     NAMESPACES = 6,
     UNIVERSE = 3000,
     SUBTASKS_MAX = 3,
@@ -18,11 +18,13 @@ enum {
     STEPS = 1000000,
 };
 
-static const char *const key_texts[STATES] = {"ROW<k BIGINT>", "ROW<k STRING>",
-                                              "ROW<a BIGINT NOT NULL, b STRING NOT NULL>"};
-static const char *const value_texts[STATES] = {"ROW<n BIGINT NOT NULL>",
-                                                "ROW<name STRING, n INT NOT NULL, name2 STRING>",
-                                                "ROW<n BIGINT NOT NULL, m INT>"};
+static const char *const key_texts[STATES] = {
+    "ROW<k BIGINT>", "ROW<k STRING>", "ROW<a BIGINT NOT NULL, b STRING NOT NULL>",
+    "ROW<a STRING, b STRING NOT NULL>", "ROW<a DOUBLE, b INT, c BIGINT NOT NULL>"};
+static const char *const state_names[STATES] = {"sums", "names", "pairs", "strings", "numbers"};
+static const char *const value_texts[STATES] = {
+    "ROW<n BIGINT NOT NULL>", "ROW<name STRING, n INT NOT NULL, name2 STRING>",
+    "ROW<n BIGINT NOT NULL, m INT>", "ROW<n BIGINT NOT NULL>", "ROW<n BIGINT NOT NULL>"};
 
 /* What every key has; 0: it is not there. */
 struct values {
@@ -61,7 +63,7 @@ struct run {
     uint8_t is_new[BATCH_ROWS_MAX];
 };
 
-static const uint32_t key_columns[] = {0, 1};
+static const uint32_t key_columns[] = {0, 1, 2};
 
 /* ---- keys and values --------------------------------------------------------------------------- */
 
@@ -75,9 +77,20 @@ static void put_key(struct builder *b, uint32_t state, uint32_t id)
     } else if (state == 1) {
         snprintf(text, sizeof(text), id % 3 == 0 ? "a long key in the heap %u" : "%u", id);
         put_text(b, 0, id == 0 ? NULL : text);
+    } else if (state == 4) {
+        builder_put_f64(b, 0, id % 3 == 0 ? -0.0 : id * 0.5);
+        builder_put_i64(b, 1, -(int64_t)id);
+        builder_put_i64(b, 2, id);
+        if (id % 3 == 1) {
+            builder_put_null(b, id % 2);
+        }
     } else {
         snprintf(text, sizeof(text), "%*u", (int)(id % 30 + 1), id);
-        builder_put_i64(b, 0, id / 4);
+        if (state == 2) {
+            builder_put_i64(b, 0, id / 4);
+        } else {
+            put_text(b, 0, id % 5 == 0 ? NULL : "one of two");
+        }
         put_text(b, 1, text);
     }
 }
@@ -193,9 +206,7 @@ static void open_states(struct run *r, uint32_t i)
 {
     for (uint32_t k = 0; k < STATES; k++) {
         struct keyed_state_desc desc = {
-            .name = k == 0   ? "sums"
-                    : k == 1 ? "names"
-                             : "pairs",
+            .name = state_names[k],
             .key_schema = r->keys[k],
             .value_bytes = k == 0 ? 8 : 16,
             .record = k == 1 ? &r->layouts[k] : NULL,

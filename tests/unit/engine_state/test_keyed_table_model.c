@@ -5,13 +5,15 @@
 #include "tests/unit/engine_state/fixture.h"
 #include "tests/unit/seeds.h"
 
+#include <math.h>
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define STEPS 100000u
 #else
 #define STEPS 1000000u
 #endif
 
-enum { UNIVERSE = 20000 };
+enum { UNIVERSE = 20000, RANDOM_SCHEMAS = 100 };
 
 struct model {
     const char *schema_text;
@@ -44,6 +46,101 @@ static void put_pair(struct builder *b, uint32_t id)
     put_text(b, 1, text);
 }
 
+/* ---- keys of random columns ---------------------------------------------------------------------- */
+
+enum { COLUMNS_MAX = 10, NULL_ONE_IN = 5 };
+
+static struct {
+    const char *name;
+    uint32_t n; /* values that a column of it takes; 0: any number */
+} const kinds[] = {
+    {"BOOLEAN", 2},        {"TINYINT", 100},    {"SMALLINT", 1000},  {"INT", 0},
+    {"BIGINT", 0},         {"FLOAT", 1000},     {"DOUBLE", 0},       {"DECIMAL(12, 2)", 0},
+    {"DECIMAL(30, 0)", 0}, {"TIMESTAMP(9)", 0}, {"TIMESTAMP(3)", 0}, {"STRING", 0},
+    {"CHAR(20)", 0},       {"DATE", 10000},
+};
+
+/* The columns of a run: the numbers of the keys are spread over them. */
+static struct {
+    uint32_t n, kinds[COLUMNS_MAX];
+    bool nullable[COLUMNS_MAX];
+    struct rng noise; /* for values that are equal and look otherwise */
+} columns;
+
+static void put_text_of(struct builder *b, uint32_t column, uint32_t v, bool is_char)
+{
+    char text[80];
+    const char *pad = is_char && rng_below(&columns.noise, 2) == 0 ? "   " : "";
+    snprintf(text, sizeof(text), v % 2 == 0 ? "%u%s" : "text %u in heap%s", v, pad);
+    put_text(b, column, text);
+}
+
+static void put_double_of(struct builder *b, uint32_t column, uint32_t v)
+{
+    bool other = rng_below(&columns.noise, 2) == 0;
+    double zero = other ? -0.0 : 0.0, nan = other ? -(double)NAN : (double)NAN;
+    builder_put_f64(b, column, v == 0 ? zero : v == 1 ? nan : v * 0.5);
+}
+
+static void put_value(struct builder *b, uint32_t column, uint32_t v)
+{
+    const struct data_type *type = b->schema->fields[column].type;
+    switch (type->layout) {
+    case LAYOUT_BIT:
+        builder_put_bool(b, column, v != 0);
+        break;
+    case LAYOUT_F32:
+    case LAYOUT_F64:
+        put_double_of(b, column, v);
+        break;
+    case LAYOUT_I128:
+        builder_put_i128(b, column, (__int128)v << 60);
+        break;
+    case LAYOUT_TS_NANO:
+        builder_put_ts_nano(b, column,
+                            (struct ts_nano){.millis = v / 7, .nanos = (int32_t)(v % 7)});
+        break;
+    case LAYOUT_VIEW:
+        put_text_of(b, column, v, type->id == TYPE_CHAR);
+        break;
+    default:
+        builder_put_i64(b, column, -(int64_t)v);
+    }
+}
+
+static void put_random(struct builder *b, uint32_t id)
+{
+    for (uint32_t k = 0; k < columns.n; k++) {
+        uint32_t n = kinds[columns.kinds[k]].n, v = n > 0 ? id % n : id;
+        bool last = k + 1 == columns.n;
+        if (columns.nullable[k] && !last && id % NULL_ONE_IN == 0) {
+            builder_put_null(b, k); /* the rest of the number says more */
+        } else {
+            put_value(b, k, last ? id : v);
+        }
+    }
+}
+
+/* Columns at random, the last one of a type that takes any number. */
+static const char *random_schema(struct rng *rng)
+{
+    static char text[1024];
+    size_t at = (size_t)snprintf(text, sizeof(text), "ROW<");
+    columns.n = 2 + (uint32_t)rng_below(rng, rng_below(rng, 5) == 0 ? 8 : 3);
+    for (uint32_t k = 0; k < columns.n; k++) {
+        do {
+            columns.kinds[k] = (uint32_t)rng_below(rng, ARRAY_LEN(kinds));
+        } while (k + 1 == columns.n && kinds[columns.kinds[k]].n > 0);
+        columns.nullable[k] = rng_below(rng, 3) == 0;
+        at +=
+            (size_t)snprintf(text + at, sizeof(text) - at, "%sc%u %s%s", k > 0 ? ", " : "", k,
+                             kinds[columns.kinds[k]].name, columns.nullable[k] ? "" : " NOT NULL");
+    }
+    snprintf(text + at, sizeof(text) - at, ">");
+    rng_init(&columns.noise, 1);
+    return text;
+}
+
 struct run {
     const struct model *model;
     struct keyed_table table;
@@ -56,7 +153,7 @@ struct run {
     uint8_t is_new[BATCH_ROWS_MAX];
 };
 
-static const uint32_t key_columns[] = {0, 1};
+static const uint32_t key_columns[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
 
 static struct batch *random_batch(struct run *r, uint32_t universe)
 {
@@ -66,7 +163,9 @@ static struct batch *random_batch(struct run *r, uint32_t universe)
         r->model->put(&r->builder, r->ids[i]);
         builder_end_row(&r->builder);
     }
-    return finish_hashed(&r->builder, r->builder.schema->n_fields);
+    struct batch *b = builder_finish(&r->builder);
+    batch_hash_keys(r->builder.pool, b, key_columns, r->builder.schema->n_fields);
+    return b;
 }
 
 static uint64_t *count_at(struct run *r, uint32_t slot)
@@ -126,7 +225,31 @@ static void check_iteration(struct run *r)
     assert_int_equal(keyed_table_len(&r->table), r->n_live);
 }
 
-static void run_seed(struct buffer_pool *pool, const struct model *model, uint64_t seed)
+/* Keys that are read are found where they were, under the hash they came with. */
+static void check_keys(struct run *r)
+{
+    uint32_t slots[100], found[100], n = 0;
+    struct batch *keys = NULL;
+    for (uint32_t s = keyed_table_next(&r->table, 0); s != KEYED_SLOT_NONE && n < ARRAY_LEN(slots);
+         s = keyed_table_next(&r->table, s + 1)) {
+        slots[n++] = s;
+    }
+    if (n == 0) {
+        return;
+    }
+    assert_ok(keyed_table_read_keys(&r->table, r->builder.pool, slots, n, &keys, &err));
+    batch_hash_keys(r->builder.pool, keys, key_columns, r->builder.schema->n_fields);
+    assert_ok(keyed_table_find(&r->table, keys, key_columns, found, &err));
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(found[i], slots[i]);
+        assert_int_equal(keyed_table_hash(&r->table, slots[i]),
+                         ((const uint64_t *)(const void *)keys->hashes->data)[i]);
+    }
+    batch_unref(keys);
+}
+
+static void run_seed(struct buffer_pool *pool, const struct model *model, uint64_t seed,
+                     uint32_t n_steps)
 {
     struct run *r = MEM_NEW(struct run);
     struct schema *schema = parse_schema(model->schema_text);
@@ -136,7 +259,7 @@ static void run_seed(struct buffer_pool *pool, const struct model *model, uint64
     assert_ok(keyed_table_init(
         &r->table,
         &(struct keyed_table_options){.key_schema = schema, .value_bytes = 8, .seed = seed}, &err));
-    for (uint32_t steps = 0, round = 0; steps < STEPS; round++) {
+    for (uint32_t steps = 0, round = 0; steps < n_steps; round++) {
         uint32_t universe = round % 5 == 0 ? UNIVERSE : 2000;
         struct batch *b = random_batch(r, universe);
         steps += b->n_sel;
@@ -149,6 +272,7 @@ static void run_seed(struct buffer_pool *pool, const struct model *model, uint64
         batch_unref(b);
         if (round % 20 == 0) {
             check_iteration(r);
+            check_keys(r);
         }
         if (rng_below(&r->rng, 100) == 0) {
             keyed_table_clear(&r->table);
@@ -167,7 +291,7 @@ static void run_model(struct buffer_pool *pool, const struct model *model)
 {
     const struct seeds seeds = seeds_from(model->seed, 1);
     for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
-        run_seed(pool, model, seed);
+        run_seed(pool, model, seed, STEPS);
     }
 }
 
@@ -186,12 +310,23 @@ static void keys_of_two_columns(void **state)
     run_model(*state, &(struct model){"ROW<a BIGINT, b STRING>", put_pair, 3});
 }
 
+static void keys_of_random_columns(void **state)
+{
+    struct rng rng;
+    rng_init(&rng, 4);
+    for (uint64_t i = 0; i < RANDOM_SCHEMAS; i++) {
+        const struct model model = {random_schema(&rng), put_random, 4 + i};
+        run_seed(*state, &model, model.seed, STEPS / RANDOM_SCHEMAS);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(fixed_keys, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(string_keys, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(keys_of_two_columns, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(keys_of_random_columns, pool_setup, pool_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
