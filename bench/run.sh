@@ -11,6 +11,7 @@ benchmarks=(
     "operators|map, filter, flatMap, keyed sums|build/release/bench/bench_ops_operators"
     "state|keyed counts while snapshots are written; pauses, bytes, restoring|build/release/bench/bench_state_snapshots"
     "timers|timers set and fired|build/release/bench/bench_ops_timers"
+    "user_state|values, maps and lists of user functions|build/release/bench/bench_ops_user_state"
     "codec|batch, row and key codecs|build/release/bench/bench_data_codec"
     "segment|files of keyed state, flink state dump|build/release/bench/bench_snapshot_segment"
     "startup|flink run -t local of an empty job|build/release/bench/bench_startup_start build/dist/flinc/bin/flink build/release/bench/startup/empty.so"

@@ -141,9 +141,17 @@ static int hashmap_find(struct keyed_state *s, const struct batch *b, const uint
     return keyed_table_find(s->table, b, key_columns, ret_slots, err);
 }
 
-static void hashmap_remove(struct keyed_state *s, uint32_t slot)
+static int hashmap_find_hashed(struct keyed_state *s, uint32_t column,
+                               const struct keyed_hashed *wanted, uint32_t n, uint32_t *ret_slots,
+                               struct error *err)
 {
-    keyed_table_remove(s->table, slot);
+    keyed_table_find_hashed(s->table, column, wanted, n, ret_slots);
+    return 0;
+}
+
+static void hashmap_remove(struct keyed_state *s, const uint32_t *slots, uint32_t n)
+{
+    keyed_table_remove_many(s->table, slots, n);
 }
 
 static void hashmap_drop_namespace(struct keyed_state *s, int64_t name_space)
@@ -211,6 +219,7 @@ const struct keyed_backend_desc hashmap_backend = {
     .select = hashmap_select,
     .upsert = hashmap_upsert,
     .find = hashmap_find,
+    .find_hashed = hashmap_find_hashed,
     .remove = hashmap_remove,
     .drop_namespace = hashmap_drop_namespace,
     .next_namespace = hashmap_next_namespace,

@@ -297,3 +297,14 @@ void keyed_table_remove(struct keyed_table *t, uint32_t slot)
     g->tags = (g->tags & ~(UINT64_C(0xff) << shift)) | tag << shift;
     t->n_used -= !was_full;
 }
+
+void keyed_table_remove_many(struct keyed_table *t, const uint32_t *slots, uint32_t n)
+{
+    enum { AHEAD = 16 };
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + AHEAD < n) {
+            __builtin_prefetch(&t->groups[slots[i + AHEAD] / KEYED_GROUP_SLOTS], 1);
+        }
+        keyed_table_remove(t, slots[i]);
+    }
+}

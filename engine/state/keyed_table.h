@@ -113,6 +113,22 @@ int keyed_table_upsert(struct keyed_table *t, const struct batch *b, const uint3
 int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_t *key_columns,
                      uint32_t *ret_slots, struct error *err) MUST_CHECK;
 
+/* Keys by their hash and the value of one BIGINT NOT NULL column: for those who keep just that of a key. */
+struct keyed_hashed {
+    uint64_t hash;
+    int64_t number;
+};
+/* The slot of each, KEYED_SLOT_NONE without one.  Several keys may have the same: it is one of them. */
+void keyed_table_find_hashed(const struct keyed_table *t, uint32_t column,
+                             const struct keyed_hashed *wanted, uint32_t n, uint32_t *ret_slots);
+/* Another slot of the same; KEYED_SLOT_NONE: `after` was the last. */
+uint32_t keyed_table_next_hashed(const struct keyed_table *t, uint32_t column,
+                                 const struct keyed_hashed *wanted, uint32_t after);
+
+static inline const char *keyed_table_entry(const struct keyed_table *t, uint32_t slot)
+{
+    return t->entries + (size_t)slot * t->stride;
+}
 static inline void *keyed_table_value(const struct keyed_table *t, uint32_t slot)
 {
     return t->entries + (size_t)slot * t->stride + t->value_offset;
@@ -152,6 +168,8 @@ int keyed_table_read_keys(const struct keyed_table *t, struct buffer_pool *pool,
 /* Removes one key, with the strings of its record when the table knows of one.  What a value owns
  * otherwise is the caller's to free before. */
 void keyed_table_remove(struct keyed_table *t, uint32_t slot);
+/* The same for many keys. */
+void keyed_table_remove_many(struct keyed_table *t, const uint32_t *slots, uint32_t n);
 /* Removes all keys and gives all memory back. */
 void keyed_table_clear(struct keyed_table *t);
 /* Bytes held: slots and heap. */

@@ -109,7 +109,7 @@ static ALWAYS_INLINE uint32_t probe(const struct probe_table *t, uint64_t hash, 
 static ALWAYS_INLINE void prefetch_if_large(const struct keyed_table *t,
                                             const struct probe_block *p, uint32_t n)
 {
-    if (t->held_bytes <= CACHED_BYTES) {
+    if (t->held_bytes <= CACHED_BYTES || n == 1) {
         return;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -282,4 +282,61 @@ int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_
         }
     }
     return 0;
+}
+
+/* ---- by hash and a number ------------------------------------------------------------------------ */
+
+/* The first slot on the way of `wanted` that has it, from behind `after` on. */
+static inline uint32_t probe_hashed(const struct keyed_table *t, const struct keyed_number *where,
+                                    const struct keyed_hashed *wanted, uint32_t after)
+{
+    const uint64_t mixed = keyed_mix(t, wanted->hash), tag = keyed_tag(t, mixed);
+    const uint32_t mask = t->n_slots / KEYED_GROUP_SLOTS - 1;
+    for (uint32_t group = keyed_group(t, mixed);; group = (group + 1) & mask) {
+        uint64_t tags = t->groups[group].tags;
+        for (uint64_t m = keyed_match_tag(tags, tag); m != 0; m &= m - 1) {
+            uint32_t slot = group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctzll(m) / 8;
+            const char *entry = t->entries + (size_t)slot * t->stride;
+            uint64_t hash;
+            memcpy(&hash, entry + t->hash_offset, sizeof(hash));
+            if (hash != wanted->hash || keyed_key_number(where, entry) != wanted->number) {
+                continue;
+            }
+            if (after == KEYED_SLOT_NONE) {
+                return slot;
+            }
+            after = slot == after ? KEYED_SLOT_NONE : after;
+        }
+        if (keyed_match_empty(tags) != 0) {
+            return KEYED_SLOT_NONE;
+        }
+    }
+}
+
+void keyed_table_find_hashed(const struct keyed_table *t, uint32_t column,
+                             const struct keyed_hashed *wanted, uint32_t n, uint32_t *ret_slots)
+{
+    const struct keyed_number where = keyed_key_find_number(t, column);
+    struct probe_block p;
+    if (t->n_slots == 0) {
+        memset(ret_slots, 0xff, n * sizeof(*ret_slots));
+        return;
+    }
+    for (uint32_t from = 0; from < n; from += KEYED_BLOCK_ROWS) {
+        uint32_t rows = MIN(n - from, (uint32_t)KEYED_BLOCK_ROWS);
+        for (uint32_t i = 0; i < rows; i++) {
+            p.hashes[i] = wanted[from + i].hash;
+        }
+        prefetch_if_large(t, &p, rows);
+        for (uint32_t i = from; i < from + rows; i++) {
+            ret_slots[i] = probe_hashed(t, &where, &wanted[i], KEYED_SLOT_NONE);
+        }
+    }
+}
+
+uint32_t keyed_table_next_hashed(const struct keyed_table *t, uint32_t column,
+                                 const struct keyed_hashed *wanted, uint32_t after)
+{
+    const struct keyed_number where = keyed_key_find_number(t, column);
+    return probe_hashed(t, &where, wanted, after);
 }

@@ -295,9 +295,27 @@ int keyed_state_read_keys(struct keyed_state *s, const uint32_t *slots, uint32_t
     return keyed_table_read_keys(s->table, s->backend->options.pool, slots, n, ret_batch, err);
 }
 
+int keyed_state_find_hashed(struct keyed_state *s, int64_t name_space, uint32_t column,
+                            const struct keyed_hashed *wanted, uint32_t n, uint32_t *ret_slots,
+                            struct error *err)
+{
+    const struct keyed_backend_desc *desc = s->backend->desc;
+    TRY(desc->select(s, name_space, false, err));
+    if (s->table == NULL) {
+        memset(ret_slots, 0xff, n * sizeof(*ret_slots));
+        return 0;
+    }
+    return desc->find_hashed(s, column, wanted, n, ret_slots, err);
+}
+
 void keyed_state_remove(struct keyed_state *s, uint32_t slot)
 {
-    s->backend->desc->remove(s, slot);
+    s->backend->desc->remove(s, &slot, 1);
+}
+
+void keyed_state_remove_many(struct keyed_state *s, const uint32_t *slots, uint32_t n)
+{
+    s->backend->desc->remove(s, slots, n);
 }
 
 void keyed_state_drop_namespace(struct keyed_state *s, int64_t name_space)

@@ -121,7 +121,9 @@ struct keyed_backend_desc {
                   uint32_t *ret_slots, uint8_t *ret_is_new, struct error *err);
     int (*find)(struct keyed_state *s, const struct batch *b, const uint32_t *key_columns,
                 uint32_t *ret_slots, struct error *err);
-    void (*remove)(struct keyed_state *s, uint32_t slot);
+    int (*find_hashed)(struct keyed_state *s, uint32_t column, const struct keyed_hashed *wanted,
+                       uint32_t n, uint32_t *ret_slots, struct error *err);
+    void (*remove)(struct keyed_state *s, const uint32_t *slots, uint32_t n);
     void (*drop_namespace)(struct keyed_state *s, int64_t name_space);
     /* The least namespace that has a table and is not below `from`. */
     bool (*next_namespace)(const struct keyed_state *s, int64_t from, int64_t *ret_name_space);
@@ -227,8 +229,13 @@ uint32_t keyed_state_next(struct keyed_state *s, int64_t name_space, uint32_t fr
 /* The keys of slots as a batch; keyed_table_read_keys(). */
 int keyed_state_read_keys(struct keyed_state *s, const uint32_t *slots, uint32_t n,
                           struct batch **ret_batch, struct error *err) MUST_CHECK;
+/* Slots by hash and a number, keyed_table_find_hashed(); they are for reading. */
+int keyed_state_find_hashed(struct keyed_state *s, int64_t name_space, uint32_t column,
+                            const struct keyed_hashed *wanted, uint32_t n, uint32_t *ret_slots,
+                            struct error *err) MUST_CHECK;
 /* Removes one key of the namespace of the last call, with what its value owns. */
 void keyed_state_remove(struct keyed_state *s, uint32_t slot);
+void keyed_state_remove_many(struct keyed_state *s, const uint32_t *slots, uint32_t n);
 /* Removes a namespace with all its keys, and gives its memory back. */
 void keyed_state_drop_namespace(struct keyed_state *s, int64_t name_space);
 /* The least namespace with a table that is not below `from`; false: there is none.  All of them:

@@ -2,13 +2,14 @@
 #ifndef FLINC_ENGINE_STATE_TIMERS_TIMER_INTERNAL_H
 #define FLINC_ENGINE_STATE_TIMERS_TIMER_INTERNAL_H
 
+#include "engine/state/keyed_table_key.h"
 #include "engine/state/timers/timer_queue.h"
 #include "engine/state/timers/timers.h"
 
 enum {
     TIMER_PENDING_ROWS = BATCH_ROWS_MAX, /* asked for and not done yet, of one sort */
     TIMER_DISTURBED_ROWS = 64,           /* of a batch while what fires changes what is due */
-    TIMER_SLOT_SET_BITS = 14,
+    TIMER_SLOT_SET_BITS = 13,            /* twice a batch of slots */
     TIMER_SEEN_BITS = 14,
 };
 #define TIMER_COLUMN_TIME "<time>"
@@ -41,16 +42,16 @@ struct timer_half {
     struct timer_pending adds, deletes;
     struct timer_seen seen;
     /* Firing one by one: a batch of due timers. */
-    struct batch *firing;    /* Owns a ref; NULL: none */
-    uint32_t fire_n;         /* those that are set */
-    uint32_t fired;          /* of fire_order[], so far */
+    struct batch *firing;    /* Owns a ref: in order of time; NULL: none */
+    uint32_t fire_n;         /* its rows */
+    uint32_t fired;          /* of them, so far */
     uint32_t dropped;        /* of those, out of the state */
     uint32_t fire_rows;      /* of the next batch */
     bool slots_good;         /* fire_slots[] are those of the state as it is */
     bool disturbed;          /* a due timer was set or deleted */
     int64_t firing_until_ms; /* INT64_MIN: nothing fires */
-    uint16_t fire_order[BATCH_ROWS_MAX];
-    uint32_t fire_slots[BATCH_ROWS_MAX];
+    struct timer_mark fire_marks[TIMER_FIRE_ROWS];
+    uint32_t fire_slots[TIMER_FIRE_ROWS];
 };
 
 /* Slots of one batch that were met. */
@@ -74,8 +75,7 @@ struct timer_service {
     struct batch *at_keys;                /* Owns a ref: its key columns; made when needed */
     const uint32_t *key_columns;          /* Borrows: in `batch` */
     struct timer_half halves[TIMER_KINDS];
-    uint16_t taken_rows[BATCH_ROWS_MAX];
-    struct timer_sort sort;
+    uint16_t in_order[BATCH_ROWS_MAX]; /* 0, 1, 2, ... */
     struct timer_slot_set slot_set;
 };
 
@@ -91,10 +91,11 @@ static inline const int64_t *timer_name_spaces(const struct timer_service *t, co
 /* The slots of the rows of `b` in the state; b->hashes stay those of the key. */
 int timer_half_find(struct timer_service *t, struct timer_half *h, struct batch *b,
                     uint32_t *ret_slots, struct error *err) MUST_CHECK;
-/* Leaves of rows[0..n) those that are set, each timer once, with their slots. */
-int timer_half_keep_set(struct timer_service *t, struct timer_half *h, struct batch *b,
-                        uint16_t *rows, uint32_t *slots, uint32_t *inout_n,
-                        struct error *err) MUST_CHECK;
+/* True the first time that it is asked for a slot since the set was cleared. */
+bool timer_slot_set_add(struct timer_slot_set *s, uint32_t slot);
+void timer_slot_set_clear(struct timer_slot_set *s);
+/* Puts what the state holds in order of time, anew. */
+int timer_half_order(struct timer_service *t, struct timer_half *h, struct error *err) MUST_CHECK;
 int timer_half_drop_fired(struct timer_service *t, struct timer_half *h,
                           struct error *err) MUST_CHECK;
 /* Does what was asked for. */

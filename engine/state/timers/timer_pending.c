@@ -61,29 +61,31 @@ static struct batch *keys_at_hand(struct timer_service *t)
     return t->at_keys;
 }
 
-static struct buffer *numbers_of(struct timer_service *t, const int64_t *values,
-                                 const uint16_t *order, uint32_t n)
+static struct buffer *numbers_of(struct timer_service *t, const int64_t *values, uint32_t n)
 {
     struct buffer *b = buffer_get(t->pool, n * sizeof(int64_t));
-    int64_t *to = (int64_t *)(void *)b->data;
-    for (uint32_t i = 0; i < n; i++) {
-        to[i] = values[order[i]];
-    }
     b->size = n * sizeof(int64_t);
+    memcpy(b->data, values, b->size);
     return b;
 }
 
-/* The timers of a list, in order of time. */
-static struct batch *batch_of(struct timer_service *t, const struct timer_pending *p)
+/* The keys of the rows of a list: all rows of the batch as they are, where it is these. */
+static struct batch *keys_of(struct timer_service *t, const struct timer_pending *p)
 {
-    const uint16_t *order = timer_sort_rows(&t->sort, p->times_ms, NULL, p->n);
-    uint16_t rows[TIMER_PENDING_ROWS];
-    for (uint32_t i = 0; i < p->n; i++) {
-        rows[i] = p->rows[order[i]];
+    struct batch *at_hand = keys_at_hand(t);
+    if (at_hand->sel == NULL && p->n == at_hand->n_rows &&
+        memcmp(p->rows, t->in_order, p->n * sizeof(*p->rows)) == 0) {
+        return batch_ref(at_hand);
     }
     t->keys.rows_hint = p->n;
-    builder_append_rows(&t->keys, keys_at_hand(t), rows, p->n);
-    struct batch *keys = builder_finish(&t->keys);
+    builder_append_rows(&t->keys, at_hand, p->rows, p->n);
+    return builder_finish(&t->keys);
+}
+
+/* The timers of a list. */
+static struct batch *batch_of(struct timer_service *t, const struct timer_pending *p)
+{
+    struct batch *keys = keys_of(t, p);
     for (uint32_t i = 0; i < t->n_keys; i++) {
         t->column_map[i] = (int32_t)i;
     }
@@ -93,8 +95,8 @@ static struct batch *batch_of(struct timer_service *t, const struct timer_pendin
         b->hashes = buffer_ref(keys->hashes);
     }
     batch_unref(keys);
-    column_set_values(&b->columns[t->n_keys], numbers_of(t, p->times_ms, order, p->n));
-    column_set_values(&b->columns[t->n_keys + 1], numbers_of(t, p->name_spaces, order, p->n));
+    column_set_values(&b->columns[t->n_keys], numbers_of(t, p->times_ms, p->n));
+    column_set_values(&b->columns[t->n_keys + 1], numbers_of(t, p->name_spaces, p->n));
     return b;
 }
 
@@ -105,23 +107,23 @@ static int apply_deletes(struct timer_service *t, struct timer_half *h, struct e
     if (h->deletes.n == 0) {
         return 0;
     }
-    uint32_t slots[TIMER_PENDING_ROWS], n = h->deletes.n;
-    uint16_t rows[TIMER_PENDING_ROWS];
+    uint32_t slots[TIMER_PENDING_ROWS], n = 0;
     if (PLANTED("timers.delete_under_another_key")) {
-        for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t i = 0; i < h->deletes.n; i++) {
             h->deletes.rows[i] = h->deletes.rows[0];
         }
     }
     struct batch *b = batch_of(t, &h->deletes);
-    for (uint32_t i = 0; i < n; i++) {
-        rows[i] = (uint16_t)i;
-    }
-    int rc = timer_half_keep_set(t, h, b, rows, slots, &n, err);
+    int rc = timer_half_find(t, h, b, slots, err);
     batch_unref(b);
     TRY(rc);
-    for (uint32_t i = 0; i < n; i++) {
-        keyed_state_remove(h->state, slots[i]);
+    timer_slot_set_clear(&t->slot_set);
+    for (uint32_t i = 0; i < h->deletes.n; i++) {
+        if (slots[i] != KEYED_SLOT_NONE && timer_slot_set_add(&t->slot_set, slots[i])) {
+            slots[n++] = slots[i];
+        }
     }
+    keyed_state_remove_many(h->state, slots, n);
     h->n_set -= n;
     pending_clear(&h->deletes);
     return 0;
@@ -129,68 +131,33 @@ static int apply_deletes(struct timer_service *t, struct timer_half *h, struct e
 
 static int apply_adds(struct timer_service *t, struct timer_half *h, struct error *err)
 {
-    if (h->adds.n == 0) {
+    const struct timer_pending *p = &h->adds;
+    if (p->n == 0) {
         return 0;
     }
-    uint32_t slots[TIMER_PENDING_ROWS], n = h->adds.n, n_new = 0;
+    uint32_t slots[TIMER_PENDING_ROWS], n_new = 0;
     uint8_t is_new[TIMER_PENDING_ROWS];
-    struct batch *b = batch_of(t, &h->adds);
-    struct buffer *hashes = buffer_ref(b->hashes);
+    TRY(timer_queue_reserve(&h->queue, p->n, p->least_ms, err));
+    struct batch *b = batch_of(t, p);
     batch_extend_hashes(t->pool, b, t->columns + t->n_keys, 2);
     int rc = keyed_state_upsert(h->state, NAMESPACE_VOID, b, t->columns, slots, is_new, err);
-    buffer_unref(b->hashes);
-    b->hashes = hashes;
     if (rc < 0) {
         batch_unref(b);
-        return rc;
+        /* Some may be in the state now, and have to be in order too. */
+        int order_rc = timer_half_order(t, h, NULL);
+        return order_rc < 0 ? order_rc : rc;
     }
-    for (uint32_t i = 0; i < n; i++) {
-        n_new += is_new[i];
+    const uint64_t *hashes = (const uint64_t *)(const void *)b->hashes->data;
+    for (uint32_t i = 0; i < p->n; i++) {
+        if (LIKELY(is_new[i])) {
+            timer_queue_add(&h->queue, p->times_ms[i], hashes[i]);
+            n_new++;
+        }
     }
     h->n_set += n_new;
-    if (n_new < n) {
-        struct buffer *sel = buffer_get(t->pool, n * sizeof(uint16_t));
-        uint16_t *to = (uint16_t *)(void *)sel->data;
-        n_new = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            to[n_new] = (uint16_t)i;
-            n_new += is_new[i];
-        }
-        sel->size = n_new * sizeof(uint16_t);
-        batch_set_selection(b, sel, n_new);
-    }
-    timer_queue_push(&h->queue, b);
+    batch_unref(b);
     pending_clear(&h->adds);
     return 0;
-}
-
-/* ---- garbage ----------------------------------------------------------------------------------- */
-
-/* Takes everything out of the queue and puts back what is set, once. */
-static int clean_queue(struct timer_service *t, struct timer_half *h, struct error *err)
-{
-    uint32_t n_slots = h->state->table != NULL ? h->state->table->n_slots + 1 : 0;
-    uint8_t *met = mem_zalloc(n_slots / 8 + 1);
-    struct timer_queue old = h->queue;
-    struct batch *b;
-    int rc = 0;
-    timer_queue_init(&h->queue, t->pool, t->schema, t->n_keys);
-    while (rc == 0 && (b = timer_queue_pop_run(&old)) != NULL) {
-        uint32_t slots[BATCH_ROWS_MAX], n = 0;
-        uint16_t rows[BATCH_ROWS_MAX];
-        rc = timer_half_find(t, h, b, slots, err);
-        for (uint32_t i = 0; i < b->n_rows && rc == 0; i++) {
-            if (slots[i] != KEYED_SLOT_NONE && (met[slots[i] / 8] >> slots[i] % 8 & 1) == 0) {
-                met[slots[i] / 8] |= (uint8_t)(1u << slots[i] % 8);
-                rows[n++] = (uint16_t)i;
-            }
-        }
-        timer_queue_push_sorted(&h->queue, b, rows, n);
-        batch_unref(b);
-    }
-    timer_queue_fini(&old);
-    mem_free(met);
-    return rc;
 }
 
 int timer_pending_apply(struct timer_service *t, struct error *err)
@@ -204,8 +171,8 @@ int timer_pending_apply(struct timer_service *t, struct error *err)
             TRY(apply_adds(t, h, err));
             h->seen.n = 0;
         }
-        if (UNLIKELY(h->queue.n_rows > 2 * h->n_set + GARBAGE_ROWS_MIN)) {
-            TRY(clean_queue(t, h, err));
+        if (UNLIKELY(h->queue.n > 2 * h->n_set + GARBAGE_ROWS_MIN)) {
+            TRY(timer_half_order(t, h, err));
         }
     }
     return 0;

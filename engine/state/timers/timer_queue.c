@@ -1,323 +1,415 @@
 /* Timers in order of time (timer_queue.h).  Thread: one owner. */
 #include "engine/state/timers/timer_queue.h"
 
+#include "engine/state/state_heap.h"
+
+#include <stdio.h>
+
 enum {
-    RUNS_FEW = 64,      /* so many runs are never too many */
-    RUN_ROWS_MIN = 256, /* rows of a run on average, else small ones are joined */
-    RUN_ROWS_SMALL = 512,
+    LEVEL_BITS = 6,
+    CHUNK_MARKS_MIN = 8,
+    CHUNK_MARKS_MAX = 512,
+    CHUNK_GROWTH = 4,
+    RESERVE_KEPT_BYTES = 1024 * 1024, /* of the budget, beyond what is held: not given back yet */
 };
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* Marks of a bucket, in the order in which they came. */
+struct timer_chunk {
+    struct timer_chunk *next;
+    uint32_t n, cap;
+    struct timer_mark marks[];
+};
 
-void timer_queue_init(struct timer_queue *q, struct buffer_pool *pool, const struct schema *schema,
-                      uint32_t time_column)
+/* ---- memory -------------------------------------------------------------------------------------- */
+
+static void *hold(struct timer_queue *q, size_t bytes)
 {
-    *q = (struct timer_queue){.pool = pool, .time_column = time_column};
-    builder_init(&q->builder, pool, schema, BATCH_ROWS_MAX);
-    /* Rows are counted, bytes are not: keys were within the limit of a row when they came. */
-    q->builder.target_bytes = UINT64_MAX;
-    q->builder.max_row_bytes = UINT64_MAX;
-    q->sort = MEM_NEW(struct timer_sort);
+    q->held_bytes += bytes;
+    return mem_alloc(bytes);
 }
 
-static void run_free(struct timer_run *run)
+static void *let_go(struct timer_queue *q, void *p, size_t bytes)
 {
-    batch_unref(run->batch);
-    mem_free(run);
+    q->held_bytes -= p != NULL ? bytes : 0;
+    mem_free(p);
+    return NULL;
+}
+
+static size_t chunk_bytes(uint32_t cap)
+{
+    return sizeof(struct timer_chunk) + cap * sizeof(struct timer_mark);
+}
+
+/* What was held without being reserved, and what is reserved without need. */
+static void settle_budget(struct timer_queue *q)
+{
+    if (q->budget == NULL) {
+        return;
+    }
+    if (q->held_bytes > q->taken_bytes) {
+        mem_budget_force(q->budget, q->held_bytes - q->taken_bytes);
+        q->taken_bytes = q->held_bytes;
+    } else if (q->taken_bytes - q->held_bytes > RESERVE_KEPT_BYTES) {
+        mem_budget_give(q->budget, q->taken_bytes - q->held_bytes);
+        q->taken_bytes = q->held_bytes;
+    }
+}
+
+int timer_queue_reserve(struct timer_queue *q, uint32_t n, int64_t least_ms, struct error *err)
+{
+    /* Each of them may begin a chunk. */
+    uint64_t bytes = q->held_bytes + n * (uint64_t)chunk_bytes(CHUNK_MARKS_MIN);
+    settle_budget(q);
+    if (q->budget != NULL && bytes > q->taken_bytes) {
+        uint64_t more = bytes - q->taken_bytes;
+        if (mem_budget_take(q->budget, more) < 0) {
+            char what[64];
+            snprintf(what, sizeof(what), "the order of %llu timers", (unsigned long long)q->n);
+            return state_over_budget(q->budget, more, what, err);
+        }
+        q->taken_bytes = bytes;
+    }
+    if (q->n == 0) {
+        q->base_ms = least_ms > INT64_MIN ? least_ms - 1 : least_ms;
+    }
+    return 0;
+}
+
+/* ---- life ---------------------------------------------------------------------------------------- */
+
+void timer_queue_init(struct timer_queue *q, struct mem_budget *budget)
+{
+    *q = (struct timer_queue){.budget = budget, .base_ms = INT64_MIN};
+}
+
+static void bucket_clear(struct timer_queue *q, struct timer_bucket *b)
+{
+    struct timer_chunk *next;
+    for (struct timer_chunk *c = b->first; c != NULL; c = next) {
+        next = c->next;
+        let_go(q, c, chunk_bytes(c->cap));
+    }
+    *b = (struct timer_bucket){.first = NULL};
+}
+
+void timer_queue_clear(struct timer_queue *q)
+{
+    for (uint32_t l = 0; l < TIMER_LEVELS; l++) {
+        for (uint32_t i = 0; i < TIMER_BUCKETS && q->levels[l] != NULL; i++) {
+            bucket_clear(q, &q->levels[l]->buckets[i]);
+        }
+        q->levels[l] = let_go(q, q->levels[l], sizeof(struct timer_level));
+    }
+    q->front = let_go(q, q->front, TIMER_FRONT_MAX * sizeof(struct timer_mark));
+    q->near = let_go(q, q->near, TIMER_NEAR_MAX * sizeof(struct timer_mark));
+    q->sort = let_go(q, q->sort, sizeof(struct timer_sort));
+    ASSERT(q->held_bytes == 0);
+    if (q->budget != NULL) {
+        mem_budget_give(q->budget, q->taken_bytes);
+    }
+    timer_queue_init(q, q->budget);
 }
 
 void timer_queue_fini(struct timer_queue *q)
 {
-    if (q->pool == NULL) {
-        return;
+    timer_queue_clear(q);
+}
+
+/* ---- the wheel ----------------------------------------------------------------------------------- */
+
+/* Times in the order of unsigned numbers. */
+static inline uint64_t ordered(int64_t time_ms)
+{
+    return (uint64_t)time_ms ^ UINT64_C(1) << 63;
+}
+
+static inline uint32_t level_of(uint64_t a, uint64_t b)
+{
+    return (63 - (uint32_t)__builtin_clzll((a ^ b) | 1)) / LEVEL_BITS;
+}
+
+static inline uint32_t digit_of(uint64_t time, uint32_t level)
+{
+    return (uint32_t)(time >> (level * LEVEL_BITS)) % TIMER_BUCKETS;
+}
+
+static __attribute__((noinline)) struct timer_chunk *bucket_grow(struct timer_queue *q,
+                                                                 struct timer_bucket *b)
+{
+    uint32_t cap = CHUNK_MARKS_MIN;
+    if (b->last != NULL) {
+        cap = MIN(b->last->cap * CHUNK_GROWTH, (uint32_t)CHUNK_MARKS_MAX);
     }
-    for (uint32_t i = 0; i < q->n_runs; i++) {
-        run_free(q->heap[i]);
+    struct timer_chunk *c = hold(q, chunk_bytes(cap));
+    *c = (struct timer_chunk){.cap = cap};
+    if (b->last == NULL) {
+        b->first = c;
+    } else {
+        b->last->next = c;
     }
-    builder_fini(&q->builder);
-    mem_free(q->heap);
-    mem_free(q->touched);
-    mem_free(q->sort);
-    *q = (struct timer_queue){.pool = NULL};
+    b->last = c;
+    return c;
 }
 
-/* ---- the heap ---------------------------------------------------------------------------------- */
-
-static const int64_t *times_of(const struct timer_queue *q, const struct batch *b)
+static struct timer_level *level_at(struct timer_queue *q, uint32_t level)
 {
-    return COLUMN_VALUES(&b->columns[q->time_column], const int64_t);
-}
-
-static void sift_down(struct timer_run **heap, uint32_t n, uint32_t at)
-{
-    struct timer_run *run = heap[at];
-    for (;;) {
-        uint32_t child = 2 * at + 1;
-        if (child >= n) {
-            break;
-        }
-        child += child + 1 < n && heap[child + 1]->head_ms < heap[child]->head_ms;
-        if (run->head_ms <= heap[child]->head_ms) {
-            break;
-        }
-        heap[at] = heap[child];
-        at = child;
+    if (UNLIKELY(q->levels[level] == NULL)) {
+        q->levels[level] = hold(q, sizeof(struct timer_level));
+        memset(q->levels[level], 0, sizeof(struct timer_level));
     }
-    heap[at] = run;
+    return q->levels[level];
 }
 
-static void heap_push(struct timer_queue *q, struct timer_run *run)
+static inline void wheel_put(struct timer_queue *q, struct timer_mark m)
 {
-    if (q->n_runs == q->cap_runs) {
-        q->cap_runs = MAX(q->cap_runs * 2, 64u);
-        q->heap = mem_realloc(q->heap, q->cap_runs * sizeof(struct timer_run *));
+    uint64_t time = ordered(m.time_ms);
+    uint32_t level = level_of(time, ordered(q->base_ms)), digit = digit_of(time, level);
+    struct timer_level *l = level_at(q, level);
+    struct timer_bucket *b = &l->buckets[digit];
+    struct timer_chunk *c = b->last;
+    if (UNLIKELY(c == NULL || c->n == c->cap)) {
+        c = bucket_grow(q, b);
     }
-    uint32_t at = q->n_runs++;
-    while (at > 0 && q->heap[(at - 1) / 2]->head_ms > run->head_ms) {
-        q->heap[at] = q->heap[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    q->heap[at] = run;
+    c->marks[c->n++] = m;
+    b->least_ms = b->n == 0 ? m.time_ms : MIN(b->least_ms, m.time_ms);
+    b->n++;
+    l->used |= UINT64_C(1) << digit;
+    q->used_levels |= UINT32_C(1) << level;
 }
 
-static void heapify(struct timer_queue *q)
+/* A bucket leaves its place. */
+static struct timer_bucket wheel_detach(struct timer_queue *q, uint32_t level, uint32_t digit)
 {
-    for (uint32_t i = q->n_runs / 2; i-- > 0;) {
-        sift_down(q->heap, q->n_runs, i);
-    }
-}
-
-/* A run of a batch whose rows are in order of time; taken. */
-static struct timer_run *run_new(struct timer_queue *q, struct batch *take_sorted)
-{
-    struct timer_run *run = MEM_NEW(struct timer_run);
-    *run = (struct timer_run){.head_ms = times_of(q, take_sorted)[0],
-                              .batch = take_sorted,
-                              .end = take_sorted->n_rows,
-                              .taken_from = UINT32_MAX};
-    return run;
-}
-
-/* ---- joining small runs ------------------------------------------------------------------------- */
-
-/* Makes the builder's next batch for this many rows. */
-static void builder_expect(struct timer_queue *q, uint32_t n)
-{
-    q->builder.rows_hint = n;
-}
-
-/* The builder's rows as a batch in order of time. */
-static struct batch *finish_sorted(struct timer_queue *q)
-{
-    struct batch *b = builder_finish(&q->builder);
-    const int64_t *times = times_of(q, b);
-    for (uint32_t i = 1; i < b->n_rows; i++) {
-        if (times[i - 1] > times[i]) {
-            const uint16_t *rows = timer_sort_rows(q->sort, times, NULL, b->n_rows);
-            builder_expect(q, b->n_rows);
-            builder_append_rows(&q->builder, b, rows, b->n_rows);
-            batch_unref(b);
-            return builder_finish(&q->builder);
-        }
+    struct timer_level *l = q->levels[level];
+    struct timer_bucket b = l->buckets[digit];
+    l->buckets[digit] = (struct timer_bucket){.first = NULL};
+    l->used &= ~(UINT64_C(1) << digit);
+    if (l->used == 0) {
+        q->used_levels &= ~(UINT32_C(1) << level);
     }
     return b;
 }
 
-static void append_rest(struct timer_queue *q, struct timer_run *run)
+/* The first bucket of the lowest level: no mark of the wheel is before its least. */
+static inline bool wheel_first(const struct timer_queue *q, uint32_t *ret_level,
+                               uint32_t *ret_digit)
 {
-    builder_append_range(&q->builder, run->batch, run->next, run->end - run->next);
-    run_free(run);
-}
-
-/* Many small runs make the heap deep and pin buffers for few rows. */
-static void join_small_runs(struct timer_queue *q)
-{
-    uint32_t kept = 0, n_small = 0;
-    for (uint32_t i = 0; i < q->n_runs; i++) {
-        struct timer_run *run = q->heap[i];
-        if (run->end - run->next < RUN_ROWS_SMALL) {
-            q->touched[n_small++] = run;
-        } else {
-            q->heap[kept++] = run;
-        }
+    if (q->used_levels == 0) {
+        return false;
     }
-    for (uint32_t i = 0; i < n_small;) {
-        uint32_t n = 0, k = i;
-        while (k < n_small && n + q->touched[k]->end - q->touched[k]->next <= BATCH_ROWS_MAX) {
-            n += q->touched[k]->end - q->touched[k]->next;
-            k++;
-        }
-        builder_expect(q, n);
-        for (; i < k; i++) {
-            append_rest(q, q->touched[i]);
-        }
-        q->heap[kept++] = run_new(q, finish_sorted(q));
-    }
-    q->n_runs = kept;
-    heapify(q);
-}
-
-static void reserve_touched(struct timer_queue *q)
-{
-    if (q->cap_touched < q->n_runs) {
-        q->cap_touched = q->cap_runs;
-        q->touched = mem_realloc(q->touched, q->cap_touched * sizeof(struct timer_run *));
-    }
-}
-
-static void add_run(struct timer_queue *q, struct batch *take_sorted)
-{
-    q->n_rows += take_sorted->n_rows;
-    heap_push(q, run_new(q, take_sorted));
-    if (q->n_runs > RUNS_FEW + q->n_rows / RUN_ROWS_MIN) {
-        reserve_touched(q);
-        join_small_runs(q);
-    }
-}
-
-/* ---- in ---------------------------------------------------------------------------------------- */
-
-static bool is_sorted(const int64_t *times, uint32_t n)
-{
-    for (uint32_t i = 1; i < n; i++) {
-        if (times[i - 1] > times[i]) {
-            return false;
-        }
-    }
+    *ret_level = (uint32_t)__builtin_ctz(q->used_levels);
+    *ret_digit = (uint32_t)__builtin_ctzll(q->levels[*ret_level]->used);
     return true;
 }
 
-void timer_queue_push(struct timer_queue *q, struct batch *take_batch)
+static int64_t wheel_head(const struct timer_queue *q)
 {
-    struct batch *b = take_batch;
-    if (b->n_sel == 0) {
-        batch_unref(b);
-        return;
-    }
-    if (b->sel == NULL && is_sorted(times_of(q, b), b->n_rows)) {
-        add_run(q, b);
-        return;
-    }
-    builder_expect(q, b->n_sel);
-    if (b->sel != NULL) {
-        builder_append_rows(&q->builder, b, batch_sel(b), b->n_sel);
-        batch_unref(b);
-        add_run(q, finish_sorted(q));
-        return;
-    }
-    const uint16_t *rows = timer_sort_rows(q->sort, times_of(q, b), NULL, b->n_rows);
-    builder_append_rows(&q->builder, b, rows, b->n_rows);
-    batch_unref(b);
-    add_run(q, builder_finish(&q->builder));
+    uint32_t level, digit;
+    return wheel_first(q, &level, &digit) ? q->levels[level]->buckets[digit].least_ms : INT64_MAX;
 }
 
-void timer_queue_push_sorted(struct timer_queue *q, const struct batch *b, const uint16_t *rows,
-                             uint32_t n)
+/* Spreads the marks of a bucket over the levels below. */
+static void wheel_spread(struct timer_queue *q, uint32_t level, uint32_t digit)
 {
-    if (n > 0) {
-        builder_expect(q, n);
-        builder_append_rows(&q->builder, b, rows, n);
-        add_run(q, builder_finish(&q->builder));
-    }
-}
-
-/* ---- out --------------------------------------------------------------------------------------- */
-
-/* Uses up rows of the first run as long as they are not behind those of the others; returns how many. */
-static uint32_t take_of_first(struct timer_queue *q, int64_t limit_ms, uint32_t max)
-{
-    struct timer_run *run = q->heap[0];
-    const int64_t *times = times_of(q, run->batch);
-    int64_t others_ms = limit_ms;
-    if (q->n_runs > 1) {
-        others_ms = MIN(others_ms, q->heap[1]->head_ms);
-    }
-    if (q->n_runs > 2) {
-        others_ms = MIN(others_ms, q->heap[2]->head_ms);
-    }
-    uint32_t from = run->next, end = MIN(run->end, from + max);
-    do {
-        run->next++;
-    } while (run->next < end && times[run->next] <= others_ms);
-    if (run->next < run->end) {
-        run->head_ms = times[run->next];
-    } else {
-        q->heap[0] = q->heap[--q->n_runs];
-    }
-    if (q->n_runs > 0) {
-        sift_down(q->heap, q->n_runs, 0);
-    }
-    return run->next - from;
-}
-
-/* The rows that were taken of each run, one after the other, as one batch. */
-static struct batch *gather_taken(struct timer_queue *q, uint32_t n_touched, uint32_t n)
-{
-    builder_expect(q, n);
-    uint32_t base = 0;
-    for (uint32_t i = 0; i < n_touched; i++) {
-        struct timer_run *run = q->touched[i];
-        run->base = base;
-        base += run->next - run->taken_from;
-        builder_append_range(&q->builder, run->batch, run->taken_from, run->next - run->taken_from);
-    }
-    return builder_finish(&q->builder);
-}
-
-struct batch *timer_queue_take(struct timer_queue *q, int64_t limit_ms, uint32_t max,
-                               uint16_t *ret_rows, uint32_t *ret_n)
-{
-    /* Which run a row comes from, and which of its rows; then where that lies in the new batch. */
-    struct {
-        uint16_t run, row;
-    } taken[BATCH_ROWS_MAX];
-    uint32_t n = 0, n_touched = 0;
-    ASSERT(max <= BATCH_ROWS_MAX);
-    reserve_touched(q);
-    while (n < max && q->n_runs > 0 && q->heap[0]->head_ms <= limit_ms) {
-        struct timer_run *run = q->heap[0];
-        if (run->taken_from == UINT32_MAX) {
-            run->taken_from = run->next;
-            run->base = n_touched;
-            q->touched[n_touched++] = run;
+    struct timer_bucket b = wheel_detach(q, level, digit);
+    struct timer_chunk *next;
+    q->base_ms = b.least_ms;
+    for (struct timer_chunk *c = b.first; c != NULL; c = next) {
+        for (uint32_t i = 0; i < c->n; i++) {
+            wheel_put(q, c->marks[i]);
         }
-        uint32_t row = run->next, number = run->base;
-        uint32_t k = take_of_first(q, limit_ms, max - n);
-        for (; k > 0; k--) {
-            taken[n].run = (uint16_t)number;
-            taken[n++].row = (uint16_t)row++;
+        next = c->next;
+        let_go(q, c, chunk_bytes(c->cap));
+    }
+}
+
+/* ---- near ---------------------------------------------------------------------------------------- */
+
+static void near_push(struct timer_queue *q, struct timer_mark m)
+{
+    if (UNLIKELY(q->near == NULL)) {
+        q->near = hold(q, TIMER_NEAR_MAX * sizeof(struct timer_mark));
+    }
+    uint32_t at = q->near_n++;
+    for (; at > 0 && q->near[(at - 1) / 2].time_ms > m.time_ms; at = (at - 1) / 2) {
+        q->near[at] = q->near[(at - 1) / 2];
+    }
+    q->near[at] = m;
+}
+
+static struct timer_mark near_pop(struct timer_queue *q)
+{
+    struct timer_mark first = q->near[0], last = q->near[--q->near_n];
+    uint32_t at = 0;
+    for (uint32_t child; (child = 2 * at + 1) < q->near_n; at = child) {
+        child += child + 1 < q->near_n && q->near[child + 1].time_ms < q->near[child].time_ms;
+        if (q->near[child].time_ms >= last.time_ms) {
+            break;
+        }
+        q->near[at] = q->near[child];
+    }
+    q->near[at] = last;
+    return first;
+}
+
+/* Moves the base back to where the first mark is, and everything into the wheel.  What is at levels below
+ * that in which the old base and the new one differ agrees there and above with the old base: all of it
+ * goes to one bucket, chunk lists as they are. */
+static void go_back(struct timer_queue *q)
+{
+    int64_t head_ms = q->near[0].time_ms;
+    if (q->front_n > q->front_at) {
+        head_ms = MIN(head_ms, q->front[q->front_at].time_ms);
+    }
+    uint64_t old = ordered(q->base_ms);
+    uint32_t level = level_of(old, ordered(head_ms));
+    struct timer_bucket all = {.first = NULL};
+    for (uint32_t l = 0; l < level; l++) {
+        while ((q->used_levels >> l & 1) != 0) {
+            uint32_t digit = (uint32_t)__builtin_ctzll(q->levels[l]->used);
+            struct timer_bucket b = wheel_detach(q, l, digit);
+            all.least_ms = all.n == 0 ? b.least_ms : MIN(all.least_ms, b.least_ms);
+            all.n += b.n;
+            if (all.last != NULL) {
+                all.last->next = b.first;
+            } else {
+                all.first = b.first;
+            }
+            all.last = b.last;
         }
     }
-    *ret_n = n;
-    if (n == 0) {
-        return NULL;
+    if (all.n > 0) {
+        struct timer_level *l = level_at(q, level);
+        struct timer_bucket *to = &l->buckets[digit_of(old, level)];
+        ASSERT(to->n == 0 || level == 0);
+        *to = all;
+        l->used |= UINT64_C(1) << digit_of(old, level);
+        q->used_levels |= UINT32_C(1) << level;
     }
-    struct batch *b = gather_taken(q, n_touched, n);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct timer_run *run = q->touched[taken[i].run];
-        ret_rows[i] = (uint16_t)(run->base + taken[i].row - run->taken_from);
+    q->base_ms = head_ms;
+    for (; q->front_at < q->front_n; q->front_at++) {
+        wheel_put(q, q->front[q->front_at]);
     }
-    for (uint32_t i = 0; i < n_touched; i++) {
-        struct timer_run *run = q->touched[i];
-        run->taken_from = UINT32_MAX;
-        if (run->next == run->end) {
-            run_free(run);
-        }
+    for (uint32_t i = 0; i < q->near_n; i++) {
+        wheel_put(q, q->near[i]);
     }
-    q->n_rows -= n;
-    return b;
+    q->near_n = 0;
 }
 
-struct batch *timer_queue_pop_run(struct timer_queue *q)
+/* ---- in ------------------------------------------------------------------------------------------ */
+
+void timer_queue_add(struct timer_queue *q, int64_t time_ms, uint64_t hash)
 {
-    if (q->n_runs == 0) {
-        return NULL;
+    const struct timer_mark m = {time_ms, hash};
+    q->n++;
+    if (LIKELY(time_ms > q->base_ms)) {
+        wheel_put(q, m);
+        return;
     }
-    struct timer_run *run = q->heap[--q->n_runs];
-    uint32_t n = run->end - run->next;
-    q->n_rows -= n;
-    builder_expect(q, n);
-    builder_append_range(&q->builder, run->batch, run->next, n);
-    run_free(run);
-    return builder_finish(&q->builder);
+    if (q->near_n == TIMER_NEAR_MAX) {
+        go_back(q);
+        timer_queue_add(q, time_ms, hash);
+        q->n--;
+        return;
+    }
+    near_push(q, m);
+}
+
+/* ---- out ----------------------------------------------------------------------------------------- */
+
+/* The first marks of the bucket, at most TIMER_FRONT_MAX, to the front. */
+static void front_load(struct timer_queue *q, struct timer_bucket *b)
+{
+    if (q->front == NULL) {
+        q->front = hold(q, TIMER_FRONT_MAX * sizeof(struct timer_mark));
+    }
+    q->front_at = q->front_n = 0;
+    while (b->first != NULL && q->front_n + b->first->n <= TIMER_FRONT_MAX) {
+        struct timer_chunk *c = b->first;
+        memcpy(q->front + q->front_n, c->marks, c->n * sizeof(struct timer_mark));
+        q->front_n += c->n;
+        b->first = c->next;
+        b->n -= c->n;
+        let_go(q, c, chunk_bytes(c->cap));
+    }
+    b->last = b->first != NULL ? b->last : NULL;
+}
+
+static void front_sort(struct timer_queue *q)
+{
+    struct timer_mark sorted[TIMER_FRONT_MAX];
+    int64_t times_ms[TIMER_FRONT_MAX];
+    if (q->sort == NULL) {
+        q->sort = hold(q, sizeof(struct timer_sort));
+    }
+    for (uint32_t i = 0; i < q->front_n; i++) {
+        times_ms[i] = q->front[i].time_ms;
+    }
+    const uint16_t *order = timer_sort_rows(q->sort, times_ms, q->front_n);
+    for (uint32_t i = 0; i < q->front_n; i++) {
+        sorted[i] = q->front[order[i]];
+    }
+    memcpy(q->front, sorted, q->front_n * sizeof(struct timer_mark));
+}
+
+/* The next marks of the wheel become the front; false: none is due. */
+static bool front_refill(struct timer_queue *q, int64_t limit_ms)
+{
+    uint32_t level, digit;
+    while (wheel_first(q, &level, &digit)) {
+        struct timer_bucket *b = &q->levels[level]->buckets[digit];
+        if (b->least_ms > limit_ms) {
+            return false;
+        }
+        if (level > 0 && b->n > TIMER_FRONT_MAX) {
+            wheel_spread(q, level, digit);
+            continue;
+        }
+        front_load(q, b);
+        if (b->n == 0) {
+            (void)wheel_detach(q, level, digit);
+        }
+        if (level > 0) {
+            front_sort(q);
+        }
+        q->base_ms = q->front[q->front_n - 1].time_ms;
+        return true;
+    }
+    return false;
+}
+
+int64_t timer_queue_head(const struct timer_queue *q)
+{
+    int64_t head_ms = q->near_n > 0 ? q->near[0].time_ms : INT64_MAX;
+    if (q->front_at < q->front_n) {
+        head_ms = MIN(head_ms, q->front[q->front_at].time_ms);
+    }
+    /* What is in front of the wheel is before all of it. */
+    return head_ms < INT64_MAX ? head_ms : wheel_head(q);
+}
+
+uint32_t timer_queue_take(struct timer_queue *q, int64_t limit_ms, uint32_t max,
+                          struct timer_mark *ret_marks)
+{
+    uint32_t n = 0;
+    while (n < max) {
+        if (q->front_at == q->front_n && q->near_n == 0 && !front_refill(q, limit_ms)) {
+            break;
+        }
+        const struct timer_mark *front = q->front_at < q->front_n ? &q->front[q->front_at] : NULL;
+        if (q->near_n > 0 && (front == NULL || q->near[0].time_ms < front->time_ms)) {
+            if (q->near[0].time_ms > limit_ms) {
+                break;
+            }
+            ret_marks[n++] = near_pop(q);
+        } else if (front->time_ms <= limit_ms) {
+            ret_marks[n++] = *front;
+            q->front_at++;
+        } else {
+            break;
+        }
+    }
+    q->n -= n;
+    settle_budget(q);
+    return n;
 }

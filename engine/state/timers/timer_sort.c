@@ -46,15 +46,14 @@ static void radix_pass(struct timer_sort *s, uint32_t from, uint32_t n, uint32_t
     }
 }
 
-const uint16_t *timer_sort_rows(struct timer_sort *s, const int64_t *times_ms, const uint16_t *at,
-                                uint32_t n)
+const uint16_t *timer_sort_rows(struct timer_sort *s, const int64_t *times_ms, uint32_t n)
 {
     uint64_t lowest = UINT64_MAX, highest = 0;
     bool sorted = true;
     ASSERT(n <= BATCH_ROWS_MAX);
     for (uint32_t i = 0; i < n; i++) {
         /* In the order of unsigned numbers. */
-        uint64_t key = (uint64_t)times_ms[at != NULL ? at[i] : i] ^ UINT64_C(1) << 63;
+        uint64_t key = (uint64_t)times_ms[i] ^ UINT64_C(1) << 63;
         sorted = sorted && key >= highest;
         lowest = MIN(lowest, key);
         highest = MAX(highest, key);

@@ -10,9 +10,7 @@ struct timer_sort {
     uint16_t rows[2][BATCH_ROWS_MAX];
 };
 
-/* The numbers 0..n-1 in order of `times_ms` of them (by `at`, when it is not NULL: times_ms[at[i]]), equals
- * as they came.  Good until the next call. */
-const uint16_t *timer_sort_rows(struct timer_sort *s, const int64_t *times_ms, const uint16_t *at,
-                                uint32_t n);
+/* The numbers 0..n-1 in order of `times_ms` of them, equals as they came.  Good until the next call. */
+const uint16_t *timer_sort_rows(struct timer_sort *s, const int64_t *times_ms, uint32_t n);
 
 #endif

@@ -27,26 +27,31 @@ static struct schema *timer_schema_new(const struct schema *keys)
     return s;
 }
 
-/* Puts what the state holds in order of time. */
-static int order_restored(struct timer_service *t, struct timer_half *h, struct error *err)
+int timer_half_order(struct timer_service *t, struct timer_half *h, struct error *err)
 {
-    uint32_t slots[TIMER_FIRE_ROWS], n = 0, slot = 0;
-    do {
-        slot = keyed_state_next(h->state, NAMESPACE_VOID, slot);
-        if (slot != KEYED_SLOT_NONE && slot % 8 == 0 && PLANTED("timers.lost")) {
-            slot++;
-        } else if (slot != KEYED_SLOT_NONE) {
-            slots[n++] = slot++;
+    timer_queue_clear(&h->queue);
+    h->n_set = 0;
+    uint32_t slot = keyed_state_next(h->state, NAMESPACE_VOID, 0);
+    if (slot == KEYED_SLOT_NONE) {
+        return 0;
+    }
+    const struct keyed_table *table = h->state->table;
+    const struct keyed_number time = keyed_key_find_number(table, t->n_keys);
+    int64_t least_ms = INT64_MAX;
+    for (uint32_t s = slot; s != KEYED_SLOT_NONE; s = keyed_table_next(table, s + 1)) {
+        least_ms = MIN(least_ms, keyed_key_number(&time, keyed_table_entry(table, s)));
+    }
+    for (; slot != KEYED_SLOT_NONE; slot = keyed_table_next(table, slot + 1)) {
+        if (slot % 8 == 0 && PLANTED("timers.lost")) {
+            continue;
         }
-        if (n > 0 && (n == ARRAY_LEN(slots) || slot == KEYED_SLOT_NONE)) {
-            struct batch *b = NULL;
-            TRY(keyed_state_read_keys(h->state, slots, n, &b, err));
-            batch_hash_keys(t->pool, b, t->columns, t->n_keys);
-            timer_queue_push(&h->queue, b);
-            h->n_set += n;
-            n = 0;
+        if (h->n_set % BATCH_ROWS_MAX == 0) {
+            TRY(timer_queue_reserve(&h->queue, BATCH_ROWS_MAX, least_ms, err));
         }
-    } while (slot != KEYED_SLOT_NONE);
+        timer_queue_add(&h->queue, keyed_key_number(&time, keyed_table_entry(table, slot)),
+                        keyed_table_hash(table, slot));
+        h->n_set++;
+    }
     return 0;
 }
 
@@ -64,11 +69,11 @@ static int half_open(struct timer_service *t, enum timer_kind kind,
         .value_layout = t->no_value,
     };
     TRY(keyed_backend_state(t->backend, &desc, &h->state, err));
-    timer_queue_init(&h->queue, t->pool, t->schema, t->n_keys);
+    timer_queue_init(&h->queue, t->backend->options.budget);
     h->adds.least_ms = h->deletes.least_ms = INT64_MAX;
     h->firing_until_ms = INT64_MIN;
     h->fire_rows = TIMER_FIRE_ROWS;
-    return order_restored(t, h, err);
+    return timer_half_order(t, h, err);
 }
 
 static void no_value_free(void *layout)
@@ -101,6 +106,9 @@ int timer_service_new(struct keyed_backend *backend, const struct timer_service_
     t->column_map = MEM_NEW_ARRAY(int32_t, t->n_keys + 2);
     for (uint32_t i = 0; i < t->n_keys + 2; i++) {
         t->columns[i] = i;
+    }
+    for (uint32_t i = 0; i < BATCH_ROWS_MAX; i++) {
+        t->in_order[i] = (uint16_t)i;
     }
     builder_init(&t->keys, t->pool, t->key_schema, BATCH_ROWS_MAX);
     t->keys.target_bytes = UINT64_MAX;
@@ -142,7 +150,7 @@ struct timer_service *timer_service_free(struct timer_service *t)
     return NULL;
 }
 
-/* ---- which of the due timers are still set ------------------------------------------------------- */
+/* ---- in the state ---------------------------------------------------------------------------------- */
 
 /* Through a header of its own, because `b` may have other holders. */
 int timer_half_find(struct timer_service *t, struct timer_half *h, struct batch *b,
@@ -158,8 +166,7 @@ int timer_half_find(struct timer_service *t, struct timer_half *h, struct batch 
     return rc;
 }
 
-/* True the first time that it is asked for a slot since slot_set_clear(). */
-static bool slot_set_add(struct timer_slot_set *s, uint32_t slot)
+bool timer_slot_set_add(struct timer_slot_set *s, uint32_t slot)
 {
     uint32_t at = (slot * UINT32_C(0x9e3779b1)) >> (32 - TIMER_SLOT_SET_BITS);
     for (;; at = (at + 1) % (1u << TIMER_SLOT_SET_BITS)) {
@@ -174,7 +181,7 @@ static bool slot_set_add(struct timer_slot_set *s, uint32_t slot)
     }
 }
 
-static void slot_set_clear(struct timer_slot_set *s)
+void timer_slot_set_clear(struct timer_slot_set *s)
 {
     if (++s->this_round == 0) {
         memset(s->round, 0, sizeof(s->round));
@@ -182,18 +189,27 @@ static void slot_set_clear(struct timer_slot_set *s)
     }
 }
 
-/* Leaves of rows[0..n) those that are set, each timer once, with their slots. */
-int timer_half_keep_set(struct timer_service *t, struct timer_half *h, struct batch *b,
-                        uint16_t *rows, uint32_t *slots, uint32_t *inout_n, struct error *err)
+/* ---- what is due ------------------------------------------------------------------------------- */
+
+/* Leaves of marks[0..n) those whose timers are set, each timer once, with their slots. */
+static int keep_set(struct timer_service *t, struct timer_half *h, struct timer_mark *marks,
+                    uint32_t *slots, uint32_t *inout_n, struct error *err)
 {
-    uint32_t by_row[BATCH_ROWS_MAX], kept = 0;
-    ASSERT(b->sel == NULL);
-    TRY(timer_half_find(t, h, b, by_row, err));
-    slot_set_clear(&t->slot_set);
+    uint32_t kept = 0;
+    struct keyed_hashed wanted[TIMER_FIRE_ROWS];
     for (uint32_t i = 0; i < *inout_n; i++) {
-        uint32_t slot = by_row[rows[i]];
-        if (LIKELY(slot != KEYED_SLOT_NONE) && LIKELY(slot_set_add(&t->slot_set, slot))) {
-            rows[kept] = rows[i];
+        wanted[i] = (struct keyed_hashed){.hash = marks[i].hash, .number = marks[i].time_ms};
+    }
+    TRY(keyed_state_find_hashed(h->state, NAMESPACE_VOID, t->n_keys, wanted, *inout_n, slots, err));
+    timer_slot_set_clear(&t->slot_set);
+    for (uint32_t i = 0; i < *inout_n; i++) {
+        uint32_t slot = slots[i];
+        /* A mark that is there twice, or another timer with the same time and hash. */
+        while (slot != KEYED_SLOT_NONE && UNLIKELY(!timer_slot_set_add(&t->slot_set, slot))) {
+            slot = keyed_table_next_hashed(h->state->table, t->n_keys, &wanted[i], slot);
+        }
+        if (LIKELY(slot != KEYED_SLOT_NONE)) {
+            marks[kept] = marks[i];
             slots[kept++] = slot;
         }
     }
@@ -201,12 +217,25 @@ int timer_half_keep_set(struct timer_service *t, struct timer_half *h, struct ba
     return 0;
 }
 
-static void remove_slots(struct timer_half *h, const uint32_t *slots, uint32_t n)
+/* Up to `max` timers that are set and due, in order of time: their marks and slots, and a batch of them;
+ * none: n is 0, and there is no batch. */
+static int take_due(struct timer_service *t, struct timer_half *h, int64_t limit_ms, uint32_t max,
+                    struct timer_mark *marks, uint32_t *slots, uint32_t *ret_n,
+                    struct batch **ret_batch, struct error *err)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        keyed_state_remove(h->state, slots[i]);
-    }
-    h->n_set -= n;
+    uint32_t n;
+    do {
+        n = timer_queue_take(&h->queue, limit_ms, max, marks);
+        if (n == 0) {
+            *ret_n = 0;
+            return 0;
+        }
+        TRY(keep_set(t, h, marks, slots, &n, err));
+    } while (n == 0);
+    TRY(keyed_state_read_keys(h->state, slots, n, ret_batch, err));
+    batch_hash_keys(t->pool, *ret_batch, t->columns, t->n_keys);
+    *ret_n = n;
+    return 0;
 }
 
 /* ---- one by one -------------------------------------------------------------------------------- */
@@ -219,21 +248,18 @@ int timer_half_drop_fired(struct timer_service *t, struct timer_half *h, struct 
     }
     if (!h->slots_good) {
         /* The state was changed since they were found. */
-        uint32_t by_row[BATCH_ROWS_MAX];
-        TRY(timer_half_find(t, h, h->firing, by_row, err));
-        for (uint32_t i = h->dropped; i < h->fire_n; i++) {
-            h->fire_slots[i] = by_row[h->fire_order[i]];
-        }
+        TRY(timer_half_find(t, h, h->firing, h->fire_slots, err));
         h->slots_good = true;
     }
-    for (uint32_t i = h->dropped; i < h->fired; i++) {
+    uint32_t slots[TIMER_FIRE_ROWS], n = 0;
+    for (; h->dropped < h->fired; h->dropped++) {
         /* One that was deleted while it waited is gone already. */
-        if (h->fire_slots[i] != KEYED_SLOT_NONE) {
-            keyed_state_remove(h->state, h->fire_slots[i]);
-            h->n_set--;
+        if (h->fire_slots[h->dropped] != KEYED_SLOT_NONE) {
+            slots[n++] = h->fire_slots[h->dropped];
         }
     }
-    h->dropped = h->fired;
+    keyed_state_remove_many(h->state, slots, n);
+    h->n_set -= n;
     return 0;
 }
 
@@ -244,7 +270,9 @@ static int put_back(struct timer_service *t, struct timer_half *h, struct error 
         return 0;
     }
     TRY(timer_half_drop_fired(t, h, err));
-    timer_queue_push_sorted(&h->queue, h->firing, h->fire_order + h->fired, h->fire_n - h->fired);
+    for (uint32_t i = h->fired; i < h->fire_n; i++) {
+        timer_queue_add(&h->queue, h->fire_marks[i].time_ms, h->fire_marks[i].hash);
+    }
     h->firing = batch_unref(h->firing);
     h->fire_n = h->fired = h->dropped = 0;
     return 0;
@@ -254,18 +282,13 @@ static int put_back(struct timer_service *t, struct timer_half *h, struct error 
 static int load_due(struct timer_service *t, struct timer_half *h, int64_t limit_ms,
                     struct error *err)
 {
-    do {
-        TRY(put_back(t, h, err));
-        TRY(timer_pending_apply(t, err));
-        h->firing = timer_queue_take(&h->queue, limit_ms, h->fire_rows, h->fire_order, &h->fire_n);
-        if (h->firing == NULL) {
-            h->fire_rows = TIMER_FIRE_ROWS;
-            return 0;
-        }
-        TRY(timer_half_keep_set(t, h, h->firing, h->fire_order, h->fire_slots, &h->fire_n, err));
-        h->slots_good = true;
-    } while (h->fire_n == 0);
-    h->fire_rows = MIN(h->fire_rows * 2, (uint32_t)TIMER_FIRE_ROWS);
+    TRY(put_back(t, h, err));
+    TRY(timer_pending_apply(t, err));
+    TRY(take_due(t, h, limit_ms, h->fire_rows, h->fire_marks, h->fire_slots, &h->fire_n, &h->firing,
+                 err));
+    h->slots_good = true;
+    h->fire_rows = h->fire_n > 0 ? MIN(h->fire_rows * 2, (uint32_t)TIMER_FIRE_ROWS)
+                                 : (uint32_t)TIMER_FIRE_ROWS;
     return 0;
 }
 
@@ -287,7 +310,7 @@ int timer_service_fire(struct timer_service *t, enum timer_kind kind, int64_t li
             return timer_service_settle(t, err);
         }
     }
-    uint32_t row = h->fire_order[h->fired++];
+    uint32_t row = h->fired++;
     if (t->batch != h->firing) {
         TRY(timer_service_begin(t, h->firing, t->columns, err));
     }
@@ -306,31 +329,24 @@ int timer_service_take(struct timer_service *t, enum timer_kind kind, int64_t li
                        struct timer_batch *ret_due, struct error *err)
 {
     struct timer_half *h = &t->halves[kind];
-    uint32_t slots[TIMER_FIRE_ROWS];
+    struct timer_mark marks[TIMER_FIRE_ROWS];
+    uint32_t slots[TIMER_FIRE_ROWS], n = 0;
+    struct batch *b = NULL;
+    *ret_due = (struct timer_batch){.batch = NULL};
     TRY(timer_service_settle(t, err));
-    for (;;) {
-        uint32_t n = 0;
-        *ret_due = (struct timer_batch){.batch = NULL};
-        struct batch *b = timer_queue_take(&h->queue, limit_ms, TIMER_FIRE_ROWS, t->taken_rows, &n);
-        if (b == NULL) {
-            return 0;
-        }
-        int rc = timer_half_keep_set(t, h, b, t->taken_rows, slots, &n, err);
-        if (rc < 0 || n == 0) {
-            batch_unref(b);
-            TRY(rc);
-            continue;
-        }
-        remove_slots(h, slots, n);
+    TRY(take_due(t, h, limit_ms, TIMER_FIRE_ROWS, marks, slots, &n, &b, err));
+    if (n > 0) {
+        keyed_state_remove_many(h->state, slots, n);
+        h->n_set -= n;
         *ret_due = (struct timer_batch){
             .batch = b,
-            .rows = t->taken_rows,
+            .rows = t->in_order,
             .n = n,
             .times_ms = timer_times(t, b),
             .name_spaces = timer_name_spaces(t, b),
         };
-        return 0;
     }
+    return 0;
 }
 
 /* ---- facts ------------------------------------------------------------------------------------- */
@@ -340,7 +356,7 @@ int64_t timer_service_next_time(const struct timer_service *t, enum timer_kind k
     const struct timer_half *h = &t->halves[kind];
     int64_t next_ms = MIN(timer_queue_head(&h->queue), h->adds.least_ms);
     if (h->firing != NULL && h->fired < h->fire_n) {
-        next_ms = MIN(next_ms, timer_times(t, h->firing)[h->fire_order[h->fired]]);
+        next_ms = MIN(next_ms, h->fire_marks[h->fired].time_ms);
     }
     return next_ms;
 }
