@@ -32,10 +32,12 @@ usual="wordcount handover partition operators windows state codec segment startu
 usage() {
     cat <<END
 usage: bench/run.sh [--all] [NAME...]
+       bench/run.sh NAME --only PART
 
 Runs the named benchmarks (default: those with bars; --all: every one) on a release build and the
 distribution in build/dist/flinc.  JSON lines are kept in build/bench/results.jsonl.
-Exits with 1 when a bar is missed.  The machine should have nothing else to do.
+Exits with 1 when a bar is missed.  --only: a part of state or cluster (state: counts, restore,
+increments; cluster: bench/cluster/run.py --help).  The machine should have nothing else to do.
 
 END
     local row
@@ -61,11 +63,17 @@ find_benchmark() {
 }
 
 names=()
+only=
 while [ $# -gt 0 ]; do
     case $1 in
     -h | --help)
         usage
         exit 0
+        ;;
+    --only)
+        [ $# -gt 1 ] || fail "--only needs a part"
+        only="--only $2"
+        shift
         ;;
     --all) for row in "${benchmarks[@]}"; do names+=("${row%%|*}"); done ;;
     -*)
@@ -79,6 +87,10 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+case "$only:${names[*]}" in
+:* | *:state | *:cluster) ;;
+*) fail "--only is for one of: state, cluster" ;;
+esac
 [ ${#names[@]} -gt 0 ] || read -ra names <<<"$usual"
 
 scripts/build.sh release --quiet
@@ -94,6 +106,6 @@ for name in "${names[@]}"; do
     find_benchmark "$name"
     echo "bench: $name"
     # shellcheck disable=SC2086  # a command with its arguments
-    $command | grep '^{' | tee -a "$results"
+    $command $only | grep '^{' | tee -a "$results"
 done
 exec /usr/bin/python3 bench/table.py <"$results"

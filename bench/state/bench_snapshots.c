@@ -1,7 +1,12 @@
 /* Keyed state while snapshots of it are written, per CPU second of the task's thread: counts of uniform
  * int64 keys with the generator of the keys included, pauses and bytes of increments of 1 GB of state of
  * which 5 % change per checkpoint, and restoring.  Pauses are CPU time, too.  Files go to TMPDIR, written by
- * another thread. */
+ * another thread.
+ *
+ *   bench_state_snapshots [--only counts|restore|increments]
+ *
+ * One state serves all figures of a part: it is filled once, and 1 GB is restored from its first checkpoint
+ * before its increments are measured. */
 #include "bench/report.h"
 #include "common/fs/fs.h"
 #include "engine/data/hash.h"
@@ -44,7 +49,6 @@ struct rig {
 };
 
 static const uint32_t KEY_COLUMN = 0;
-static double longest_growth_ms; /* of a batch that made a table grow */
 
 static void check(int rc, const struct error *err)
 {
@@ -253,31 +257,39 @@ static void step(struct rig *r)
 
 /* ---- counting while snapshots are written ------------------------------------------------------ */
 
-/* Rows per second; `pause_rows` between the end of a checkpoint and the next (0: no checkpoints). */
-static double count_rate(uint32_t n_keys, uint64_t rows, uint64_t pause_rows, uint64_t *ret_done)
+/* All keys once; the longest batch, in ms: tables grow meanwhile. */
+static double fill(struct rig *r, uint32_t n_keys)
 {
-    struct rig *r = rig_new("ROW<n BIGINT NOT NULL>");
+    double longest = 0;
     for (uint32_t i = 0; i < n_keys; i += ROWS) {
         double from = bench_cpu_seconds();
         count(r, i, 0);
         double took = (bench_cpu_seconds() - from) * 1e3;
-        longest_growth_ms = took > longest_growth_ms ? took : longest_growth_ms;
+        longest = took > longest ? took : longest;
     }
-    double from = bench_cpu_seconds();
-    uint64_t since = 0;
-    for (uint64_t done = 0; done < rows; done += ROWS) {
+    return longest;
+}
+
+/* M rows per second of `seconds`; a checkpoint is due every `interval` seconds, the first one at once (0: none;
+ * less than one takes: one after another).  All of it is CPU time. */
+static double count_rate(struct rig *r, uint32_t n_keys, double seconds, double interval)
+{
+    double from = bench_cpu_seconds(), now = from, due = from;
+    uint64_t rows = 0;
+    r->n_done = 0;
+    while (now - from < seconds) {
         count(r, 0, n_keys);
+        rows += ROWS;
         if (r->snapshot != NULL) {
             step(r);
-            since = done;
-        } else if (pause_rows > 0 && done - since >= pause_rows) {
+        } else if (interval > 0 && now >= due) {
             freeze(r);
+            due = now + interval;
         }
+        now = bench_cpu_seconds();
     }
-    double rate = (double)rows / (bench_cpu_seconds() - from) * 1e-6;
-    *ret_done = r->n_done;
-    rig_free(r);
-    return rate;
+    r->snapshot = keyed_snapshot_free(r->snapshot);
+    return (double)rows / (now - from) * 1e-6;
 }
 
 /* The same by a plain table of (key, count). */
@@ -316,15 +328,19 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void run_checkpoint(struct rig *r)
+/* Returns how long the freeze took, in ms. */
+static double run_checkpoint(struct rig *r)
 {
+    double from = bench_cpu_seconds();
     freeze(r);
+    double took = (bench_cpu_seconds() - from) * 1e3;
     while (r->snapshot != NULL) {
         step(r);
         if (r->snapshot != NULL && !keyed_snapshot_is_writable(r->snapshot)) {
-            usleep(100); /* the disk's turn; nothing of this is measured */
+            usleep(1000); /* the disk's turn; nothing of this is measured */
         }
     }
+    return took;
 }
 
 struct large_figures {
@@ -346,16 +362,8 @@ static struct large_figures large_state(struct rig *r, bool hot)
         /* Of n draws with replacement out of k, k * (1 - exp(-n / k)) are different. */
         double share = (double)BIG_CHANGES / n_keys;
         changed += (uint64_t)(n_keys * (1 - exp(-share)));
-        double from = bench_cpu_seconds();
-        freeze(r);
-        double took = (bench_cpu_seconds() - from) * 1e3;
+        double took = run_checkpoint(r);
         f.freeze_ms = took > f.freeze_ms ? took : f.freeze_ms;
-        while (r->snapshot != NULL) {
-            step(r);
-            if (r->snapshot != NULL && !keyed_snapshot_is_writable(r->snapshot)) {
-                usleep(100);
-            }
-        }
     }
     qsort(r->pauses, r->n_pauses, sizeof(double), by_size);
     f.p99_ms = r->pauses[(size_t)r->n_pauses * 99 / 100];
@@ -386,28 +394,32 @@ static double restore_rate(struct rig *r)
 /* ---- report ------------------------------------------------------------------------------------ */
 
 static void report_counts(struct bench_report *report, const char *keys, uint32_t n_keys,
-                          uint64_t rows, double bar)
+                          double interval, double bar)
 {
-    char name[100];
-    uint64_t done = 0;
-    double limit = plain_rate(n_keys, rows);
+    char name[80];
+    double limit = plain_rate(n_keys, 40 * 1000 * 1000);
+    struct rig *r = rig_new("ROW<n BIGINT NOT NULL>");
+    double longest = fill(r, n_keys);
     snprintf(name, sizeof(name), "state: %s int64 keys, no snapshots", keys);
-    bench_report_add(report, name, count_rate(n_keys, rows, 0, &done), "M rows/s", 0, limit,
+    bench_report_add(report, name, count_rate(r, n_keys, 3, 0), "M rows/s", 0, limit,
                      BENCH_MORE_IS_BETTER);
-    double rate = count_rate(n_keys, rows, rows / 8, &done);
-    snprintf(name, sizeof(name), "state: %s int64 keys, %llu snapshots", keys,
-             (unsigned long long)done);
+    double rate = count_rate(r, n_keys, interval < 3 ? 3 : interval, interval);
+    snprintf(name, sizeof(name), "state: %s int64 keys, every %g s (%llu)", keys, interval,
+             (unsigned long long)r->n_done);
     bench_report_add(report, name, rate, "M rows/s", bar, limit, BENCH_MORE_IS_BETTER);
-    rate = count_rate(n_keys, rows, 1, &done);
-    snprintf(name, sizeof(name), "state: %s int64 keys, %llu, one after another", keys,
-             (unsigned long long)done);
+    rate = count_rate(r, n_keys, 3, 1e-9);
+    snprintf(name, sizeof(name), "state: %s int64 keys, one after another (%llu)", keys,
+             (unsigned long long)r->n_done);
     bench_report_add(report, name, rate, "M rows/s", 0, limit, BENCH_MORE_IS_BETTER);
+    snprintf(name, sizeof(name), "state: longest batch while %s keys are added", keys);
+    bench_report_add(report, name, longest, "ms", 10, 0, BENCH_LESS_IS_BETTER);
+    rig_free(r);
 }
 
 static void report_large(struct bench_report *report, struct rig *r, bool hot)
 {
     struct large_figures f = large_state(r, hot);
-    char name[100];
+    char name[80];
     const char *which = hot ? "hot range" : "uniform";
     snprintf(name, sizeof(name), "state: 1 GB, 5 %% changed (%s): p99 of a step", which);
     bench_report_add(report, name, f.p99_ms, "ms", 10, 0, BENCH_LESS_IS_BETTER);
@@ -419,24 +431,69 @@ static void report_large(struct bench_report *report, struct rig *r, bool hot)
     bench_report_add(report, name, f.bytes_ratio, "x changed", 3, 0, BENCH_LESS_IS_BETTER);
 }
 
-int main(void)
+static void run_counts(struct bench_report *report)
 {
-    static struct bench_report report;
-    report_counts(&report, "1 M", 1000 * 1000, 80 * 1000 * 1000, 25);
-    report_counts(&report, "10 M", 10 * 1000 * 1000, 80 * 1000 * 1000, 15);
-    bench_report_add(&report, "state: growth of a table of 10 M keys", longest_growth_ms, "ms", 0,
-                     0, BENCH_LESS_IS_BETTER);
+    report_counts(report, "1 M", 1000 * 1000, 1, 25);
+    report_counts(report, "10 M", 10 * 1000 * 1000, 10, 15);
+}
+
+static struct rig *large_rig(void)
+{
     struct rig *r =
         rig_new("ROW<a BIGINT NOT NULL, b BIGINT NOT NULL, c BIGINT NOT NULL, d BIGINT NOT NULL>");
-    for (uint32_t i = 0; i < BIG_KEYS; i += ROWS) {
-        count(r, i, 0);
-    }
+    fill(r, BIG_KEYS);
     run_checkpoint(r);
-    report_large(&report, r, false);
-    report_large(&report, r, true);
-    bench_report_add(&report, "state: restoring", restore_rate(r), "MB/s", 500, 0,
+    return r;
+}
+
+static void report_restore(struct bench_report *report, struct rig *r)
+{
+    bench_report_add(report, "state: restoring 1 GB", restore_rate(r), "MB/s", 500, 0,
                      BENCH_MORE_IS_BETTER);
+}
+
+static void run_restore(struct bench_report *report)
+{
+    struct rig *r = large_rig();
+    report_restore(report, r);
     rig_free(r);
+}
+
+static void run_increments(struct bench_report *report)
+{
+    struct rig *r = large_rig();
+    report_large(report, r, false);
+    report_large(report, r, true);
+    rig_free(r);
+}
+
+static void run_all(struct bench_report *report)
+{
+    run_counts(report);
+    struct rig *r = large_rig();
+    report_restore(report, r);
+    report_large(report, r, false);
+    report_large(report, r, true);
+    rig_free(r);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct bench_report *report);
+} parts[] = {{"counts", run_counts}, {"restore", run_restore}, {"increments", run_increments}};
+
+int main(int argc, char **argv)
+{
+    static struct bench_report report;
+    void (*run)(struct bench_report * report) = argc == 1 ? run_all : NULL;
+    for (size_t i = 0; i < ARRAY_LEN(parts) && argc == 3 && strcmp(argv[1], "--only") == 0; i++) {
+        run = strcmp(argv[2], parts[i].name) == 0 ? parts[i].run : run;
+    }
+    if (run == NULL) {
+        fprintf(stderr, "usage: bench_state_snapshots [--only counts|restore|increments]\n");
+        return 2;
+    }
+    run(&report);
     bench_report_print(&report);
     return 0;
 }

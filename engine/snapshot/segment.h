@@ -102,6 +102,12 @@ void segment_reader_select(struct segment_reader *r, uint32_t id);
 int segment_reader_next(struct segment_reader *r, struct buffer_pool *pool, uint32_t first_group,
                         uint32_t last_group, struct segment_block *ret_block,
                         struct error *err) MUST_CHECK;
+/* PUT rows in the block that was read last and in those behind it that are of its namespace, as far as they
+ * follow each other: only their heads are read. */
+int segment_reader_rows_ahead(const struct segment_reader *r, const struct segment_block *block,
+                              uint64_t *ret_rows, struct error *err) MUST_CHECK;
+/* True: it has all of what was there, false: changes. */
+bool segment_reader_is_base(const struct segment_reader *r);
 /* What a segment has of a state, by its index. */
 struct segment_stats {
     uint64_t n_blocks, n_put_rows, n_removed_rows;

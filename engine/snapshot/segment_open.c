@@ -356,6 +356,11 @@ uint32_t segment_reader_max_parallelism(const struct segment_reader *r)
     return r->head.max_parallelism;
 }
 
+bool segment_reader_is_base(const struct segment_reader *r)
+{
+    return r->head.is_base != 0;
+}
+
 void segment_reader_stats(const struct segment_reader *r, uint32_t state_id,
                           struct segment_stats *ret_stats)
 {

@@ -227,3 +227,23 @@ int segment_reader_next(struct segment_reader *r, struct buffer_pool *pool, uint
     }
     return 0;
 }
+
+int segment_reader_rows_ahead(const struct segment_reader *r, const struct segment_block *block,
+                              uint64_t *ret_rows, struct error *err)
+{
+    uint64_t rows = 0;
+    for (uint64_t number = block->number; number < r->n_blocks; number++) {
+        const struct segment_index_block *at = &r->blocks[number];
+        struct segment_block_record head;
+        if (at->state_id != block->state_id) {
+            continue;
+        }
+        TRY(segment_reader_bytes(r, at->offset, &head, sizeof(head), err));
+        if (at->kind != SEGMENT_BLOCK_PUT || head.name_space != block->name_space) {
+            break;
+        }
+        rows += at->n_rows;
+    }
+    *ret_rows = rows;
+    return 0;
+}

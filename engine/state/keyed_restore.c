@@ -32,6 +32,8 @@ struct loader {
     struct schema_migration *values;   /* Owns: of the segment at hand; NULL: not needed */
     const struct schema *old_values;   /* Borrows: the segment's */
     uint32_t *key_columns;             /* Owns: 0, 1, ... */
+    int64_t reserved;                  /* namespace of the segment at hand that has its room, */
+    bool has_reserved;                 /* when there is one */
     uint32_t slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX];
 };
@@ -329,6 +331,29 @@ static int load_block(struct loader *l, struct segment_block *block, struct erro
     return rc;
 }
 
+/* Before the first rows of a namespace out of a base: a table that grew with them would move its entries
+ * again and again. */
+static int reserve(struct loader *l, const struct segment_reader *reader,
+                   const struct segment_block *block, struct error *err)
+{
+    struct keyed_state *s = l->state;
+    const Flinc__KeyedHandle *h = l->handle;
+    uint64_t rows;
+    if (block->kind != SEGMENT_BLOCK_PUT || !segment_reader_is_base(reader) ||
+        (l->has_reserved && l->reserved == block->name_space)) {
+        return 0;
+    }
+    l->has_reserved = true;
+    l->reserved = block->name_space;
+    TRY(segment_reader_rows_ahead(reader, block, &rows, err));
+    /* Groups have about as many keys each. */
+    rows = rows * (l->last_group - l->first_group + 1) / (h->last_group - h->first_group + 1);
+    TRY(s->backend->desc->select(s, block->name_space, true, err));
+    /* It is an estimate: where there is no memory for it, there may be enough for what comes. */
+    int rc = keyed_table_reserve(s->table, keyed_table_len(s->table) + rows, NULL);
+    return rc < 0 && rc != ERR_LIMIT ? rc : 0;
+}
+
 static int load_segment(struct loader *l, struct segment_reader *reader, struct error *err)
 {
     const char *name = l->state->name;
@@ -342,11 +367,17 @@ static int load_segment(struct loader *l, struct segment_reader *reader, struct 
     }
     TRY(begin_segment(l, segment_reader_state(reader, id), err));
     segment_reader_select(reader, id);
+    l->has_reserved = false;
     for (;;) {
         struct segment_block block;
         int rc = segment_reader_next(reader, l->state->backend->options.pool, l->first_group,
                                      l->last_group, &block, err);
         if (rc <= 0) {
+            return rc;
+        }
+        rc = reserve(l, reader, &block, err);
+        if (rc < 0) {
+            batch_unref(block.rows);
             return rc;
         }
         TRY(load_block(l, &block, err));

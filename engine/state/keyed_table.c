@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
@@ -24,13 +25,24 @@ enum {
 static struct keyed_track no_track;
 
 static uint64_t process_seed;
+static atomic_uint_fast64_t tables_made;
 static pthread_once_t process_seed_once = PTHREAD_ONCE_INIT;
 
 static void process_seed_make(void)
 {
     struct rng rng;
     rng_init_system(&rng);
-    process_seed = rng_next(&rng) | 1;
+    process_seed = rng_next(&rng);
+}
+
+/* Every table has a seed of its own: keys that come in the order of another table, as from a snapshot or
+ * in a merge, would fill the groups of this one from one end, in ever longer chains. */
+static uint64_t table_seed(void)
+{
+    pthread_once(&process_seed_once, process_seed_make);
+    struct rng rng;
+    rng_init(&rng, process_seed + atomic_fetch_add(&tables_made, 1));
+    return rng_next(&rng);
 }
 
 static void table_layout(struct keyed_table *t)
@@ -55,11 +67,7 @@ int keyed_table_init(struct keyed_table *t, const struct keyed_table_options *op
                              keys->fields[i].name, type_id_name(keys->fields[i].type->id));
         }
     }
-    uint64_t seed = options->seed;
-    if (seed == 0) {
-        pthread_once(&process_seed_once, process_seed_make);
-        seed = process_seed;
-    }
+    uint64_t seed = options->seed != 0 ? options->seed : table_seed();
     *t = (struct keyed_table){
         .seed = seed | 1,
         .value_bytes = (options->value_bytes + 7) & ~7u,
@@ -223,15 +231,11 @@ static void alloc_slots(struct keyed_table *t, uint32_t n_slots, uint64_t bytes)
     t->scan_group = 0;
 }
 
-int keyed_table_grow(struct keyed_table *t, uint32_t *inout_slots, uint32_t n, struct error *err)
+/* Gives the table `n_slots` slots; the `n` slots of this batch are renumbered. */
+static int resize(struct keyed_table *t, uint32_t n_slots, uint32_t *inout_slots, uint32_t n,
+                  struct error *err)
 {
     struct keyed_table old = *t;
-    /* With many removed slots the same size is enough. */
-    uint32_t live = t->n_keys - t->has_null;
-    uint32_t n_slots = t->n_slots == 0 ? SLOTS_MIN : t->n_slots;
-    if (t->n_slots > 0 && live >= keyed_limit(t) / 2) {
-        n_slots *= 2;
-    }
     uint64_t bytes = slots_bytes(t, n_slots);
     if (n_slots > SLOTS_MAX) {
         return error_set(err, ERR_LIMIT, "keyed state has %u keys, the limit of one table",
@@ -251,6 +255,26 @@ int keyed_table_grow(struct keyed_table *t, uint32_t *inout_slots, uint32_t n, s
     mem_free(old.entries);
     free_slots(&old);
     return 0;
+}
+
+int keyed_table_grow(struct keyed_table *t, uint32_t *inout_slots, uint32_t n, struct error *err)
+{
+    /* With many removed slots the same size is enough. */
+    uint32_t live = t->n_keys - t->has_null;
+    uint32_t n_slots = t->n_slots == 0 ? SLOTS_MIN : t->n_slots;
+    if (t->n_slots > 0 && live >= keyed_limit(t) / 2) {
+        n_slots *= 2;
+    }
+    return resize(t, n_slots, inout_slots, n, err);
+}
+
+int keyed_table_reserve(struct keyed_table *t, uint64_t n_keys, struct error *err)
+{
+    uint64_t n_slots = MAX(t->n_slots, (uint32_t)SLOTS_MIN);
+    while (n_slots < SLOTS_MAX && n_slots / 4 * 3 < n_keys) {
+        n_slots *= 2;
+    }
+    return n_slots > t->n_slots ? resize(t, (uint32_t)n_slots, NULL, 0, err) : 0;
 }
 
 int keyed_over_budget(const struct keyed_table *t, uint64_t bytes, struct error *err)

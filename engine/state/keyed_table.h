@@ -13,7 +13,7 @@
  *
  * Slots of a batch stay valid until the next upsert, remove or clear: growth in the middle of a batch
  * renumbers the slots that it has already given.  The table finds its place by the batch's key hashes
- * multiplied by an odd seed of the process: dense integers spread, and who chooses keys cannot choose
+ * multiplied by an odd seed of its own: dense integers spread, and who chooses keys cannot choose
  * collisions.
  *
  * Changes are tracked for snapshots (keyed_track.h): an upsert marks what it gives as changed, a find does
@@ -48,7 +48,7 @@ struct keyed_table_options {
     const struct schema *key_schema; /* names and types of the key columns */
     uint32_t value_bytes;            /* rounded up to 8; a new value is zeroed */
     struct mem_budget *budget;       /* Borrows; may be NULL */
-    uint64_t seed;                   /* 0: the seed of this process */
+    uint64_t seed;                   /* 0: one of its own, which nobody can know */
     struct keyed_track *track;       /* Borrows: for snapshots; NULL: there are none */
     /* Borrows: what values are when they own strings; then copies for snapshots own theirs. */
     const struct record_layout *record;
@@ -109,7 +109,7 @@ struct keyed_table *keyed_table_free(struct keyed_table *t); /* returns NULL */
  * there.  On failure keys of the batch may have been added; their values are zero. */
 int keyed_table_upsert(struct keyed_table *t, const struct batch *b, const uint32_t *key_columns,
                        uint32_t *ret_slots, uint8_t *ret_is_new, struct error *err) MUST_CHECK;
-/* The same without adding: KEYED_SLOT_NONE for a key that is not there. */
+/* As upsert without adding: KEYED_SLOT_NONE for a key that is not there. */
 int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_t *key_columns,
                      uint32_t *ret_slots, struct error *err) MUST_CHECK;
 
@@ -129,6 +129,9 @@ static inline const char *keyed_table_entry(const struct keyed_table *t, uint32_
 {
     return t->entries + (size_t)slot * t->stride;
 }
+/* Room for `n_keys` keys in all, before many are added; slots given before are not valid any more. */
+int keyed_table_reserve(struct keyed_table *t, uint64_t n_keys, struct error *err) MUST_CHECK;
+
 static inline void *keyed_table_value(const struct keyed_table *t, uint32_t slot)
 {
     return t->entries + (size_t)slot * t->stride + t->value_offset;

@@ -125,7 +125,7 @@ static ALWAYS_INLINE void prefetch_if_large(const struct keyed_table *t,
         uint32_t at = m != 0 ? (uint32_t)__builtin_ctzll(m) / 8 : 0;
         const char *entry = t->entries + (size_t)(group * KEYED_GROUP_SLOTS + at) * t->stride;
         __builtin_prefetch(entry, 1);
-        __builtin_prefetch(entry + t->value_offset, 1);
+        __builtin_prefetch(entry + t->stride - sizeof(uint64_t), 1); /* it may cross a line */
     }
 }
 

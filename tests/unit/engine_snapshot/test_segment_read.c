@@ -111,11 +111,38 @@ static void only_wanted_groups(void **state)
     keyed_segment_clear(&s);
 }
 
+static void rows_of_a_namespace_are_counted_ahead(void **state)
+{
+    static const uint64_t ROWS[] = {300 + 60, 60, 0, 4000};
+    Flinc__KeyedSegment s;
+    struct segment_reader *r = NULL;
+    struct segment_block b;
+    struct words w;
+    words_open(&w, *state, 0);
+    words_put(&w, SEGMENT_BLOCK_PUT, -5, 10, 19, 30);
+    words_put(&w, SEGMENT_BLOCK_PUT, -5, 11, 12, 30);
+    words_put(&w, SEGMENT_BLOCK_REMOVE, -5, 12, 13, 2);
+    words_put(&w, SEGMENT_BLOCK_PUT, 9, 19, 19, 4000);
+    words_finish(&w, &s);
+    assert_ok(segment_reader_open(&s, fixture_dir, &r, &ok_err));
+    for (uint32_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        uint64_t rows = 0;
+        struct error err = ERROR_INIT;
+        assert_int_equal(segment_reader_next(r, *state, 0, 127, &b, &err), 1);
+        assert_ok(segment_reader_rows_ahead(r, &b, &rows, &ok_err));
+        assert_int_equal(rows, ROWS[i]);
+        batch_unref(b.rows);
+    }
+    segment_reader_close(r);
+    keyed_segment_clear(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SNAPSHOT_TEST(blocks_come_in_order),
         SNAPSHOT_TEST(only_wanted_groups),
+        SNAPSHOT_TEST(rows_of_a_namespace_are_counted_ahead),
     };
     return cmocka_run_group_tests_name("segment_read", tests, NULL, NULL);
 }

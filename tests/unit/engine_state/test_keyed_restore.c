@@ -236,6 +236,33 @@ static void a_key_may_be_removed_more_than_once(void **state)
     rig_fini(&r);
 }
 
+/* All keys of a base, or those of the wanted groups. */
+static void tables_are_made_large_enough_at_once(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    fill(&r, open_state(&r, "sum", "ROW<n BIGINT NOT NULL>"), 4000, 3);
+    take(&r, 1, INCREMENTAL);
+    struct keyed_backend *half = NULL;
+    assert_ok(keyed_backend_new(
+        "hashmap",
+        &(struct keyed_backend_options){
+            .operator_name = "Sum", .pool = r.pool, .max_parallelism = 128, .last_group = 31},
+        &half, &err));
+    Flinc__KeyedHandle *handles[] = {&r.handle};
+    assert_ok(restore(half, handles, 1, &err));
+    keyed_backend_free(r.backend);
+    r.backend = half;
+    const struct keyed_table *t = open_state(&r, "sum", "ROW<n BIGINT NOT NULL>")->table;
+    assert_true(t->n_keys > 4000 / 8 && t->n_keys < 4000 / 2);
+    assert_int_equal(t->n_slots, 2048);
+    reopen(&r);
+    struct keyed_state *s = open_state(&r, "sum", "ROW<n BIGINT NOT NULL>");
+    assert_int_equal(s->table->n_slots, 8192);
+    check(&r, s, 4000, 3);
+    rig_fini(&r);
+}
+
 static void another_maximum_parallelism_is_refused(void **state)
 {
     struct rig r;
@@ -265,6 +292,7 @@ int main(void)
         SNAPSHOT_TEST(states_that_nobody_opens_come_along),
         SNAPSHOT_TEST(a_carried_state_is_opened_late),
         SNAPSHOT_TEST(a_key_may_be_removed_more_than_once),
+        SNAPSHOT_TEST(tables_are_made_large_enough_at_once),
         SNAPSHOT_TEST(another_maximum_parallelism_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -370,6 +370,45 @@ static void find_adds_nothing(void **state)
     rig_fini(&r);
 }
 
+static void room_is_made_before_keys_come(void **state)
+{
+    struct mem_budget budget = {.name = "state", .limit_bytes = 8 * 1024 * 1024};
+    struct rig r;
+    rig_init(&r, *state, "ROW<k BIGINT NOT NULL>", 8, &budget);
+    assert_ok(keyed_table_reserve(&r.table, 100000, &err));
+    const char *entries = r.table.entries;
+    for (int64_t from = 0; from < 100000; from += 1000) {
+        int64_t keys[1000];
+        for (int64_t k = 0; k < 1000; k++) {
+            keys[k] = from + k;
+        }
+        put_i64s(&r, keys, 1000);
+        rig_upsert(&r);
+    }
+    assert_ptr_equal(r.table.entries, entries);
+    /* Less is no reason to move anything, and what there is no memory for changes nothing. */
+    assert_ok(keyed_table_reserve(&r.table, 10, &err));
+    assert_int_equal(keyed_table_reserve(&r.table, 10000000, NULL), ERR_LIMIT);
+    assert_ptr_equal(r.table.entries, entries);
+    assert_int_equal(keyed_table_len(&r.table), 100000);
+    rig_fini(&r);
+}
+
+/* Else keys that come in the order of another table would crowd at one end of this one. */
+static void tables_have_seeds_of_their_own(void **state)
+{
+    struct keyed_table a, b;
+    struct schema *s = parse_schema("ROW<k BIGINT NOT NULL>");
+    const struct keyed_table_options options = {.key_schema = s, .value_bytes = 8};
+    assert_ok(keyed_table_init(&a, &options, &err));
+    assert_ok(keyed_table_init(&b, &options, &err));
+    assert_int_not_equal(a.seed, b.seed);
+    assert_int_equal(a.seed & b.seed & 1, 1);
+    keyed_table_fini(&a);
+    keyed_table_fini(&b);
+    schema_unref(s);
+}
+
 static void nested_keys_are_refused(void **state)
 {
     struct keyed_table t;
@@ -397,6 +436,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_budget_is_kept, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(removed_slots_are_used_again, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(find_adds_nothing, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(room_is_made_before_keys_come, pool_setup, pool_teardown),
+        cmocka_unit_test(tables_have_seeds_of_their_own),
         cmocka_unit_test(nested_keys_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
