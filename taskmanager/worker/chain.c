@@ -143,10 +143,12 @@ static struct chain_op *chain_next_op(struct chain *c)
     return NULL;
 }
 
-/* What is left to be done between two inputs, once the lists are empty. */
+/* What is left to be done between two inputs, once the lists are empty and nobody is in the middle of
+ * something (above one that waits, where it is not its turn). */
 static bool chain_has_pass(const struct chain *c)
 {
-    return (c->flushing || c->barrier_on) && c->n_items == 0;
+    return (c->flushing || c->barrier_on) && c->n_items == 0 &&
+           (c->n_waiting == 0 || chain_deepest(c) == NULL);
 }
 
 bool chain_has_work(struct chain *c)

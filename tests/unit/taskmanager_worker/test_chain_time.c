@@ -566,6 +566,25 @@ static void test_barrier_passes_waiting_operator(void **state)
     assert_false(chain_has_barrier(f.chain));
 }
 
+/* One that is in the middle of something above a waiting one goes on with it, before flushes and barriers. */
+static void test_passes_keep_what_is_half_done(void **state)
+{
+    const struct op_checkpoint checkpoint = {.id = 1};
+    make("fire", "wait", "see", 1);
+    f.waits = true;
+    watermark(0, 5);
+    expect("Aw Ar B C ");
+    chain_begin_flush(f.chain);
+    expect("");
+    chain_begin_barrier(f.chain, &checkpoint);
+    expect("");
+    assert_true(chain_has_barrier(f.chain));
+    f.waits = false;
+    op_wake(f.waker);
+    expect("Br Ar B C C:5 ");
+    assert_false(chain_has_barrier(f.chain));
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -585,6 +604,7 @@ int main(void)
         CASE(test_timers),
         CASE(test_barrier_passes),
         CASE(test_barrier_passes_waiting_operator),
+        CASE(test_passes_keep_what_is_half_done),
     };
     return cmocka_run_group_tests_name("chain_time", tests, NULL, NULL);
 }
