@@ -7,6 +7,7 @@
 struct remote {
     struct coordinator base;
     uint32_t n_resets;
+    char count; /* '0' and up: what it keeps in checkpoints */
 };
 
 static void answer(struct remote *r, uint32_t subtask, const char *text)
@@ -45,6 +46,9 @@ static int on_event(struct coordinator *c, uint32_t subtask, const uint8_t *data
         return error_set(err, ERR_IO, "it was told to fail");
     } else if (size == 5 && memcmp(data, "crash", size) == 0) {
         abort();
+    } else if (size == 5 && memcmp(data, "count", size) == 0) {
+        char text[] = {r->count = (char)(MAX(r->count, '0') + 1), '\0'};
+        answer(r, subtask, text);
     }
     return 0;
 }
@@ -52,6 +56,24 @@ static int on_event(struct coordinator *c, uint32_t subtask, const uint8_t *data
 static int reset(struct coordinator *c, struct error *err)
 {
     ((struct remote *)c)->n_resets++;
+    ((struct remote *)c)->count = '0';
+    return 0;
+}
+
+static int snapshot(struct coordinator *c, uint64_t checkpoint_id, struct str *ret_state,
+                    struct error *err)
+{
+    str_append(ret_state, &((struct remote *)c)->count, 1);
+    return 0;
+}
+
+static int restore(struct coordinator *c, uint64_t checkpoint_id, const uint8_t *state, size_t size,
+                   struct error *err)
+{
+    if (size != 1) {
+        return error_set(err, ERR_CORRUPT, "it kept one byte, not %zu", size);
+    }
+    ((struct remote *)c)->count = (char)state[0];
     return 0;
 }
 
@@ -61,6 +83,8 @@ static const struct coordinator_desc desc = {
     .instance_size = sizeof(struct remote),
     .on_event = on_event,
     .reset = reset,
+    .snapshot = snapshot,
+    .restore = restore,
 };
 
 static const struct plugin_descriptor remote = {

@@ -93,9 +93,9 @@ static void say(struct place *p, const char *text)
 
 static struct coordinator_launcher launcher;
 
-/* production: the launcher of jobmanager/process; NULL: the test's own. */
-static void open_place_with(struct place *p, const char *kind,
-                            const struct coordinator_launcher *production)
+/* production: the launcher of jobmanager/process; NULL: the test's own.  interval: of checkpoints; NULL: none. */
+static void open_place_at(struct place *p, const char *kind,
+                          const struct coordinator_launcher *production, const char *interval)
 {
     struct vertex_spec vertices[] = {{"Source", 1, NULL, kind}, {"Sink", 1, NULL, NULL}};
     static const struct edge_spec edges[] = {
@@ -107,6 +107,10 @@ static void open_place_with(struct place *p, const char *kind,
     world_init(&p->w, graph_new(vertices, 2, edges, 1));
     world_set(&p->w, "restart-strategy.type", "fixed-delay");
     world_set(&p->w, "restart-strategy.fixed-delay.delay", "1 s");
+    world_set(&p->w, "restart-strategy.fixed-delay.attempts", "10");
+    if (interval != NULL) {
+        world_set(&p->w, "execution.checkpointing.interval", interval);
+    }
     Flinc__Library *library = graph_zalloc(sizeof(*library));
     char path[PATH_MAX + 64];
     snprintf(path, sizeof(path), "%s/tests/unit/jobmanager_jobcoordinator/plugin_remote.so",
@@ -130,7 +134,7 @@ static void open_place_with(struct place *p, const char *kind,
 
 static void open_place(struct place *p, const char *kind)
 {
-    open_place_with(p, kind, NULL);
+    open_place_at(p, kind, NULL, NULL);
 }
 
 static void close_place(struct place *p)
@@ -214,19 +218,67 @@ static void a_child_that_dies_is_replaced(void **state)
     close_place(&p);
 }
 
+/* All tasks acknowledge a checkpoint, and it completes. */
+static void complete_checkpoint(struct place *p, uint64_t id)
+{
+    int64_t deadline = clock_monotonic_ms(&clock_system) + PATIENCE_S * 1000;
+    while (p->w.workers[0].last_trigger < id) { /* first the child says what it keeps */
+        assert_true(clock_monotonic_ms(&clock_system) < deadline);
+        world_advance(&p->w, 100);
+        step(p);
+    }
+    task_acknowledge(world_task(&p->w, "Source", 0), id, "source");
+    task_acknowledge(world_task(&p->w, "Sink", 0), id, "sink");
+    world_settle(&p->w);
+}
+
+/* What was counted behind the checkpoint is forgotten, what was before it is not: by a child that was reset, and
+ * by another one. */
+static void a_restart_restores_what_it_kept(const char *how)
+{
+    struct place p;
+    open_place_at(&p, "test.remote", NULL, "1 s");
+    say(&p, "count");
+    say(&p, "count");
+    wait_for_events(&p, "Source", "1:1;2:2;");
+    complete_checkpoint(&p, 1);
+    say(&p, "count");
+    wait_for_events(&p, "Source", "1:1;2:2;3:3;");
+    say(&p, how);
+    wait_for_status(&p, JOB_STATUS_RESTARTING);
+    world_advance(&p.w, 1000);
+    wait_for_status(&p, JOB_STATUS_RUNNING);
+    assert_int_equal(world_task(&p.w, "Source", 0)->restored_id, 1);
+    say(&p, "count");
+    wait_for_events(&p, "Source", "1:3;");
+    complete_checkpoint(&p, 2);
+    close_place(&p);
+    assert_int_equal(p.n_children, strcmp(how, "crash") == 0 ? 2 : 1);
+}
+
+static void a_coordinator_that_is_reset_has_its_state_again(void **state)
+{
+    a_restart_restores_what_it_kept("fail");
+}
+
+static void a_child_that_dies_leaves_its_state_to_the_next(void **state)
+{
+    a_restart_restores_what_it_kept("crash");
+}
+
 static void the_job_managers_launcher_starts_children(void **state)
 {
     struct place p;
     char path[PATH_MAX + 64];
     snprintf(path, sizeof(path), "%s/libexec/flinc-jobcoordinator", build_dir);
     struct coordinator_children *children = coordinator_children_new(spawner, path);
-    open_place_with(&p, "test.remote", coordinator_children_launcher(children));
+    open_place_at(&p, "test.remote", coordinator_children_launcher(children), NULL);
     say(&p, "ping");
     wait_for_events(&p, "Source", "1:pong;");
     close_place(&p);
     coordinator_children_free(children);
     children = coordinator_children_new(spawner, "/no/such/program");
-    open_place_with(&p, "test.remote", coordinator_children_launcher(children));
+    open_place_at(&p, "test.remote", coordinator_children_launcher(children), NULL);
     wait_for_status(&p, JOB_STATUS_FAILED);
     assert_non_null(strstr(p.w.cause.message, "/no/such/program"));
     close_place(&p);
@@ -261,6 +313,8 @@ int main(void)
         cmocka_unit_test(a_failure_resets_the_coordinator),
         cmocka_unit_test(an_event_that_crosses_a_reset_is_dropped),
         cmocka_unit_test(a_child_that_dies_is_replaced),
+        cmocka_unit_test(a_coordinator_that_is_reset_has_its_state_again),
+        cmocka_unit_test(a_child_that_dies_leaves_its_state_to_the_next),
         cmocka_unit_test(the_job_managers_launcher_starts_children),
         cmocka_unit_test(an_unknown_kind_fails_the_job),
     };

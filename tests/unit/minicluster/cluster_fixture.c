@@ -89,6 +89,56 @@ int64_t run_accumulator(struct run *r, const char *name)
     return value;
 }
 
+struct checkpoint_counts run_checkpoints(struct run *r)
+{
+    const struct job_details *d = NULL;
+    struct error err = ERROR_INIT;
+    struct checkpoint_counts c = {0};
+    if (jobmaster_get_details(minicluster_jobmaster(r->cluster), 10000, &d, &err) == 0) {
+        c = d->checkpoints->counts;
+        job_details_unref(d);
+    }
+    return c;
+}
+
+void run_wait_for_checkpoints(struct run *r, uint64_t n)
+{
+    while (run_checkpoints(r).completed < n) {
+        assert_false(minicluster_wait(r->cluster, 5));
+    }
+}
+
+struct answer {
+    _Atomic bool there;
+    int rc;
+    char path[512], message[ERROR_MESSAGE_MAX];
+};
+
+static void on_answer(void *arg, const struct checkpoint_result *result)
+{
+    struct answer *a = arg;
+    a->rc = result->rc;
+    snprintf(a->path, sizeof(a->path), "%s", result->path != NULL ? result->path : "");
+    snprintf(a->message, sizeof(a->message), "%s", result->error.message);
+    atomic_store(&a->there, true);
+}
+
+void run_stop(struct run *r, struct run_savepoint *s)
+{
+    struct error err = ERROR_INIT;
+    struct answer a = {.rc = 0};
+    struct savepoint_request rq = {.directory = s->folder, .format = s->format, .stop = s->stop};
+    assert_int_equal(
+        jobmaster_trigger_savepoint(minicluster_jobmaster(r->cluster), &rq, on_answer, &a, &err),
+        0);
+    assert_int_equal(run_wait(r), JOB_STATUS_FINISHED);
+    assert_true(atomic_load(&a.there));
+    if (a.rc < 0) {
+        fail_msg("%s", a.message);
+    }
+    memcpy(s->path, a.path, sizeof(s->path));
+}
+
 enum job_status run_job(struct run *r, flinc_env *env, const char *const *settings)
 {
     struct error err = ERROR_INIT;

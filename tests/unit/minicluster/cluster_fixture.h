@@ -4,6 +4,7 @@
 #define FLINC_TESTS_MINICLUSTER_FIXTURE_H
 
 #include "flinc/flinc.h"
+#include "jobmanager/jobmaster/job_details.h"
 #include "minicluster/minicluster.h"
 #include "sdk/environment.h"
 /* clang-format off */
@@ -40,6 +41,18 @@ enum job_status run_wait(struct run *r);
 void run_end(struct run *r);
 /* Sum of an accumulator. */
 int64_t run_accumulator(struct run *r, const char *name);
+/* How many checkpoints there were. */
+struct checkpoint_counts run_checkpoints(struct run *r);
+/* Until `n` have completed in all; the job must not end before. */
+void run_wait_for_checkpoints(struct run *r, uint64_t n);
+/* Stops the job with a savepoint below a folder and waits for its end. */
+struct run_savepoint {
+    const char *folder;
+    Flinc__CheckpointKind format;
+    Flinc__CheckpointStop stop;
+    char path[512]; /* out: of the savepoint */
+};
+void run_stop(struct run *r, struct run_savepoint *s);
 /* All of it: start, wait, end. */
 enum job_status run_job(struct run *r, flinc_env *env, const char *const *settings);
 

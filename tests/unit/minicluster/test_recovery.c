@@ -1,7 +1,6 @@
 /* Checkpoints and restarts from them in a mini cluster: whatever fails, running sums by key come out as if
  * nothing had; a job stopped with a savepoint goes on from it at another parallelism. */
 #include "common/fs/fs.h"
-#include "jobmanager/jobmaster/job_details.h"
 #include "tests/unit/minicluster/cluster_fixture.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,25 +64,6 @@ static void forget(void)
     }
 }
 
-static struct checkpoint_counts counts(struct run *r)
-{
-    const struct job_details *d = NULL;
-    struct error err = ERROR_INIT;
-    struct checkpoint_counts c = {0};
-    if (jobmaster_get_details(minicluster_jobmaster(r->cluster), 10000, &d, &err) == 0) {
-        c = d->checkpoints->counts;
-        job_details_unref(d);
-    }
-    return c;
-}
-
-static void wait_for_completed(struct run *r, uint64_t n)
-{
-    while (counts(r).completed < n) {
-        assert_false(minicluster_wait(r->cluster, 5));
-    }
-}
-
 static void run_recovery(const char *incremental, const char *dir)
 {
     const char *settings[] = {"execution.checkpointing.interval",
@@ -105,13 +85,13 @@ static void run_recovery(const char *incremental, const char *dir)
     flinc_env *env = build(2);
     assert_int_equal(run_start(&r, env, settings, &err), 0);
     for (uint32_t i = 1; i <= FAILURES; i++) {
-        wait_for_completed(&r, counts(&r).completed + 2);
+        run_wait_for_checkpoints(&r, run_checkpoints(&r).completed + 2);
         atomic_store(&fail_attempts, i);
-        while (counts(&r).restored < i) {
+        while (run_checkpoints(&r).restored < i) {
             assert_false(minicluster_wait(r.cluster, 5));
         }
     }
-    wait_for_completed(&r, counts(&r).completed + 1);
+    run_wait_for_checkpoints(&r, run_checkpoints(&r).completed + 1);
     atomic_store(&hurry, true);
     assert_int_equal(run_wait(&r), JOB_STATUS_FINISHED);
     assert_sums();
@@ -136,46 +116,24 @@ static void test_sums_survive_failures_incrementally(void **state)
 
 /* ---- savepoints ------------------------------------------------------------------------------------- */
 
-struct answer {
-    _Atomic bool there;
-    int rc;
-    char path[512], message[ERROR_MESSAGE_MAX];
-};
-
-static void on_answer(void *arg, const struct checkpoint_result *result)
-{
-    struct answer *a = arg;
-    a->rc = result->rc;
-    snprintf(a->path, sizeof(a->path), "%s", result->path != NULL ? result->path : "");
-    snprintf(a->message, sizeof(a->message), "%s", result->error.message);
-    atomic_store(&a->there, true);
-}
-
-static void run_stop(Flinc__CheckpointKind format, int parallelism)
+static void stop_and_go_on(Flinc__CheckpointKind format, int parallelism)
 {
     const char *first[] = {"execution.checkpointing.interval", "20 ms", NULL};
     struct run r = {.options = {.seed = 7}};
     struct error err = ERROR_INIT;
-    struct answer a = {.rc = 0};
     forget();
     flinc_env *env = build(2);
     assert_int_equal(run_start(&r, env, first, &err), 0);
-    wait_for_completed(&r, 1);
-    struct savepoint_request rq = {.directory = folder,
-                                   .format = format,
-                                   .stop = FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_SUSPEND};
-    assert_int_equal(
-        jobmaster_trigger_savepoint(minicluster_jobmaster(r.cluster), &rq, on_answer, &a, &err), 0);
-    assert_int_equal(run_wait(&r), JOB_STATUS_FINISHED);
-    assert_true(atomic_load(&a.there));
-    if (a.rc < 0) {
-        fail_msg("%s", a.message);
-    }
+    run_wait_for_checkpoints(&r, 1);
+    struct run_savepoint savepoint = {.folder = folder,
+                                      .format = format,
+                                      .stop = FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_SUSPEND};
+    run_stop(&r, &savepoint);
     run_end(&r);
     flinc_env_free(env);
 
     const char *second[] = {"execution.checkpointing.interval", "20 ms",
-                            "execution.state-recovery.path", a.path, NULL};
+                            "execution.state-recovery.path", savepoint.path, NULL};
     r = (struct run){.options = {.seed = 8}};
     atomic_store(&hurry, true);
     env = build(parallelism);
@@ -191,14 +149,14 @@ static void run_stop(Flinc__CheckpointKind format, int parallelism)
 
 static void test_a_stopped_job_goes_on_from_its_savepoint(void **state)
 {
-    run_stop(FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL, 2);
-    run_stop(FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_NATIVE, 2);
+    stop_and_go_on(FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL, 2);
+    stop_and_go_on(FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_NATIVE, 2);
 }
 
 static void test_at_another_parallelism(void **state)
 {
-    run_stop(FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL, 1);
-    run_stop(FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL, 3);
+    stop_and_go_on(FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL, 1);
+    stop_and_go_on(FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL, 3);
 }
 
 static int make_folder(void **state)
