@@ -36,7 +36,7 @@ static bool assigner_is_sound(const flinc_assigner *a)
         return a->size_ms > 0 && a->slide_ms > 0 && a->offset_ms > -a->slide_ms &&
                a->offset_ms < a->slide_ms;
     case FLINC_ASSIGN_SESSION:
-        return a->gap_ms > 0;
+        return (a->gap_ms > 0) + (a->gap != NULL) + (a->gap_column != NULL) == 1 && a->gap_ms >= 0;
     case FLINC_ASSIGN_GLOBAL:
         return true;
     default:
@@ -71,7 +71,7 @@ static flinc_windowed *add_windows(flinc_stream *s, const flinc_window_options *
             s->env, at, ERR_INVALID_ARGUMENT,
             "%s: the windows need an assigner, FLINC_WINDOW(.assigner = "
             "FLINC_TUMBLING(5000)); sizes, slides and gaps are positive, an offset is "
-            "below the slide",
+            "below the slide, and sessions have one gap: .gap_ms, .gap or .gap_column",
             call);
         return broken_windows(s->env);
     }
@@ -79,6 +79,10 @@ static flinc_windowed *add_windows(flinc_stream *s, const flinc_window_options *
     w->env = s->env;
     w->stream = s;
     w->options = *o;
+    w->options.assigner.gap = copy_function(s->env, o->assigner.gap);
+    if (o->assigner.gap_column != NULL) {
+        w->options.assigner.gap_column = arena_strdup(&s->env->arena, o->assigner.gap_column);
+    }
     w->options.trigger.delta = copy_function(s->env, o->trigger.delta);
     w->options.evictor.delta = copy_function(s->env, o->evictor.delta);
     w->options.evictor.evict_before = copy_function(s->env, o->evictor.evict_before);
@@ -149,6 +153,7 @@ static void make_parts(const flinc_windowed *w, struct window_parts *p)
     p->assigner.slide_ms = a->slide_ms;
     p->assigner.offset_ms = a->offset_ms;
     p->assigner.gap_ms = a->gap_ms;
+    p->assigner.gap_function = a->gap != NULL;
     p->trigger.kind = (Flinc__WindowTriggerKind)w->options.trigger.kind;
     p->trigger.count = w->options.trigger.count;
     p->trigger.interval_ms = w->options.trigger.interval_ms;
@@ -180,21 +185,11 @@ static const char *operator_name(const flinc_windowed *w)
     return names[w->options.assigner.kind];
 }
 
-/* What the trigger and the evictor ask, behind the other functions. */
-static int add_deltas(flinc_windowed *w, struct stream_node *node, flinc_place at)
+static int add_evict_functions(flinc_windowed *w, struct stream_node *node, flinc_place at)
 {
     static const char call[] = "flinc_window";
-    const flinc_window_options *o = &w->options;
-    if (o->trigger.kind == FLINC_TRIGGER_DELTA) {
-        TRY(env_add_function(w->env, node, o->trigger.delta, FLINC_FN_DELTA, call, at));
-    }
-    if (o->evictor.kind == FLINC_EVICT_DELTA) {
-        TRY(env_add_function(w->env, node, o->evictor.delta, FLINC_FN_DELTA, call, at));
-    }
-    if (o->evictor.kind != FLINC_EVICT_FUNCTION) {
-        return 0;
-    }
-    const flinc_function *const evict[] = {o->evictor.evict_before, o->evictor.evict_after};
+    const flinc_evictor *e = &w->options.evictor;
+    const flinc_function *const evict[] = {e->evict_before, e->evict_after};
     if (evict[0] == NULL && evict[1] == NULL) {
         (void)env_fail_at(w->env, at, ERR_INVALID_ARGUMENT,
                           "%s: FLINC_EVICT takes a function to call before that of the window, or "
@@ -210,12 +205,83 @@ static int add_deltas(flinc_windowed *w, struct stream_node *node, flinc_place a
     return 0;
 }
 
+/* What the trigger, the evictor and the assigner ask, behind the other functions. */
+static int add_deltas(flinc_windowed *w, struct stream_node *node, flinc_place at)
+{
+    static const char call[] = "flinc_window";
+    const flinc_window_options *o = &w->options;
+    if (o->trigger.kind == FLINC_TRIGGER_DELTA) {
+        TRY(env_add_function(w->env, node, o->trigger.delta, FLINC_FN_DELTA, call, at));
+    }
+    if (o->evictor.kind == FLINC_EVICT_DELTA) {
+        TRY(env_add_function(w->env, node, o->evictor.delta, FLINC_FN_DELTA, call, at));
+    }
+    if (o->evictor.kind == FLINC_EVICT_FUNCTION) {
+        TRY(add_evict_functions(w, node, at));
+    }
+    return o->assigner.gap != NULL
+               ? env_add_function(w->env, node, o->assigner.gap, FLINC_FN_SESSION_GAP, call, at)
+               : 0;
+}
+
+/* The column of each stream that holds a record's gap; negative with the error recorded. */
+static int find_gap_columns(flinc_windowed *w, struct window_parts *p, flinc_place at)
+{
+    static const char call[] = "flinc_window";
+    const char *name = w->options.assigner.gap_column;
+    flinc_stream *streams[] = {w->stream, w->second};
+    if (name == NULL) {
+        return 0;
+    }
+    p->assigner.gap_columns = arena_alloc(&w->env->arena, sizeof(uint32_t) * ARRAY_LEN(streams));
+    for (size_t i = 0; i < ARRAY_LEN(streams) && streams[i] != NULL; i++) {
+        uint32_t *columns;
+        int n = stream_columns(streams[i], name, call, at, &columns);
+        enum type_id id = n == 1 ? streams[i]->schema->fields[columns[0]].type->id : TYPE_NULL;
+        if (id < TYPE_TINYINT || id > TYPE_BIGINT) {
+            (void)env_fail_at(
+                w->env, at, ERR_INVALID_ARGUMENT,
+                "%s: '%s', the gap of sessions, must name one column of whole numbers", call, name);
+            return -1;
+        }
+        p->assigner.gap_columns[p->assigner.n_gap_columns++] = columns[0];
+    }
+    return 0;
+}
+
+/* What cannot be asked of sessions; negative with the error recorded. */
+static int check_sessions(flinc_windowed *w, const struct window_parts *p, const char *call,
+                          flinc_place at)
+{
+    const flinc_window_options *o = &w->options;
+    const char *what = NULL;
+    if (o->assigner.kind != FLINC_ASSIGN_SESSION) {
+        return 0;
+    }
+    if (o->trigger.kind == FLINC_TRIGGER_DELTA || o->trigger.kind == FLINC_TRIGGER_NEVER) {
+        what = "session windows grow together, and this trigger cannot: use one by time or count";
+    } else if (p->config.function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE &&
+               !p->config.merges && o->evictor.kind == FLINC_EVICT_NONE) {
+        what = "session windows grow together: the aggregate needs its .merge function";
+    } else if (w->second != NULL && o->assigner.gap != NULL) {
+        what = "sessions of two streams have one gap or a .gap_column; a .gap function sees the "
+               "records of one stream only";
+    }
+    if (what != NULL) {
+        (void)env_fail_at(w->env, at, ERR_INVALID_ARGUMENT, "%s: %s", call, what);
+    }
+    return what != NULL ? -1 : 0;
+}
+
 /* Adds the operator with the side output of late records, and connects it. */
 static flinc_stream *add_operator(flinc_windowed *w, const char *kind, struct window_parts *p,
                                   const struct window_call *calls, const flinc_struct *type,
                                   struct schema *schema, flinc_place at)
 {
     flinc_env *env = w->env;
+    if (find_gap_columns(w, p, at) < 0) {
+        return &env->broken;
+    }
     struct stream_node *node = stream_graph_add(&env->graph, kind, operator_name(w), schema);
     node->location = env_location(env, at);
     for (; calls != NULL && calls->fn_kind != 0; calls++) {
@@ -469,12 +535,8 @@ static flinc_stream *add_general(flinc_windowed *w, struct window_parts *p,
                                  flinc_place at)
 {
     flinc_env *env = w->env;
-    if (w->options.assigner.kind == FLINC_ASSIGN_SESSION) {
-        return env_fail_at(
-            env, at, ERR_UNSUPPORTED,
-            "%s: session windows take built-in aggregates only (flinc_window_columns, "
-            "_count, _sum, _min, _max)",
-            calls->name);
+    if (check_sessions(w, p, calls->name, at) < 0) {
+        return &env->broken;
     }
     if (w->options.allowed_lateness_ms < 0) {
         return env_fail_at(env, at, ERR_INVALID_ARGUMENT, "%s: the allowed lateness is negative",

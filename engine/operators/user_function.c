@@ -33,6 +33,7 @@ static const char *const kind_names[] = {
     [FLINC_FN_JOIN] = "join",
     [FLINC_FN_DELTA] = "delta",
     [FLINC_FN_AGGREGATE_MERGE] = "aggregate merge",
+    [FLINC_FN_SESSION_GAP] = "session gap",
     [FLINC_FN_EVICT] = "evictor",
 };
 

@@ -62,13 +62,14 @@ static int open_states(struct entry_space *e, struct keyed_backend *b,
                                                        .record = &e->kept,
                                                        .ttl_ms = desc->ttl_ms,
                                                        .expiry = expiry,
-                                                       .n_key_columns = e->n_keys},
+                                                       .n_key_columns = e->n_group},
                             &e->entries, err));
     str_printf(&heads, "$heads/%s", desc->name);
     /* Without a layout of its value it is in no snapshot. */
     return keyed_backend_state(b,
                                &(struct keyed_state_desc){.name = str_cstr(&heads),
                                                           .key_schema = e->key_schema,
+                                                          .n_key_columns = e->n_group,
                                                           .value_bytes = desc->head_bytes},
                                &e->heads, err);
 }
@@ -84,6 +85,7 @@ int entry_space_open(struct entry_space *e, struct keyed_backend *b, const struc
                          desc->name, n_keys, n_extra, ENTRY_KEYS_MAX);
     }
     *e = (struct entry_space){.n_keys = n_keys, .n_extra = n_extra};
+    e->n_group = desc->n_key_columns != 0 ? desc->n_key_columns : n_keys;
     e->key_schema = schema_ref(desc->key_schema);
     e->entry_schema = join_schemas(desc->key_schema, desc->extra);
     for (uint32_t i = 0; i < ARRAY_LEN(e->columns); i++) {
@@ -231,6 +233,10 @@ int64_t *entry_numbers(const struct entry_space *e, struct batch *b, uint32_t i)
 
 static void hash_entries(struct entry_space *e, struct batch *b)
 {
+    if (e->n_group < e->n_keys) { /* the owners' hashes are extended already */
+        keyed_state_hash(e->entries, b, e->columns);
+        return;
+    }
     batch_extend_hashes(e->entries->backend->options.pool, b, e->columns + e->n_keys, e->n_extra);
 }
 
@@ -240,14 +246,13 @@ int entry_space_find(struct entry_space *e, int64_t name_space, struct batch *b,
     return keyed_state_find(e->entries, name_space, b, e->columns, e->slots, err);
 }
 
-int entry_space_put(struct entry_space *e, const struct state_keys *rows, struct batch *b,
-                    struct error *err)
+int entry_space_put(struct entry_space *e, int64_t name_space, const struct batch *in,
+                    struct batch *b, struct error *err)
 {
-    const struct batch *in = rows->batch;
     const int64_t *timestamps =
         in->timestamps != NULL ? (const int64_t *)(const void *)in->timestamps->data : NULL;
     hash_entries(e, b);
-    TRY(keyed_state_upsert(e->entries, rows->name_space, b, e->columns, e->slots, e->is_new, err));
+    TRY(keyed_state_upsert(e->entries, name_space, b, e->columns, e->slots, e->is_new, err));
     for (uint32_t from = 0; from < in->n_sel; from += RECORD_TILE_ROWS) {
         uint32_t n = MIN(in->n_sel - from, (uint32_t)RECORD_TILE_ROWS);
         TRY(record_read(&e->in, in, from, n, e->tile, err));

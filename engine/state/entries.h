@@ -19,6 +19,7 @@ struct entry_space {
     struct schema *key_schema;   /* Owns a ref; of owners */
     struct schema *entry_schema; /* Owns a ref; with the numbers behind it */
     uint32_t n_keys, n_extra;
+    uint32_t n_group; /* of the keys: those that decide the key group */
     uint32_t
         columns[ENTRY_KEYS_MAX + ENTRY_EXTRA_MAX]; /* 0, 1, 2, ...: of a batch of either schema */
     struct builder gather;                         /* of repeated keys */
@@ -31,6 +32,7 @@ struct entry_desc {
     const char *name;
     const char *kind;
     const struct schema *key_schema;
+    uint32_t n_key_columns; /* its first ones, which decide the key group; 0: all */
     const struct record_layout *record;
     const struct schema *extra; /* the columns behind the owner's key */
     const char *timestamp_name; /* of the hidden column behind the record; NULL: there is none */
@@ -62,9 +64,9 @@ int64_t *entry_numbers(const struct entry_space *e, struct batch *b, uint32_t i)
 /* Sets the hashes of a batch made by the two above, and finds the slots of its entries: e->slots. */
 int entry_space_find(struct entry_space *e, int64_t name_space, struct batch *b,
                      struct error *err) MUST_CHECK;
-/* The same, adding them with the rows of `rows` as their values. */
-int entry_space_put(struct entry_space *e, const struct state_keys *rows, struct batch *b,
-                    struct error *err) MUST_CHECK;
+/* The same, adding them with the selected rows of `rows`, one each, as their values. */
+int entry_space_put(struct entry_space *e, int64_t name_space, const struct batch *rows,
+                    struct batch *b, struct error *err) MUST_CHECK;
 /* Entries of e->slots [0, n) as rows of a block, from its row `at` on; those that are not there (their
  * time is over) are left out, and the block is that much shorter. */
 void entry_space_collect(const struct entry_space *e, uint32_t n, struct state_rows *inout);

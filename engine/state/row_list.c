@@ -53,6 +53,7 @@ int row_list_open(struct keyed_backend *b, const struct row_list_desc *desc,
                               &(struct entry_desc){.name = desc->name,
                                                    .kind = desc->kind != NULL ? desc->kind : "list",
                                                    .key_schema = desc->key_schema,
+                                                   .n_key_columns = desc->n_key_columns,
                                                    .record = desc->record,
                                                    .extra = extra,
                                                    .timestamp_name = "$timestamp",
@@ -73,18 +74,25 @@ const struct record_layout *row_list_layout(const struct row_list *l)
 
 /* ---- changing ---------------------------------------------------------------------------------- */
 
-int row_list_append(struct row_list *l, const struct state_keys *rows, struct error *err)
+int row_list_append_rows(struct row_list *l, const struct state_keys *keys,
+                         const struct batch *rows, struct error *err)
 {
     struct entry_space *e = &l->space;
-    TRY(entry_space_add_heads(e, rows, err));
-    struct batch *b = entry_space_project(e, rows);
+    ASSERT(rows->n_sel == keys->batch->n_sel);
+    TRY(entry_space_add_heads(e, keys, err));
+    struct batch *b = entry_space_project(e, keys);
     int64_t *numbers = entry_numbers(e, b, 0);
     for (uint32_t i = 0; i < b->n_sel; i++) {
         numbers[batch_row(b, i)] = (int64_t)head_at(l, e->head_slots[i])->next++;
     }
-    int rc = entry_space_put(e, rows, b, err);
+    int rc = entry_space_put(e, keys->name_space, rows, b, err);
     batch_unref(b);
     return rc;
+}
+
+int row_list_append(struct row_list *l, const struct state_keys *rows, struct error *err)
+{
+    return row_list_append_rows(l, rows, rows->batch, err);
 }
 
 int row_list_count(struct row_list *l, const struct state_keys *keys, uint64_t *ret_counts,
@@ -226,6 +234,84 @@ int row_list_clear(struct row_list *l, const struct state_keys *keys, struct err
         }
     }
     int rc = remove_rows(l, keys, ranges, err);
+    buffer_unref(ranges);
+    return rc;
+}
+
+/* ---- moving ------------------------------------------------------------------------------------ */
+
+/* Row i goes to the list of selected key owners[i]. */
+static int put_rows(struct row_list *l, const struct state_keys *to, const uint32_t *owners,
+                    const struct batch *rows, struct error *err)
+{
+    struct entry_space *e = &l->space;
+    TRY(entry_space_add_heads(e, to, err));
+    struct batch *b = entry_space_gather(e, to, owners, rows->n_sel);
+    int64_t *numbers = entry_numbers(e, b, 0);
+    for (uint32_t i = 0; i < b->n_sel; i++) {
+        numbers[batch_row(b, i)] = (int64_t)head_at(l, e->head_slots[owners[i]])->next++;
+    }
+    int rc = entry_space_put(e, to->name_space, rows, b, err);
+    batch_unref(b);
+    return rc;
+}
+
+int row_list_append_to(struct row_list *l, const struct state_keys *key, const struct batch *rows,
+                       struct error *err)
+{
+    static const uint32_t owners[STATE_ROWS_MAX];
+    ASSERT(key->batch->n_sel == 1);
+    return rows->n_sel > 0 ? put_rows(l, key, owners, rows, err) : 0;
+}
+
+/* One block: out of the state into a batch, for entries do not stay where they are while others are added. */
+static int move_block(struct row_list *l, const struct state_keys *from,
+                      const struct state_keys *to, struct state_rows *rows, struct error *err)
+{
+    struct entry_space *e = &l->space;
+    struct state_rows_writer w;
+    struct batch *b = NULL;
+    uint32_t n = rows->n;
+    TRY(find_numbers(l, from, rows->owners, rows->sorts, n, err));
+    rows->n = 0;
+    entry_space_collect(e, n, rows);
+    if (rows->n == 0) {
+        return 0;
+    }
+    state_rows_writer_init(&w, row_list_layout(l), e->heads->backend->options.pool);
+    int rc = state_rows_batch(&w, rows, 0, rows->n, &b, err);
+    state_rows_writer_fini(&w);
+    TRY(rc);
+    for (uint32_t i = 0; i < n; i++) {
+        if (e->slots[i] != KEYED_SLOT_NONE) {
+            keyed_state_remove(e->entries, e->slots[i]);
+        }
+    }
+    rc = put_rows(l, to, rows->owners, b, err);
+    batch_unref(b);
+    return rc;
+}
+
+int row_list_move(struct row_list *l, const struct state_keys *from, const struct state_keys *to,
+                  struct error *err)
+{
+    struct entry_space *e = &l->space;
+    uint32_t n = from->batch->n_sel, key = 0;
+    ASSERT(n == to->batch->n_sel);
+    TRY(entry_space_find_heads(e, from, err));
+    struct buffer *ranges = ranges_of(l, n, RANGES_READ);
+    for (uint32_t i = 0; i < n; i++) {
+        if (e->head_slots[i] != KEYED_SLOT_NONE) {
+            keyed_state_remove(e->heads, e->head_slots[i]);
+        }
+    }
+    struct state_rows *rows = MEM_NEW(struct state_rows);
+    int rc = 0;
+    while (rc >= 0 && (rows->n = take_numbers(ranges, &key, n, STATE_ROWS_MAX, rows->owners,
+                                              rows->sorts)) > 0) {
+        rc = move_block(l, from, to, rows, err);
+    }
+    mem_free(rows);
     buffer_unref(ranges);
     return rc;
 }

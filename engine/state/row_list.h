@@ -18,6 +18,7 @@ struct row_list_desc {
     const char *name;                   /* of the state, opened once per backend */
     const char *kind;                   /* NULL: "list" */
     const struct schema *key_schema;    /* Borrows during the call */
+    uint32_t n_key_columns;             /* its first ones, which decide the key group; 0: all */
     const struct record_layout *record; /* of a row; copied */
 };
 
@@ -30,6 +31,16 @@ const struct record_layout *row_list_layout(const struct row_list *l);
 /* Adds the selected rows of the batch, whose schema is that of the record, each to its key's list. */
 int row_list_append(struct row_list *l, const struct state_keys *rows,
                     struct error *err) MUST_CHECK;
+/* The same with rows apart from their keys: the i-th selected row is that of the i-th selected key. */
+int row_list_append_rows(struct row_list *l, const struct state_keys *keys,
+                         const struct batch *rows, struct error *err) MUST_CHECK;
+/* Adds the selected rows, at most STATE_ROWS_MAX, to the list of the one selected key. */
+int row_list_append_to(struct row_list *l, const struct state_keys *key, const struct batch *rows,
+                       struct error *err) MUST_CHECK;
+/* Puts all rows of each selected key of `from` behind those of the same selected key of `to`, in order; no
+ * key of the one is a key of the other. */
+int row_list_move(struct row_list *l, const struct state_keys *from, const struct state_keys *to,
+                  struct error *err) MUST_CHECK;
 /* How many rows the key of each selected row has: ret_counts[i], room for n_sel. */
 int row_list_count(struct row_list *l, const struct state_keys *keys, uint64_t *ret_counts,
                    struct error *err) MUST_CHECK;

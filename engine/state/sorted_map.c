@@ -109,7 +109,7 @@ int sorted_map_insert(struct sorted_map *m, const struct state_keys *rows, const
                                  err);
     }
     if (rc == 0) {
-        rc = entry_space_put(e, rows, b, err);
+        rc = entry_space_put(e, rows->name_space, rows->batch, b, err);
     }
     batch_unref(b);
     return rc;

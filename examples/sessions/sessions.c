@@ -26,9 +26,9 @@ static int sessions(flinc_env *env, int argc, char **argv)
     flinc_stream *timed = flinc_assign_timestamps(
         flinc_from_elements(env, events, sizeof(events) / sizeof(events[0]), FLINC_TYPE(event)),
         FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_MONOTONOUS, .timestamp = "timestamp"));
-    flinc_stream *counts = flinc_window_columns(
+    flinc_stream *counts = flinc_window_sum(
         flinc_window(flinc_key_by(timed, "key"), FLINC_WINDOW(.assigner = FLINC_SESSION(GAP_MS))),
-        "min(timestamp) as timestamp, sum(count) as count", FLINC_TYPE(event));
+        "count");
 
     if (output != NULL) {
         flinc_write_text(counts, FLINC_TEXT_SINK(.path = output));

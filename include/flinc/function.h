@@ -58,6 +58,7 @@ typedef enum flinc_fn_kind {
     FLINC_FN_JOIN = 34,
     FLINC_FN_DELTA = 35,
     FLINC_FN_AGGREGATE_MERGE = 36,
+    FLINC_FN_SESSION_GAP = 37,
     FLINC_FN_EVICT = 38,
     FLINC_FN_ASYNC = 40, /* flinc/async.h */
     FLINC_FN_ASYNC_RETRY_IF = 41

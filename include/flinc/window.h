@@ -40,6 +40,8 @@ typedef struct flinc_assigner {
     int64_t offset_ms; /* absolute value below the slide; windows start at offset + n * slide */
     int64_t gap_ms;    /* of sessions */
     flinc_time time;
+    const flinc_function *gap; /* of sessions, instead of gap_ms: by record */
+    const char *gap_column;    /* the same */
 } flinc_assigner;
 /* Flink: TumblingEventTimeWindows, TumblingProcessingTimeWindows. */
 #define FLINC_TUMBLING(size, ...) \
@@ -49,9 +51,20 @@ typedef struct flinc_assigner {
 #define FLINC_SLIDING(size, slide, ...) \
     ((flinc_assigner){                  \
         .kind = FLINC_ASSIGN_SLIDING, .size_ms = (size), .slide_ms = (slide), ##__VA_ARGS__})
-/* Flink: EventTimeSessionWindows, ProcessingTimeSessionWindows. */
-#define FLINC_SESSION(gap, ...) \
-    ((flinc_assigner){.kind = FLINC_ASSIGN_SESSION, .gap_ms = (gap), ##__VA_ARGS__})
+/* Sessions: records of a key that are at most the gap apart are in one window, which ends the gap after the
+ * last of them.  Windows grow together as records come; what was made of them is merged, and so are triggers:
+ * those by time and count can be (delta and `never` cannot).
+ * Flink: EventTimeSessionWindows, ProcessingTimeSessionWindows. */
+#define FLINC_SESSION(ms, ...) \
+    ((flinc_assigner){.kind = FLINC_ASSIGN_SESSION, .gap_ms = (ms), ##__VA_ARGS__})
+/* Each record brings its gap in ms, above 0: a function's result, or a column of whole numbers (two streams:
+ * the column of this name of each).
+ *   int64_t f(flinc_ctx *, const IN *)
+ * Flink: EventTimeSessionWindows.withDynamicGap, SessionWindowTimeGapExtractor. */
+#define FLINC_SESSION_GAP(fn, ...) \
+    ((flinc_assigner){.kind = FLINC_ASSIGN_SESSION, .gap = (fn), ##__VA_ARGS__})
+#define FLINC_SESSION_GAP_COLUMN(column, ...) \
+    ((flinc_assigner){.kind = FLINC_ASSIGN_SESSION, .gap_column = (column), ##__VA_ARGS__})
 
 /* One window for everything, that fires by its trigger alone.  Flink: GlobalWindows. */
 #define FLINC_GLOBAL(...) ((flinc_assigner){.kind = FLINC_ASSIGN_GLOBAL, ##__VA_ARGS__})
@@ -172,9 +185,9 @@ FLINC_API flinc_windowed *flinc_window_all_(flinc_stream *s, flinc_window_option
 
 /* ---- functions ----
  *
- * Tumbling, sliding and global windows; not yet sessions.  Process functions, and all functions behind
- * an evictor, see the records of a window, which are kept until it is over; reduce and aggregate functions
- * are called with each record as it comes, and one value is kept per window and key.
+ * Process functions, and all functions behind an evictor, see the records of a window, which are kept until
+ * it is over; reduce and aggregate functions are called with each record as it comes, and one value is kept
+ * per window and key.
  *
  * Sliding windows without trigger and evictor of their own share panes: records are kept once and values once per
  * gcd(size, slide), whatever size / slide is.  Values of panes are put together with the reduce function, or with the
@@ -187,8 +200,10 @@ typedef struct flinc_pane {
     int64_t start_ms; /* INT64_MIN, and the end INT64_MAX, of a global window */
     int64_t end_ms;   /* exclusive */
     int64_t watermark_ms;
-    const void *const *records; /* structs of the records, in order of arrival; of one key */
-    size_t n;                   /* above 0 */
+    /* Structs of the records, in order of arrival; of one key.  Of sessions that grew together the records
+     * of the earlier one come first. */
+    const void *const *records;
+    size_t n; /* above 0 */
 } flinc_pane;
 #define FLINC_PANE_RECORD(pane, type, i) ((const type *)(pane)->records[i])
 
@@ -232,8 +247,8 @@ FLINC_API flinc_stream *flinc_window_aggregate_(flinc_windowed *w, flinc_aggrega
 
 /* ---- two streams ----
  *
- * Windows over the records of two keyed streams with the same key: tumbling, sliding and global, with
- * triggers and lateness, without evictors. */
+ * Windows over the records of two keyed streams with the same key, with triggers and lateness, without
+ * evictors.  A session holds records of both. */
 
 /* int f(flinc_ctx *, const flinc_pane *first, const flinc_pane *second, flinc_out *): the records of a key and
  * window of both; one of them may be empty (n is 0).  Flink: DataStream.coGroup. */
@@ -299,8 +314,7 @@ FLINC_API flinc_stream *flinc_window_columns_(flinc_windowed *w, const char *col
 #define flinc_window_count(w, type) \
     flinc_window_columns_((w), "count() as count", (type), FLINC_HERE)
 /* One column of the records; the result has their type, and the other columns are those of the first record.
- * minBy and maxBy give the whole record, the first of equals.  Session windows: sum, min and max of streams
- * without other columns than the keys.
+ * minBy and maxBy give the whole record, the first of equals.
  * Flink: WindowedStream.sum, min, max, minBy, maxBy. */
 #define flinc_window_sum(w, column) flinc_window_fold_((w), FLINC_AGG_SUM, (column), FLINC_HERE)
 #define flinc_window_min(w, column) flinc_window_fold_((w), FLINC_AGG_MIN, (column), FLINC_HERE)

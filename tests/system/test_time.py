@@ -44,6 +44,28 @@ def test_interval_join(flinc, bundle, parallelism, tmp_path):
     assert Counter(lines_of(out)) == interval_pairs(30000)
 
 
+def visit_sessions(count):
+    """Lines of jobs/visits.c."""
+    visits = sorted((i * 7 % 50, i + i * 37 % 101, i) for i in range(count))
+    sessions = []
+    for key, time, i in visits:
+        end = time + 20 + i % 53
+        if sessions and sessions[-1][0] == key and time <= sessions[-1][2]:
+            last = sessions[-1]
+            last[2], last[3], last[4] = max(last[2], end), last[3] + 1, last[4] + i
+        else:
+            sessions.append([key, time, end, 1, i])
+    return Counter(" ".join(map(str, s)) for s in sessions)
+
+
+@pytest.mark.parametrize("parallelism", [1, 3])
+def test_sessions_of_functions(flinc, bundle, parallelism, tmp_path):
+    """Sessions whose records bring their gaps are merged by the aggregate, in whatever order records come."""
+    out = tmp_path / "out"
+    flinc.run_local("-p", parallelism, bundle("visits"), "--events", 100000, "--output", out)
+    assert Counter(lines_of(out)) == visit_sessions(100000)
+
+
 def metrics_of(rest, base, ids):
     return {m["id"]: m["value"] for m in rest.get(f"{base}?get={','.join(ids)}")}
 

@@ -1,5 +1,5 @@
 /* The contents of windows: records in a row list, and the functions that see them. */
-#include "engine/operators/window/general_window.h"
+#include "engine/operators/window/general_sessions.h"
 
 #include "engine/data/hash.h"
 
@@ -86,6 +86,9 @@ static int open_functions(struct general_window *w, struct op_context *ctx, stru
     if (c->evictor != NULL && c->evictor->has_after) {
         w->evict[EVICT_AFTER] = &items[n];
         kinds[n++] = FLINC_FN_EVICT;
+    }
+    if (c->assigner->gap_function) {
+        kinds[n++] = FLINC_FN_SESSION_GAP;
     }
     return user_functions_resolve(&w->rows.functions, ctx, kinds, n, err);
 }
@@ -192,6 +195,10 @@ int contents_open(struct general_window *w, struct op_context *ctx, struct error
         struct general_side *side = &w->sides[i];
         struct row_list_desc desc = {
             .name = names[i], .key_schema = w->base.key_schema, .record = &side->record};
+        if (w->sessions != NULL) { /* a namespace of its own for each would be too many */
+            desc.key_schema = w->entry_keys;
+            desc.n_key_columns = w->base.n_keys;
+        }
         TRY(row_list_open(w->base.backend, &desc, &side->contents, err));
         state_rows_writer_init(&side->writer, row_list_layout(side->contents), ctx->pool);
     }
@@ -250,6 +257,9 @@ int contents_append(struct general_window *w, struct op_context *ctx, const uint
     if (w->values.state != NULL) {
         return values_add(w, from, to, err);
     }
+    if (w->sessions != NULL) {
+        return sessions_append(w, ctx, rows, from, to, err);
+    }
     uint8_t done[BATCH_ROWS_MAX] = {0};
     for (uint32_t i = from; i < to; i++) {
         if (!done[i]) {
@@ -265,6 +275,11 @@ static int key_of(struct general_window *w, struct op_context *ctx, const struct
 {
     struct batch *keys = NULL;
     TRY(keyed_state_read_keys(w->entries, &at->slot, 1, &keys, err));
+    if (w->sessions != NULL) {
+        keyed_state_hash(w->entries, keys, w->entry_columns);
+        *ret = (struct state_keys){.batch = keys, .key_columns = w->entry_columns};
+        return 0;
+    }
     batch_hash_keys(ctx->pool, keys, w->entry_columns, w->base.n_keys);
     *ret =
         (struct state_keys){.name_space = at->end, .batch = keys, .key_columns = w->entry_columns};
@@ -331,10 +346,8 @@ static int copy_left(struct general_side *side, struct vec *batches, struct erro
 }
 
 /* Makes what is left the contents of the window. */
-static int store_left(struct general_window *all, struct op_context *ctx,
-                      const struct state_keys *keys, struct error *err)
+static int store_left(struct general_side *side, const struct state_keys *keys, struct error *err)
 {
-    struct general_side *side = &all->sides[0];
     struct vec batches = VEC_INIT(struct batch *);
     int rc = copy_left(side, &batches, err);
     if (rc >= 0) {
@@ -343,11 +356,7 @@ static int store_left(struct general_window *all, struct op_context *ctx,
     for (size_t i = 0; i < batches.len; i++) {
         struct batch *b = vec_ptr(&batches, i);
         if (rc >= 0) {
-            b = batch_make_unique(ctx->pool, b);
-            batch_hash_keys(ctx->pool, b, side->row_columns, all->base.n_keys);
-            struct state_keys rows = {
-                .name_space = keys->name_space, .batch = b, .key_columns = side->row_columns};
-            rc = row_list_append(side->contents, &rows, err);
+            rc = row_list_append_to(side->contents, keys, b, err);
         }
         batch_unref(b);
     }
@@ -585,7 +594,7 @@ int contents_fire(struct general_window *w, struct op_context *ctx, const struct
         }
     }
     if (rc >= 0 && evicted > 0) {
-        rc = store_left(w, ctx, &keys, err);
+        rc = store_left(side, &keys, err);
     }
     batch_unref(keys.batch);
     return rc;

@@ -105,3 +105,18 @@ unsigned trigger_on_time(const struct general_window *w, const struct window_at_
     }
     return fired(w);
 }
+
+bool trigger_can_merge(const struct general_window *w)
+{
+    Flinc__WindowTriggerKind kind = kind_of(w);
+    return kind != FLINC__WINDOW_TRIGGER_KIND__TRIGGER_DELTA &&
+           kind != FLINC__WINDOW_TRIGGER_KIND__TRIGGER_NEVER;
+}
+
+void trigger_on_merge(struct window_entry *into, const struct window_entry *from)
+{
+    into->count += from->count;
+    for (enum general_time kind = 0; kind < GENERAL_TIMES; kind++) {
+        into->wait[kind] = MIN(into->wait[kind], from->wait[kind]);
+    }
+}

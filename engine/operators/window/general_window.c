@@ -1,5 +1,5 @@
 /* flinc.window.general: records into windows, timers and life (general_window.h). */
-#include "engine/operators/window/general_window.h"
+#include "engine/operators/window/general_sessions.h"
 
 #include "engine/data/hash.h"
 #include "engine/operators/registry.h"
@@ -26,9 +26,17 @@ static void schedule(struct general_window *w, const struct window_at_hand *at)
     }
 }
 
-/* End of the window of a slot: the last key column. */
+/* The window of a slot; `end`: that of read_end(). */
 static struct window_at_hand window_at(struct general_window *w, uint32_t slot, int64_t end)
 {
+    if (w->sessions != NULL) {
+        struct window_entry *e = general_entry(w, slot);
+        return (struct window_at_hand){.slot = slot,
+                                       .value_slot = KEYED_SLOT_NONE,
+                                       .start = e->start,
+                                       .end = e->end,
+                                       .entry = e};
+    }
     return (struct window_at_hand){.slot = slot,
                                    .value_slot = KEYED_SLOT_NONE,
                                    .start = w->base.is_global ? INT64_MIN : end - w->size,
@@ -36,8 +44,13 @@ static struct window_at_hand window_at(struct general_window *w, uint32_t slot, 
                                    .entry = general_entry(w, slot)};
 }
 
+/* End of the window of a slot: the last key column.  Sessions: it is in the entry. */
 static int read_end(struct general_window *w, uint32_t slot, int64_t *ret_end, struct error *err)
 {
+    if (w->sessions != NULL) {
+        *ret_end = general_entry(w, slot)->end;
+        return 0;
+    }
     struct batch *keys = NULL;
     TRY(keyed_state_read_keys(w->entries, &slot, 1, &keys, err));
     *ret_end = COLUMN_VALUES(&keys->columns[w->base.n_keys], const int64_t)[0];
@@ -114,7 +127,8 @@ void general_make_schemas(struct general_window *w, struct op_context *ctx)
 {
     uint32_t n = w->base.n_keys;
     w->n_sides = ctx->n_inputs;
-    w->entry_keys = with_column(w->base.key_schema, "<window end>");
+    w->entry_keys =
+        with_column(w->base.key_schema, w->sessions != NULL ? "<session>" : "<window end>");
     w->entry_columns = arena_alloc(ctx->arena, (n + 1) * sizeof(uint32_t));
     for (uint32_t i = 0; i <= n; i++) {
         w->entry_columns[i] = i;
@@ -127,15 +141,20 @@ void general_make_schemas(struct general_window *w, struct op_context *ctx)
 /* What of an entry is in snapshots. */
 static void make_entry_layout(struct general_window *w)
 {
-    static const char *const names[] = {"count", "next event time", "next processing time",
-                                        "is open", "has value"};
-    static const uint32_t offsets[] = {
-        offsetof(struct window_entry, count), offsetof(struct window_entry, wait[GENERAL_EVENT]),
-        offsetof(struct window_entry, wait[GENERAL_PROCESSING]),
-        offsetof(struct window_entry, is_open), offsetof(struct window_entry, has_value)};
+    static const char *const names[] = {"count",      "next event time", "next processing time",
+                                        "is open",    "has value",       "session start",
+                                        "session end"};
+    static const uint32_t offsets[] = {offsetof(struct window_entry, count),
+                                       offsetof(struct window_entry, wait[GENERAL_EVENT]),
+                                       offsetof(struct window_entry, wait[GENERAL_PROCESSING]),
+                                       offsetof(struct window_entry, is_open),
+                                       offsetof(struct window_entry, has_value),
+                                       offsetof(struct window_entry, start),
+                                       offsetof(struct window_entry, end)};
     struct data_type *types[ARRAY_LEN(names)];
     struct record_field fields[ARRAY_LEN(names)];
-    for (uint32_t i = 0; i < ARRAY_LEN(names); i++) {
+    const uint32_t n = ARRAY_LEN(names) - (w->sessions != NULL ? 0 : 2);
+    for (uint32_t i = 0; i < n; i++) {
         types[i] = type_new(TYPE_BIGINT, false);
         fields[i] = (struct record_field){.column = i,
                                           .offset = offsets[i],
@@ -143,9 +162,8 @@ static void make_entry_layout(struct general_window *w)
                                           .width = 8,
                                           .layout = LAYOUT_I64};
     }
-    struct schema *schema = schema_new(names, types, ARRAY_LEN(names));
-    record_layout_init_fields(&w->entry_layout, schema, sizeof(struct window_entry), fields,
-                              ARRAY_LEN(names));
+    struct schema *schema = schema_new(names, types, n);
+    record_layout_init_fields(&w->entry_layout, schema, sizeof(struct window_entry), fields, n);
     schema_unref(schema);
 }
 
@@ -153,18 +171,23 @@ int general_read_config(struct general_window *w, const struct op_context *ctx, 
 {
     const Flinc__WindowConfig *c = w->base.config;
     const Flinc__WindowAssigner *a = c->assigner;
-    if (a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION || c->allowed_lateness_ms < 0 ||
-        (c->evictor != NULL && !evictor_is_sound(c->evictor))) {
+    if (c->allowed_lateness_ms < 0 || (c->evictor != NULL && !evictor_is_sound(c->evictor))) {
         return error_set(
             err, ERR_UNSUPPORTED,
-            "operator '%s': windows of functions are tumbling, sliding or global ones, "
-            "with evictors by count, time, delta or function and a lateness that is not negative",
+            "operator '%s': windows of functions have evictors by count, time, delta or function "
+            "and a lateness that is not negative",
             ctx->spec->name);
+    }
+    w->lateness = w->base.processing_time ? 0 : c->allowed_lateness_ms;
+    if (a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION) {
+        w->sessions = MEM_NEW(struct general_sessions);
+        w->n_passes = 1;
+        TRY(sessions_check(w, ctx, err));
+        return trigger_check(w, ctx, err);
     }
     w->size = a->size_ms;
     w->slide = a->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING ? a->slide_ms : a->size_ms;
     w->offset = a->offset_ms;
-    w->lateness = c->allowed_lateness_ms;
     w->n_passes = w->base.is_global ? 1 : (uint32_t)((w->size + w->slide - 1) / w->slide);
     return trigger_check(w, ctx, err);
 }
@@ -188,6 +211,9 @@ static int general_open(struct operator* op, struct op_context *ctx, struct erro
             "opening operator '%s'", ctx->spec->name);
     (void)keyed_state_next(w->entries, NAMESPACE_VOID, 0); /* selects the table */
     TRY(contents_open(w, ctx, err));
+    if (w->sessions != NULL) {
+        TRY(sessions_open(w, ctx, err));
+    }
     TRY(values_open(w, ctx, err));
     TRY(delta_open(w, ctx, err));
     TRY(check_index(w, err));
@@ -202,6 +228,7 @@ void general_fini(struct general_window *w)
     w->pass_rows = batch_unref(w->pass_rows);
     contents_close(w);
     values_close(w);
+    sessions_close(w);
     if (w->entry_layout.schema != NULL) {
         record_layout_fini(&w->entry_layout);
     }
@@ -263,6 +290,9 @@ static int on_due(struct general_window *w, struct op_context *ctx, const struct
     if (result & TRIGGER_FIRE) {
         TRY(contents_fire(w, ctx, &at, err));
     }
+    if (w->sessions != NULL) {
+        return sessions_end(w, item->slot, err);
+    }
     TRY(contents_clear(w, ctx, &at, err));
     TRY(values_forget(w, &at, err));
     TRY(delta_forget(w, &at, err));
@@ -288,6 +318,9 @@ static int fire(struct general_window *w, struct op_context *ctx, struct error *
             break;
         }
         TRY(on_due(w, ctx, &item, err));
+    }
+    if (w->sessions != NULL) {
+        TRY(sessions_remove_closed(w, err));
     }
     if (w->is_firing) {
         (void)emit_queue_drain(&w->rows.queue, ctx);
@@ -392,6 +425,10 @@ static int find_entries(struct general_window *w, struct op_context *ctx, const 
     if (rc >= 0) {
         rc = begin_pass(w, ctx, keys, rows, n, err);
     }
+    if (w->sessions != NULL) {
+        batch_unref(w->sessions->keys);
+        w->sessions->keys = batch_ref(keys);
+    }
     batch_unref(keys);
     TRY(rc);
     for (uint32_t i = 0; i < n; i++) {
@@ -404,27 +441,59 @@ static int find_entries(struct general_window *w, struct op_context *ctx, const 
     return check_index(w, err);
 }
 
-/* One window of every row: entries, contents, triggers.  Contents are added in runs, up to the record with
- * which a window fires. */
-static int run_pass(struct general_window *w, struct op_context *ctx, uint32_t pass,
-                    struct error *err)
+/* The rows that have a window in this pass. */
+static uint32_t assign_rows(struct general_window *w, struct op_context *ctx, uint32_t pass,
+                            uint16_t *ret_rows)
 {
     const uint64_t *hashes = (const uint64_t *)(const void *)w->batch->hashes->data;
-    uint16_t rows[BATCH_ROWS_MAX];
-    uint32_t n = 0, added = 0;
+    uint32_t n = 0;
     for (uint32_t i = 0; i < w->batch->n_sel; i++) {
         uint32_t row = batch_row(w->batch, i);
         w->ends[row] = assign(w, ctx, row, pass, hashes[row]);
         if (w->ends[row] != INT64_MIN) {
             w->in_window[row] = 1;
-            rows[n++] = (uint16_t)row;
+            ret_rows[n++] = (uint16_t)row;
         }
+    }
+    return n;
+}
+
+/* The session of row `i` becomes what it is with this row; rows [*inout_added, i) that are still to be added
+ * are, where sessions grow together. */
+static int grow_session(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                        uint32_t i, uint32_t *inout_added, struct error *err)
+{
+    if (UNLIKELY(sessions_joins_at(w->sessions, i))) {
+        if (*inout_added < i) {
+            TRY(contents_append(w, ctx, rows, *inout_added, i, err));
+            *inout_added = i;
+        }
+        TRY(sessions_join(w, i, err));
+    }
+    sessions_grow(w, i);
+    return 0;
+}
+
+/* One window of every row: entries, contents, triggers.  Contents are added in runs, up to the record with
+ * which a window fires. */
+static int run_pass(struct general_window *w, struct op_context *ctx, uint32_t pass,
+                    struct error *err)
+{
+    uint16_t rows[BATCH_ROWS_MAX];
+    uint32_t n = 0, added = 0;
+    if (w->sessions != NULL) {
+        TRY(sessions_assign(w, ctx, rows, &n, err));
+    } else {
+        n = assign_rows(w, ctx, pass, rows);
     }
     if (n == 0) {
         return 0;
     }
     TRY(find_entries(w, ctx, rows, n, err));
     for (uint32_t i = 0; i < n; i++) {
+        if (w->sessions != NULL) {
+            TRY(grow_session(w, ctx, rows, i, &added, err));
+        }
         struct window_at_hand at = window_at(w, w->slots[i], w->ends[rows[i]]);
         at.value_slot = w->values.state != NULL ? w->values.slots[i] : KEYED_SLOT_NONE;
         unsigned result = TRIGGER_CONTINUE;
@@ -444,11 +513,13 @@ static int run_pass(struct general_window *w, struct op_context *ctx, uint32_t p
 
 void general_mark_late_rows(struct general_window *w, const struct op_context *ctx)
 {
+    const uint64_t *hashes = (const uint64_t *)(const void *)w->batch->hashes->data;
     int64_t now = window_now(&w->base, ctx);
     for (uint32_t i = 0; i < w->input->n_sel; i++) {
         uint32_t row = batch_row(w->input, i);
         if (!w->in_window[row] && !w->base.processing_time && !w->base.is_global &&
-            time_add(general_time_of(w, row), w->lateness) <= now) {
+            time_add(general_time_of(w, row), w->lateness) <=
+                window_key_now(&w->base, ctx, hashes[row], now)) {
             window_mark_late(&w->base, row);
         }
         w->in_window[row] = 0;

@@ -1,5 +1,5 @@
-/* Inside of flinc.window.general: any trigger, evictor and user function over tumbling, sliding and global
- * windows.
+/* Inside of flinc.window.general: any trigger, evictor and user function over tumbling, sliding, session and
+ * global windows.
  *
  * A window of a key has an entry in keyed state, keyed by (key, end): what its trigger remembers.  Its records
  * are in a row list whose namespace is the end.  A record that belongs to several windows is put into each.
@@ -12,6 +12,7 @@
  *   general_values.c    values of reduce and aggregate functions
  *   general_contents.c  what fires: records, functions
  *   general_evictor.c   records that a firing window forgets
+ *   general_sessions.c  windows that grow together (general_sessions.h); the end in keys is their state then
  * Thread: the task's.  Flink: WindowOperator, EvictingWindowOperator. */
 #ifndef FLINC_ENGINE_OPERATORS_WINDOW_GENERAL_WINDOW_H
 #define FLINC_ENGINE_OPERATORS_WINDOW_GENERAL_WINDOW_H
@@ -46,6 +47,7 @@ struct window_entry {
     int64_t due[GENERAL_TIMES];  /* of its items in the indexes; not in snapshots */
     int64_t is_open;             /* 0: made by an upsert a moment ago */
     int64_t has_value;           /* of general_values */
+    int64_t start, end;          /* of sessions */
 };
 
 /* The window at hand. */
@@ -115,6 +117,7 @@ struct general_window {
     size_t cap_marks;
     struct general_delta delta;
     struct general_values values;
+    struct general_sessions *sessions; /* Owns; NULL: windows are no sessions */
     struct batch *pass_rows; /* Owns a ref: those of the pass at hand, where somebody reads them */
     uint32_t accumulator_bytes;
     char *scratch[2]; /* Owns: values under way */
@@ -122,11 +125,12 @@ struct general_window {
     const char *indexed_entries;
     uint32_t indexed_slots;
     /* The batch at hand: one pass per window that a record may belong to. */
-    uint32_t side;                /* its input */
-    struct batch *input;          /* Owns a ref */
-    struct batch *batch;          /* Owns a ref: as rows are kept, hashed */
-    int64_t ends[BATCH_ROWS_MAX]; /* by row: the window of this pass; INT64_MIN: none */
-    int64_t now_ms;               /* processing time of the batch */
+    uint32_t side;       /* its input */
+    struct batch *input; /* Owns a ref */
+    struct batch *batch; /* Owns a ref: as rows are kept, hashed */
+    /* By row: the window of this pass; INT64_MIN: none.  Sessions: their state. */
+    int64_t ends[BATCH_ROWS_MAX];
+    int64_t now_ms; /* processing time of the batch */
     uint32_t next_pass, n_passes;
     uint8_t in_window[BATCH_ROWS_MAX]; /* rows that some window took */
     uint32_t slots[BATCH_ROWS_MAX];
@@ -186,6 +190,10 @@ unsigned trigger_on_time(const struct general_window *w, const struct window_at_
                          enum general_time kind, int64_t time_ms);
 int trigger_check(const struct general_window *w, const struct op_context *ctx,
                   struct error *err) MUST_CHECK;
+/* Whether windows with this trigger can grow together.  Flink: Trigger.canMerge. */
+bool trigger_can_merge(const struct general_window *w);
+/* What the trigger remembers of `from` goes into `into`; on_element for the merged window comes next. */
+void trigger_on_merge(struct window_entry *into, const struct window_entry *from);
 
 /* ---- general_delta.c ------------------------------------------------------------------------------ */
 

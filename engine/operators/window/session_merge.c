@@ -85,18 +85,18 @@ static size_t join_from(struct session_window *w, size_t i, size_t n)
 }
 
 int session_add_slowly(struct session_window *w, const struct batch *b, uint16_t row, uint32_t slot,
-                       int64_t ts, struct error *err)
+                       struct session own, struct error *err)
 {
     struct session_entry *e = session_entry_at(w, slot);
     size_t n = load_list(w, e), at = n;
-    while (at > 0 && session_at(w, at - 1)->start > ts) {
+    while (at > 0 && session_at(w, at - 1)->start > own.start) {
         at--;
     }
     memmove(session_at(w, at + 1), session_at(w, at), (n - at) * w->session_bytes);
-    *session_at(w, at) = (struct session){ts, time_add(ts, w->gap)};
+    *session_at(w, at) = own;
     accumulate_row(w, b, row, words_at(w, at));
     n++;
-    bool meets_before = at > 0 && session_at(w, at - 1)->end >= ts;
+    bool meets_before = at > 0 && session_at(w, at - 1)->end >= own.start;
     n = join_from(w, meets_before ? at - 1 : at, n);
     int64_t due_ms = session_at(w, 0)->end - 1;
     TRY(store_list(w, slot, n, err));

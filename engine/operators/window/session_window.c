@@ -1,5 +1,5 @@
-/* flinc.window.sessions: session windows with a fixed gap and built-in aggregates, in event and processing
- * time (session_window.h).  A record at t is in [t, t + gap); sessions of a key that meet or touch are one.
+/* flinc.window.sessions: session windows of built-in aggregates, in event and processing time
+ * (session_window.h).  A record at t is in [t, t + its gap); sessions of a key that meet or touch are one.
  *
  * Flink: WindowOperator with EventTimeSessionWindows, ProcessingTimeSessionWindows.  Thread: the task's. */
 #include "engine/operators/window/session_window.h"
@@ -94,16 +94,22 @@ static int check_config(const struct session_window *w, const struct op_context 
 {
     const Flinc__WindowConfig *c = w->base.config;
     if (c->assigner->kind != FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION ||
-        c->assigner->gap_ms <= 0 || c->function != FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS ||
-        c->allowed_lateness_ms != 0 || c->evictor != NULL ||
-        c->trigger->kind != FLINC__WINDOW_TRIGGER_KIND__TRIGGER_DEFAULT) {
+        c->function != FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS || c->allowed_lateness_ms != 0 ||
+        c->evictor != NULL || c->trigger->kind != FLINC__WINDOW_TRIGGER_KIND__TRIGGER_DEFAULT) {
         return error_set(
             err, ERR_INVALID_ARGUMENT,
-            "operator '%s': sessions by columns have a positive gap (%lld ms), built-in "
-            "aggregates and the default trigger",
-            ctx->spec->name, (long long)c->assigner->gap_ms);
+            "operator '%s': sessions by columns have built-in aggregates and the default trigger",
+            ctx->spec->name);
     }
     return 0;
+}
+
+static int open_gap(struct session_window *w, struct op_context *ctx, struct error *err)
+{
+    const Flinc__WindowConfig *c = w->base.config;
+    TRY(user_functions_open(&w->functions, ctx, (const uint32_t[]){FLINC_FN_SESSION_GAP},
+                            c->assigner->gap_function ? 1 : 0, err));
+    return session_gap_open(&w->gap, c, ctx, &w->functions, err);
 }
 
 static int session_open(struct operator* op, struct op_context *ctx, struct error *err)
@@ -112,7 +118,7 @@ static int session_open(struct operator* op, struct op_context *ctx, struct erro
     due_index_init(&w->due);
     TRY(window_base_open(&w->base, ctx, err));
     TRY(check_config(w, ctx, err));
-    w->gap = w->base.config->assigner->gap_ms;
+    TRY(open_gap(w, ctx, err));
     TRY_CTX(err,
             window_columns_init(&w->columns, w->base.config, ctx->input_schemas[0],
                                 ctx->output_schemas[0], err),
@@ -136,6 +142,8 @@ static void session_close(struct operator* op, struct op_context *ctx)
 {
     struct session_window *w = (struct session_window *)op;
     due_index_fini(&w->due);
+    user_functions_close(&w->functions);
+    session_gap_close(&w->gap);
     window_columns_fini(&w->columns);
     mem_free(w->list);
     mem_free(w->scratch);
@@ -268,62 +276,62 @@ static inline void run_add(struct session_window *w, uint32_t row, uint32_t slot
 
 /* A record of a key without sessions. */
 static void open_session(struct session_window *w, struct op_context *ctx, uint32_t row,
-                         uint32_t slot, int64_t ts, int64_t now)
+                         uint32_t slot, struct session own, int64_t now)
 {
     struct session_entry *e = session_entry_at(w, slot);
-    int64_t end = time_add(ts, w->gap);
     if (!w->base.processing_time) {
         int64_t key_now =
             window_key_now(&w->base, ctx, keyed_table_hash(w->state->table, slot), now);
-        if (UNLIKELY(end - 1 <= key_now)) {
+        if (UNLIKELY(own.end - 1 <= key_now)) {
             window_mark_late(&w->base, row);
             return;
         }
     }
-    e->latest = (struct session){ts, end};
+    e->latest = own;
     session_schedule(w, slot, e);
     run_add(w, row, slot, 1);
 }
 
 /* True when the record alone would make a session that is over, and meets none of its key's. */
 static bool is_late_beside(const struct session_window *w, const struct op_context *ctx,
-                           uint32_t slot, struct session_entry *e, int64_t ts, int64_t now)
+                           uint32_t slot, struct session_entry *e, struct session own, int64_t now)
 {
-    int64_t end = time_add(ts, w->gap);
     if (w->base.processing_time ||
-        end - 1 > window_key_now(&w->base, ctx, keyed_table_hash(w->state->table, slot), now)) {
+        own.end - 1 > window_key_now(&w->base, ctx, keyed_table_hash(w->state->table, slot), now)) {
         return false;
     }
     const flinc_string *earlier = session_earlier(w, e);
     for (size_t at = 0; at < earlier->len; at += w->session_bytes) {
         struct session s;
         memcpy(&s, earlier->data + at, sizeof(s));
-        if (s.start <= end && ts <= s.end) {
+        if (s.start <= own.end && own.start <= s.end) {
             return false;
         }
     }
-    return !(e->latest.start <= end && ts <= e->latest.end);
+    return !(e->latest.start <= own.end && own.start <= e->latest.end);
 }
 
 static int add_record(struct session_window *w, struct op_context *ctx, const struct batch *b,
-                      uint32_t row, uint32_t slot, int64_t ts, int64_t now, struct error *err)
+                      uint32_t row, uint32_t slot, struct session own, int64_t now,
+                      struct error *err)
 {
     struct session_entry *e = session_entry_at(w, slot);
-    if (LIKELY(ts >= e->latest.start && ts <= e->latest.end && !session_is_empty(e))) {
-        e->latest.end = MAX(e->latest.end, time_add(ts, w->gap));
+    if (LIKELY(own.start >= e->latest.start && own.start <= e->latest.end &&
+               !session_is_empty(e))) {
+        e->latest.end = MAX(e->latest.end, own.end);
         run_add(w, row, slot, 0);
         return 0;
     }
     if (session_is_empty(e)) {
-        open_session(w, ctx, row, slot, ts, now);
+        open_session(w, ctx, row, slot, own, now);
         return 0;
     }
-    if (is_late_beside(w, ctx, slot, e, ts, now)) {
+    if (is_late_beside(w, ctx, slot, e, own, now)) {
         window_mark_late(&w->base, row);
         return 0;
     }
     flush_run(w, b);
-    return session_add_slowly(w, b, (uint16_t)row, slot, ts, err);
+    return session_add_slowly(w, b, (uint16_t)row, slot, own, err);
 }
 
 /* Entries that were made for records which turned out to be late. */
@@ -339,6 +347,11 @@ static void remove_empty(struct session_window *w, uint32_t n)
 static int add_batch(struct session_window *w, struct op_context *ctx, struct batch *b,
                      struct error *err)
 {
+    const int64_t gap = w->gap.gap_ms;
+    if (gap == 0) {
+        TRY_CTX(err, session_gap_read(&w->gap, 0, b, w->gaps, err), "in operator '%s'",
+                ctx->spec->name);
+    }
     struct batch *keys = window_keys(&w->base, ctx, b);
     int rc = keyed_state_upsert(w->state, NAMESPACE_VOID, keys, w->base.key_columns, w->slots,
                                 w->is_new, err);
@@ -351,8 +364,9 @@ static int add_batch(struct session_window *w, struct op_context *ctx, struct ba
     w->run = (struct accumulator_run){.slots = w->run_slots, .is_new = w->run_is_new};
     for (uint32_t i = 0; i < b->n_sel && rc >= 0; i++) {
         uint32_t row = batch_row(b, i);
-        rc = add_record(w, ctx, b, row, w->slots[i], times != NULL ? times[row] : clock_ms, now,
-                        err);
+        int64_t ts = times != NULL ? times[row] : clock_ms;
+        struct session own = {ts, time_add(ts, gap != 0 ? gap : w->gaps[i])};
+        rc = add_record(w, ctx, b, row, w->slots[i], own, now, err);
     }
     flush_run(w, b);
     if (w->base.n_marked > 0) {

@@ -12,6 +12,7 @@
 #define FLINC_ENGINE_OPERATORS_WINDOW_SESSION_WINDOW_H
 
 #include "engine/operators/window/due_index.h"
+#include "engine/operators/window/session_gap.h"
 #include "engine/operators/window/window_base.h"
 #include "engine/operators/window/window_columns.h"
 
@@ -38,7 +39,9 @@ struct session_result {
 struct session_window {
     struct window_base base;
     struct window_columns columns;
-    int64_t gap;
+    struct session_gap gap;
+    struct user_functions functions; /* the gap's, if it is one */
+    int64_t gaps[BATCH_ROWS_MAX];    /* by number of the selected row, where records bring theirs */
     struct keyed_state *state;
     struct record_layout layout; /* of an entry */
     uint32_t words_bytes, earlier_offset, session_bytes;
@@ -90,9 +93,9 @@ void session_schedule(struct session_window *w, uint32_t slot, struct session_en
 
 /* ---- session_merge.c: keys with several sessions ------------------------------------------------- */
 
-/* Adds one row to a key whose sessions it may join, split or stand beside. */
+/* Adds one row to a key whose sessions its own window may join or stand beside. */
 int session_add_slowly(struct session_window *w, const struct batch *b, uint16_t row, uint32_t slot,
-                       int64_t ts, struct error *err) MUST_CHECK;
+                       struct session own, struct error *err) MUST_CHECK;
 /* Moves the sessions that are over at `now` to the results, as many as fit. */
 int session_fire_entry(struct session_window *w, uint32_t slot, int64_t now,
                        struct error *err) MUST_CHECK;

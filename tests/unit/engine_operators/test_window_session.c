@@ -157,6 +157,51 @@ static void random_input_against_the_naive_evaluator(void **state)
     }
 }
 
+/* Each record brings the gap in a column of its own. */
+static void gaps_of_records_against_the_naive_evaluator(void **state)
+{
+    static uint32_t gap_column = 2;
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        struct window_config c;
+        struct naive naive;
+        struct rng rng;
+        int64_t now = -200, watermark = INT64_MIN;
+        STR_AUTO rows = STR_INIT;
+        window_config_init(&c, FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION, 0, 0);
+        window_config_columns(&c, SUM);
+        c.assigner.gap_columns = &gap_column;
+        c.assigner.n_gap_columns = 1;
+        struct harness *h = opened(&(struct harness_options){
+            .kind = "flinc.window.sessions",
+            .input_schemas = {"ROW<k INT NOT NULL, v INT NOT NULL, gap SMALLINT>"},
+            .output_schemas = {WINDOW_OUTPUT},
+            .config = &c.config.base});
+        naive_init(&naive, &c.assigner);
+        rng_init(&rng, seed);
+        for (int step = 0; step < 200; step++) {
+            str_clear(&rows);
+            for (uint64_t n = rng_below(&rng, 40); n > 0; n--) {
+                int64_t ts = now + (int64_t)rng_below(&rng, 80) - 40;
+                int64_t key = (int64_t)rng_below(&rng, 7), v = (int64_t)rng_below(&rng, 1000);
+                int64_t gap = 1 + (int64_t)rng_below(&rng, 25);
+                str_printf(&rows, "%lld, %lld, %lld @%lld\n", (long long)key, (long long)v,
+                           (long long)gap, (long long)ts);
+                naive_put_session(&naive, key, ts, gap, v);
+            }
+            push(h, str_cstr(&rows));
+            now += (int64_t)rng_below(&rng, 20);
+            watermark = MAX(watermark, now - (int64_t)rng_below(&rng, 60));
+            STR_AUTO expected = STR_INIT;
+            naive_watermark(&naive, watermark, SUM, &expected);
+            check_watermark(h, watermark, str_cstr(&expected));
+        }
+        must_fail(harness_push_rows(h, 0, "1, 1, NULL @500", &err), ERR_INVALID_ARGUMENT,
+                  "gaps are above 0");
+        naive_fini(&naive);
+        harness_free(h);
+    }
+}
+
 static void many_sessions_leave_batch_by_batch(void **state)
 {
     struct window_config c;
@@ -194,6 +239,7 @@ int main(void)
         cmocka_unit_test(late_records_to_the_side_output),
         cmocka_unit_test(processing_time_sessions),
         cmocka_unit_test(random_input_against_the_naive_evaluator),
+        cmocka_unit_test(gaps_of_records_against_the_naive_evaluator),
         cmocka_unit_test(many_sessions_leave_batch_by_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

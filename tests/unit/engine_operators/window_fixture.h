@@ -163,9 +163,10 @@ static inline void naive_put(struct naive *n, int64_t key, int64_t start, int64_
 }
 
 /* Joins the sessions of a key that meet. */
-static inline void naive_put_session(struct naive *n, int64_t key, int64_t ts, int64_t v)
+static inline void naive_put_session(struct naive *n, int64_t key, int64_t ts, int64_t gap,
+                                     int64_t v)
 {
-    struct naive_window s = {key, ts, ts + n->size, 1, v, v, v};
+    struct naive_window s = {key, ts, ts + gap, 1, v, v, v};
     for (size_t i = 0; i < n->n; i++) { /* which of them meet does not depend on the order */
         struct naive_window *w = &n->windows[i];
         if (w->key == key && w->start <= s.end && s.start <= w->end) {
@@ -190,7 +191,7 @@ static inline void naive_put_session(struct naive *n, int64_t key, int64_t ts, i
 static inline void naive_add(struct naive *n, int64_t key, int64_t ts, int64_t v)
 {
     if (n->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION) {
-        naive_put_session(n, key, ts, v);
+        naive_put_session(n, key, ts, n->size, v);
         return;
     }
     bool taken = false;

@@ -171,6 +171,78 @@ static void an_append_over_the_budget_says_so(void **state)
     rows_fixture_close(&f);
 }
 
+/* Lists are those of (key, number) here, whose key group is the key's; they are moved, restored, moved on. */
+static void lists_of_longer_keys_are_moved(void **state)
+{
+    enum { ROWS = 2600 };
+    static const uint32_t columns[] = {0, 1};
+    struct rows_fixture f;
+    struct row_list_reader *r = MEM_NEW(struct row_list_reader);
+    uint64_t counts[2];
+    rows_fixture_open(&f, *state, 0);
+    struct schema *pairs = parse_schema("ROW<k BIGINT, number BIGINT NOT NULL>");
+    struct row_list_desc desc = {
+        .name = "rows", .key_schema = pairs, .n_key_columns = 1, .record = &f.layout};
+    struct keyed_state *same = NULL; /* hashes as the list wants them */
+    struct builder b;
+    struct state_keys keys[3];
+    struct row_list *l = NULL;
+    Flinc__KeyedHandle handle = FLINC__KEYED_HANDLE__INIT;
+    builder_init(&b, f.pool, pairs, BATCH_ROWS_MAX);
+    for (int round = 0; round < 2; round++) {
+        assert_ok(row_list_open(f.backend, &desc, &l, &err));
+        assert_ok(keyed_backend_state(
+            f.backend,
+            &(struct keyed_state_desc){
+                .name = "same", .key_schema = pairs, .value_bytes = 8, .n_key_columns = 1},
+            &same, &err));
+        for (int64_t i = 0; i < 3; i++) { /* (1, 5), (1, 6), (1, 7) */
+            builder_put_i64(&b, 0, 1);
+            builder_put_i64(&b, 1, 5 + i);
+            builder_end_row(&b);
+            keys[i] = (struct state_keys){.batch = builder_finish(&b), .key_columns = columns};
+            keyed_state_hash(same, keys[i].batch, columns);
+        }
+        if (round == 0) {
+            for (int64_t id = 0; id < ROWS; id++) {
+                put_row(&f, 1, id);
+                if (id % 1000 == 999 || id + 1 == ROWS) {
+                    struct batch *rows = builder_finish(&f.builder);
+                    assert_ok(row_list_append_to(l, id < 1000 ? &keys[0] : &keys[1], rows, &err));
+                    batch_unref(rows);
+                }
+            }
+        }
+        /* First 6 behind 5, then, restored, 5 into 7, which is empty. */
+        assert_ok(row_list_move(l, &keys[1 - round], &keys[round * 2], &err));
+        assert_ok(row_list_count(l, &keys[1 - round], counts, &err));
+        assert_int_equal(counts[0], 0);
+        assert_ok(row_list_reader_start(r, l, &keys[round * 2], &err));
+        int64_t id = 0;
+        int more;
+        while ((more = row_list_reader_next(r, 300, NULL)) > 0) {
+            for (uint32_t i = 0; i < r->rows.n; i++) {
+                check_row(&f, &r->rows, i, 1, id++);
+            }
+        }
+        assert_int_equal(more, 0);
+        assert_int_equal(id, ROWS);
+        row_list_reader_fini(r);
+        for (int i = 0; i < 3; i++) {
+            batch_unref(keys[i].batch);
+        }
+        if (round == 0) {
+            handle = rows_fixture_snapshot(&f);
+            rows_fixture_backend(&f, 0, 127, &handle);
+        }
+    }
+    handle_fini(&handle);
+    builder_fini(&b);
+    schema_unref(pairs);
+    mem_free(r);
+    rows_fixture_close(&f);
+}
+
 /* ---- model ------------------------------------------------------------------------------------- */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -317,6 +389,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rows_come_back_in_order, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(found_rows_become_batches, pool_setup, pool_teardown),
         SNAPSHOT_TEST(lists_are_restored_with_their_key_groups),
+        SNAPSHOT_TEST(lists_of_longer_keys_are_moved),
         cmocka_unit_test_setup_teardown(an_append_over_the_budget_says_so, pool_setup,
                                         pool_teardown),
         cmocka_unit_test_setup_teardown(random_steps_agree_with_arrays, pool_setup, pool_teardown),

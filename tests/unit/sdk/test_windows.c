@@ -302,12 +302,85 @@ static void functions_triggers_and_evictors(void **state)
     assert_false(c->process);
     flinc__window_config__free_unpacked(c, NULL);
     flinc_env_free(env);
-    env = capturing();
-    w = flinc_window(flinc_key_by(sales(env), "shop"), FLINC_WINDOW(.assigner = FLINC_SESSION(5)));
-    (void)flinc_window_process(w, FLINC_FN(list), FLINC_TYPE(shop_count));
+}
+
+static int64_t gap_of(flinc_ctx *ctx, const sale *in)
+{
+    return in->items;
+}
+
+/* Whatever function they have, sessions have a gap: the same for all, a column, a function's. */
+static void sessions_of_functions(void **state)
+{
+    const flinc_assigner assigners[] = {FLINC_SESSION(5, .time = FLINC_PROCESSING_TIME),
+                                        FLINC_SESSION_GAP_COLUMN("items"),
+                                        FLINC_SESSION_GAP(FLINC_FN(gap_of))};
+    for (size_t i = 0; i < ARRAY_LEN(assigners); i++) {
+        for (int columns = 0; columns < 2; columns++) {
+            flinc_env *env = capturing();
+            Flinc__WindowConfig *c;
+            flinc_windowed *w = flinc_window(flinc_key_by(sales(env), "shop"),
+                                             FLINC_WINDOW(.assigner = assigners[i]));
+            flinc_discard(columns ? flinc_window_count(w, FLINC_TYPE(shop_count))
+                                  : flinc_window_reduce(w, FLINC_FN(add)));
+            const Flinc__Operator *op = window_of(env, &c);
+            assert_string_equal(op->kind,
+                                columns ? "flinc.window.sessions" : "flinc.window.general");
+            assert_int_equal(c->assigner->kind, FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION);
+            assert_int_equal(c->assigner->gap_ms, i == 0 ? 5 : 0);
+            assert_int_equal(c->assigner->processing_time, i == 0);
+            assert_int_equal(c->assigner->n_gap_columns, i == 1 ? 1 : 0);
+            assert_int_equal(c->assigner->gap_function, i == 2);
+            assert_int_equal(op->n_functions, (columns ? 0 : 1) + (i == 2));
+            if (i == 2) {
+                assert_int_equal(op->functions[op->n_functions - 1]->kind, FLINC_FN_SESSION_GAP);
+            }
+            flinc__window_config__free_unpacked(c, NULL);
+            flinc_env_free(env);
+        }
+    }
+}
+
+static void check_mistake(flinc_env *env, const char *expected)
+{
     assert_true(flinc_env_execute(env, "job") < 0);
-    assert_non_null(strstr(flinc_env_error(env), "session windows take built-in aggregates only"));
+    if (strstr(flinc_env_error(env), expected) == NULL) {
+        fail_msg("'%s' is not in: %s", expected, flinc_env_error(env));
+    }
     flinc_env_free(env);
+}
+
+static double difference_of(flinc_ctx *ctx, const sale *older, const sale *newer)
+{
+    return newer->amount - older->amount;
+}
+
+static void what_sessions_cannot_be(void **state)
+{
+    flinc_env *env = capturing();
+    flinc_stream *s = flinc_key_by(sales(env), "shop");
+    (void)flinc_window_process(
+        flinc_window(s, FLINC_WINDOW(.assigner = FLINC_SESSION(5),
+                                     .trigger = FLINC_ON_DELTA(5, FLINC_FN(difference_of)))),
+        FLINC_FN(list), FLINC_TYPE(shop_count));
+    check_mistake(env, "this trigger cannot");
+    env = capturing();
+    s = flinc_key_by(sales(env), "shop");
+    (void)flinc_window_aggregate(
+        flinc_window(s, FLINC_WINDOW(.assigner = FLINC_SESSION(5))),
+        FLINC_AGGREGATE(.add = FLINC_FN(count_in), .result = FLINC_FN(count_out),
+                        .accumulator = FLINC_TYPE(shop_count), .type = FLINC_TYPE(shop_count)));
+    check_mistake(env, "the aggregate needs its .merge function");
+    env = capturing();
+    s = flinc_key_by(sales(env), "shop");
+    (void)flinc_window_reduce(
+        flinc_window(s, FLINC_WINDOW(.assigner = FLINC_SESSION_GAP_COLUMN("amount"))),
+        FLINC_FN(add));
+    check_mistake(env, "one column of whole numbers");
+    env = capturing();
+    s = flinc_key_by(sales(env), "shop");
+    (void)flinc_window(s, FLINC_WINDOW(.assigner = FLINC_SESSION_GAP_COLUMN("items", .gap_ms = 7)));
+    check_mistake(env, "sessions have one gap");
 }
 
 static int pair_up(flinc_ctx *ctx, const sale *a, const shop_count *b, flinc_out *out)
@@ -431,6 +504,8 @@ int main(void)
         cmocka_unit_test(sliding_windows_share_panes_where_they_can),
         cmocka_unit_test(evictors_may_be_functions),
         cmocka_unit_test(functions_triggers_and_evictors),
+        cmocka_unit_test(sessions_of_functions),
+        cmocka_unit_test(what_sessions_cannot_be),
         cmocka_unit_test(two_streams),
         cmocka_unit_test(interval_joins),
         cmocka_unit_test(mistakes_are_told),

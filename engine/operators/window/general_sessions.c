@@ -1,0 +1,282 @@
+/* Sessions of the general window operator: assigning, joining, ending (general_sessions.h). */
+#include "engine/operators/window/general_sessions.h"
+
+#include "engine/data/hash.h"
+
+typedef int (*reduce_fn)(flinc_ctx *ctx, const void *a, const void *b, void *out);
+typedef int (*merge_fn)(flinc_ctx *ctx, const void *other, void *accumulator);
+
+/* ---- life -------------------------------------------------------------------------------------- */
+
+int sessions_check(const struct general_window *w, const struct op_context *ctx, struct error *err)
+{
+    const Flinc__WindowConfig *c = w->base.config;
+    if (!trigger_can_merge(w)) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "operator '%s': session windows grow together, and its trigger cannot",
+                         ctx->spec->name);
+    }
+    if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE && !c->merges &&
+        c->evictor == NULL) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "operator '%s': session windows grow together, and its aggregate has no "
+                         "merge function",
+                         ctx->spec->name);
+    }
+    return 0;
+}
+
+int sessions_open(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    struct general_sessions *s = w->sessions;
+    TRY(session_gap_open(&s->gap, w->base.config, ctx, &w->rows.functions, err));
+    struct session_set_desc desc = {.name = "session-windows", .key_schema = w->base.key_schema};
+    TRY_CTX(err, session_set_open(w->base.backend, &desc, &s->set, err), "opening operator '%s'",
+            ctx->spec->name);
+    vec_init(&s->joins, sizeof(struct session_join));
+    return 0;
+}
+
+void sessions_close(struct general_window *w)
+{
+    struct general_sessions *s = w->sessions;
+    if (s != NULL) {
+        session_gap_close(&s->gap);
+        batch_unref(s->keys);
+        vec_fini(&s->joins);
+        mem_free(s);
+        w->sessions = NULL;
+    }
+}
+
+/* ---- assigning ----------------------------------------------------------------------------------- */
+
+/* Each row's own window, and whether it is too late to be one. */
+static int make_windows(struct general_window *w, const struct op_context *ctx, struct error *err)
+{
+    struct general_sessions *s = w->sessions;
+    const uint64_t *hashes = (const uint64_t *)(const void *)w->batch->hashes->data;
+    int64_t now = window_now(&w->base, ctx);
+    TRY_CTX(err, session_gap_read(&s->gap, w->side, w->input, s->gaps, err), "in operator '%s'",
+            ctx->spec->name);
+    for (uint32_t i = 0; i < w->batch->n_sel; i++) {
+        uint32_t row = batch_row(w->batch, i);
+        int64_t ts = general_time_of(w, row), end = time_add(ts, s->gaps[i]);
+        s->spans[i] = (struct session_span){.start = ts, .end = end};
+        s->join_only[i] =
+            !w->base.processing_time &&
+            general_cleanup_time(w, end) <= window_key_now(&w->base, ctx, hashes[row], now);
+    }
+    return 0;
+}
+
+int sessions_assign(struct general_window *w, struct op_context *ctx, uint16_t *ret_rows,
+                    uint32_t *ret_n, struct error *err)
+{
+    struct general_sessions *s = w->sessions;
+    struct state_keys keys = {.name_space = NAMESPACE_VOID,
+                              .batch = w->batch,
+                              .key_columns = w->sides[w->side].row_columns};
+    struct session_rows rows = {.spans = s->spans, .join_only = s->join_only, .taken = s->taken};
+    uint32_t n = 0;
+    TRY(make_windows(w, ctx, err));
+    TRY_CTX(err, session_set_add(s->set, &keys, &rows, &s->joins, err), "in operator '%s'",
+            ctx->spec->name);
+    s->next_join = 0;
+    for (uint32_t i = 0; i < w->batch->n_sel; i++) {
+        uint32_t row = batch_row(w->batch, i);
+        if (s->taken[i]) {
+            w->ends[row] = s->spans[i].state;
+            w->in_window[row] = 1;
+            s->numbers[n] = (uint16_t)i;
+            ret_rows[n++] = (uint16_t)row;
+        }
+    }
+    *ret_n = n;
+    return 0;
+}
+
+/* ---- contents ------------------------------------------------------------------------------------ */
+
+static struct batch *select_range(struct op_context *ctx, struct batch *b, const uint16_t *rows,
+                                  uint32_t from, uint32_t to)
+{
+    struct buffer *sel = buffer_get(ctx->pool, (to - from) * sizeof(uint16_t));
+    memcpy(sel->data, rows + from, (to - from) * sizeof(uint16_t));
+    return window_select(ctx, b, sel, to - from);
+}
+
+int sessions_append(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                    uint32_t from, uint32_t to, struct error *err)
+{
+    struct batch *keys = select_range(ctx, w->sessions->keys, rows, from, to);
+    struct batch *part = select_range(ctx, w->batch, rows, from, to);
+    struct state_keys owners = {.batch = keys, .key_columns = w->entry_columns};
+    int rc = row_list_append_rows(w->sides[w->side].contents, &owners, part, err);
+    batch_unref(keys);
+    batch_unref(part);
+    return rc;
+}
+
+/* ---- joining ------------------------------------------------------------------------------------- */
+
+/* The value of `into` with that of `from`, in scratch[0]. */
+static int merge_values(struct general_window *w, const char *into, const char *from,
+                        struct error *err)
+{
+    struct user_function *f = &w->rows.functions.items[0];
+    const uint32_t size = w->values.record->size;
+    int rc = 0;
+    switch (w->base.config->function) {
+    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE:
+        memset(w->scratch[0], 0, size);
+        rc = ((reduce_fn)f->call)(&f->ctx, into, from, w->scratch[0]);
+        break;
+    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE:
+        f = w->merge;
+        memcpy(w->scratch[0], into, size);
+        rc = ((merge_fn)f->call)(&f->ctx, from, w->scratch[0]);
+        break;
+    default:
+        memcpy(w->scratch[0], into, size);
+        record_fold_add(&w->fold, size, w->scratch[0], from);
+        return 0;
+    }
+    return UNLIKELY(rc < 0) ? user_function_failed(f, rc, err) : user_function_check(f, err);
+}
+
+static int join_values(struct general_window *w, const struct window_at_hand *into,
+                       const struct window_at_hand *from, struct error *err)
+{
+    const char *value = NULL;
+    if (!from->entry->has_value) {
+        return 0;
+    }
+    TRY(values_get(w, from, &value, err));
+    if (into->entry->has_value) {
+        TRY(merge_values(w, keyed_state_value(w->values.state, into->value_slot), value, err));
+        value = w->scratch[0];
+    }
+    TRY(keyed_state_keep(w->values.state, into->value_slot, value, err));
+    into->entry->has_value = 1;
+    return 0;
+}
+
+static int join_lists(struct general_window *w, struct batch *into, struct batch *from,
+                      struct error *err)
+{
+    struct state_keys to = {.batch = into, .key_columns = w->entry_columns};
+    struct state_keys of = {.batch = from, .key_columns = w->entry_columns};
+    for (uint32_t i = 0; i < w->n_sides; i++) {
+        TRY(row_list_move(w->sides[i].contents, &of, &to, err));
+    }
+    return 0;
+}
+
+/* What is kept of one window into another; `keys` are those of their entries. */
+static int join_windows(struct general_window *w, uint32_t i, struct batch *into_keys,
+                        struct batch *from_keys, struct error *err)
+{
+    struct window_at_hand into = {.slot = w->slots[i], .entry = general_entry(w, w->slots[i])};
+    struct window_at_hand from = {.value_slot = KEYED_SLOT_NONE};
+    keyed_state_hash(w->entries, from_keys, w->entry_columns);
+    TRY(keyed_state_find(w->entries, NAMESPACE_VOID, from_keys, w->entry_columns, &from.slot, err));
+    if (from.slot == KEYED_SLOT_NONE) {
+        return error_set(err, ERR_CORRUPT,
+                         "a session has no window: its state was not restored as a whole");
+    }
+    from.entry = general_entry(w, from.slot);
+    from.end = from.entry->end;
+    trigger_on_merge(into.entry, from.entry);
+    if (w->values.state != NULL) {
+        into.value_slot = w->values.slots[i];
+        TRY(join_values(w, &into, &from, err));
+        TRY(values_forget(w, &from, err));
+    } else {
+        keyed_state_hash(w->entries, into_keys, w->entry_columns);
+        TRY(join_lists(w, into_keys, from_keys, err));
+    }
+    keyed_state_remove(w->entries, from.slot);
+    return 0;
+}
+
+int sessions_join(struct general_window *w, uint32_t i, struct error *err)
+{
+    struct general_sessions *s = w->sessions;
+    int rc = 0;
+    while (rc >= 0 && sessions_joins_at(s, i)) {
+        const struct session_join *join = VEC_AT(&s->joins, struct session_join, s->next_join++);
+        struct batch *into = NULL, *from = NULL;
+        TRY(keyed_state_read_keys(w->entries, &w->slots[i], 1, &into, err));
+        rc = keyed_state_read_keys(w->entries, &w->slots[i], 1, &from, err);
+        if (rc >= 0) {
+            COLUMN_VALUES(&from->columns[w->base.n_keys], int64_t)[0] = join->from;
+            rc = join_windows(w, i, into, from, err);
+        }
+        batch_unref(into);
+        batch_unref(from);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/* ---- ending -------------------------------------------------------------------------------------- */
+
+int sessions_end(struct general_window *w, uint32_t slot, struct error *err)
+{
+    struct general_sessions *s = w->sessions;
+    general_entry(w, slot)->is_open = 0; /* what is left in the indexes is stale */
+    s->closed[s->n_closed++] = slot;
+    return s->n_closed == ARRAY_LEN(s->closed) ? sessions_remove_closed(w, err) : 0;
+}
+
+static int remove_values(struct general_window *w, const struct batch *keys, struct error *err)
+{
+    struct keyed_state *values = w->values.state;
+    uint32_t slots[BATCH_ROWS_TARGET];
+    TRY(keyed_state_find(values, NAMESPACE_VOID, keys, w->entry_columns, slots, err));
+    for (uint32_t i = 0; i < keys->n_sel; i++) {
+        if (slots[i] != KEYED_SLOT_NONE) {
+            keyed_state_remove(values, slots[i]);
+        }
+    }
+    return 0;
+}
+
+static int remove_lists(struct general_window *w, struct batch *keys, struct error *err)
+{
+    struct state_keys owners = {.batch = keys, .key_columns = w->entry_columns};
+    for (uint32_t i = 0; i < w->n_sides; i++) {
+        TRY(row_list_clear(w->sides[i].contents, &owners, err));
+    }
+    return 0;
+}
+
+/* All that is kept under these keys of entries. */
+static int remove_kept(struct general_window *w, struct batch *keys, struct error *err)
+{
+    struct general_sessions *s = w->sessions;
+    keyed_state_hash(w->entries, keys, w->entry_columns);
+    TRY(w->values.state != NULL ? remove_values(w, keys, err) : remove_lists(w, keys, err));
+    batch_hash_keys(w->base.backend->options.pool, keys, w->entry_columns, w->base.n_keys);
+    struct state_keys owners = {.batch = keys, .key_columns = w->entry_columns};
+    const int64_t *states = COLUMN_VALUES(&keys->columns[w->base.n_keys], const int64_t);
+    TRY(session_set_remove(s->set, &owners, states, err));
+    for (uint32_t i = 0; i < s->n_closed; i++) {
+        keyed_state_remove(w->entries, s->closed[i]);
+    }
+    return 0;
+}
+
+int sessions_remove_closed(struct general_window *w, struct error *err)
+{
+    struct general_sessions *s = w->sessions;
+    struct batch *keys = NULL;
+    if (s->n_closed == 0) {
+        return 0;
+    }
+    TRY(keyed_state_read_keys(w->entries, s->closed, s->n_closed, &keys, err));
+    int rc = remove_kept(w, keys, err);
+    batch_unref(keys);
+    s->n_closed = 0;
+    return rc;
+}
