@@ -26,6 +26,7 @@ static int sessions(flinc_env *env, int argc, char **argv)
     flinc_stream *timed = flinc_assign_timestamps(
         flinc_from_elements(env, events, sizeof(events) / sizeof(events[0]), FLINC_TYPE(event)),
         FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_MONOTONOUS, .timestamp = "timestamp"));
+    flinc_set_parallelism(timed, 1); /* events come in order */
     flinc_stream *counts = flinc_window_sum(
         flinc_window(flinc_key_by(timed, "key"), FLINC_WINDOW(.assigner = FLINC_SESSION(GAP_MS))),
         "count");

@@ -4,12 +4,24 @@
  *     FLINC_TEST_SEED=N     other seeds for every N
  *     FLINC_TEST_ROUNDS=N   N times as many
  *
+ * Under a sanitizer, which makes them many times slower, random tests take fewer steps (UNDER_SANITIZER).
  * Thread: any. */
 #ifndef FLINC_TESTS_UNIT_SEEDS_H
 #define FLINC_TESTS_UNIT_SEEDS_H
 
 #include <stdint.h>
 #include <stdlib.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNDER_SANITIZER 1
+#elif defined(__has_feature) /* older clangs */
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define UNDER_SANITIZER 1
+#endif
+#endif
+#ifndef UNDER_SANITIZER
+#define UNDER_SANITIZER 0
+#endif
 
 struct seeds {
     uint64_t first, end;

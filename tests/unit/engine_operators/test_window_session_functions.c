@@ -1,8 +1,10 @@
 /* Sessions of user functions: what Flink's WindowOperator does, against an oracle over random input with
  * lateness, triggers, evictors, gaps of records, and restarts at other parallelisms. */
 #include "tests/unit/engine_operators/session_oracle.h"
+#include "tests/unit/seeds.h"
 
-enum { KEYS = 17 };
+/* One seed after the other takes the shapes of random_shape(). */
+enum { KEYS = 17, SHAPES = 105, STEPS = UNDER_SANITIZER ? 12 : 60, EVICTOR_KEEPS = 4 };
 
 /* All records to visits_show(); a late output. */
 static void session_init(struct general *g, int64_t gap)
@@ -54,15 +56,27 @@ static void use_min_by(struct general *g)
     memset(g->o.functions, 0, sizeof(g->o.functions));
 }
 
-static void use_gap_function(struct general *g)
+static void use_function(struct general *g, struct harness_function f)
 {
     uint32_t n = 0;
     while (g->o.functions[n].kind != 0) {
         n++;
     }
-    g->o.functions[n] = (struct harness_function)FN(FLINC_FN_SESSION_GAP, visit_gap);
+    g->o.functions[n] = f;
+}
+
+/* Comes behind all other functions. */
+static void use_gap_function(struct general *g)
+{
+    use_function(g, (struct harness_function)FN(FLINC_FN_SESSION_GAP, visit_gap));
     g->c.assigner.gap_ms = 0;
     g->c.assigner.gap_function = true;
+}
+
+static void use_evictor(struct general *g, Flinc__WindowEvictorKind kind)
+{
+    g->c.config.evictor = &g->c.evictor;
+    g->c.evictor.kind = kind;
 }
 
 static void use_gap_column(struct general *g)
@@ -146,6 +160,52 @@ static void continuous_triggers_fire_on_the_way(void **state)
     check_watermark(h, 30, "+I[1 until 31: 1 2 3, 4] @30");
     check_watermark(h, INT64_MAX, "");
     harness_free(h);
+}
+
+static int evict_odd(flinc_ctx *ctx, const flinc_pane *pane, const int64_t *timestamps,
+                     uint8_t *evict)
+{
+    for (size_t i = 0; i < pane->n; i++) {
+        assert_in_range(timestamps[i], pane->start_ms, pane->end_ms - 1);
+        evict[i] = FLINC_PANE_RECORD(pane, visit, i)->v % 2 != 0;
+    }
+    return 0;
+}
+
+static int evict_large(flinc_ctx *ctx, const flinc_pane *pane, const int64_t *timestamps,
+                       uint8_t *evict)
+{
+    for (size_t i = 0; i < pane->n; i++) {
+        evict[i] = FLINC_PANE_RECORD(pane, visit, i)->v >= 100;
+    }
+    return 0;
+}
+
+/* What evictors left stays with the session, also where it grows together with another and over a restart. */
+static void evictors_that_are_functions(void **state)
+{
+    struct general g;
+    Flinc__OperatorSubtaskState *s = NULL;
+    session_init(&g, 10);
+    g.c.trigger.kind = TRIGGER(COUNT);
+    g.c.trigger.count = 2;
+    use_evictor(&g, FLINC__WINDOW_EVICTOR_KIND__EVICTOR_FUNCTION);
+    g.c.evictor.has_before = g.c.evictor.has_after = true;
+    use_function(&g, (struct harness_function)FN(FLINC_FN_EVICT, evict_odd));
+    use_function(&g, (struct harness_function)FN(FLINC_FN_EVICT, evict_large));
+    use_gap_function(&g);
+    struct harness *h = general_start(&g);
+    push(h, "1, 2, 10, odd @0\n1, 100, 10, odd @30");
+    check_push(h, "1, 4, 25, odd @8", "+I[1 until 40: 2 100 4, 0] @39");
+    check_push(h, "1, 5, 10, odd @9\n1, 6, 10, odd @10", "+I[1 until 40: 2 4 6, 0] @39");
+    must(harness_snapshot(h, 1, FLINC__CHECKPOINT_KIND__CHECKPOINT_FULL, &s, &err));
+    harness_free(h);
+    g.o.restore = s;
+    h = general_start(&g);
+    check_push(h, "1, 200, 10, odd @80\n1, 8, 10, odd @81", "+I[1 until 91: 200 8, 80] @90");
+    check_push(h, "1, 10, 50, odd @35\n1, 11, 10, odd @90", "+I[1 until 100: 2 4 6 8 10, 0] @99");
+    harness_free(h);
+    flinc__operator_subtask_state__free_unpacked(s, NULL);
 }
 
 static void processing_time_sessions(void **state)
@@ -298,6 +358,15 @@ static void two_streams_share_sessions(void **state)
 
 /* ---- against the oracle -------------------------------------------------------------------------- */
 
+static int evict_all_but_the_last(flinc_ctx *ctx, const flinc_pane *pane, const int64_t *timestamps,
+                                  uint8_t *evict)
+{
+    for (size_t i = 0; i + EVICTOR_KEEPS < pane->n; i++) {
+        evict[i] = 1;
+    }
+    return 0;
+}
+
 static void random_shape(struct general *g, uint64_t seed)
 {
     session_init(g, 8);
@@ -321,11 +390,16 @@ static void random_shape(struct general *g, uint64_t seed)
         g->c.trigger.count = 3;
     }
     g->c.trigger.purging = seed / 15 % 2 == 1;
-    if (seed / 7 % 3 == 1) {
-        g->c.config.evictor = &g->c.evictor;
-        g->c.evictor.kind = FLINC__WINDOW_EVICTOR_KIND__EVICTOR_COUNT;
-        g->c.evictor.count = 4;
+    if (seed / 7 % 3 > 0) {
+        use_evictor(g, FLINC__WINDOW_EVICTOR_KIND__EVICTOR_COUNT);
+        g->c.evictor.count = EVICTOR_KEEPS;
         g->c.evictor.after = seed / 21 % 2 == 1;
+    }
+    if (seed / 7 % 3 == 2) { /* the same by a function */
+        use_evictor(g, FLINC__WINDOW_EVICTOR_KIND__EVICTOR_FUNCTION);
+        g->c.evictor.has_after = g->c.evictor.after;
+        g->c.evictor.has_before = !g->c.evictor.after;
+        use_function(g, (struct harness_function)FN(FLINC_FN_EVICT, evict_all_but_the_last));
     }
     if (seed / 4 % 3 == 1) {
         use_gap_function(g);
@@ -365,7 +439,7 @@ static void check_random(uint64_t seed)
     struct session_vertex v = {.g = g};
     session_vertex_open(&v, 1 + (uint32_t)(seed % 3), NULL);
     int64_t now = -100, watermark = -1000;
-    for (int step = 0; step < 60; step++) {
+    for (int step = 0; step < STEPS; step++) {
         push_random(&v, &o, &rng, now);
         if (rng_below(&rng, 8) == 0) {
             session_vertex_restart(&v, 1 + (uint32_t)rng_below(&rng, SESSION_SUBTASKS_MAX));
@@ -391,7 +465,8 @@ static void check_random(uint64_t seed)
 
 static void random_input_against_the_oracle(void **state)
 {
-    for (uint64_t seed = 0; seed < 105; seed++) {
+    struct seeds seeds = seeds_from(0, SHAPES);
+    for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
         check_random(seed);
     }
 }
@@ -403,6 +478,7 @@ int main(void)
         cmocka_unit_test(late_records_fire_again_and_join),
         cmocka_unit_test(count_triggers_add_up),
         cmocka_unit_test(continuous_triggers_fire_on_the_way),
+        cmocka_unit_test(evictors_that_are_functions),
         cmocka_unit_test(processing_time_sessions),
         cmocka_unit_test(window_all_over_sessions),
         cmocka_unit_test(what_cannot_grow_together_is_refused),

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if UNDER_SANITIZER
 #define STEPS 100000u
 #else
 #define STEPS 1000000u

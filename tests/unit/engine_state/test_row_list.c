@@ -2,6 +2,7 @@
  * against plain arrays. */
 #include "engine/state/row_list.h"
 #include "tests/unit/engine_state/rows_fixture.h"
+#include "tests/unit/seeds.h"
 
 static struct row_list *open_list(struct rows_fixture *f)
 {
@@ -245,7 +246,7 @@ static void lists_of_longer_keys_are_moved(void **state)
 
 /* ---- model ------------------------------------------------------------------------------------- */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if UNDER_SANITIZER
 #define STEPS 400
 #else
 #define STEPS 3000

@@ -1,6 +1,7 @@
 /* Session sets: what joins what, snapshots, and random steps against a naive map. */
 #include "engine/state/session_set.h"
 #include "tests/unit/engine_state/rows_fixture.h"
+#include "tests/unit/seeds.h"
 
 static struct session_set *open_set(struct rows_fixture *f)
 {
@@ -112,7 +113,7 @@ static void sessions_go_by_their_state(void **state)
 
 /* ---- model ------------------------------------------------------------------------------------- */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if UNDER_SANITIZER
 #define STEPS 400
 #else
 #define STEPS 4000

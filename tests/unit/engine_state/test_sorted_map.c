@@ -1,6 +1,7 @@
 /* Sorted maps: order, equal numbers, ranges, removal; and random steps against plain sorted arrays. */
 #include "engine/state/sorted_map.h"
 #include "tests/unit/engine_state/rows_fixture.h"
+#include "tests/unit/seeds.h"
 
 static struct sorted_map *open_map(struct rows_fixture *f)
 {
@@ -138,7 +139,7 @@ static void maps_are_restored_in_their_order(void **state)
 
 /* ---- model ------------------------------------------------------------------------------------- */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if UNDER_SANITIZER
 #define STEPS 300
 #else
 #define STEPS 2500

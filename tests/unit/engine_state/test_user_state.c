@@ -3,7 +3,7 @@
 #include "tests/unit/engine_state/user_fixture.h"
 #include "tests/unit/seeds.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if UNDER_SANITIZER
 #define BATCHES 150
 #else
 #define BATCHES 1200
