@@ -310,7 +310,7 @@ class Bench:
                 manager = next(m for m in cluster.task_managers() if self.holds(m, beat))
                 begin = time.monotonic_ns()
                 os.kill(manager, signal.SIGKILL)
-                times.append(self.silence(cluster, job, vertex["id"], place["attempt"], last_beat, begin))
+                times.append(self.silence(cluster, job, place["attempt"], last_beat, begin))
                 print(f"{size / 1e6:.0f} MB: {times[-1]:.3f} s", file=sys.stderr)
                 cluster.script("taskmanager.sh", "start")
             cluster.cancel(job)
@@ -332,18 +332,25 @@ class Bench:
                 pass
         return False
 
-    def silence(self, cluster, job, vertex, attempt, last_beat, begin):
+    def silence(self, cluster, job, attempt, last_beat, begin):
         """Seconds from `begin` to the end of the longest pause between beats, seen after the job runs again."""
         beats, until = [begin], None
         while until is None or time.monotonic() < until:
             beats.append(max(last_beat(), beats[-1]))
             if until is None and len(beats) % 50 == 0:
-                now = (cluster.try_get(f"/jobs/{job}/vertices/{vertex}") or {}).get("subtasks", [{}])[0]
-                if now.get("attempt", 0) > attempt and now.get("status") == "RUNNING" and beats[-1] > begin:
+                if beats[-1] > begin and self.all_later(cluster, job, attempt):
                     until = time.monotonic() + 0.5
             time.sleep(0.001)
         _, end = max(((b - a, b) for a, b in zip(beats, beats[1:])), key=lambda gap: gap[0])
         return (end - begin) / 1e9
+
+    @staticmethod
+    def all_later(cluster, job, attempt):
+        """All tasks run, in later attempts than this: the state is there, too, and not only the source again."""
+        vertices = (cluster.try_get(f"/jobs/{job}") or {}).get("vertices", [])
+        tasks = [task for v in vertices
+                 for task in (cluster.try_get(f"/jobs/{job}/vertices/{v['id']}") or {}).get("subtasks", [{}])]
+        return bool(tasks) and all(t.get("attempt", 0) > attempt and t.get("status") == "RUNNING" for t in tasks)
 
     def keyed(self):
         """Records per CPU second of all processes, while checkpoints are taken; the last one is restored and verified."""

@@ -143,8 +143,8 @@ static const struct conf_option resourcemanager_options[] = {
     {"resourcemanager.previous-worker.recovery.timeout", CONF_TYPE_DURATION, "0 ms"},
     {"resourcemanager.reconnect-grace", CONF_TYPE_DURATION, "300 ms",
      .description = "How long a task manager whose connection broke may take to come back before "
-                    "its tasks count "
-                    "as lost.",
+                    "its tasks count as lost. One whose data port refuses connections is not "
+                    "waited for.",
      .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN},
     {"resourcemanager.rpc.port", CONF_TYPE_INT, "0"},
     {"resourcemanager.standalone.start-up-time", CONF_TYPE_DURATION},

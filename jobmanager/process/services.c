@@ -113,8 +113,11 @@ static int start_components(struct services *s, struct error *err)
     struct rng rng;
     STR_AUTO store_dir = STR_INIT;
     rng_init_system(&rng);
-    struct resourcemanager_options rm = {
-        .conf = s->options.conf, .mode = COMPONENT_THREAD, .metrics = s->group};
+    TRY(prober_new(&s->prober, err));
+    struct resourcemanager_options rm = {.conf = s->options.conf,
+                                         .mode = COMPONENT_THREAD,
+                                         .metrics = s->group,
+                                         .prober = prober_ops(s->prober)};
     id_random(&rm.leader, &rng);
     TRY(resourcemanager_new(&rm, &s->resourcemanager, err));
     TRY(resourcemanager_start(s->resourcemanager, err));
@@ -225,6 +228,7 @@ void services_stop(struct services *s)
     s->operations = checkpoint_operations_free(s->operations);
     s->coordinators = coordinator_children_free(s->coordinators);
     s->resourcemanager = resourcemanager_free(s->resourcemanager);
+    s->prober = prober_free(s->prober);
     s->calls = calls_stop(s->calls);
     s->runtime = rpc_runtime_free(s->runtime);
     s->builder = job_builder_free(s->builder);

@@ -14,6 +14,7 @@
 #include "common/spawner/spawner.h"
 #include "jobmanager/process/calls.h"
 #include "jobmanager/process/coordinator_launcher.h"
+#include "jobmanager/process/prober.h"
 #include "jobmanager/rest/rest.h"
 
 enum { SERVICES_IO_THREADS_DEFAULT = 4 };
@@ -40,6 +41,7 @@ struct services {
     struct blob_store *blobs;
     struct job_builder *builder;
     struct rpc_runtime *runtime;
+    struct prober *prober; /* outlives the resource manager */
     struct resourcemanager *resourcemanager;
     struct coordinator_children *coordinators; /* outlives the dispatcher's job masters */
     struct checkpoint_operations *operations;  /* outlives the dispatcher */

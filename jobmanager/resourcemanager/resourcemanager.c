@@ -374,6 +374,7 @@ int resourcemanager_new(const struct resourcemanager_options *options, struct re
     rm->conf = options->conf;
     rm->clock = options->clock != NULL ? options->clock : &clock_system;
     rm->leader = options->leader;
+    rm->prober = options->prober;
     rm->provider = (struct slot_provider){rm, provider_declare, provider_release};
     read_conf(rm);
     if (options->seed != 0) {

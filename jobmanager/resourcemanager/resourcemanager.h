@@ -4,7 +4,8 @@
  * Job masters declare how many slots they need (it is their slot_provider); it picks free slots, asks the
  * task managers for them, takes their offers, connects masters with workers by links over the task managers'
  * streams, and finds out silent deaths by heartbeats.  A stream that ends is suspicion: the task manager
- * has resourcemanager.reconnect-grace (300 ms) to come back under the same instance id.
+ * has resourcemanager.reconnect-grace (300 ms) to come back under the same instance id, unless the prober
+ * finds that nobody listens at its data address any more.
  *
  * It runs equally over gRPC and over in-memory channels (the simulation).
  * Flink: ResourceManager (standalone), FineGrainedSlotManager, DefaultDeclarativeSlotPool.
@@ -18,14 +19,25 @@
 
 enum { CLUSTER_PROTOCOL_VERSION = 1 };
 
+/* Finds out soon that the process of a task manager is gone.  Flink has no such thing: it waits for TCP. */
+struct resourcemanager_prober {
+    void *arg;
+    /* Looks for at most `within_ms` whether anybody listens at `address` (host:port), of a process that was
+     * seen to come from `peer`.  Posts `op` to `mailbox` (its control lane) when everybody refuses, and drops
+     * it when that is not certain.  Must not block.  Thread: the resource manager's. */
+    void (*probe)(void *arg, const char *address, const char *peer, int64_t within_ms,
+                  struct mailbox *mailbox, const struct mailbox_op *op);
+};
+
 struct resourcemanager;
 struct resourcemanager_options {
     const struct conf *conf; /* Borrows */
     enum component_mode mode;
-    const struct clock *clock;    /* Borrows; NULL: clock_system */
-    uint64_t seed;                /* of allocation ids; 0: from the system */
-    struct flinc_id leader;       /* fencing token of this leadership */
-    struct metric_group *metrics; /* Borrows; the job manager's group; may be NULL */
+    const struct clock *clock;            /* Borrows; NULL: clock_system */
+    uint64_t seed;                        /* of allocation ids; 0: from the system */
+    struct flinc_id leader;               /* fencing token of this leadership */
+    struct metric_group *metrics;         /* Borrows; the job manager's group; may be NULL */
+    struct resourcemanager_prober prober; /* .probe NULL: only time tells */
 };
 int resourcemanager_new(const struct resourcemanager_options *options, struct resourcemanager **ret,
                         struct error *err) MUST_CHECK;
@@ -106,7 +118,7 @@ void resourcemanager_query_all(struct resourcemanager *rm, Flinc__Query *query, 
 
 struct resourcemanager_stats { /* what was not acted on, and why */
     uint64_t messages_fenced, messages_malformed, registrations, registrations_refused, reconnects,
-        lost_by_heartbeat, lost_by_stream, offers_refused;
+        lost_by_heartbeat, lost_by_stream, lost_by_probe, offers_refused;
 };
 void resourcemanager_get_stats(struct resourcemanager *rm, struct resourcemanager_stats *ret);
 

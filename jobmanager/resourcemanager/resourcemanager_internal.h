@@ -55,6 +55,7 @@ enum resourcemanager_op {
     RM_OP_RELAY_CLOSED,   /* job master */
     RM_OP_REMOVE_JOB,     /* dispatcher */
     RM_OP_QUERY,          /* REST */
+    RM_OP_PROBED,         /* prober */
 };
 
 /* ---- jobs -------------------------------------------------------------------------------------- */
@@ -180,8 +181,8 @@ void rm_reconcile_slots(struct rm_tm *tm, const Flinc__SlotReport *report, uint6
  *   UNREGISTERED ──────────────► REGISTERED ───────────► GRACE
  *                                  │     ▲ same instance   │
  *                                  │     └─────────────────┤
- *                 heartbeat        ▼                       │ time is over
- *                 time-out,       LOST ◄───────────────────┘
+ *                 heartbeat        ▼                       │ time is over,
+ *                 time-out,       LOST ◄───────────────────┘ nobody listens
  *                 goodbye, another instance of its name                */
 enum rm_tm_state {
     RM_TM_UNREGISTERED,
@@ -227,6 +228,8 @@ struct rm_tm *rm_tm_add(struct rm_stream *stream, Flinc__Register *take_info);
 void rm_tm_return(struct rm_tm *tm, struct rm_stream *stream, Flinc__Register *take_info);
 /* Its stream has ended: it may come back. */
 void rm_tm_suspect(struct rm_tm *tm);
+/* Asks the prober about one in grace.  `peer` is where its stream came from. */
+void rm_tm_probe(struct rm_tm *tm, const char *peer);
 /* It is gone with all it had.  Frees it. */
 void rm_tm_lose(struct rm_tm *tm, const struct error *why);
 void rm_tm_on_heartbeat(struct rm_tm *tm, const Flinc__HeartbeatToMaster *heartbeat);
@@ -310,6 +313,7 @@ struct resourcemanager {
     struct rng rng;
     struct flinc_id leader;
     struct slot_provider provider;
+    struct resourcemanager_prober prober;
     int64_t heartbeat_interval_ms, heartbeat_timeout_ms, grace_ms;
     uint32_t slots_max;
     bool spread;            /* fewest used slots first */

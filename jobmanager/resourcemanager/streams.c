@@ -202,7 +202,9 @@ void rm_stream_on_closed(void *target, const struct error *why)
     if (s->tm != NULL) {
         LOG_INFO(RM_TOPIC, "The connection to task manager %s has ended: %s", s->tm->id,
                  why->message);
-        rm_tm_suspect(s->tm);
+        struct rm_tm *tm = s->tm;
+        rm_tm_suspect(tm);
+        rm_tm_probe(tm, s->peer);
     }
     rm_stream_remove(s);
 }

@@ -1,7 +1,8 @@
 /* Task managers: their connection's states, the grace after a stream has ended, heartbeats, loss.
  *
  * A stream that ends is suspicion: the task manager may come back under the same instance id within
- * resourcemanager.reconnect-grace, with its slots and workers as they were.  One that holds its stream and
+ * resourcemanager.reconnect-grace, with its slots and workers as they were.  A process that was killed
+ * does not come back: its data port refuses, which the prober finds within milliseconds.  One that holds its stream and
  * answers no heartbeat for heartbeat.timeout is lost, too.
  * Thread: the resource manager's.  Flink: WorkerRegistration, TaskManagerHeartbeatListener. */
 #include "jobmanager/resourcemanager/resourcemanager_internal.h"
@@ -309,6 +310,52 @@ void rm_tm_suspect(struct rm_tm *tm)
     component_cancel(rm->component, tm->deadline_timer);
     tm->deadline_timer = TIMER_NONE;
     tm->grace_timer = component_schedule(rm->component, rm->grace_ms, on_grace_over, tm);
+}
+
+/* Who was asked about. */
+struct probed {
+    struct flinc_id instance;
+    char *id; /* Owns */
+};
+
+static void probed_free(void *payload)
+{
+    struct probed *p = payload;
+    mem_free(p->id);
+    mem_free(p);
+}
+
+/* Nobody listens at its data address: its process has ended. */
+static void run_probed(void *target, void *payload)
+{
+    const struct probed *p = payload;
+    struct resourcemanager *rm = target;
+    struct rm_tm *tm = rm_tm_find(rm, p->id);
+    if (tm != NULL && tm->state == RM_TM_GRACE && id_eq(&tm->instance, &p->instance)) {
+        struct error why = ERROR_INIT;
+        error_set(&why, ERR_UNAVAILABLE, "TaskManager with id %s is no longer reachable.", tm->id);
+        LOG_INFO(RM_TOPIC, "Nobody listens at %s any more: the process of task manager %s is gone.",
+                 tm->info->data_address, tm->id);
+        rm_count(rm, &rm->stats.lost_by_probe);
+        rm_tm_lose(tm, &why);
+    }
+    probed_free(payload);
+}
+
+void rm_tm_probe(struct rm_tm *tm, const char *peer)
+{
+    struct resourcemanager *rm = tm->rm;
+    ASSERT(tm->state == RM_TM_GRACE);
+    if (rm->prober.probe == NULL || rm->grace_ms <= 0) {
+        return;
+    }
+    struct probed *p = MEM_NEW(struct probed);
+    p->instance = tm->instance;
+    p->id = mem_strdup(tm->id);
+    const struct mailbox_op op = {
+        .kind = RM_OP_PROBED, .run = run_probed, .target = rm, .payload = p, .drop = probed_free};
+    rm->prober.probe(rm->prober.arg, tm->info->data_address, peer, rm->grace_ms,
+                     component_mailbox(rm->component), &op);
 }
 
 static void forget(struct rm_tm *tm)

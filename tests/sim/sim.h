@@ -225,7 +225,7 @@ const char *sim_unanswered(struct sim *s);
 struct sim_node { /* a machine with a task manager */
     struct sim *s;
     uint32_t number, n_slots;
-    char id[32], slots_text[16];
+    char id[32], data_address[32], slots_text[16];
     struct conf conf;
     struct taskmanager *tm; /* Owns; NULL: dead */
     struct sim_host host;

@@ -56,13 +56,30 @@ static void fill_conf(struct sim *s, struct conf *conf)
 
 /* ---- the job manager ------------------------------------------------------------------------------------ */
 
+/* A process that is down refuses, mostly; what is cut off says nothing. */
+static void probe(void *arg, const char *address, const char *peer, int64_t within_ms,
+                  struct mailbox *mailbox, const struct mailbox_op *op)
+{
+    struct sim *s = arg;
+    struct mailbox_op told = *op;
+    for (uint32_t i = 0; i < s->n_nodes; i++) {
+        const struct sim_node *node = &s->nodes[i];
+        if (strcmp(node->data_address, address) == 0 && node->tm == NULL && sim_below(s, 4) > 0) {
+            SIM_CHECK(s, mailbox_post_internal(mailbox, MAILBOX_LANE_CONTROL, &told) == 0);
+            return;
+        }
+    }
+    mailbox_op_drop(&told);
+}
+
 void sim_start_jm(struct sim *s)
 {
     struct error err = ERROR_INIT;
     struct resourcemanager_options r = {.conf = &s->conf,
                                         .mode = COMPONENT_MANUAL,
                                         .clock = &s->clock.base,
-                                        .seed = rng_next(&s->rng) | 1};
+                                        .seed = rng_next(&s->rng) | 1,
+                                        .prober = {s, probe}};
     id_random(&r.leader, &s->rng);
     s->leader = r.leader;
     SIM_CHECK(s, resourcemanager_new(&r, &s->rm, &err) == 0);
@@ -82,7 +99,7 @@ static void note_totals(struct sim *s)
 {
     struct resourcemanager_stats stats;
     resourcemanager_get_stats(s->rm, &stats);
-    s->totals->losses += stats.lost_by_heartbeat + stats.lost_by_stream;
+    s->totals->losses += stats.lost_by_heartbeat + stats.lost_by_stream + stats.lost_by_probe;
     s->totals->reconnects += stats.reconnects;
     s->totals->fenced += stats.messages_fenced;
 }
@@ -228,7 +245,7 @@ void sim_start_tm(struct sim_node *node)
     struct taskmanager_identity identity = {.resource_id = node->id,
                                             .host = "host",
                                             .rpc_address = "host:1",
-                                            .data_address = "host:2",
+                                            .data_address = node->data_address,
                                             .data_port = 2};
     node->ended = false;
     SIM_CHECK(s, tm_memory_derive(&node->conf, &o.memory, &err) == 0);
@@ -254,6 +271,7 @@ static void node_init(struct sim *s, uint32_t i)
     struct sim_node *node = &s->nodes[i];
     *node = (struct sim_node){.s = s, .number = i, .n_slots = 1 + sim_below(s, SIM_SLOTS_MAX)};
     snprintf(node->id, sizeof(node->id), "tm-%u", i);
+    snprintf(node->data_address, sizeof(node->data_address), "host-%u:2", i);
     snprintf(node->slots_text, sizeof(node->slots_text), "%u", node->n_slots);
     fill_conf(s, &node->conf);
     set(s, &node->conf, "taskmanager.numberOfTaskSlots", node->slots_text);

@@ -117,6 +117,93 @@ static void a_lost_task_manager_is_replaced(void **state)
     world_fini(&w);
 }
 
+/* ---- probes -------------------------------------------------------------------------------------- */
+
+/* Keeps the last question until the test answers it. */
+struct fake_prober {
+    uint32_t n_asked;
+    int64_t within_ms;
+    char address[32];
+    struct mailbox *mailbox;
+    struct mailbox_op op;
+};
+
+static void fake_probe(void *arg, const char *address, const char *peer, int64_t within_ms,
+                       struct mailbox *mailbox, const struct mailbox_op *op)
+{
+    struct fake_prober *p = arg;
+    mailbox_op_drop(&p->op);
+    p->n_asked++;
+    p->within_ms = within_ms;
+    snprintf(p->address, sizeof(p->address), "%s", address);
+    p->mailbox = mailbox;
+    p->op = *op;
+}
+
+static void fake_prober_refused(struct fake_prober *p)
+{
+    assert_int_equal(mailbox_post_internal(p->mailbox, MAILBOX_LANE_CONTROL, &p->op), 0);
+    p->op = (struct mailbox_op){0};
+}
+
+static void one_whose_port_refuses_is_not_waited_for(void **state)
+{
+    struct world w;
+    struct fake_prober prober = {0};
+    world_init(&w);
+    w.prober = (struct resourcemanager_prober){&prober, fake_probe};
+    world_add_tm(&w, 2);
+    struct world_job *j = world_start_job(&w, 2);
+    world_add_tm(&w, 2);
+    fake_tm_die(&w.tms[0]);
+    world_settle(&w);
+    assert_int_equal(prober.n_asked, 1);
+    assert_string_equal(prober.address, "host:2");
+    assert_int_equal(prober.within_ms, 300);
+    fake_prober_refused(&prober);
+    world_settle(&w);
+    assert_int_equal(world_stats(&w).lost_by_probe, 1);
+    assert_int_equal(world_overview(&w).n_task_managers, 1);
+    struct job_failure f;
+    assert_int_equal(jobmaster_get_failures(j->jm, &f, 1), 1);
+    assert_string_equal(f.error.message, "TaskManager with id tm-0 is no longer reachable.");
+    world_advance(&w, 100);
+    assert_int_equal(world_running(j), 4);
+    assert_int_equal(fake_tm_tasks(&w.tms[1], &j->id), 4);
+    world_advance(&w, 300);
+    assert_int_equal(world_stats(&w).lost_by_stream, 0);
+    assert_int_equal(world_progress(j).restarts, 1);
+    world_fini(&w);
+}
+
+/* Whoever answers late says nothing of one that is back, or of another process of that name. */
+static void a_late_refusal_changes_nothing(void **state)
+{
+    struct world w;
+    struct fake_prober prober = {0};
+    world_init(&w);
+    w.prober = (struct resourcemanager_prober){&prober, fake_probe};
+    struct fake_tm *t = world_add_tm(&w, 2);
+    struct world_job *j = world_start_job(&w, 2);
+    rpc_channel_close(t->channel);
+    world_settle(&w);
+    fake_tm_connect(t, NULL);
+    world_settle(&w);
+    fake_prober_refused(&prober);
+    world_settle(&w);
+    assert_int_equal(world_running(j), 4);
+    assert_int_equal(world_progress(j).restarts, 0);
+    rpc_channel_close(t->channel);
+    world_settle(&w);
+    assert_int_equal(prober.n_asked, 2);
+    world_advance(&w, 300); /* no answer: time tells */
+    assert_int_equal(world_stats(&w).lost_by_stream, 1);
+    fake_prober_refused(&prober);
+    world_settle(&w);
+    assert_int_equal(world_stats(&w).lost_by_probe, 0);
+    world_fini(&w);
+}
+
 static void one_that_comes_back_in_time_goes_on(void **state)
 {
     struct world w;
@@ -445,6 +532,8 @@ int main(void)
         cmocka_unit_test(jobs_wait_for_slots_that_come),
         cmocka_unit_test(a_worker_that_dies_is_the_root_cause),
         cmocka_unit_test(a_lost_task_manager_is_replaced),
+        cmocka_unit_test(one_whose_port_refuses_is_not_waited_for),
+        cmocka_unit_test(a_late_refusal_changes_nothing),
         cmocka_unit_test(one_that_comes_back_in_time_goes_on),
         cmocka_unit_test(another_process_under_the_same_name_replaces_it),
         cmocka_unit_test(a_silent_task_manager_is_lost),

@@ -29,6 +29,7 @@ struct world {
     struct world_job jobs[WORLD_JOBS_MAX];
     uint32_t n_jobs;
     struct rpc_interceptor interceptor;
+    struct resourcemanager_prober prober;
     uint64_t seed;
 };
 
@@ -57,8 +58,11 @@ static inline void world_init(struct world *w)
 static inline void world_make(struct world *w)
 {
     struct error err = ERROR_INIT;
-    struct resourcemanager_options o = {
-        .conf = &w->conf, .mode = COMPONENT_MANUAL, .clock = &w->clock.base, .seed = w->seed};
+    struct resourcemanager_options o = {.conf = &w->conf,
+                                        .mode = COMPONENT_MANUAL,
+                                        .clock = &w->clock.base,
+                                        .seed = w->seed,
+                                        .prober = w->prober};
     memset(o.leader.bytes, 0x11, sizeof(o.leader.bytes));
     assert_int_equal(resourcemanager_new(&o, &w->rm, &err), 0);
     assert_int_equal(resourcemanager_start(w->rm, &err), 0);
