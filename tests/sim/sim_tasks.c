@@ -370,12 +370,17 @@ static void confirm(struct sim_task *t, uint64_t checkpoint_id)
     }
 }
 
+/* A notice of any kind names the newest completed checkpoint: the one that said so itself may be lost. */
 void sim_hear_notice(struct sim_worker *w, const Flinc__NotifyCheckpoint *notice)
 {
     bool complete = notice->notice == FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_COMPLETE;
-    for (size_t i = w->tasks.len; complete && i > 0; i--) {
+    for (size_t i = w->tasks.len; i > 0; i--) {
         struct sim_task *t = VEC_AT(&w->tasks, struct sim_task, i - 1);
         if (!is_addressed(t, notice->attempt_ids, notice->n_attempt_ids)) {
+            continue;
+        }
+        confirm(t, notice->latest_completed);
+        if (!complete) {
             continue;
         }
         confirm(t, notice->checkpoint_id);
