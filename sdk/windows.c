@@ -1,9 +1,6 @@
 /* Windowed streams: each builder checks what it can at the call and adds one window operator.
  * Flink: WindowedStream, AllWindowedStream, WindowOperatorBuilder. */
-#include "sdk/internal.h"
-
-#include "flinc/window.h"
-#include "proto/window.pb-c.h"
+#include "sdk/triggers.h"
 
 #include <ctype.h>
 
@@ -44,22 +41,6 @@ static bool assigner_is_sound(const flinc_assigner *a)
     }
 }
 
-/* A copy that lives as long as the environment: the caller's may be gone when the operator is made. */
-static const flinc_function *copy_function(flinc_env *env, const flinc_function *fn)
-{
-    if (fn == NULL) {
-        return NULL;
-    }
-    flinc_function *copy = arena_zalloc(&env->arena, sizeof(*copy));
-    memcpy(copy, fn, MIN((size_t)fn->struct_size, sizeof(*copy)));
-    if (fn->config_size > 0) {
-        void *config = arena_alloc(&env->arena, fn->config_size);
-        memcpy(config, fn->config, fn->config_size);
-        copy->config = config;
-    }
-    return copy;
-}
-
 static flinc_windowed *add_windows(flinc_stream *s, const flinc_window_options *o, const char *call,
                                    flinc_place at)
 {
@@ -79,14 +60,16 @@ static flinc_windowed *add_windows(flinc_stream *s, const flinc_window_options *
     w->env = s->env;
     w->stream = s;
     w->options = *o;
-    w->options.assigner.gap = copy_function(s->env, o->assigner.gap);
+    w->options.assigner.gap = env_copy_function(s->env, o->assigner.gap);
     if (o->assigner.gap_column != NULL) {
         w->options.assigner.gap_column = arena_strdup(&s->env->arena, o->assigner.gap_column);
     }
-    w->options.trigger.delta = copy_function(s->env, o->trigger.delta);
-    w->options.evictor.delta = copy_function(s->env, o->evictor.delta);
-    w->options.evictor.evict_before = copy_function(s->env, o->evictor.evict_before);
-    w->options.evictor.evict_after = copy_function(s->env, o->evictor.evict_after);
+    if (env_copy_trigger(s->env, &o->trigger, at, &w->options.trigger) < 0) {
+        return broken_windows(s->env);
+    }
+    w->options.evictor.delta = env_copy_function(s->env, o->evictor.delta);
+    w->options.evictor.evict_before = env_copy_function(s->env, o->evictor.evict_before);
+    w->options.evictor.evict_after = env_copy_function(s->env, o->evictor.evict_after);
     w->late_tag = o->late_tag != NULL ? arena_strdup(&s->env->arena, o->late_tag) : NULL;
     return w;
 }
@@ -140,8 +123,7 @@ static void make_parts(const flinc_windowed *w, struct window_parts *p)
 {
     const flinc_assigner *a = &w->options.assigner;
     *p = (struct window_parts){.config = FLINC__WINDOW_CONFIG__INIT,
-                               .assigner = FLINC__WINDOW_ASSIGNER__INIT,
-                               .trigger = FLINC__WINDOW_TRIGGER__INIT};
+                               .assigner = FLINC__WINDOW_ASSIGNER__INIT};
     p->config.assigner = &p->assigner;
     p->config.trigger = &p->trigger;
     p->config.key_columns = w->stream->keys;
@@ -154,11 +136,7 @@ static void make_parts(const flinc_windowed *w, struct window_parts *p)
     p->assigner.offset_ms = a->offset_ms;
     p->assigner.gap_ms = a->gap_ms;
     p->assigner.gap_function = a->gap != NULL;
-    p->trigger.kind = (Flinc__WindowTriggerKind)w->options.trigger.kind;
-    p->trigger.count = w->options.trigger.count;
-    p->trigger.interval_ms = w->options.trigger.interval_ms;
-    p->trigger.threshold = w->options.trigger.threshold;
-    p->trigger.purging = w->options.trigger.purging;
+    env_trigger_config(w->env, &w->options.trigger, &p->trigger);
     p->evictor = (Flinc__WindowEvictor)FLINC__WINDOW_EVICTOR__INIT;
     p->evictor.kind = (Flinc__WindowEvictorKind)w->options.evictor.kind;
     p->evictor.count = w->options.evictor.count;
@@ -219,6 +197,7 @@ static int add_deltas(flinc_windowed *w, struct stream_node *node, flinc_place a
     if (o->evictor.kind == FLINC_EVICT_FUNCTION) {
         TRY(add_evict_functions(w, node, at));
     }
+    TRY(env_add_trigger(w->env, node, &o->trigger, at));
     return o->assigner.gap != NULL
                ? env_add_function(w->env, node, o->assigner.gap, FLINC_FN_SESSION_GAP, call, at)
                : 0;
@@ -260,6 +239,8 @@ static int check_sessions(flinc_windowed *w, const struct window_parts *p, const
     }
     if (o->trigger.kind == FLINC_TRIGGER_DELTA || o->trigger.kind == FLINC_TRIGGER_NEVER) {
         what = "session windows grow together, and this trigger cannot: use one by time or count";
+    } else if (o->trigger.kind == FLINC_TRIGGER_CUSTOM && o->trigger.on_merge == NULL) {
+        what = "session windows grow together, and this trigger cannot: it has no .on_merge";
     } else if (p->config.function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE &&
                !p->config.merges && o->evictor.kind == FLINC_EVICT_NONE) {
         what = "session windows grow together: the aggregate needs its .merge function";
@@ -694,6 +675,13 @@ static flinc_windowed *two_streams(flinc_stream *a, flinc_stream *b, const flinc
     bool fit = a->env == b->env && a->n_keys > 0 && a->n_keys == b->n_keys;
     for (uint32_t k = 0; fit && k < a->n_keys; k++) {
         fit = type_equals(a->schema->fields[a->keys[k]].type, b->schema->fields[b->keys[k]].type);
+    }
+    if (fit && o->trigger.kind == FLINC_TRIGGER_CUSTOM) {
+        (void)env_fail_at(a->env, at, ERR_INVALID_ARGUMENT,
+                          "%s: a trigger of one's own sees the records of one stream only; windows "
+                          "of two streams have one by time or count",
+                          call);
+        return broken_windows(a->env);
     }
     if (!fit || o->evictor.kind != FLINC_EVICT_NONE || o->late_tag != NULL) {
         (void)env_fail_at(

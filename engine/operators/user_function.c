@@ -35,6 +35,10 @@ static const char *const kind_names[] = {
     [FLINC_FN_AGGREGATE_MERGE] = "aggregate merge",
     [FLINC_FN_SESSION_GAP] = "session gap",
     [FLINC_FN_EVICT] = "evictor",
+    [FLINC_FN_TRIGGER_ELEMENT] = "trigger on element",
+    [FLINC_FN_TRIGGER_TIME] = "trigger on time",
+    [FLINC_FN_TRIGGER_MERGE] = "trigger on merge",
+    [FLINC_FN_TRIGGER_CLEAR] = "trigger clear",
 };
 
 const char *user_function_kind_name(uint32_t kind)

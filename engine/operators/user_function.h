@@ -20,9 +20,9 @@
 #include "flinc/function.h"
 
 enum {
-    USER_FUNCTIONS_MAX = 8, /* calls of one operator */
-    USER_SIDES_MAX = 32,    /* side outputs of one operator */
-    USER_CANCEL_ROWS = 16,  /* calls between two looks at the task's cancel flag */
+    USER_FUNCTIONS_MAX = 16, /* calls of one operator */
+    USER_SIDES_MAX = 32,     /* side outputs of one operator */
+    USER_CANCEL_ROWS = 16,   /* calls between two looks at the task's cancel flag */
 };
 
 /* What flinc_ctx_side() finds. */
@@ -73,6 +73,8 @@ struct user_functions {
     /* Borrows: the operator, whose row is at hand, and its timers; NULL: it has none. */
     const struct row_operator *rows;
     struct user_timers *timers;
+    /* Borrows: those of the window whose trigger is asked; NULL: none is. */
+    struct user_window_timers *window_timers;
     struct user_operator_states *operator_states; /* Owns: lists, broadcast maps; NULL: none */
     enum user_broadcast_use broadcast_use;        /* set by operators of a broadcast input */
     struct user_scope scope;

@@ -61,7 +61,11 @@ typedef enum flinc_fn_kind {
     FLINC_FN_SESSION_GAP = 37,
     FLINC_FN_EVICT = 38,
     FLINC_FN_ASYNC = 40, /* flinc/async.h */
-    FLINC_FN_ASYNC_RETRY_IF = 41
+    FLINC_FN_ASYNC_RETRY_IF = 41,
+    FLINC_FN_TRIGGER_ELEMENT = 50, /* flinc/window.h */
+    FLINC_FN_TRIGGER_TIME = 51,
+    FLINC_FN_TRIGGER_MERGE = 52,
+    FLINC_FN_TRIGGER_CLEAR = 53
 } flinc_fn_kind;
 
 typedef void (*flinc_any_fn)(void);

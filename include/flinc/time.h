@@ -40,7 +40,8 @@ FLINC_API int64_t flinc_ctx_now(const flinc_ctx *ctx);
 
 /* Timers of the key at hand, in process functions on keyed streams that have .on_timer: it is called once
  * per key and time, however often a timer was set.  A timer for a time that is over fires at the next
- * watermark, or at once.  What fails (no keyed stream, no .on_timer) fails the task with the reason.
+ * watermark, or at once.  In the functions of a window's trigger (flinc/window.h) they are timers of the
+ * window.  What fails (no keyed stream, no .on_timer) fails the task with the reason.
  * Flink: TimerService. */
 FLINC_API int flinc_ctx_timer_event(flinc_ctx *ctx, int64_t time_ms);
 FLINC_API int flinc_ctx_timer_processing(flinc_ctx *ctx, int64_t time_ms);

@@ -78,7 +78,8 @@ typedef enum flinc_trigger_kind {
     FLINC_TRIGGER_CONTINUOUS_EVENT_TIME = 4,
     FLINC_TRIGGER_CONTINUOUS_PROCESSING_TIME = 5,
     FLINC_TRIGGER_DELTA = 6,
-    FLINC_TRIGGER_NEVER = 7
+    FLINC_TRIGGER_NEVER = 7,
+    FLINC_TRIGGER_CUSTOM = 8
 } flinc_trigger_kind;
 typedef struct flinc_trigger {
     flinc_trigger_kind kind;
@@ -87,6 +88,9 @@ typedef struct flinc_trigger {
     bool purging; /* firing empties the window.  Flink: PurgingTrigger */
     double threshold;
     const flinc_function *delta;
+    /* Of FLINC_TRIGGER. */
+    const flinc_function *on_element, *on_event_time, *on_processing_time, *on_merge, *clear;
+    const flinc_struct *state;
 } flinc_trigger;
 /* With each n-th record.  FLINC_ON_COUNT(100, .purging = true).  Flink: CountTrigger. */
 #define FLINC_ON_COUNT(n, ...) \
@@ -104,6 +108,41 @@ typedef struct flinc_trigger {
  * FLINC_ON_DELTA(50, FLINC_FN(metres_between)).  Flink: DeltaTrigger. */
 #define FLINC_ON_DELTA(t, fn, ...) \
     ((flinc_trigger){.kind = FLINC_TRIGGER_DELTA, .threshold = (t), .delta = (fn), ##__VA_ARGS__})
+
+/* What a trigger's function says of its window.  Flink: TriggerResult. */
+typedef enum flinc_trigger_result {
+    FLINC_CONTINUE = 0,
+    FLINC_FIRE = 1,
+    FLINC_PURGE = 2, /* the window is empty again; what the trigger remembers of it stays */
+    FLINC_FIRE_AND_PURGE = 3
+} flinc_trigger_result;
+
+/* A trigger of one's own:
+ *   FLINC_TRIGGER(FLINC_FN(on_element), .on_event_time = FLINC_FN(on_time), .state = FLINC_TYPE(seen))
+ *   int on_element(flinc_ctx *, const IN *, int64_t timestamp, STATE *)     a record has come
+ *   int on_event_time(flinc_ctx *, int64_t time, STATE *)                   a timer fires
+ *   int on_processing_time(flinc_ctx *, int64_t time, STATE *)              the same
+ *   int on_merge(flinc_ctx *, const STATE *other, STATE *)                  a session has grown
+ *   int clear(flinc_ctx *, STATE *)                                         the window goes for good
+ * The first three return what is to become of the window, a flinc_trigger_result; all return a negative code to
+ * fail, flinc_ctx_fail().  Only on_element must be there; a timer without its function changes nothing.  The
+ * timestamp of records without one is the processing time.  With `.purging = true` what fires also purges.
+ *
+ * They set and delete timers of their window, in both times, by flinc_ctx_timer_event() and its companions
+ * (flinc/time.h), and see flinc_ctx_watermark(), flinc_ctx_now(), flinc_ctx_window_start() and _end().  A timer
+ * of a time that has passed fires with the next watermark, or at once; timers go with their window.  Nothing
+ * fires at the end of a window unless a timer is set for end - 1.  A window has few timers: at most 1,024.
+ *
+ * STATE is kept per key and window, as value state is: zero in a new window, in snapshots, with strings copied
+ * behind the call.  Without `.state` the pointer is of no use.
+ *
+ * Session windows need on_merge, which is called when records have made a session longer, with its new bounds
+ * and without its timers, which it sets again: once per session that has come into it, whose state is `other`
+ * (clear is called for it next), or with NULL when the record alone made it longer.
+ * Not for windows of two streams, nor for built-in aggregates.
+ * Flink: Trigger; canMerge is whether there is an on_merge. */
+#define FLINC_TRIGGER(element, ...) \
+    ((flinc_trigger){.kind = FLINC_TRIGGER_CUSTOM, .on_element = (element), ##__VA_ARGS__})
 
 /* Which records a firing window forgets, before the function sees them or after.  Flink: Evictor. */
 typedef enum flinc_evictor_kind {

@@ -46,15 +46,13 @@ int64_t flinc_ctx_now(const flinc_ctx *ctx)
 
 /* ---- timers -------------------------------------------------------------------------------------- */
 
-typedef int timer_change(struct timer_service *, enum timer_kind, uint32_t row, int64_t name_space,
-                         int64_t time_ms, struct error *);
-
 /* The timers, when timers may be set now; else the reason is the function's failure. */
 static struct user_timers *usable_timers(flinc_ctx *ctx)
 {
     struct user_timers *t = ctx->owner->timers;
     if (t == NULL) {
-        flinc_ctx_fail(ctx, "timers need a process function on a keyed stream (flinc_key_by)");
+        flinc_ctx_fail(ctx, "timers need a process function on a keyed stream (flinc_key_by), "
+                            "or a function of a window's trigger");
         return NULL;
     }
     if (!t->has_callback) {
@@ -70,42 +68,51 @@ static struct user_timers *usable_timers(flinc_ctx *ctx)
     return t;
 }
 
-static int change_timer(flinc_ctx *ctx, timer_change *change, enum timer_kind kind, int64_t time_ms)
+static int change_key_timer(struct user_timers *t, enum timer_kind kind, int64_t time_ms,
+                            enum user_timer_change change, struct error *err)
 {
-    struct user_timers *t = usable_timers(ctx);
+    if (!t->begun && !t->firing) {
+        t->begun = true;
+        TRY(timer_service_begin(t->service, t->rows->batch, t->key_columns, err));
+    }
+    uint32_t row = user_timers_row(t);
+    return change == USER_TIMER_SET
+               ? timer_service_add(t->service, kind, row, NAMESPACE_VOID, time_ms, err)
+               : timer_service_delete(t->service, kind, row, NAMESPACE_VOID, time_ms, err);
+}
+
+static int change_timer(flinc_ctx *ctx, enum timer_kind kind, int64_t time_ms,
+                        enum user_timer_change change)
+{
+    struct user_window_timers *window = ctx->owner->window_timers;
+    struct user_timers *t = window == NULL ? usable_timers(ctx) : NULL;
     struct error err = ERROR_INIT;
-    if (t == NULL) {
+    if (window == NULL && t == NULL) {
         return ERR_USER_CODE;
     }
-    int rc = 0;
-    if (!t->begun && !t->firing) {
-        rc = timer_service_begin(t->service, t->rows->batch, t->key_columns, &err);
-        t->begun = true;
-    }
-    if (rc >= 0) {
-        rc = change(t->service, kind, user_timers_row(t), NAMESPACE_VOID, time_ms, &err);
-    }
+    int rc = window != NULL ? window->change(window, kind, time_ms, change, &err)
+                            : change_key_timer(t, kind, time_ms, change, &err);
     return rc < 0 ? flinc_ctx_fail(ctx, "timer: %s", err.message) : 0;
 }
 
 int flinc_ctx_timer_event(flinc_ctx *ctx, int64_t time_ms)
 {
-    return change_timer(ctx, timer_service_add, TIMER_EVENT, time_ms);
+    return change_timer(ctx, TIMER_EVENT, time_ms, USER_TIMER_SET);
 }
 
 int flinc_ctx_timer_processing(flinc_ctx *ctx, int64_t time_ms)
 {
-    return change_timer(ctx, timer_service_add, TIMER_PROCESSING, time_ms);
+    return change_timer(ctx, TIMER_PROCESSING, time_ms, USER_TIMER_SET);
 }
 
 int flinc_ctx_timer_delete_event(flinc_ctx *ctx, int64_t time_ms)
 {
-    return change_timer(ctx, timer_service_delete, TIMER_EVENT, time_ms);
+    return change_timer(ctx, TIMER_EVENT, time_ms, USER_TIMER_DELETE);
 }
 
 int flinc_ctx_timer_delete_processing(flinc_ctx *ctx, int64_t time_ms)
 {
-    return change_timer(ctx, timer_service_delete, TIMER_PROCESSING, time_ms);
+    return change_timer(ctx, TIMER_PROCESSING, time_ms, USER_TIMER_DELETE);
 }
 
 bool flinc_ctx_timer_is_event(const flinc_ctx *ctx)

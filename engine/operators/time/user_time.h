@@ -24,6 +24,14 @@ struct user_timers {
     struct timer timer;
 };
 
+enum user_timer_change { USER_TIMER_SET, USER_TIMER_DELETE };
+
+/* Timers of the window whose trigger is asked, instead of those of a key. */
+struct user_window_timers {
+    int (*change)(struct user_window_timers *t, enum timer_kind kind, int64_t time_ms,
+                  enum user_timer_change change, struct error *err);
+};
+
 /* The physical row at hand of user_timers_batch(). */
 uint32_t user_timers_row(const struct user_timers *t);
 struct batch *user_timers_batch(const struct user_timers *t);

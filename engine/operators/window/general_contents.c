@@ -1,4 +1,5 @@
 /* The contents of windows: records in a row list, and the functions that see them. */
+#include "engine/operators/window/general_custom.h"
 #include "engine/operators/window/general_sessions.h"
 
 #include "engine/data/hash.h"
@@ -87,6 +88,7 @@ static int open_functions(struct general_window *w, struct op_context *ctx, stru
         w->evict[EVICT_AFTER] = &items[n];
         kinds[n++] = FLINC_FN_EVICT;
     }
+    custom_add_functions(w, kinds, &n);
     if (c->assigner->gap_function) {
         kinds[n++] = FLINC_FN_SESSION_GAP;
     }

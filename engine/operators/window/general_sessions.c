@@ -1,6 +1,8 @@
 /* Sessions of the general window operator: assigning, joining, ending (general_sessions.h). */
 #include "engine/operators/window/general_sessions.h"
 
+#include "engine/operators/window/general_custom.h"
+
 #include "engine/data/hash.h"
 
 typedef int (*reduce_fn)(flinc_ctx *ctx, const void *a, const void *b, void *out);
@@ -187,7 +189,14 @@ static int join_windows(struct general_window *w, uint32_t i, struct batch *into
     }
     from.entry = general_entry(w, from.slot);
     from.end = from.entry->end;
-    trigger_on_merge(into.entry, from.entry);
+    if (w->custom != NULL) {
+        from.start = from.entry->start;
+        into.start = into.entry->start;
+        into.end = into.entry->end;
+        TRY(custom_on_merge(w, i, &into, &from, err));
+    } else {
+        trigger_on_merge(into.entry, from.entry);
+    }
     if (w->values.state != NULL) {
         into.value_slot = w->values.slots[i];
         TRY(join_values(w, &into, &from, err));

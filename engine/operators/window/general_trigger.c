@@ -25,8 +25,10 @@ int trigger_check(const struct general_window *w, const struct op_context *ctx, 
     } else if (kind == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CONTINUOUS_EVENT_TIME ||
                kind == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CONTINUOUS_PROCESSING_TIME) {
         sound = t->interval_ms > 0;
-    } else if ((unsigned)kind > FLINC__WINDOW_TRIGGER_KIND__TRIGGER_NEVER ||
-               (kind == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_DELTA && ctx->n_inputs > 1)) {
+    } else if ((unsigned)kind > FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CUSTOM ||
+               ((kind == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_DELTA ||
+                 kind == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CUSTOM) &&
+                ctx->n_inputs > 1)) {
         sound = false;
     }
     return sound
@@ -34,7 +36,7 @@ int trigger_check(const struct general_window *w, const struct op_context *ctx, 
                : error_set(err, ERR_INVALID_ARGUMENT,
                            "operator '%s': its trigger (kind %d, count %lld, interval %lld ms) is "
                            "not known here, or its count or interval is not positive; two "
-                           "inputs have no delta trigger",
+                           "inputs have no trigger of functions",
                            ctx->spec->name, (int)kind, (long long)t->count,
                            (long long)t->interval_ms);
 }
@@ -109,6 +111,9 @@ unsigned trigger_on_time(const struct general_window *w, const struct window_at_
 bool trigger_can_merge(const struct general_window *w)
 {
     Flinc__WindowTriggerKind kind = kind_of(w);
+    if (kind == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CUSTOM) {
+        return w->base.config->trigger->on_merge;
+    }
     return kind != FLINC__WINDOW_TRIGGER_KIND__TRIGGER_DELTA &&
            kind != FLINC__WINDOW_TRIGGER_KIND__TRIGGER_NEVER;
 }

@@ -1,4 +1,5 @@
 /* flinc.window.general: records into windows, timers and life (general_window.h). */
+#include "engine/operators/window/general_custom.h"
 #include "engine/operators/window/general_sessions.h"
 
 #include "engine/data/hash.h"
@@ -216,6 +217,7 @@ static int general_open(struct operator* op, struct op_context *ctx, struct erro
     }
     TRY(values_open(w, ctx, err));
     TRY(delta_open(w, ctx, err));
+    TRY(custom_open(w, ctx, err));
     TRY(check_index(w, err));
     set_timer(w, ctx);
     return 0;
@@ -229,6 +231,7 @@ void general_fini(struct general_window *w)
     contents_close(w);
     values_close(w);
     sessions_close(w);
+    custom_close(w);
     if (w->entry_layout.schema != NULL) {
         record_layout_fini(&w->entry_layout);
     }
@@ -282,7 +285,11 @@ static int on_due(struct general_window *w, struct op_context *ctx, const struct
     e->due[w->fire_kind] = INT64_MAX;
     unsigned result = TRIGGER_CONTINUE;
     if (e->wait[w->fire_kind] <= item->time_ms) {
-        result = trigger_on_time(w, &at, w->fire_kind, item->time_ms);
+        if (w->custom != NULL) {
+            TRY(custom_on_time(w, &at, w->fire_kind, &result, err));
+        } else {
+            result = trigger_on_time(w, &at, w->fire_kind, item->time_ms);
+        }
     }
     if (w->fire_kind != cleanup_kind(w) || item->time_ms < general_cleanup_time(w, end)) {
         return obey(w, ctx, &at, result, err);
@@ -290,6 +297,7 @@ static int on_due(struct general_window *w, struct op_context *ctx, const struct
     if (result & TRIGGER_FIRE) {
         TRY(contents_fire(w, ctx, &at, err));
     }
+    TRY(custom_forget(w, &at, err));
     if (w->sessions != NULL) {
         return sessions_end(w, item->slot, err);
     }
@@ -390,12 +398,13 @@ void general_set_pass_rows(struct general_window *w, struct op_context *ctx, con
 static int begin_pass(struct general_window *w, struct op_context *ctx, const struct batch *keys,
                       const uint16_t *rows, uint32_t n, struct error *err)
 {
-    if (w->values.state == NULL && w->delta.last == NULL) {
+    if (w->values.state == NULL && w->delta.last == NULL && w->custom == NULL) {
         return 0;
     }
     general_set_pass_rows(w, ctx, rows, n);
     TRY(values_begin(w, keys, err));
-    return delta_begin(w, keys, err);
+    TRY(delta_begin(w, keys, err));
+    return w->custom != NULL ? custom_begin(w, keys, err) : 0;
 }
 
 struct batch *general_entry_keys(struct general_window *w, struct op_context *ctx,
@@ -463,14 +472,21 @@ static uint32_t assign_rows(struct general_window *w, struct op_context *ctx, ui
 static int grow_session(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
                         uint32_t i, uint32_t *inout_added, struct error *err)
 {
-    if (UNLIKELY(sessions_joins_at(w->sessions, i))) {
+    const bool joins = sessions_joins_at(w->sessions, i);
+    const struct window_entry before = *general_entry(w, w->slots[i]);
+    sessions_grow(w, i);
+    if (UNLIKELY(joins)) {
         if (*inout_added < i) {
             TRY(contents_append(w, ctx, rows, *inout_added, i, err));
             *inout_added = i;
         }
-        TRY(sessions_join(w, i, err));
+        return sessions_join(w, i, err);
     }
-    sessions_grow(w, i);
+    struct window_at_hand at = window_at(w, w->slots[i], 0);
+    bool was_there = before.start < before.end;
+    if (w->custom != NULL && was_there && (at.start != before.start || at.end != before.end)) {
+        return custom_on_merge(w, i, &at, NULL, err);
+    }
     return 0;
 }
 
@@ -499,6 +515,8 @@ static int run_pass(struct general_window *w, struct op_context *ctx, uint32_t p
         unsigned result = TRIGGER_CONTINUE;
         if (w->delta.last != NULL) {
             TRY(delta_on_element(w, i, &result, err));
+        } else if (w->custom != NULL) {
+            TRY(custom_on_element(w, i, &at, general_time_of(w, rows[i]), &result, err));
         } else {
             result = trigger_on_element(w, ctx, &at, general_time_of(w, rows[i]));
         }

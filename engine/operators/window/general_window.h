@@ -9,6 +9,7 @@
  *   general_window.c    records into windows, timers, life
  *   general_trigger.c   when a window fires, and what it waits for
  *   general_delta.c     the delta trigger and what it remembers
+ *   general_custom.c    triggers of user functions (general_custom.h)
  *   general_values.c    values of reduce and aggregate functions
  *   general_contents.c  what fires: records, functions
  *   general_evictor.c   records that a firing window forgets
@@ -116,6 +117,7 @@ struct general_window {
     uint8_t *evict_marks; /* Owns; by record of the window */
     size_t cap_marks;
     struct general_delta delta;
+    struct general_custom *custom; /* Owns; NULL: the trigger is not one of user functions */
     struct general_values values;
     struct general_sessions *sessions; /* Owns; NULL: windows are no sessions */
     struct batch *pass_rows; /* Owns a ref: those of the pass at hand, where somebody reads them */

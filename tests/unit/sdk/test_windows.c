@@ -350,6 +350,75 @@ static void check_mistake(flinc_env *env, const char *expected)
     flinc_env_free(env);
 }
 
+static int pair_up(flinc_ctx *ctx, const sale *a, const shop_count *b, flinc_out *out)
+{
+    return FLINC_EMIT(out, shop_count, .shop = a->shop, .count = b->count);
+}
+
+FLINC_STRUCT(trigger_memory, FLINC_INT64(n));
+
+static int fire_each(flinc_ctx *ctx, const sale *in, int64_t timestamp, trigger_memory *m)
+{
+    return FLINC_FIRE;
+}
+static int fire_at(flinc_ctx *ctx, int64_t time_ms, trigger_memory *m)
+{
+    return FLINC_FIRE_AND_PURGE;
+}
+static int forget_it(flinc_ctx *ctx, trigger_memory *m)
+{
+    return 0;
+}
+
+static void triggers_of_functions(void **state)
+{
+    static const uint32_t kinds[] = {FLINC_FN_TRIGGER_ELEMENT, FLINC_FN_TRIGGER_TIME,
+                                     FLINC_FN_TRIGGER_CLEAR};
+    flinc_env *env = capturing();
+    Flinc__WindowConfig *c;
+    flinc_stream *keyed = flinc_key_by(sales(env), "shop");
+    flinc_windowed *w = flinc_window(
+        keyed, FLINC_WINDOW(.assigner = FLINC_SLIDING(20, 10),
+                            .trigger = FLINC_TRIGGER(
+                                FLINC_FN(fire_each), .on_processing_time = FLINC_FN(fire_at),
+                                .clear = FLINC_FN(forget_it), .state = FLINC_TYPE(trigger_memory),
+                                .purging = true)));
+    flinc_discard(flinc_window_max_by(w, "amount"));
+    const Flinc__Operator *op = window_of(env, &c);
+    assert_string_equal(op->kind, "flinc.window.general"); /* no panes */
+    assert_int_equal(op->n_functions, ARRAY_LEN(kinds));
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        assert_int_equal(op->functions[i]->kind, kinds[i]);
+    }
+    assert_int_equal(c->trigger->kind, FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CUSTOM);
+    assert_true(c->trigger->on_processing_time && c->trigger->clear && c->trigger->purging);
+    assert_true(!c->trigger->on_event_time && !c->trigger->on_merge);
+    assert_string_equal(c->trigger->state->name, "trigger_memory");
+    flinc__window_config__free_unpacked(c, NULL);
+    flinc_env_free(env);
+}
+
+static void what_triggers_of_functions_cannot_do(void **state)
+{
+    static const shop_count counts[] = {{1, 2}};
+    flinc_env *env = capturing();
+    flinc_window_options o =
+        FLINC_WINDOW(.assigner = FLINC_TUMBLING(10), .trigger = FLINC_TRIGGER(FLINC_FN(fire_each)));
+    flinc_stream *b =
+        flinc_key_by(flinc_from_elements(env, counts, 1, FLINC_TYPE(shop_count)), "shop");
+    (void)flinc_window_join(flinc_key_by(sales(env), "shop"), b, o, FLINC_FN(pair_up),
+                            FLINC_TYPE(shop_count));
+    check_mistake(env, "sees the records of one stream only");
+    env = capturing();
+    o.assigner = FLINC_SESSION(10);
+    flinc_discard(flinc_window_max_by(flinc_window(flinc_key_by(sales(env), "shop"), o), "amount"));
+    check_mistake(env, "it has no .on_merge");
+    env = capturing();
+    o.trigger = FLINC_TRIGGER(NULL);
+    flinc_discard(flinc_window_max_by(flinc_window(flinc_key_by(sales(env), "shop"), o), "amount"));
+    check_mistake(env, "takes a function to call with each record");
+}
+
 static double difference_of(flinc_ctx *ctx, const sale *older, const sale *newer)
 {
     return newer->amount - older->amount;
@@ -381,11 +450,6 @@ static void what_sessions_cannot_be(void **state)
     s = flinc_key_by(sales(env), "shop");
     (void)flinc_window(s, FLINC_WINDOW(.assigner = FLINC_SESSION_GAP_COLUMN("items", .gap_ms = 7)));
     check_mistake(env, "sessions have one gap");
-}
-
-static int pair_up(flinc_ctx *ctx, const sale *a, const shop_count *b, flinc_out *out)
-{
-    return FLINC_EMIT(out, shop_count, .shop = a->shop, .count = b->count);
 }
 
 static void two_streams(void **state)
@@ -500,6 +564,8 @@ int main(void)
         cmocka_unit_test(columns_by_name),
         cmocka_unit_test(one_column_of_the_records),
         cmocka_unit_test(delta_triggers_and_whole_records),
+        cmocka_unit_test(triggers_of_functions),
+        cmocka_unit_test(what_triggers_of_functions_cannot_do),
         cmocka_unit_test(all_records_in_one_subtask),
         cmocka_unit_test(sliding_windows_share_panes_where_they_can),
         cmocka_unit_test(evictors_may_be_functions),
