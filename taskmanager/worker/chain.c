@@ -105,7 +105,7 @@ void chain_push_marker(struct chain *c, struct chain_feed to, struct latency_mar
 /* Operators that another thread has woken. */
 static COLD void chain_collect_woken(struct chain *c)
 {
-    for (uint32_t i = 0; i < c->n_ops; i++) {
+    for (uint32_t i = c->n_sealed; i < c->n_ops; i++) {
         struct chain_op *op = &c->ops[i];
         if (op->has_waker && op->ctx.n_inputs > 0 && !op->finished &&
             op->op->desc->resume != NULL && atomic_load(&op->waker.pending) &&
@@ -353,7 +353,7 @@ static int chain_flush_step(struct chain *c, struct error *err)
 
 void chain_begin_barrier(struct chain *c, const struct op_checkpoint *checkpoint)
 {
-    ASSERT(!c->barrier_on);
+    ASSERT(!c->barrier_on && c->n_sealed == 0);
     c->barrier = *checkpoint;
     c->barrier_on = true;
     c->barrier_is_prepared = false;
@@ -374,6 +374,7 @@ static int chain_barrier_step(struct chain *c, struct error *err)
     struct chain_op *op = &c->ops[c->barrier_next];
     if (!c->barrier_is_prepared) {
         c->barrier_is_prepared = true;
+        c->n_sealed = c->barrier_next + 1;
         if (op->op->desc->prepare_barrier != NULL) {
             chain_begin_call(op);
             int rc = op->op->desc->prepare_barrier(op->op, &op->ctx, &c->barrier, err);
@@ -383,6 +384,14 @@ static int chain_barrier_step(struct chain *c, struct error *err)
     c->barrier_is_prepared = false;
     c->barrier_next++;
     return chain_op_flush(op, CHAIN_CALL_FLUSH, err);
+}
+
+void chain_end_barrier(struct chain *c)
+{
+    if (c->n_sealed > 0) {
+        c->n_sealed = 0;
+        c->next_timer_ms = INT64_MIN; /* those that were passed over count again */
+    }
 }
 
 int chain_step(struct chain *c, struct error *err)

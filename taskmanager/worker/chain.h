@@ -191,6 +191,7 @@ struct chain {
     bool barrier_on;          /* one is on its way through the chain */
     bool barrier_is_prepared; /* by the operator barrier_next: its flush comes next */
     uint32_t barrier_next;
+    uint32_t n_sealed; /* operators that it has passed; their snapshot is not taken yet */
     struct op_checkpoint barrier;
     bool dirty; /* something may be half built since the last flush */
     uint32_t next_source;
@@ -265,6 +266,9 @@ static inline bool chain_has_barrier(const struct chain *c)
 {
     return c->barrier_on;
 }
+/* The snapshot is taken, or given up.  Until then operators behind the barrier do nothing of their own: what they
+ * would do at a wake-up or a timer would be in the snapshot, and what they would emit behind the barrier. */
+void chain_end_barrier(struct chain *c);
 /* The operators' notify(), first to last, and what their state makes of it.  Needs a chain without
  * work. */
 int chain_notify(struct chain *c, enum op_notice notice, uint64_t checkpoint_id,

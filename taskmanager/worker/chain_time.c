@@ -174,7 +174,7 @@ int chain_fire_timer(struct chain *c, struct error *err)
     if (now_ms < c->next_timer_ms) {
         return 0;
     }
-    for (uint32_t i = 0; i < c->n_ops; i++) {
+    for (uint32_t i = c->n_sealed; i < c->n_ops; i++) {
         struct chain_op *op = &c->ops[i];
         int64_t due_ms = MIN(op->timer_ms, op->latency.next_ms);
         if (due_ms > now_ms || op->finished || op->more) {

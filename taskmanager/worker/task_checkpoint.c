@@ -436,6 +436,7 @@ static void task_take(struct task *t)
     c->in_chain = false;
     c->is_queued = false;
     if (c->starting_cancelled) {
+        chain_end_barrier(t->chain);
         barrier_unref(b);
         return;
     }
@@ -443,6 +444,7 @@ static void task_take(struct task *t)
     struct task_writing *w = MEM_NEW(struct task_writing);
     flinc__checkpoint_task_stats__init(&w->stats);
     int rc = task_snapshot(t, b, w, &why);
+    chain_end_barrier(t->chain);
     if (rc < 0) {
         task_decline(t, id, &why);
         barrier_unref(b);

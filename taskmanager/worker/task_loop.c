@@ -131,7 +131,7 @@ static int task_sleep(struct task *t, enum task_wait wait, struct error *err)
     if (wait == TASK_WAIT_IDLE) {
         deadline_ns = MIN(deadline_ns, chain_next_wake_ns(t->chain));
     }
-    if (wait != TASK_WAIT_BACKPRESSURED) {
+    if (wait != TASK_WAIT_BACKPRESSURED && wait != TASK_WAIT_CHECKPOINT) {
         deadline_ns = MIN(deadline_ns, task_timer_ns(t));
     }
     task_wait(t, wait, deadline_ns);

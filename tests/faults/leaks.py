@@ -15,6 +15,8 @@ import running  # noqa: E402
 from oracle import Violation  # noqa: E402
 
 RECORDS = chaos.KEYS * oracle.SESSION  # of a short job
+# Of a long one: few, so that its state, two sessions of each, is as large as it gets before one looks.
+KEYS_LONG = chaos.KEYS // 20
 # A planted leak: 64 KB, as of one batch, are not given back ...
 PLANTED = {
     "jobmaster.leaks": "... by the job manager, after each job",
@@ -66,10 +68,11 @@ class Jobs:
                 continue
             for name, found in samples.items():
                 found.append(oracle.sample(c.children[name].pid))
-            left = c.temporary()
-            files = files if files is not None else left
-            if len(left) > len(files):
-                raise Violation(f"temporary files: {sorted(left - files)[:5]}")
+            files = c.temporary() if files is None else files
+            try:  # what an ended job leaves is deleted in the background
+                running.wait_until(lambda: len(c.temporary()) <= len(files), seconds=30, pause=0.05)
+            except TimeoutError:
+                raise Violation(f"temporary files: {sorted(c.temporary() - files)[:5]}") from None
         for name, found in samples.items():
             for what in ("descriptors", "threads"):
                 counts = [s[what] for s in found]
@@ -80,8 +83,8 @@ class Jobs:
     def run_long(self, checkpoints):
         """Samples of the workers of one job over the second half of its checkpoints, and checkpoints per sample."""
         c = self.cluster
-        args = ["--keys", chaos.KEYS, "--output", os.path.join(c.folder, "output"), "--rate", 100_000,
-                "--records", chaos.KEYS * 100_000]
+        args = ["--keys", KEYS_LONG, "--output", os.path.join(c.folder, "output"), "--rate", 50_000,
+                "--records", KEYS_LONG * 1_000_000]
         job = c.run_jar(self.jar, args, 3, config_of(c.folder))
 
         def completed():

@@ -556,6 +556,7 @@ static void test_barrier_passes_waiting_operator(void **state)
     chain_begin_barrier(f.chain, &checkpoint);
     expect("");
     assert_false(chain_has_barrier(f.chain));
+    chain_end_barrier(f.chain);
     row(0);
     chain_begin_barrier(f.chain, &checkpoint);
     expect("");
@@ -585,6 +586,52 @@ static void test_passes_keep_what_is_half_done(void **state)
     assert_false(chain_has_barrier(f.chain));
 }
 
+/* What an operator emitted now would come behind the barrier, and its state have it in front. */
+static void test_no_wake_behind_the_barrier(void **state)
+{
+    const struct op_checkpoint checkpoint = {.id = 1};
+    make("wait", "hold", "see", 1);
+    chain_begin_barrier(f.chain, &checkpoint);
+    assert_int_equal(chain_step(f.chain, &f.err), 0); /* past A */
+    op_wake(f.waker);
+    expect("Bp C ");
+    assert_false(chain_has_barrier(f.chain));
+    op_wake(f.waker);
+    expect("");
+    chain_end_barrier(f.chain);
+    expect("Ar ");
+}
+
+/* The barrier is held up by what waits in front of B: A's timer is behind it, B's is what B may wait for. */
+static void test_no_timer_behind_the_barrier(void **state)
+{
+    const struct op_checkpoint checkpoint = {.id = 1};
+    make("hold", "wait", "see", 1);
+    f.waits = true;
+    row(0);
+    row(0);
+    expect("A A B C ");
+    chain_begin_barrier(f.chain, &checkpoint);
+    expect("Ap ");
+    assert_true(chain_is_waiting(f.chain) && chain_has_barrier(f.chain));
+    int64_t now_ms = clock_now_ms(&f.clock.base);
+    op_timer_at(&f.chain->ops[0].ctx, now_ms + 50);
+    op_timer_at(&f.chain->ops[1].ctx, now_ms + 60);
+    clock_manual_advance_ms(&f.clock, 100);
+    assert_int_equal(chain_fire_timer(f.chain, &f.err), 1);
+    expect("Bt C ");
+    assert_int_equal(chain_fire_timer(f.chain, &f.err), 0);
+    assert_int_equal(chain_next_timer_ms(f.chain), INT64_MAX); /* nothing to wake up for */
+    f.waits = false;
+    op_wake(f.waker);
+    expect("Br B C B C ");
+    assert_false(chain_has_barrier(f.chain));
+    assert_int_equal(chain_fire_timer(f.chain, &f.err), 0);
+    chain_end_barrier(f.chain);
+    assert_int_equal(chain_fire_timer(f.chain, &f.err), 1);
+    expect("At B C ");
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -605,6 +652,8 @@ int main(void)
         CASE(test_barrier_passes),
         CASE(test_barrier_passes_waiting_operator),
         CASE(test_passes_keep_what_is_half_done),
+        CASE(test_no_wake_behind_the_barrier),
+        CASE(test_no_timer_behind_the_barrier),
     };
     return cmocka_run_group_tests_name("chain_time", tests, NULL, NULL);
 }
