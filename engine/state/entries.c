@@ -173,6 +173,12 @@ void entry_space_drop_namespace(struct entry_space *e, int64_t name_space)
     keyed_state_drop_namespace(e->heads, name_space);
 }
 
+void entry_space_drop_if_empty(struct entry_space *e, int64_t name_space)
+{
+    keyed_state_drop_if_empty(e->entries, name_space);
+    keyed_state_drop_if_empty(e->heads, name_space);
+}
+
 /* ---- entries ----------------------------------------------------------------------------------- */
 
 static void add_numbers(struct entry_space *e, struct batch *b)

@@ -88,5 +88,6 @@ int entry_space_rebuild(struct entry_space *e, const struct entry_rebuild *how,
 int entry_space_next_keys(struct entry_space *e, int64_t name_space, uint32_t *inout_at,
                           struct batch **ret_keys, struct error *err) MUST_CHECK;
 void entry_space_drop_namespace(struct entry_space *e, int64_t name_space);
+void entry_space_drop_if_empty(struct entry_space *e, int64_t name_space);
 
 #endif

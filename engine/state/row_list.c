@@ -320,3 +320,8 @@ void row_list_drop_namespace(struct row_list *l, int64_t name_space)
 {
     entry_space_drop_namespace(&l->space, name_space);
 }
+
+void row_list_drop_if_empty(struct row_list *l, int64_t name_space)
+{
+    entry_space_drop_if_empty(&l->space, name_space);
+}

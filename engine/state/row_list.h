@@ -47,6 +47,8 @@ int row_list_count(struct row_list *l, const struct state_keys *keys, uint64_t *
 /* Removes all rows of these keys.  A key may stand in the batch more than once. */
 int row_list_clear(struct row_list *l, const struct state_keys *keys, struct error *err) MUST_CHECK;
 void row_list_drop_namespace(struct row_list *l, int64_t name_space);
+/* Gives the memory of a namespace back whose keys have no rows any more. */
+void row_list_drop_if_empty(struct row_list *l, int64_t name_space);
 /* The keys that have rows in a namespace, in batches of the key schema with hashes, in no order that means
  * anything: 1 and *ret_keys, or 0 at the end.  `*inout_at` is 0 at first; rows of keys that were given may
  * be cleared in between, nothing may be added. */

@@ -323,6 +323,16 @@ void keyed_state_drop_namespace(struct keyed_state *s, int64_t name_space)
     s->backend->desc->drop_namespace(s, name_space);
 }
 
+void keyed_state_drop_if_empty(struct keyed_state *s, int64_t name_space)
+{
+    /* Selecting without creating cannot fail. */
+    int rc = s->backend->desc->select(s, name_space, false, NULL);
+    ASSERT(rc == 0);
+    if (s->table != NULL && s->table->n_keys == 0) {
+        s->backend->desc->drop_namespace(s, name_space);
+    }
+}
+
 bool keyed_state_next_namespace(const struct keyed_state *s, int64_t from, int64_t *ret_name_space)
 {
     return s->backend->desc->next_namespace(s, from, ret_name_space);

@@ -304,6 +304,16 @@ int contents_clear(struct general_window *w, struct op_context *ctx,
     return rc;
 }
 
+int contents_forget(struct general_window *w, struct op_context *ctx,
+                    const struct window_at_hand *at, struct error *err)
+{
+    TRY(contents_clear(w, ctx, at, err));
+    for (uint32_t i = 0; i < w->n_sides && w->values.state == NULL; i++) {
+        row_list_drop_if_empty(w->sides[i].contents, at->end);
+    }
+    return 0;
+}
+
 static void keep_block(struct general_side *side, const struct state_rows *rows)
 {
     if (side->n_records + rows->n > side->cap_records) {

@@ -301,7 +301,7 @@ static int on_due(struct general_window *w, struct op_context *ctx, const struct
     if (w->sessions != NULL) {
         return sessions_end(w, item->slot, err);
     }
-    TRY(contents_clear(w, ctx, &at, err));
+    TRY(contents_forget(w, ctx, &at, err));
     TRY(values_forget(w, &at, err));
     TRY(delta_forget(w, &at, err));
     keyed_state_remove(w->entries, item->slot);

@@ -273,5 +273,8 @@ int contents_fire_records(struct general_window *w, struct op_context *ctx,
                           const struct window_at_hand *at, struct error *err) MUST_CHECK;
 int contents_clear(struct general_window *w, struct op_context *ctx,
                    const struct window_at_hand *at, struct error *err) MUST_CHECK;
+/* The same of a window that is over: no more records come for its end. */
+int contents_forget(struct general_window *w, struct op_context *ctx,
+                    const struct window_at_hand *at, struct error *err) MUST_CHECK;
 
 #endif

@@ -1,4 +1,6 @@
 /* flinc.window.general: process, reduce and aggregate functions, alone and together. */
+#include "engine/operators/harness_internal.h"
+#include "engine/state/state.h"
 #include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define TUMBLING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING
@@ -200,6 +202,38 @@ static void a_restored_operator_goes_on(void **state)
     flinc__operator_subtask_state__free_unpacked(s, NULL);
 }
 
+static uint32_t count_tables(const struct harness *h)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < h->backend->states.len; i++) {
+        const struct keyed_state *s = vec_ptr(&h->backend->states, i);
+        for (int64_t ns = INT64_MIN; keyed_state_next_namespace(s, ns, &ns); ns++) {
+            n++;
+        }
+    }
+    return n;
+}
+
+static void a_window_that_is_over_takes_no_memory(void **state)
+{
+    struct general g;
+    general_init(&g, TUMBLING, 10, 10);
+    g.c.config.allowed_lateness_ms = 5;
+    struct harness *h = general_start(&g);
+    uint32_t n_before = count_tables(h);
+    for (int64_t at = 0; at < 1000; at += 10) {
+        char rows[96];
+        snprintf(rows, sizeof(rows), "a, 1 @%lld\nb, 2 @%lld", (long long)at, (long long)at + 1);
+        push(h, rows);
+        must(harness_watermark(h, 0, at + 9, &err));
+        must(harness_push_rows(h, 0, rows, &err)); /* late, and in time */
+        assert_true(count_tables(h) <= n_before + 4);
+    }
+    must(harness_watermark(h, 0, 2000, &err));
+    assert_int_equal(count_tables(h), n_before);
+    harness_free(h);
+}
+
 /* ---- values brought up to date against kept records ------------------------------------------------ */
 
 /* A mean or a sum per window; behind an evictor that evicts nothing records are kept. */
@@ -297,6 +331,7 @@ int main(void)
         cmocka_unit_test(a_function_that_fails_is_named),
         cmocka_unit_test(results_leave_a_few_batches_at_a_time),
         cmocka_unit_test(a_restored_operator_goes_on),
+        cmocka_unit_test(a_window_that_is_over_takes_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
