@@ -169,9 +169,9 @@ class Round:
         if restore:
             config["execution.state-recovery.path"] = restore
             config["execution.state-recovery.claim-mode"] = self.source.choice(("NO_CLAIM", "CLAIM"))
-        # Every run is given the same arguments: what is done already is in the state.
+        # What is done already is in the state.
         args = ["--records", self.records, "--keys", KEYS, "--rate", 200_000, "--output", self.output,
-                "--loose", int(self.loose), "--light", int(self.light)]
+                "--loose", int(self.loose), "--light", int(self.light), "--run", self.runs + 1]
         self.job = self.cluster.run_jar(self.jar, args, parallelism, config)
         self.runs += 1
         self.killed_attempt = -1

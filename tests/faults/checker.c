@@ -6,10 +6,10 @@
  *   T key session        the event-time timer of a session, in order
  *   W key session n      a session window of n records
  *   V key session n      a tumbling window that kept its n records, each checked
- *   L token count        an item of list state, and how many records were counted in it
- *   U subtask count      what a subtask knows by union list state of the records counted before it, and counted itself
- *   B subtask kind count rules of a kind in the subtask's broadcast state
- * L, U and B are written at the end of the input by each subtask.
+ *   L token count run    an item of list state, and how many records were counted in it
+ *   U subtask count run  what a subtask knows by union list state of the records counted before it, and counted itself
+ *   B subtask kind count run   rules of a kind in the subtask's broadcast state
+ * L, U and B are written at the end of the input by each subtask, of the run of the job that --run says.
  * With --light no window keeps records: the state is small.  With --loose records may come again, as they may in the mode AT_LEAST_ONCE; none may be missing. */
 #include <flinc/broadcast.h>
 #include <flinc/flinc.h>
@@ -46,7 +46,7 @@ FLINC_STRUCT(token, FLINC_INT64(id), FLINC_INT64(all), FLINC_INT64(counted));
 FLINC_STRUCT(share, FLINC_INT64(subtask), FLINC_INT64(parallelism), FLINC_INT64(rules),
              FLINC_INT64(tokens), FLINC_INT64(all_tokens), FLINC_INT64(counted));
 FLINC_STRUCT(session, FLINC_INT64(key), FLINC_INT64(window_start), FLINC_INT64(n));
-FLINC_STRUCT(settings, FLINC_INT64(keys), FLINC_INT64(loose));
+FLINC_STRUCT(settings, FLINC_INT64(keys), FLINC_INT64(loose), FLINC_INT64(run));
 
 static int64_t hash_of(const char *data, size_t len)
 {
@@ -408,11 +408,21 @@ static int check(flinc_ctx *ctx, const event *in, flinc_out *out)
 
 /* ---- timers ------------------------------------------------------------------------------------------ */
 
+static int tell(flinc_ctx *ctx, flinc_out *out, const char *what, int64_t value)
+{
+    const settings *s = flinc_ctx_config(ctx);
+    char text[128];
+    int len =
+        snprintf(text, sizeof(text), "%s %lld %lld", what, (long long)value, (long long)s->run);
+
+    return flinc_emit_string(out, (flinc_string){text, (size_t)len});
+}
+
 /* The end of the input: each subtask says once what it keeps. */
 static int tell_end(flinc_ctx *ctx, struct keeper *k, flinc_out *out)
 {
     int64_t subtask = flinc_ctx_subtask(ctx);
-    char text[96];
+    char what[64];
     int rc = 0;
 
     if (k->told) {
@@ -420,14 +430,15 @@ static int tell_end(flinc_ctx *ctx, struct keeper *k, flinc_out *out)
     }
     k->told = true;
     for (size_t i = 0; i < k->n_mine && rc == 0; i++) {
-        rc = emit_line(out, 'L', k->mine[i].id, k->mine[i].counted);
+        snprintf(what, sizeof(what), "L %lld", (long long)k->mine[i].id);
+        rc = tell(ctx, out, what, k->mine[i].counted);
     }
     for (int64_t kind = 0; kind < RULE_KINDS && rc == 0; kind++) {
-        int len = snprintf(text, sizeof(text), "B %lld %lld %lld", (long long)subtask,
-                           (long long)kind, (long long)rules_known(k, kind));
-        rc = flinc_emit_string(out, (flinc_string){text, (size_t)len});
+        snprintf(what, sizeof(what), "B %lld %lld", (long long)subtask, (long long)kind);
+        rc = tell(ctx, out, what, rules_known(k, kind));
     }
-    return rc == 0 ? emit_line(out, 'U', subtask, k->counted) : rc;
+    snprintf(what, sizeof(what), "U %lld", (long long)subtask);
+    return rc == 0 ? tell(ctx, out, what, k->counted) : rc;
 }
 
 static int on_processing(flinc_ctx *ctx, struct keeper *k, progress *p, int64_t time_ms)
@@ -591,10 +602,11 @@ static flinc_stream *keep_panes(flinc_stream *keyed, const settings *s)
 static int job(flinc_env *env, int argc, char **argv)
 {
     static const char *const known[] = {"records", "keys",  "rate", "output",
-                                        "loose",   "light", NULL};
+                                        "loose",   "light", "run",  NULL};
     flinc_params *p = flinc_params_parse(env, argc, argv, known);
     const settings s = {.keys = flinc_params_int(p, "keys", 3840),
-                        .loose = flinc_params_int(p, "loose", 0)};
+                        .loose = flinc_params_int(p, "loose", 0),
+                        .run = flinc_params_int(p, "run", 0)};
 
     flinc_env_set_runtime_mode(env, FLINC_STREAMING);
     flinc_stream *keyed = flinc_key_by(read_records(env, p, &s), "key");

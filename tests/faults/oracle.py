@@ -22,6 +22,7 @@ class Output:
         for kind in "TW" if light else "TWV":
             self.seen[kind] = [bytearray(per_key // SESSION) for _ in range(keys)]
         self.tokens, self.shares, self.rules = {}, {}, {}
+        self.runs = set()  # of the job, that have told of their end
 
     def lines(self):
         for name in visible(self.folder):
@@ -29,16 +30,19 @@ class Output:
                 yield from f
 
     def check(self):
+        told = []
         for line in self.lines():
             kind, *fields = line.split()
             if kind in self.seen:
                 self.take(line, kind, *map(int, fields))
-            elif kind == "B":
-                self.put(self.rules, tuple(map(int, fields[:2])), int(fields[2]), line)
             else:
-                self.put({"L": self.tokens, "U": self.shares}[kind], int(fields[0]), int(fields[1]), line)
+                self.runs.add(fields.pop())
+                told.append((kind, line, *map(int, fields)))
         self.check_complete()
-        self.check_subtasks()
+        if len(self.runs) == 1:
+            for item in told:
+                self.take_told(*item)
+            self.check_subtasks(in_first="1" in self.runs)
 
     def take(self, line, kind, key, number, count=SESSION):
         if count != SESSION and not (self.loose and kind in "WV"):
@@ -48,6 +52,10 @@ class Output:
         if self.seen[kind][key][number] and not self.loose:
             raise Violation(f"{line.strip()}: twice in the output")
         self.seen[kind][key][number] = 1
+
+    def take_told(self, kind, line, *fields):
+        table = {"L": self.tokens, "U": self.shares, "B": self.rules}[kind]
+        self.put(table, fields[:-1] if kind == "B" else fields[0], fields[-1], line)
 
     def put(self, table, key, value, line):
         if key in table and not self.loose:
@@ -62,10 +70,13 @@ class Output:
                 if 0 in row:
                     raise Violation(f"{what} {row.index(0)} of key {key} is missing ({row.count(0)} of this key)")
 
-    def check_subtasks(self):
-        """List, union list and broadcast state, as each subtask of the last run says them."""
+    def check_subtasks(self, in_first):
+        """List, union list and broadcast state, as each subtask says them at its end.  That is of the last run, or
+        `in_first`, which was cut between its end and the checkpoint behind that.  (Cut between the ends of its
+        subtasks, some of what there is was told by this one and some by that: then nothing is said about it.)"""
+        last = self.first if in_first else self.last
         wanted = {"list state": (self.tokens, range(self.first * TOKENS), self.records),
-                  "union list state": (self.shares, range(self.last), self.records)}
+                  "union list state": (self.shares, range(last), self.records)}
         for what, (table, keys, total) in wanted.items():
             if set(table) != set(keys):
                 raise Violation(f"{what}: {sorted(set(keys) ^ set(table))[:5]} of {len(keys)} items are wrong")
@@ -73,8 +84,8 @@ class Output:
             if counted != total and not (self.loose and counted > total):
                 raise Violation(f"{what} counted {counted} of {total} records")
         each = self.records // RECORDS_PER_RULE // RULE_KINDS
-        if len(self.rules) != self.last * RULE_KINDS:
-            raise Violation(f"broadcast state: {len(self.rules)} values in {self.last} subtasks of {RULE_KINDS}")
+        if len(self.rules) != last * RULE_KINDS:
+            raise Violation(f"broadcast state: {len(self.rules)} values in {last} subtasks of {RULE_KINDS}")
         for (subtask, kind), count in self.rules.items():
             if count != each:
                 raise Violation(f"broadcast state: {count} of {each} rules of kind {kind} in subtask {subtask}")
