@@ -116,6 +116,8 @@ enum abort_flags {
     ABORT_COUNTS = 1u << 0, /* against execution.checkpointing.tolerable-failed-checkpoints */
 };
 struct pending_checkpoint *checkpointer_find_pending(const struct checkpointer *c, uint64_t id);
+/* Of the newest completed one; 0: there is none. */
+uint64_t checkpointer_latest_id(const struct checkpointer *c);
 /* All tasks have acknowledged. */
 void pending_complete(struct checkpointer *c, struct pending_checkpoint *p);
 /* Takes it out of the pending ones and frees it (one that is COMPLETING: when the executor answers). */

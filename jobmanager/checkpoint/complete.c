@@ -29,7 +29,7 @@ static void remove_pending(struct checkpointer *c, const struct pending_checkpoi
     }
 }
 
-static uint64_t latest_id(const struct checkpointer *c)
+uint64_t checkpointer_latest_id(const struct checkpointer *c)
 {
     const struct completed_checkpoint *latest = completed_store_latest(&c->store);
     return latest != NULL ? latest->id : 0;
@@ -102,7 +102,7 @@ void pending_abort(struct checkpointer *c, struct pending_checkpoint *p, const s
         cleanup_expire(c, p, STEAL(p->directory));
     }
     c->o.host->notify(c->o.host_arg, FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_ABORTED, p->id,
-                      latest_id(c));
+                      checkpointer_latest_id(c));
     answer_failed(p, why);
     if (flags & ABORT_COUNTS && !checkpoint_kind_is_savepoint(p->kind)) {
         count_failure(c, why);
@@ -251,7 +251,7 @@ static uint64_t lowest_needed(const struct checkpointer *c)
 static void subsume(struct checkpointer *c)
 {
     struct completed_checkpoint *old;
-    uint64_t newest = latest_id(c);
+    uint64_t newest = checkpointer_latest_id(c);
     while ((old = completed_store_take_above(&c->store, c->config.num_retained)) != NULL) {
         uint64_t id = old->id;
         cleanup_completed(c, old);
@@ -313,7 +313,7 @@ static void complete(struct checkpointer *c, struct pending_checkpoint *p, struc
         drop_older(c, p->id);
         (void)FAILPOINT(&ignored, "checkpoint.complete.before_notify");
         c->o.host->notify(c->o.host_arg, FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_COMPLETE,
-                          p->id, latest_id(c));
+                          p->id, checkpointer_latest_id(c));
     }
     answer_completed(c, p);
     pending_free(p);
@@ -331,7 +331,7 @@ static void on_finalized(struct checkpointer *c, struct io_job *job, int rc,
         return; /* the job has ended: its files stay, nobody knows who looks at them */
     }
     struct error err = ERROR_INIT;
-    bool is_late = !checkpoint_kind_is_savepoint(p->kind) && p->id < latest_id(c);
+    bool is_late = !checkpoint_kind_is_savepoint(p->kind) && p->id < checkpointer_latest_id(c);
     if (rc == 0 && !p->given_up && !is_late) {
         complete(c, p, f);
         return;

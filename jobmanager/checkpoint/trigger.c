@@ -178,6 +178,7 @@ static int send_triggers(struct checkpointer *c, const struct pending_checkpoint
     barrier.kind = p->kind;
     barrier.stop = p->stop;
     barrier.location = &location;
+    barrier.latest_completed = checkpointer_latest_id(c);
     TRY(FAILPOINT(err, "checkpoint.trigger.before_send"));
     return c->o.host->send_trigger(c->o.host_arg, plan->triggers, plan->n_triggers, &barrier, err);
 }

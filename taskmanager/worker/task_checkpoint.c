@@ -158,6 +158,16 @@ static void task_unblock(struct task *t)
     }
 }
 
+/* Of a notice that was lost, or is on its way still; it stands for all before it. */
+static void task_learn_completed(struct task_checkpoints *c, uint64_t id)
+{
+    if (id > c->completed) {
+        c->completed = id;
+        *VEC_PUSH(&c->notices, struct checkpoint_notice) =
+            (struct checkpoint_notice){FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_COMPLETE, id};
+    }
+}
+
 static void task_follow(struct task *t, struct aligner_verdict *v)
 {
     struct task_checkpoints *c = &t->checkpoints;
@@ -172,6 +182,9 @@ static void task_follow(struct task *t, struct aligner_verdict *v)
         c->starting = v->complete;
         c->starting_cancelled = v->is_cancelled;
         c->in_chain = false;
+        if (c->first_id != 0 && c->starting->message->latest_completed >= c->first_id) {
+            task_learn_completed(c, c->starting->message->latest_completed);
+        }
         c->first_ns = v->first_ns;
         c->aligned_ns = clock_monotonic_ns(t->env->clock);
         atomic_store(&c->last_alignment_ns, MAX(c->aligned_ns - c->first_ns, (int64_t)0));
@@ -287,12 +300,7 @@ static void task_on_notice(struct task *t, const Flinc__NotifyCheckpoint *n)
     }
     *VEC_PUSH(&c->notices, struct checkpoint_notice) =
         (struct checkpoint_notice){n->notice, n->checkpoint_id};
-    /* One that was lost; this one stands for all before it. */
-    if (n->latest_completed > c->completed) {
-        c->completed = n->latest_completed;
-        *VEC_PUSH(&c->notices, struct checkpoint_notice) = (struct checkpoint_notice){
-            FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_COMPLETE, n->latest_completed};
-    }
+    task_learn_completed(c, n->latest_completed);
 }
 
 static void task_op_checkpoint(void *target, void *payload)
@@ -451,6 +459,7 @@ static void task_take(struct task *t)
         mem_free(w);
         return;
     }
+    c->first_id = c->first_id != 0 ? c->first_id : id;
     w->barrier = b;
     w->finished = c->data_ended;
     w->taken_ns = clock_monotonic_ns(t->env->clock);

@@ -61,6 +61,7 @@ struct task_checkpoints {
     struct task_writing *writing; /* Owns; NULL: none */
     struct vec held;              /* Owns: Flinc__MasterToWorker *, behind `starting` */
     struct vec notices;           /* struct checkpoint_notice: not told to the operators yet */
+    uint64_t first_id;            /* the first that this attempt took; 0: none yet */
     uint64_t completed;           /* the highest id that is complete */
     uint64_t stop_id;             /* the savepoint that stops the job; 0: none */
     Flinc__CheckpointStop stop;

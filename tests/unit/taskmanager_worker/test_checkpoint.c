@@ -563,6 +563,28 @@ static void test_complete_stands_for_all_before(void **state)
     assert_right();
 }
 
+/* What is newer than the notice comes first: the next increment builds on the one that is kept. */
+static void test_barrier_tells_what_is_complete(void **state)
+{
+    struct test_cluster *c = *state;
+    struct job job = make_job(&HELD);
+    hold();
+    deploy(c, &job);
+    for (uint64_t id = 8; id < 11; id++) {
+        wanted = id;
+        /* Of 7 this attempt knows nothing: an earlier one took it. */
+        cluster_trigger(c, &job, &(struct test_checkpoint){.id = id, .latest_completed = id - 1});
+        cluster_run_until(c, is_complete);
+        assert_int_equal(atomic_load(&counts.completes), (id - 8) * TASKS);
+    }
+    assert_int_equal(atomic_load(&counts.last_complete), 9);
+    cluster_notify(c, NOTICE(COMPLETE), 9); /* late */
+    release();
+    cluster_run_to_end(c);
+    assert_int_equal(atomic_load(&counts.completes), 2 * TASKS);
+    assert_right();
+}
+
 static bool all_aborted(struct test_cluster *c)
 {
     return atomic_load(&counts.aborts) >= TASKS;
@@ -748,6 +770,7 @@ int main(void)
         CASE_IN_FOLDER(test_cancelled_while_queued),
         CASE(test_cancelled_at_any_point),
         CASE(test_complete_stands_for_all_before),
+        CASE(test_barrier_tells_what_is_complete),
         CASE(test_aborted),
         CASE(test_failing_notify_fails_the_task),
         CASE(test_final_checkpoint),

@@ -91,6 +91,7 @@ void cluster_trigger(struct test_cluster *c, const struct job *job,
     barrier.kind = checkpoint->kind;
     barrier.stop = checkpoint->stop;
     barrier.location = &location;
+    barrier.latest_completed = checkpoint->latest_completed;
     trigger.n_attempt_ids = a.n;
     trigger.attempt_ids = a.list;
     trigger.barrier = &barrier;

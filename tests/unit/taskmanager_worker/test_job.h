@@ -132,6 +132,7 @@ struct test_checkpoint {
     Flinc__CheckpointKind kind;
     Flinc__CheckpointStop stop;
     const char *directory; /* NULL: all inline */
+    uint64_t latest_completed;
 };
 
 /* What the master hears; copied. */
