@@ -212,37 +212,50 @@ int metadata_write(const char *directory, const Flinc__CheckpointMetadata *m, st
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-/* The newest complete checkpoint in a folder that was given instead of it. */
-static void hint_newest(const char *folder, struct error *err)
+/* Whether a folder of snapshots has this one, complete; `ret_rank`: what tells newer from older. */
+static bool is_snapshot(const struct fs_entry *e, bool savepoints, int64_t *ret_rank)
 {
-    struct fs_list list = FS_LIST_INIT;
-    unsigned long long newest = 0;
-    bool found = false;
-    if (fs_list_dir(folder, &list, NULL) < 0) {
-        return;
-    }
-    for (size_t i = 0; i < list.n; i++) {
-        STR_AUTO file = STR_INIT;
-        char *end = NULL;
-        const char *name = list.entries[i].name;
-        if (!cstr_starts_with(name, "chk-")) {
-            continue;
+    STR_AUTO file = STR_INIT;
+    char *end = NULL;
+    if (savepoints) {
+        *ret_rank = e->status.modified_ms;
+        if (!cstr_starts_with(e->name, "savepoint-")) {
+            return false;
         }
-        unsigned long long n = strtoull(name + 4, &end, 10);
-        if (*end == '\0' && (!found || n > newest) &&
-            fs_join(list.entries[i].path, CHECKPOINT_METADATA_NAME, &file, NULL) == 0 &&
-            fs_exists(str_cstr(&file), NULL) == 1) {
-            newest = n;
-            found = true;
+    } else {
+        if (!cstr_starts_with(e->name, "chk-")) {
+            return false;
+        }
+        *ret_rank = strtoll(e->name + 4, &end, 10);
+        if (*end != '\0') {
+            return false;
         }
     }
-    if (found) {
+    return fs_join(e->path, CHECKPOINT_METADATA_NAME, &file, NULL) == 0 &&
+           fs_exists(str_cstr(&file), NULL) == 1;
+}
+
+/* The newest complete snapshot in a folder that was given instead of it. */
+static bool hint_newest(const char *folder, const struct fs_list *list, bool savepoints,
+                        struct error *err)
+{
+    const struct fs_entry *newest = NULL;
+    int64_t newest_rank = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        int64_t rank;
+        if (is_snapshot(&list->entries[i], savepoints, &rank) &&
+            (newest == NULL || rank > newest_rank)) {
+            newest = &list->entries[i];
+            newest_rank = rank;
+        }
+    }
+    if (newest != NULL) {
+        const char *what = savepoints ? "savepoint" : "checkpoint";
         error_set(err, ERR_NOT_FOUND,
-                  "%s is a folder of checkpoints, not a checkpoint: its newest complete one is "
-                  "%s/chk-%llu",
-                  folder, folder, newest);
+                  "%s is a folder of %ss, not a %s: its newest complete one is %s/%s", folder, what,
+                  what, folder, newest->name);
     }
-    fs_list_fini(&list);
+    return newest != NULL;
 }
 
 static int no_metadata(const char *folder, struct error *err)
@@ -252,8 +265,12 @@ static int no_metadata(const char *folder, struct error *err)
                   "%s has no file %s: it is no snapshot, or one that was never completed; use a "
                   "completed checkpoint or savepoint",
                   folder, CHECKPOINT_METADATA_NAME);
-    if (err != NULL) {
-        hint_newest(folder, err);
+    struct fs_list list = FS_LIST_INIT;
+    if (err != NULL && fs_list_dir(folder, &list, NULL) == 0) {
+        bool hinted =
+            hint_newest(folder, &list, false, err) || hint_newest(folder, &list, true, err);
+        (void)hinted;
+        fs_list_fini(&list);
     }
     return rc;
 }
