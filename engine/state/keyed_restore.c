@@ -31,6 +31,8 @@ struct loader {
     uint32_t first_group, last_group;  /* wanted of it */
     struct schema_migration *values;   /* Owns: of the segment at hand; NULL: not needed */
     const struct schema *old_values;   /* Borrows: the segment's */
+    bool adds_stamps;                  /* its entries have no time stamp, those of the state do */
+    int64_t now_ms;                    /* which is this one */
     uint32_t *key_columns;             /* Owns: 0, 1, ... */
     int64_t reserved;                  /* namespace of the segment at hand that has its room, */
     bool has_reserved;                 /* when there is one */
@@ -178,6 +180,7 @@ static struct loader *loader_new(struct keyed_state *s)
     struct loader *l = MEM_NEW(struct loader);
     l->state = s;
     l->from = s->backend->restored;
+    l->now_ms = s->expiry.clock != NULL ? clock_now_ms(s->expiry.clock) : 0;
     l->key_columns = MEM_NEW_ARRAY(uint32_t, n_keys);
     for (uint32_t i = 0; i < n_keys; i++) {
         l->key_columns[i] = i;
@@ -235,6 +238,7 @@ static int begin_segment(struct loader *l, const struct segment_state *old, stru
         return misfit(l, err, why.message);
     }
     l->old_values = old->value_schema;
+    l->adds_stamps = l->state->expiry.clock != NULL && old->ttl_ms == 0;
     if (schema_migration_is_identity(l->values)) {
         l->values = schema_migration_free(l->values);
     } else {
@@ -276,6 +280,16 @@ static int migrate(struct loader *l, struct batch **inout_rows, struct error *er
     return rc;
 }
 
+/* A time to live is new: it begins now. */
+static void add_stamps(struct loader *l, uint32_t n)
+{
+    const struct keyed_state *s = l->state;
+    for (uint32_t i = 0; l->adds_stamps && i < n; i++) {
+        char *value = keyed_state_value(s, l->slots[i]);
+        memcpy(value + s->expiry.offset, &l->now_ms, sizeof(l->now_ms));
+    }
+}
+
 static int put_rows(struct loader *l, const struct segment_block *block, struct error *err)
 {
     struct keyed_state *s = l->state;
@@ -284,6 +298,7 @@ static int put_rows(struct loader *l, const struct segment_block *block, struct 
         TRY(keyed_state_upsert(s, block->name_space, block->rows, l->key_columns, l->slots,
                                l->is_new, err));
         int rc = keyed_rows_scatter(s->rows, s->table, block->rows, l->slots, err);
+        add_stamps(l, block->rows->n_sel);
         return rc < 0 ? keyed_state_failed(s, rc, err) : 0;
     }
     TRY(keyed_state_find(s, block->name_space, block->rows, l->key_columns, l->slots, err));

@@ -243,7 +243,7 @@ static void add_entry(struct keyed_snapshot *s, const struct keyed_table *t, con
 static void leave_out_expired(struct keyed_snapshot *s, const struct keyed_table *t)
 {
     const struct keyed_expiry *x = &state_at_hand(s)->expiry;
-    if (x->clock == NULL || s->in_chain) {
+    if (x->clock == NULL || !x->is_left_out || s->in_chain) {
         return;
     }
     int64_t now_ms = clock_now_ms(x->clock), stamp, end;

@@ -27,12 +27,15 @@ enum {
     STATE_NAMESPACES_MAX = 1 << 20,
 };
 
-/* Entries that are left out of full snapshots (not of increments and what they build on): those whose time
- * stamp, an int64 of ms at `offset` of the value, is `ttl_ms` or more ago.  Without a clock: none. */
+/* Entries with a time stamp, an int64 of ms at `offset` of the value.  Those of a restored state that had none
+ * count as written when they are restored. */
 struct keyed_expiry {
-    const struct clock *clock; /* Borrows */
+    const struct clock *clock; /* Borrows; NULL: entries have no stamp */
     uint32_t offset;
     uint64_t ttl_ms;
+    /* Those whose stamp is `ttl_ms` or more ago are not in full snapshots (but in increments and in what
+     * these build on). */
+    bool is_left_out;
 };
 
 /* What a state is; given by the operator that opens it. */

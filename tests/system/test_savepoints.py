@@ -1,9 +1,11 @@
 """Savepoints of real jobs by the command line: taken, stopped with, disposed of; and what the next version of a job makes of
 them: operators added, removed and chained differently, types that have changed."""
 
+import json
 import os
 import re
 import shutil
+import time
 
 import pytest
 from checkpoints import Jobs, check_records, counts_of, files_below, local, restoring, settings
@@ -283,3 +285,24 @@ def test_mistakes(flink, jobs, run, tmp_path):
         assert "CANCELED" in flink(*command, code=1), command
     message = flink("savepoint", "-d", tmp_path / "none", code=1)
     assert str(tmp_path / "none") in message
+
+
+def test_a_time_to_live_comes_and_goes(flinc, jobs, run, tmp_path):
+    """A state gets a time to live: what it had counts as written at the restore, and `flink state dump` shows when.  It
+    loses it: the values stay."""
+    def stamps_of(path):
+        dumped = flinc.run("state", "dump", path, "--state", "total")
+        rows = [json.loads(line) for line in dumped.stdout.splitlines()]
+        assert rows, dumped.stderr
+        return [row["value"].get("$ttl") for row in rows]
+
+    job = run()
+    jobs.wait_for_checkpoints(job)
+    path = jobs.stop(job, tmp_path / "savepoints")
+    assert set(stamps_of(path)) == {None}
+    began_ms = time.time() * 1000
+    job = run("-DTTL_MS=3600000", config=restoring(path), parallelism=1)
+    jobs.wait_for_checkpoints(job)
+    path = jobs.stop(job, tmp_path / "savepoints")
+    assert all(began_ms <= stamp <= time.time() * 1000 for stamp in stamps_of(path))
+    goes_on(jobs, run(config=restoring(path)), tmp_path)

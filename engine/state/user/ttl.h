@@ -4,6 +4,9 @@
  * outlived its time is removed when it is met, and a few entries are looked at for every access (the sweep),
  * between batches, so that nothing moves while a batch is worked on.
  *
+ * A state may get a time to live, or lose it, between a snapshot and its restore: entries without a time count
+ * as written at the restore; without a time to live all that the snapshot has stays, whatever its age.
+ *
  * Thread: one owner (the task).  Flink: StateTtlConfig, TtlUtils, TtlIncrementalCleanup. */
 #ifndef FLINC_ENGINE_STATE_USER_TTL_H
 #define FLINC_ENGINE_STATE_USER_TTL_H
@@ -26,13 +29,14 @@ static inline bool ttl_is_over(const struct state_ttl *t, int64_t stamp_ms, int6
     return t->ms > 0 && !__builtin_add_overflow(stamp_ms, (int64_t)t->ms, &end) && end <= now_ms;
 }
 
-/* What the state's description says about snapshots. */
+/* What the state's description says about time stamps. */
 static inline struct keyed_expiry ttl_expiry(const struct state_ttl *t, const struct clock *clock,
                                              uint32_t stamp_offset)
 {
-    return (struct keyed_expiry){.clock = t->ms > 0 && t->full_snapshots ? clock : NULL,
+    return (struct keyed_expiry){.clock = t->ms > 0 ? clock : NULL,
                                  .offset = stamp_offset,
-                                 .ttl_ms = t->ms};
+                                 .ttl_ms = t->ms,
+                                 .is_left_out = t->full_snapshots};
 }
 
 /* Where the sweep of a state is. */

@@ -2,7 +2,8 @@
  * other.  Record i of key i % --keys counts; the output is
  *   R key n    the n-th record of a key
  *   W key n    its window of n records, which ends with the input (or when the job is drained)
- * Macros: VERSION (1, 2, 3: types of the state), EXTRA (one operator more), UNCHAINED. */
+ * Macros: VERSION (1, 2, 3: types of the state), EXTRA (one operator more), UNCHAINED, TTL_MS (time to live of
+ * the counts). */
 #include <flinc/flinc.h>
 #include <flinc/state.h>
 #include <flinc/time.h>
@@ -13,6 +14,10 @@
 
 #ifndef VERSION
 #define VERSION 1
+#endif
+
+#ifndef TTL_MS
+#define TTL_MS 0
 #endif
 
 enum { WINDOW_MS = 1 << 30, MIXED = 7, PAYLOAD_MAX = 1 << 20 };
@@ -46,7 +51,8 @@ static int open_count(flinc_ctx *ctx)
 
     flinc_ctx_set_user(ctx, c);
     c->payload = malloc(PAYLOAD_MAX);
-    c->total = flinc_ctx_value_state(ctx, FLINC_STATE(.name = "total", .type = FLINC_TYPE(total)));
+    c->total = flinc_ctx_value_state(
+        ctx, FLINC_STATE(.name = "total", .type = FLINC_TYPE(total), .ttl = {.ms = TTL_MS}));
     c->weight =
         flinc_ctx_value_state(ctx, FLINC_STATE(.name = "weight", .type = FLINC_TYPE(flinc_string)));
     return 0;

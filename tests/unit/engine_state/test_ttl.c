@@ -267,6 +267,69 @@ static void restored_entries_know_their_age(void **state)
     close_test(&t);
 }
 
+/* The states are opened again out of a snapshot, with another time to live. */
+static void reopen(struct ttl_test *t, uint64_t ttl_ms, Flinc__CheckpointKind kind)
+{
+    Flinc__KeyedHandle handle = FLINC__KEYED_HANDLE__INIT, *handles[] = {&handle};
+    finish_snapshot(freeze(t->s.backend, 1, kind, UINT64_MAX), &handle);
+    user_side_close(&t->s);
+    t->f.ttl.ms = ttl_ms;
+    user_side_open(&t->f, &t->s, 0, 127, handles, 1);
+    handle_fini(&handle);
+}
+
+static void a_time_to_live_that_is_new_begins_with_the_restore(void **state)
+{
+    static const Flinc__CheckpointKind kinds[] = {FULL, INCREMENTAL};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct ttl_test t;
+        open_test(&t, *state, (struct state_ttl){.full_snapshots = true});
+        reopen(&t, 0, FULL);
+        put_all(&t, 1, 1);
+        put_all(&t, 1, 2);
+        put_all(&t, 2, 3);
+        later(&t, 100 * TTL_MS); /* of no account */
+        reopen(&t, TTL_MS, kinds[i]);
+        assert_int_equal(get_value(&t, 2), 3);
+        later(&t, TTL_MS - 1);
+        assert_int_equal(get_value(&t, 1), 2);
+        int64_t listed = get_list(&t, 1), walked = walk_map(&t, 1);
+        assert_int_equal(listed, 12);
+        assert_true(walked == 12 || walked == 21); /* restored entries have no order */
+        put_all(&t, 2, 4);
+        reopen(&t, TTL_MS, kinds[i]); /* now they have a time, and keep it */
+        later(&t, 1);
+        assert_int_equal(get_value(&t, 1), NONE);
+        assert_int_equal(get_list(&t, 1), 0);
+        assert_int_equal(walk_map(&t, 1), 0);
+        assert_int_equal(get_value(&t, 2), 4);
+        assert_int_equal(get_list(&t, 2), 4);
+        assert_int_equal(get_map(&t, 2, 3), NONE);
+        assert_int_equal(get_map(&t, 2, 4), 4);
+        close_test(&t);
+    }
+}
+
+static void without_its_time_to_live_a_state_keeps_all(void **state)
+{
+    struct ttl_test t;
+    open_test(&t, *state, (struct state_ttl){.sweep = 0});
+    put_all(&t, 1, 1);
+    later(&t, TTL_MS / 2);
+    put_all(&t, 2, 2);
+    later(&t, TTL_MS / 2);
+    reopen(&t, 0, INCREMENTAL);
+    later(&t, 100 * TTL_MS);
+    for (int64_t k = 1; k <= 2; k++) {
+        assert_int_equal(get_value(&t, k), k);
+        assert_int_equal(get_list(&t, k), k);
+        assert_int_equal(get_map(&t, k, k), k);
+    }
+    put_all(&t, 1, 5);
+    assert_int_equal(get_list(&t, 1), 15);
+    close_test(&t);
+}
+
 static void full_snapshots_leave_out_what_is_over(void **state)
 {
     struct ttl_test t;
@@ -313,6 +376,8 @@ int main(void)
         SNAPSHOT_TEST(the_sweep_removes_what_nobody_asks_for),
         SNAPSHOT_TEST(full_snapshots_leave_out_what_is_over),
         SNAPSHOT_TEST(restored_entries_know_their_age),
+        SNAPSHOT_TEST(a_time_to_live_that_is_new_begins_with_the_restore),
+        SNAPSHOT_TEST(without_its_time_to_live_a_state_keeps_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
