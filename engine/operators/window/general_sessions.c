@@ -195,6 +195,8 @@ static int join_windows(struct general_window *w, uint32_t i, struct batch *into
         into.end = into.entry->end;
         TRY(custom_on_merge(w, i, &into, &from, err));
     } else {
+        trigger_on_growth(w, into.entry);
+        trigger_on_growth(w, from.entry);
         trigger_on_merge(into.entry, from.entry);
     }
     if (w->values.state != NULL) {

@@ -52,8 +52,11 @@ static inline void sessions_grow(struct general_window *w, uint32_t i)
 {
     const struct session_span *span = &w->sessions->spans[w->sessions->numbers[i]];
     struct window_entry *e = general_entry(w, w->slots[i]);
-    e->start = span->start;
-    e->end = span->end;
+    if (e->start != span->start || e->end != span->end) {
+        trigger_on_growth(w, e);
+        e->start = span->start;
+        e->end = span->end;
+    }
 }
 /* Adds rows [from, to) of the pass to the lists of their windows. */
 int sessions_append(struct general_window *w, struct op_context *ctx, const uint16_t *rows,

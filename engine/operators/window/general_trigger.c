@@ -46,13 +46,19 @@ static unsigned fired(const struct general_window *w)
     return TRIGGER_FIRE | (w->base.config->trigger->purging ? TRIGGER_PURGE : 0);
 }
 
-/* The next moment of a continuous trigger behind `time_ms`, not behind the window's last one. */
+/* The next moment of a continuous trigger an interval behind `from_ms`, not behind the window's last one. */
 static int64_t next_moment(const struct general_window *w, const struct window_at_hand *at,
-                           int64_t time_ms)
+                           int64_t from_ms)
 {
-    int64_t interval = w->base.config->trigger->interval_ms;
-    int64_t next = time_add(window_start(time_ms, 0, interval), interval);
+    int64_t next = time_add(from_ms, w->base.config->trigger->interval_ms);
     return w->base.is_global ? next : MIN(next, at->end - 1);
+}
+
+/* The first one of a window: moments are multiples of the interval. */
+static int64_t first_moment(const struct general_window *w, const struct window_at_hand *at,
+                            int64_t time_ms)
+{
+    return next_moment(w, at, window_start(time_ms, 0, w->base.config->trigger->interval_ms));
 }
 
 unsigned trigger_on_element(const struct general_window *w, const struct op_context *ctx,
@@ -81,12 +87,12 @@ unsigned trigger_on_element(const struct general_window *w, const struct op_cont
             return fired(w);
         }
         if (e->wait[GENERAL_EVENT] == INT64_MAX) {
-            e->wait[GENERAL_EVENT] = next_moment(w, at, ts);
+            e->wait[GENERAL_EVENT] = first_moment(w, at, ts);
         }
         return TRIGGER_CONTINUE;
     case FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CONTINUOUS_PROCESSING_TIME:
         if (e->wait[GENERAL_PROCESSING] == INT64_MAX) {
-            e->wait[GENERAL_PROCESSING] = next_moment(w, at, w->now_ms);
+            e->wait[GENERAL_PROCESSING] = first_moment(w, at, w->now_ms);
         }
         return TRIGGER_CONTINUE;
     default:
@@ -104,6 +110,8 @@ unsigned trigger_on_time(const struct general_window *w, const struct window_at_
                       trigger == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CONTINUOUS_PROCESSING_TIME;
     if (continuous && (w->base.is_global || time_ms < at->end - 1)) {
         e->wait[kind] = next_moment(w, at, time_ms);
+    } else if (trigger == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CONTINUOUS_EVENT_TIME) {
+        e->count = 1; /* it would come again if the window grew: trigger_on_growth() */
     }
     return fired(w);
 }
@@ -116,6 +124,14 @@ bool trigger_can_merge(const struct general_window *w)
     }
     return kind != FLINC__WINDOW_TRIGGER_KIND__TRIGGER_DELTA &&
            kind != FLINC__WINDOW_TRIGGER_KIND__TRIGGER_NEVER;
+}
+
+void trigger_on_growth(const struct general_window *w, struct window_entry *e)
+{
+    if (e->count > 0 && kind_of(w) == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_CONTINUOUS_EVENT_TIME) {
+        e->count = 0;
+        e->wait[GENERAL_EVENT] = MIN(e->wait[GENERAL_EVENT], e->end - 1);
+    }
 }
 
 void trigger_on_merge(struct window_entry *into, const struct window_entry *from)

@@ -43,7 +43,8 @@ enum evict_moment { EVICT_BEFORE, EVICT_AFTER, EVICT_MOMENTS };
 
 /* What is kept of a window; times are INT64_MAX where nothing is waited for. */
 struct window_entry {
-    int64_t count;               /* count trigger */
+    /* Count trigger.  Continuous one of event time: 1 when it has fired at the end. */
+    int64_t count;
     int64_t wait[GENERAL_TIMES]; /* when the trigger is asked next */
     int64_t due[GENERAL_TIMES];  /* of its items in the indexes; not in snapshots */
     int64_t is_open;             /* 0: made by an upsert a moment ago */
@@ -194,6 +195,9 @@ int trigger_check(const struct general_window *w, const struct op_context *ctx,
                   struct error *err) MUST_CHECK;
 /* Whether windows with this trigger can grow together.  Flink: Trigger.canMerge. */
 bool trigger_can_merge(const struct general_window *w);
+/* The session is about to grow.  A continuous trigger of event time that has fired at its end comes to that
+ * moment again, with the next watermark, as it does in Flink. */
+void trigger_on_growth(const struct general_window *w, struct window_entry *e);
 /* What the trigger remembers of `from` goes into `into`; on_element for the merged window comes next. */
 void trigger_on_merge(struct window_entry *into, const struct window_entry *from);
 

@@ -162,6 +162,37 @@ static void continuous_triggers_fire_on_the_way(void **state)
     harness_free(h);
 }
 
+static void continuous_triggers_come_again_when_sessions_grow(void **state)
+{
+    for (int join = 0; join < 2; join++) {
+        struct general g;
+        session_init(&g, 10);
+        g.c.trigger.kind = TRIGGER(CONTINUOUS_EVENT_TIME);
+        g.c.trigger.interval_ms = 12;
+        g.c.config.allowed_lateness_ms = 20;
+        struct harness *h = general_start(&g);
+        push(h, "1, 1, 0, odd @0");
+        check_watermark(h, 9, "+I[1 until 10: 1, 0] @9");
+        if (join) {
+            push(h, "1, 3, 0, odd @20");
+            check_push(h, "1, 2, 0, odd @10", "");
+            check_watermark(h, 10, "+I[1 until 30: 1 3 2, 0] @29");
+            check_watermark(h, 20, "");
+            check_watermark(h, 21, "+I[1 until 30: 1 3 2, 0] @29");
+            check_watermark(h, 29, "+I[1 until 30: 1 3 2, 0] @29");
+        } else {
+            check_push(h, "1, 2, 0, odd @6", "");
+            check_watermark(h, 10, "+I[1 until 16: 1 2, 0] @15");
+            check_watermark(h, 14, "");
+            check_watermark(h, 15, "+I[1 until 16: 1 2, 0] @15");
+            check_push(h, "1, 3, 0, odd @-3", "+I[1 until 16: 1 2 3, -3] @15");
+            check_watermark(h, 16, "+I[1 until 16: 1 2 3, -3] @15");
+        }
+        check_watermark(h, INT64_MAX, "");
+        harness_free(h);
+    }
+}
+
 static int evict_odd(flinc_ctx *ctx, const flinc_pane *pane, const int64_t *timestamps,
                      uint8_t *evict)
 {
@@ -478,6 +509,7 @@ int main(void)
         cmocka_unit_test(late_records_fire_again_and_join),
         cmocka_unit_test(count_triggers_add_up),
         cmocka_unit_test(continuous_triggers_fire_on_the_way),
+        cmocka_unit_test(continuous_triggers_come_again_when_sessions_grow),
         cmocka_unit_test(evictors_that_are_functions),
         cmocka_unit_test(processing_time_sessions),
         cmocka_unit_test(window_all_over_sessions),
