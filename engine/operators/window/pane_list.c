@@ -49,6 +49,13 @@ uint32_t pane_list_above(const struct pane_key *k, int64_t ms)
     if (high > 0 && pane_list_at(k, high - 1)->end <= ms) {
         return high;
     }
+    /* Windows begin with the first pane and end with the last: bisecting hundreds would miss the cache. */
+    if (high > 0 && pane_list_at(k, 0)->end > ms) {
+        return 0;
+    }
+    if (high > 1 && pane_list_at(k, high - 2)->end <= ms) {
+        return high - 1;
+    }
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (pane_list_at(k, middle)->end <= ms) {

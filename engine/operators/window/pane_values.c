@@ -228,6 +228,9 @@ static int put_together(struct pane_window *w, struct pane_key *k, int64_t end,
 /* Values from each pane of the front to its end, where they are not right or not there. */
 static int fill_front(struct pane_window *w, struct pane_key *k, uint32_t head, struct error *err)
 {
+    if (pane_list_at(k, head)->end >= k->fresh_end) {
+        return 0; /* mostly: a firing must not look at all panes of the window */
+    }
     uint32_t behind = pane_list_above(k, k->front_end);
     for (uint32_t i = behind; i > head; i--) {
         struct pane *p = pane_list_at(k, i - 1);
