@@ -531,3 +531,48 @@ static void output_kick(struct snapshot_output *o)
     o->job_active = false;
     pthread_mutex_unlock(&o->lock);
 }
+
+/* ---- blobs that go nowhere -------------------------------------------------------------------- */
+
+struct discarded {
+    char *uri; /* Owns; NULL: it is deleted */
+};
+
+static void discarded_delete(struct discarded *d)
+{
+    if (d->uri != NULL) {
+        int rc = fs_delete(d->uri, FS_DELETE_ONE, NULL); /* as discard_file() */
+        (void)rc;
+        mem_free(STEAL(d->uri));
+    }
+}
+
+static int discarded_run(void *arg, struct cancel_token *cancel, struct error *err)
+{
+    (void)cancel;
+    (void)err;
+    discarded_delete(arg);
+    return 0;
+}
+
+/* Also behind one that never ran. */
+static void discarded_drop(void *arg)
+{
+    discarded_delete(arg);
+    mem_free(arg);
+}
+
+void snapshot_target_discard(struct snapshot_target *t, const Flinc__StateBlob *blob)
+{
+    STR_AUTO uri = STR_INIT;
+    if (state_blob_uri(blob, t->location.directory, &uri, NULL) < 0 || uri.len == 0) {
+        return;
+    }
+    struct discarded *d = MEM_NEW(struct discarded);
+    d->uri = mem_strdup(str_cstr(&uri));
+    const struct executor_job job = {
+        .name = "deleting state", .run = discarded_run, .arg = d, .drop = discarded_drop};
+    if (t->executor == NULL || executor_submit(t->executor, &job, NULL) < 0) {
+        discarded_drop(d);
+    }
+}

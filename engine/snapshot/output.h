@@ -64,6 +64,9 @@ void state_blob_clear(Flinc__StateBlob *blob);
 /* Frees; what was not taken by a successful poll is deleted.  NULL is fine; returns NULL. */
 struct snapshot_output *snapshot_output_free(struct snapshot_output *o);
 
+/* Deletes the file of a blob that was taken and goes nowhere, on the executor; an inline one has none. */
+void snapshot_target_discard(struct snapshot_target *t, const Flinc__StateBlob *blob);
+
 /* Where a blob lies, as a URI; "" when it is inline.  `directory`: of _metadata, for plain names. */
 int state_blob_uri(const Flinc__StateBlob *blob, const char *directory, struct str *ret_uri,
                    struct error *err) MUST_CHECK;

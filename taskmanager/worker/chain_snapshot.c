@@ -16,7 +16,8 @@ struct op_snapshot {
 struct chain_snapshot {
     struct chain *chain; /* Borrows */
     uint64_t checkpoint_id;
-    struct op_snapshot *ops; /* Owns; by operator */
+    struct snapshot_target *target; /* Owns a ref */
+    struct op_snapshot *ops;        /* Owns; by operator */
 };
 
 /* ---- taking ------------------------------------------------------------------------------------- */
@@ -54,6 +55,7 @@ int chain_snapshot_take(struct chain *c, const struct op_checkpoint *checkpoint,
     struct chain_snapshot *s = MEM_NEW(struct chain_snapshot);
     s->chain = c;
     s->checkpoint_id = checkpoint->id;
+    s->target = snapshot_target_ref(target);
     s->ops = MEM_NEW_ARRAY(struct op_snapshot, c->n_ops);
     for (uint32_t i = 0; i < c->n_ops; i++) {
         int rc = op_snapshot_take(&c->ops[i], checkpoint, target, &s->ops[i], err);
@@ -179,6 +181,20 @@ void chain_snapshot_fill(struct chain_snapshot *s, Flinc__TaskSnapshot *ret_snap
     *ret_new_bytes = new_bytes;
 }
 
+/* What is written of this checkpoint and was not handed over; what earlier ones wrote is theirs. */
+static void op_snapshot_discard(struct op_snapshot *op, const struct chain_snapshot *s)
+{
+    for (size_t i = 0; op->keyed_handle != NULL && i < op->keyed_handle->n_segments; i++) {
+        const Flinc__KeyedSegment *segment = op->keyed_handle->segments[i];
+        if (segment->checkpoint_id == s->checkpoint_id && segment->blob != NULL) {
+            snapshot_target_discard(s->target, segment->blob);
+        }
+    }
+    if (op->unkeyed_handle != NULL && op->unkeyed_handle->blob != NULL) {
+        snapshot_target_discard(s->target, op->unkeyed_handle->blob);
+    }
+}
+
 struct chain_snapshot *chain_snapshot_free(struct chain_snapshot *s)
 {
     if (s == NULL) {
@@ -188,6 +204,7 @@ struct chain_snapshot *chain_snapshot_free(struct chain_snapshot *s)
         struct op_snapshot *op = &s->ops[i];
         keyed_snapshot_free(op->keyed);
         operator_state_snapshot_free(op->unkeyed);
+        op_snapshot_discard(op, s);
         if (op->keyed_handle != NULL) {
             flinc__keyed_handle__free_unpacked(op->keyed_handle, NULL);
         }
@@ -195,6 +212,7 @@ struct chain_snapshot *chain_snapshot_free(struct chain_snapshot *s)
             flinc__operator_state_handle__free_unpacked(op->unkeyed_handle, NULL);
         }
     }
+    snapshot_target_unref(s->target);
     mem_free(s->ops);
     mem_free(s);
     return NULL;

@@ -2,6 +2,8 @@
  * run without failures gives. */
 #include "common/base/failpoint.h"
 #include "tests/unit/taskmanager_worker/test_job.h"
+#include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -384,6 +386,41 @@ static bool first_is_complete(struct test_cluster *c)
     return cluster_n_acks(c, 1) == TASKS;
 }
 
+static uint32_t files_left(void)
+{
+    uint32_t n = 0;
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        n += e->d_name[0] != '.';
+    }
+    closedir(d);
+    return n;
+}
+
+/* What was written of a checkpoint that is declined then goes. */
+static void test_declined_leaves_no_file(void **state)
+{
+    struct test_cluster *c = *state;
+    struct job job = make_job(&HELD);
+    hold();
+    deploy(c, &job);
+    assert_int_equal(failpoint_configure("task.checkpoint.ack=error", NULL), 0);
+    wanted = 1;
+    trigger_in_folder(c, &job, 1, FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL,
+                      FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_NONE);
+    cluster_run_until(c, is_answered);
+    assert_int_equal(cluster_n_declines(c, 1), TASKS);
+    while (files_left() > 0) { /* the executor deletes them */
+        sched_yield();
+    }
+    failpoint_clear_all();
+    release();
+    cluster_run_to_end(c);
+    cluster_assert_all(c, STATE(FINISHED));
+    assert_right();
+}
+
 /* Checkpoint 1 is being written when others are triggered: all complete, in their order. */
 static void overlap(struct test_cluster *c, const struct job *job, Flinc__CheckpointKind kind,
                     uint64_t last)
@@ -760,6 +797,7 @@ int main(void)
         CASE(test_fails_before_the_ack),
         CASE(test_failing_prepare_fails_the_task),
         CASE(test_trigger_after_the_end),
+        CASE_IN_FOLDER(test_declined_leaves_no_file),
         CASE_IN_FOLDER(test_increments_overlap),
         CASE_IN_FOLDER(test_many_overlap),
         CASE_IN_FOLDER(test_savepoint_during_a_checkpoint),
