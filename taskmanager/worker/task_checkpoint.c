@@ -182,7 +182,8 @@ static void task_follow(struct task *t, struct aligner_verdict *v)
         c->starting = v->complete;
         c->starting_cancelled = v->is_cancelled;
         c->in_chain = false;
-        if (c->first_id != 0 && c->starting->message->latest_completed >= c->first_id) {
+        if (c->first_id != 0 && c->starting->message->latest_completed >= c->first_id &&
+            !PLANTED("lost_notify")) {
             task_learn_completed(c, c->starting->message->latest_completed);
         }
         c->first_ns = v->first_ns;
