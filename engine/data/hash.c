@@ -10,22 +10,14 @@
 
 /* ---- scalars ----------------------------------------------------------------------------------- */
 
-/* A bijection that spreads every input bit over all output bits (the finaliser of SplitMix64). */
-static inline uint64_t mix64(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
 static inline uint64_t hash_i64(int64_t v)
 {
-    return mix64((uint64_t)v + 0x9e3779b97f4a7c15u);
+    return key_hash_word((uint64_t)v);
 }
 
 static inline uint64_t combine(uint64_t a, uint64_t b)
 {
-    return mix64(a * 0x9fb21c651e98df25u + b);
+    return key_hash_mix(a * 0x9fb21c651e98df25u + b);
 }
 
 static inline uint64_t hash_f64(double v)

@@ -24,6 +24,18 @@ enum { KEY_HASH_VERSION = 1, MAX_PARALLELISM_LIMIT = 32768, MAX_PARALLELISM_MIN_
 #define KEY_HASH_NO_COLUMNS 0x8bb84b93962eacc9u /* of the key without columns */
 
 uint64_t key_hash_i64(int64_t v); /* all integer layouts hash as int64 */
+/* The same inline: a bijection that spreads every input bit over all output bits (the finaliser of
+ * SplitMix64). */
+static inline uint64_t key_hash_mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+static inline uint64_t key_hash_word(uint64_t v)
+{
+    return key_hash_mix(v + 0x9e3779b97f4a7c15u);
+}
 uint64_t key_hash_f64(double v);
 uint64_t key_hash_i128(__int128 v);
 uint64_t key_hash_bytes(const void *data, size_t len);

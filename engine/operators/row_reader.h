@@ -102,13 +102,25 @@ static inline void row_writer_stamp(struct row_writer *w, const struct batch *fr
         builder_set_kind(&w->builder, (enum row_kind)from->row_kinds->data[row]);
     }
 }
-static inline void row_writer_add(struct row_writer *w)
+/* How many records may be filled side by side from row_writer_record() on, then added together: one when
+ * they have strings, which last only until the next is filled. */
+static inline uint32_t row_writer_room(const struct row_writer *w)
+{
+    return w->layout.n_strings > 0
+               ? 1
+               : MIN(RECORD_TILE_ROWS - w->n, w->builder.out.cap - w->builder.out.n);
+}
+static inline void row_writer_add_many(struct row_writer *w, uint32_t n)
 {
     if (w->layout.n_strings > 0) {
         record_put_strings(&w->layout, w->tile + (size_t)w->n * w->layout.size, &w->builder);
     }
-    w->n++;
-    w->builder.out.n++;
+    w->n += n;
+    w->builder.out.n += n;
+}
+static inline void row_writer_add(struct row_writer *w)
+{
+    row_writer_add_many(w, 1);
 }
 /* What was added since the last batch; NULL when that is nothing. */
 struct batch *row_writer_finish(struct row_writer *w);

@@ -231,8 +231,7 @@ static int put_block(struct keyed_snapshot *s, enum segment_block_kind kind, int
 static void add_entry(struct keyed_snapshot *s, const struct keyed_table *t, const char *entry,
                       bool is_null)
 {
-    uint64_t hash;
-    memcpy(&hash, entry + t->hash_offset, sizeof(hash));
+    uint64_t hash = keyed_entry_hash(t, entry, is_null);
     s->entries[s->n_entries++] =
         (struct keyed_entry){.entry = entry,
                              .group = (uint32_t)hash % s->backend->options.max_parallelism,

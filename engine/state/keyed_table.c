@@ -49,7 +49,7 @@ static void table_layout(struct keyed_table *t)
 {
     keyed_key_layout(t);
     t->hash_offset = t->key_words * (uint32_t)sizeof(uint64_t);
-    t->value_offset = t->hash_offset + 8;
+    t->value_offset = t->hash_offset + (t->key_is_hash ? 0 : (uint32_t)sizeof(uint64_t));
     t->stride = t->value_offset + t->value_bytes;
 }
 

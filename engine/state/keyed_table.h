@@ -2,7 +2,7 @@
  *
  * Groups of eight slots share a word of one-byte tags, so that a probe looks at eight candidates with a
  * few instructions and touches an entry only when its tag fits.  An entry is key, hash and value side by
- * side.  Keys:
+ * side; the hash of an integer, a DOUBLE or a date is made of the key again instead of being kept.  Keys:
  *   one fixed-width column of at most 8 bytes   its 64 bits, inline
  *   one string column                           a 16-byte view; bytes over 12 in the table's heap
  *   up to 40 bytes of other columns, or of a    side by side, inline, with a byte that says which of
@@ -27,6 +27,7 @@
 #define FLINC_ENGINE_STATE_KEYED_TABLE_H
 
 #include "engine/data/batch.h"
+#include "engine/data/hash.h"
 #include "engine/state/keyed_track.h"
 
 #define KEYED_SLOT_NONE UINT32_MAX
@@ -59,7 +60,7 @@ struct keyed_table {
     char *entries;         /* Owns; n_slots + 1 of `stride` bytes, the last one for the NULL key */
     uint32_t n_slots;      /* a power of two; 0 before the first key */
     uint32_t stride;       /* bytes of an entry */
-    uint32_t hash_offset;  /* in an entry; the key is at 0 */
+    uint32_t hash_offset;  /* in an entry, end of its key; the key is at 0 */
     uint32_t value_offset; /* in an entry, 8-aligned */
     uint32_t group_shift;  /* 64 - log2(groups) */
     uint32_t n_keys;       /* live, the NULL key included */
@@ -69,6 +70,7 @@ struct keyed_table {
     enum type_layout key_layout; /* of a FIXED key */
     bool key_is_char;            /* trailing pad does not count */
     bool key_has_view;           /* the first two words are a view, longer bytes are in the heap */
+    bool key_is_hash;            /* the hash is key_hash_word() of a FIXED key, and not kept */
     bool key_has_gaps;           /* an INLINE key has bytes that no column fills */
     uint8_t key_words;           /* of 8 bytes */
     uint8_t key_nulls_at;        /* the byte of an INLINE key's NULLs; 0: there are none */
@@ -144,12 +146,21 @@ static inline void keyed_table_touch(struct keyed_table *t, uint32_t slot)
         keyed_table_mark(t, slot);
     }
 }
+/* The key hash of an entry, or of a copy of one; `is_null`: it is the NULL key's. */
+static inline uint64_t keyed_entry_hash(const struct keyed_table *t, const char *entry,
+                                        bool is_null)
+{
+    uint64_t word;
+    memcpy(&word, entry + (t->key_is_hash ? 0 : t->hash_offset), sizeof(word));
+    if (!t->key_is_hash) {
+        return word;
+    }
+    return is_null ? KEY_HASH_NULL : key_hash_word(word);
+}
 /* The key hash that the batch brought; key group = (uint32_t)hash % max_parallelism. */
 static inline uint64_t keyed_table_hash(const struct keyed_table *t, uint32_t slot)
 {
-    uint64_t hash;
-    memcpy(&hash, t->entries + (size_t)slot * t->stride + t->hash_offset, sizeof(hash));
-    return hash;
+    return keyed_entry_hash(t, t->entries + (size_t)slot * t->stride, slot == t->n_slots);
 }
 static inline bool keyed_table_is_live(const struct keyed_table *t, uint32_t slot)
 {

@@ -195,6 +195,7 @@ void keyed_key_layout(struct keyed_table *t)
         t->key_kind = KEYED_KEY_FIXED;
         t->key_words = 1;
         t->key_has_view = false;
+        t->key_is_hash = type->layout != LAYOUT_F32; /* whose hash is that of a DOUBLE */
     } else {
         t->key_kind = layout_inline(t) ? KEYED_KEY_INLINE : KEYED_KEY_BYTES;
     }

@@ -131,6 +131,15 @@ static ALWAYS_INLINE void prefetch_if_large(const struct keyed_table *t,
 
 /* ---- adding ------------------------------------------------------------------------------------ */
 
+/* Of an entry that has its key. */
+static inline void put_hash(const struct keyed_table *t, char *entry, uint64_t hash, bool is_null)
+{
+    if (!t->key_is_hash) {
+        memcpy(entry + t->hash_offset, &hash, sizeof(hash));
+    }
+    ASSERT(keyed_entry_hash(t, entry, is_null) == hash);
+}
+
 static void add_null(struct keyed_table *t, uint64_t hash)
 {
     char *entry = t->entries + (size_t)t->n_slots * t->stride;
@@ -138,7 +147,7 @@ static void add_null(struct keyed_table *t, uint64_t hash)
     keyed_group_catch_up(t->track, g);
     g->tags &= ~UINT64_C(0xff); /* live */
     memset(entry, 0, t->stride);
-    memcpy(entry + t->hash_offset, &hash, sizeof(hash));
+    put_hash(t, entry, hash, true);
     t->has_null = true;
     t->n_keys++;
 }
@@ -163,7 +172,7 @@ static __attribute__((noinline)) int add_key(struct keyed_table *t, const uint64
     for (uint32_t i = 0; i < t->key_words; i++) {
         memcpy(entry + i * sizeof(uint64_t), &stored[i], sizeof(uint64_t));
     }
-    memcpy(entry + t->hash_offset, &hash, sizeof(hash));
+    put_hash(t, entry, hash, false);
     memset(entry + t->value_offset, 0, t->value_bytes);
     t->n_keys++;
     slots[n] = slot;
@@ -297,9 +306,8 @@ static inline uint32_t probe_hashed(const struct keyed_table *t, const struct ke
         for (uint64_t m = keyed_match_tag(tags, tag); m != 0; m &= m - 1) {
             uint32_t slot = group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctzll(m) / 8;
             const char *entry = t->entries + (size_t)slot * t->stride;
-            uint64_t hash;
-            memcpy(&hash, entry + t->hash_offset, sizeof(hash));
-            if (hash != wanted->hash || keyed_key_number(where, entry) != wanted->number) {
+            if (keyed_entry_hash(t, entry, false) != wanted->hash ||
+                keyed_key_number(where, entry) != wanted->number) {
                 continue;
             }
             if (after == KEYED_SLOT_NONE) {

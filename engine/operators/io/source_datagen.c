@@ -159,23 +159,43 @@ static void random_record(struct datagen_source *s, char *record)
     }
 }
 
-static int make_record(struct datagen_source *s, struct error *err)
+/* The next `n` records, side by side from `record` on. */
+static int generate_records(struct datagen_source *s, uint32_t n, char *record, struct error *err)
 {
-    void *record = row_writer_record(&s->writer);
+    struct user_function *f = &s->functions.items[0];
+    const generate_fn call = (generate_fn)f->call;
+    const size_t size = s->writer.layout.size;
+    uint64_t index = (uint64_t)s->next;
 
-    if (s->has_function) {
-        struct user_function *f = &s->functions.items[0];
-        int rc = ((generate_fn)f->call)(&f->ctx, s->next, record);
+    TRY(user_function_check_cancelled(f, err));
+    for (uint32_t i = 0; i < n; i++) {
+        int rc = call(&f->ctx, (int64_t)index, record);
         if (UNLIKELY(rc < 0)) {
             return user_function_failed(f, rc, err);
         }
-        TRY(user_function_check(f, err));
+        record += size;
+        index += s->stride;
+    }
+    return user_function_check(f, err);
+}
+
+/* Some of the next records, at most `most`. */
+static int make_some(struct datagen_source *s, uint32_t most, uint32_t *ret_n, struct error *err)
+{
+    char *record = row_writer_record(&s->writer);
+    uint32_t n = MIN(most, row_writer_room(&s->writer));
+
+    if (s->has_function) {
+        n = MIN(n, (uint32_t)USER_CANCEL_ROWS);
+        TRY(generate_records(s, n, record, err));
     } else {
+        n = 1;
         random_record(s, record);
     }
-    row_writer_add(&s->writer);
-    s->next = (int64_t)((uint64_t)s->next + s->stride);
-    s->run--;
+    row_writer_add_many(&s->writer, n);
+    s->next = (int64_t)((uint64_t)s->next + n * s->stride);
+    s->run -= n;
+    *ret_n = n;
     return 0;
 }
 
@@ -209,19 +229,16 @@ static int64_t wake_delay_ms(const struct datagen_source *s)
 /* Up to n records, fewer when they are wide.  A run that was taken is finished first. */
 static int make_records(struct datagen_source *s, uint32_t n, uint32_t *ret_made, struct error *err)
 {
-    uint32_t made = 0;
+    uint32_t made = 0, some = 0;
 
-    for (; made < n && s->emitted < DATAGEN_EMIT_MAX; made++) {
+    for (; made < n && s->emitted < DATAGEN_EMIT_MAX; made += some) {
         if (s->run == 0) {
             s->run = index_ranges_take(&s->ranges, n - made, &s->next, &s->stride);
         }
         if (s->run == 0) {
             break;
         }
-        if (s->has_function && made % USER_CANCEL_ROWS == 0) {
-            TRY(user_function_check_cancelled(&s->functions.items[0], err));
-        }
-        TRY(make_record(s, err));
+        TRY(make_some(s, MIN(n - made, s->run), &some, err));
     }
     *ret_made = made;
     return row_writer_check(&s->writer, err);

@@ -1,5 +1,6 @@
 /* The keyed table: every kind of key, NULL, growth within a batch, budget, removal. */
 #include "engine/state/keyed_table.h"
+#include "tests/unit/engine_data/random_rows.h"
 #include "tests/unit/engine_state/fixture.h"
 
 #include <math.h>
@@ -76,6 +77,40 @@ static void equal_keys_share_a_slot(void **state)
     assert_int_equal(r.slots[1], five);
     assert_int_equal(*count_at(&r, five), 42);
     rig_fini(&r);
+}
+
+/* What the table says of a key's hash is what the batch said, whether the entry keeps it or not. */
+static void check_hashes_of(struct buffer_pool *pool, const char *schema, bool is_kept)
+{
+    struct rig r;
+    struct rng rng;
+    rng_init(&rng, 7);
+    rig_init(&r, pool, schema, 8, NULL);
+    for (int i = 0; i < 500; i++) {
+        random_row(&r.builder, &rng);
+    }
+    struct batch *b = finish_hashed(&r.builder, 1);
+    assert_ok(keyed_table_upsert(&r.table, b, first_columns, r.slots, r.is_new, &err));
+    const uint64_t *hashes = (const uint64_t *)(const void *)b->hashes->data;
+    for (uint32_t i = 0; i < b->n_sel; i++) {
+        assert_int_equal(keyed_table_hash(&r.table, r.slots[i]), hashes[batch_row(b, i)]);
+    }
+    assert_int_equal(r.table.stride, is_kept ? 24 : 16);
+    batch_unref(b);
+    rig_fini(&r);
+}
+
+static void hashes_of_words_are_not_kept(void **state)
+{
+    static const char *const types[] = {"BOOLEAN",       "TINYINT",      "SMALLINT",
+                                        "INT",           "BIGINT",       "DATE",
+                                        "DECIMAL(12,3)", "TIMESTAMP(3)", "DOUBLE"};
+    char schema[64];
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        snprintf(schema, sizeof(schema), "ROW<k %s>", types[i]);
+        check_hashes_of(*state, schema, false);
+    }
+    check_hashes_of(*state, "ROW<k FLOAT>", true);
 }
 
 static void growth_renumbers_the_slots_of_the_batch(void **state)
@@ -425,6 +460,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(equal_keys_share_a_slot, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(hashes_of_words_are_not_kept, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(growth_renumbers_the_slots_of_the_batch, pool_setup,
                                         pool_teardown),
         cmocka_unit_test_setup_teardown(strings_short_and_long, pool_setup, pool_teardown),
