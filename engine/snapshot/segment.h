@@ -67,6 +67,9 @@ int segment_writer_new(const struct segment_writer_options *options, struct segm
 int segment_writer_add_state(struct segment_writer *w, const struct segment_state *state,
                              uint32_t *ret_id, struct error *err) MUST_CHECK;
 bool segment_writer_is_writable(const struct segment_writer *w);
+/* Of the blocks that follow: the seed of the table whose entries they are, which is also the order in that
+ * they come.  0, as at first: there is none.  For readers it is a hint. */
+void segment_writer_set_seed(struct segment_writer *w, uint64_t table_seed);
 /* `rows`: columns of the key schema, then (PUT) of the value schema; no selection; borrowed.  `runs`: in
  * ascending order of their groups, covering all rows; asserted.  A batch without rows writes nothing. */
 int segment_writer_put(struct segment_writer *w, uint32_t state_id, enum segment_block_kind kind,
@@ -94,7 +97,8 @@ struct segment_block {
     struct batch *rows; /* Owns a ref; only wanted groups, no selection; NULL for DROP */
     const struct segment_run *runs; /* Borrows until the next call: of `rows` as given */
     uint32_t n_runs;
-    uint64_t number; /* in the segment, for messages */
+    uint64_t number;     /* in the segment, for messages */
+    uint64_t table_seed; /* as the writer had it; 0: none */
 };
 /* From now on only blocks of this state. */
 void segment_reader_select(struct segment_reader *r, uint32_t id);
@@ -102,10 +106,11 @@ void segment_reader_select(struct segment_reader *r, uint32_t id);
 int segment_reader_next(struct segment_reader *r, struct buffer_pool *pool, uint32_t first_group,
                         uint32_t last_group, struct segment_block *ret_block,
                         struct error *err) MUST_CHECK;
-/* PUT rows in the block that was read last and in those behind it that are of its namespace, as far as they
- * follow each other: only their heads are read. */
+/* PUT rows of groups [first, last] in the block that was read last and in those behind it that are of its
+ * namespace, as far as they follow each other: only their heads are read. */
 int segment_reader_rows_ahead(const struct segment_reader *r, const struct segment_block *block,
-                              uint64_t *ret_rows, struct error *err) MUST_CHECK;
+                              uint32_t first_group, uint32_t last_group, uint64_t *ret_rows,
+                              struct error *err) MUST_CHECK;
 /* True: it has all of what was there, false: changes. */
 bool segment_reader_is_base(const struct segment_reader *r);
 /* What a segment has of a state, by its index. */

@@ -71,7 +71,8 @@ struct segment_block_record {
     uint32_t n_runs;
     uint32_t stored_size; /* of the encoded batch as it lies here */
     uint32_t batch_size;  /* as it decodes */
-    uint32_t zero1[3];
+    uint32_t zero1;
+    uint64_t table_seed; /* of the table in whose order the rows lie; 0: none that is known */
 };
 _Static_assert(sizeof(struct segment_block_record) == 64, "part of the format");
 

@@ -183,6 +183,7 @@ static int take_block(struct segment_reader *r, struct buffer_pool *pool,
         .kind = raw->head.kind,
         .name_space = raw->head.name_space,
         .number = raw->head.number,
+        .table_seed = raw->head.table_seed,
     };
     if (b.kind != SEGMENT_BLOCK_DROP) {
         uint32_t from = 0;
@@ -228,13 +229,38 @@ int segment_reader_next(struct segment_reader *r, struct buffer_pool *pool, uint
     return 0;
 }
 
+/* Rows of wanted groups in a block, by its runs, whose check sum nobody has looked at. */
+static int count_rows(const struct segment_reader *r, uint64_t number, uint32_t n_runs,
+                      uint32_t first_group, uint32_t last_group, uint64_t *ret_rows,
+                      struct error *err)
+{
+    const struct segment_index_block *at = &r->blocks[number];
+    const size_t size = (size_t)n_runs * sizeof(struct segment_run_record);
+    uint64_t rows = 0;
+    if (n_runs > at->n_rows || sizeof(struct segment_block_record) + size > at->size) {
+        return segment_block_damaged(r, err, number, "it has more key groups than rows");
+    }
+    struct segment_run_record *runs = mem_alloc(size + 1);
+    int rc =
+        segment_reader_bytes(r, at->offset + sizeof(struct segment_block_record), runs, size, err);
+    for (uint32_t i = 0; rc == 0 && i < n_runs; i++) {
+        bool wanted = runs[i].group >= first_group && runs[i].group <= last_group;
+        rows += wanted ? runs[i].n_rows : 0;
+    }
+    mem_free(runs);
+    *ret_rows = MIN(rows, (uint64_t)at->n_rows);
+    return rc;
+}
+
 int segment_reader_rows_ahead(const struct segment_reader *r, const struct segment_block *block,
-                              uint64_t *ret_rows, struct error *err)
+                              uint32_t first_group, uint32_t last_group, uint64_t *ret_rows,
+                              struct error *err)
 {
     uint64_t rows = 0;
     for (uint64_t number = block->number; number < r->n_blocks; number++) {
         const struct segment_index_block *at = &r->blocks[number];
         struct segment_block_record head;
+        uint64_t more = 0;
         if (at->state_id != block->state_id) {
             continue;
         }
@@ -242,7 +268,12 @@ int segment_reader_rows_ahead(const struct segment_reader *r, const struct segme
         if (at->kind != SEGMENT_BLOCK_PUT || head.name_space != block->name_space) {
             break;
         }
-        rows += at->n_rows;
+        if (at->first_group >= first_group && at->last_group <= last_group) {
+            more = at->n_rows;
+        } else if (at->first_group <= last_group && at->last_group >= first_group) {
+            TRY(count_rows(r, number, head.n_runs, first_group, last_group, &more, err));
+        }
+        rows += more;
     }
     *ret_rows = rows;
     return 0;

@@ -20,6 +20,7 @@ struct segment_writer {
     uint64_t n_entries;
     uint64_t raw_bytes;    /* of blocks before their compression: */
     uint64_t stored_bytes; /* after it */
+    uint64_t table_seed;   /* of the blocks that come */
     struct vec states;     /* struct segment_index_state */
     struct vec widths;     /* uint32_t: columns of a state's PUT blocks, by state */
     struct vec key_widths;
@@ -265,6 +266,11 @@ static int append_block(struct segment_writer *w, struct segment_block_record *r
     return snapshot_output_append(w->output, ZEROS, pad, err);
 }
 
+void segment_writer_set_seed(struct segment_writer *w, uint64_t table_seed)
+{
+    w->table_seed = table_seed;
+}
+
 int segment_writer_put(struct segment_writer *w, uint32_t state_id, enum segment_block_kind kind,
                        int64_t name_space, const struct batch *rows, const struct segment_run *runs,
                        uint32_t n_runs, struct error *err)
@@ -288,6 +294,7 @@ int segment_writer_put(struct segment_writer *w, uint32_t state_id, enum segment
         TRY(batch_encode(&w->encoder, rows, err));
         r.n_rows = rows->n_rows;
         r.n_runs = n_runs;
+        r.table_seed = w->table_seed;
         r.stored_size = r.batch_size = (uint32_t)w->encoder.total_bytes;
         compress_block(w, &r);
     }

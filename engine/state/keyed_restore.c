@@ -23,6 +23,14 @@ struct keyed_restored {
     struct vec states; /* struct restored_state; Owns */
 };
 
+/* PUT rows of one namespace that come one after another. */
+struct rows_ahead {
+    int64_t name_space;
+    uint64_t n_left; /* 0: there are none */
+    uint64_t n_seen; /* before those, */
+    uint64_t n_new;  /* of which so many were of keys that were not there */
+};
+
 /* Filling one state. */
 struct loader {
     struct keyed_state *state;         /* Borrows */
@@ -34,8 +42,8 @@ struct loader {
     bool adds_stamps;                  /* its entries have no time stamp, those of the state do */
     int64_t now_ms;                    /* which is this one */
     uint32_t *key_columns;             /* Owns: 0, 1, ... */
-    int64_t reserved;                  /* namespace of the segment at hand that has its room, */
-    bool has_reserved;                 /* when there is one */
+    struct rows_ahead ahead;           /* in the segment at hand */
+    bool is_first;                     /* which is the first one, a base: its keys are all new */
     uint32_t slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX];
 };
@@ -290,13 +298,24 @@ static void add_stamps(struct loader *l, uint32_t n)
     }
 }
 
+static int add_keys(struct loader *l, const struct segment_block *block, struct error *err)
+{
+    struct keyed_state *s = l->state;
+    if (!l->is_first) {
+        return keyed_state_upsert(s, block->name_space, block->rows, l->key_columns, l->slots,
+                                  l->is_new, err);
+    }
+    TRY(s->backend->desc->select(s, block->name_space, true, err));
+    int rc = keyed_table_add(s->table, block->rows, l->key_columns, l->slots, err);
+    return rc < 0 ? keyed_state_failed(s, rc, err) : 0;
+}
+
 static int put_rows(struct loader *l, const struct segment_block *block, struct error *err)
 {
     struct keyed_state *s = l->state;
     keyed_state_hash(s, block->rows, l->key_columns);
     if (block->kind == SEGMENT_BLOCK_PUT) {
-        TRY(keyed_state_upsert(s, block->name_space, block->rows, l->key_columns, l->slots,
-                               l->is_new, err));
+        TRY(add_keys(l, block, err));
         int rc = keyed_rows_scatter(s->rows, s->table, block->rows, l->slots, err);
         add_stamps(l, block->rows->n_sel);
         return rc < 0 ? keyed_state_failed(s, rc, err) : 0;
@@ -346,27 +365,84 @@ static int load_block(struct loader *l, struct segment_block *block, struct erro
     return rc;
 }
 
-/* Before the first rows of a namespace out of a base: a table that grew with them would move its entries
- * again and again. */
-static int reserve(struct loader *l, const struct segment_reader *reader,
-                   const struct segment_block *block, struct error *err)
+/* Where rows of a namespace begin: a table without any takes their order. */
+static int begin_rows(struct loader *l, const struct segment_reader *reader,
+                      const struct segment_block *block, struct error *err)
 {
     struct keyed_state *s = l->state;
-    const Flinc__KeyedHandle *h = l->handle;
-    uint64_t rows;
-    if (block->kind != SEGMENT_BLOCK_PUT || !segment_reader_is_base(reader) ||
-        (l->has_reserved && l->reserved == block->name_space)) {
+    l->ahead = (struct rows_ahead){.name_space = block->name_space};
+    TRY(segment_reader_rows_ahead(reader, block, l->first_group, l->last_group, &l->ahead.n_left,
+                                  err));
+    TRY(s->backend->desc->select(s, block->name_space, true, err));
+    keyed_table_take_seed(s->table, block->table_seed);
+    return 0;
+}
+
+static void note_rows(struct loader *l, uint32_t n_rows, uint32_t n_new)
+{
+    l->ahead.n_seen += n_rows;
+    l->ahead.n_new += n_new;
+}
+
+/* How many keys of a block are new, before any is added. */
+static int look_at_rows(struct loader *l, const struct segment_block *block, struct error *err)
+{
+    uint32_t n_new = 0;
+    keyed_state_hash(l->state, block->rows, l->key_columns);
+    TRY(keyed_state_find(l->state, block->name_space, block->rows, l->key_columns, l->slots, err));
+    for (uint32_t i = 0; i < block->rows->n_sel; i++) {
+        n_new += l->slots[i] == KEYED_SLOT_NONE;
+    }
+    note_rows(l, block->rows->n_sel, n_new);
+    return 0;
+}
+
+/* Room for the rows that come, before those of this block: a table that grew with them would move its entries
+ * again and again, and where they come in its own order it would be filled from one end.  All rows of a first
+ * segment are new; of others as many as of those that were seen, which are like the rest. */
+static int make_room(struct loader *l, const struct segment_reader *reader,
+                     const struct segment_block *block, struct error *err)
+{
+    struct keyed_state *s = l->state;
+    struct rows_ahead *a = &l->ahead;
+    if (a->n_left == 0 || a->name_space != block->name_space) {
+        TRY(begin_rows(l, reader, block, err));
+    }
+    TRY(s->backend->desc->select(s, block->name_space, true, err));
+    uint64_t n_keys = keyed_table_len(s->table);
+    if (n_keys + a->n_left <= s->table->n_slots / 4 * 3) {
         return 0;
     }
-    l->has_reserved = true;
-    l->reserved = block->name_space;
-    TRY(segment_reader_rows_ahead(reader, block, &rows, err));
-    /* Groups have about as many keys each. */
-    rows = rows * (l->last_group - l->first_group + 1) / (h->last_group - h->first_group + 1);
-    TRY(s->backend->desc->select(s, block->name_space, true, err));
-    /* It is an estimate: where there is no memory for it, there may be enough for what comes. */
-    int rc = keyed_table_reserve(s->table, keyed_table_len(s->table) + rows, NULL);
+    if (l->is_first) {
+        int rc = keyed_table_reserve(s->table, n_keys + a->n_left, err);
+        return rc < 0 ? keyed_state_failed(s, rc, err) : 0;
+    }
+    if (a->n_seen == 0) {
+        TRY(look_at_rows(l, block, err));
+    }
+    /* Where there is no memory for it, there may be enough for what comes. */
+    int rc = keyed_table_reserve(s->table, n_keys + a->n_left * a->n_new / a->n_seen, NULL);
     return rc < 0 && rc != ERR_LIMIT ? rc : 0;
+}
+
+/* One block of a segment. */
+static int load_rows(struct loader *l, const struct segment_reader *reader,
+                     struct segment_block *take_block, struct error *err)
+{
+    if (take_block->kind != SEGMENT_BLOCK_PUT) {
+        l->ahead.n_left = 0;
+        return load_block(l, take_block, err);
+    }
+    int rc = make_room(l, reader, take_block, err);
+    if (rc < 0) {
+        batch_unref(take_block->rows);
+        return rc;
+    }
+    uint32_t n_rows = take_block->rows->n_rows, n_before = keyed_table_len(l->state->table);
+    TRY(load_block(l, take_block, err));
+    l->ahead.n_left -= MIN(l->ahead.n_left, (uint64_t)n_rows);
+    note_rows(l, n_rows, keyed_table_len(l->state->table) - n_before);
+    return 0;
 }
 
 static int load_segment(struct loader *l, struct segment_reader *reader, struct error *err)
@@ -382,7 +458,7 @@ static int load_segment(struct loader *l, struct segment_reader *reader, struct 
     }
     TRY(begin_segment(l, segment_reader_state(reader, id), err));
     segment_reader_select(reader, id);
-    l->has_reserved = false;
+    l->ahead = (struct rows_ahead){0};
     for (;;) {
         struct segment_block block;
         int rc = segment_reader_next(reader, l->state->backend->options.pool, l->first_group,
@@ -390,12 +466,7 @@ static int load_segment(struct loader *l, struct segment_reader *reader, struct 
         if (rc <= 0) {
             return rc;
         }
-        rc = reserve(l, reader, &block, err);
-        if (rc < 0) {
-            batch_unref(block.rows);
-            return rc;
-        }
-        TRY(load_block(l, &block, err));
+        TRY(load_rows(l, reader, &block, err));
     }
 }
 
@@ -404,6 +475,7 @@ static int load_handle(struct loader *l, struct error *err)
     for (size_t i = 0; i < l->handle->n_segments; i++) {
         struct segment_reader *reader;
         TRY(segment_reader_open(l->handle->segments[i], l->from->directory, &reader, err));
+        l->is_first = i == 0 && segment_reader_is_base(reader);
         int rc = load_segment(l, reader, err);
         l->values = schema_migration_free(l->values);
         segment_reader_close(reader);
@@ -427,6 +499,22 @@ static void set_clean(struct keyed_state *s)
     }
 }
 
+static size_t largest_handle(const Flinc__OperatorSubtaskState *handles)
+{
+    size_t largest = 0;
+    uint64_t most = 0;
+    for (size_t i = 0; i < handles->n_keyed; i++) {
+        const Flinc__KeyedHandle *h = handles->keyed[i];
+        uint64_t size = 0;
+        for (size_t k = 0; k < h->n_segments; k++) {
+            size += h->segments[k]->blob->size;
+        }
+        largest = size > most ? i : largest;
+        most = MAX(size, most);
+    }
+    return largest;
+}
+
 int keyed_restored_load(struct keyed_state *s, struct error *err)
 {
     const struct keyed_backend_options *o = &s->backend->options;
@@ -436,9 +524,11 @@ int keyed_restored_load(struct keyed_state *s, struct error *err)
         return 0;
     }
     struct loader *l = loader_new(s);
+    const size_t largest = largest_handle(r->handles);
     int rc = 0;
     for (size_t i = 0; i < r->handles->n_keyed && rc == 0; i++) {
-        l->handle = r->handles->keyed[i];
+        /* Its order becomes that of the tables. */
+        l->handle = r->handles->keyed[i == 0 ? largest : i <= largest ? i - 1 : i];
         l->first_group = MAX(o->first_group, l->handle->first_group);
         l->last_group = MIN(o->last_group, l->handle->last_group);
         l->first_group += PLANTED("state.key_group_off_by_one") ? 1 : 0;

@@ -273,6 +273,7 @@ static int put_entries(struct keyed_snapshot *s, enum segment_block_kind kind, i
     uint32_t n = s->n_entries, n_runs = keyed_entries_sort(s->entries, n, s->runs);
     TRY(kind == SEGMENT_BLOCK_PUT ? keyed_rows_gather(rows, t, pool, s->entries, n, &batch, err)
                                   : keyed_keys_gather(rows, t, pool, s->entries, n, &batch, err));
+    segment_writer_set_seed(s->writer, t->seed);
     int rc = put_block(s, kind, name_space, batch, n_runs, err);
     batch_unref(batch);
     s->work -= MIN(s->work, n);

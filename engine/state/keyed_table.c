@@ -268,6 +268,13 @@ int keyed_table_grow(struct keyed_table *t, uint32_t *inout_slots, uint32_t n, s
     return resize(t, n_slots, inout_slots, n, err);
 }
 
+void keyed_table_take_seed(struct keyed_table *t, uint64_t seed)
+{
+    if (t->n_slots == 0 && seed != 0) {
+        t->seed = seed | 1;
+    }
+}
+
 int keyed_table_reserve(struct keyed_table *t, uint64_t n_keys, struct error *err)
 {
     uint64_t n_slots = MAX(t->n_slots, (uint32_t)SLOTS_MIN);

@@ -65,6 +65,7 @@ struct keyed_table {
     uint32_t group_shift;  /* 64 - log2(groups) */
     uint32_t n_keys;       /* live, the NULL key included */
     uint32_t n_used;       /* slots that are live or removed, the NULL key's not included */
+    uint32_t longest_walk; /* groups that a new key went past, ever */
     bool has_null;
     enum keyed_key_kind key_kind;
     enum type_layout key_layout; /* of a FIXED key */
@@ -111,6 +112,10 @@ struct keyed_table *keyed_table_free(struct keyed_table *t); /* returns NULL */
  * there.  On failure keys of the batch may have been added; their values are zero. */
 int keyed_table_upsert(struct keyed_table *t, const struct batch *b, const uint32_t *key_columns,
                        uint32_t *ret_slots, uint8_t *ret_is_new, struct error *err) MUST_CHECK;
+/* Adds the keys of all selected rows, none of which is there, and which are all different: who calls knows.
+ * Slots of earlier calls are not valid any more, also on failure. */
+int keyed_table_add(struct keyed_table *t, const struct batch *b, const uint32_t *key_columns,
+                    uint32_t *ret_slots, struct error *err) MUST_CHECK;
 /* As upsert without adding: KEYED_SLOT_NONE for a key that is not there. */
 int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_t *key_columns,
                      uint32_t *ret_slots, struct error *err) MUST_CHECK;
@@ -131,6 +136,10 @@ static inline const char *keyed_table_entry(const struct keyed_table *t, uint32_
 {
     return t->entries + (size_t)slot * t->stride;
 }
+/* Takes the seed of the table whose entries are about to be added in its order, so that they go where memory
+ * goes.  Room for all of them must be reserved: a smaller table would be filled from one end, in chains as long
+ * as itself.  A table that has slots keeps its own. */
+void keyed_table_take_seed(struct keyed_table *t, uint64_t seed);
 /* Room for `n_keys` keys in all, before many are added; slots given before are not valid any more. */
 int keyed_table_reserve(struct keyed_table *t, uint64_t n_keys, struct error *err) MUST_CHECK;
 

@@ -263,6 +263,86 @@ int keyed_table_upsert(struct keyed_table *t, const struct batch *b, const uint3
     return 0;
 }
 
+/* ---- keys that are not there --------------------------------------------------------------------- */
+
+/* Gives long keys of a block bytes in the heap. */
+static int own_keys(struct keyed_table *t, struct probe_block *p, uint32_t n, struct error *err)
+{
+    for (uint32_t i = 0; t->key_has_view && i < n; i++) {
+        char *key = (char *)(p->keys + (size_t)i * t->key_words);
+        bool is_null = p->has_nulls && p->is_null[i];
+        if (!is_null && !keyed_key_own(t, &t->heap, key)) {
+            /* What those before it have goes with the heap. */
+            return keyed_over_budget(t, probe_key_len((const struct probe_key *)(void *)key), err);
+        }
+    }
+    return 0;
+}
+
+/* The keys of a block get slots, whose entries are asked for. */
+static void claim_block(struct keyed_table *t, const struct probe_block *p, uint32_t *slots,
+                        uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        __builtin_prefetch(&t->groups[keyed_group(t, keyed_mix(t, p->hashes[i]))], 1);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (UNLIKELY(p->has_nulls) && p->is_null[i]) {
+            slots[i] = t->n_slots;
+            continue;
+        }
+        slots[i] = keyed_claim_slot(t, keyed_mix(t, p->hashes[i]));
+        const char *entry = t->entries + (size_t)slots[i] * t->stride;
+        __builtin_prefetch(entry, 1);
+        __builtin_prefetch(entry + t->stride - sizeof(uint64_t), 1);
+    }
+}
+
+/* Writes the keys of a block to their slots.  `n_words`: of a key; a constant of most callers. */
+static ALWAYS_INLINE void write_block(struct keyed_table *t, const struct probe_block *p,
+                                      uint32_t *slots, uint32_t n, const uint32_t n_words)
+{
+    const uint32_t value_words = t->value_bytes / (uint32_t)sizeof(uint64_t);
+    for (uint32_t i = 0; i < n; i++) {
+        if (UNLIKELY(p->has_nulls) && p->is_null[i]) {
+            uint8_t is_new;
+            upsert_null(t, p->hashes[i], slots, i, &is_new);
+            continue;
+        }
+        char *entry = t->entries + (size_t)slots[i] * t->stride;
+        memcpy(entry, p->keys + (size_t)i * n_words, n_words * sizeof(uint64_t));
+        put_hash(t, entry, p->hashes[i], false);
+        for (uint32_t k = 0; k < value_words; k++) {
+            memset(entry + t->value_offset + k * sizeof(uint64_t), 0, sizeof(uint64_t));
+        }
+        t->n_keys++;
+        keyed_table_touch(t, slots[i]);
+    }
+}
+
+int keyed_table_add(struct keyed_table *t, const struct batch *b, const uint32_t *key_columns,
+                    uint32_t *ret_slots, struct error *err)
+{
+    struct probe_block p;
+    ASSERT(b->hashes != NULL);
+    TRY(keyed_table_reserve(t, (uint64_t)keyed_table_len(t) + b->n_sel, err));
+    for (uint32_t from = 0; from < b->n_sel; from += KEYED_BLOCK_ROWS) {
+        uint32_t n = MIN(b->n_sel - from, (uint32_t)KEYED_BLOCK_ROWS);
+        TRY(probe_block_load(t, &p, b, key_columns, from, n, err));
+        if (t->n_used + n > keyed_limit(t)) {
+            TRY(keyed_table_grow(t, ret_slots, from, err)); /* many were removed */
+        }
+        TRY(own_keys(t, &p, n, err));
+        claim_block(t, &p, ret_slots + from, n);
+        if (t->key_words == 1) {
+            write_block(t, &p, ret_slots + from, n, 1);
+        } else {
+            write_block(t, &p, ret_slots + from, n, t->key_words);
+        }
+    }
+    return 0;
+}
+
 int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_t *key_columns,
                      uint32_t *ret_slots, struct error *err)
 {

@@ -46,11 +46,13 @@ static inline uint32_t keyed_limit(const struct keyed_table *t)
 static inline uint32_t keyed_claim_slot(struct keyed_table *t, uint64_t mixed)
 {
     uint32_t mask = t->n_slots / KEYED_GROUP_SLOTS - 1;
-    uint32_t group = keyed_group(t, mixed);
+    uint32_t group = keyed_group(t, mixed), walk = 0;
     uint64_t open;
     while ((open = t->groups[group].tags & KEYED_MSBS) == 0) {
         group = (group + 1) & mask;
+        walk++;
     }
+    t->longest_walk = MAX(t->longest_walk, walk);
     struct keyed_group *g = &t->groups[group];
     keyed_group_catch_up(t->track, g); /* looks at which slots are live */
     uint32_t shift = (uint32_t)__builtin_ctzll(open) & ~7u;

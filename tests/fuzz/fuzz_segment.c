@@ -103,7 +103,10 @@ static void read_segment(struct buffer_pool *pool, uint8_t *bytes, size_t size)
     struct segment_block b;
     uint32_t first = head.first_group + 1;
     while (segment_reader_next(r, pool, first, head.last_group, &b, NULL) == 1) {
+        uint64_t rows;
         check_block(&b, first, head.last_group);
+        int rc = segment_reader_rows_ahead(r, &b, first, head.last_group, &rows, NULL);
+        ASSERT(rc < 0 || b.kind != SEGMENT_BLOCK_PUT || rows >= b.rows->n_rows);
         batch_unref(b.rows);
     }
     segment_reader_close(r);

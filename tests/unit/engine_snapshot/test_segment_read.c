@@ -114,14 +114,18 @@ static void only_wanted_groups(void **state)
 static void rows_of_a_namespace_are_counted_ahead(void **state)
 {
     static const uint64_t ROWS[] = {300 + 60, 60, 0, 4000};
+    static const uint64_t ROWS_11_TO_18[] = {240 + 60, 60, 0, 0};
+    static const uint64_t SEEDS[] = {0, 77, 77, UINT64_MAX};
     Flinc__KeyedSegment s;
     struct segment_reader *r = NULL;
     struct segment_block b;
     struct words w;
     words_open(&w, *state, 0);
     words_put(&w, SEGMENT_BLOCK_PUT, -5, 10, 19, 30);
+    segment_writer_set_seed(w.writer, 77);
     words_put(&w, SEGMENT_BLOCK_PUT, -5, 11, 12, 30);
     words_put(&w, SEGMENT_BLOCK_REMOVE, -5, 12, 13, 2);
+    segment_writer_set_seed(w.writer, UINT64_MAX);
     words_put(&w, SEGMENT_BLOCK_PUT, 9, 19, 19, 4000);
     words_finish(&w, &s);
     assert_ok(segment_reader_open(&s, fixture_dir, &r, &ok_err));
@@ -129,8 +133,12 @@ static void rows_of_a_namespace_are_counted_ahead(void **state)
         uint64_t rows = 0;
         struct error err = ERROR_INIT;
         assert_int_equal(segment_reader_next(r, *state, 0, 127, &b, &err), 1);
-        assert_ok(segment_reader_rows_ahead(r, &b, &rows, &ok_err));
+        assert_ok(segment_reader_rows_ahead(r, &b, 0, 127, &rows, &ok_err));
         assert_int_equal(rows, ROWS[i]);
+        /* Of some groups, by the runs. */
+        assert_ok(segment_reader_rows_ahead(r, &b, 11, 18, &rows, &ok_err));
+        assert_int_equal(rows, ROWS_11_TO_18[i]);
+        assert_int_equal(b.table_seed, SEEDS[i]);
         batch_unref(b.rows);
     }
     segment_reader_close(r);

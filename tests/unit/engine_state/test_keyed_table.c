@@ -429,6 +429,58 @@ static void room_is_made_before_keys_come(void **state)
     rig_fini(&r);
 }
 
+/* As a table would have its keys in order: NULL, keys of any length, in the place of removed ones. */
+static void keys_that_are_known_to_be_new(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state, "ROW<k STRING>", 8, NULL);
+    for (uint32_t round = 0; round < 20; round++) {
+        for (uint32_t i = 0; i < 1000; i++) {
+            char text[64];
+            snprintf(text, sizeof(text), i % 2 == 0 ? "%u" : "a key that lies in the heap: %u",
+                     round * 1000 + i);
+            put_text(&r.builder, 0, round == 7 && i == 500 ? NULL : text);
+            builder_end_row(&r.builder);
+        }
+        struct batch *b = finish_hashed(&r.builder, 1);
+        assert_ok(keyed_table_add(&r.table, b, first_columns, r.slots, &err));
+        for (uint32_t i = 0; i < 1000; i++) {
+            assert_int_equal(*count_at(&r, r.slots[i]), 0);
+            *count_at(&r, r.slots[i]) = round * 1000 + i;
+        }
+        uint32_t found[1000];
+        assert_ok(keyed_table_find(&r.table, b, first_columns, found, &err));
+        assert_memory_equal(found, r.slots, sizeof(found));
+        /* What is removed may come again; many removed slots are no reason to grow. */
+        for (uint32_t i = 0; i < 1000 && round >= 2 && round != 7; i++) {
+            keyed_table_remove(&r.table, r.slots[i]);
+        }
+        batch_unref(b);
+    }
+    assert_int_equal(keyed_table_len(&r.table), 3000);
+    assert_true(r.table.has_null);
+    assert_int_equal(r.table.n_slots, 8192);
+    uint32_t null = keyed_table_next(&r.table, r.table.n_slots);
+    assert_int_equal(*count_at(&r, null), 7500);
+    rig_fini(&r);
+}
+
+/* An empty table takes the seed of another one, but no table that has keys, and not none. */
+static void a_table_takes_a_seed(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state, "ROW<k BIGINT NOT NULL>", 8, NULL);
+    keyed_table_take_seed(&r.table, 0);
+    assert_int_equal(r.table.seed, 12345);
+    keyed_table_take_seed(&r.table, 6);
+    assert_int_equal(r.table.seed, 7);
+    put_i64s(&r, (const int64_t[]){5, 7}, 2);
+    rig_upsert(&r);
+    keyed_table_take_seed(&r.table, 99);
+    assert_int_equal(r.table.seed, 7);
+    rig_fini(&r);
+}
+
 /* Else keys that come in the order of another table would crowd at one end of this one. */
 static void tables_have_seeds_of_their_own(void **state)
 {
@@ -473,6 +525,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(removed_slots_are_used_again, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(find_adds_nothing, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(room_is_made_before_keys_come, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(keys_that_are_known_to_be_new, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_table_takes_a_seed, pool_setup, pool_teardown),
         cmocka_unit_test(tables_have_seeds_of_their_own),
         cmocka_unit_test(nested_keys_are_refused),
     };

@@ -187,6 +187,31 @@ static void step_upsert(struct run *r, const struct batch *b)
     }
 }
 
+/* Keys that are not there, each once. */
+static void step_add(struct run *r, uint32_t universe)
+{
+    uint32_t from = (uint32_t)rng_below(&r->rng, universe), n = 0;
+    for (uint32_t id = from; id < MIN(from + 1000, universe); id++) {
+        if (r->counts[id] == 0) {
+            r->ids[n++] = id;
+            r->model->put(&r->builder, id);
+            builder_end_row(&r->builder);
+        }
+    }
+    if (n == 0) {
+        return;
+    }
+    struct batch *b = builder_finish(&r->builder);
+    batch_hash_keys(r->builder.pool, b, key_columns, r->builder.schema->n_fields);
+    assert_ok(keyed_table_add(&r->table, b, key_columns, r->slots, &err));
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(*count_at(r, r->slots[i]), 0);
+        *count_at(r, r->slots[i]) = r->counts[r->ids[i]] = 1;
+    }
+    r->n_live += n;
+    batch_unref(b);
+}
+
 static void step_find(struct run *r, const struct batch *b, bool remove)
 {
     assert_ok(keyed_table_find(&r->table, b, key_columns, r->slots, &err));
@@ -270,6 +295,9 @@ static void run_seed(struct buffer_pool *pool, const struct model *model, uint64
             step_find(r, b, what < 9);
         }
         batch_unref(b);
+        if (round % 7 == 0) {
+            step_add(r, universe);
+        }
         if (round % 20 == 0) {
             check_iteration(r);
             check_keys(r);
