@@ -486,28 +486,39 @@ flinc_stream *flinc_window_columns_(flinc_windowed *w, const char *columns,
 
 /* ---- functions --------------------------------------------------------------------------------- */
 
-/* Whether the windows can be put together from panes: they overlap, and only what they hold when their time is
- * over counts. */
-static bool shares_panes(const flinc_windowed *w, const struct window_parts *p)
+/* Whether only what windows hold when their time is over counts: panes, which overlapping ones share. */
+static bool has_panes(const flinc_windowed *w)
 {
     const flinc_window_options *o = &w->options;
     const flinc_trigger_kind own = o->assigner.time == FLINC_PROCESSING_TIME
                                        ? FLINC_TRIGGER_PROCESSING_TIME
                                        : FLINC_TRIGGER_EVENT_TIME;
-    return w->second == NULL && o->assigner.kind == FLINC_ASSIGN_SLIDING &&
-           o->assigner.slide_ms < o->assigner.size_ms && o->evictor.kind == FLINC_EVICT_NONE &&
+    return w->second == NULL &&
+           (o->assigner.kind == FLINC_ASSIGN_TUMBLING ||
+            (o->assigner.kind == FLINC_ASSIGN_SLIDING &&
+             o->assigner.slide_ms <= o->assigner.size_ms)) &&
+           o->evictor.kind == FLINC_EVICT_NONE &&
            (o->trigger.kind == FLINC_TRIGGER_DEFAULT || o->trigger.kind == own) &&
-           (!o->trigger.purging || o->allowed_lateness_ms == 0) &&
-           (p->config.function != FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE ||
-            p->config.merges);
+           (!o->trigger.purging || o->allowed_lateness_ms == 0);
 }
 
+/* Which operator: one value or the records of each pane; else each window keeps its own. */
 static const char *general_kind(const flinc_windowed *w, const struct window_parts *p)
 {
     if (w->second != NULL) {
         return "flinc.window.join";
     }
-    return shares_panes(w, p) ? "flinc.window.panes" : "flinc.window.general";
+    const bool overlap = w->options.assigner.kind == FLINC_ASSIGN_SLIDING &&
+                         w->options.assigner.slide_ms < w->options.assigner.size_ms;
+    const bool can_merge =
+        p->config.function != FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE || p->config.merges;
+    if (!has_panes(w)) {
+        return "flinc.window.general";
+    }
+    if (p->config.function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_BUFFER) {
+        return overlap ? "flinc.window.panes" : "flinc.window.general";
+    }
+    return can_merge || !overlap ? "flinc.window.values" : "flinc.window.general";
 }
 
 /* An operator of functions, whose results are of `type`. */

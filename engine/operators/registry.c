@@ -33,6 +33,7 @@ static const struct operator_desc *const operators[] = {
     &operator_window_panes,
     &operator_window_sessions,
     &operator_window_slices,
+    &operator_window_values,
 };
 
 static const struct coordinator_desc *const coordinators[] = {

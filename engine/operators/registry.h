@@ -33,6 +33,7 @@ extern const struct operator_desc operator_window_join;
 extern const struct operator_desc operator_window_panes;
 extern const struct operator_desc operator_window_sessions;
 extern const struct operator_desc operator_window_slices;
+extern const struct operator_desc operator_window_values;
 
 extern const struct coordinator_desc coordinator_source_text;
 extern const struct coordinator_desc coordinator_watermark_alignment;

@@ -269,6 +269,14 @@ int keyed_state_upsert(struct keyed_state *s, int64_t name_space, const struct b
     return UNLIKELY(rc < 0) ? keyed_state_failed(s, rc, err) : 0;
 }
 
+int keyed_state_reserve(struct keyed_state *s, int64_t name_space, uint64_t n_keys,
+                        struct error *err)
+{
+    TRY(s->backend->desc->select(s, name_space, true, err));
+    int rc = keyed_table_reserve(s->table, n_keys, err);
+    return UNLIKELY(rc < 0) ? keyed_state_failed(s, rc, err) : 0;
+}
+
 int keyed_state_find(struct keyed_state *s, int64_t name_space, const struct batch *b,
                      const uint32_t *key_columns, uint32_t *ret_slots, struct error *err)
 {

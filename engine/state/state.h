@@ -197,6 +197,9 @@ void keyed_state_hash(const struct keyed_state *s, struct batch *b, const uint32
 int keyed_state_upsert(struct keyed_state *s, int64_t name_space, const struct batch *b,
                        const uint32_t *key_columns, uint32_t *ret_slots, uint8_t *ret_is_new,
                        struct error *err) MUST_CHECK;
+/* Room for `n_keys` keys in a namespace, before many are added. */
+int keyed_state_reserve(struct keyed_state *s, int64_t name_space, uint64_t n_keys,
+                        struct error *err) MUST_CHECK;
 /* Without adding: KEYED_SLOT_NONE for a key that has no value.  Its slots are for reading: a value that is
  * to be changed needs keyed_state_touch() before. */
 int keyed_state_find(struct keyed_state *s, int64_t name_space, const struct batch *b,

@@ -5,9 +5,6 @@
 
 #include "engine/data/hash.h"
 
-typedef int (*reduce_fn)(flinc_ctx *ctx, const void *a, const void *b, void *out);
-typedef int (*merge_fn)(flinc_ctx *ctx, const void *other, void *accumulator);
-
 /* ---- life -------------------------------------------------------------------------------------- */
 
 int sessions_check(const struct general_window *w, const struct op_context *ctx, struct error *err)
@@ -122,31 +119,6 @@ int sessions_append(struct general_window *w, struct op_context *ctx, const uint
 
 /* ---- joining ------------------------------------------------------------------------------------- */
 
-/* The value of `into` with that of `from`, in scratch[0]. */
-static int merge_values(struct general_window *w, const char *into, const char *from,
-                        struct error *err)
-{
-    struct user_function *f = &w->rows.functions.items[0];
-    const uint32_t size = w->values.record->size;
-    int rc = 0;
-    switch (w->base.config->function) {
-    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE:
-        memset(w->scratch[0], 0, size);
-        rc = ((reduce_fn)f->call)(&f->ctx, into, from, w->scratch[0]);
-        break;
-    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE:
-        f = w->merge;
-        memcpy(w->scratch[0], into, size);
-        rc = ((merge_fn)f->call)(&f->ctx, from, w->scratch[0]);
-        break;
-    default:
-        memcpy(w->scratch[0], into, size);
-        record_fold_add(&w->fold, size, w->scratch[0], from);
-        return 0;
-    }
-    return UNLIKELY(rc < 0) ? user_function_failed(f, rc, err) : user_function_check(f, err);
-}
-
 static int join_values(struct general_window *w, const struct window_at_hand *into,
                        const struct window_at_hand *from, struct error *err)
 {
@@ -156,7 +128,8 @@ static int join_values(struct general_window *w, const struct window_at_hand *in
     }
     TRY(values_get(w, from, &value, err));
     if (into->entry->has_value) {
-        TRY(merge_values(w, keyed_state_value(w->values.state, into->value_slot), value, err));
+        TRY(values_combine(w, keyed_state_value(w->values.state, into->value_slot), value,
+                           VALUE_OF_RECORDS, w->scratch[0], err));
         value = w->scratch[0];
     }
     TRY(keyed_state_keep(w->values.state, into->value_slot, value, err));

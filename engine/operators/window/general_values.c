@@ -107,28 +107,40 @@ int values_begin(struct general_window *w, const struct batch *keys, struct erro
                                                  v->slots, is_new, err);
 }
 
-/* The value with one more record, in scratch[0]. */
-static int combine(struct general_window *w, const char *kept, const char *record,
-                   struct error *err)
+int values_combine(struct general_window *w, const char *kept, const char *other,
+                   enum value_source from, char *out, struct error *err)
 {
     struct user_function *f = &w->rows.functions.items[0];
     const uint32_t size = w->values.record->size;
     int rc = 0;
-    switch (w->base.config->function) {
-    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE:
-        memset(w->scratch[0], 0, size);
-        rc = ((reduce_fn)f->call)(&f->ctx, kept, record, w->scratch[0]);
-        break;
-    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE:
-        memcpy(w->scratch[0], kept, size);
-        rc = ((add_fn)f->call)(&f->ctx, record, w->scratch[0]);
-        break;
-    default:
-        memcpy(w->scratch[0], kept, size);
-        record_fold_add(&w->fold, size, w->scratch[0], record);
+    if (w->base.config->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE) {
+        memset(out, 0, size);
+        rc = ((reduce_fn)f->call)(&f->ctx, kept, other, out);
+        return UNLIKELY(rc < 0) ? user_function_failed(f, rc, err) : user_function_check(f, err);
+    }
+    if (out != kept) {
+        memcpy(out, kept, size);
+    }
+    if (w->base.config->function != FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE) {
+        record_fold_add(&w->fold, size, out, other);
         return 0;
     }
+    f = from == VALUE_OF_RECORD ? f : w->merge; /* add() and merge() look the same */
+    rc = ((add_fn)f->call)(&f->ctx, other, out);
     return UNLIKELY(rc < 0) ? user_function_failed(f, rc, err) : user_function_check(f, err);
+}
+
+bool values_change_in_place(const struct general_window *w)
+{
+    switch (w->base.config->function) {
+    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE:
+        return w->values.record->n_strings == 0;
+    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_FOLD:
+        return w->fold.kind <= FLINC__AGGREGATE_KIND__AGGREGATE_MAX &&
+               w->fold.field.layout != LAYOUT_VIEW;
+    default:
+        return false;
+    }
 }
 
 int values_add(struct general_window *w, uint32_t from, uint32_t to, struct error *err)
@@ -145,7 +157,8 @@ int values_add(struct general_window *w, uint32_t from, uint32_t to, struct erro
         }
         value = record;
         if (e->has_value || aggregates) { /* an accumulator is all zero at first */
-            TRY(combine(w, keyed_state_value(v->state, v->slots[i]), record, err));
+            TRY(values_combine(w, keyed_state_value(v->state, v->slots[i]), record, VALUE_OF_RECORD,
+                               w->scratch[0], err));
             value = w->scratch[0];
         }
         TRY(keyed_state_keep(v->state, v->slots[i], value, err));

@@ -228,6 +228,14 @@ void values_close(struct general_window *w);
 int values_begin(struct general_window *w, const struct batch *keys, struct error *err) MUST_CHECK;
 /* Rows [from, to) of the pass come into the values of their windows. */
 int values_add(struct general_window *w, uint32_t from, uint32_t to, struct error *err) MUST_CHECK;
+/* What a value stems from: one record, or several that a value has already. */
+enum value_source { VALUE_OF_RECORD, VALUE_OF_RECORDS };
+/* `kept` with one more record, or with what came of several, in `out`: room for a value; `kept` itself only
+ * when values_change_in_place(). */
+int values_combine(struct general_window *w, const char *kept, const char *other,
+                   enum value_source from, char *out, struct error *err) MUST_CHECK;
+/* Whether the functions change a value in state without strings coming or going. */
+bool values_change_in_place(const struct general_window *w);
 /* The value of a window that has one. */
 int values_get(struct general_window *w, const struct window_at_hand *at, const char **ret_value,
                struct error *err) MUST_CHECK;

@@ -11,8 +11,6 @@ static int64_t new_key(struct pane_window *w)
 {
     struct pane_key *k = MEM_NEW(struct pane_key);
     k->next_end = k->due_ms = INT64_MAX;
-    k->front_end = k->back_end = INT64_MIN;
-    k->fresh_end = INT64_MIN;
     if (w->free_keys.len > 0) {
         uint32_t number = *VEC_AT(&w->free_keys, uint32_t, w->free_keys.len - 1);
         vec_pop(&w->free_keys);
@@ -23,22 +21,14 @@ static int64_t new_key(struct pane_window *w)
     return (int64_t)w->items.len - 1;
 }
 
-static void forget_pane(struct pane_window *w, struct pane *p)
-{
-    pane_values_forget(w, &p->front);
-    mem_free(p->rows);
-    p->rows = NULL;
-}
-
-static void free_key(struct pane_window *w, struct pane_key *k)
+static void free_key(struct pane_key *k)
 {
     if (k == NULL) {
         return;
     }
     for (uint32_t i = 0; i < k->n; i++) {
-        forget_pane(w, pane_list_at(k, i));
+        mem_free(pane_list_at(k, i)->rows);
     }
-    pane_values_forget(w, &k->back);
     mem_free(k->panes);
     mem_free(k);
 }
@@ -88,29 +78,14 @@ static struct pane *insert_pane(struct pane_key *k, uint32_t at, int64_t end)
 
 /* ---- time -------------------------------------------------------------------------------------- */
 
-int64_t pane_now(const struct pane_window *w, const struct op_context *ctx, uint64_t hash)
-{
-    const struct window_base *base = &w->general.base;
-    int64_t now =
-        base->processing_time ? MAX(base->time_ms, base->restored_low) : window_now(base, ctx);
-    return window_key_now(base, ctx, hash, now);
-}
-
-/* When all windows of a pane are gone. */
-static int64_t expiry_of(const struct pane_window *w, int64_t pane_end)
-{
-    int64_t last = pane_last_window(w, pane_end - w->pane_ms);
-    return general_cleanup_time(&w->general, last);
-}
-
 /* The first window of a pane that fires when time goes on behind `now`; INT64_MAX: all have fired. */
 static int64_t first_window(const struct pane_window *w, int64_t pane_end, int64_t now)
 {
-    int64_t start = pane_end - w->pane_ms, end = pane_window_end_above(w, start);
+    int64_t start = pane_end - w->pane_ms, end = pane_window_end_above(&w->general, start);
     if (end - 1 <= now) {
-        end = pane_window_end_above(w, time_add(now, 1));
+        end = pane_window_end_above(&w->general, time_add(now, 1));
     }
-    return end <= pane_last_window(w, start) ? end : INT64_MAX;
+    return end <= pane_last_window(&w->general, start) ? end : INT64_MAX;
 }
 
 void pane_list_advance(const struct pane_window *w, struct pane_key *k, int64_t end)
@@ -122,13 +97,15 @@ void pane_list_advance(const struct pane_window *w, struct pane_key *k, int64_t 
         return;
     }
     int64_t pane_end = pane_list_at(k, i)->end;
-    k->next_end = pane_end <= next ? next : pane_window_end_above(w, pane_end - w->pane_ms);
+    k->next_end =
+        pane_end <= next ? next : pane_window_end_above(&w->general, pane_end - w->pane_ms);
 }
 
 void pane_list_schedule(struct pane_window *w, int64_t number)
 {
     struct pane_key *k = pane_key_at(w, number);
-    int64_t due = k->n > 0 ? expiry_of(w, pane_list_at(k, 0)->end) : INT64_MAX;
+    int64_t due =
+        k->n > 0 ? pane_expiry(&w->general, w->pane_ms, pane_list_at(k, 0)->end) : INT64_MAX;
     if (k->next_end != INT64_MAX) {
         due = MIN(due, k->next_end - 1);
     }
@@ -165,7 +142,7 @@ static int note_panes(struct pane_window *w, struct op_context *ctx, struct batc
         if (*number == 0) {
             *number = new_key(w);
         }
-        note_pane(w, *number, slots[i], pane_now(w, ctx, hashes[batch_row(rows, i)]));
+        note_pane(w, *number, slots[i], pane_now(&w->general, ctx, hashes[batch_row(rows, i)]));
     }
     return 0;
 }
@@ -207,20 +184,15 @@ int pane_list_expire(struct pane_window *w, struct op_context *ctx, int64_t numb
     struct pane_key *k = pane_key_at(w, number);
     uint32_t n = 0;
     *ret_gone = false;
-    while (n < k->n && expiry_of(w, pane_list_at(k, n)->end) <= now) {
+    while (n < k->n && pane_expiry(&w->general, w->pane_ms, pane_list_at(k, n)->end) <= now) {
         n++;
     }
     if (n == 0) {
         return 0;
     }
     struct batch *key = NULL;
-    int rc = 0;
-    if (!w->has_values || n == k->n) {
-        TRY(pane_list_key(w, ctx, pane_list_at(k, 0)->slot, &key, err));
-    }
-    if (!w->has_values) {
-        rc = pane_rows_expire(w, key, pane_list_at(k, n - 1)->end, err);
-    }
+    TRY(pane_list_key(w, ctx, pane_list_at(k, 0)->slot, &key, err));
+    int rc = pane_rows_expire(w, key, pane_list_at(k, n - 1)->end, err);
     if (rc >= 0 && n == k->n) {
         uint32_t slot = KEYED_SLOT_NONE;
         rc = keyed_state_find(w->keys, NAMESPACE_VOID, key, w->general.entry_columns, &slot, err);
@@ -232,12 +204,12 @@ int pane_list_expire(struct pane_window *w, struct op_context *ctx, int64_t numb
     TRY(rc);
     for (uint32_t i = 0; i < n; i++) {
         keyed_state_remove(w->panes, pane_list_at(k, i)->slot);
-        forget_pane(w, pane_list_at(k, i));
+        mem_free(pane_list_at(k, i)->rows);
     }
     k->first += n;
     k->n -= n;
     if (k->n == 0) {
-        free_key(w, k);
+        free_key(k);
         *VEC_AT(&w->items, struct pane_key *, (size_t)number) = NULL;
         *(uint32_t *)vec_push(&w->free_keys) = (uint32_t)number;
         *ret_gone = true;
@@ -255,9 +227,7 @@ static int find_keys(struct pane_window *w, struct op_context *ctx, const uint32
     TRY(keyed_state_read_keys(w->panes, slots, n, &keys, err));
     const int64_t *ends = COLUMN_VALUES(&keys->columns[w->general.base.n_keys], const int64_t);
     for (uint32_t i = 0; i < n; i++) {
-        struct pane_meta *meta = pane_meta_of(w, slots[i]);
-        meta->end = ends[i];
-        w->arrivals = MAX(w->arrivals, meta->arrival);
+        pane_meta_of(w, slots[i])->end = ends[i];
     }
     batch_hash_keys(ctx->pool, keys, w->general.entry_columns, w->general.base.n_keys);
     int rc = note_panes(w, ctx, keys, w->general.entry_columns, slots, err);
@@ -316,7 +286,7 @@ int pane_list_open(struct pane_window *w, struct op_context *ctx, struct error *
 void pane_list_close(struct pane_window *w)
 {
     for (size_t i = 0; i < w->items.len; i++) {
-        free_key(w, vec_ptr(&w->items, i));
+        free_key(vec_ptr(&w->items, i));
     }
     vec_fini(&w->items);
     vec_fini(&w->free_keys);

@@ -10,21 +10,15 @@ enum { PANE_ROWS_MIN = 4, GATHERED_MIN = 256 };
 
 int pane_rows_open(struct pane_window *w, struct op_context *ctx, struct error *err)
 {
-    static const char *const names[] = {"<pane end>", "<arrival>"};
     struct general_window *g = &w->general;
-    struct data_type *types[ARRAY_LEN(names)];
-    struct record_field fields[ARRAY_LEN(names)];
-    for (uint32_t i = 0; i < ARRAY_LEN(names); i++) {
-        types[i] = type_new(TYPE_BIGINT, false);
-        fields[i] = (struct record_field){.column = i,
-                                          .offset = i * 8,
-                                          .null_offset = RECORD_NEVER_NULL,
-                                          .width = 8,
-                                          .layout = LAYOUT_I64};
-    }
-    struct schema *schema = schema_new(names, types, ARRAY_LEN(names));
-    record_layout_init_fields(&w->layout, schema, sizeof(struct pane_meta), fields,
-                              ARRAY_LEN(names));
+    const char *name = "<pane end>";
+    struct data_type *type = type_new(TYPE_BIGINT, false);
+    const struct record_field field = {.offset = offsetof(struct pane_meta, end),
+                                       .null_offset = RECORD_NEVER_NULL,
+                                       .width = 8,
+                                       .layout = LAYOUT_I64};
+    struct schema *schema = schema_new(&name, &type, 1);
+    record_layout_init_fields(&w->layout, schema, sizeof(struct pane_meta), &field, 1);
     schema_unref(schema);
     w->generation = 1;
     struct sorted_map_desc desc = {.name = "window-pane-rows",
@@ -124,7 +118,7 @@ static void note_block(const struct pane_window *w, struct pane_key *k,
                        const struct sorted_map_reader *r, uint32_t *inout_at)
 {
     for (uint32_t i = 0; i < r->rows.n; i++) {
-        int64_t end = pane_end_of(w, r->rows.sorts[i]);
+        int64_t end = pane_end_of(&w->general, w->pane_ms, r->rows.sorts[i]);
         while (pane_list_at(k, *inout_at)->end < end) {
             ++*inout_at;
         }

@@ -5,43 +5,26 @@
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-static bool fires_at_the_end(const struct general_window *g)
-{
-    const Flinc__WindowTrigger *t = g->base.config->trigger;
-    return (t->kind == FLINC__WINDOW_TRIGGER_KIND__TRIGGER_DEFAULT ||
-            t->kind == (g->base.processing_time
-                            ? FLINC__WINDOW_TRIGGER_KIND__TRIGGER_PROCESSING_TIME
-                            : FLINC__WINDOW_TRIGGER_KIND__TRIGGER_EVENT_TIME)) &&
-           (!t->purging || g->lateness == 0); /* what fires once only has nothing left to empty */
-}
-
 static int read_config(struct pane_window *w, const struct op_context *ctx, struct error *err)
 {
     struct general_window *g = &w->general;
     const Flinc__WindowConfig *c = g->base.config;
     TRY(general_read_config(g, ctx, err));
-    w->has_values = c->function != FLINC__WINDOW_FUNCTION_KIND__WINDOW_BUFFER;
     w->pane_ms = g->base.is_global ? 0 : gcd64(g->size, g->slide);
     if (c->assigner->kind != FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING || g->slide > g->size ||
-        c->evictor != NULL || !fires_at_the_end(g) ||
-        (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE && !c->merges)) {
+        c->function != FLINC__WINDOW_FUNCTION_KIND__WINDOW_BUFFER || !pane_fires_at_the_end(g)) {
         return error_set(
             err, ERR_INVALID_ARGUMENT,
-            "operator '%s': panes are those of overlapping sliding windows that fire when their "
-            "time is over, without evictor; aggregate functions have a merge function",
+            "operator '%s': panes of records are those of process functions over overlapping "
+            "sliding windows that fire when their time is over, without evictor",
             ctx->spec->name);
     }
     return 0;
 }
 
-static enum general_time kind_of(const struct pane_window *w)
-{
-    return w->general.base.processing_time ? GENERAL_PROCESSING : GENERAL_EVENT;
-}
-
 static void set_timer(struct pane_window *w, struct op_context *ctx)
 {
-    if (kind_of(w) == GENERAL_PROCESSING) {
+    if (pane_time_kind(&w->general) == GENERAL_PROCESSING) {
         op_timer_at(ctx, time_add(due_index_least(&w->due), 1));
     }
 }
@@ -57,7 +40,7 @@ static int pane_open(struct operator* op, struct op_context *ctx, struct error *
     TRY(read_config(w, ctx, err));
     general_make_schemas(g, ctx);
     TRY(contents_open_functions(g, ctx, err));
-    TRY(w->has_values ? pane_values_open(w, ctx, err) : pane_rows_open(w, ctx, err));
+    TRY(pane_rows_open(w, ctx, err));
     TRY(pane_list_open(w, ctx, err));
     set_timer(w, ctx);
     return user_functions_start(&g->rows.functions, err);
@@ -67,7 +50,9 @@ static void pane_close(struct operator* op, struct op_context *ctx)
 {
     struct pane_window *w = (struct pane_window *)op;
     pane_list_close(w);
-    pane_values_close(w);
+    if (w->layout.schema != NULL) {
+        record_layout_fini(&w->layout);
+    }
     mem_free(w->gathered);
     due_index_fini(&w->due);
     general_fini(&w->general);
@@ -81,11 +66,6 @@ static int fire_window(struct pane_window *w, struct op_context *ctx, struct pan
     struct general_window *g = &w->general;
     struct window_at_hand at = {
         .slot = KEYED_SLOT_NONE, .value_slot = KEYED_SLOT_NONE, .start = end - g->size, .end = end};
-    if (w->has_values) {
-        const char *value = NULL;
-        TRY(pane_values_get(w, k, end, &value, err));
-        return contents_fire_value(g, ctx, &at, value, err);
-    }
     TRY(pane_rows_load(w, ctx, k, end, err));
     return contents_fire_records(g, ctx, &at, err);
 }
@@ -135,7 +115,7 @@ static int fire(struct pane_window *w, struct op_context *ctx, struct error *err
 static int begin_firing(struct pane_window *w, struct op_context *ctx, enum general_time kind,
                         int64_t now_ms, struct error *err)
 {
-    if (kind != kind_of(w)) {
+    if (kind != pane_time_kind(&w->general)) {
         return general_drain(&w->general, ctx);
     }
     w->general.is_firing = true;
@@ -159,25 +139,6 @@ static int pane_processing_time(struct operator* op, struct op_context *ctx, int
 
 /* ---- records ----------------------------------------------------------------------------------- */
 
-/* The rows that some window takes, with the end of their pane. */
-static void take_rows(struct pane_window *w, const struct op_context *ctx)
-{
-    struct general_window *g = &w->general;
-    const uint64_t *hashes = (const uint64_t *)(const void *)g->batch->hashes->data;
-    const int64_t now = window_now(&g->base, ctx);
-    w->n_rows = w->next_row = w->n_added = 0;
-    for (uint32_t i = 0; i < g->batch->n_sel; i++) {
-        uint32_t row = batch_row(g->batch, i);
-        int64_t ts = general_time_of(g, row);
-        if (g->base.processing_time || general_cleanup_time(g, pane_last_window(w, ts)) >
-                                           window_key_now(&g->base, ctx, hashes[row], now)) {
-            g->in_window[row] = 1;
-            g->ends[row] = pane_end_of(w, ts);
-            w->batch_rows[w->n_rows++] = (uint16_t)row;
-        }
-    }
-}
-
 static int find_panes(struct pane_window *w, struct op_context *ctx, struct error *err)
 {
     struct general_window *g = &w->general;
@@ -187,12 +148,7 @@ static int find_panes(struct pane_window *w, struct op_context *ctx, struct erro
     batch_unref(keys);
     TRY(rc);
     TRY(pane_list_check(w, ctx, err));
-    TRY(pane_list_add(w, ctx, err));
-    if (w->has_values) {
-        g->values.tile.n = 0;
-        general_set_pass_rows(g, ctx, w->batch_rows, w->n_rows);
-    }
-    return 0;
+    return pane_list_add(w, ctx, err);
 }
 
 /* Adds rows up to and without `to`. */
@@ -200,29 +156,27 @@ static int add_rows(struct pane_window *w, struct op_context *ctx, uint32_t to, 
 {
     uint32_t from = w->n_added;
     w->n_added = to;
-    if (!w->has_values) {
-        return pane_rows_add(w, ctx, from, to, err);
-    }
-    for (uint32_t i = from; i < to; i++) {
-        TRY(pane_values_add(w, i, err));
-    }
-    return 0;
+    return pane_rows_add(w, ctx, from, to, err);
 }
 
-/* The row comes late for some windows that are still kept: these fire again. */
-static int fire_late(struct pane_window *w, struct op_context *ctx, uint32_t i, struct error *err)
+/* Rows may come late for some windows that are still kept: these fire again.  1: more is to come. */
+static int fire_late(struct pane_window *w, struct op_context *ctx, struct error *err)
 {
     struct general_window *g = &w->general;
-    const uint64_t *hashes = (const uint64_t *)(const void *)g->batch->hashes->data;
-    const uint32_t row = w->batch_rows[i];
-    const int64_t ts = general_time_of(g, row), last = pane_last_window(w, ts);
-    const int64_t now = pane_now(w, ctx, hashes[row]);
-    for (int64_t end = pane_window_end_above(w, ts); end <= last && end - 1 <= now;
-         end += g->slide) {
-        if (general_cleanup_time(g, end) > now) {
-            TRY(add_rows(w, ctx, i + 1, err));
-            TRY(fire_window(w, ctx, pane_key_at(w, pane_meta_of(w, w->slots[i])->key), end, err));
+    while (w->next_row < w->n_rows) {
+        const uint32_t i = w->next_row;
+        if (emit_queue_len(&g->rows.queue) >= EMIT_QUEUE_STOP) {
+            (void)emit_queue_drain(&g->rows.queue, ctx);
+            return 1;
         }
+        if (!pane_next_late(g, ctx, w->batch_rows[i], &w->late_end)) {
+            w->late_end = INT64_MIN;
+            w->next_row++;
+            continue;
+        }
+        TRY(add_rows(w, ctx, i + 1, err));
+        TRY(fire_window(w, ctx, pane_key_at(w, pane_meta_of(w, w->slots[i])->key), w->late_end,
+                        err));
     }
     return 0;
 }
@@ -230,13 +184,10 @@ static int fire_late(struct pane_window *w, struct op_context *ctx, uint32_t i, 
 static int run_batch(struct pane_window *w, struct op_context *ctx, struct error *err)
 {
     struct general_window *g = &w->general;
-    if (g->lateness > 0 && !g->base.processing_time) {
-        while (w->next_row < w->n_rows && emit_queue_len(&g->rows.queue) < EMIT_QUEUE_STOP) {
-            TRY(fire_late(w, ctx, w->next_row, err));
-            w->next_row++;
-        }
-        if (w->next_row < w->n_rows) {
-            (void)emit_queue_drain(&g->rows.queue, ctx);
+    if (g->lateness > 0) {
+        int rc = fire_late(w, ctx, err);
+        TRY(rc);
+        if (rc == 1) {
             return OP_MORE;
         }
     }
@@ -264,7 +215,9 @@ static int pane_process(struct operator* op, struct op_context *ctx, uint32_t in
     g->input = b;
     g->batch = general_kept_rows(g, ctx, b);
     g->now_ms = clock_now_ms(ctx->clock);
-    take_rows(w, ctx);
+    w->n_rows = pane_take_rows(g, ctx, w->pane_ms, w->batch_rows);
+    w->next_row = w->n_added = 0;
+    w->late_end = INT64_MIN;
     if (w->n_rows > 0) {
         TRY(find_panes(w, ctx, err));
     }

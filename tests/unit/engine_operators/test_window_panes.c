@@ -1,5 +1,6 @@
-/* flinc.window.panes gives what flinc.window.general does, where every window keeps its own: random records,
- * early, late and too late, through snapshots and restores. */
+/* flinc.window.panes (process functions) and flinc.window.values (reduce and aggregate functions) give what
+ * flinc.window.general does, where every window keeps its own: random records, early, late and too late,
+ * through snapshots and restores. */
 #include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define SLIDING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING
@@ -126,13 +127,18 @@ struct trial {
 
 struct pair {
     struct clock_manual clock;
-    struct general configs[2]; /* of general, of panes */
+    struct general configs[2]; /* of general, of the other */
     struct harness *h[2];
 };
 
+static const char *kind_of(enum shape shape)
+{
+    return shape == PROCESS ? "flinc.window.panes" : "flinc.window.values";
+}
+
 static void pair_start(struct pair *p, const struct trial *t)
 {
-    static const char *const kinds[] = {"flinc.window.general", "flinc.window.panes"};
+    const char *kinds[] = {"flinc.window.general", kind_of(t->shape)};
     for (int i = 0; i < 2; i++) {
         struct general *g = &p->configs[i];
         general_init(g, SLIDING, t->size, t->slide);
@@ -264,6 +270,24 @@ static void panes_give_what_windows_give(void **state)
     }
 }
 
+/* One pane is a window. */
+static void tumbling_windows_of_values(void **state)
+{
+    for (enum shape shape = REDUCE; shape < SHAPES; shape++) {
+        for (uint64_t k = 0; k < 4; k++) {
+            run_trial(&(struct trial){.seed = 100 + k,
+                                      .shape = shape,
+                                      .size = 8,
+                                      .slide = 8,
+                                      .offset = k == 1 ? -3 : 0,
+                                      .lateness = k == 2 ? 20 : 0,
+                                      .purging = k == 1,
+                                      .all = k == 3,
+                                      .keys = k == 0 ? 40 : 3});
+        }
+    }
+}
+
 static void window_all_shares_panes_too(void **state)
 {
     for (enum shape shape = 0; shape < SHAPES; shape++) {
@@ -335,7 +359,7 @@ static void a_failing_function_is_named(void **state)
     general_init(&g, SLIDING, 10, 5);
     set_shape(&g, REDUCE);
     g.o.functions[0] = (struct harness_function)FN(FLINC_FN_REDUCE, refuse);
-    g.o.kind = "flinc.window.panes";
+    g.o.kind = "flinc.window.values";
     struct harness *h = general_start(&g);
     push(h, "a, 1 @1\na, 2 @6"); /* two panes */
     check_watermark(h, 4, "+I[a, 1] @4");
@@ -343,35 +367,57 @@ static void a_failing_function_is_named(void **state)
     harness_free(h);
 }
 
+static void check_refused(enum shape shape, int change)
+{
+    struct general g;
+    struct harness *h;
+    general_init(&g, SLIDING, 10, 5);
+    set_shape(&g, shape);
+    g.o.kind = kind_of(shape);
+    g.o.config = &g.c.config.base;
+    switch (change) {
+    case 0:
+        g.c.trigger.kind = FLINC__WINDOW_TRIGGER_KIND__TRIGGER_COUNT;
+        g.c.trigger.count = 3;
+        break;
+    case 1:
+        g.c.trigger.purging = true;
+        g.c.config.allowed_lateness_ms = 1;
+        break;
+    case 2:
+        g.c.assigner.slide_ms = 11;
+        break;
+    default:
+        g.c.config.merges = false;
+        g.o.functions[2] = (struct harness_function){0};
+    }
+    must(harness_new(&g.o, &h, &err));
+    must_fail(harness_open(h, &err), ERR_INVALID_ARGUMENT, "panes");
+    harness_free(h);
+}
+
 static void what_has_no_panes_is_refused(void **state)
 {
-    for (int i = 0; i < 4; i++) {
-        struct general g;
-        struct harness *h;
-        general_init(&g, i == 0 ? FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING : SLIDING, 10, 5);
-        g.o.kind = "flinc.window.panes";
-        g.o.config = &g.c.config.base;
-        if (i == 1) {
-            g.c.trigger.kind = FLINC__WINDOW_TRIGGER_KIND__TRIGGER_COUNT;
-            g.c.trigger.count = 3;
-        } else if (i == 2) {
-            g.c.trigger.purging = true;
-            g.c.config.allowed_lateness_ms = 1;
-        } else if (i == 3) {
-            set_aggregate(&g, false);
-            g.c.config.merges = false;
-            g.o.functions[2] = (struct harness_function){0};
-        }
-        must(harness_new(&g.o, &h, &err));
-        must_fail(harness_open(h, &err), ERR_INVALID_ARGUMENT, "panes");
-        harness_free(h);
+    for (int change = 0; change < 3; change++) {
+        check_refused(PROCESS, change);
+        check_refused(REDUCE, change);
     }
+    check_refused(AGGREGATE, 3);
+    struct general g;
+    struct harness *h;
+    general_init(&g, FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING, 10, 10);
+    g.o.kind = "flinc.window.values"; /* a process function alone has no value */
+    g.o.config = &g.c.config.base;
+    must(harness_new(&g.o, &h, &err));
+    must_fail(harness_open(h, &err), ERR_INVALID_ARGUMENT, "panes of values");
+    harness_free(h);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(panes_give_what_windows_give),
+        cmocka_unit_test(tumbling_windows_of_values),
         cmocka_unit_test(window_all_shares_panes_too),
         cmocka_unit_test(processing_time_fires_by_the_clock),
         cmocka_unit_test(a_gap_costs_nothing_and_fires_nothing),

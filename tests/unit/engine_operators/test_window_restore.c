@@ -1,9 +1,9 @@
 /* Windows across snapshots: a run that is stopped at a random place and goes on at another parallelism gives
- * the same rows as the naive evaluator, which never stopped.  FLINK-36663: after a restore the first watermark
+ * the same rows as the naive evaluator, which never stopped: built-in aggregates, and functions.  FLINK-36663: after a restore the first watermark
  * fires no window again, and what was late stays late. */
 #include "common/base/failpoint.h"
 #include "engine/data/hash.h"
-#include "tests/unit/engine_operators/window_fixture.h"
+#include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define SUM FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_SUM
 #define COUNT FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_COUNT
@@ -11,9 +11,81 @@
 
 enum { SUBTASKS_MAX = 5, KEYS = 23 };
 
+/* ---- functions ----------------------------------------------------------------------------------- */
+
+FLINC_STRUCT(reading, FLINC_INT32(k), FLINC_INT32(v));
+FLINC_STRUCT(counted, FLINC_INT32(k), FLINC_INT64(n));
+FLINC_STRUCT(shown_value, FLINC_INT32(k), FLINC_INT64(window_start), FLINC_INT64(window_end),
+             FLINC_INT64(value));
+
+static int add_readings(flinc_ctx *ctx, const reading *a, const reading *b, reading *out)
+{
+    *out = (reading){.k = a->k, .v = a->v + b->v};
+    return 0;
+}
+
+static int count_add(flinc_ctx *ctx, const reading *in, counted *acc)
+{
+    acc->k = in->k;
+    acc->n++;
+    return 0;
+}
+
+static int count_merge(flinc_ctx *ctx, const counted *other, counted *acc)
+{
+    acc->n += other->n;
+    return 0;
+}
+
+static int count_result(flinc_ctx *ctx, const counted *acc, counted *out)
+{
+    *out = *acc;
+    return 0;
+}
+
+static int show_reading(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
+{
+    const reading *r = FLINC_PANE_RECORD(pane, reading, 0);
+    return FLINC_EMIT(out, shown_value, .k = r->k, .window_start = pane->start_ms,
+                      .window_end = pane->end_ms, .value = r->v);
+}
+
+static int show_count(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
+{
+    const counted *c = FLINC_PANE_RECORD(pane, counted, 0);
+    return FLINC_EMIT(out, shown_value, .k = c->k, .window_start = pane->start_ms,
+                      .window_end = pane->end_ms, .value = c->n);
+}
+
+/* Sums by a reduce function, counts by an aggregate one. */
+static void set_functions(struct general *g, Flinc__WindowColumnKind aggregate)
+{
+    g->o = (struct harness_options){.inputs = {FLINC_TYPE(reading)},
+                                    .outputs = {FLINC_TYPE(shown_value)}};
+    g->c.config.process = true;
+    g->c.config.input = g->c.config.value = general_desc(g, 0, FLINC_TYPE(reading));
+    g->c.config.output = general_desc(g, 1, FLINC_TYPE(shown_value));
+    if (aggregate == SUM) {
+        g->c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE;
+        g->o.functions[0] = (struct harness_function)FN(FLINC_FN_REDUCE, add_readings);
+        g->o.functions[1] = (struct harness_function)FN(FLINC_FN_WINDOW, show_reading);
+        return;
+    }
+    g->c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE;
+    g->c.config.merges = true;
+    g->c.config.accumulator = g->c.config.value = general_desc(g, 2, FLINC_TYPE(counted));
+    g->o.functions[0] = (struct harness_function)FN(FLINC_FN_AGGREGATE_ADD, count_add);
+    g->o.functions[1] = (struct harness_function)FN(FLINC_FN_AGGREGATE_RESULT, count_result);
+    g->o.functions[2] = (struct harness_function)FN(FLINC_FN_AGGREGATE_MERGE, count_merge);
+    g->o.functions[3] = (struct harness_function)FN(FLINC_FN_WINDOW, show_count);
+}
+
+/* ---- subtasks ------------------------------------------------------------------------------------ */
+
 /* An operator in several subtasks. */
 struct vertex {
     const char *kind;
+    struct general *functions; /* NULL: columns */
     struct window_config *config;
     Flinc__WindowColumnKind aggregate;
     uint32_t parallelism;
@@ -24,20 +96,21 @@ static void vertex_open(struct vertex *v, uint32_t parallelism,
                         const Flinc__OperatorSubtaskState *restore)
 {
     v->parallelism = parallelism;
-    for (uint32_t i = 0; i < parallelism; i++) {
-        v->subtasks[i] = opened(&(struct harness_options){
-            .kind = v->kind,
-            .input_schemas = {WINDOW_INPUT},
-            .output_schemas = {v->aggregate == MAX_OF
-                                   ? "ROW<k INT NOT NULL, window_start BIGINT NOT NULL, window_end "
-                                     "BIGINT NOT NULL, value INT NOT NULL>"
-                                   : WINDOW_OUTPUT},
-            .config = &v->config->config.base,
-            .subtask = i,
-            .parallelism = parallelism,
-            .restore = restore,
-            .restore_checkpoint = 1,
-            .flags = restore != NULL ? OP_FLAG_RESTORED : 0});
+    struct harness_options o = {
+        .input_schemas = {WINDOW_INPUT},
+        .output_schemas = {v->aggregate == MAX_OF
+                               ? "ROW<k INT NOT NULL, window_start BIGINT NOT NULL, window_end "
+                                 "BIGINT NOT NULL, value INT NOT NULL>"
+                               : WINDOW_OUTPUT}};
+    o = v->functions != NULL ? v->functions->o : o;
+    o.kind = v->kind;
+    o.config = &v->config->config.base;
+    o.parallelism = parallelism;
+    o.restore = restore;
+    o.restore_checkpoint = 1;
+    o.flags = restore != NULL ? OP_FLAG_RESTORED : 0;
+    for (o.subtask = 0; o.subtask < parallelism; o.subtask++) {
+        v->subtasks[o.subtask] = opened(&o);
     }
 }
 
@@ -109,14 +182,20 @@ static void check_step(struct vertex *v, struct naive *naive, int64_t watermark)
 static void check_random(uint64_t seed, const char *kind, Flinc__WindowAssignerKind assigner,
                          int64_t size, int64_t slide, Flinc__WindowColumnKind aggregate)
 {
-    struct window_config c;
+    struct general g;
     struct naive naive;
     struct rng rng;
     rng_init(&rng, seed);
-    window_config_init(&c, assigner, size, slide);
-    window_config_columns(&c, aggregate);
-    naive_init(&naive, &c.assigner);
-    struct vertex v = {.kind = kind, .config = &c, .aggregate = aggregate};
+    general_init(&g, assigner, size, slide);
+    naive_init(&naive, &g.c.assigner);
+    struct vertex v = {.kind = kind, .config = &g.c, .aggregate = aggregate};
+    if (strcmp(kind, "flinc.window.values") == 0 || strcmp(kind, "flinc.window.general") == 0) {
+        v.functions = &g;
+        set_functions(&g, aggregate);
+    } else {
+        g.c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS;
+        window_config_columns(&g.c, aggregate);
+    }
     vertex_open(&v, 2, NULL);
     int64_t now = -100, watermark = INT64_MIN;
     for (int step = 0; step < 80; step++) {
@@ -152,13 +231,43 @@ static void windows_go_on_exactly(void **state)
     }
 }
 
-/* Subtasks that were at different watermarks become one: each key goes on from where it was. */
-static void subtasks_that_were_not_equally_far(void **state)
+static void windows_of_functions_go_on_exactly(void **state)
 {
-    struct window_config c;
-    window_config_init(&c, FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING, 20, 10);
-    window_config_columns(&c, SUM);
-    struct vertex v = {.kind = "flinc.window.slices", .config = &c, .aggregate = SUM};
+    static const int64_t shapes[][2] = {{10, 10}, {10, 5}, {60, 4}, {9, 6}};
+    static const Flinc__WindowColumnKind kinds[] = {COUNT, SUM};
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+        for (size_t s = 0; s < ARRAY_LEN(shapes); s++) {
+            check_random(3000 + s * 10 + k, "flinc.window.values",
+                         FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING, shapes[s][0], shapes[s][1],
+                         kinds[k]);
+        }
+        check_random(4000 + k, "flinc.window.general", FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING,
+                     10, 10, kinds[k]);
+        check_random(5000 + k, "flinc.window.general", FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION,
+                     4, 0, kinds[k]);
+    }
+}
+
+/* Subtasks that were at different watermarks become one: each key goes on from where it was. */
+/* Sums of one operator or the other. */
+static struct vertex summing(struct general *g, const char *kind, int64_t size, int64_t slide)
+{
+    general_init(g, FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING, size, slide);
+    struct vertex v = {.kind = kind, .config = &g->c, .aggregate = SUM};
+    if (strcmp(kind, "flinc.window.values") == 0) {
+        v.functions = g;
+        set_functions(g, SUM);
+    } else {
+        g->c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS;
+        window_config_columns(&g->c, SUM);
+    }
+    return v;
+}
+
+static void check_not_equally_far(const char *kind)
+{
+    struct general g;
+    struct vertex v = summing(&g, kind, 20, 10);
     vertex_open(&v, 2, NULL);
     int64_t first = 0, second = 0;
     while (owner_of(&v, first) != 0) {
@@ -189,14 +298,18 @@ static void subtasks_that_were_not_equally_far(void **state)
     vertex_close(&v);
 }
 
+static void subtasks_that_were_not_equally_far(void **state)
+{
+    check_not_equally_far("flinc.window.slices");
+    check_not_equally_far("flinc.window.values");
+}
+
 /* The bug itself: nothing comes but a watermark below the one before the restore. */
-static void check_fired(const char *planted)
+static void check_fired(const char *kind, const char *planted)
 {
     struct error why = ERROR_INIT;
-    struct window_config c;
-    window_config_init(&c, FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING, 20, 5);
-    window_config_columns(&c, SUM);
-    struct vertex v = {.kind = "flinc.window.slices", .config = &c, .aggregate = SUM};
+    struct general g;
+    struct vertex v = summing(&g, kind, 20, 5);
     vertex_open(&v, 1, NULL);
     push(v.subtasks[0], "1, 1 @2");
     check_watermark(v.subtasks[0], 10, "+I[1, -15, 5, 1] @4\n+I[1, -10, 10, 1] @9");
@@ -217,18 +330,21 @@ static void check_fired(const char *planted)
 
 static void flink_36663_no_window_fires_again(void **state)
 {
-    check_fired(NULL);
+    check_fired("flinc.window.slices", NULL);
+    check_fired("flinc.window.values", NULL);
 }
 
 static void flink_36663_guard(void **state)
 {
-    check_fired("planted.window_forgets_what_fired=error");
+    check_fired("flinc.window.slices", "planted.window_forgets_what_fired=error");
+    check_fired("flinc.window.values", "planted.window_forgets_what_fired=error");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(windows_go_on_exactly),
+        cmocka_unit_test(windows_of_functions_go_on_exactly),
         cmocka_unit_test(subtasks_that_were_not_equally_far),
         cmocka_unit_test(flink_36663_no_window_fires_again),
         cmocka_unit_test(flink_36663_guard),

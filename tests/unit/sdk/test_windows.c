@@ -234,7 +234,7 @@ static void evictors_may_be_functions(void **state)
     assert_error(env, "FLINC_EVICT takes a function");
 }
 
-static void kind_of_sliding_is(flinc_window_options o, const char *kind)
+static void kind_of_reduce_is(flinc_window_options o, const char *kind)
 {
     flinc_env *env = capturing();
     Flinc__WindowConfig *c;
@@ -245,19 +245,20 @@ static void kind_of_sliding_is(flinc_window_options o, const char *kind)
     flinc_env_free(env);
 }
 
-static void sliding_windows_share_panes_where_they_can(void **state)
+static void windows_are_made_of_panes_where_they_can(void **state)
 {
-    static const char panes[] = "flinc.window.panes", general[] = "flinc.window.general";
+    static const char values[] = "flinc.window.values", general[] = "flinc.window.general";
     const flinc_assigner sliding = FLINC_SLIDING(10, 5);
-    kind_of_sliding_is(FLINC_WINDOW(.assigner = sliding), panes);
-    kind_of_sliding_is(FLINC_WINDOW(.assigner = sliding, .allowed_lateness_ms = 5), panes);
-    kind_of_sliding_is(
-        FLINC_WINDOW(.assigner = sliding, .trigger = {.kind = FLINC_TRIGGER_EVENT_TIME}), panes);
-    kind_of_sliding_is(FLINC_WINDOW(.assigner = FLINC_SLIDING(5, 10)), general);
-    kind_of_sliding_is(FLINC_WINDOW(.assigner = FLINC_TUMBLING(5)), general);
-    kind_of_sliding_is(FLINC_WINDOW(.assigner = sliding, .trigger = FLINC_ON_COUNT(2)), general);
-    kind_of_sliding_is(FLINC_WINDOW(.assigner = sliding, .evictor = FLINC_KEEP_LAST(2)), general);
-    kind_of_sliding_is(
+    kind_of_reduce_is(FLINC_WINDOW(.assigner = sliding), values);
+    kind_of_reduce_is(FLINC_WINDOW(.assigner = sliding, .allowed_lateness_ms = 5), values);
+    kind_of_reduce_is(
+        FLINC_WINDOW(.assigner = sliding, .trigger = {.kind = FLINC_TRIGGER_EVENT_TIME}), values);
+    kind_of_reduce_is(FLINC_WINDOW(.assigner = FLINC_SLIDING(5, 5)), values);
+    kind_of_reduce_is(FLINC_WINDOW(.assigner = FLINC_SLIDING(5, 10)), general);
+    kind_of_reduce_is(FLINC_WINDOW(.assigner = FLINC_TUMBLING(5)), values);
+    kind_of_reduce_is(FLINC_WINDOW(.assigner = sliding, .trigger = FLINC_ON_COUNT(2)), general);
+    kind_of_reduce_is(FLINC_WINDOW(.assigner = sliding, .evictor = FLINC_KEEP_LAST(2)), general);
+    kind_of_reduce_is(
         FLINC_WINDOW(.assigner = sliding, .allowed_lateness_ms = 5, .trigger = {.purging = true}),
         general);
 }
@@ -567,7 +568,7 @@ int main(void)
         cmocka_unit_test(triggers_of_functions),
         cmocka_unit_test(what_triggers_of_functions_cannot_do),
         cmocka_unit_test(all_records_in_one_subtask),
-        cmocka_unit_test(sliding_windows_share_panes_where_they_can),
+        cmocka_unit_test(windows_are_made_of_panes_where_they_can),
         cmocka_unit_test(evictors_may_be_functions),
         cmocka_unit_test(functions_triggers_and_evictors),
         cmocka_unit_test(sessions_of_functions),
