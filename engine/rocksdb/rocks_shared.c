@@ -1,0 +1,103 @@
+/* Cache, threads and options.  Thread: any; counted by an atomic. */
+#include "engine/rocksdb/rocks_inside.h"
+
+#include <stdatomic.h>
+
+enum {
+    LOG_LEVEL_FATAL = 4,
+    NO_COMPRESSION = 0,
+    FORMAT_VERSION = 5,
+    WRITE_BUFFER_BYTES = 64 * 1024, /* nothing ever goes through it */
+    RUNS_TILL_COMPACTION = 4,
+    RUNS_SLOW = 20,
+    RUNS_STOP = 36,
+};
+
+/* What is 0 becomes the default. */
+static void apply_defaults(struct rocks_shared_options *o)
+{
+    o->cache_bytes = o->cache_bytes != 0 ? o->cache_bytes : UINT64_C(8) << 20;
+    o->block_bytes = o->block_bytes != 0 ? o->block_bytes : 4096;
+    o->file_bytes = o->file_bytes != 0 ? o->file_bytes : UINT64_C(64) << 20;
+    o->level_base_bytes = o->level_base_bytes != 0 ? o->level_base_bytes : UINT64_C(256) << 20;
+    o->n_threads = o->n_threads != 0 ? o->n_threads : 2;
+    o->filter_bits = o->filter_bits != 0 ? o->filter_bits : 10;
+}
+
+static rocksdb_options_t *make_options(const struct rocks_shared *s,
+                                       const struct rocks_shared_options *o)
+{
+    const struct rocks_api *api = s->api;
+    rocksdb_block_based_table_options_t *table = api->block_based_options_create();
+    rocksdb_options_t *db = api->options_create();
+
+    api->block_based_options_set_block_cache(table, s->cache);
+    api->block_based_options_set_block_size(table, o->block_bytes);
+    api->block_based_options_set_cache_index_and_filter_blocks(table, 1);
+    api->block_based_options_set_filter_policy(table,
+                                               api->filterpolicy_create_bloom_full(o->filter_bits));
+    api->block_based_options_set_format_version(table, FORMAT_VERSION);
+    api->options_set_block_based_table_factory(db, table);
+    api->block_based_options_destroy(table);
+
+    api->options_set_create_if_missing(db, 1);
+    api->options_set_paranoid_checks(db, 1);
+    api->options_set_compression(db, NO_COMPRESSION);
+    api->options_set_write_buffer_size(db, WRITE_BUFFER_BYTES);
+    api->options_set_target_file_size_base(db, o->file_bytes);
+    api->options_set_max_bytes_for_level_base(db, o->level_base_bytes);
+    api->options_set_level0_file_num_compaction_trigger(db, RUNS_TILL_COMPACTION);
+    api->options_set_level0_slowdown_writes_trigger(db, RUNS_SLOW);
+    api->options_set_level0_stop_writes_trigger(db, RUNS_STOP);
+    api->options_set_max_background_jobs(db, (int)o->n_threads);
+    api->options_set_max_open_files(db, -1);
+    api->options_set_info_log_level(db, LOG_LEVEL_FATAL);
+    api->options_set_keep_log_file_num(db, 1);
+    return db;
+}
+
+int rocks_shared_new(const struct rocks_shared_options *options, struct rocks_shared **ret_shared,
+                     struct error *err)
+{
+    const struct rocks_api *api = NULL;
+    struct rocks_shared_options o = *options;
+
+    TRY(rocks_api_load(&api, err));
+    apply_defaults(&o);
+    struct rocks_shared *s = MEM_NEW(struct rocks_shared);
+    atomic_init(&s->n_refs, 1);
+    s->api = api;
+    s->cache = api->cache_create_lru(o.cache_bytes);
+    s->env = api->create_default_env();
+    api->env_set_background_threads(s->env, (int)o.n_threads);
+    s->options = make_options(s, &o);
+    s->file_options = api->envoptions_create();
+    s->ingest = api->ingestexternalfileoptions_create();
+    api->ingestexternalfileoptions_set_move_files(s->ingest, 1);
+    *ret_shared = s;
+    return 0;
+}
+
+struct rocks_shared *rocks_shared_ref(struct rocks_shared *s)
+{
+    atomic_fetch_add(&s->n_refs, 1);
+    return s;
+}
+
+struct rocks_shared *rocks_shared_unref(struct rocks_shared *s)
+{
+    if (s != NULL && atomic_fetch_sub(&s->n_refs, 1) == 1) {
+        s->api->ingestexternalfileoptions_destroy(s->ingest);
+        s->api->envoptions_destroy(s->file_options);
+        s->api->options_destroy(s->options);
+        s->api->env_destroy(s->env);
+        s->api->cache_destroy(s->cache);
+        mem_free(s);
+    }
+    return NULL;
+}
+
+uint64_t rocks_shared_cache_bytes(const struct rocks_shared *s)
+{
+    return s->api->cache_get_usage(s->cache);
+}

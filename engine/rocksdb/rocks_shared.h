@@ -1,0 +1,29 @@
+/* What all stores of a process share: one cache of blocks, RocksDB's threads, and the shape of files.
+ *
+ * Thread: any.  Flink: RocksDBSharedResources, state.backend.rocksdb.memory.managed. */
+#ifndef FLINC_ENGINE_ROCKSDB_ROCKS_SHARED_H
+#define FLINC_ENGINE_ROCKSDB_ROCKS_SHARED_H
+
+#include "common/base/error.h"
+
+struct rocks_shared;
+
+/* 0: the default that is named. */
+struct rocks_shared_options {
+    uint64_t cache_bytes; /* of blocks, indexes and filters; 8 MB */
+    uint32_t block_bytes; /* state.backend.rocksdb.block.blocksize; 4 KB */
+    uint64_t file_bytes;  /* state.backend.rocksdb.compaction.level.target-file-size-base; 64 MB */
+    uint64_t
+        level_base_bytes; /* state.backend.rocksdb.compaction.level.max-size-level-base; 256 MB */
+    uint32_t n_threads;   /* state.backend.rocksdb.thread.num; 2 */
+    uint32_t filter_bits; /* of a key in a file's filter; 10 */
+};
+/* Loads RocksDB.  ERR_UNAVAILABLE: it is not installed. */
+int rocks_shared_new(const struct rocks_shared_options *options, struct rocks_shared **ret_shared,
+                     struct error *err) MUST_CHECK;
+struct rocks_shared *rocks_shared_ref(struct rocks_shared *s);
+/* NULL is fine; returns NULL. */
+struct rocks_shared *rocks_shared_unref(struct rocks_shared *s);
+uint64_t rocks_shared_cache_bytes(const struct rocks_shared *s); /* in use */
+
+#endif

@@ -1,0 +1,354 @@
+/* Life of stores and partitions, reads and scans.  Thread: one owner. */
+#include "engine/rocksdb/rocks_inside.h"
+
+#include "common/base/log.h"
+#include "common/fs/fs.h"
+
+#include <inttypes.h>
+
+/* ---- partitions ------------------------------------------------------------------------------------ */
+
+int rocks_partition_open(struct rocks_store *s, const char *directory, uint32_t first_group,
+                         uint32_t last_group, struct rocks_partition **ret_partition,
+                         struct error *err)
+{
+    static const char *const families[] = {"default"};
+    const rocksdb_options_t *options[] = {s->shared->options};
+    rocksdb_column_family_handle_t *family = NULL;
+    STR_AUTO what = STR_INIT;
+    char *text = NULL;
+
+    rocksdb_t *db = s->api->open_column_families(s->shared->options, directory, 1, families,
+                                                 options, &family, &text);
+    str_printf(&what, "opening the RocksDB state in %s", directory);
+    TRY(rocks_check(s->api, text, str_cstr(&what), err));
+    struct rocks_partition *p = MEM_NEW(struct rocks_partition);
+    *p = (struct rocks_partition){.first_group = first_group,
+                                  .last_group = last_group,
+                                  .directory = mem_strdup(directory),
+                                  .db = db,
+                                  .family = family,
+                                  .base = VEC_INIT(struct rocks_kept),
+                                  .runs = VEC_INIT(struct rocks_kept),
+                                  .run_path = STR_INIT};
+    *ret_partition = p;
+    return 0;
+}
+
+struct rocks_partition *rocks_partition_free(struct rocks_store *s, struct rocks_partition *p)
+{
+    if (p != NULL) {
+        rocks_partition_drop_run(s, p);
+        s->api->column_family_handle_destroy(p->family);
+        s->api->close(p->db);
+        rocks_kept_drop(&p->base);
+        rocks_kept_drop(&p->runs);
+        str_fini(&p->run_path);
+        mem_free(p->base_directory);
+        mem_free(p->directory);
+        mem_free(p);
+    }
+    return NULL;
+}
+
+static struct rocks_partition *partition_at(const struct rocks_store *s, size_t i)
+{
+    return vec_ptr(&s->partitions, i);
+}
+
+void rocks_partition_insert(struct rocks_store *s, struct rocks_partition *p)
+{
+    size_t at = s->partitions.len;
+
+    vec_push_ptr(&s->partitions, p);
+    void **all = s->partitions.data;
+    for (; at > 0 && ((struct rocks_partition *)all[at - 1])->first_group > p->first_group; at--) {
+        all[at] = all[at - 1];
+    }
+    all[at] = p;
+    ASSERT(at == 0 || ((struct rocks_partition *)all[at - 1])->last_group < p->first_group);
+}
+
+/* A new one for the key groups around `group` that nobody has. */
+static int fill_gap(struct rocks_store *s, uint32_t group, struct rocks_partition **ret_partition,
+                    struct error *err)
+{
+    STR_AUTO directory = STR_INIT;
+    uint32_t first = s->first_group, last = s->last_group;
+
+    for (size_t i = 0; i < s->partitions.len; i++) {
+        const struct rocks_partition *p = partition_at(s, i);
+        first = p->last_group < group ? p->last_group + 1 : first;
+        last = p->first_group > group ? MIN(last, p->first_group - 1) : last;
+    }
+    rocks_store_name(s, "db", &directory);
+    TRY(rocks_partition_open(s, str_cstr(&directory), first, last, ret_partition, err));
+    rocks_partition_insert(s, *ret_partition);
+    return 0;
+}
+
+int rocks_partition_of(struct rocks_store *s, uint32_t group,
+                       struct rocks_partition **ret_partition, struct error *err)
+{
+    ASSERT(group >= s->first_group && group <= s->last_group);
+    for (size_t i = 0; i < s->partitions.len; i++) {
+        struct rocks_partition *p = partition_at(s, i);
+        if (LIKELY(group >= p->first_group && group <= p->last_group)) {
+            *ret_partition = p;
+            return 0;
+        }
+    }
+    return fill_gap(s, group, ret_partition, err);
+}
+
+/* ---- stores ---------------------------------------------------------------------------------------- */
+
+void rocks_store_name(struct rocks_store *s, const char *what, struct str *ret_path)
+{
+    str_printf(ret_path, "%s/%s-%" PRIu64, s->directory, what, s->next_name++);
+}
+
+int rocks_store_new(const struct rocks_store_options *options, struct rocks_store **ret_store,
+                    struct error *err)
+{
+    ASSERT(options->first_group <= options->last_group && options->last_group <= UINT16_MAX);
+    TRY(fs_mkdirs(options->directory, err));
+    struct rocks_store *s = MEM_NEW(struct rocks_store);
+    *s = (struct rocks_store){.shared = rocks_shared_ref(options->shared),
+                              .api = options->shared->api,
+                              .directory = mem_strdup(options->directory),
+                              .first_group = options->first_group,
+                              .last_group = options->last_group,
+                              .partitions = VEC_INIT(void *),
+                              .last_key = STR_INIT,
+                              .read_options = options->shared->api->readoptions_create(),
+                              .pinned = VEC_INIT(void *),
+                              .keys = VEC_INIT(char *),
+                              .sizes = VEC_INIT(size_t),
+                              .values = VEC_INIT(void *),
+                              .errors = VEC_INIT(char *)};
+    *ret_store = s;
+    return 0;
+}
+
+struct rocks_store *rocks_store_free(struct rocks_store *s)
+{
+    struct error err = ERROR_INIT;
+
+    if (s == NULL) {
+        return NULL;
+    }
+    rocks_store_release(s);
+    for (size_t i = 0; i < s->partitions.len; i++) {
+        rocks_partition_free(s, partition_at(s, i));
+    }
+    s->api->readoptions_destroy(s->read_options);
+    if (fs_delete(s->directory, FS_DELETE_RECURSIVE, &err) < 0) {
+        LOG_WARN("flinc.state.rocksdb", "RocksDB state is left behind: %s", err.message);
+    }
+    vec_fini(&s->partitions);
+    vec_fini(&s->pinned);
+    vec_fini(&s->keys);
+    vec_fini(&s->sizes);
+    vec_fini(&s->values);
+    vec_fini(&s->errors);
+    str_fini(&s->last_key);
+    mem_free(s->directory);
+    rocks_shared_unref(s->shared);
+    mem_free(s);
+    return NULL;
+}
+
+uint64_t rocks_store_bytes(const struct rocks_store *s)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < s->partitions.len; i++) {
+        uint64_t live = 0;
+        if (s->api->property_int(partition_at(s, i)->db, "rocksdb.live-sst-files-size", &live) ==
+            0) {
+            bytes += live;
+        }
+    }
+    return bytes;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------- */
+
+void rocks_store_release(struct rocks_store *s)
+{
+    for (size_t i = 0; i < s->pinned.len; i++) {
+        s->api->pinnableslice_destroy(vec_ptr(&s->pinned, i));
+    }
+    vec_clear(&s->pinned);
+}
+
+static void grow(struct vec *v, size_t n)
+{
+    vec_reserve(v, n);
+    v->len = n;
+}
+
+/* Takes what RocksDB found of one key. */
+static int take_value(struct rocks_store *s, const struct rocks_partition *p,
+                      rocksdb_pinnableslice_t *slice, char *text, struct rocks_bytes *ret_value,
+                      struct error *err)
+{
+    STR_AUTO what = STR_INIT;
+
+    *ret_value = (struct rocks_bytes){NULL, 0};
+    if (slice != NULL) {
+        vec_push_ptr(&s->pinned, slice);
+        ret_value->data = s->api->pinnableslice_value(slice, &ret_value->size);
+    }
+    if (LIKELY(text == NULL)) {
+        return 0;
+    }
+    str_printf(&what, "reading the RocksDB state in %s", p->directory);
+    return rocks_check(s->api, text, str_cstr(&what), err);
+}
+
+/* Keys of one partition. */
+static int read_some(struct rocks_store *s, struct rocks_partition *p,
+                     const struct rocks_bytes *keys, uint32_t n, struct rocks_bytes *ret_values,
+                     struct error *err)
+{
+    grow(&s->keys, n);
+    grow(&s->sizes, n);
+    grow(&s->values, n);
+    grow(&s->errors, n);
+    for (uint32_t i = 0; i < n; i++) {
+        *VEC_AT(&s->keys, const char *, i) = keys[i].data;
+        *VEC_AT(&s->sizes, size_t, i) = keys[i].size;
+    }
+    rocksdb_pinnableslice_t **values = s->values.data;
+    char **errors = s->errors.data;
+    s->api->batched_multi_get_cf(p->db, s->read_options, p->family, n, s->keys.data, s->sizes.data,
+                                 values, errors, true);
+    int rc = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct error *first = rc == 0 ? err : NULL;
+        int failed = take_value(s, p, values[i], errors[i], &ret_values[i], first);
+        rc = rc == 0 ? failed : rc;
+    }
+    return rc;
+}
+
+int rocks_store_read(struct rocks_store *s, const struct rocks_bytes *keys, uint32_t n,
+                     struct rocks_bytes *ret_values, struct error *err)
+{
+    ASSERT(n <= ROCKS_READ_MAX);
+    rocks_store_release(s);
+    if (s->partitions.len == 0) {
+        memset(ret_values, 0, n * sizeof(*ret_values));
+        return 0;
+    }
+    for (uint32_t from = 0, to; from < n; from = to) {
+        struct rocks_partition *p = NULL;
+        TRY(rocks_partition_of(s, rocks_group_of(keys[from]), &p, err));
+        for (to = from + 1; to < n && rocks_group_of(keys[to]) <= p->last_group; to++) {
+        }
+        TRY(read_some(s, p, keys + from, to - from, ret_values + from, err));
+    }
+    return 0;
+}
+
+/* ---- scans ----------------------------------------------------------------------------------------- */
+
+struct rocks_scan {
+    struct rocks_store *store; /* Borrows */
+    struct str from, until;
+    size_t partition; /* at hand */
+    rocksdb_readoptions_t *options;
+    rocksdb_iterator_t *iterator; /* NULL: the next partition's is to be made */
+    bool is_fresh;                /* the iterator's entry was not given yet */
+};
+
+int rocks_scan_start(struct rocks_store *s, struct rocks_bytes from, struct rocks_bytes until,
+                     struct rocks_scan **ret_scan, struct error *err)
+{
+    struct rocks_scan *c = MEM_NEW(struct rocks_scan);
+
+    (void)err;
+    c->store = s;
+    str_append(&c->from, from.data, from.size);
+    str_append(&c->until, until.data, until.size);
+    c->options = s->api->readoptions_create();
+    s->api->readoptions_set_iterate_upper_bound(c->options, c->until.data, c->until.len);
+    *ret_scan = c;
+    return 0;
+}
+
+static void leave_partition(struct rocks_scan *c)
+{
+    if (c->iterator != NULL) {
+        c->store->api->iter_destroy(c->iterator);
+        c->iterator = NULL;
+        c->partition++;
+    }
+}
+
+/* Goes to the first entry of the partition at hand that is of its key groups and of the scan. */
+static void enter_partition(struct rocks_scan *c)
+{
+    const struct rocks_api *api = c->store->api;
+    const struct rocks_partition *p = partition_at(c->store, c->partition);
+    const char first[] = {(char)(p->first_group >> 8), (char)p->first_group};
+    bool from_start = c->from.len < 2 || memcmp(c->from.data, first, sizeof(first)) < 0;
+
+    c->iterator = api->create_iterator(p->db, c->options);
+    api->iter_seek(c->iterator, from_start ? first : c->from.data,
+                   from_start ? sizeof(first) : c->from.len);
+    c->is_fresh = true;
+}
+
+/* 1: the iterator has an entry; 0: the partition has no more. */
+static int look(struct rocks_scan *c, struct rocks_bytes *ret_key, struct error *err)
+{
+    const struct rocks_api *api = c->store->api;
+    const struct rocks_partition *p = partition_at(c->store, c->partition);
+    STR_AUTO what = STR_INIT;
+    char *text = NULL;
+
+    if (api->iter_valid(c->iterator)) {
+        ret_key->data = api->iter_key(c->iterator, &ret_key->size);
+        return rocks_group_of(*ret_key) <= p->last_group;
+    }
+    api->iter_get_error(c->iterator, &text);
+    str_printf(&what, "reading the RocksDB state in %s", p->directory);
+    return rocks_check(api, text, str_cstr(&what), err);
+}
+
+int rocks_scan_next(struct rocks_scan *c, struct rocks_bytes *ret_key,
+                    struct rocks_bytes *ret_value, struct error *err)
+{
+    const struct rocks_api *api = c->store->api;
+
+    for (; c->partition < c->store->partitions.len; leave_partition(c)) {
+        if (c->iterator == NULL) {
+            enter_partition(c);
+        }
+        if (!c->is_fresh) {
+            api->iter_next(c->iterator);
+        }
+        c->is_fresh = false;
+        int rc = look(c, ret_key, err);
+        if (rc != 0) {
+            ret_value->data = rc > 0 ? api->iter_value(c->iterator, &ret_value->size) : NULL;
+            return rc;
+        }
+    }
+    return 0;
+}
+
+struct rocks_scan *rocks_scan_free(struct rocks_scan *c)
+{
+    if (c != NULL) {
+        leave_partition(c);
+        c->store->api->readoptions_destroy(c->options);
+        str_fini(&c->from);
+        str_fini(&c->until);
+        mem_free(c);
+    }
+    return NULL;
+}
