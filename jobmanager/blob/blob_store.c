@@ -280,7 +280,7 @@ void blob_store_unref(struct blob_store *s, const struct blob_key *key)
     pthread_mutex_lock(&s->lock);
     struct blob *b = find(s, key);
     ASSERT(b != NULL && b->refs > 0);
-    bool last = --b->refs == 0;
+    bool last = --b->refs == 0 || PLANTED("blob.deleted_while_used");
     if (last) {
         (void)map_take_bytes(&s->blobs, key->hash, sizeof(key->hash));
         s->bytes -= b->size;

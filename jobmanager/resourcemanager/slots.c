@@ -104,6 +104,9 @@ void rm_slot_give_up(struct rm_slot *s, const char *reason)
 
 void rm_slot_foreign(struct rm_slot *s, const struct flinc_id *allocation)
 {
+    if (PLANTED("resourcemanager.foreign_slots_stay")) {
+        return;
+    }
     know_allocation(s, allocation);
     rm_slot_transition(s, RM_SLOT_FREEING);
     rm_slot_send_free(s, "the job manager does not know the allocation");
@@ -181,7 +184,8 @@ static void on_request_timeout(void *arg)
     struct resourcemanager *rm = s->tm->rm;
     s->timer = TIMER_NONE;
     s->tm->avoid_until_ms = rm_now_ms(rm) + RM_AVOID_MS;
-    if (!s->accepted && s->tries < RM_REQUEST_TRIES_MAX && !rm_is_free_elsewhere(s->tm)) {
+    if (!s->accepted && s->tries < RM_REQUEST_TRIES_MAX &&
+        (!rm_is_free_elsewhere(s->tm) || PLANTED("resourcemanager.waits_for_the_silent"))) {
         s->tries++;
         s->timer = component_schedule(rm->component, RM_REQUEST_RESEND_MS, on_request_timeout, s);
         send_request(s);
@@ -201,6 +205,10 @@ void rm_slot_request(struct rm_slot *s, struct rm_job *job)
     struct resourcemanager *rm = s->tm->rm;
     struct flinc_id allocation;
     id_random(&allocation, &rm->rng);
+    if (PLANTED("resourcemanager.allocation_comes_again")) {
+        allocation = s->tm->instance;
+        allocation.bytes[0] ^= (uint8_t)s->index;
+    }
     know_allocation(s, &allocation);
     s->job = rm_job_ref(job);
     job->n_slots++;
@@ -336,7 +344,9 @@ void rm_slot_on_offer(struct rm_tm *tm, const Flinc__OfferSlots *offer)
             fresh[n_fresh++] = (struct slot){s->allocation, relay->number};
         }
     }
-    answer_offer(tm, offer, accepted, n_accepted);
+    if (!PLANTED("resourcemanager.deploys_before_it_answers")) {
+        answer_offer(tm, offer, accepted, n_accepted);
+    }
     if (n_fresh > 0) {
         jobmaster_offer_slots(job->spec.jm, fresh, n_fresh);
     }

@@ -278,6 +278,9 @@ static uint32_t tm_job_fill_offer(struct tm_job *job, uint64_t offer_id, Flinc__
         rows[n].slot = s->index;
         links[n] = &rows[n];
         n++;
+        if (PLANTED("taskmanager.offered_is_active")) {
+            tm_slot_activate(&tm->slots, s);
+        }
     }
     return n;
 }

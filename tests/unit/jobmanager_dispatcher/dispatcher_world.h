@@ -169,7 +169,7 @@ static inline bool world_ended_is(struct world *w, const char *text)
     return is;
 }
 
-static void world_set(struct world *w, const char *key, const char *value)
+static inline void world_set(struct world *w, const char *key, const char *value)
 {
     struct error err = ERROR_INIT;
     assert_int_equal(conf_set(&w->conf, key, value, &err), 0);

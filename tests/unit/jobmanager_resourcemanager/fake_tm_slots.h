@@ -59,7 +59,8 @@ struct fake_tm {
     bool registered, closed, refused, refused_for_good;
     char refusal[512];
     uint64_t next_offer, n_requests, n_frees, n_deploys, n_heartbeats, n_disconnects;
-    const char *version; /* NULL: the right one */
+    uint64_t n_early_deploys; /* for jobs without an ACTIVE slot */
+    const char *version;      /* NULL: the right one */
 };
 
 static inline ProtobufCBinaryData fake_data(const struct flinc_id *id)
@@ -117,6 +118,17 @@ static inline uint32_t fake_tm_slots_in(const struct fake_tm *t, Flinc__SlotStat
         n += t->slots[i].state == state;
     }
     return n;
+}
+
+static inline bool fake_tm_has_active(const struct fake_tm *t, const struct flinc_id *job_id)
+{
+    for (uint32_t i = 0; i < t->n_slots; i++) {
+        if (t->slots[i].state == FLINC__SLOT_STATE__SLOT_ACTIVE &&
+            id_eq(&t->slots[i].job_id, job_id)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static inline struct fake_tm_worker *fake_tm_worker(struct fake_tm *t,

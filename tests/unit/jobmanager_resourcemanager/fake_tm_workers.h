@@ -40,6 +40,7 @@ static inline void fake_worker_deploy(struct fake_tm *t, struct fake_tm_worker *
                                       const Flinc__DeployTasks *d)
 {
     t->n_deploys++;
+    t->n_early_deploys += !fake_tm_has_active(t, &w->job_id);
     for (size_t i = 0; i < d->n_subtasks; i++) {
         struct fake_tm_task task = {.running = true};
         bool known = false;
