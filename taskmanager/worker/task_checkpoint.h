@@ -117,4 +117,22 @@ int task_end_data(struct task *t, struct error *err) MUST_CHECK;
 /* The task has nothing to wait for. */
 bool task_may_finish(struct task *t);
 
+/* ---- task_snapshot.c, for the other files of checkpoints ----------------------------------------- */
+
+struct snapshot_waker *snapshot_waker_new(struct mailbox *mailbox);
+void snapshot_waker_unref(void *waker);
+/* What is being written is given up. */
+void task_snapshot_forget(struct task_checkpoints *c);
+struct op_checkpoint task_op_checkpoint_of(const struct barrier *b);
+void task_send_barrier(struct task *t, struct barrier *b);
+/* The barrier goes on; the snapshot waits for the one that is being written. */
+void task_snapshot_queue(struct task *t);
+/* The one that is queued: frozen, or declined. */
+void task_snapshot_take(struct task *t);
+void task_decline(struct task *t, uint64_t checkpoint_id, const struct error *why);
+/* Messages to the job master. */
+Flinc__WorkerToMaster *task_message(Flinc__WorkerToMaster__BodyCase body);
+ProtobufCBinaryData task_attempt_copy(const struct task *t);
+void task_post_message(struct task *t, Flinc__WorkerToMaster *take_message);
+
 #endif

@@ -1,6 +1,7 @@
 /* What comes by a gate: batches go on to the chain; watermarks through the valve of the gate; barriers to
  * the alignment; ends count.  Thread: the task's.
  * Flink: StreamTaskNetworkInput, CheckpointedInputGate. */
+#include "common/base/failpoint.h"
 #include "taskmanager/worker/task.h"
 
 static void task_push_changes(struct task *t, struct task_input *in, uint32_t changes)
@@ -35,7 +36,7 @@ static int task_end_channel(struct task *t, struct task_input *in, uint32_t chan
                             struct error *err)
 {
     in->ended = gate_has_ended(in->gate);
-    if (t->checkpoints.stop_id == 0) {
+    if (t->checkpoints.stop_id == 0 || PLANTED("suspended_input_ends")) {
         task_end_channel_data(t, in, channel);
     }
     return task_on_channel_end(t, in, channel, err);

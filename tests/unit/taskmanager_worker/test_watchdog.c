@@ -1,6 +1,7 @@
 /* The watchdog: a task that does not end after its cancellation, in whatever state, is warned about at
  * each interval and given up after the time-out; others of the worker are not touched.  Time is the
  * test's. */
+#include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "taskmanager/worker/crash_report.h"
 #include "tests/unit/taskmanager_worker/test_job.h"
@@ -170,6 +171,42 @@ static void test_quick_cancellations_are_not_watched(void **state)
     watch_close(w);
 }
 
+/* What becomes of a cancellation that its task does not follow: told to the owner, who ends the process. */
+static void check_4715(const char *without, uint32_t n_stuck)
+{
+    struct watch *w = watch_open();
+    struct test_cluster *c = &w->cluster;
+    struct job job = hanging_job(w, TEST_PROCESS);
+    cluster_deploy(c, &job, JOB_SOURCES_FIRST);
+    cluster_step(c);
+    test_counts_wait(&w->sink, is_reached);
+    assert_int_equal(without != NULL ? failpoint_configure(without, NULL) : 0, 0);
+    cluster_cancel_all(c);
+    cluster_run_until(c, source_ended);
+    for (int i = 0; i < 60; i++) {
+        advance(w, 30000); /* task.cancellation.timeout: 3 min */
+    }
+    assert_int_equal(w->n_stuck, n_stuck);
+    assert_false(job_task_is_terminal(cluster_task(c, 1, 0)));
+    failpoint_clear_all();
+    release(w);
+    cluster_run_to_end(c);
+    watch_close(w);
+}
+
+/* FLINK-4715, FLINK-8856, FLINK-37024: a cancellation that does not end. */
+static void flink_4715_8856_37024_a_cancellation_ends(void **state)
+{
+    (void)state;
+    check_4715(NULL, 1);
+}
+
+static void flink_4715_8856_37024_guard(void **state)
+{
+    (void)state;
+    check_4715("planted.cancellations_are_not_watched=error", 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +214,8 @@ int main(void)
         cmocka_unit_test(test_hanging_in_open),
         cmocka_unit_test(test_configured_times),
         cmocka_unit_test(test_quick_cancellations_are_not_watched),
+        cmocka_unit_test(flink_4715_8856_37024_a_cancellation_ends),
+        cmocka_unit_test(flink_4715_8856_37024_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
