@@ -164,8 +164,9 @@ void inbound_settle(struct inbound *in)
         if (in->state == INBOUND_OPEN) {
             uint64_t popped = channel_popped_bytes(in->channel);
             uint64_t waiting = in->pushed - popped;
+            bool all_taken = waiting == 0 && !PLANTED("network.assembly_keeps_credit");
             uint64_t used =
-                waiting == 0 ? 0 : waiting + (in->assembly != NULL ? in->assembly_filled : 0);
+                all_taken ? 0 : waiting + (in->assembly != NULL ? in->assembly_filled : 0);
             if (in->outstanding + used <= in->capacity / 2) {
                 in->credit += in->capacity - in->outstanding - used;
                 in->outstanding = in->capacity - used;

@@ -284,6 +284,56 @@ static void another_maximum_parallelism_is_refused(void **state)
     rig_fini(&r);
 }
 
+/* How many of the keys are in a backend of these groups that is restored from the handle. */
+static uint32_t restored_keys(struct rig *r, uint32_t first_group, uint32_t last_group)
+{
+    struct keyed_backend *whole = r->backend;
+    Flinc__KeyedHandle *handles[] = {&r->handle};
+    r->backend = NULL;
+    assert_ok(keyed_backend_new("hashmap",
+                                &(struct keyed_backend_options){.operator_name = "Sum",
+                                                                .pool = r->pool,
+                                                                .max_parallelism = 128,
+                                                                .first_group = first_group,
+                                                                .last_group = last_group},
+                                &r->backend, &err));
+    assert_ok(restore(r->backend, handles, 1, &err));
+    struct keyed_state *s = open_state(r, "sum", "ROW<n BIGINT NOT NULL>");
+    struct batch *b = keys(r, 4000);
+    uint32_t n = 0;
+    assert_ok(keyed_state_find(s, NAMESPACE_VOID, b, key_columns, r->slots, &err));
+    for (uint32_t i = 0; i < 4000; i++) {
+        n += r->slots[i] != KEYED_SLOT_NONE;
+    }
+    batch_unref(b);
+    keyed_backend_free(r->backend);
+    r->backend = whole;
+    return n;
+}
+
+/* FLINK-21650: after a change of the parallelism part of the state is missing.  Each key is in one of the parts. */
+static void FLINK_21650_rescaling_keeps_every_key(void **state)
+{
+    static const char *const guards[] = {NULL, "planted.state.key_group_off_by_one=error"};
+    for (size_t i = 0; i < ARRAY_LEN(guards); i++) {
+        struct rig r;
+        rig_init(&r, *state);
+        fill(&r, open_state(&r, "sum", "ROW<n BIGINT NOT NULL>"), 4000, 3);
+        take(&r, 1, FULL);
+        assert_ok(guards[i] != NULL ? failpoint_configure(guards[i], &err) : 0);
+        uint32_t n =
+            restored_keys(&r, 0, 49) + restored_keys(&r, 50, 99) + restored_keys(&r, 100, 127);
+        failpoint_clear_all();
+        if (guards[i] == NULL) {
+            assert_int_equal(n, 4000);
+        } else {
+            assert_in_range(n, 3000, 3999);
+        }
+        handle_fini(&r.handle);
+        rig_fini(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +344,7 @@ int main(void)
         SNAPSHOT_TEST(a_key_may_be_removed_more_than_once),
         SNAPSHOT_TEST(tables_are_made_large_enough_at_once),
         SNAPSHOT_TEST(another_maximum_parallelism_is_refused),
+        SNAPSHOT_TEST(FLINK_21650_rescaling_keeps_every_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
