@@ -112,6 +112,11 @@ def job_config(source, folder, round_):
     }
 
 
+class StoppedHalfway(Exception):
+    """A job failed behind its stop-with-savepoint: the savepoint is whole, and what it holds is committed by who starts
+    from it."""
+
+
 class TooFast(Exception):
     """A busy machine was late to look: the job was over before anything of it could be lost."""
 
@@ -235,6 +240,9 @@ class Round:
     def fail_early(self):
         """The job says by its failures what it found; it would be restarted for ever."""
         text = self.failure()
+        whole = re.search(r"A savepoint has been created at (\S+), but the job failed while it was stopping", text)
+        if whole and self.state() == "FAILED":
+            raise StoppedHalfway(whole[1])
         if "VIOLATION" in text or self.state() == "FAILED":
             raise Violation(text[:2000])
 
@@ -283,6 +291,13 @@ class Round:
 
     def stop_job(self):
         """Ends this run where it is; returns what the next one restores from, or None when it has finished."""
+        try:
+            return self.stop_or_cancel()
+        except StoppedHalfway as e:
+            self.say(f"failed behind its savepoint {e}")
+            return str(e)
+
+    def stop_or_cancel(self):
         while self.storage == "jobmanager" or self.source.random() < 0.5:
             body = {"targetDirectory": os.path.join(self.folder, "savepoints"), "drain": False,
                     "formatType": self.source.choice(("CANONICAL", "NATIVE"))}
