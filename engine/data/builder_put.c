@@ -3,6 +3,7 @@
  *
  * The slow halves of the SDK's inline writers (flinc/out.h) are here too. */
 #include "engine/data/builder_column.h"
+#include "engine/data/codec.h"
 
 /* ---- setters ----------------------------------------------------------------------------------- */
 
@@ -235,6 +236,11 @@ int builder_check(const struct builder *b, struct error *err)
     if (b->out.status == ERR_TOO_LARGE) {
         return report_too_large(b, err);
     }
+    if (b->out.status == ERR_CORRUPT) {
+        const struct field *f = &b->schema->fields[b->failed_column];
+        return error_set(err, ERR_CORRUPT, "column '%s': the bytes are no value of its type, %s",
+                         f->name, type_id_name(f->type->id));
+    }
     return error_set(err, b->out.status, "records could not be handed on: %s",
                      error_code_text(b->out.status));
 }
@@ -379,6 +385,16 @@ void builder_add_nested(struct builder *b, struct builder_column *c)
 
 /* ---- slow halves of flinc/out.h ---------------------------------------------------------------- */
 
+/* The row under construction is the last one once the bytes reached their target. */
+static void stop_when_full(struct builder *b)
+{
+    b->out.n++;
+    if (builder_is_full(b)) {
+        b->out.cap = b->out.n;
+    }
+    b->out.n--;
+}
+
 void flinc_out_put_long(flinc_out *out, uint32_t column, const char *data, size_t len)
 {
     struct builder *b = (struct builder *)out->owner;
@@ -389,12 +405,25 @@ void flinc_out_put_long(flinc_out *out, uint32_t column, const char *data, size_
         ((struct view *)c->face->values)[out->n] = (struct view){0};
         return;
     }
-    /* The row under construction is the last one once the bytes reached their target. */
-    out->n++;
-    if (builder_is_full(b)) {
-        out->cap = out->n;
+    stop_when_full(b);
+}
+
+void flinc_out_put_nested(flinc_out *out, uint32_t column, flinc_string bytes)
+{
+    struct builder *b = (struct builder *)out->owner;
+    ASSERT(b->columns[column].type->layout >= LAYOUT_LIST);
+    if (out->status < 0) {
+        builder_put_null(b, column);
+        return;
     }
-    out->n--;
+    int rc = value_decode(bytes.data, bytes.len, b, column, NULL);
+    if (rc < 0) {
+        b->failed_column = column;
+        b->failed_bytes = rc == ERR_TOO_LARGE ? MAX(b->failed_bytes, bytes.len) : 0;
+        out->status = rc;
+        return;
+    }
+    stop_when_full(b);
 }
 
 void flinc_out_put_null(flinc_out *out, uint32_t column)

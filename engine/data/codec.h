@@ -2,7 +2,7 @@
  * documented byte by byte in docs/internals/encodings.md.
  *
  * Batch codec (wire, channel state, snapshots): columns as raw values, strings as offsets + bytes.
- * Row codec (values in RocksDB, user state, canonical savepoints): one row, compact.  Key codec (sorted
+ * Row codec (values in RocksDB, user state, canonical savepoints): one row, compact; a value of one alone.  Key codec (sorted
  * state, sorts, ranges): bytes whose memcmp order is the order of the values.
  *
  * All three are canonical: a decoder takes exactly the bytes that the encoder writes, so that what was
@@ -100,6 +100,15 @@ int row_encode(const struct batch *b, uint32_t row, const struct row_encoding *h
  * appended on failure. */
 int row_decode(const uint8_t *data, uint64_t size, struct builder *out,
                struct error *err) MUST_CHECK;
+
+/* One value of any type, as the row codec writes it inside of a row: what records in memory hold of nested
+ * columns.  It has no version of its own and is at least a byte.  The cell must not be NULL. */
+void value_encode(const struct column *c, uint32_t row, struct str *out);
+/* Sets a cell of the row under construction, for which there must be room.  No bytes at all are the value that
+ * zeroed memory stands for: zeros, empty strings, arrays and maps, NULLs where they may be.  The cell is NULL
+ * on failure. */
+int value_decode(const void *data, uint64_t size, struct builder *out, uint32_t column,
+                 struct error *err) MUST_CHECK;
 
 /* ---- keys ------------------------------------------------------------------------------------ */
 

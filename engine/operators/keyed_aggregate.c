@@ -59,6 +59,7 @@ static bool is_number(const struct data_type *type)
     return (type->id >= TYPE_TINYINT && type->id <= TYPE_DOUBLE);
 }
 
+/* sum, min, max, minBy, maxBy; reduce has no column. */
 static int check_column(const struct keyed_aggregate *a, const struct op_context *ctx,
                         struct error *err)
 {
@@ -70,6 +71,12 @@ static int check_column(const struct keyed_aggregate *a, const struct op_context
                          "operator '%s': column '%s' of type %s cannot be summed; sum takes "
                          "TINYINT, SMALLINT, INT, BIGINT, FLOAT and DOUBLE",
                          ctx->spec->name, f->name, str_cstr(&text));
+    }
+    if (a->kind != FLINC__AGGREGATE_KIND__AGGREGATE_REDUCE && f->type->layout >= LAYOUT_LIST) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "operator '%s': column '%s' of type %s cannot be compared; min, max, "
+                         "minBy and maxBy take numbers, booleans, strings, dates and times",
+                         ctx->spec->name, f->name, type_id_name(f->type->id));
     }
     return 0;
 }

@@ -26,6 +26,7 @@ static const struct kind_info kinds[] = {
     [FLINC_KIND_TIME] = {"TIME", LAYOUT_I32, 4, 4},
     [FLINC_KIND_TIMESTAMP] = {"TIMESTAMP", LAYOUT_I64, 8, 8},
     [FLINC_KIND_TIMESTAMP_LTZ] = {"TIMESTAMP_LTZ", LAYOUT_I64, 8, 8},
+    [FLINC_KIND_NESTED] = {"NESTED", LAYOUT_LIST, sizeof(flinc_string), 8}, /* or MAP, STRUCT */
 };
 
 static bool kind_fits(const struct kind_info *k, const struct data_type *type)
@@ -33,6 +34,9 @@ static bool kind_fits(const struct kind_info *k, const struct data_type *type)
     bool is_timestamp = type->id == TYPE_TIMESTAMP || type->id == TYPE_TIMESTAMP_LTZ;
     bool wants_timestamp =
         k == &kinds[FLINC_KIND_TIMESTAMP] || k == &kinds[FLINC_KIND_TIMESTAMP_LTZ];
+    if (k == &kinds[FLINC_KIND_NESTED]) {
+        return type->layout >= LAYOUT_LIST;
+    }
     /* A timestamp field counts milliseconds; int64 takes any 64-bit value as it is. */
     return k->layout == type->layout &&
            (!wants_timestamp || (is_timestamp && type->precision <= 3));
@@ -70,7 +74,7 @@ static int field_init(struct record_field *f, const Flinc__StructField *in, uint
                                .offset = in->offset,
                                .null_offset = in->null_offset,
                                .width = k->width,
-                               .layout = k->layout};
+                               .layout = type->layout};
     return 0;
 }
 
@@ -128,6 +132,7 @@ void row_reader_fini(struct row_reader *r)
         record_layout_fini(&r->layout);
     }
     mem_free(r->tile);
+    str_fini(&r->nested);
     memset(r, 0, sizeof(*r));
 }
 
@@ -141,7 +146,7 @@ void row_reader_start(struct row_reader *r, const struct batch *b)
 int row_reader_next(struct row_reader *r, uint32_t *ret_n, struct error *err)
 {
     uint32_t n = MIN(r->batch->n_sel - r->next, (uint32_t)RECORD_TILE_ROWS);
-    TRY(record_read(&r->layout, r->batch, r->next, n, r->tile, err));
+    TRY(record_read(&r->layout, r->batch, r->next, n, r->tile, &r->nested, err));
     r->next += n;
     r->tile_rows = n;
     *ret_n = n;

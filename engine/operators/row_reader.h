@@ -25,6 +25,7 @@ int struct_layout_init(struct record_layout *l, const Flinc__StructDesc *desc,
 struct row_reader {
     struct record_layout layout;
     char *tile;                /* Owns; RECORD_TILE_ROWS records */
+    struct str nested;         /* what its nested values are */
     const struct batch *batch; /* Borrows; NULL between batches */
     uint32_t next;             /* selected row after the tile */
     uint32_t tile_rows;        /* in the tile */

@@ -109,7 +109,7 @@ static struct slice identity_of(struct user_operator_state *s, const char *key)
         if (is_null) {
             continue;
         }
-        if (f->layout == LAYOUT_VIEW) {
+        if (record_field_is_string(f)) {
             const flinc_string *text = (const flinc_string *)(const void *)(key + f->offset);
             str_append(&s->identity, (const char *)&text->len, sizeof(text->len));
             str_append(&s->identity, text->data, text->len);

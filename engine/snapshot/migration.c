@@ -1,21 +1,39 @@
 /* Schema evolution: rows of state as they were written become rows as the job has them now.
  *
- * Per column of the new schema: shared as it is, widened, or made (NULLs or zeros).
+ * Per column of the new schema, and per column below it: shared as it is, widened, made (NULLs or zeros), or put
+ * together of columns that are.
  * Thread: any, one at a time; immutable after it was made.  Flink: PojoSerializer's and AvroSerializer's
  * schema evolution, TypeSerializerSchemaCompatibility. */
 #include "engine/snapshot/segment.h"
 
-enum column_step { COLUMN_SHARE, COLUMN_WIDEN, COLUMN_NULLS, COLUMN_ZEROS };
+enum column_step { COLUMN_SHARE, COLUMN_WIDEN, COLUMN_NULLS, COLUMN_ZEROS, COLUMN_NESTED };
+
+/* What becomes a column. */
+struct column_plan {
+    enum column_step step;
+    int32_t from;                 /* column that it comes from, among its siblings; -1: none */
+    uint32_t n_children;          /* COLUMN_NESTED */
+    struct column_plan *children; /* Owns */
+};
 
 struct schema_migration {
     struct schema *to; /* Owns a ref */
     bool is_identity;
-    enum column_step *steps; /* Owns; by column of `to` */
-    int32_t *from;           /* Owns; column that it comes from, or -1 */
-    int32_t *shared;         /* Owns; the same where it is shared, else -1 */
+    struct column_plan *columns; /* Owns; by column of `to` */
+    int32_t *shared;             /* Owns; column of the old schema where it is shared, else -1 */
 };
 
 /* ---- what fits what --------------------------------------------------------------------------- */
+
+/* Where the planner is. */
+struct place {
+    struct str path; /* "orders.items[].price" */
+    bool in_key;     /* of a map: what differs must go on to differ */
+    struct error *err;
+};
+
+static int plan_column(struct place *at, const struct data_type *from, const struct data_type *to,
+                       struct column_plan *ret);
 
 static bool is_integer(const struct data_type *t)
 {
@@ -45,79 +63,154 @@ static bool is_longer(const struct data_type *from, const struct data_type *to)
     }
 }
 
-static int refuse(struct error *err, const struct field *from, const struct field *to,
-                  const char *why)
+static COLD int refuse(const struct place *at, const struct data_type *from,
+                       const struct data_type *to, const char *why)
 {
     STR_AUTO old = STR_INIT;
     STR_AUTO new = STR_INIT;
-    type_print(from->type, &old);
-    type_print(to->type, &new);
-    error_set(
-        err, ERR_STATE,
-        "field '%s' was %s and is %s now: %s. Keep the field as it was and add one of another "
-        "name, or start without this state",
-        to->name, str_cstr(&old), str_cstr(&new), why);
-    if (err != NULL) {
-        error_set_class(err, ERROR_CLASS_USER);
+    type_print(from, &old);
+    type_print(to, &new);
+    error_set(at->err, ERR_STATE,
+              "field '%s' was %s and is %s now: %s. Keep the field as it was and add one of "
+              "another name, or start without this state",
+              str_cstr(&at->path), str_cstr(&old), str_cstr(&new), why);
+    if (at->err != NULL) {
+        error_set_class(at->err, ERROR_CLASS_USER);
     }
     return ERR_STATE;
 }
 
-static int plan_existing(const struct field *from, const struct field *to, enum column_step *ret,
-                         struct error *err)
+static int plan_added(const struct place *at, const struct data_type *to, struct column_plan *ret)
 {
-    if (from->type->nullable && !to->type->nullable) {
-        return refuse(err, from, to, "what may be NULL in the state cannot become NOT NULL");
-    }
-    if (types_equal_but_null(from->type, to->type) || is_longer(from->type, to->type)) {
-        *ret = COLUMN_SHARE;
-        return 0;
-    }
-    if ((is_integer(from->type) && is_integer(to->type) && to->type->id > from->type->id) ||
-        (from->type->id == TYPE_FLOAT && to->type->id == TYPE_DOUBLE)) {
-        *ret = COLUMN_WIDEN;
-        return 0;
-    }
-    if (type_child_columns(from->type) + type_child_columns(to->type) > 0) {
-        return refuse(err, from, to, "nested types are not converted, not even inside");
-    }
-    return refuse(err, from, to,
-                  "only integers become wider, FLOAT DOUBLE, and strings and decimals longer");
-}
-
-static int plan_added(const struct field *to, enum column_step *ret, struct error *err)
-{
-    if (!to->type->nullable && type_child_columns(to->type) > 0) {
+    if (!to->nullable && type_child_columns(to) > 0) {
         STR_AUTO text = STR_INIT;
-        type_print(to->type, &text);
-        error_set(err, ERR_STATE,
+        type_print(to, &text);
+        error_set(at->err, ERR_STATE,
                   "field '%s' (%s) is not in the state and has no value to begin with: a new field "
                   "of a nested type must be nullable",
-                  to->name, str_cstr(&text));
-        if (err != NULL) {
-            error_set_class(err, ERROR_CLASS_USER);
+                  str_cstr(&at->path), str_cstr(&text));
+        if (at->err != NULL) {
+            error_set_class(at->err, ERROR_CLASS_USER);
         }
         return ERR_STATE;
     }
-    *ret = to->type->nullable ? COLUMN_NULLS : COLUMN_ZEROS;
+    *ret = (struct column_plan){.step = to->nullable ? COLUMN_NULLS : COLUMN_ZEROS, .from = -1};
     return 0;
+}
+
+/* Goes on at a part of the column at hand; go_back() with what it returns. */
+static size_t go_to(struct place *at, const char *separator, const char *name)
+{
+    size_t before = at->path.len;
+    str_append_cstr(&at->path, separator);
+    str_append_cstr(&at->path, name);
+    return before;
+}
+
+static void go_back(struct place *at, size_t len)
+{
+    at->path.len = len;
+    at->path.data[len] = '\0';
+}
+
+static int32_t find_field(const struct data_type *row, const char *name)
+{
+    for (uint32_t i = 0; i < row->n_children; i++) {
+        if (strcmp(row->names[i], name) == 0) {
+            return (int32_t)i;
+        }
+    }
+    return -1;
+}
+
+static int plan_row(struct place *at, const struct data_type *from, const struct data_type *to,
+                    struct column_plan *ret)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < to->n_children; i++) {
+        struct column_plan *c = &ret->children[i];
+        size_t before = go_to(at, ".", to->names[i]);
+        int32_t source = find_field(from, to->names[i]);
+        if (source >= 0) {
+            TRY(plan_column(at, from->children[source], to->children[i], c));
+            found++;
+        } else {
+            TRY(plan_added(at, to->children[i], c));
+        }
+        c->from = source;
+        go_back(at, before);
+    }
+    return at->in_key && found < from->n_children
+               ? refuse(at, from, to, "keys of a map that differ in a field only would be equal")
+               : 0;
+}
+
+static int plan_nested(struct place *at, const struct data_type *from, const struct data_type *to,
+                       struct column_plan *ret)
+{
+    uint32_t n = type_child_columns(to);
+    *ret = (struct column_plan){.step = COLUMN_NESTED, .n_children = n};
+    ret->children = MEM_NEW_ARRAY(struct column_plan, n + 1);
+    if (to->id == TYPE_ROW) {
+        return plan_row(at, from, to, ret);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        bool was_in_key = at->in_key;
+        bool is_key = to->id != TYPE_ARRAY && i == 0;
+        size_t before = go_to(at, to->id != TYPE_MAP ? "[]" : is_key ? ".key" : ".value", "");
+        at->in_key = was_in_key || is_key;
+        TRY(plan_column(at, type_child_column(from, i), type_child_column(to, i),
+                        &ret->children[i]));
+        ret->children[i].from = (int32_t)i;
+        at->in_key = was_in_key;
+        go_back(at, before);
+    }
+    return 0;
+}
+
+static int plan_column(struct place *at, const struct data_type *from, const struct data_type *to,
+                       struct column_plan *ret)
+{
+    if (from->nullable && !to->nullable) {
+        return refuse(at, from, to, "what may be NULL in the state cannot become NOT NULL");
+    }
+    if (types_equal_but_null(from, to) || is_longer(from, to)) {
+        *ret = (struct column_plan){.step = COLUMN_SHARE};
+        return 0;
+    }
+    if ((is_integer(from) && is_integer(to) && to->id > from->id) ||
+        (from->id == TYPE_FLOAT && to->id == TYPE_DOUBLE)) {
+        *ret = (struct column_plan){.step = COLUMN_WIDEN};
+        return 0;
+    }
+    if (from->id == to->id && from->layout >= LAYOUT_LIST) {
+        return plan_nested(at, from, to, ret);
+    }
+    if (from->layout >= LAYOUT_LIST || to->layout >= LAYOUT_LIST) {
+        return refuse(at, from, to, "nested types change inside only");
+    }
+    return refuse(at, from, to,
+                  "only integers become wider, FLOAT DOUBLE, and strings and decimals longer");
 }
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
-static int plan(struct schema_migration *m, const struct schema *from, struct error *err)
+static int plan(struct schema_migration *m, const struct schema *from, struct place *at)
 {
     m->is_identity = from->n_fields == m->to->n_fields;
     for (uint32_t i = 0; i < m->to->n_fields; i++) {
         const struct field *to = &m->to->fields[i];
+        struct column_plan *c = &m->columns[i];
         int32_t source = schema_find(from, to->name);
+        size_t before = go_to(at, "", to->name);
         if (source >= 0) {
-            TRY(plan_existing(&from->fields[source], to, &m->steps[i], err));
+            TRY(plan_column(at, from->fields[source].type, to->type, c));
         } else {
-            TRY(plan_added(to, &m->steps[i], err));
+            TRY(plan_added(at, to->type, c));
         }
-        m->from[i] = source;
-        m->shared[i] = m->steps[i] == COLUMN_SHARE ? source : -1;
+        go_back(at, before);
+        c->from = source;
+        m->shared[i] = c->step == COLUMN_SHARE ? source : -1;
         m->is_identity = m->is_identity && source == (int32_t)i &&
                          type_equals(from->fields[source].type, to->type);
     }
@@ -129,10 +222,11 @@ int schema_migration_new(const struct schema *from, const struct schema *to,
 {
     struct schema_migration *m = MEM_NEW(struct schema_migration);
     m->to = schema_ref(to);
-    m->steps = MEM_NEW_ARRAY(enum column_step, to->n_fields + 1);
-    m->from = MEM_NEW_ARRAY(int32_t, to->n_fields + 1);
+    m->columns = MEM_NEW_ARRAY(struct column_plan, to->n_fields + 1);
     m->shared = MEM_NEW_ARRAY(int32_t, to->n_fields + 1);
-    int rc = plan(m, from, err);
+    struct place at = {.path = STR_INIT, .err = err};
+    int rc = plan(m, from, &at);
+    str_fini(&at.path);
     if (rc < 0) {
         schema_migration_free(m);
         return rc;
@@ -141,12 +235,22 @@ int schema_migration_new(const struct schema *from, const struct schema *to,
     return 0;
 }
 
+static void plan_fini(struct column_plan *p)
+{
+    for (uint32_t i = 0; i < p->n_children; i++) {
+        plan_fini(&p->children[i]);
+    }
+    mem_free(p->children);
+}
+
 struct schema_migration *schema_migration_free(struct schema_migration *m)
 {
     if (m != NULL) {
+        for (uint32_t i = 0; i < m->to->n_fields; i++) {
+            plan_fini(&m->columns[i]);
+        }
         schema_unref(m->to);
-        mem_free(m->steps);
-        mem_free(m->from);
+        mem_free(m->columns);
         mem_free(m->shared);
         mem_free(m);
     }
@@ -211,6 +315,43 @@ static void fill_zeros(struct buffer_pool *pool, struct column *c, uint32_t n)
     column_set_values(c, values);
 }
 
+/* Fills a column of `n` rows; `from`: the columns that it may come from. */
+static void make_column(struct buffer_pool *pool, const struct column_plan *p, struct column *to,
+                        const struct column *from, uint32_t n)
+{
+    const struct column *source = p->from >= 0 ? &from[p->from] : NULL;
+    if (n == 0) {
+        return;
+    }
+    switch (p->step) {
+    case COLUMN_SHARE:
+        column_share(pool, to, source);
+        break;
+    case COLUMN_WIDEN:
+        widen(pool, to, source, n);
+        break;
+    case COLUMN_NULLS:
+        column_fill_nulls(pool, to, n);
+        break;
+    case COLUMN_ZEROS:
+        fill_zeros(pool, to, n);
+        break;
+    case COLUMN_NESTED:
+        if (source->values != NULL) {
+            column_set_values(to, buffer_ref(source->values));
+        }
+        if (source->validity != NULL) {
+            column_set_validity(to, buffer_ref(source->validity));
+        }
+        to->child_rows = source->child_rows;
+        for (uint32_t i = 0; i < p->n_children; i++) {
+            make_column(pool, &p->children[i], &to->children[i], source->children,
+                        column_child_rows(source, n));
+        }
+        break;
+    }
+}
+
 int schema_migration_apply(const struct schema_migration *m, struct buffer_pool *pool,
                            const struct batch *b, struct batch **ret, struct error *err)
 {
@@ -220,20 +361,9 @@ int schema_migration_apply(const struct schema_migration *m, struct buffer_pool 
         return 0;
     }
     struct batch *out = batch_project(pool, source, m->to, m->shared);
-    for (uint32_t i = 0; i < out->n_columns && b->n_rows > 0; i++) {
-        struct column *c = &out->columns[i];
-        switch (m->steps[i]) {
-        case COLUMN_SHARE:
-            break;
-        case COLUMN_WIDEN:
-            widen(pool, c, &b->columns[m->from[i]], b->n_rows);
-            break;
-        case COLUMN_NULLS:
-            column_fill_nulls(pool, c, b->n_rows);
-            break;
-        case COLUMN_ZEROS:
-            fill_zeros(pool, c, b->n_rows);
-            break;
+    for (uint32_t i = 0; i < out->n_columns; i++) {
+        if (m->columns[i].step != COLUMN_SHARE) {
+            make_column(pool, &m->columns[i], &out->columns[i], b->columns, b->n_rows);
         }
     }
     (void)err;

@@ -112,6 +112,7 @@ void entry_space_fini(struct entry_space *e)
     schema_unref(e->key_schema);
     schema_unref(e->entry_schema);
     mem_free(e->tile);
+    str_fini(&e->nested);
     mem_free(e->slots);
     mem_free(e->head_slots);
     mem_free(e->is_new);
@@ -261,7 +262,7 @@ int entry_space_put(struct entry_space *e, int64_t name_space, const struct batc
     TRY(keyed_state_upsert(e->entries, name_space, b, e->columns, e->slots, e->is_new, err));
     for (uint32_t from = 0; from < in->n_sel; from += RECORD_TILE_ROWS) {
         uint32_t n = MIN(in->n_sel - from, (uint32_t)RECORD_TILE_ROWS);
-        TRY(record_read(&e->in, in, from, n, e->tile, err));
+        TRY(record_read(&e->in, in, from, n, e->tile, &e->nested, err));
         for (uint32_t i = 0; i < n; i++) {
             char *record = e->tile + (size_t)i * e->in.size;
             int64_t t =

@@ -24,6 +24,7 @@ struct entry_space {
         columns[ENTRY_KEYS_MAX + ENTRY_EXTRA_MAX]; /* 0, 1, 2, ...: of a batch of either schema */
     struct builder gather;                         /* of repeated keys */
     char *tile;                                    /* Owns; RECORD_TILE_ROWS records of `in` */
+    struct str nested;                             /* their nested values */
     uint32_t *slots, *head_slots;                  /* Owns; BATCH_ROWS_MAX */
     uint8_t *is_new;                               /* Owns; BATCH_ROWS_MAX */
 };

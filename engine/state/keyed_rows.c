@@ -157,6 +157,7 @@ int keyed_rows_scatter(const struct keyed_rows *r, struct keyed_table *t, const 
                        const uint32_t *slots, struct error *err)
 {
     const uint32_t size = r->layout.size;
+    STR_AUTO nested = STR_INIT;
     int rc = 0;
     if (r->layout.n_fields == 0) {
         return 0;
@@ -165,7 +166,7 @@ int keyed_rows_scatter(const struct keyed_rows *r, struct keyed_table *t, const 
     memset(tile, 0, (size_t)RECORD_TILE_ROWS * size);
     for (uint32_t from = 0; from < rows->n_sel && rc == 0; from += RECORD_TILE_ROWS) {
         uint32_t n = MIN(rows->n_sel - from, (uint32_t)RECORD_TILE_ROWS);
-        rc = record_read(&r->layout, rows, from, n, tile, err);
+        rc = record_read(&r->layout, rows, from, n, tile, &nested, err);
         for (uint32_t i = 0; i < n && rc == 0; i++) {
             char *value = keyed_table_value(t, slots[from + i]);
             const char *record = tile + (size_t)i * size;

@@ -26,6 +26,7 @@ struct ordered_map {
     uint32_t n_columns;
     struct str key;    /* a sort key */
     char *record;      /* Owns: a row as a record */
+    struct str nested; /* its nested values */
     struct found some; /* of the call at hand */
 };
 
@@ -84,6 +85,7 @@ static void ordered_map_free(void *object)
     entry_space_fini(&m->space);
     str_fini(&m->key);
     mem_free(m->record);
+    str_fini(&m->nested);
     mem_free(m);
 }
 
@@ -417,6 +419,9 @@ static bool fields_equal(const struct record_field *f, const char *a, const char
     float u, v;
     switch (f->layout) {
     case LAYOUT_VIEW:
+    case LAYOUT_LIST:
+    case LAYOUT_MAP:
+    case LAYOUT_STRUCT:
         memcpy(&s, a + f->offset, sizeof(s));
         memcpy(&t, b + f->offset, sizeof(t));
         return s.len == t.len && (s.len == 0 || memcmp(s.data, t.data, s.len) == 0);
@@ -463,7 +468,7 @@ static int match_candidates(struct ordered_map *m, const struct state_keys *rows
         }
         if (read != row) {
             memset(m->record, 0, e->rows.size);
-            TRY(record_read(&e->rows, rows->batch, row, 1, m->record, err));
+            TRY(record_read(&e->rows, rows->batch, row, 1, m->record, &m->nested, err));
             read = row;
         }
         if (records_equal(&e->rows, keyed_state_value(e->entries, slot), m->record)) {

@@ -16,8 +16,9 @@ void record_layout_init_fields(struct record_layout *l, const struct schema *sch
         const struct record_field *f = &fields[i];
         ASSERT(f->column < schema->n_fields && f->offset + f->width <= size &&
                (f->null_offset == RECORD_NEVER_NULL || f->null_offset < size));
-        if (f->layout == LAYOUT_VIEW) {
+        if (record_field_is_string(f)) {
             l->strings[l->n_strings++] = i;
+            l->n_nested += record_field_is_nested(f);
         }
     }
 }
@@ -28,6 +29,9 @@ static uint32_t field_width(const struct data_type *type)
     case LAYOUT_BIT:
         return sizeof(bool);
     case LAYOUT_VIEW:
+    case LAYOUT_LIST:
+    case LAYOUT_MAP:
+    case LAYOUT_STRUCT:
         return sizeof(flinc_string);
     default:
         return type->width;
@@ -42,7 +46,7 @@ int record_layout_init(struct record_layout *l, const struct schema *schema, str
     for (uint32_t width = 16; width > 0; width /= 2) {
         for (uint32_t i = 0; i < schema->n_fields; i++) {
             const struct data_type *type = schema->fields[i].type;
-            if (type->layout == LAYOUT_NULL || type->layout >= LAYOUT_LIST) {
+            if (type->layout == LAYOUT_NULL) {
                 mem_free(fields);
                 return error_set(err, ERR_UNSUPPORTED,
                                  "column '%s' of type %s cannot be part of a record in state",

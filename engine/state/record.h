@@ -1,10 +1,12 @@
 /* Records: one row as a C struct, as user functions see it and as keyed state keeps it.
  *
  * A layout says where each column of a schema lies in the struct: the SDK's structs bring their own
- * (FLINC_STRUCT), record_layout_init() makes one for any other schema.  A string is a flinc_string; a
- * column that may be NULL has a bool beside it.  Batches are read into tiles, arrays of records, column by
- * column in tight loops; strings of a tile point into the batch.  A record kept in state owns its
- * strings in the state's heap.
+ * (FLINC_STRUCT), record_layout_init() makes one for any other schema.  A string is a flinc_string; so is
+ * an array, a map or a row: the bytes that value_encode() (codec.h) makes of it, at least one, or none for the
+ * value that zeroed memory stands for.  They are position independent and equal for equal values, but for 0.0
+ * and -0.0.  A column that may be NULL has a bool beside it.  Batches are read into tiles, arrays of records,
+ * column by column in tight loops; strings of a tile point into the batch.  A record kept in state owns its
+ * strings in the state's heap.  Below, strings are those of nested values, too.
  *
  * Layouts are immutable after init.  Thread: one owner.
  * Flink: the POJO or Row that user code gets. */
@@ -16,7 +18,8 @@
 
 enum {
     RECORD_TILE_ROWS = 128, /* rows that are read together: a tile fits the first-level cache */
-    RECORD_SIZE_MAX = 64 * 1024, /* bytes of one record, its strings not counted */
+    RECORD_SIZE_MAX = 64 * 1024,      /* bytes of one record, its strings not counted */
+    RECORD_NESTED_KEPT_MAX = 1 << 20, /* bytes of a reader's nested values that outlive its tile */
 };
 #define RECORD_NEVER_NULL UINT32_MAX
 
@@ -27,17 +30,27 @@ struct record_field {
     uint32_t width;          /* bytes in the struct */
     enum type_layout layout; /* of the column */
 };
+static inline bool record_field_is_nested(const struct record_field *f)
+{
+    return f->layout >= LAYOUT_LIST;
+}
+/* Whether it is a flinc_string in the struct. */
+static inline bool record_field_is_string(const struct record_field *f)
+{
+    return f->layout >= LAYOUT_VIEW;
+}
 
 struct record_layout {
     struct schema *schema; /* Owns a ref */
     uint32_t size;         /* bytes from one record of a tile to the next */
     uint32_t n_fields;
     uint32_t n_strings;
+    uint32_t n_nested;           /* of the strings */
     struct record_field *fields; /* Owns */
     uint32_t *strings;           /* Owns: numbers of the fields that are strings */
 };
 
-/* A layout over all columns of a schema.  ERR_UNSUPPORTED for nested types. */
+/* A layout over all columns of a schema.  ERR_UNSUPPORTED for columns of type NULL. */
 int record_layout_init(struct record_layout *l, const struct schema *schema,
                        struct error *err) MUST_CHECK;
 /* A layout of the caller's fields (copied), whose layouts and columns fit the schema. */
@@ -53,17 +66,18 @@ void record_layout_fini(struct record_layout *l);
 /* The field of a column; NULL when the layout leaves it out. */
 const struct record_field *record_layout_find(const struct record_layout *l, uint32_t column);
 
-/* Reads the selected rows [from, from + n) into ret_records[0..n).  Strings point into the batch.
- * ERR_INVALID_ARGUMENT when a column without a bool for it holds a NULL. */
+/* Reads the selected rows [from, from + n) into ret_records[0..n).  Strings point into the batch, nested
+ * values into `nested`, which is cleared before.  ERR_INVALID_ARGUMENT when a column without a bool for it
+ * holds a NULL. */
 int record_read(const struct record_layout *l, const struct batch *b, uint32_t from, uint32_t n,
-                char *ret_records, struct error *err) MUST_CHECK;
+                char *ret_records, struct str *nested, struct error *err) MUST_CHECK;
 
 /* Writing goes row by row for strings, whose bytes are copied, and column by column for the rest:
  *   builder_begin(out);
  *   for each record { record_put_strings(l, record, out); out->out.n++; }
  *   record_put_fixed(l, records, n, out, row of the first);
  * Rows must fit what builder_begin() made room for: stop when out.n reaches out.cap, write the fixed
- * part, and go on with flinc_out_flush(). */
+ * part, and go on with flinc_out_flush().  Nested values that are none make out.status ERR_CORRUPT. */
 void record_put_strings(const struct record_layout *l, const char *record, struct builder *out);
 void record_put_fixed(const struct record_layout *l, const char *records, uint32_t n,
                       struct builder *out, uint32_t row);

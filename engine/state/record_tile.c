@@ -4,6 +4,7 @@
  * written for every row of a column that has one.  Thread: one owner. */
 #include "engine/state/record.h"
 
+#include "engine/data/codec.h"
 #include "flinc/base.h"
 
 static inline uint32_t row_at(const uint16_t *sel, uint32_t i)
@@ -78,6 +79,37 @@ static void read_values(const struct record_field *f, const struct column *c, co
     }
 }
 
+/* Lengths first: the bytes may move while they grow. */
+static void read_nested(const struct record_layout *l, const struct record_field *f,
+                        const struct column *c, const uint16_t *sel, uint32_t from, uint32_t n,
+                        char *records, struct str *bytes)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t row = row_at(sel, from + i);
+        flinc_string *s = (flinc_string *)(void *)(records + (size_t)i * l->size + f->offset);
+        size_t start = bytes->len;
+        if (!column_is_null(c, row)) {
+            value_encode(c, row, bytes);
+        }
+        *s = (flinc_string){NULL, bytes->len - start};
+    }
+}
+
+/* The bytes of all nested fields, in the order in which they were read. */
+static void place_nested(const struct record_layout *l, uint32_t n, char *records,
+                         const struct str *bytes)
+{
+    const char *next = bytes->data;
+    for (uint32_t k = 0; k < l->n_strings; k++) {
+        const struct record_field *f = &l->fields[l->strings[k]];
+        for (uint32_t i = 0; i < n && record_field_is_nested(f); i++) {
+            flinc_string *s = (flinc_string *)(void *)(records + (size_t)i * l->size + f->offset);
+            s->data = s->len > 0 ? next : NULL;
+            next += s->len;
+        }
+    }
+}
+
 static int read_nulls(const struct record_layout *l, const struct record_field *f,
                       const struct column *c, const uint16_t *sel, uint32_t from, uint32_t n,
                       char *records, struct error *err)
@@ -102,14 +134,29 @@ static int read_nulls(const struct record_layout *l, const struct record_field *
     return 0;
 }
 
+static void clear_nested(struct str *bytes)
+{
+    if (UNLIKELY(bytes->cap > RECORD_NESTED_KEPT_MAX)) {
+        str_fini(bytes);
+    }
+    bytes->len = 0;
+}
+
 int record_read(const struct record_layout *l, const struct batch *b, uint32_t from, uint32_t n,
-                char *ret_records, struct error *err)
+                char *ret_records, struct str *nested, struct error *err)
 {
     const uint16_t *sel = batch_sel(b);
+    if (l->n_nested > 0) {
+        clear_nested(nested);
+    }
     for (uint32_t i = 0; i < l->n_fields; i++) {
         const struct record_field *f = &l->fields[i];
         const struct column *c = &b->columns[f->column];
-        read_values(f, c, sel, from, n, ret_records + f->offset, l->size);
+        if (UNLIKELY(record_field_is_nested(f))) {
+            read_nested(l, f, c, sel, from, n, ret_records, nested);
+        } else {
+            read_values(f, c, sel, from, n, ret_records + f->offset, l->size);
+        }
         if (c->validity != NULL) {
             TRY(read_nulls(l, f, c, sel, from, n, ret_records, err));
         } else if (f->null_offset != RECORD_NEVER_NULL) {
@@ -118,6 +165,9 @@ int record_read(const struct record_layout *l, const struct batch *b, uint32_t f
                 to[(size_t)k * l->size] = 0;
             }
         }
+    }
+    if (l->n_nested > 0) {
+        place_nested(l, n, ret_records, nested);
     }
     return 0;
 }
@@ -128,11 +178,13 @@ void record_put_strings(const struct record_layout *l, const char *record, struc
 {
     for (uint32_t i = 0; i < l->n_strings; i++) {
         const struct record_field *f = &l->fields[l->strings[i]];
+        const flinc_string *s = (const flinc_string *)(const void *)(record + f->offset);
         if (f->null_offset != RECORD_NEVER_NULL && record[f->null_offset]) {
             flinc_out_put_null(&out->out, f->column);
+        } else if (UNLIKELY(record_field_is_nested(f))) {
+            flinc_out_put_nested(&out->out, f->column, *s);
         } else {
-            flinc_out_put_string(&out->out, f->column,
-                                 *(const flinc_string *)(const void *)(record + f->offset));
+            flinc_out_put_string(&out->out, f->column, *s);
         }
     }
 }
@@ -201,7 +253,7 @@ void record_put_fixed(const struct record_layout *l, const char *records, uint32
 {
     for (uint32_t i = 0; i < l->n_fields; i++) {
         const struct record_field *f = &l->fields[i];
-        if (f->layout == LAYOUT_VIEW) {
+        if (record_field_is_string(f)) {
             continue;
         }
         put_values(f, &out->out.columns[f->column], records + f->offset, l->size, n, row);

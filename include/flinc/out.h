@@ -49,6 +49,8 @@ FLINC_API int flinc_out_flush(flinc_out *out);
 /* A string that does not fit the current block. */
 FLINC_API void flinc_out_put_long(flinc_out *out, uint32_t column, const char *data, size_t len);
 FLINC_API void flinc_out_put_null(flinc_out *out, uint32_t column);
+/* An array, a map or a row, as the bytes that a record has of it (flinc/row.h). */
+FLINC_API void flinc_out_put_nested(flinc_out *out, uint32_t column, flinc_string bytes);
 
 #define FLINC_OUT_VALUES_(out, column, ctype) ((ctype *)(out)->columns[column].values)
 

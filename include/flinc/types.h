@@ -18,19 +18,20 @@ extern "C" {
 
 /* Kinds of fields, with the C type and the SQL type that they stand for.  Values are part of the ABI. */
 typedef enum flinc_field_kind {
-    FLINC_KIND_BOOL = 1,          /* bool          BOOLEAN */
-    FLINC_KIND_INT8 = 2,          /* int8_t        TINYINT */
-    FLINC_KIND_INT16 = 3,         /* int16_t       SMALLINT */
-    FLINC_KIND_INT32 = 4,         /* int32_t       INT */
-    FLINC_KIND_INT64 = 5,         /* int64_t       BIGINT */
-    FLINC_KIND_FLOAT = 6,         /* float         FLOAT */
-    FLINC_KIND_DOUBLE = 7,        /* double        DOUBLE */
-    FLINC_KIND_STRING = 8,        /* flinc_string  STRING */
-    FLINC_KIND_BYTES = 9,         /* flinc_string  BYTES */
-    FLINC_KIND_DATE = 10,         /* int32_t       DATE, days since 1970-01-01 */
-    FLINC_KIND_TIME = 11,         /* int32_t       TIME(3), ms of the day */
-    FLINC_KIND_TIMESTAMP = 12,    /* int64_t       TIMESTAMP(3), ms since 1970 without zone */
-    FLINC_KIND_TIMESTAMP_LTZ = 13 /* int64_t       TIMESTAMP_LTZ(3), ms since 1970 UTC */
+    FLINC_KIND_BOOL = 1,           /* bool          BOOLEAN */
+    FLINC_KIND_INT8 = 2,           /* int8_t        TINYINT */
+    FLINC_KIND_INT16 = 3,          /* int16_t       SMALLINT */
+    FLINC_KIND_INT32 = 4,          /* int32_t       INT */
+    FLINC_KIND_INT64 = 5,          /* int64_t       BIGINT */
+    FLINC_KIND_FLOAT = 6,          /* float         FLOAT */
+    FLINC_KIND_DOUBLE = 7,         /* double        DOUBLE */
+    FLINC_KIND_STRING = 8,         /* flinc_string  STRING */
+    FLINC_KIND_BYTES = 9,          /* flinc_string  BYTES */
+    FLINC_KIND_DATE = 10,          /* int32_t       DATE, days since 1970-01-01 */
+    FLINC_KIND_TIME = 11,          /* int32_t       TIME(3), ms of the day */
+    FLINC_KIND_TIMESTAMP = 12,     /* int64_t       TIMESTAMP(3), ms since 1970 without zone */
+    FLINC_KIND_TIMESTAMP_LTZ = 13, /* int64_t      TIMESTAMP_LTZ(3), ms since 1970 UTC */
+    FLINC_KIND_NESTED = 14         /* flinc_string ARRAY, MAP, MULTISET, ROW: bytes, flinc/row.h */
 } flinc_field_kind;
 
 #define FLINC_NEVER_NULL 0xffffffffu

@@ -2,6 +2,7 @@
  *
  * Takes exactly what the encoder writes: numbers in their shortest form, one NaN, sorted maps, no byte
  * left over.  Cells go straight into the builder; an error half way cancels the row there. */
+#include "engine/data/builder_column.h"
 #include "engine/data/codec/cell.h"
 #include "engine/data/codec/row_wire.h"
 
@@ -210,8 +211,8 @@ static int take_room(struct row_reader *r, const struct data_type *type, uint64_
 }
 
 /* The number of elements, no more than the bytes that are left can hold. */
-static int read_count(struct row_reader *r, const struct data_type *type, uint32_t *ret_n,
-                      bool *ret_nulls)
+static int read_count(struct row_reader *r, const struct data_type *type, struct cell to,
+                      uint32_t *ret_n, bool *ret_nulls)
 {
     uint64_t count = 0;
     TRY(read_varint(r, &count));
@@ -221,6 +222,9 @@ static int read_count(struct row_reader *r, const struct data_type *type, uint32
     uint64_t most = nulls && type->layout == LAYOUT_LIST ? left(r) * 8 : left(r);
     if (count > most || count > INT32_MAX || (nulls && count == 0)) {
         return corrupt(r, "more elements than bytes");
+    }
+    if (cell_child(to, 0).nested->n + count > INT32_MAX) {
+        return error_set(r->err, ERR_TOO_LARGE, "encoded row: too many elements in one batch");
     }
     for (uint32_t k = 0; k < type_child_columns(type); k++) {
         TRY(take_room(r, type_child_column(type, k), count));
@@ -237,7 +241,7 @@ static int read_array(struct row_reader *r, const struct data_type *type, struct
     uint32_t n = 0;
     bool nulls = false;
     const uint8_t *bits = NULL;
-    TRY(read_count(r, type, &n, &nulls));
+    TRY(read_count(r, type, to, &n, &nulls));
     if (nulls) {
         TRY(read_bitmap(r, ((uint64_t)n + 7) / 8, n, &bits));
     }
@@ -267,7 +271,7 @@ static int read_map(struct row_reader *r, const struct data_type *type, struct c
     uint32_t n = 0;
     bool nulls = false;
     uint8_t marks = 0;
-    TRY(read_count(r, type, &n, &nulls));
+    TRY(read_count(r, type, to, &n, &nulls));
     const uint8_t *before = r->at;
     for (uint32_t i = 0; i < n; i++) {
         const uint8_t *here = r->at;
@@ -335,6 +339,70 @@ static int read_value(struct row_reader *r, const struct data_type *type, struct
     default:
         return read_integer(r, type, to);
     }
+}
+
+/* ---- values alone ------------------------------------------------------------------------------ */
+
+/* What zeroed memory stands for. */
+static void zero_value(const struct data_type *type, struct cell to)
+{
+    switch (type->layout) {
+    case LAYOUT_F32:
+    case LAYOUT_F64:
+        cell_f64(to, 0);
+        break;
+    case LAYOUT_TS_NANO:
+        cell_ts_nano(to, (struct ts_nano){0});
+        break;
+    case LAYOUT_VIEW:
+        (void)!cell_bytes(to, "", 0, NULL); /* it cannot be too long */
+        break;
+    case LAYOUT_NULL:
+        cell_null(to);
+        break;
+    case LAYOUT_STRUCT:
+        for (uint32_t i = 0; i < type->n_children; i++) {
+            if (type->children[i]->nullable) {
+                cell_null(cell_child(to, i));
+            } else {
+                zero_value(type->children[i], cell_child(to, i));
+            }
+        }
+        cell_nested(to);
+        break;
+    case LAYOUT_LIST:
+    case LAYOUT_MAP:
+        cell_nested(to);
+        break;
+    default:
+        cell_i64(to, 0);
+        break;
+    }
+}
+
+int value_decode(const void *data, uint64_t size, struct builder *out, uint32_t column,
+                 struct error *err)
+{
+    const struct data_type *type = out->schema->fields[column].type;
+    struct cell to = {.builder = out, .column = column};
+    struct row_reader r = {.at = data,
+                           .end = (const uint8_t *)data + size,
+                           .room_bytes = out->max_row_bytes,
+                           .err = err};
+    if (size == 0) {
+        zero_value(type, to);
+        return 0;
+    }
+    int rc = read_value(&r, type, to);
+    if (rc == 0 && r.at != r.end) {
+        rc = corrupt(&r, "bytes behind its last value");
+    }
+    if (rc < 0) {
+        builder_column_cancel(&out->columns[column], out->out.n);
+        builder_put_null(out, column);
+        error_context(err, "decoding column '%s'", out->schema->fields[column].name);
+    }
+    return rc;
 }
 
 /* ---- rows -------------------------------------------------------------------------------------- */

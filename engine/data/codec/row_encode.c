@@ -284,6 +284,14 @@ static void write_value(struct row_writer *w, const struct column *c, uint32_t r
     }
 }
 
+void value_encode(const struct column *c, uint32_t row, struct str *out)
+{
+    struct row_writer w = {.out = out};
+    ASSERT(!column_is_null(c, row));
+    write_value(&w, c, row);
+    out->data[out->len] = '\0';
+}
+
 /* ---- rows -------------------------------------------------------------------------------------- */
 
 static void write_front(struct row_writer *w, const struct batch *b, uint32_t row)

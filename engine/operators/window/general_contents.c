@@ -109,7 +109,8 @@ static int open_fold(struct general_window *w, struct op_context *ctx, struct er
     const struct record_layout *record = &w->sides[0].record;
     const struct record_field *f =
         c->column < ctx->input_schemas[0]->n_fields ? record_layout_find(record, c->column) : NULL;
-    bool sound = f != NULL && (unsigned)c->aggregate < FLINC__AGGREGATE_KIND__AGGREGATE_REDUCE;
+    bool sound = f != NULL && !record_field_is_nested(f) &&
+                 (unsigned)c->aggregate < FLINC__AGGREGATE_KIND__AGGREGATE_REDUCE;
     if (sound && c->aggregate == FLINC__AGGREGATE_KIND__AGGREGATE_SUM) {
         enum type_id id = ctx->input_schemas[0]->fields[c->column].type->id;
         sound = id >= TYPE_TINYINT && id <= TYPE_DOUBLE;

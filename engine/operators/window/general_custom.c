@@ -92,7 +92,7 @@ void custom_close(struct general_window *w)
     if (c == NULL) {
         return;
     }
-    mem_free(c->tile.records);
+    pass_tile_close(&c->tile);
     mem_free(c->scratch);
     mem_free(c->other);
     vec_fini(&c->timers);

@@ -25,8 +25,7 @@ int delta_open(struct general_window *w, struct op_context *ctx, struct error *e
 
 void delta_close(struct general_window *w)
 {
-    mem_free(w->delta.tile.records);
-    w->delta.tile.records = NULL;
+    pass_tile_close(&w->delta.tile);
 }
 
 int delta_begin(struct general_window *w, const struct batch *keys, struct error *err)

@@ -16,6 +16,13 @@ void pass_tile_open(struct pass_tile *t, const struct general_window *w)
     t->records = mem_alloc_aligned(16, (size_t)RECORD_TILE_ROWS * w->sides[0].record.size);
 }
 
+void pass_tile_close(struct pass_tile *t)
+{
+    mem_free(t->records);
+    str_fini(&t->nested);
+    memset(t, 0, sizeof(*t));
+}
+
 int pass_tile_row(struct general_window *w, struct pass_tile *t, uint32_t i,
                   const char **ret_record, struct error *err)
 {
@@ -23,7 +30,7 @@ int pass_tile_row(struct general_window *w, struct pass_tile *t, uint32_t i,
     if (i < t->from || i >= t->from + t->n) {
         t->from = i;
         t->n = MIN(w->pass_rows->n_sel - i, (uint32_t)RECORD_TILE_ROWS);
-        TRY(record_read(record, w->pass_rows, i, t->n, t->records, err));
+        TRY(record_read(record, w->pass_rows, i, t->n, t->records, &t->nested, err));
     }
     *ret_record = t->records + (size_t)(i - t->from) * record->size;
     return 0;
@@ -88,8 +95,7 @@ int values_open(struct general_window *w, struct op_context *ctx, struct error *
 
 void values_close(struct general_window *w)
 {
-    mem_free(w->values.tile.records);
-    w->values.tile.records = NULL;
+    pass_tile_close(&w->values.tile);
     if (w->values.accumulator.schema != NULL) {
         record_layout_fini(&w->values.accumulator);
     }

@@ -75,7 +75,8 @@ struct general_side {
 
 /* Some rows of the pass at hand as structs. */
 struct pass_tile {
-    char *records; /* Owns */
+    char *records;     /* Owns */
+    struct str nested; /* their nested values */
     uint32_t from, n;
 };
 
@@ -246,6 +247,7 @@ int values_clear(struct general_window *w, const struct window_at_hand *at,
 int values_forget(struct general_window *w, const struct window_at_hand *at,
                   struct error *err) MUST_CHECK;
 void pass_tile_open(struct pass_tile *t, const struct general_window *w);
+void pass_tile_close(struct pass_tile *t); /* safe on a zeroed struct */
 /* Row `i` of the pass as a struct; rows are asked for in order. */
 int pass_tile_row(struct general_window *w, struct pass_tile *t, uint32_t i,
                   const char **ret_record, struct error *err) MUST_CHECK;

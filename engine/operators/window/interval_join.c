@@ -32,6 +32,7 @@ struct join_side {
     int64_t reach;               /* a record at t is of use until the watermark is t + reach */
     uint32_t late_output;        /* 0: none */
     char *tile;                  /* Owns: records at hand */
+    struct str nested;           /* their nested values */
 };
 
 struct interval_join {
@@ -151,6 +152,7 @@ static void join_close(struct operator* op, struct op_context *ctx)
             record_layout_fini(&j->sides[i].record);
         }
         mem_free(j->sides[i].tile);
+        str_fini(&j->sides[i].nested);
     }
     window_base_close(&j->base);
 }
@@ -211,11 +213,11 @@ static int set_timers(struct interval_join *j, struct error *err)
 static int own_record(struct interval_join *j, uint32_t i, const char **ret_record,
                       struct error *err)
 {
-    const struct join_side *s = &j->sides[j->side];
+    struct join_side *s = &j->sides[j->side];
     if (i < j->tile_from || i >= j->tile_from + j->tile_n) {
         j->tile_from = i;
         j->tile_n = MIN(j->batch->n_sel - i, (uint32_t)RECORD_TILE_ROWS);
-        TRY(record_read(&s->record, j->batch, i, j->tile_n, s->tile, err));
+        TRY(record_read(&s->record, j->batch, i, j->tile_n, s->tile, &s->nested, err));
     }
     *ret_record = s->tile + (size_t)(i - j->tile_from) * s->record.size;
     return 0;

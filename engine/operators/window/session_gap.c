@@ -47,6 +47,7 @@ void session_gap_close(struct session_gap *g)
 {
     mem_free(g->tile);
     g->tile = NULL;
+    str_fini(&g->nested);
     if (g->record.schema != NULL) {
         record_layout_fini(&g->record);
     }
@@ -100,7 +101,7 @@ static int ask_function(struct session_gap *g, const struct batch *b, int64_t *r
     for (uint32_t from = 0, n; from < b->n_sel; from += n) {
         n = MIN(b->n_sel - from, (uint32_t)RECORD_TILE_ROWS);
         TRY(user_function_check_cancelled(f, err));
-        TRY(record_read(&g->record, b, from, n, g->tile, err));
+        TRY(record_read(&g->record, b, from, n, g->tile, &g->nested, err));
         for (uint32_t i = 0; i < n; i++) {
             const char *record = g->tile + (size_t)i * g->record.size;
             int64_t gap = ((gap_fn)(void (*)(void))f->call)(&f->ctx, record);

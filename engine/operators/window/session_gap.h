@@ -14,6 +14,7 @@ struct session_gap {
     struct user_function *function; /* Borrows; NULL: a column holds it */
     struct record_layout record;    /* of what the function sees */
     char *tile;                     /* Owns: RECORD_TILE_ROWS records */
+    struct str nested;              /* their nested values */
 };
 
 /* Checks the configuration, which is borrowed.  A function is one of the operator's, resolved: the last. */

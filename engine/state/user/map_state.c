@@ -138,11 +138,12 @@ static int add_restored(void *owner, struct batch *entries, struct error *err)
 {
     struct map_state *m = owner;
     char *tile = mem_alloc_aligned(64, (size_t)m->key.size * RECORD_TILE_ROWS);
+    STR_AUTO nested = STR_INIT;
     int rc = 0;
     memset(tile, 0, (size_t)m->key.size * RECORD_TILE_ROWS);
     for (uint32_t from = 0; from < entries->n_sel && rc == 0; from += RECORD_TILE_ROWS) {
         uint32_t n = MIN(entries->n_sel - from, (uint32_t)RECORD_TILE_ROWS);
-        rc = record_read(&m->key_in, entries, from, n, tile, err);
+        rc = record_read(&m->key_in, entries, from, n, tile, &nested, err);
         for (uint32_t i = 0; i < n && rc == 0; i++) {
             struct map_node *node = NULL;
             rc = node_add(m, head_at(m, m->space.head_slots[from + i]),

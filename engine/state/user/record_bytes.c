@@ -19,6 +19,7 @@ void record_bytes_fini(struct record_bytes *r)
         builder_fini(&r->builder);
         record_layout_fini(&r->layout);
     }
+    str_fini(&r->nested);
     str_fini(&r->schema_text);
     memset(r, 0, sizeof(*r));
 }
@@ -44,7 +45,7 @@ int record_bytes_decode(struct record_bytes *r, const void *data, size_t size, c
     TRY(row_decode(data, size, &r->builder, err));
     struct batch *row = builder_finish(&r->builder);
     memset(ret_record, 0, r->layout.size);
-    int rc = record_read(&r->layout, row, 0, 1, ret_record, err);
+    int rc = record_read(&r->layout, row, 0, 1, ret_record, &r->nested, err);
     if (rc == 0) {
         record_copy(&r->layout, ret_record, ret_record, strings);
     }

@@ -9,6 +9,7 @@
 struct record_bytes {
     struct record_layout layout; /* Owns */
     struct builder builder;
+    struct str nested;      /* of the record that was decoded last */
     struct str schema_text; /* the layout's schema, for people and checks */
 };
 

@@ -528,8 +528,8 @@ static void mistakes_are_explained(void **state)
         {"ROW<k INT, v INT>", SUM, 5, 1, ERR_INVALID_ARGUMENT, "needs key columns and a column"},
         {"ROW<k INT, v INT>", SUM, 0, 2, ERR_INVALID_ARGUMENT, "among the 2 of its input"},
         {"ROW<k ARRAY<INT>, v INT>", SUM, 0, 1, ERR_UNSUPPORTED, "column 'k' cannot be a key"},
-        {"ROW<k INT, v INT, x MAP<INT, INT>>", SUM, 0, 1, ERR_UNSUPPORTED,
-         "column 'x' of type MAP"},
+        {"ROW<k INT, v INT, x MAP<INT, INT>>", MIN_OF, 0, 2, ERR_INVALID_ARGUMENT,
+         "column 'x' of type MAP cannot be compared"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         Flinc__KeyedAggregateConfig config = FLINC__KEYED_AGGREGATE_CONFIG__INIT;

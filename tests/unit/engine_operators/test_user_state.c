@@ -325,7 +325,7 @@ static void state_moves_with_its_keys(void **state)
         half.restore = s;
         h = open_harness(&half);
         for (int k = 0; k < 10; k++) {
-            char key[8], rows[100], expected[200];
+            char key[16], rows[100], expected[200];
             snprintf(key, sizeof(key), "k%d", k);
             uint32_t group = (uint32_t)key_hash_bytes(key, 2) % 128;
             if (key_group_subtask(group, 128, 2) != subtask) {

@@ -124,6 +124,75 @@ static void selections_stay(void **state)
     schema_migration_free(m);
 }
 
+#define NESTED                                                                                \
+    "ROW<`id` INT NOT NULL, `r` ROW<`x` INT, `gone` STRING, `l` ARRAY<ROW<`p` SMALLINT, `q` " \
+    "STRING>>>, `m` MAP<INT, FLOAT>>"
+
+/* Row 0: everything; row 1: NULLs at the top; row 2: NULLs inside, and nothing. */
+static struct batch *nested_rows(struct buffer_pool *pool)
+{
+    struct builder b;
+    struct schema *s = schema_of(NESTED);
+    builder_init(&b, pool, s, 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        builder_put_i64(&b, 0, i);
+        struct builder_column *r = builder_column_of(&b, 1), *m = builder_column_of(&b, 2);
+        struct builder_column *l = builder_child_of(r, 2), *item = builder_child_of(l, 0);
+        if (i == 1) {
+            builder_put_null(&b, 1);
+            builder_put_null(&b, 2);
+            builder_end_row(&b);
+            continue;
+        }
+        if (i == 0) {
+            builder_add_i64(&b, builder_child_of(r, 0), 7);
+            for (int64_t k = 0; k < 3; k++) {
+                builder_add_i64(&b, builder_child_of(item, 0), -k);
+                assert_ok(builder_add_bytes(&b, builder_child_of(item, 1), "text", 4, &ok_err));
+                builder_add_nested(&b, item);
+            }
+            builder_add_i64(&b, builder_child_of(m, 0), 5);
+            builder_add_f64(&b, builder_child_of(m, 1), 0.5);
+        } else {
+            builder_add_null(&b, builder_child_of(r, 0));
+            builder_add_null(&b, item);
+        }
+        assert_ok(builder_add_bytes(&b, builder_child_of(r, 1), "x", 1, &ok_err));
+        builder_add_nested(&b, l);
+        builder_put_nested(&b, 1);
+        builder_put_nested(&b, 2);
+        builder_end_row(&b);
+    }
+    struct batch *batch = builder_finish(&b);
+    builder_fini(&b);
+    schema_unref(s);
+    return batch;
+}
+
+static void nested_types_change_inside(void **state)
+{
+    static const char *const want[] = {
+        "+I[0, +I[[+I[text, 0, null, 0], +I[text, -1, null, 0], +I[text, -2, null, 0]], 7], "
+        "{5=0.5}]",
+        "+I[1, null, null]",
+        "+I[2, +I[[null], null], {}]",
+    };
+    const char *to = "ROW<`id` BIGINT NOT NULL, `r` ROW<`l` ARRAY<ROW<`q` STRING, `p` BIGINT, `n` "
+                     "DOUBLE, `z` INT NOT NULL>>, `x` BIGINT>, `m` MAP<BIGINT, DOUBLE>>";
+    struct batch *in = nested_rows(*state), *out = NULL;
+    struct schema_migration *m = migration(NESTED, to);
+    assert_ok(schema_migration_apply(m, *state, in, &out, &ok_err));
+    assert_ok(batch_validate(out, &ok_err));
+    for (uint32_t i = 0; i < ARRAY_LEN(want); i++) {
+        STR_AUTO text = STR_INIT;
+        batch_print_row(out, i, &text);
+        assert_string_equal(str_cstr(&text), want[i]);
+    }
+    batch_unref(out);
+    batch_unref(in);
+    schema_migration_free(m);
+}
+
 static void what_may_not(void **state)
 {
     (void)state;
@@ -136,17 +205,28 @@ static void what_may_not(void **state)
     refused("ROW<`a` VARCHAR(9)>", "ROW<`a` VARCHAR(8)>", "longer");
     refused("ROW<`a` DECIMAL(10, 2)>", "ROW<`a` DECIMAL(10, 3)>", "longer");
     refused("ROW<`a` DECIMAL(18, 2)>", "ROW<`a` DECIMAL(19, 2)>", "longer");
-    refused("ROW<`a` ROW<`x` INT>>", "ROW<`a` ROW<`x` BIGINT>>", "nested");
     refused("ROW<`a` ARRAY<INT>>", "ROW<`a` STRING>", "nested");
+    refused("ROW<`a` ARRAY<INT>>", "ROW<`a` MULTISET<INT>>", "nested");
+    /* inside of nested types: where */
+    refused("ROW<`a` ROW<`x` BIGINT>>", "ROW<`a` ROW<`x` INT>>", "field 'a.x' was BIGINT");
+    refused("ROW<`orders` ROW<`items` ARRAY<ROW<`price` BIGINT>>>>",
+            "ROW<`orders` ROW<`items` ARRAY<ROW<`price` STRING>>>>",
+            "field 'orders.items[].price' was BIGINT and is STRING now: only integers");
+    refused("ROW<`m` MAP<STRING, ARRAY<INT>>>", "ROW<`m` MAP<STRING, ARRAY<INT NOT NULL>>>",
+            "field 'm.value[]' was INT and is INT NOT NULL");
+    refused("ROW<`m` MAP<BIGINT, INT>>", "ROW<`m` MAP<INT, INT>>", "field 'm.key'");
+    refused("ROW<`m` MAP<ROW<`a` INT, `b` INT>, INT>>", "ROW<`m` MAP<ROW<`a` INT>, INT>>",
+            "field 'm.key' was ROW");
+    refused("ROW<`r` ROW<`a` INT>>", "ROW<`r` ROW<`a` INT, `l` ARRAY<INT> NOT NULL>>",
+            "field 'r.l' (ARRAY<INT> NOT NULL) is not in the state");
     refused("ROW<`a` INT>", "ROW<`a` INT, `l` ARRAY<INT> NOT NULL>", "must be nullable");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SNAPSHOT_TEST(identity),
-        SNAPSHOT_TEST(what_may_change),
-        SNAPSHOT_TEST(selections_stay),
+        SNAPSHOT_TEST(identity),        SNAPSHOT_TEST(what_may_change),
+        SNAPSHOT_TEST(selections_stay), SNAPSHOT_TEST(nested_types_change_inside),
         SNAPSHOT_TEST(what_may_not),
     };
     return cmocka_run_group_tests_name("migration", tests, NULL, NULL);

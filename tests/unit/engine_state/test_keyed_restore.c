@@ -140,6 +140,42 @@ static void a_value_gets_more_fields(void **state)
     rig_fini(&r);
 }
 
+/* Values that are zeroed memory: a row of zeros, an empty array. */
+static void nested_values_get_more_fields(void **state)
+{
+    static const char *const text = "ROW<n BIGINT NOT NULL, r ROW<x BIGINT NOT NULL, y STRING> NOT "
+                                    "NULL, l ARRAY<INT> NOT NULL>";
+    struct rig r;
+    struct error fault = ERROR_INIT;
+    struct keyed_state *s;
+    rig_init(&r, *state);
+    fill(&r,
+         open_state(&r, "sum",
+                    "ROW<n BIGINT NOT NULL, r ROW<x INT NOT NULL, gone INT> NOT NULL, l "
+                    "ARRAY<SMALLINT> NOT NULL>"),
+         3000, 3);
+    take(&r, 1, INCREMENTAL);
+    reopen(&r);
+    assert_int_equal(try_open(&r, "sum",
+                              "ROW<n BIGINT NOT NULL, r ROW<x DOUBLE NOT NULL, gone INT> NOT NULL>",
+                              &s, &fault),
+                     ERR_STATE);
+    assert_non_null(strstr(fault.message, "field 'r.x' was INT NOT NULL and is DOUBLE NOT NULL"));
+    s = open_state(&r, "sum", text);
+    check(&r, s, 3000, 3);
+    const char *record = keyed_state_value(s, r.slots[2999]);
+    flinc_string row, list;
+    memcpy(&row, record + record_layout_find(s->record, 1)->offset, sizeof(row));
+    memcpy(&list, record + record_layout_find(s->record, 2)->offset, sizeof(list));
+    assert_int_equal(row.len, 2); /* bitmap: y is NULL; x is 0 */
+    assert_memory_equal(row.data, "\x02\x01", 2);
+    assert_int_equal(list.len, 1);
+    take(&r, 2, SAVEPOINT);
+    reopen(&r);
+    check(&r, open_state(&r, "sum", text), 3000, 3);
+    rig_fini(&r);
+}
+
 static void what_does_not_fit_is_named(void **state)
 {
     struct rig r;
@@ -338,6 +374,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SNAPSHOT_TEST(a_value_gets_more_fields),
+        SNAPSHOT_TEST(nested_values_get_more_fields),
         SNAPSHOT_TEST(what_does_not_fit_is_named),
         SNAPSHOT_TEST(states_that_nobody_opens_come_along),
         SNAPSHOT_TEST(a_carried_state_is_opened_late),

@@ -1,16 +1,18 @@
 /* Snapshots of keyed state against a model.
  *
  * One to three backends share the key groups, as the subtasks of an operator do.  Random batches change
- * three states, some namespaces are dropped, and meanwhile checkpoints of all kinds are frozen, written in
+ * six states, some namespaces are dropped, and meanwhile checkpoints of all kinds are frozen, written in
  * slices, confirmed, given up; now and then everything is restored from the last complete one with another
  * parallelism and compared with a copy of the model that was made when it was frozen. */
+#include "engine/data/codec.h"
 #include "engine/state/keyed_snapshot.h"
 #include "flinc/base.h"
 #include "tests/unit/engine_state/snapshot_fixture.h"
 #include "tests/unit/seeds.h"
 
 enum {
-    STATES = 5,
+    STATES = 6,
+    NESTED = 5, /* the state of nested values */
     NAMESPACES = 6,
     UNIVERSE = 3000,
     SUBTASKS_MAX = 3,
@@ -18,13 +20,21 @@ enum {
     STEPS = 1000000,
 };
 
-static const char *const key_texts[STATES] = {
-    "ROW<k BIGINT>", "ROW<k STRING>", "ROW<a BIGINT NOT NULL, b STRING NOT NULL>",
-    "ROW<a STRING, b STRING NOT NULL>", "ROW<a DOUBLE, b INT, c BIGINT NOT NULL>"};
-static const char *const state_names[STATES] = {"sums", "names", "pairs", "strings", "numbers"};
+static const char *const key_texts[STATES] = {"ROW<k BIGINT>",
+                                              "ROW<k STRING>",
+                                              "ROW<a BIGINT NOT NULL, b STRING NOT NULL>",
+                                              "ROW<a STRING, b STRING NOT NULL>",
+                                              "ROW<a DOUBLE, b INT, c BIGINT NOT NULL>",
+                                              "ROW<k BIGINT>"};
+static const char *const state_names[STATES] = {"sums",    "names",   "pairs",
+                                                "strings", "numbers", "nested"};
 static const char *const value_texts[STATES] = {
-    "ROW<n BIGINT NOT NULL>", "ROW<name STRING, n INT NOT NULL, name2 STRING>",
-    "ROW<n BIGINT NOT NULL, m INT>", "ROW<n BIGINT NOT NULL>", "ROW<n BIGINT NOT NULL>"};
+    "ROW<n BIGINT NOT NULL>",
+    "ROW<name STRING, n INT NOT NULL, name2 STRING>",
+    "ROW<n BIGINT NOT NULL, m INT>",
+    "ROW<n BIGINT NOT NULL>",
+    "ROW<n BIGINT NOT NULL>",
+    "ROW<items ARRAY<ROW<t STRING, m MAP<INT, DOUBLE>>>, n BIGINT NOT NULL>"};
 
 /* What every key has; 0: it is not there. */
 struct values {
@@ -44,6 +54,8 @@ struct run {
     struct schema *keys[STATES];
     struct record_layout layouts[STATES];
     struct builder builders[STATES];
+    struct builder nested; /* values of the state NESTED */
+    struct str bytes;
     uint32_t groups[STATES][UNIVERSE];
     uint32_t n; /* subtasks */
     struct keyed_backend *backends[SUBTASKS_MAX];
@@ -70,9 +82,9 @@ static const uint32_t key_columns[] = {0, 1, 2};
 static void put_key(struct builder *b, uint32_t state, uint32_t id)
 {
     char text[64];
-    if (state == 0 && id == 0) {
+    if ((state == 0 || state == NESTED) && id == 0) {
         builder_put_null(b, 0);
-    } else if (state == 0) {
+    } else if (state == 0 || state == NESTED) {
         builder_put_i64(b, 0, (int64_t)id * 1000003);
     } else if (state == 1) {
         snprintf(text, sizeof(text), id % 3 == 0 ? "a long key in the heap %u" : "%u", id);
@@ -122,12 +134,57 @@ static struct named named_of(uint32_t value, char *text, size_t size)
                           .n = (int32_t)value};
 }
 
+struct nested {
+    flinc_string items;
+    int64_t n;
+    bool items_is_null;
+};
+
+/* Up to 6 items, NULLs at every level. */
+static struct nested nested_of(struct run *r, uint32_t value)
+{
+    struct builder *b = &r->nested;
+    struct builder_column *item = builder_child_of(builder_column_of(b, 0), 0);
+    char text[64];
+    str_clear(&r->bytes);
+    for (uint32_t i = 0; i < value % 7; i++) {
+        struct builder_column *m = builder_child_of(item, 1);
+        if ((value + i) % 11 == 0) {
+            builder_add_null(b, item);
+            continue;
+        }
+        int len = snprintf(text, sizeof(text), "%*u", (int)(value % 40 + 1), value + i);
+        if ((value + i) % 5 == 0) {
+            builder_add_null(b, builder_child_of(item, 0));
+        } else {
+            assert_ok(builder_add_bytes(b, builder_child_of(item, 0), text, (size_t)len, &err));
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            builder_add_i64(b, builder_child_of(m, 0), k);
+            builder_add_f64(b, builder_child_of(m, 1), value * 0.5);
+        }
+        builder_add_nested(b, m);
+        builder_add_nested(b, item);
+    }
+    builder_put_nested(b, 0);
+    builder_put_i64(b, 1, value);
+    builder_end_row(b);
+    struct batch *row = builder_finish(b);
+    value_encode(&row->columns[0], 0, &r->bytes);
+    batch_unref(row);
+    return (struct nested){
+        .items = {r->bytes.data, r->bytes.len}, .n = value, .items_is_null = value % 13 == 0};
+}
+
 static void set_value(struct run *r, struct keyed_state *s, uint32_t state, uint32_t slot,
                       uint32_t value)
 {
     char text[64];
     if (state == 1) {
         struct named v = named_of(value, text, sizeof(text));
+        assert_ok(keyed_state_keep(s, slot, (const char *)&v, &err));
+    } else if (state == NESTED) {
+        struct nested v = nested_of(r, value);
         assert_ok(keyed_state_keep(s, slot, (const char *)&v, &err));
     } else {
         char *at = keyed_state_value(s, slot);
@@ -141,7 +198,7 @@ static void set_value(struct run *r, struct keyed_state *s, uint32_t state, uint
     }
 }
 
-static uint32_t get_value(struct keyed_state *s, uint32_t state, uint32_t slot)
+static uint32_t get_value(struct run *r, struct keyed_state *s, uint32_t state, uint32_t slot)
 {
     const char *at = keyed_state_value(s, slot);
     char text[64];
@@ -155,6 +212,17 @@ static uint32_t get_value(struct keyed_state *s, uint32_t state, uint32_t slot)
             assert_memory_equal(v.name.data, expected.name.data, v.name.len);
         }
         assert_int_equal(v.name2.len, 5);
+        return (uint32_t)v.n;
+    }
+    if (state == NESTED) {
+        struct nested v, expected;
+        memcpy(&v, at, sizeof(v));
+        expected = nested_of(r, (uint32_t)v.n);
+        assert_int_equal(v.items_is_null, expected.items_is_null);
+        if (!v.items_is_null) {
+            assert_int_equal(v.items.len, expected.items.len);
+            assert_memory_equal(v.items.data, expected.items.data, v.items.len);
+        }
         return (uint32_t)v.n;
     }
     int64_t n;
@@ -209,8 +277,8 @@ static void open_states(struct run *r, uint32_t i)
             .name = state_names[k],
             .key_schema = r->keys[k],
             .value_bytes = k == 0 ? 8 : 16,
-            .record = k == 1 ? &r->layouts[k] : NULL,
-            .value_layout = k == 1 ? NULL : &r->layouts[k],
+            .record = k == 1 || k == NESTED ? &r->layouts[k] : NULL,
+            .value_layout = k == 1 || k == NESTED ? NULL : &r->layouts[k],
             .n_key_columns = k == 2 ? 1 : 0,
         };
         assert_ok(keyed_backend_state(r->backends[i], &desc, &r->states[i][k], &err));
@@ -236,7 +304,7 @@ static void compare(struct run *r, const struct values *expected)
                 for (uint32_t m = 0; m < n; m++) {
                     uint32_t value = expected->at[k][ns][r->ids[m]];
                     if ((r->slots[m] == KEYED_SLOT_NONE) != (value == 0) ||
-                        (value != 0 && get_value(s, k, r->slots[m]) != value)) {
+                        (value != 0 && get_value(r, s, k, r->slots[m]) != value)) {
                         fail_msg("state %u, namespace %u, key %u: expected %u, %s", k, ns,
                                  r->ids[m], value,
                                  r->slots[m] == KEYED_SLOT_NONE ? "not there" : "another value");
@@ -405,7 +473,7 @@ static uint32_t step_change(struct run *r)
             *value = 1 + (uint32_t)rng_below(&r->rng, 1000000);
             set_value(r, s, k, r->slots[m], *value);
         } else if (what < 7) {
-            assert_int_equal(get_value(s, k, r->slots[m]), *value);
+            assert_int_equal(get_value(r, s, k, r->slots[m]), *value);
         } else if (what < 8) {
             *value = 1 + (uint32_t)rng_below(&r->rng, 1000000);
             keyed_state_touch(s, r->slots[m]);
@@ -449,6 +517,10 @@ static void run_init(struct run *r, struct buffer_pool *pool, uint64_t seed)
         } else {
             assert_ok(record_layout_init(&r->layouts[k], value, &err));
         }
+        if (k == NESTED) {
+            builder_init(&r->nested, pool, value, 1);
+            assert_int_equal(r->layouts[k].size, sizeof(struct nested));
+        }
         schema_unref(value);
     }
     open_backend(r, 0);
@@ -473,6 +545,8 @@ static void run_fini(struct run *r)
     for (uint32_t i = 0; i < r->n; i++) {
         keyed_backend_free(r->backends[i]);
     }
+    builder_fini(&r->nested);
+    str_fini(&r->bytes);
     for (uint32_t k = 0; k < STATES; k++) {
         builder_fini(&r->builders[k]);
         record_layout_fini(&r->layouts[k]);
