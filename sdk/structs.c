@@ -18,13 +18,14 @@ static const uint32_t kind_sizes[] = {
     [FLINC_KIND_TIME] = 4,
     [FLINC_KIND_TIMESTAMP] = 8,
     [FLINC_KIND_TIMESTAMP_LTZ] = 8,
+    [FLINC_KIND_NESTED] = sizeof(flinc_string),
 };
 
 enum { STRUCT_FIELDS_MAX = 1024, STRUCT_BYTES_MAX = 64 * 1024 };
 
-#define SINGLE_VALUE(ctype, kind)                                                        \
-    static const flinc_field ctype##_fields[] = {{"f0", (kind), 0, FLINC_NEVER_NULL}};   \
-    const flinc_struct ctype##_struct = {sizeof(flinc_struct), sizeof(ctype), #ctype, 1, \
+#define SINGLE_VALUE(ctype, kind)                                                            \
+    static const flinc_field ctype##_fields[] = {{"f0", (kind), 0, FLINC_NEVER_NULL, NULL}}; \
+    const flinc_struct ctype##_struct = {sizeof(flinc_struct), sizeof(ctype), #ctype, 1,     \
                                          ctype##_fields}
 SINGLE_VALUE(flinc_string, FLINC_KIND_STRING);
 SINGLE_VALUE(flinc_int64, FLINC_KIND_INT64);
@@ -65,6 +66,15 @@ const flinc_struct *env_copy_struct(flinc_env *env, const flinc_struct *type, co
         }
         fields[i] = type->fields[i];
         fields[i].name = arena_strdup(&env->arena, type->fields[i].name);
+        if (fields[i].kind == FLINC_KIND_NESTED) {
+            struct error err = ERROR_INIT;
+            if (struct_field_check(&fields[i], &err) < 0) {
+                (void)env_fail_at(env, at, ERR_INVALID_ARGUMENT, "%s: struct '%s': %s", call,
+                                  type->name, err.message);
+                return NULL;
+            }
+            fields[i].type = arena_strdup(&env->arena, type->fields[i].type);
+        }
     }
     return copy;
 }
@@ -92,6 +102,9 @@ Flinc__StructDesc *env_struct_desc(flinc_env *env, const flinc_struct *type)
         f->kind = type->fields[i].kind;
         f->offset = type->fields[i].offset;
         f->null_offset = type->fields[i].null_offset;
+        if (type->fields[i].type != NULL) {
+            f->type = arena_strdup(&env->arena, type->fields[i].type);
+        }
         d->fields[i] = f;
     }
     return d;

@@ -91,6 +91,7 @@ void builder_cancel_row(struct builder *b);
  * The pointers stay valid as long as the builder. */
 struct builder_column *builder_column_of(struct builder *b, uint32_t column);
 struct builder_column *builder_child_of(struct builder_column *c, uint32_t child);
+uint32_t builder_column_rows(const struct builder_column *c); /* of a nested column, so far */
 void builder_put_nested(struct builder *b, uint32_t column);
 void builder_add_null(struct builder *b, struct builder_column *c);
 void builder_add_bool(struct builder *b, struct builder_column *c, bool v);

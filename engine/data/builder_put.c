@@ -327,6 +327,11 @@ struct builder_column *builder_child_of(struct builder_column *c, uint32_t child
     return &c->children[child];
 }
 
+uint32_t builder_column_rows(const struct builder_column *c)
+{
+    return c->n;
+}
+
 /* The next row of a nested column. */
 static inline uint32_t add_row(struct builder *b, struct builder_column *c)
 {

@@ -40,6 +40,9 @@ static Flinc__StructDesc *struct_desc(const flinc_struct *type, struct arena *ar
         f->kind = type->fields[i].kind;
         f->offset = type->fields[i].offset;
         f->null_offset = type->fields[i].null_offset;
+        if (type->fields[i].type != NULL) {
+            f->type = arena_strdup(arena, type->fields[i].type);
+        }
         d->fields[i] = f;
     }
     return d;

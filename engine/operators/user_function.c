@@ -2,6 +2,7 @@
 #include "engine/operators/user_function.h"
 
 #include "engine/operators/user_operator_state.h"
+#include "engine/operators/user_row.h"
 #include "engine/operators/user_state.h"
 
 #include <stdio.h>
@@ -186,6 +187,7 @@ void user_functions_close(struct user_functions *fs)
     }
     fs->states = user_states_free(fs->states);
     fs->operator_states = user_operator_states_free(fs->operator_states);
+    fs->row_faces = user_rows_free(fs->row_faces);
     fs->n = 0;
 }
 

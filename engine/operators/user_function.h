@@ -76,6 +76,7 @@ struct user_functions {
     /* Borrows: those of the window whose trigger is asked; NULL: none is. */
     struct user_window_timers *window_timers;
     struct user_operator_states *operator_states; /* Owns: lists, broadcast maps; NULL: none */
+    struct user_rows *row_faces;                  /* Owns: what flinc_ctx_row() gave; NULL: none */
     enum user_broadcast_use broadcast_use;        /* set by operators of a broadcast input */
     struct user_scope scope;
     struct user_side sides[USER_SIDES_MAX];

@@ -26,7 +26,8 @@ struct user_operator_state {
     struct user_functions *owner; /* Borrows */
     enum operator_kind kind;
     char *name;                          /* Owns */
-    const flinc_struct *type, *key_type; /* Borrow: the bundle's */
+    const flinc_struct *type, *key_type; /* Borrow: the bundle's; NULL: a row, or no key */
+    const char *row, *key_row;           /* Borrow: the bundle's */
     struct record_bytes value, key;
     struct operator_list *list; /* Borrows: the host's */
     struct broadcast_map *map;  /* Borrows: the host's */
@@ -163,11 +164,11 @@ static int decode_entries(struct user_operator_state *s, struct error *err)
 
 /* ---- declaring --------------------------------------------------------------------------------- */
 
-static int open_bytes(struct record_bytes *r, const flinc_struct *type, const char *what,
-                      struct buffer_pool *pool, struct error *err)
+static int open_bytes(struct record_bytes *r, const flinc_struct *type, const char *row,
+                      const char *what, struct buffer_pool *pool, struct error *err)
 {
     struct record_layout l;
-    TRY(struct_record_layout(&l, type, what, err));
+    TRY(state_record_layout(&l, type, row, what, err));
     record_bytes_init(r, &l, pool);
     record_layout_fini(&l);
     return 0;
@@ -177,8 +178,8 @@ static int open_state(struct user_operator_state *s, const flinc_state_desc *d,
                       struct op_context *ctx, struct error *err)
 {
     struct operator_state *states = NULL;
-    TRY(open_bytes(&s->value, d->type, "its items", ctx->pool, err));
-    s->scratch = mem_alloc_aligned(16, d->type->size);
+    TRY(open_bytes(&s->value, d->type, d->row, "its items", ctx->pool, err));
+    s->scratch = mem_alloc_aligned(16, s->value.layout.size);
     TRY(op_operator_state(ctx, &states, err));
     if (s->kind != OPERATOR_BROADCAST) {
         return operator_state_list(states, d->name,
@@ -187,7 +188,7 @@ static int open_state(struct user_operator_state *s, const flinc_state_desc *d,
                                        : FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION,
                                    str_cstr(&s->value.schema_text), &s->list, err);
     }
-    TRY(open_bytes(&s->key, d->key_type, "its keys", ctx->pool, err));
+    TRY(open_bytes(&s->key, d->key_type, d->key_row, "its keys", ctx->pool, err));
     TRY(operator_state_broadcast(states, d->name, str_cstr(&s->value.schema_text), &s->map, err));
     return decode_entries(s, err);
 }
@@ -206,6 +207,11 @@ static int check_desc(const flinc_state_desc *d, struct error *err)
                           : error_set(err, ERR_UNSUPPORTED, "only keyed state has a time to live");
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
 static int declare(flinc_ctx *ctx, const flinc_state_desc *d, enum operator_kind kind,
                    struct user_operator_state **ret, struct error *err)
 {
@@ -218,7 +224,8 @@ static int declare(flinc_ctx *ctx, const flinc_state_desc *d, enum operator_kind
     for (size_t i = 0; i < fs->operator_states->items.len; i++) {
         struct user_operator_state *s = vec_ptr(&fs->operator_states->items, i);
         if (strcmp(s->name, d->name) == 0) {
-            if (s->kind != kind || s->type != d->type || s->key_type != d->key_type) {
+            if (s->kind != kind || s->type != d->type || s->key_type != d->key_type ||
+                !same_text(s->row, d->row) || !same_text(s->key_row, d->key_row)) {
                 return error_set(err, ERR_INVALID_ARGUMENT,
                                  "it was declared before, as %s state or of another type",
                                  kind_names[s->kind]);
@@ -233,6 +240,8 @@ static int declare(flinc_ctx *ctx, const flinc_state_desc *d, enum operator_kind
     s->name = mem_strdup(d->name);
     s->type = d->type;
     s->key_type = d->key_type;
+    s->row = d->row;
+    s->key_row = d->key_row;
     map_init(&s->entries, entry_free);
     int rc = open_state(s, d, ctx->op, err);
     if (rc < 0) {

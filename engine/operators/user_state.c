@@ -37,7 +37,9 @@ struct user_state {
     struct value_state *value; /* reducing and aggregating, too */
     struct list_state *list;
     struct map_state *map;
-    const flinc_struct *type, *key_type; /* Borrow: the bundle's */
+    const flinc_struct *type, *key_type; /* Borrow: the bundle's; NULL: a row, or no key */
+    const char *row, *key_row;           /* Borrow: the bundle's */
+    uint32_t value_bytes;
     flinc_reduce_fn reduce;
     flinc_add_fn add;
     flinc_result_fn result;
@@ -222,6 +224,11 @@ static int check_desc(const flinc_ctx *ctx, const flinc_state_desc *d, enum user
                                  kind == USER_STATE_REDUCING ? ".reduce" : ".add and .result");
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
 /* The state of this name, if there is one; it must be of the same kind and types. */
 static int find_same(const struct user_states *s, const flinc_state_desc *d,
                      enum user_state_kind kind, struct user_state **ret, struct error *err)
@@ -229,7 +236,8 @@ static int find_same(const struct user_states *s, const flinc_state_desc *d,
     for (size_t i = 0; i < s->states.len; i++) {
         struct user_state *u = vec_ptr(&s->states, i);
         if (strcmp(u->name, d->name) == 0) {
-            if (u->kind != kind || u->type != d->type || u->key_type != d->key_type) {
+            if (u->kind != kind || u->type != d->type || u->key_type != d->key_type ||
+                !same_text(u->row, d->row) || !same_text(u->key_row, d->key_row)) {
                 return error_set(err, ERR_INVALID_ARGUMENT,
                                  "it was declared before, as %s state or of another type",
                                  kind_names[u->kind]);
@@ -269,10 +277,11 @@ static int open_kind(struct user_state *u, const flinc_state_desc *d,
 static int open_layouts(struct user_state *u, const flinc_state_desc *d, struct error *err)
 {
     struct record_layout value, key;
-    TRY(struct_record_layout(&value, d->type, "its value", err));
+    TRY(state_record_layout(&value, d->type, d->row, "its value", err));
     int rc = 0;
+    u->value_bytes = value.size;
     if (u->kind == USER_STATE_MAP) {
-        rc = struct_record_layout(&key, d->key_type, "its map key", err);
+        rc = state_record_layout(&key, d->key_type, d->key_row, "its map key", err);
     }
     if (rc == 0) {
         rc = open_kind(u, d, &value, &key, err);
@@ -304,6 +313,8 @@ static int declare(flinc_ctx *ctx, const flinc_state_desc *d, enum user_state_ki
     *u = (struct user_state){.states = s, .ctx = ctx, .kind = kind};
     u->type = d->type;
     u->key_type = d->key_type;
+    u->row = d->row;
+    u->key_row = d->key_row;
     u->reduce = d->reduce;
     u->add = d->add;
     u->result = d->result;
@@ -313,7 +324,7 @@ static int declare(flinc_ctx *ctx, const flinc_state_desc *d, enum user_state_ki
         return rc;
     }
     u->name = mem_strdup(d->name);
-    u->scratch = mem_alloc_aligned(16, d->type->size);
+    u->scratch = mem_alloc_aligned(16, u->value_bytes);
     vec_push_ptr(&s->states, u);
     *ret = u;
     return 0;
@@ -432,7 +443,7 @@ int flinc_list_set(flinc_list_state *s, const void *elements, size_t n)
     const struct user_state *u = state_of(s);
     int rc = CALL(u, list_state_clear(u->list, &err));
     for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = flinc_list_add(s, (const char *)elements + i * u->type->size);
+        rc = flinc_list_add(s, (const char *)elements + i * u->value_bytes);
     }
     return rc;
 }
@@ -529,7 +540,7 @@ int flinc_reducing_add(flinc_reducing_state *s, const void *value)
         return rc;
     }
     if (kept != NULL) {
-        memset(u->scratch, 0, u->type->size);
+        memset(u->scratch, 0, u->value_bytes);
         rc = u->reduce(u->ctx, kept, value, u->scratch);
         if (rc < 0) {
             return rc;
@@ -566,9 +577,9 @@ int flinc_aggregating_add(flinc_aggregating_state *s, const void *value)
         return rc;
     }
     if (kept != NULL) {
-        memcpy(u->scratch, kept, u->type->size);
+        memcpy(u->scratch, kept, u->value_bytes);
     } else {
-        memset(u->scratch, 0, u->type->size);
+        memset(u->scratch, 0, u->value_bytes);
     }
     rc = u->add(u->ctx, u->scratch, value);
     return rc < 0 ? rc : CALL(u, value_state_set(u->value, u->scratch, &err));

@@ -12,7 +12,7 @@
 
 /* Grows whenever a bundle built against an older header could misbehave; checked when a bundle is
  * loaded. */
-#define FLINC_ABI_VERSION 1
+#define FLINC_ABI_VERSION 2
 
 #if defined(__GNUC__)
 #define FLINC_API __attribute__((visibility("default")))

@@ -18,8 +18,10 @@
  *   }
  *
  * State is declared in open(), by a name that stays the same from release to release of the job: snapshots
- * know it by that.  Asking again for a name gives the same state.  What is kept is a struct of FLINC_STRUCT or
- * a single value (FLINC_TYPE(flinc_int64), flinc_int32, flinc_double, flinc_bool, flinc_string).
+ * know it by that.  Asking again for a name gives the same state.  What is kept is a struct of FLINC_STRUCT, a
+ * single value (FLINC_TYPE(flinc_int64), flinc_int32, flinc_double, flinc_bool, flinc_string), or a row of any
+ * type, `.row = "ROW<...>"`, which a flinc_row reads and writes field by field (flinc/row.h): what the calls
+ * below take and give are its records then, flinc_row_record() and flinc_row_read().
  *
  * Keyed state belongs to a function on a keyed stream: all calls are about the key of the record (or timer)
  * at hand.  They may be made in the function's calls only, not in open(), close() or snapshot().
@@ -33,7 +35,7 @@
 #ifndef FLINC_STATE_H
 #define FLINC_STATE_H
 
-#include "flinc/function.h"
+#include "flinc/row.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -92,6 +94,8 @@ typedef struct flinc_state_desc {
     flinc_add_fn add;             /* aggregating state */
     flinc_result_fn result;       /* aggregating state */
     flinc_ttl ttl;                /* of keyed state */
+    const char *row;              /* in place of .type: "ROW<id BIGINT, tags ARRAY<STRING>>" */
+    const char *key_row;          /* in place of .key_type: without nested types */
 } flinc_state_desc;
 /* FLINC_STATE(.name = "last", .type = FLINC_TYPE(reading), .ttl = {.ms = 3600 * 1000}) */
 #define FLINC_STATE(...) \
@@ -146,7 +150,7 @@ static inline int flinc_value_set_string(flinc_value_state *s, flinc_string valu
 /* ---- a list per key.  Flink: ListState ---- */
 
 FLINC_API int flinc_list_add(flinc_list_state *s, const void *element);
-/* Makes the list these `n` elements, which lie one behind the other.  Flink: update. */
+/* Makes the list these `n` elements, which lie one behind the other (rows: at most one).  Flink: update. */
 FLINC_API int flinc_list_set(flinc_list_state *s, const void *elements, size_t n);
 FLINC_API void flinc_list_clear(flinc_list_state *s);
 FLINC_API bool flinc_list_is_empty(flinc_list_state *s);

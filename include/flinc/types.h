@@ -30,7 +30,7 @@ typedef enum flinc_field_kind {
     FLINC_KIND_DATE = 10,          /* int32_t       DATE, days since 1970-01-01 */
     FLINC_KIND_TIME = 11,          /* int32_t       TIME(3), ms of the day */
     FLINC_KIND_TIMESTAMP = 12,     /* int64_t       TIMESTAMP(3), ms since 1970 without zone */
-    FLINC_KIND_TIMESTAMP_LTZ = 13, /* int64_t      TIMESTAMP_LTZ(3), ms since 1970 UTC */
+    FLINC_KIND_TIMESTAMP_LTZ = 13, /* int64_t       TIMESTAMP_LTZ(3), ms since 1970 UTC */
     FLINC_KIND_NESTED = 14         /* flinc_string ARRAY, MAP, MULTISET, ROW: bytes, flinc/row.h */
 } flinc_field_kind;
 
@@ -41,6 +41,7 @@ typedef struct flinc_field {
     uint32_t kind;        /* flinc_field_kind */
     uint32_t offset;      /* in the struct */
     uint32_t null_offset; /* of the bool that says NULL; FLINC_NEVER_NULL: NOT NULL column */
+    const char *type;     /* FLINC_KIND_NESTED: as in SQL; else NULL */
 } flinc_field;
 
 /* A struct's description; made by FLINC_STRUCT. */
@@ -82,6 +83,10 @@ extern FLINC_API const flinc_struct flinc_bool_struct;
 #define FLINC_TIME(name) (TIME, int32_t, flinc_out_put_int32, name)
 #define FLINC_TIMESTAMP(name) (TIMESTAMP, int64_t, flinc_out_put_int64, name)
 #define FLINC_TIMESTAMP_LTZ(name) (TIMESTAMP_LTZ, int64_t, flinc_out_put_int64, name)
+/* An array, a map or a row: FLINC_NESTED(tags, "ARRAY<STRING>").  Its bytes are read and written by a flinc_row
+ * (flinc/row.h); functions may hand them on as they are. */
+#define FLINC_NESTED(name, type) (NESTED_(type), flinc_string, flinc_out_put_nested, name)
+#define FLINC_KIND_NESTED_(type) FLINC_KIND_NESTED
 /* A field that may be NULL: FLINC_NULLABLE(FLINC_INT64(age)) adds `bool age_is_null`. */
 #define FLINC_NULLABLE(field) FLINC_NULLABLE_I_ field
 #define FLINC_NULLABLE_I_(kind, ctype, put, name) (kind, ctype, put, name, nullable)
@@ -219,9 +224,25 @@ extern FLINC_API const flinc_struct flinc_bool_struct;
     bool name##_is_null;
 #define FLINC_DESC_(c, i, field) FLINC_FIELD_CALL_(FLINC_DESC_, c, i, field)
 #define FLINC_DESC_never(c, i, kind, ctype, put, name) \
-    {#name, FLINC_KIND_##kind, (uint32_t)offsetof(c, name), FLINC_NEVER_NULL},
-#define FLINC_DESC_nullable(c, i, kind, ctype, put, name) \
-    {#name, FLINC_KIND_##kind, (uint32_t)offsetof(c, name), (uint32_t)offsetof(c, name##_is_null)},
+    {#name, FLINC_KIND_##kind, (uint32_t)offsetof(c, name), FLINC_NEVER_NULL, FLINC_TEXT_##kind},
+#define FLINC_DESC_nullable(c, i, kind, ctype, put, name)                                          \
+    {#name, FLINC_KIND_##kind, (uint32_t)offsetof(c, name), (uint32_t)offsetof(c, name##_is_null), \
+     FLINC_TEXT_##kind},
+/* What flinc_field.type is, by kind. */
+#define FLINC_TEXT_BOOL NULL
+#define FLINC_TEXT_INT8 NULL
+#define FLINC_TEXT_INT16 NULL
+#define FLINC_TEXT_INT32 NULL
+#define FLINC_TEXT_INT64 NULL
+#define FLINC_TEXT_FLOAT NULL
+#define FLINC_TEXT_DOUBLE NULL
+#define FLINC_TEXT_STRING NULL
+#define FLINC_TEXT_BYTES NULL
+#define FLINC_TEXT_DATE NULL
+#define FLINC_TEXT_TIME NULL
+#define FLINC_TEXT_TIMESTAMP NULL
+#define FLINC_TEXT_TIMESTAMP_LTZ NULL
+#define FLINC_TEXT_NESTED_(type) (type)
 #define FLINC_PUT_(c, i, field) FLINC_FIELD_CALL_(FLINC_PUT_, c, i, field)
 #define FLINC_PUT_never(c, i, kind, ctype, put, name) put(out, i, record->name);
 #define FLINC_PUT_nullable(c, i, kind, ctype, put, name) \

@@ -305,7 +305,7 @@ def test_bundle_without_an_entry(flinc, bundle):
 
 
 def test_bundle_of_another_abi(flinc, bundle):
-    refused(flinc, bundle("other_abi"), "ABI version 8", "this is version 1", "9.8.7", "build it again")
+    refused(flinc, bundle("other_abi"), "ABI version 9", "this is version 2", "9.8.7", "build it again")
 
 
 def test_bundle_with_unresolved_symbols(flinc, bundle):

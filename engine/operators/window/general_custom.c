@@ -45,11 +45,8 @@ static int make_record(struct general_window *w, struct op_context *ctx, struct 
     const Flinc__StructDesc *d = w->base.config->trigger->state;
     const uint32_t n = d != NULL ? (uint32_t)d->n_fields : 0;
     flinc_field *fields = arena_zalloc(ctx->arena, (n + 1) * sizeof(*fields));
-    for (uint32_t i = 0; i < n; i++) {
-        fields[i].name = d->fields[i]->name;
-        fields[i].kind = d->fields[i]->kind;
-        fields[i].offset = d->fields[i]->offset;
-        fields[i].null_offset = d->fields[i]->null_offset;
+    if (d != NULL) {
+        struct_fields_from(d, fields);
     }
     uint32_t offset = d != NULL ? (d->size + 7) & ~7u : 0;
     fields[n] = (flinc_field){.name = "<timers>",

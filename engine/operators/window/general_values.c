@@ -53,12 +53,7 @@ int values_open_accumulator(struct general_window *w, struct op_context *ctx, st
 {
     const Flinc__StructDesc *d = w->base.config->accumulator;
     flinc_field *fields = arena_zalloc(ctx->arena, (d->n_fields + 1) * sizeof(*fields));
-    for (size_t i = 0; i < d->n_fields; i++) {
-        fields[i].name = d->fields[i]->name;
-        fields[i].kind = d->fields[i]->kind;
-        fields[i].offset = d->fields[i]->offset;
-        fields[i].null_offset = d->fields[i]->null_offset;
-    }
+    struct_fields_from(d, fields);
     flinc_struct type = {.struct_size = sizeof(type),
                          .size = d->size,
                          .name = d->name,

@@ -1,9 +1,13 @@
 /* The data path calls no malloc: once warm, a batch goes through each operator without one. */
+#include "flinc/row.h"
 #include "proto/operators.pb-c.h"
 #include "tests/unit/engine_operators/fixture.h"
 
 FLINC_STRUCT(word_count, FLINC_STRING(word), FLINC_INT64(count));
 FLINC_STRUCT(noted, FLINC_STRING(word), FLINC_INT64(count), FLINC_STRING(note));
+
+FLINC_STRUCT(tagged, FLINC_STRING(word),
+             FLINC_NULLABLE(FLINC_NESTED(tags, "ARRAY<ROW<n BIGINT, s STRING>>")));
 
 enum { WARM_UP = 50, MEASURED = 200, ROWS = 2048 };
 
@@ -43,6 +47,35 @@ static int flat_map(flinc_ctx *ctx, const word_count *in, flinc_out *out)
         }
     }
     return 0;
+}
+
+static int rows_open(flinc_ctx *ctx)
+{
+    flinc_ctx_set_user(ctx, flinc_ctx_struct_row(ctx, FLINC_TYPE(tagged)));
+    return 0;
+}
+
+/* Writes nested values, reads them and copies some. */
+static int rows(flinc_ctx *ctx, const word_count *in, flinc_out *out)
+{
+    flinc_row *r = flinc_ctx_user(ctx);
+    flinc_row_clear(r);
+    flinc_row_put_string(r, 0, in->word);
+    for (int round = 0; round < 2; round++) {
+        flinc_cells old = flinc_row_nested(r, 1);
+        flinc_row_begin(r, 1);
+        for (uint32_t i = 0; i < old.n; i++) {
+            flinc_row_put_cell(r, FLINC_NEXT, old, i);
+        }
+        for (int64_t i = 0; i < in->count % 4; i++) {
+            flinc_row_begin(r, FLINC_NEXT);
+            flinc_row_put_int64(r, 0, i);
+            flinc_row_put_string(r, 1, in->word);
+            flinc_row_end(r);
+        }
+        flinc_row_end(r);
+    }
+    return FLINC_EMIT_STRUCT(out, tagged, (const tagged *)flinc_row_record(r));
 }
 
 static void drop(void *arg, uint32_t output, struct batch *take_batch)
@@ -114,6 +147,16 @@ static void functions(void **state)
     }
 }
 
+static void nested_values(void **state)
+{
+    check(&(struct harness_options){
+        .kind = "flinc.flat_map",
+        .functions = {FN(FLINC_FN_FLAT_MAP, rows),
+                      {FLINC_FN_OPEN, (flinc_any_fn)rows_open, "rows", "test.c:1"}},
+        .inputs = {FLINC_TYPE(word_count)},
+        .outputs = {FLINC_TYPE(tagged)}});
+}
+
 static void aggregates(void **state)
 {
     static const Flinc__AggregateKind kinds[] = {FLINC__AGGREGATE_KIND__AGGREGATE_SUM,
@@ -138,6 +181,7 @@ static void aggregates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nested_values),
         cmocka_unit_test(functions),
         cmocka_unit_test(aggregates),
     };

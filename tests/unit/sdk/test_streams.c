@@ -2,6 +2,7 @@
 #include "engine/operators/operator.h"
 #include "flinc/flinc.h"
 #include "sdk/environment.h"
+#include "sdk/internal.h"
 /* clang-format off */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +11,11 @@
 
 FLINC_STRUCT(pair, FLINC_STRING(word), FLINC_INT64(count));
 FLINC_STRUCT(other, FLINC_INT64(id), FLINC_NULLABLE(FLINC_DOUBLE(score)));
+
+FLINC_STRUCT(tagged, FLINC_INT64(id), FLINC_NULLABLE(FLINC_NESTED(tags, "ARRAY<STRING>")),
+             FLINC_NESTED(at, "ROW<x INT NOT NULL, m MAP<INT, DOUBLE>>"));
+FLINC_STRUCT(no_type, FLINC_NESTED(tags, "ARRAY<STRING"));
+FLINC_STRUCT(flat_type, FLINC_NESTED(tags, "STRING"));
 
 static int split(flinc_ctx *ctx, const flinc_string *line, flinc_out *out)
 {
@@ -156,6 +162,12 @@ static void mistakes_name_their_place(void **state)
     flinc_map(words(env), FLINC_FN(add), NULL);
     assert_error(env, "the result type is missing");
     env = capturing();
+    flinc_map(words(env), FLINC_FN(add), FLINC_TYPE(no_type));
+    assert_error(env, "struct 'no_type'");
+    env = capturing();
+    flinc_map(words(env), FLINC_FN(add), FLINC_TYPE(flat_type));
+    assert_error(env, "field 'tags' of type VARCHAR: FLINC_NESTED is for ARRAY, MAP");
+    env = capturing();
     flinc_stream *numbers = flinc_from_sequence(env, 1, 2);
     flinc_union(words(env), numbers);
     assert_error(env, "different types: 'pair' and 'flinc_int64'");
@@ -281,9 +293,24 @@ static void every_builder_has_its_operator(void **state)
     flinc_env_free(env);
 }
 
+/* The struct as the environment has it: a copy, with its own texts. */
+static void nested_fields_are_columns(void **state)
+{
+    STR_AUTO text = STR_INIT;
+    flinc_env *env = capturing();
+    flinc_stream *s = flinc_map(words(env), FLINC_FN(add), FLINC_TYPE(tagged));
+    assert_non_null(s);
+    schema_print(s->schema, &text);
+    assert_string_equal(str_cstr(&text),
+                        "ROW<`id` BIGINT NOT NULL, `tags` ARRAY<STRING>, `at` ROW<`x` INT NOT "
+                        "NULL, `m` MAP<INT, DOUBLE>> NOT NULL> NOT NULL");
+    flinc_env_free(env);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nested_fields_are_columns),
         cmocka_unit_test(a_program_becomes_a_graph),
         cmocka_unit_test(unions_and_sides_are_edges),
         cmocka_unit_test(settings_reach_the_graph),
