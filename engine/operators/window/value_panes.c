@@ -7,10 +7,15 @@
 
 /* ---- pools ------------------------------------------------------------------------------------- */
 
-static void pool_init(struct value_pool *p, size_t item_bytes)
+static void pool_init(struct value_pool *p, size_t item_bytes, struct mem_budget *budget)
 {
-    *p = (struct value_pool){.stride = (uint32_t)((item_bytes + 7) & ~(size_t)7)};
+    *p = (struct value_pool){.stride = (uint32_t)((item_bytes + 7) & ~(size_t)7), .budget = budget};
     vec_init(&p->chunks, sizeof(char *));
+}
+
+static uint64_t chunk_bytes(const struct value_pool *p)
+{
+    return (uint64_t)VALUE_POOL_ITEMS * p->stride;
 }
 
 static void pool_fini(struct value_pool *p)
@@ -18,7 +23,19 @@ static void pool_fini(struct value_pool *p)
     for (size_t i = 0; i < p->chunks.len; i++) {
         mem_free(vec_ptr(&p->chunks, i));
     }
+    if (p->budget != NULL) {
+        mem_budget_give(p->budget, p->chunks.len * chunk_bytes(p));
+    }
     vec_fini(&p->chunks);
+}
+
+/* The budget is overdrawn where need be: then the next new key of any state fails, with the remedy. */
+static void add_chunk(struct value_pool *p)
+{
+    if (p->budget != NULL) {
+        mem_budget_force(p->budget, chunk_bytes(p));
+    }
+    vec_push_ptr(&p->chunks, mem_zalloc_array(VALUE_POOL_ITEMS, p->stride));
 }
 
 /* The number of a zeroed item. */
@@ -32,7 +49,7 @@ static uint32_t pool_take(struct value_pool *p)
     }
     number = ++p->n;
     if (number / VALUE_POOL_ITEMS >= p->chunks.len) {
-        vec_push_ptr(&p->chunks, mem_zalloc_array(VALUE_POOL_ITEMS, p->stride));
+        add_chunk(p);
     }
     return number;
 }
@@ -464,10 +481,11 @@ int value_panes_open(struct value_window *w, struct op_context *ctx, struct erro
     struct general_window *g = &w->general;
     vec_init(&w->panes, sizeof(struct value_pane));
     vec_init(&w->active, sizeof(uint32_t));
-    state_heap_init(&w->strings, g->base.backend->options.budget);
+    struct mem_budget *budget = g->base.backend->options.budget;
+    state_heap_init(&w->strings, budget);
     TRY(open_layout(w, ctx, err));
-    pool_init(&w->nodes, sizeof(struct value_node) + w->layout.size);
-    pool_init(&w->keys, sizeof(struct value_key) + w->layout.size);
+    pool_init(&w->nodes, sizeof(struct value_node) + w->layout.size, budget);
+    pool_init(&w->keys, sizeof(struct value_key) + w->layout.size, budget);
     struct keyed_state_desc values = {.name = "window-panes",
                                       .key_schema = g->base.key_schema,
                                       .record = &w->layout,

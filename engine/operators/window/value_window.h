@@ -38,7 +38,8 @@ struct value_meta {
 
 /* Items of one size by number, from 1 on; they stay where they are. */
 struct value_pool {
-    struct vec chunks; /* char *, Owns */
+    struct mem_budget *budget; /* Borrows: of state; NULL: none */
+    struct vec chunks;         /* char *, Owns */
     uint32_t stride;
     uint32_t n;         /* numbers given so far */
     uint32_t free_item; /* the first that may be given again; its first bytes are the next one */

@@ -1,6 +1,7 @@
 /* flinc.window.panes (process functions) and flinc.window.values (reduce and aggregate functions) give what
  * flinc.window.general does, where every window keeps its own: random records, early, late and too late,
  * through snapshots and restores. */
+#include "engine/operators/window/value_window.h"
 #include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define SLIDING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING
@@ -367,6 +368,28 @@ static void a_failing_function_is_named(void **state)
     harness_free(h);
 }
 
+/* What sliding windows remember beside the panes is of the budget of state, too. */
+static void nodes_are_of_the_budget(void **state)
+{
+    struct mem_budget budget;
+    mem_budget_init(&budget, "managed", 1 << 30, NULL);
+    struct general g;
+    struct harness *h;
+    general_init(&g, SLIDING, 10, 5);
+    set_shape(&g, REDUCE);
+    g.o.kind = kind_of(REDUCE);
+    g.o.config = &g.c.config.base;
+    must(harness_new(&g.o, &h, &err));
+    harness_context(h)->state_budget = &budget;
+    must(harness_open(h, &err));
+    uint64_t before = atomic_load(&budget.used_bytes);
+    push(h, "a, 1 @1");
+    uint64_t pools = VALUE_POOL_ITEMS * (sizeof(struct value_node) + sizeof(struct value_key));
+    assert_true(atomic_load(&budget.used_bytes) - before > pools);
+    harness_free(h);
+    assert_int_equal(atomic_load(&budget.used_bytes), 0);
+}
+
 static void check_refused(enum shape shape, int change)
 {
     struct general g;
@@ -422,6 +445,7 @@ int main(void)
         cmocka_unit_test(processing_time_fires_by_the_clock),
         cmocka_unit_test(a_gap_costs_nothing_and_fires_nothing),
         cmocka_unit_test(a_failing_function_is_named),
+        cmocka_unit_test(nodes_are_of_the_budget),
         cmocka_unit_test(what_has_no_panes_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
