@@ -74,7 +74,8 @@ static void open_state(struct rig *r)
     struct keyed_state_desc desc = {.name = "counts",
                                     .key_schema = r->key,
                                     .value_bytes = r->layout.size,
-                                    .value_layout = &r->layout};
+                                    .value_layout = &r->layout,
+                                    .grows_in_pieces = true};
     check(keyed_backend_state(r->backend, &desc, &r->state, &err), &err);
 }
 

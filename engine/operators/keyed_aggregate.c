@@ -140,6 +140,7 @@ static int open_state(struct keyed_aggregate *a, struct op_context *ctx, struct 
         .name = "_op_state", /* Flink's name of it */
         .key_schema = a->key_schema,
         .kind = "value",
+        .grows_in_pieces = true,
     };
     if (a->by_value) {
         value_layout_init(&a->value_layout, ctx->input_schemas[0], a->column);

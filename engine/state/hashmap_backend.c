@@ -62,13 +62,16 @@ static int table_new(struct hashmap_state *h, struct keyed_table **ret_table, st
     const struct record_layout *owned = s->record != NULL ? &s->rows->layout : NULL;
     /* What is in no snapshot needs no books about its changes. */
     struct keyed_track *track = s->rows != NULL ? &s->backend->track : NULL;
-    return keyed_table_new(&(struct keyed_table_options){.key_schema = s->key_schema,
-                                                         .value_bytes = s->value_bytes,
-                                                         .budget = s->backend->options.budget,
-                                                         .seed = s->backend->options.seed,
-                                                         .track = track,
-                                                         .record = owned},
-                           ret_table, err);
+    return keyed_table_new(
+        &(struct keyed_table_options){.key_schema = s->key_schema,
+                                      .value_bytes = s->value_bytes,
+                                      .budget = s->backend->options.budget,
+                                      .seed = s->backend->options.seed,
+                                      .track = track,
+                                      .grows_in_pieces = s->grows_in_pieces,
+                                      .mapped_from = s->backend->options.tables_mapped_from,
+                                      .record = owned},
+        ret_table, err);
 }
 
 static int insert_table(struct hashmap_state *h, size_t at, int64_t name_space,

@@ -597,7 +597,7 @@ static int convert_table(struct loader *l, const struct keyed_state *from, int64
         for (; n < BATCH_ROWS_TARGET && slot != KEYED_SLOT_NONE;
              slot = keyed_table_next(t, slot + 1)) {
             entries[n++] = (struct keyed_entry){.entry = t->entries + (size_t)slot * t->stride,
-                                                .is_null = slot == t->n_slots};
+                                                .is_null = slot == t->null_slot};
         }
         rc = keyed_rows_gather(from->rows, t, from->backend->options.pool, entries, n, &block.rows,
                                err);

@@ -358,22 +358,23 @@ static size_t gather_copies(struct keyed_snapshot *s, struct keyed_table *t)
 /* Frozen entries that are in their slots; they count as written. */
 static void gather_slots(struct keyed_snapshot *s, struct keyed_table *t, size_t bytes)
 {
-    uint32_t n_groups = t->n_slots > 0 ? t->n_slots / KEYED_GROUP_SLOTS + 1 : 0;
+    uint32_t n_groups = keyed_table_n_groups(t);
     uint32_t looked_at = 0;
     const uint32_t most = s->work * GROUPS_PER_ENTRY, rows = MIN(s->work, (uint32_t)BATCH_ROWS_MAX);
     while (t->scan_group < n_groups && looked_at < most) {
-        struct keyed_group *g = &t->groups[t->scan_group];
+        uint32_t group = keyed_table_scanned_group(t);
+        struct keyed_group *g = &t->groups[group];
         keyed_group_catch_up(t->track, g);
         while (g->frozen != 0) {
             if (s->n_entries >= rows || bytes >= BLOCK_BYTES) {
                 return;
             }
             uint32_t at = (uint32_t)__builtin_ctz(g->frozen);
-            uint32_t slot = t->scan_group * KEYED_GROUP_SLOTS + at;
+            uint32_t slot = group * KEYED_GROUP_SLOTS + at;
             const char *entry = t->entries + (size_t)slot * t->stride;
             g->frozen &= (uint8_t)(g->frozen - 1);
             bytes += entry_bytes(t, entry);
-            add_entry(s, t, entry, slot == t->n_slots);
+            add_entry(s, t, entry, slot == t->null_slot);
         }
         t->scan_group++;
         looked_at++;

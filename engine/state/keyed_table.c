@@ -1,23 +1,22 @@
 /* The keyed table: life, memory, iteration, removal.  The hot loops are in keyed_table_probe.c, keys in
  * keyed_table_key.c.
  *
- * Tags: a live slot has seven bits of its hash, an empty one 0x80, a removed one 0xfe.  A removed slot
+ * Tags: a live slot has seven bits of its hash and the high bit, an empty one 0, a removed one 0x40.  A removed slot
  * in a group that has an empty one becomes empty at once, because no probe went past that group.
  * Thread: one owner. */
 #include "engine/state/keyed_table_probe.h"
 #include "engine/state/record.h"
+#include "engine/state/slot_pages.h"
 
 #include "common/base/clock.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
 enum {
     SLOTS_MIN = 128,
-    SLOTS_MAX = 1 << 30,
-    HUGE_BYTES = 2 * 1024 * 1024, /* from here on huge pages are asked for */
+    MAPPED_FROM = 2 * 1024 * 1024, /* bytes of slots */
     CACHE_LINE = 64,
 };
 
@@ -76,6 +75,8 @@ int keyed_table_init(struct keyed_table *t, const struct keyed_table_options *op
         .group_shift = 63,
         .track = options->track != NULL ? options->track : &no_track,
         .record = options->record,
+        .grows_in_pieces = options->grows_in_pieces,
+        .mapped_from = options->mapped_from > 0 ? options->mapped_from : MAPPED_FROM,
     };
     t->created = t->track->version;
     state_heap_init(&t->heap, options->budget);
@@ -122,25 +123,36 @@ static uint64_t groups_bytes(uint32_t n_slots)
     return ((uint64_t)n_slots / KEYED_GROUP_SLOTS + 1) * sizeof(struct keyed_group);
 }
 
-static uint64_t slots_bytes(const struct keyed_table *t, uint32_t n_slots)
+uint64_t keyed_table_slots_bytes(const struct keyed_table *t, uint32_t n_slots)
 {
     return groups_bytes(n_slots) + ((uint64_t)n_slots + 1) * t->stride;
 }
 
-static void *alloc_array(size_t bytes)
+static void *array_new(bool mapped, size_t bytes)
 {
-    if (bytes < HUGE_BYTES) {
-        return mem_alloc_aligned(CACHE_LINE, bytes);
+    if (mapped) {
+        return slot_pages_new(bytes);
     }
-    void *p = mem_alloc_aligned(HUGE_BYTES, bytes);
-    /* Advice only: random probes over small pages would miss the TLB each time. */
-    (void)madvise(p, bytes, MADV_HUGEPAGE);
-    return p;
+    return mem_alloc_aligned(CACHE_LINE, bytes);
+}
+
+static void array_free(bool mapped, void *p, size_t bytes)
+{
+    if (mapped) {
+        slot_pages_free(p, bytes);
+    } else {
+        mem_free(p);
+    }
 }
 
 static void free_slots(struct keyed_table *t)
 {
+    if (t->n_slots > 0) {
+        array_free(t->is_mapped, t->groups, groups_bytes(t->null_slot));
+        array_free(t->is_mapped, t->entries, ((size_t)t->null_slot + 1) * t->stride);
+    }
     t->groups = NULL;
+    t->entries = NULL;
     if (t->budget != NULL) {
         mem_budget_give(t->budget, t->held_bytes);
     }
@@ -150,12 +162,12 @@ static void free_slots(struct keyed_table *t)
 void keyed_table_clear(struct keyed_table *t)
 {
     keyed_table_clear_tracked(t);
-    mem_free(t->groups);
-    mem_free(t->entries);
-    t->entries = NULL;
     free_slots(t);
     state_heap_clear(&t->heap);
     t->n_slots = 0;
+    t->null_slot = 0;
+    t->moving = (struct keyed_moving){0};
+    t->numbering++;
     t->group_shift = 63;
     t->n_keys = 0;
     t->n_used = 0;
@@ -169,40 +181,14 @@ uint64_t keyed_table_bytes(const struct keyed_table *t)
 
 /* ---- growth ------------------------------------------------------------------------------------ */
 
-/* The bits of a slot that come along when it moves: one of each of the four bytes. */
-static inline uint32_t slot_bits(const struct keyed_group *g, uint32_t at)
-{
-    uint32_t bits;
-    memcpy(&bits, &g->dirty, sizeof(bits));
-    return bits >> at & 0x01010101u;
-}
-
-static inline void set_slot_bits(struct keyed_group *g, uint32_t at, uint32_t slot_bits)
-{
-    uint32_t bits;
-    memcpy(&bits, &g->dirty, sizeof(bits));
-    bits |= slot_bits << at;
-    memcpy(&g->dirty, &bits, sizeof(bits));
-}
-
 /* Moves every live entry of `old` to `t`, which is empty and large enough, with what is known of its
  * changes; `renumber`, when there, gets the new slot of each old one. */
 static void move_entries(struct keyed_table *t, const struct keyed_table *old, uint32_t *renumber)
 {
     for (uint32_t group = 0; group * KEYED_GROUP_SLOTS < old->n_slots; group++) {
-        struct keyed_group *from = &old->groups[group];
-        keyed_group_catch_up(old->track, from);
-        for (uint64_t m = ~from->tags & KEYED_MSBS; m != 0; m &= m - 1) {
-            uint32_t at = (uint32_t)__builtin_ctzll(m) / 8, slot = group * KEYED_GROUP_SLOTS + at;
-            uint32_t to = keyed_claim_slot(t, keyed_mix(t, keyed_table_hash(old, slot)));
-            memcpy(t->entries + (size_t)to * t->stride, old->entries + (size_t)slot * t->stride,
-                   t->stride);
-            set_slot_bits(&t->groups[to / KEYED_GROUP_SLOTS], to % KEYED_GROUP_SLOTS,
-                          slot_bits(from, at));
-            if (renumber != NULL) {
-                renumber[slot] = to;
-            }
-        }
+        size_t slot = (size_t)group * KEYED_GROUP_SLOTS;
+        keyed_table_move_group(t, &old->groups[group], old->entries + slot * old->stride,
+                               renumber != NULL ? renumber + slot : NULL);
     }
     if (old->n_slots > 0) {
         memcpy(t->entries + (size_t)t->n_slots * t->stride,
@@ -216,28 +202,30 @@ static void move_entries(struct keyed_table *t, const struct keyed_table *old, u
 
 static void alloc_slots(struct keyed_table *t, uint32_t n_slots, uint64_t bytes)
 {
-    uint32_t n_groups = n_slots / KEYED_GROUP_SLOTS + 1;
-    t->groups = alloc_array(groups_bytes(n_slots));
-    t->entries = alloc_array((size_t)(bytes - groups_bytes(n_slots)));
-    for (uint32_t i = 0; i < n_groups; i++) {
-        t->groups[i] = (struct keyed_group){.tags = KEYED_TAG_EMPTY * KEYED_LSBS,
-                                            .version = t->track->version};
+    t->is_mapped = bytes >= t->mapped_from;
+    t->groups = array_new(t->is_mapped, groups_bytes(n_slots));
+    if (!t->is_mapped) {
+        memset(t->groups, 0, groups_bytes(n_slots));
     }
+    t->entries = array_new(t->is_mapped, ((size_t)n_slots + 1) * t->stride);
     t->n_slots = n_slots;
+    t->null_slot = n_slots;
     t->n_used = 0;
     t->group_shift = 64 - (uint32_t)__builtin_ctz(n_slots / KEYED_GROUP_SLOTS);
     t->held_bytes = bytes;
     /* Entries that a snapshot still has to write may now lie anywhere; those it wrote are marked so. */
     t->scan_group = 0;
+    t->numbering++;
 }
 
 /* Gives the table `n_slots` slots; the `n` slots of this batch are renumbered. */
 static int resize(struct keyed_table *t, uint32_t n_slots, uint32_t *inout_slots, uint32_t n,
                   struct error *err)
 {
+    keyed_table_finish_growth(t);
     struct keyed_table old = *t;
-    uint64_t bytes = slots_bytes(t, n_slots);
-    if (n_slots > SLOTS_MAX) {
+    uint64_t bytes = keyed_table_slots_bytes(t, n_slots);
+    if (n_slots > KEYED_SLOTS_MAX) {
         return error_set(err, ERR_LIMIT, "keyed state has %u keys, the limit of one table",
                          t->n_keys);
     }
@@ -251,21 +239,22 @@ static int resize(struct keyed_table *t, uint32_t n_slots, uint32_t *inout_slots
         inout_slots[i] = renumber[inout_slots[i]];
     }
     mem_free(renumber);
-    mem_free(old.groups);
-    mem_free(old.entries);
     free_slots(&old);
     return 0;
 }
 
+uint32_t keyed_table_next_size(const struct keyed_table *t)
+{
+    if (t->n_slots == 0) {
+        return SLOTS_MIN;
+    }
+    uint32_t live = t->n_keys - t->has_null;
+    return live >= keyed_limit(t) / 2 ? t->n_slots * 2 : t->n_slots;
+}
+
 int keyed_table_grow(struct keyed_table *t, uint32_t *inout_slots, uint32_t n, struct error *err)
 {
-    /* With many removed slots the same size is enough. */
-    uint32_t live = t->n_keys - t->has_null;
-    uint32_t n_slots = t->n_slots == 0 ? SLOTS_MIN : t->n_slots;
-    if (t->n_slots > 0 && live >= keyed_limit(t) / 2) {
-        n_slots *= 2;
-    }
-    return resize(t, n_slots, inout_slots, n, err);
+    return resize(t, keyed_table_next_size(t), inout_slots, n, err);
 }
 
 void keyed_table_take_seed(struct keyed_table *t, uint64_t seed)
@@ -278,7 +267,7 @@ void keyed_table_take_seed(struct keyed_table *t, uint64_t seed)
 int keyed_table_reserve(struct keyed_table *t, uint64_t n_keys, struct error *err)
 {
     uint64_t n_slots = MAX(t->n_slots, (uint32_t)SLOTS_MIN);
-    while (n_slots < SLOTS_MAX && n_slots / 4 * 3 < n_keys) {
+    while (n_slots < KEYED_SLOTS_MAX && n_slots / 4 * 3 < n_keys) {
         n_slots *= 2;
     }
     return n_slots > t->n_slots ? resize(t, (uint32_t)n_slots, NULL, 0, err) : 0;
@@ -295,15 +284,15 @@ int keyed_over_budget(const struct keyed_table *t, uint64_t bytes, struct error 
 
 uint32_t keyed_table_next(const struct keyed_table *t, uint32_t from)
 {
-    while (from < t->n_slots) {
+    while (from < t->null_slot) {
         uint32_t group = from / KEYED_GROUP_SLOTS, at = from % KEYED_GROUP_SLOTS;
-        uint64_t live = ~t->groups[group].tags & KEYED_MSBS & (UINT64_MAX << (at * 8));
+        uint64_t live = t->groups[group].tags & KEYED_MSBS & (UINT64_MAX << (at * 8));
         if (live != 0) {
             return group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctzll(live) / 8;
         }
         from = (group + 1) * KEYED_GROUP_SLOTS;
     }
-    return from == t->n_slots && t->has_null ? from : KEYED_SLOT_NONE;
+    return from == t->null_slot && t->has_null ? from : KEYED_SLOT_NONE;
 }
 
 void keyed_table_remove(struct keyed_table *t, uint32_t slot)
@@ -315,9 +304,9 @@ void keyed_table_remove(struct keyed_table *t, uint32_t slot)
     struct keyed_group *g = &t->groups[slot / KEYED_GROUP_SLOTS];
     uint32_t shift = slot % KEYED_GROUP_SLOTS * 8;
     t->n_keys--;
-    if (slot == t->n_slots) {
+    if (slot == t->null_slot) {
         t->has_null = false;
-        g->tags |= KEYED_TAG_EMPTY;
+        g->tags = KEYED_TAG_EMPTY;
         return;
     }
     if (!key_is_kept) {
@@ -326,7 +315,7 @@ void keyed_table_remove(struct keyed_table *t, uint32_t slot)
     bool was_full = keyed_match_empty(g->tags) == 0;
     uint64_t tag = was_full ? KEYED_TAG_REMOVED : KEYED_TAG_EMPTY;
     g->tags = (g->tags & ~(UINT64_C(0xff) << shift)) | tag << shift;
-    t->n_used -= !was_full;
+    *(slot < t->n_slots ? &t->n_used : &t->moving.n_used) -= !was_full;
 }
 
 void keyed_table_remove_many(struct keyed_table *t, const uint32_t *slots, uint32_t n)

@@ -12,7 +12,8 @@
  * CHAR without trailing pad.
  *
  * Slots of a batch stay valid until the next upsert, remove or clear: growth in the middle of a batch
- * renumbers the slots that it has already given.  The table finds its place by the batch's key hashes
+ * renumbers the slots that it has already given.  Large tables grow in pieces, one per upsert, so that none
+ * of them takes long.  The table finds its place by the batch's key hashes
  * multiplied by an odd seed of its own: dense integers spread, and who chooses keys cannot choose
  * collisions.
  *
@@ -53,18 +54,38 @@ struct keyed_table_options {
     struct keyed_track *track;       /* Borrows: for snapshots; NULL: there are none */
     /* Borrows: what values are when they own strings; then copies for snapshots own theirs. */
     const struct record_layout *record;
+    bool grows_in_pieces; /* when it is large: any upsert may give all keys other slots */
+    uint32_t mapped_from; /* bytes of slots from which it grows in pieces; 0: 2 MB */
+};
+
+/* The old slots of a table that grows, behind the new ones (keyed_table_grow.c). */
+struct keyed_moving {
+    uint32_t n_slots;     /* 0: it does not grow */
+    uint32_t n_used;      /* of them */
+    uint32_t group_shift; /* as it was */
+    uint32_t first_group; /* of the old ones, to move */
+    uint32_t n_moved;     /* groups from there on, around */
+    uint32_t n_rows;      /* upserted since the last piece */
+    uint32_t n_keys;      /* of the table then */
 };
 
 struct keyed_table {
-    struct keyed_group *groups; /* Owns; n_slots / 8, and one more for the NULL key */
-    char *entries;         /* Owns; n_slots + 1 of `stride` bytes, the last one for the NULL key */
-    uint32_t n_slots;      /* a power of two; 0 before the first key */
+    struct keyed_group *groups; /* Owns; null_slot / 8, and one more for the NULL key */
+    char *entries;              /* Owns; null_slot + 1 of `stride` bytes */
+    uint32_t n_slots;           /* a power of two; 0 before the first key */
+    uint32_t
+        null_slot; /* of the NULL key, the last one: n_slots, and while it grows behind the old ones */
+    struct keyed_moving moving;
+    uint32_t numbering; /* counts the times when slots got other numbers */
+    bool is_mapped;     /* groups and entries are slot_pages */
+    bool grows_in_pieces;
+    uint32_t mapped_from;  /* bytes of slots from which they are pages */
     uint32_t stride;       /* bytes of an entry */
     uint32_t hash_offset;  /* in an entry, end of its key; the key is at 0 */
     uint32_t value_offset; /* in an entry, 8-aligned */
     uint32_t group_shift;  /* 64 - log2(groups) */
     uint32_t n_keys;       /* live, the NULL key included */
-    uint32_t n_used;       /* slots that are live or removed, the NULL key's not included */
+    uint32_t n_used;       /* of n_slots those that are live or removed */
     uint32_t longest_walk; /* groups that a new key went past, ever */
     bool has_null;
     enum keyed_key_kind key_kind;
@@ -169,7 +190,7 @@ static inline uint64_t keyed_entry_hash(const struct keyed_table *t, const char 
 /* The key hash that the batch brought; key group = (uint32_t)hash % max_parallelism. */
 static inline uint64_t keyed_table_hash(const struct keyed_table *t, uint32_t slot)
 {
-    return keyed_entry_hash(t, t->entries + (size_t)slot * t->stride, slot == t->n_slots);
+    return keyed_entry_hash(t, t->entries + (size_t)slot * t->stride, slot == t->null_slot);
 }
 static inline bool keyed_table_is_live(const struct keyed_table *t, uint32_t slot)
 {

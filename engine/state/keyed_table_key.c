@@ -678,7 +678,7 @@ int keyed_table_read_keys(const struct keyed_table *t, struct buffer_pool *pool,
         n <= KEYED_BLOCK_ROWS ? entries : MEM_NEW_ARRAY(struct keyed_entry, n);
     for (uint32_t i = 0; i < n; i++) {
         all[i] = (struct keyed_entry){.entry = t->entries + (size_t)slots[i] * t->stride,
-                                      .is_null = slots[i] == t->n_slots};
+                                      .is_null = slots[i] == t->null_slot};
     }
     rc = keyed_table_put_keys(t, all, n, &out, err);
     if (all != entries) {

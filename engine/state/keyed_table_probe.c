@@ -67,6 +67,7 @@ struct probe_table {
     uint64_t seed;
     uint32_t group_mask, group_shift, stride, key_words;
     uint32_t version; /* of the track */
+    struct keyed_moving moving;
 };
 
 static inline struct probe_table probe_table_of(const struct keyed_table *t)
@@ -78,20 +79,27 @@ static inline struct probe_table probe_table_of(const struct keyed_table *t)
                                 .group_shift = t->group_shift,
                                 .stride = t->stride,
                                 .key_words = t->key_words,
-                                .version = t->track->version};
+                                .version = t->track->version,
+                                .moving = t->moving};
 }
 
-/* The slot of a key, or KEYED_SLOT_NONE.  `kind`: a constant of each caller. */
+/* The slot of a key, or KEYED_SLOT_NONE.  `kind`, `growing`: constants of each caller. */
 static ALWAYS_INLINE uint32_t probe(const struct probe_table *t, uint64_t hash, const uint64_t *key,
-                                    const enum probe_kind kind)
+                                    const enum probe_kind kind, const bool growing)
 {
     const uint64_t mixed = hash * t->seed;
-    const uint64_t tag = (mixed >> (t->group_shift - 7)) & 0x7f;
-    uint32_t group = (uint32_t)(mixed >> t->group_shift);
+    uint32_t base = 0, mask = t->group_mask, shift = t->group_shift;
+    if (growing && keyed_home_waits(&t->moving, mixed)) {
+        base = t->group_mask + 1;
+        mask = t->moving.n_slots / KEYED_GROUP_SLOTS - 1;
+        shift = t->moving.group_shift;
+    }
+    const uint64_t tag = keyed_tag_of(mixed, shift);
+    uint32_t group = (uint32_t)(mixed >> shift);
     for (;;) {
-        uint64_t tags = t->groups[group].tags;
+        uint64_t tags = t->groups[base + group].tags;
         for (uint64_t m = keyed_match_tag(tags, tag); m != 0; m &= m - 1) {
-            uint32_t slot = group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctzll(m) / 8;
+            uint32_t slot = (base + group) * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctzll(m) / 8;
             const char *entry = t->entries + (size_t)slot * t->stride;
             if (LIKELY(keys_equal(entry, key, t->key_words, kind))) {
                 return slot;
@@ -100,8 +108,17 @@ static ALWAYS_INLINE uint32_t probe(const struct probe_table *t, uint64_t hash, 
         if (LIKELY(keyed_match_empty(tags) != 0)) {
             return KEYED_SLOT_NONE;
         }
-        group = (group + 1) & t->group_mask;
+        group = (group + 1) & mask;
     }
+}
+
+static ALWAYS_INLINE uint32_t probe_as(const struct probe_table *t, uint64_t hash,
+                                       const uint64_t *key, enum probe_kind kind,
+                                       const bool growing)
+{
+    return kind == PROBE_WORD    ? probe(t, hash, key, PROBE_WORD, growing)
+           : kind == PROBE_WORDS ? probe(t, hash, key, PROBE_WORDS, growing)
+                                 : probe(t, hash, key, PROBE_VIEW, growing);
 }
 
 /* Asks for the cache lines that the block's probes will touch.  Inlined, because gcc takes a function
@@ -110,6 +127,14 @@ static ALWAYS_INLINE void prefetch_if_large(const struct keyed_table *t,
                                             const struct probe_block *p, uint32_t n)
 {
     if (t->held_bytes <= CACHED_BYTES || n == 1) {
+        return;
+    }
+    if (UNLIKELY(t->moving.n_slots > 0)) {
+        for (uint32_t i = 0; i < n; i++) {
+            uint64_t mixed = keyed_mix(t, p->hashes[i]);
+            struct keyed_region r = keyed_region_of(t, mixed);
+            __builtin_prefetch(&t->groups[r.base + (uint32_t)(mixed >> r.shift)]);
+        }
         return;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -121,7 +146,7 @@ static ALWAYS_INLINE void prefetch_if_large(const struct keyed_table *t,
         uint64_t tags = t->groups[group].tags;
         uint64_t m = keyed_match_tag(tags, keyed_tag(t, mixed));
         /* Without a match: the place where a new key would go. */
-        m = m != 0 ? m : tags & KEYED_MSBS;
+        m = m != 0 ? m : ~tags & KEYED_MSBS;
         uint32_t at = m != 0 ? (uint32_t)__builtin_ctzll(m) / 8 : 0;
         const char *entry = t->entries + (size_t)(group * KEYED_GROUP_SLOTS + at) * t->stride;
         __builtin_prefetch(entry, 1);
@@ -142,10 +167,10 @@ static inline void put_hash(const struct keyed_table *t, char *entry, uint64_t h
 
 static void add_null(struct keyed_table *t, uint64_t hash)
 {
-    char *entry = t->entries + (size_t)t->n_slots * t->stride;
-    struct keyed_group *g = &t->groups[t->n_slots / KEYED_GROUP_SLOTS];
+    char *entry = t->entries + (size_t)t->null_slot * t->stride;
+    struct keyed_group *g = &t->groups[t->null_slot / KEYED_GROUP_SLOTS];
     keyed_group_catch_up(t->track, g);
-    g->tags &= ~UINT64_C(0xff); /* live */
+    g->tags |= KEYED_TAG_LIVE;
     memset(entry, 0, t->stride);
     put_hash(t, entry, hash, true);
     t->has_null = true;
@@ -161,13 +186,17 @@ static __attribute__((noinline)) int add_key(struct keyed_table *t, const uint64
     for (uint32_t i = 0; i < t->key_words; i++) {
         stored[i] = key[i];
     }
-    if (t->n_used >= keyed_limit(t)) {
+    if (t->n_used >= keyed_full(t)) {
+        ASSERT(t->moving.n_slots == 0);
         TRY(keyed_table_grow(t, slots, n, err));
     }
     if (t->key_has_view && !keyed_key_own(t, &t->heap, (char *)stored)) {
         return keyed_over_budget(t, (uint32_t)stored[0], err);
     }
-    uint32_t slot = keyed_claim_slot(t, keyed_mix(t, hash));
+    uint64_t mixed = keyed_mix(t, hash);
+    struct keyed_region region = keyed_region_of(t, mixed);
+    uint32_t slot =
+        keyed_claim_in(t, region, mixed, region.base == 0 ? &t->n_used : &t->moving.n_used);
     char *entry = t->entries + (size_t)slot * t->stride;
     for (uint32_t i = 0; i < t->key_words; i++) {
         memcpy(entry + i * sizeof(uint64_t), &stored[i], sizeof(uint64_t));
@@ -184,11 +213,11 @@ static void upsert_null(struct keyed_table *t, uint64_t hash, uint32_t *slots, u
                         uint8_t *ret_is_new)
 {
     *ret_is_new = !t->has_null;
-    slots[n] = t->n_slots;
+    slots[n] = t->null_slot;
     if (!t->has_null) {
         add_null(t, hash);
     }
-    keyed_table_touch(t, t->n_slots);
+    keyed_table_touch(t, t->null_slot);
 }
 
 /* ---- batches ----------------------------------------------------------------------------------- */
@@ -196,7 +225,8 @@ static void upsert_null(struct keyed_table *t, uint64_t hash, uint32_t *slots, u
 /* Rows [from, from + n) of the batch, loaded in `p`. */
 static ALWAYS_INLINE int upsert_block(struct keyed_table *t, const struct probe_block *p,
                                       uint32_t *slots, uint8_t *is_new, uint32_t from, uint32_t n,
-                                      const enum probe_kind kind, struct error *err)
+                                      const enum probe_kind kind, const bool growing,
+                                      struct error *err)
 {
     struct probe_table table = probe_table_of(t);
     const bool has_nulls = p->has_nulls;
@@ -207,7 +237,7 @@ static ALWAYS_INLINE int upsert_block(struct keyed_table *t, const struct probe_
             upsert_null(t, p->hashes[i], slots, from + i, &is_new[from + i]);
             continue;
         }
-        uint32_t slot = probe(&table, p->hashes[i], key, kind);
+        uint32_t slot = probe(&table, p->hashes[i], key, kind, growing);
         slots[from + i] = slot;
         is_new[from + i] = slot == KEYED_SLOT_NONE;
         if (UNLIKELY(slot == KEYED_SLOT_NONE)) {
@@ -224,19 +254,28 @@ static ALWAYS_INLINE int upsert_block(struct keyed_table *t, const struct probe_
 static int upsert_word(struct keyed_table *t, const struct probe_block *p, uint32_t *slots,
                        uint8_t *is_new, uint32_t from, uint32_t n, struct error *err)
 {
-    return upsert_block(t, p, slots, is_new, from, n, PROBE_WORD, err);
+    /* Growth begins and ends between batches. */
+    return UNLIKELY(t->moving.n_slots > 0)
+               ? upsert_block(t, p, slots, is_new, from, n, PROBE_WORD, true, err)
+               : upsert_block(t, p, slots, is_new, from, n, PROBE_WORD, false, err);
 }
 
 static int upsert_words(struct keyed_table *t, const struct probe_block *p, uint32_t *slots,
                         uint8_t *is_new, uint32_t from, uint32_t n, struct error *err)
 {
-    return upsert_block(t, p, slots, is_new, from, n, PROBE_WORDS, err);
+    /* Growth begins and ends between batches. */
+    return UNLIKELY(t->moving.n_slots > 0)
+               ? upsert_block(t, p, slots, is_new, from, n, PROBE_WORDS, true, err)
+               : upsert_block(t, p, slots, is_new, from, n, PROBE_WORDS, false, err);
 }
 
 static int upsert_views(struct keyed_table *t, const struct probe_block *p, uint32_t *slots,
                         uint8_t *is_new, uint32_t from, uint32_t n, struct error *err)
 {
-    return upsert_block(t, p, slots, is_new, from, n, PROBE_VIEW, err);
+    /* Growth begins and ends between batches. */
+    return UNLIKELY(t->moving.n_slots > 0)
+               ? upsert_block(t, p, slots, is_new, from, n, PROBE_VIEW, true, err)
+               : upsert_block(t, p, slots, is_new, from, n, PROBE_VIEW, false, err);
 }
 
 int keyed_table_upsert(struct keyed_table *t, const struct batch *b, const uint32_t *key_columns,
@@ -247,6 +286,9 @@ int keyed_table_upsert(struct keyed_table *t, const struct batch *b, const uint3
     ASSERT(b->hashes != NULL);
     if (t->n_slots == 0) {
         TRY(keyed_table_grow(t, NULL, 0, err));
+    }
+    if (UNLIKELY(t->moving.n_slots > 0 || t->n_used >= keyed_limit(t))) {
+        keyed_table_make_room(t, b->n_sel);
     }
     for (uint32_t from = 0; from < b->n_sel; from += KEYED_BLOCK_ROWS) {
         uint32_t n = MIN(b->n_sel - from, (uint32_t)KEYED_BLOCK_ROWS);
@@ -288,7 +330,7 @@ static void claim_block(struct keyed_table *t, const struct probe_block *p, uint
     }
     for (uint32_t i = 0; i < n; i++) {
         if (UNLIKELY(p->has_nulls) && p->is_null[i]) {
-            slots[i] = t->n_slots;
+            slots[i] = t->null_slot;
             continue;
         }
         slots[i] = keyed_claim_slot(t, keyed_mix(t, p->hashes[i]));
@@ -325,6 +367,7 @@ int keyed_table_add(struct keyed_table *t, const struct batch *b, const uint32_t
 {
     struct probe_block p;
     ASSERT(b->hashes != NULL);
+    keyed_table_finish_growth(t);
     TRY(keyed_table_reserve(t, (uint64_t)keyed_table_len(t) + b->n_sel, err));
     for (uint32_t from = 0; from < b->n_sel; from += KEYED_BLOCK_ROWS) {
         uint32_t n = MIN(b->n_sel - from, (uint32_t)KEYED_BLOCK_ROWS);
@@ -349,6 +392,7 @@ int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_
     struct probe_block p;
     const struct probe_table table = probe_table_of(t);
     const enum probe_kind kind = probe_kind_of(t);
+    const bool growing = t->moving.n_slots > 0;
     ASSERT(b->hashes != NULL);
     for (uint32_t from = 0; from < b->n_sel; from += KEYED_BLOCK_ROWS) {
         uint32_t n = MIN(b->n_sel - from, (uint32_t)KEYED_BLOCK_ROWS);
@@ -361,13 +405,12 @@ int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_
         prefetch_if_large(t, &p, n);
         for (uint32_t i = 0; i < n; i++) {
             if (UNLIKELY(p.has_nulls && p.is_null[i])) {
-                slots[i] = t->has_null ? t->n_slots : KEYED_SLOT_NONE;
+                slots[i] = t->has_null ? t->null_slot : KEYED_SLOT_NONE;
                 continue;
             }
             const uint64_t *key = p.keys + (size_t)i * t->key_words;
-            slots[i] = kind == PROBE_WORD    ? probe(&table, p.hashes[i], key, PROBE_WORD)
-                       : kind == PROBE_WORDS ? probe(&table, p.hashes[i], key, PROBE_WORDS)
-                                             : probe(&table, p.hashes[i], key, PROBE_VIEW);
+            slots[i] = growing ? probe_as(&table, p.hashes[i], key, kind, true)
+                               : probe_as(&table, p.hashes[i], key, kind, false);
         }
     }
     return 0;
@@ -379,9 +422,11 @@ int keyed_table_find(struct keyed_table *t, const struct batch *b, const uint32_
 static inline uint32_t probe_hashed(const struct keyed_table *t, const struct keyed_number *where,
                                     const struct keyed_hashed *wanted, uint32_t after)
 {
-    const uint64_t mixed = keyed_mix(t, wanted->hash), tag = keyed_tag(t, mixed);
-    const uint32_t mask = t->n_slots / KEYED_GROUP_SLOTS - 1;
-    for (uint32_t group = keyed_group(t, mixed);; group = (group + 1) & mask) {
+    const uint64_t mixed = keyed_mix(t, wanted->hash);
+    const struct keyed_region r = keyed_region_of(t, mixed);
+    const uint64_t tag = keyed_tag_of(mixed, r.shift);
+    for (uint32_t at = (uint32_t)(mixed >> r.shift);; at = (at + 1) & r.mask) {
+        const uint32_t group = r.base + at;
         uint64_t tags = t->groups[group].tags;
         for (uint64_t m = keyed_match_tag(tags, tag); m != 0; m &= m - 1) {
             uint32_t slot = group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctzll(m) / 8;

@@ -90,7 +90,7 @@ void keyed_group_catch_up_slow(const struct keyed_track *k, struct keyed_group *
 
 void keyed_table_set_clean(struct keyed_table *t)
 {
-    uint32_t n = t->n_slots > 0 ? t->n_slots / KEYED_GROUP_SLOTS + 1 : 0;
+    uint32_t n = keyed_table_n_groups(t);
     for (uint32_t i = 0; i < n; i++) {
         struct keyed_group *g = &t->groups[i];
         g->dirty = g->frozen = g->unconfirmed = 0;
@@ -159,7 +159,7 @@ static void copy_entry(struct keyed_table *t, uint32_t slot)
         char *copy = c->entries + (size_t)c->n * t->stride;
         memcpy(copy, entry, t->stride);
         if (copy_owned(t, copy, entry)) {
-            c->null_at = slot == t->n_slots ? c->n : c->null_at;
+            c->null_at = slot == t->null_slot ? c->n : c->null_at;
             c->n++;
             return;
         }
@@ -176,8 +176,7 @@ struct keyed_copies *keyed_table_copies(const struct keyed_table *t)
 
 bool keyed_table_is_written(const struct keyed_table *t)
 {
-    uint32_t n_groups = t->n_slots > 0 ? t->n_slots / KEYED_GROUP_SLOTS + 1 : 0;
-    return t->scan_at == t->track->frozen_at && t->scan_group == n_groups &&
+    return t->scan_at == t->track->frozen_at && t->scan_group == keyed_table_n_groups(t) &&
            keyed_table_copies(t) == NULL;
 }
 
@@ -293,7 +292,7 @@ static bool note_removed(struct keyed_table *t, uint32_t slot)
     memcpy(r->key, entry, t->hash_offset);
     r->hash = keyed_table_hash(t, slot);
     r->version = k->version;
-    r->is_null = slot == t->n_slots;
+    r->is_null = slot == t->null_slot;
     return true;
 }
 

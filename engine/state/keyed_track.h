@@ -91,9 +91,8 @@ void keyed_track_lose(struct keyed_track *k);
 
 static inline uint8_t keyed_group_live(const struct keyed_group *g)
 {
-    /* The high bits of the bytes that are clear, gathered. */
-    return (uint8_t)(((~g->tags & UINT64_C(0x8080808080808080)) * UINT64_C(0x02040810204081)) >>
-                     56);
+    /* The high bits of the bytes, gathered. */
+    return (uint8_t)(((g->tags & UINT64_C(0x8080808080808080)) * UINT64_C(0x02040810204081)) >> 56);
 }
 void keyed_group_catch_up_slow(const struct keyed_track *k, struct keyed_group *g);
 static inline void keyed_group_catch_up(const struct keyed_track *k, struct keyed_group *g)

@@ -149,6 +149,7 @@ static int state_new(struct keyed_backend *b, const struct keyed_state_desc *des
     s->n_key_columns = group_columns_of(desc);
     s->value_bytes = value_bytes_of(desc);
     s->record = desc->record;
+    s->grows_in_pieces = desc->grows_in_pieces;
     s->kind = mem_strdup(desc->kind != NULL ? desc->kind : "value");
     s->ttl_ms = desc->ttl_ms;
     s->expiry = desc->expiry;

@@ -47,6 +47,9 @@ struct keyed_state_desc {
     /* The first columns of the key, which decide the key group; those behind them only distinguish (map
      * keys, time stamps).  0: all. */
     uint32_t n_key_columns;
+    /* Who opens it keeps no slot past an upsert, not even one that adds nothing: then a large table grows a
+     * piece per upsert.  Others grow when a key is added, by all entries at once. */
+    bool grows_in_pieces;
     const char *kind; /* for people and checks: "value", "list", "map", "timers"; NULL: "value" */
     /* What a fixed-size value is, for snapshots: the layout of its columns.  With `record` NULL and this
      * NULL the state is not in snapshots. */
@@ -62,7 +65,8 @@ struct keyed_backend_options {
     struct mem_budget *budget;        /* Borrows: of state; may be NULL */
     uint32_t max_parallelism;         /* number of key groups */
     uint32_t first_group, last_group; /* those of this subtask */
-    uint64_t seed;                    /* of tables; 0: of the process */
+    uint64_t seed;                    /* of tables; 0: each has its own */
+    uint32_t tables_mapped_from;      /* keyed_table_options.mapped_from */
     bool compress_snapshots;          /* LZ4 */
 };
 
@@ -91,10 +95,11 @@ struct keyed_adopted {
 
 struct keyed_state {
     struct keyed_backend *backend;
-    char *name;                         /* Owns */
-    struct schema *key_schema;          /* Owns a ref */
-    uint32_t n_key_columns;             /* those that decide the key group; the desc's 0 settled */
-    uint32_t value_bytes;               /* of a slot */
+    char *name;                /* Owns */
+    struct schema *key_schema; /* Owns a ref */
+    uint32_t n_key_columns;    /* those that decide the key group; the desc's 0 settled */
+    uint32_t value_bytes;      /* of a slot */
+    bool grows_in_pieces;
     const struct record_layout *record; /* Borrows; NULL: fixed-size */
     char *kind;                         /* Owns; for snapshots, as all below */
     uint64_t ttl_ms;

@@ -106,11 +106,11 @@ int slot_cache_add(struct slot_cache *c, uint32_t *ret_slot, uint8_t *ret_is_new
     *ret_is_new = slot == KEYED_SLOT_NONE;
     if (*ret_is_new) {
         const struct keyed_table *t = c->state->table;
-        const char *entries = t != NULL ? t->entries : NULL;
+        uint32_t numbering = t != NULL ? t->numbering : 0;
         TRY(keyed_state_upsert(c->state, NAMESPACE_VOID, key_cursor_one(k), first_columns, &slot,
                                ret_is_new, err));
-        if (c->state->table != t || c->state->table->entries != entries) {
-            slot_cache_forget(c); /* the table has grown: its slots have other numbers */
+        if (c->state->table != t || c->state->table->numbering != numbering) {
+            slot_cache_forget(c); /* the table grows: its slots have other numbers */
         } else {
             c->slots[k->row] = slot;
             c->known_row = k->row;

@@ -54,6 +54,7 @@ int value_state_open(struct key_cursor *cursor, const struct value_state_desc *d
                                 .kind = desc->kind,
                                 .key_schema = cursor->key_schema,
                                 .record = &v->kept,
+                                .grows_in_pieces = true,
                                 .ttl_ms = desc->ttl.ms,
                                 .expiry = ttl_expiry(&desc->ttl, cursor->clock, v->stamp_offset)},
                             &state, err));

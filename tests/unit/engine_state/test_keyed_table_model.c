@@ -148,6 +148,7 @@ struct run {
     struct rng rng;
     uint32_t counts[UNIVERSE]; /* upserts since the key was added; 0: not there */
     uint32_t n_live;
+    uint64_t grows; /* batches that met a table in the middle of its growth */
     uint32_t ids[BATCH_ROWS_MAX];
     uint32_t slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX];
@@ -157,7 +158,7 @@ static const uint32_t key_columns[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
 
 static struct batch *random_batch(struct run *r, uint32_t universe)
 {
-    uint32_t n = 1 + (uint32_t)rng_below(&r->rng, 3000);
+    uint32_t n = 1 + (uint32_t)rng_below(&r->rng, rng_below(&r->rng, 4) == 0 ? 3000 : 300);
     for (uint32_t i = 0; i < n; i++) {
         r->ids[i] = (uint32_t)rng_below(&r->rng, universe);
         r->model->put(&r->builder, r->ids[i]);
@@ -273,21 +274,28 @@ static void check_keys(struct run *r)
     batch_unref(keys);
 }
 
+static uint64_t batches_while_growing; /* of all runs: in a short one there may be none */
+
 static void run_seed(struct buffer_pool *pool, const struct model *model, uint64_t seed,
-                     uint32_t n_steps)
+                     uint32_t n_steps, uint32_t mapped_from)
 {
     struct run *r = MEM_NEW(struct run);
     struct schema *schema = parse_schema(model->schema_text);
     r->model = model;
     rng_init(&r->rng, seed);
     builder_init(&r->builder, pool, schema, BATCH_ROWS_MAX);
-    assert_ok(keyed_table_init(
-        &r->table,
-        &(struct keyed_table_options){.key_schema = schema, .value_bytes = 8, .seed = seed}, &err));
+    assert_ok(keyed_table_init(&r->table,
+                               &(struct keyed_table_options){.key_schema = schema,
+                                                             .value_bytes = 8,
+                                                             .seed = seed,
+                                                             .mapped_from = mapped_from,
+                                                             .grows_in_pieces = mapped_from > 0},
+                               &err));
     for (uint32_t steps = 0, round = 0; steps < n_steps; round++) {
         uint32_t universe = round % 5 == 0 ? UNIVERSE : 2000;
         struct batch *b = random_batch(r, universe);
         steps += b->n_sel;
+        r->grows += r->table.moving.n_slots > 0;
         uint64_t what = rng_below(&r->rng, 10);
         if (what < 6) {
             step_upsert(r, b);
@@ -309,6 +317,8 @@ static void run_seed(struct buffer_pool *pool, const struct model *model, uint64
         }
     }
     check_iteration(r);
+    assert_true(r->grows == 0 || mapped_from == 1);
+    batches_while_growing += r->grows;
     keyed_table_fini(&r->table);
     builder_fini(&r->builder);
     schema_unref(schema);
@@ -319,7 +329,8 @@ static void run_model(struct buffer_pool *pool, const struct model *model)
 {
     const struct seeds seeds = seeds_from(model->seed, 1);
     for (uint64_t seed = seeds.first; seed < seeds.end; seed++) {
-        run_seed(pool, model, seed, STEPS);
+        run_seed(pool, model, seed, STEPS, 0);
+        run_seed(pool, model, seed, STEPS, 1);
     }
 }
 
@@ -344,8 +355,14 @@ static void keys_of_random_columns(void **state)
     rng_init(&rng, 4);
     for (uint64_t i = 0; i < RANDOM_SCHEMAS; i++) {
         const struct model model = {random_schema(&rng), put_random, 4 + i};
-        run_seed(*state, &model, model.seed, STEPS / RANDOM_SCHEMAS);
+        run_seed(*state, &model, model.seed, STEPS / RANDOM_SCHEMAS, i % 2 == 0 ? 0 : 1);
     }
+}
+
+static void tables_were_growing(void **state)
+{
+    (void)state;
+    assert_true(batches_while_growing > 0);
 }
 
 int main(void)
@@ -355,6 +372,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(string_keys, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(keys_of_two_columns, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(keys_of_random_columns, pool_setup, pool_teardown),
+        cmocka_unit_test(tables_were_growing), /* the last one */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
