@@ -11,6 +11,7 @@ struct set_entry {
     int64_t n; /* sessions */
     struct session_span latest;
     flinc_string earlier; /* struct session_span[n - 1], sorted */
+    int64_t note;         /* session_set_note(); not in snapshots */
 };
 
 struct session_set {
@@ -114,12 +115,14 @@ static int store_list(struct session_set *s, uint32_t slot, struct error *err)
                          "records, or the allowed lateness long?",
                          n);
     }
+    const int64_t note = e->n > 0 && e->latest.state == span_at(s, n - 1)->state ? e->note : 0;
     if (n == 1 && e->n <= 1) {
         e->n = 1;
+        e->note = note;
         e->latest = *span_at(s, 0);
         return 0;
     }
-    struct set_entry copy = {.n = (int64_t)n, .latest = *span_at(s, n - 1)};
+    struct set_entry copy = {.n = (int64_t)n, .latest = *span_at(s, n - 1), .note = note};
     if (n > 1) {
         copy.earlier =
             (flinc_string){(const char *)s->list.data, (n - 1) * sizeof(struct session_span)};
@@ -211,6 +214,12 @@ int session_set_add(struct session_set *s, const struct state_keys *keys,
     return 0;
 }
 
+int64_t *session_set_note(struct session_set *s, uint32_t i, int64_t state)
+{
+    struct set_entry *e = entry_at(s, s->slots[i]);
+    return e->n > 0 && e->latest.state == state ? &e->note : NULL;
+}
+
 /* ---- removing and reading ------------------------------------------------------------------------ */
 
 static int remove_one(struct session_set *s, uint32_t slot, int64_t state, struct error *err)
@@ -219,6 +228,7 @@ static int remove_one(struct session_set *s, uint32_t slot, int64_t state, struc
     if (e->n == 1) {
         if (e->latest.state == state) {
             e->n = 0; /* other rows of the batch may have this key: it goes at the end */
+            e->note = 0;
         }
         return 0;
     }

@@ -49,6 +49,10 @@ struct session_join {
 int session_set_add(struct session_set *s, const struct state_keys *keys,
                     const struct session_rows *rows, struct vec *joins,
                     struct error *err) MUST_CHECK;
+/* What the keeper of states noted of the latest session of a key: 0 before, and whenever another one has become the
+ * latest.  Behind session_set_add(), of its selected row `i`, which was taken into `state`; NULL when this is not
+ * the key's latest one.  It is in no snapshot; good until the next call about the set. */
+int64_t *session_set_note(struct session_set *s, uint32_t i, int64_t state);
 /* Removes the sessions of these states, states[i] of the key of selected row i; those that are not there are
  * passed over. */
 int session_set_remove(struct session_set *s, const struct state_keys *keys, const int64_t *states,

@@ -257,7 +257,7 @@ static int append_window(struct general_window *w, struct op_context *ctx, const
 int contents_append(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
                     uint32_t from, uint32_t to, struct error *err)
 {
-    if (w->values.state != NULL) {
+    if (w->values.is_kept) {
         return values_add(w, from, to, err);
     }
     if (w->sessions != NULL) {
@@ -293,7 +293,7 @@ int contents_clear(struct general_window *w, struct op_context *ctx,
                    const struct window_at_hand *at, struct error *err)
 {
     struct state_keys keys;
-    if (w->values.state != NULL) {
+    if (w->values.is_kept) {
         return values_clear(w, at, err);
     }
     TRY(key_of(w, ctx, at, &keys, err));
@@ -309,7 +309,7 @@ int contents_forget(struct general_window *w, struct op_context *ctx,
                     const struct window_at_hand *at, struct error *err)
 {
     TRY(contents_clear(w, ctx, at, err));
-    for (uint32_t i = 0; i < w->n_sides && w->values.state == NULL; i++) {
+    for (uint32_t i = 0; i < w->n_sides && !w->values.is_kept; i++) {
         row_list_drop_if_empty(w->sides[i].contents, at->end);
     }
     return 0;
@@ -564,12 +564,7 @@ int contents_fire_value(struct general_window *w, struct op_context *ctx,
 static int fire_value(struct general_window *w, struct op_context *ctx,
                       const struct window_at_hand *at, struct error *err)
 {
-    const char *value = NULL;
-    if (!at->entry->has_value) {
-        return 0;
-    }
-    TRY(values_get(w, at, &value, err));
-    return contents_fire_value(w, ctx, at, value, err);
+    return at->entry->has_value ? contents_fire_value(w, ctx, at, values_get(w, at->slot), err) : 0;
 }
 
 int contents_fire_records(struct general_window *w, struct op_context *ctx,
@@ -586,7 +581,7 @@ int contents_fire(struct general_window *w, struct op_context *ctx, const struct
 {
     struct general_side *side = &w->sides[0];
     struct state_keys keys;
-    if (w->values.state != NULL) {
+    if (w->values.is_kept) {
         return fire_value(w, ctx, at, err);
     }
     TRY(key_of(w, ctx, at, &keys, err));

@@ -33,6 +33,7 @@ int sessions_open(struct general_window *w, struct op_context *ctx, struct error
     TRY_CTX(err, session_set_open(w->base.backend, &desc, &s->set, err), "opening operator '%s'",
             ctx->spec->name);
     vec_init(&s->joins, sizeof(struct session_join));
+    s->generation = 1; /* a note of 0 is none */
     return 0;
 }
 
@@ -95,6 +96,97 @@ int sessions_assign(struct general_window *w, struct op_context *ctx, uint16_t *
     return 0;
 }
 
+/* ---- entries ------------------------------------------------------------------------------------- */
+
+/* A table that was made anew has other slots. */
+static bool is_new_table(struct general_window *w)
+{
+    struct general_sessions *s = w->sessions;
+    const struct keyed_table *t = w->entries->table;
+    if (LIKELY(t->entries == s->noted_entries && t->n_slots == s->noted_slots)) {
+        return false;
+    }
+    s->noted_entries = t->entries;
+    s->noted_slots = t->n_slots;
+    s->generation++;
+    return true;
+}
+
+/* The slots of rows whose sessions have notes, on their way to the cache; the others' numbers are the rest. */
+static uint32_t read_notes(struct general_window *w, const uint16_t *rows, uint32_t n,
+                           uint16_t *ret_rest)
+{
+    struct general_sessions *s = w->sessions;
+    const struct keyed_table *t = w->entries->table;
+    uint32_t n_rest = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const int64_t *note = session_set_note(s->set, s->numbers[i], w->ends[rows[i]]);
+        if (note == NULL || (uint64_t)*note >> 32 != s->generation) {
+            ret_rest[n_rest++] = (uint16_t)i;
+            continue;
+        }
+        w->slots[i] = (uint32_t)*note - 1;
+        w->is_new[i] = 0;
+        const char *entry = keyed_table_entry(t, w->slots[i]);
+        __builtin_prefetch(entry, 1);
+        __builtin_prefetch(entry + t->stride - 1, 1);
+        __builtin_prefetch(&t->groups[w->slots[i] / KEYED_GROUP_SLOTS], 1);
+    }
+    return n_rest;
+}
+
+/* The entries of the rows with these numbers, by their keys. */
+static int upsert_rest(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                       const uint16_t *rest, uint32_t n, struct error *err)
+{
+    uint16_t rest_rows[BATCH_ROWS_MAX] = {0};
+    uint32_t slots[BATCH_ROWS_MAX];
+    uint8_t is_new[BATCH_ROWS_MAX];
+    for (uint32_t i = 0; i < n; i++) {
+        rest_rows[i] = rows[rest[i]];
+    }
+    struct batch *keys = general_entry_keys(w, ctx, w->entries, rest_rows, n);
+    int rc =
+        keyed_state_upsert(w->entries, NAMESPACE_VOID, keys, w->entry_columns, slots, is_new, err);
+    batch_unref(keys);
+    TRY(rc);
+    for (uint32_t i = 0; i < n; i++) {
+        w->slots[rest[i]] = slots[i];
+        w->is_new[rest[i]] = is_new[i];
+    }
+    return 0;
+}
+
+int sessions_find_entries(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                          uint32_t n, struct error *err)
+{
+    struct general_sessions *s = w->sessions;
+    uint16_t rest[BATCH_ROWS_MAX];
+    (void)is_new_table(w);
+    uint32_t n_rest = read_notes(w, rows, n, rest);
+    if (n_rest > 0) {
+        TRY(upsert_rest(w, ctx, rows, rest, n_rest, err));
+    }
+    if (is_new_table(w)) { /* what was read of it a moment ago holds no more */
+        for (n_rest = 0; n_rest < n; n_rest++) {
+            rest[n_rest] = (uint16_t)n_rest;
+        }
+        TRY(upsert_rest(w, ctx, rows, rest, n_rest, err));
+        (void)is_new_table(w);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        keyed_state_touch(w->entries, w->slots[i]);
+    }
+    for (uint32_t i = 0; i < n_rest; i++) {
+        const uint32_t at = rest[i];
+        int64_t *note = session_set_note(s->set, s->numbers[at], w->ends[rows[at]]);
+        if (note != NULL) {
+            *note = (int64_t)((uint64_t)s->generation << 32 | (w->slots[at] + 1));
+        }
+    }
+    return 0;
+}
+
 /* ---- contents ------------------------------------------------------------------------------------ */
 
 static struct batch *select_range(struct op_context *ctx, struct batch *b, const uint16_t *rows,
@@ -122,19 +214,17 @@ int sessions_append(struct general_window *w, struct op_context *ctx, const uint
 static int join_values(struct general_window *w, const struct window_at_hand *into,
                        const struct window_at_hand *from, struct error *err)
 {
-    const char *value = NULL;
+    const char *value = values_get(w, from->slot);
     if (!from->entry->has_value) {
         return 0;
     }
-    TRY(values_get(w, from, &value, err));
     if (into->entry->has_value) {
-        TRY(values_combine(w, keyed_state_value(w->values.state, into->value_slot), value,
-                           VALUE_OF_RECORDS, w->scratch[0], err));
+        TRY(values_combine(w, values_get(w, into->slot), value, VALUE_OF_RECORDS, w->scratch[0],
+                           err));
         value = w->scratch[0];
     }
-    TRY(keyed_state_keep(w->values.state, into->value_slot, value, err));
     into->entry->has_value = 1;
-    return 0;
+    return values_keep(w, into->slot, value, err);
 }
 
 static int join_lists(struct general_window *w, struct batch *into, struct batch *from,
@@ -153,7 +243,7 @@ static int join_windows(struct general_window *w, uint32_t i, struct batch *into
                         struct batch *from_keys, struct error *err)
 {
     struct window_at_hand into = {.slot = w->slots[i], .entry = general_entry(w, w->slots[i])};
-    struct window_at_hand from = {.value_slot = KEYED_SLOT_NONE};
+    struct window_at_hand from = {.slot = KEYED_SLOT_NONE};
     keyed_state_hash(w->entries, from_keys, w->entry_columns);
     TRY(keyed_state_find(w->entries, NAMESPACE_VOID, from_keys, w->entry_columns, &from.slot, err));
     if (from.slot == KEYED_SLOT_NONE) {
@@ -172,10 +262,8 @@ static int join_windows(struct general_window *w, uint32_t i, struct batch *into
         trigger_on_growth(w, from.entry);
         trigger_on_merge(into.entry, from.entry);
     }
-    if (w->values.state != NULL) {
-        into.value_slot = w->values.slots[i];
+    if (w->values.is_kept) {
         TRY(join_values(w, &into, &from, err));
-        TRY(values_forget(w, &from, err));
     } else {
         keyed_state_hash(w->entries, into_keys, w->entry_columns);
         TRY(join_lists(w, into_keys, from_keys, err));
@@ -213,19 +301,6 @@ int sessions_end(struct general_window *w, uint32_t slot, struct error *err)
     return s->n_closed == ARRAY_LEN(s->closed) ? sessions_remove_closed(w, err) : 0;
 }
 
-static int remove_values(struct general_window *w, const struct batch *keys, struct error *err)
-{
-    struct keyed_state *values = w->values.state;
-    uint32_t slots[BATCH_ROWS_TARGET];
-    TRY(keyed_state_find(values, NAMESPACE_VOID, keys, w->entry_columns, slots, err));
-    for (uint32_t i = 0; i < keys->n_sel; i++) {
-        if (slots[i] != KEYED_SLOT_NONE) {
-            keyed_state_remove(values, slots[i]);
-        }
-    }
-    return 0;
-}
-
 static int remove_lists(struct general_window *w, struct batch *keys, struct error *err)
 {
     struct state_keys owners = {.batch = keys, .key_columns = w->entry_columns};
@@ -239,8 +314,10 @@ static int remove_lists(struct general_window *w, struct batch *keys, struct err
 static int remove_kept(struct general_window *w, struct batch *keys, struct error *err)
 {
     struct general_sessions *s = w->sessions;
-    keyed_state_hash(w->entries, keys, w->entry_columns);
-    TRY(w->values.state != NULL ? remove_values(w, keys, err) : remove_lists(w, keys, err));
+    if (!w->values.is_kept) {
+        keyed_state_hash(w->entries, keys, w->entry_columns);
+        TRY(remove_lists(w, keys, err));
+    }
     batch_hash_keys(w->base.backend->options.pool, keys, w->entry_columns, w->base.n_keys);
     struct state_keys owners = {.batch = keys, .key_columns = w->entry_columns};
     const int64_t *states = COLUMN_VALUES(&keys->columns[w->base.n_keys], const int64_t);

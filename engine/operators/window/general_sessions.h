@@ -18,6 +18,10 @@
 struct general_sessions {
     struct session_set *set; /* the backend's */
     struct session_gap gap;
+    /* Sessions have notes of where their entries lie in the table as it was then: the number of the table above
+     * the slot + 1. */
+    const char *noted_entries;
+    uint32_t noted_slots, generation;
     /* The batch at hand. */
     struct batch *keys;                        /* Owns a ref: of the rows' entries */
     struct session_span spans[BATCH_ROWS_MAX]; /* by number of the selected row, as those below */
@@ -40,6 +44,9 @@ void sessions_close(struct general_window *w);
 /* Puts the rows of the batch into sessions: those taken in ret_rows, their states in w->ends. */
 int sessions_assign(struct general_window *w, struct op_context *ctx, uint16_t *ret_rows,
                     uint32_t *ret_n, struct error *err) MUST_CHECK;
+/* The entries of these rows, as keyed_state_upsert() gives them, where nobody needs their keys. */
+int sessions_find_entries(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                          uint32_t n, struct error *err) MUST_CHECK;
 /* Whether row `i` of the pass joins sessions: rows before it must be in their windows then. */
 static inline bool sessions_joins_at(const struct general_sessions *s, uint32_t i)
 {

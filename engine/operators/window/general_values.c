@@ -77,13 +77,8 @@ int values_open(struct general_window *w, struct op_context *ctx, struct error *
     if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE) {
         TRY(values_open_accumulator(w, ctx, err));
     }
-    struct keyed_state_desc desc = {.name = "window-values",
-                                    .key_schema = w->entry_keys,
-                                    .n_key_columns = w->base.n_keys,
-                                    .record = v->record,
-                                    .kind = "window"};
-    TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &v->state, err),
-            "opening operator '%s'", ctx->spec->name);
+    v->is_kept = true;
+    v->in_place = values_change_in_place(w);
     pass_tile_open(&v->tile, w);
     return 0;
 }
@@ -97,16 +92,6 @@ void values_close(struct general_window *w)
 }
 
 /* ---- records ----------------------------------------------------------------------------------- */
-
-int values_begin(struct general_window *w, const struct batch *keys, struct error *err)
-{
-    struct general_values *v = &w->values;
-    uint8_t is_new[BATCH_ROWS_MAX];
-    v->tile.n = 0;
-    return v->state == NULL ? 0
-                            : keyed_state_upsert(v->state, NAMESPACE_VOID, keys, w->entry_columns,
-                                                 v->slots, is_new, err);
-}
 
 int values_combine(struct general_window *w, const char *kept, const char *other,
                    enum value_source from, char *out, struct error *err)
@@ -144,13 +129,29 @@ bool values_change_in_place(const struct general_window *w)
     }
 }
 
+int values_keep(struct general_window *w, uint32_t slot, const char *value, struct error *err)
+{
+    const struct record_layout *l = w->values.record;
+    char *kept = keyed_state_value(w->entries, slot);
+    keyed_state_touch(w->entries, slot);
+    if (l->n_strings == 0) {
+        memmove(kept, value, l->size);
+        return 0;
+    }
+    int rc = record_keep(l, &w->entries->table->heap, kept, value, err);
+    return UNLIKELY(rc < 0) ? keyed_state_failed(w->entries, rc, err) : 0;
+}
+
+/* Entries of the rows of a pass are marked as changed. */
 int values_add(struct general_window *w, uint32_t from, uint32_t to, struct error *err)
 {
     struct general_values *v = &w->values;
     const bool aggregates =
         w->base.config->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE;
     for (uint32_t i = from; i < to; i++) {
-        struct window_entry *e = general_entry(w, w->slots[i]);
+        const uint32_t slot = w->slots[i];
+        char *kept = keyed_state_value(w->entries, slot);
+        struct window_entry *e = general_entry(w, slot);
         const char *record = NULL, *value;
         TRY(pass_tile_row(w, &v->tile, i, &record, err));
         if (i % USER_CANCEL_ROWS == 0 && w->rows.functions.n > 0) {
@@ -158,64 +159,24 @@ int values_add(struct general_window *w, uint32_t from, uint32_t to, struct erro
         }
         value = record;
         if (e->has_value || aggregates) { /* an accumulator is all zero at first */
-            TRY(values_combine(w, keyed_state_value(v->state, v->slots[i]), record, VALUE_OF_RECORD,
-                               w->scratch[0], err));
-            value = w->scratch[0];
+            char *out = v->in_place ? kept : w->scratch[0];
+            TRY(values_combine(w, kept, record, VALUE_OF_RECORD, out, err));
+            value = out;
         }
-        TRY(keyed_state_keep(v->state, v->slots[i], value, err));
+        if (value != kept) {
+            TRY(values_keep(w, slot, value, err));
+        }
         e->has_value = 1;
     }
     return 0;
 }
 
-/* ---- windows ----------------------------------------------------------------------------------- */
-
-static int find_slot(struct general_window *w, const struct window_at_hand *at, uint32_t *ret_slot,
-                     struct error *err)
-{
-    if (at->value_slot != KEYED_SLOT_NONE) {
-        *ret_slot = at->value_slot;
-        return 0;
-    }
-    TRY(pass_state_slot(w, w->values.state, at, ret_slot, err));
-    if (*ret_slot == KEYED_SLOT_NONE) {
-        return error_set(
-            err, ERR_CORRUPT,
-            "the window that ends at %lld has no value: its state was not restored as a "
-            "whole",
-            (long long)at->end);
-    }
-    return 0;
-}
-
-int values_get(struct general_window *w, const struct window_at_hand *at, const char **ret_value,
-               struct error *err)
-{
-    uint32_t slot;
-    TRY(find_slot(w, at, &slot, err));
-    *ret_value = keyed_state_value(w->values.state, slot);
-    return 0;
-}
-
 int values_clear(struct general_window *w, const struct window_at_hand *at, struct error *err)
 {
-    uint32_t slot;
     if (!at->entry->has_value) {
         return 0;
     }
     at->entry->has_value = 0;
-    TRY(find_slot(w, at, &slot, err));
     memset(w->scratch[0], 0, w->values.record->size); /* gives its strings back */
-    return keyed_state_keep(w->values.state, slot, w->scratch[0], err);
-}
-
-int values_forget(struct general_window *w, const struct window_at_hand *at, struct error *err)
-{
-    uint32_t slot;
-    if (w->values.state == NULL) {
-        return 0;
-    }
-    TRY(find_slot(w, at, &slot, err));
-    keyed_state_remove(w->values.state, slot);
-    return 0;
+    return values_keep(w, at->slot, w->scratch[0], err);
 }

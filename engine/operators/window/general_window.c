@@ -32,14 +32,9 @@ static struct window_at_hand window_at(struct general_window *w, uint32_t slot, 
 {
     if (w->sessions != NULL) {
         struct window_entry *e = general_entry(w, slot);
-        return (struct window_at_hand){.slot = slot,
-                                       .value_slot = KEYED_SLOT_NONE,
-                                       .start = e->start,
-                                       .end = e->end,
-                                       .entry = e};
+        return (struct window_at_hand){.slot = slot, .start = e->start, .end = e->end, .entry = e};
     }
     return (struct window_at_hand){.slot = slot,
-                                   .value_slot = KEYED_SLOT_NONE,
                                    .start = w->base.is_global ? INT64_MIN : end - w->size,
                                    .end = end,
                                    .entry = general_entry(w, slot)};
@@ -52,10 +47,14 @@ static int read_end(struct general_window *w, uint32_t slot, int64_t *ret_end, s
         *ret_end = general_entry(w, slot)->end;
         return 0;
     }
-    struct batch *keys = NULL;
-    TRY(keyed_state_read_keys(w->entries, &slot, 1, &keys, err));
-    *ret_end = COLUMN_VALUES(&keys->columns[w->base.n_keys], const int64_t)[0];
-    batch_unref(keys);
+    struct window_entry *e = general_entry(w, slot);
+    if (e->end == 0) { /* restored, or just 0 */
+        struct batch *keys = NULL;
+        TRY(keyed_state_read_keys(w->entries, &slot, 1, &keys, err));
+        e->end = COLUMN_VALUES(&keys->columns[w->base.n_keys], const int64_t)[0];
+        batch_unref(keys);
+    }
+    *ret_end = e->end;
     return 0;
 }
 
@@ -139,33 +138,58 @@ void general_make_schemas(struct general_window *w, struct op_context *ctx)
     }
 }
 
-/* What of an entry is in snapshots. */
-static void make_entry_layout(struct general_window *w)
+/* Of struct window_entry those members are in snapshots that come first. */
+static const char *const entry_names[] = {"count",      "next event time", "next processing time",
+                                          "is open",    "has value",       "session start",
+                                          "session end"};
+_Static_assert(offsetof(struct window_entry, end) == (ARRAY_LEN(entry_names) - 1) * 8,
+               "the columns of an entry are its first members, in their order");
+
+static void make_entry_layout(struct general_window *w, uint32_t n)
 {
-    static const char *const names[] = {"count",      "next event time", "next processing time",
-                                        "is open",    "has value",       "session start",
-                                        "session end"};
-    static const uint32_t offsets[] = {offsetof(struct window_entry, count),
-                                       offsetof(struct window_entry, wait[GENERAL_EVENT]),
-                                       offsetof(struct window_entry, wait[GENERAL_PROCESSING]),
-                                       offsetof(struct window_entry, is_open),
-                                       offsetof(struct window_entry, has_value),
-                                       offsetof(struct window_entry, start),
-                                       offsetof(struct window_entry, end)};
-    struct data_type *types[ARRAY_LEN(names)];
-    struct record_field fields[ARRAY_LEN(names)];
-    const uint32_t n = ARRAY_LEN(names) - (w->sessions != NULL ? 0 : 2);
+    struct data_type *types[ARRAY_LEN(entry_names)];
+    struct record_field fields[ARRAY_LEN(entry_names)];
     for (uint32_t i = 0; i < n; i++) {
         types[i] = type_new(TYPE_BIGINT, false);
         fields[i] = (struct record_field){.column = i,
-                                          .offset = offsets[i],
+                                          .offset = i * 8,
                                           .null_offset = RECORD_NEVER_NULL,
                                           .width = 8,
                                           .layout = LAYOUT_I64};
     }
-    struct schema *schema = schema_new(names, types, n);
+    struct schema *schema = schema_new(entry_names, types, n);
     record_layout_init_fields(&w->entry_layout, schema, sizeof(struct window_entry), fields, n);
     schema_unref(schema);
+}
+
+/* The same behind a value, whose fields may have any names in C. */
+static int extend_value(struct general_window *w, uint32_t n, struct error *err)
+{
+    const char *names[ARRAY_LEN(entry_names)];
+    memcpy(names, entry_names, sizeof(names));
+    names[0] = "<count>";
+    w->entry_offset = (w->values.record->size + 7) & ~7u;
+    return record_layout_extend(&w->entry_layout, w->values.record, names, n,
+                                (uint32_t)sizeof(struct window_entry) - n * 8, err);
+}
+
+static int open_entries(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    const uint32_t n = ARRAY_LEN(entry_names) - (w->sessions != NULL ? 0 : 2);
+    if (w->values.is_kept) {
+        TRY_CTX(err, extend_value(w, n, err), "opening operator '%s'", ctx->spec->name);
+    } else {
+        make_entry_layout(w, n);
+    }
+    struct keyed_state_desc desc = {.name = "windows",
+                                    .key_schema = w->entry_keys,
+                                    .n_key_columns = w->base.n_keys,
+                                    .record = &w->entry_layout,
+                                    .kind = w->values.is_kept ? "window value" : "window"};
+    TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &w->entries, err),
+            "opening operator '%s'", ctx->spec->name);
+    (void)keyed_state_next(w->entries, NAMESPACE_VOID, 0); /* selects the table */
+    return 0;
 }
 
 int general_read_config(struct general_window *w, const struct op_context *ctx, struct error *err)
@@ -201,21 +225,12 @@ static int general_open(struct operator* op, struct op_context *ctx, struct erro
     TRY(window_base_open(&w->base, ctx, err));
     TRY(general_read_config(w, ctx, err));
     general_make_schemas(w, ctx);
-    make_entry_layout(w);
-    struct keyed_state_desc desc = {.name = "windows",
-                                    .key_schema = w->entry_keys,
-                                    .n_key_columns = w->base.n_keys,
-                                    .value_bytes = sizeof(struct window_entry),
-                                    .value_layout = &w->entry_layout,
-                                    .kind = "window"};
-    TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &w->entries, err),
-            "opening operator '%s'", ctx->spec->name);
-    (void)keyed_state_next(w->entries, NAMESPACE_VOID, 0); /* selects the table */
     TRY(contents_open(w, ctx, err));
+    TRY(values_open(w, ctx, err));
+    TRY(open_entries(w, ctx, err));
     if (w->sessions != NULL) {
         TRY(sessions_open(w, ctx, err));
     }
-    TRY(values_open(w, ctx, err));
     TRY(delta_open(w, ctx, err));
     TRY(custom_open(w, ctx, err));
     TRY(check_index(w, err));
@@ -302,7 +317,6 @@ static int on_due(struct general_window *w, struct op_context *ctx, const struct
         return sessions_end(w, item->slot, err);
     }
     TRY(contents_forget(w, ctx, &at, err));
-    TRY(values_forget(w, &at, err));
     TRY(delta_forget(w, &at, err));
     keyed_state_remove(w->entries, item->slot);
     return 0;
@@ -317,11 +331,43 @@ int general_drain(struct general_window *w, struct op_context *ctx)
     return OP_DONE;
 }
 
+/* Takes the next items that are due, and asks for their entries. */
+static void look_ahead(struct general_window *w)
+{
+    const struct keyed_table *t = w->entries->table;
+    w->next_ahead = w->n_ahead = 0;
+    while (w->n_ahead < GENERAL_LOOK_AHEAD &&
+           due_index_take(&w->due[w->fire_kind], w->fire_now, &w->ahead[w->n_ahead])) {
+        const uint32_t slot = w->ahead[w->n_ahead++].slot;
+        const char *entry = keyed_table_entry(t, slot);
+        __builtin_prefetch(entry, 1);
+        __builtin_prefetch(entry + t->stride - 1, 1);
+        __builtin_prefetch(&t->groups[slot / KEYED_GROUP_SLOTS], 1);
+    }
+}
+
+/* The least item that is due, also when it came after later ones had been looked at; false: there is none. */
+static bool next_due(struct general_window *w, struct due_item *ret)
+{
+    struct due_index *due = &w->due[w->fire_kind];
+    if (w->next_ahead == w->n_ahead) {
+        look_ahead(w);
+    }
+    if (w->n_ahead == 0) {
+        return false;
+    }
+    if (UNLIKELY(due_index_least(due) < w->ahead[w->next_ahead].time_ms)) {
+        return due_index_take(due, w->fire_now, ret);
+    }
+    *ret = w->ahead[w->next_ahead++];
+    return true;
+}
+
 static int fire(struct general_window *w, struct op_context *ctx, struct error *err)
 {
     struct due_item item;
     while (emit_queue_len(&w->rows.queue) < EMIT_QUEUE_STOP) {
-        if (!due_index_take(&w->due[w->fire_kind], w->fire_now, &item)) {
+        if (!next_due(w, &item)) {
             w->is_firing = false;
             break;
         }
@@ -398,11 +444,11 @@ void general_set_pass_rows(struct general_window *w, struct op_context *ctx, con
 static int begin_pass(struct general_window *w, struct op_context *ctx, const struct batch *keys,
                       const uint16_t *rows, uint32_t n, struct error *err)
 {
-    if (w->values.state == NULL && w->delta.last == NULL && w->custom == NULL) {
+    if (!w->values.is_kept && w->delta.last == NULL && w->custom == NULL) {
         return 0;
     }
     general_set_pass_rows(w, ctx, rows, n);
-    TRY(values_begin(w, keys, err));
+    w->values.tile.n = 0;
     TRY(delta_begin(w, keys, err));
     return w->custom != NULL ? custom_begin(w, keys, err) : 0;
 }
@@ -424,10 +470,14 @@ struct batch *general_entry_keys(struct general_window *w, struct op_context *ct
     return keys;
 }
 
-/* The entries of the windows of this pass: slots by index in `rows`. */
-static int find_entries(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
-                        uint32_t n, struct error *err)
+/* Slots of the windows of this pass; w->is_new of those that are new there. */
+static int upsert_entries(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                          uint32_t n, struct error *err)
 {
+    if (w->sessions != NULL && w->values.is_kept && w->custom == NULL) {
+        TRY(sessions_find_entries(w, ctx, rows, n, err));
+        return begin_pass(w, ctx, NULL, rows, n, err);
+    }
     struct batch *keys = general_entry_keys(w, ctx, w->entries, rows, n);
     int rc = keyed_state_upsert(w->entries, NAMESPACE_VOID, keys, w->entry_columns, w->slots,
                                 w->is_new, err);
@@ -439,12 +489,20 @@ static int find_entries(struct general_window *w, struct op_context *ctx, const 
         w->sessions->keys = batch_ref(keys);
     }
     batch_unref(keys);
-    TRY(rc);
+    return rc;
+}
+
+/* The entries of the windows of this pass: slots by index in `rows`. */
+static int find_entries(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                        uint32_t n, struct error *err)
+{
+    TRY(upsert_entries(w, ctx, rows, n, err));
     for (uint32_t i = 0; i < n; i++) {
         struct window_entry *e = general_entry(w, w->slots[i]);
         if (!e->is_open) {
             *e = (struct window_entry){
                 .wait = {INT64_MAX, INT64_MAX}, .due = {INT64_MAX, INT64_MAX}, .is_open = 1};
+            e->end = w->sessions != NULL ? 0 : w->ends[rows[i]];
         }
     }
     return check_index(w, err);
@@ -473,7 +531,8 @@ static int grow_session(struct general_window *w, struct op_context *ctx, const 
                         uint32_t i, uint32_t *inout_added, struct error *err)
 {
     const bool joins = sessions_joins_at(w->sessions, i);
-    const struct window_entry before = *general_entry(w, w->slots[i]);
+    const struct window_entry *e = general_entry(w, w->slots[i]);
+    const int64_t start = e->start, end = e->end; /* before */
     sessions_grow(w, i);
     if (UNLIKELY(joins)) {
         if (*inout_added < i) {
@@ -483,8 +542,8 @@ static int grow_session(struct general_window *w, struct op_context *ctx, const 
         return sessions_join(w, i, err);
     }
     struct window_at_hand at = window_at(w, w->slots[i], 0);
-    bool was_there = before.start < before.end;
-    if (w->custom != NULL && was_there && (at.start != before.start || at.end != before.end)) {
+    bool was_there = start < end;
+    if (w->custom != NULL && was_there && (at.start != start || at.end != end)) {
         return custom_on_merge(w, i, &at, NULL, err);
     }
     return 0;
@@ -511,7 +570,6 @@ static int run_pass(struct general_window *w, struct op_context *ctx, uint32_t p
             TRY(grow_session(w, ctx, rows, i, &added, err));
         }
         struct window_at_hand at = window_at(w, w->slots[i], w->ends[rows[i]]);
-        at.value_slot = w->values.state != NULL ? w->values.slots[i] : KEYED_SLOT_NONE;
         unsigned result = TRIGGER_CONTINUE;
         if (w->delta.last != NULL) {
             TRY(delta_on_element(w, i, &result, err));

@@ -3,8 +3,8 @@
  *
  * A window of a key has an entry in keyed state, keyed by (key, end): what its trigger remembers.  Its records
  * are in a row list whose namespace is the end.  A record that belongs to several windows is put into each.
- * Reduce and aggregate functions keep one value per window and key instead, brought up to date with each
- * record; but behind an evictor they run over the records when the window fires, as they do in Flink.
+ * Reduce and aggregate functions keep one value per window and key instead, in front of the entry, brought up to
+ * date with each record; but behind an evictor they run over the records when the window fires, as they do in Flink.
  *
  *   general_window.c    records into windows, timers, life
  *   general_trigger.c   when a window fires, and what it waits for
@@ -26,6 +26,8 @@
 
 #include "flinc/window.h"
 
+enum { GENERAL_LOOK_AHEAD = 32 };
+
 /* What a trigger says.  Flink: TriggerResult. */
 enum trigger_result {
     TRIGGER_CONTINUE = 0,
@@ -41,21 +43,21 @@ enum general_time {
 /* When an evictor is asked. */
 enum evict_moment { EVICT_BEFORE, EVICT_AFTER, EVICT_MOMENTS };
 
-/* What is kept of a window; times are INT64_MAX where nothing is waited for. */
+/* What is kept of a window, behind its value if it has one; times are INT64_MAX where nothing is waited for.
+ * Of start, end and due there is nothing in snapshots but the former two of sessions. */
 struct window_entry {
     /* Count trigger.  Continuous one of event time: 1 when it has fired at the end. */
     int64_t count;
     int64_t wait[GENERAL_TIMES]; /* when the trigger is asked next */
-    int64_t due[GENERAL_TIMES];  /* of its items in the indexes; not in snapshots */
     int64_t is_open;             /* 0: made by an upsert a moment ago */
-    int64_t has_value;           /* of general_values */
+    int64_t has_value;           /* of reduce and aggregate functions */
     int64_t start, end;          /* of sessions */
+    int64_t due[GENERAL_TIMES];  /* of its items in the indexes */
 };
 
 /* The window at hand. */
 struct window_at_hand {
     uint32_t slot;
-    uint32_t value_slot; /* in general_values; KEYED_SLOT_NONE: not known yet */
     int64_t start, end;
     struct window_entry *entry;
 };
@@ -80,14 +82,13 @@ struct pass_tile {
     uint32_t from, n;
 };
 
-/* Per window and key the value of a reduce or aggregate function so far. */
+/* The value of a reduce or aggregate function so far: the front of a window's entry. */
 struct general_values {
-    struct keyed_state
-        *state; /* the backend's; keyed as the entries.  NULL: records are kept instead */
+    bool is_kept;                       /* else records are */
+    bool in_place;                      /* values_change_in_place() */
     struct record_layout accumulator;   /* of aggregate functions */
     const struct record_layout *record; /* Borrows: of a value */
     struct pass_tile tile;
-    uint32_t slots[BATCH_ROWS_MAX]; /* by row of the pass */
 };
 
 /* The delta trigger's memory: per window and key the record that it measures from. */
@@ -110,6 +111,7 @@ struct general_window {
     struct schema *entry_keys; /* Owns a ref: keys, end */
     struct keyed_state *entries;
     struct record_layout entry_layout;
+    uint32_t entry_offset;      /* of struct window_entry in it */
     struct record_layout value; /* of what reduce and aggregate give */
     struct record_fold fold;
     struct user_function *process; /* Borrows, as those below; NULL: there is none */
@@ -140,6 +142,8 @@ struct general_window {
     uint32_t slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX];
     /* Firing by time. */
+    struct due_item ahead[GENERAL_LOOK_AHEAD]; /* due; their entries are on the way to the cache */
+    uint32_t n_ahead, next_ahead;
     bool is_firing;
     enum general_time fire_kind;
     int64_t fire_now;
@@ -147,7 +151,7 @@ struct general_window {
 
 static inline struct window_entry *general_entry(const struct general_window *w, uint32_t slot)
 {
-    return keyed_state_value(w->entries, slot);
+    return (void *)((char *)keyed_state_value(w->entries, slot) + w->entry_offset);
 }
 /* The time of a row of the batch at hand. */
 static inline int64_t general_time_of(const struct general_window *w, uint32_t row)
@@ -225,8 +229,6 @@ int values_open_accumulator(struct general_window *w, struct op_context *ctx,
                             struct error *err) MUST_CHECK;
 int values_open(struct general_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
 void values_close(struct general_window *w);
-/* As delta_begin(). */
-int values_begin(struct general_window *w, const struct batch *keys, struct error *err) MUST_CHECK;
 /* Rows [from, to) of the pass come into the values of their windows. */
 int values_add(struct general_window *w, uint32_t from, uint32_t to, struct error *err) MUST_CHECK;
 /* What a value stems from: one record, or several that a value has already. */
@@ -238,14 +240,16 @@ int values_combine(struct general_window *w, const char *kept, const char *other
 /* Whether the functions change a value in state without strings coming or going. */
 bool values_change_in_place(const struct general_window *w);
 /* The value of a window that has one. */
-int values_get(struct general_window *w, const struct window_at_hand *at, const char **ret_value,
-               struct error *err) MUST_CHECK;
-/* The window is empty again; its slot stays while the window does. */
+static inline const char *values_get(const struct general_window *w, uint32_t slot)
+{
+    return keyed_state_value(w->entries, slot);
+}
+/* A copy of `value` becomes that of a window. */
+int values_keep(struct general_window *w, uint32_t slot, const char *value,
+                struct error *err) MUST_CHECK;
+/* The window is empty again. */
 int values_clear(struct general_window *w, const struct window_at_hand *at,
                  struct error *err) MUST_CHECK;
-/* The window goes. */
-int values_forget(struct general_window *w, const struct window_at_hand *at,
-                  struct error *err) MUST_CHECK;
 void pass_tile_open(struct pass_tile *t, const struct general_window *w);
 void pass_tile_close(struct pass_tile *t); /* safe on a zeroed struct */
 /* Row `i` of the pass as a struct; rows are asked for in order. */

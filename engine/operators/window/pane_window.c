@@ -64,8 +64,7 @@ static int fire_window(struct pane_window *w, struct op_context *ctx, struct pan
                        int64_t end, struct error *err)
 {
     struct general_window *g = &w->general;
-    struct window_at_hand at = {
-        .slot = KEYED_SLOT_NONE, .value_slot = KEYED_SLOT_NONE, .start = end - g->size, .end = end};
+    struct window_at_hand at = {.slot = KEYED_SLOT_NONE, .start = end - g->size, .end = end};
     TRY(pane_rows_load(w, ctx, k, end, err));
     return contents_fire_records(g, ctx, &at, err);
 }

@@ -429,7 +429,7 @@ static int open_layout(struct value_window *w, struct op_context *ctx, struct er
     TRY(record_layout_extend(&w->layout, base, names, ARRAY_LEN(names),
                              sizeof(struct value_meta) - sizeof(int64_t), err));
     w->meta_offset = (base->size + 7) & ~7u;
-    w->in_place = values_change_in_place(g);
+    g->values.in_place = values_change_in_place(g);
     w->scratch = mem_alloc_aligned(16, w->layout.size);
     w->so_far = mem_alloc_aligned(16, w->layout.size);
     memset(w->so_far, 0, w->layout.size);

@@ -95,7 +95,7 @@ static int add_record(struct value_window *w, struct keyed_table *t, char *entry
     const bool aggregates =
         g->base.config->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE;
     if (meta.arrival != 0 || aggregates) { /* an accumulator is all zero at first */
-        if (w->in_place) {
+        if (g->values.in_place) {
             TRY(values_combine(g, entry, record, VALUE_OF_RECORD, entry, err));
             value_meta_in(w, entry)->arrival = meta.arrival != 0 ? meta.arrival : arrival;
             return 0;

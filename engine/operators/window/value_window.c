@@ -91,10 +91,8 @@ static void value_close(struct operator* op, struct op_context *ctx)
 static int fire_value(struct value_window *w, struct op_context *ctx, int64_t end,
                       const char *value, struct error *err)
 {
-    struct window_at_hand at = {.slot = KEYED_SLOT_NONE,
-                                .value_slot = KEYED_SLOT_NONE,
-                                .start = end - w->general.size,
-                                .end = end};
+    struct window_at_hand at = {
+        .slot = KEYED_SLOT_NONE, .start = end - w->general.size, .end = end};
     return contents_fire_value(&w->general, ctx, &at, value, err);
 }
 

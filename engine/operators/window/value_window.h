@@ -82,7 +82,6 @@ struct value_window {
     bool is_sliding;
     struct record_layout layout; /* of an entry */
     uint32_t meta_offset;        /* in it */
-    bool in_place;               /* a record can be added to a value where it lies */
     struct keyed_state *values;  /* the backend's; namespace: end of the pane */
     struct vec panes;            /* struct value_pane, by end */
     int64_t arrivals;            /* the last one given before the batch at hand */

@@ -15,6 +15,8 @@ enum { SUBTASKS_MAX = 5, KEYS = 23 };
 
 FLINC_STRUCT(reading, FLINC_INT32(k), FLINC_INT32(v));
 FLINC_STRUCT(counted, FLINC_INT32(k), FLINC_INT64(n));
+/* What it becomes: a field more, others elsewhere; "count" and "end" are names in the state of windows too. */
+FLINC_STRUCT(counted_more, FLINC_INT64(count), FLINC_INT64(n), FLINC_INT32(k), FLINC_INT64(end));
 FLINC_STRUCT(shown_value, FLINC_INT32(k), FLINC_INT64(window_start), FLINC_INT64(window_end),
              FLINC_INT64(value));
 
@@ -40,6 +42,27 @@ static int count_merge(flinc_ctx *ctx, const counted *other, counted *acc)
 static int count_result(flinc_ctx *ctx, const counted *acc, counted *out)
 {
     *out = *acc;
+    return 0;
+}
+
+static int more_add(flinc_ctx *ctx, const reading *in, counted_more *acc)
+{
+    acc->k = in->k;
+    acc->n++;
+    acc->count++;
+    return 0;
+}
+
+static int more_merge(flinc_ctx *ctx, const counted_more *other, counted_more *acc)
+{
+    acc->n += other->n;
+    acc->count += other->count;
+    return 0;
+}
+
+static int more_result(flinc_ctx *ctx, const counted_more *acc, counted *out)
+{
+    *out = (counted){.k = acc->k, .n = acc->n + acc->count * 100};
     return 0;
 }
 
@@ -78,6 +101,15 @@ static void set_functions(struct general *g, Flinc__WindowColumnKind aggregate)
     g->o.functions[1] = (struct harness_function)FN(FLINC_FN_AGGREGATE_RESULT, count_result);
     g->o.functions[2] = (struct harness_function)FN(FLINC_FN_AGGREGATE_MERGE, count_merge);
     g->o.functions[3] = (struct harness_function)FN(FLINC_FN_WINDOW, show_count);
+}
+
+/* The accumulator has other fields. */
+static void set_more(struct general *g)
+{
+    g->c.config.accumulator = general_desc(g, 3, FLINC_TYPE(counted_more));
+    g->o.functions[0] = (struct harness_function)FN(FLINC_FN_AGGREGATE_ADD, more_add);
+    g->o.functions[1] = (struct harness_function)FN(FLINC_FN_AGGREGATE_RESULT, more_result);
+    g->o.functions[2] = (struct harness_function)FN(FLINC_FN_AGGREGATE_MERGE, more_merge);
 }
 
 /* ---- subtasks ------------------------------------------------------------------------------------ */
@@ -340,6 +372,32 @@ static void flink_36663_guard(void **state)
     check_fired("flinc.window.values", "planted.window_forgets_what_fired=error");
 }
 
+static void check_evolution(const char *kind, Flinc__WindowAssignerKind assigner, int64_t size,
+                            int64_t slide, int64_t watermark, const char *expected)
+{
+    struct general g;
+    general_init(&g, assigner, size, slide);
+    struct vertex v = {.kind = kind, .config = &g.c, .functions = &g, .aggregate = COUNT};
+    set_functions(&g, COUNT);
+    vertex_open(&v, 1, NULL);
+    push(v.subtasks[0], "1, 1 @1\n1, 1 @2");
+    set_more(&g);
+    vertex_restart(&v, 1);
+    push(v.subtasks[0], "1, 1 @3");
+    check_watermark(v.subtasks[0], watermark, expected);
+    vertex_close(&v);
+}
+
+static void accumulators_may_change(void **state)
+{
+    const Flinc__WindowAssignerKind sliding = FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING;
+    check_evolution("flinc.window.values", sliding, 10, 10, 9, "+I[1, 0, 10, 103] @9");
+    check_evolution("flinc.window.values", sliding, 20, 10, 9, "+I[1, -10, 10, 103] @9");
+    check_evolution("flinc.window.general", sliding, 20, 10, 9, "+I[1, -10, 10, 103] @9");
+    check_evolution("flinc.window.general", FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION, 10, 0, 12,
+                    "+I[1, 1, 13, 103] @12");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +406,7 @@ int main(void)
         cmocka_unit_test(subtasks_that_were_not_equally_far),
         cmocka_unit_test(flink_36663_no_window_fires_again),
         cmocka_unit_test(flink_36663_guard),
+        cmocka_unit_test(accumulators_may_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
