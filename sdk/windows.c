@@ -427,6 +427,23 @@ static bool has_plain_windows(const flinc_windowed *w)
            !o->trigger.purging;
 }
 
+/* Those that have triggers, evictors or lateness, or no end. */
+static flinc_stream *add_general_columns(flinc_windowed *w, struct window_parts *p,
+                                         const flinc_struct *type, struct schema *schema,
+                                         flinc_place at)
+{
+    static const char call[] = "flinc_window_columns";
+    if (check_sessions(w, p, call, at) < 0) {
+        return &w->env->broken;
+    }
+    if (w->options.allowed_lateness_ms < 0) {
+        return env_fail_at(w->env, at, ERR_INVALID_ARGUMENT, "%s: the allowed lateness is negative",
+                           call);
+    }
+    p->config.output = env_struct_desc(w->env, type);
+    return add_operator(w, "flinc.window.general", p, NULL, type, schema, at);
+}
+
 static flinc_stream *add_columns(flinc_windowed *w, struct window_parts *p,
                                  const Flinc__WindowColumn *columns, uint32_t n,
                                  const flinc_struct *type, struct schema *schema, flinc_place at)
@@ -436,15 +453,12 @@ static flinc_stream *add_columns(flinc_windowed *w, struct window_parts *p,
     for (uint32_t i = 0; i < n; i++) {
         pointers[i] = (Flinc__WindowColumn *)(uintptr_t)&columns[i];
     }
-    if (!has_plain_windows(w)) {
-        return env_fail_at(w->env, at, ERR_UNSUPPORTED,
-                           "built-in aggregates of windows have no trigger, evictor, lateness or "
-                           "global windows of their own; use flinc_window_reduce, "
-                           "flinc_window_aggregate or flinc_window_process");
-    }
     p->config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS;
     p->config.columns = pointers;
     p->config.n_columns = n;
+    if (!has_plain_windows(w)) {
+        return add_general_columns(w, p, type, schema, at);
+    }
     bool sessions = w->options.assigner.kind == FLINC_ASSIGN_SESSION;
     return add_operator(w, sessions ? "flinc.window.sessions" : "flinc.window.slices", p, NULL,
                         type, schema, at);

@@ -343,8 +343,8 @@ FLINC_API int64_t flinc_ctx_window_end(const flinc_ctx *ctx);
  * count(), count(column), sum, min, max, avg.  Each field of the result is one of these by its name,
  * window_start, window_end (BIGINT or TIMESTAMP), or a key column of the same name.  Counts are INT64,
  * averages DOUBLE, sums of whole numbers INT8 to INT64 as declared, the others as their column.  Sliding
- * windows share their work: the cost does not depend on size / slide.  Tumbling, sliding and session windows
- * with the default trigger, without evictor and lateness. */
+ * windows share their work: the cost does not depend on size / slide.  Any windows; those with the default
+ * trigger, without evictor and lateness, are the fastest. */
 #define flinc_window_columns(w, columns, type) \
     flinc_window_columns_((w), (columns), (type), FLINC_HERE)
 FLINC_API flinc_stream *flinc_window_columns_(flinc_windowed *w, const char *columns,

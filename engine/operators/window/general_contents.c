@@ -124,10 +124,35 @@ static int open_fold(struct general_window *w, struct op_context *ctx, struct er
     return 0;
 }
 
+/* Room for two values under way. */
+static void make_scratch(struct general_window *w, size_t bytes)
+{
+    for (int i = 0; i < 2; i++) {
+        w->scratch[i] = mem_alloc_aligned(16, bytes);
+    }
+    w->accumulator_bytes = (uint32_t)bytes;
+}
+
+/* Built-in aggregates, whose results are structs of the output. */
+static int open_columns(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    const Flinc__WindowConfig *c = w->base.config;
+    TRY_CTX(err,
+            window_columns_init(&w->columns, c, ctx->input_schemas[0], ctx->output_schemas[0], err),
+            "opening operator '%s'", ctx->spec->name);
+    TRY(struct_layout_init(&w->value, c->output, ctx->output_schemas[0], "the result of a window",
+                           err));
+    make_scratch(w, MAX((size_t)c->output->size, (size_t)window_columns_bytes(&w->columns)));
+    return 0;
+}
+
 /* What reduce and aggregate give, as the struct that the process function or the output has. */
 static int open_value(struct general_window *w, struct op_context *ctx, struct error *err)
 {
     const Flinc__WindowConfig *c = w->base.config;
+    if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS) {
+        return open_columns(w, ctx, err);
+    }
     if (!folds_records(c)) {
         return 0;
     }
@@ -141,10 +166,7 @@ static int open_value(struct general_window *w, struct op_context *ctx, struct e
     size_t bytes = MAX(c->value->size, c->input->size);
     bytes = MAX(bytes, c->accumulator != NULL ? c->accumulator->size : 0);
     bytes = MAX(bytes, w->sides[0].record.size);
-    for (int i = 0; i < 2; i++) {
-        w->scratch[i] = mem_alloc_aligned(16, bytes);
-    }
-    w->accumulator_bytes = (uint32_t)bytes;
+    make_scratch(w, bytes);
     return 0;
 }
 
@@ -160,6 +182,7 @@ static int check_structs(const struct general_window *w, const struct op_context
 {
     const Flinc__WindowConfig *c = w->base.config;
     bool known = folds_records(c) || is_of_two(c) ||
+                 c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS ||
                  (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_BUFFER && c->process);
     if (!known || is_of_two(c) != (w->n_sides == 2) || c->input == NULL || c->output == NULL ||
         (folds_records(c) && c->value == NULL) ||
@@ -225,6 +248,7 @@ void contents_close(struct general_window *w)
     if (w->value.schema != NULL) {
         record_layout_fini(&w->value);
     }
+    window_columns_fini(&w->columns);
     evictor_close(w);
     for (int i = 0; i < 2; i++) {
         mem_free(w->scratch[i]);
@@ -258,7 +282,7 @@ int contents_append(struct general_window *w, struct op_context *ctx, const uint
                     uint32_t from, uint32_t to, struct error *err)
 {
     if (w->values.is_kept) {
-        return values_add(w, from, to, err);
+        return values_add(w, rows, from, to, err);
     }
     if (w->sessions != NULL) {
         return sessions_append(w, ctx, rows, from, to, err);
@@ -475,6 +499,47 @@ static int put_value(struct general_window *w, const char *value, struct error *
     return builder_check(b, err);
 }
 
+/* Built-in aggregates: the row of an accumulator. */
+static int put_columns(struct general_window *w, struct op_context *ctx,
+                       const struct window_at_hand *at, const char *accumulator, struct error *err)
+{
+    struct window_results r = {.accumulators = &accumulator, .start = at->start, .end = at->end};
+    STR_AUTO nested = STR_INIT;
+    TRY(keyed_state_read_keys(w->entries, &at->slot, 1, &r.keys, err));
+    struct batch *row = window_columns_results(&w->columns, ctx->pool, ctx->output_schemas[0], &r);
+    memset(w->scratch[1], 0, w->value.size);
+    int rc = record_read(&w->value, row, 0, 1, w->scratch[1], &nested, err);
+    if (rc >= 0) {
+        rc = put_value(w, w->scratch[1], err);
+    }
+    batch_unref(row);
+    batch_unref(r.keys);
+    return rc;
+}
+
+/* Those of the side's records, in scratch[0]. */
+static int aggregate_columns(struct general_window *w, const char **ret, struct error *err)
+{
+    static const uint32_t slots[BATCH_ROWS_MAX];
+    uint8_t is_new[BATCH_ROWS_MAX] = {1};
+    struct vec batches = VEC_INIT(struct batch *);
+    memset(w->scratch[0], 0, w->accumulator_bytes);
+    int rc = copy_left(&w->sides[0], &batches, err);
+    for (size_t i = 0; i < batches.len; i++) {
+        struct batch *b = vec_ptr(&batches, i);
+        struct accumulator_run run = {
+            .values = w->scratch[0], .slots = slots, .is_new = is_new, .n = b->n_sel};
+        if (rc >= 0) {
+            window_columns_add(&w->columns, b, batch_sel(b), &run);
+            is_new[0] = 0;
+        }
+        batch_unref(b);
+    }
+    vec_fini(&batches);
+    *ret = w->scratch[0];
+    return rc;
+}
+
 static int call_co_group(struct general_window *w, struct op_context *ctx,
                          const struct window_at_hand *at, struct error *err)
 {
@@ -529,6 +594,9 @@ static int call_functions(struct general_window *w, struct op_context *ctx,
     case FLINC__WINDOW_FUNCTION_KIND__WINDOW_FOLD:
         value = fold_records(w);
         break;
+    case FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS:
+        TRY(aggregate_columns(w, &value, err));
+        return put_columns(w, ctx, at, value, err);
     case FLINC__WINDOW_FUNCTION_KIND__WINDOW_CO_GROUP:
         return call_co_group(w, ctx, at, err);
     case FLINC__WINDOW_FUNCTION_KIND__WINDOW_JOIN:
@@ -555,7 +623,9 @@ int contents_fire_value(struct general_window *w, struct op_context *ctx,
     if (w->base.config->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE) {
         TRY(aggregate_result(w, value, &value, err));
     }
-    TRY(call_with_value(w, ctx, at, value, err));
+    TRY(w->base.config->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS
+            ? put_columns(w, ctx, at, value, err)
+            : call_with_value(w, ctx, at, value, err));
     flat_outputs_end(&w->outputs);
     return 0;
 }

@@ -76,6 +76,8 @@ int values_open(struct general_window *w, struct op_context *ctx, struct error *
     v->record = &w->sides[0].record;
     if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE) {
         TRY(values_open_accumulator(w, ctx, err));
+    } else if (c->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS) {
+        v->record = &w->columns.layout;
     }
     v->is_kept = true;
     v->in_place = values_change_in_place(w);
@@ -106,6 +108,11 @@ int values_combine(struct general_window *w, const char *kept, const char *other
     }
     if (out != kept) {
         memcpy(out, kept, size);
+    }
+    if (w->base.config->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS) {
+        ASSERT(from == VALUE_OF_RECORDS); /* records: add_columns() */
+        window_columns_merge(&w->columns, out, other, false);
+        return 0;
     }
     if (w->base.config->function != FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE) {
         record_fold_add(&w->fold, size, out, other);
@@ -142,10 +149,29 @@ int values_keep(struct general_window *w, uint32_t slot, const char *value, stru
     return UNLIKELY(rc < 0) ? keyed_state_failed(w->entries, rc, err) : 0;
 }
 
+/* Built-in aggregates: by kernels. */
+static void add_columns(struct general_window *w, const uint16_t *rows, uint32_t from, uint32_t to)
+{
+    uint8_t is_new[BATCH_ROWS_MAX];
+    struct accumulator_run run = {.slots = w->slots + from, .is_new = is_new, .n = to - from};
+    for (uint32_t i = from; i < to; i++) {
+        struct window_entry *e = general_entry(w, w->slots[i]);
+        is_new[i - from] = e->has_value == 0;
+        e->has_value = 1;
+    }
+    run.values = keyed_state_values(w->entries, &run.stride);
+    window_columns_add(&w->columns, w->batch, rows + from, &run);
+}
+
 /* Entries of the rows of a pass are marked as changed. */
-int values_add(struct general_window *w, uint32_t from, uint32_t to, struct error *err)
+int values_add(struct general_window *w, const uint16_t *rows, uint32_t from, uint32_t to,
+               struct error *err)
 {
     struct general_values *v = &w->values;
+    if (w->base.config->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS) {
+        add_columns(w, rows, from, to);
+        return 0;
+    }
     const bool aggregates =
         w->base.config->function == FLINC__WINDOW_FUNCTION_KIND__WINDOW_AGGREGATE;
     for (uint32_t i = from; i < to; i++) {

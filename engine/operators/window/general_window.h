@@ -22,6 +22,7 @@
 #include "engine/operators/record_fold.h"
 #include "engine/operators/window/due_index.h"
 #include "engine/operators/window/window_base.h"
+#include "engine/operators/window/window_columns.h"
 #include "engine/state/row_list.h"
 
 #include "flinc/window.h"
@@ -114,6 +115,7 @@ struct general_window {
     uint32_t entry_offset;      /* of struct window_entry in it */
     struct record_layout value; /* of what reduce and aggregate give */
     struct record_fold fold;
+    struct window_columns columns; /* built-in aggregates */
     struct user_function *process; /* Borrows, as those below; NULL: there is none */
     struct user_function *merge;   /* of accumulators */
     struct user_function *trigger_delta, *evictor_delta;
@@ -230,7 +232,8 @@ int values_open_accumulator(struct general_window *w, struct op_context *ctx,
 int values_open(struct general_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
 void values_close(struct general_window *w);
 /* Rows [from, to) of the pass come into the values of their windows. */
-int values_add(struct general_window *w, uint32_t from, uint32_t to, struct error *err) MUST_CHECK;
+int values_add(struct general_window *w, const uint16_t *rows, uint32_t from, uint32_t to,
+               struct error *err) MUST_CHECK;
 /* What a value stems from: one record, or several that a value has already. */
 enum value_source { VALUE_OF_RECORD, VALUE_OF_RECORDS };
 /* `kept` with one more record, or with what came of several, in `out`: room for a value; `kept` itself only

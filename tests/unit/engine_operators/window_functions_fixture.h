@@ -34,13 +34,14 @@ struct general {
     struct window_config c;
     struct harness_options o;
     Flinc__StructDesc descs[4];
-    Flinc__StructField fields[4][4];
-    Flinc__StructField *pointers[4][4];
+    Flinc__StructField fields[4][8];
+    Flinc__StructField *pointers[4][8];
 };
 
 static inline Flinc__StructDesc *general_desc(struct general *g, int i, const flinc_struct *type)
 {
     Flinc__StructDesc *d = &g->descs[i];
+    assert_true(type->n_fields <= ARRAY_LEN(g->fields[i]));
     *d = (Flinc__StructDesc)FLINC__STRUCT_DESC__INIT;
     d->name = (char *)(uintptr_t)type->name;
     d->size = type->size;

@@ -263,6 +263,26 @@ static void windows_are_made_of_panes_where_they_can(void **state)
         general);
 }
 
+static void columns_take_any_windows(void **state)
+{
+    const flinc_window_options options[] = {
+        FLINC_WINDOW(.assigner = FLINC_TUMBLING(5), .trigger = FLINC_ON_COUNT(2)),
+        FLINC_WINDOW(.assigner = FLINC_SLIDING(10, 5), .evictor = FLINC_KEEP_LAST(2)),
+        FLINC_WINDOW(.assigner = FLINC_TUMBLING(5), .allowed_lateness_ms = 7),
+        FLINC_WINDOW(.assigner = FLINC_GLOBAL(), .trigger = FLINC_ON_COUNT(2))};
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        flinc_env *env = capturing();
+        Flinc__WindowConfig *c;
+        flinc_windowed *w = flinc_window(flinc_key_by(sales(env), "shop"), options[i]);
+        flinc_discard(flinc_window_count(w, FLINC_TYPE(shop_count)));
+        assert_string_equal(window_of(env, &c)->kind, "flinc.window.general");
+        assert_int_equal(c->function, FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS);
+        assert_non_null(c->output);
+        flinc__window_config__free_unpacked(c, NULL);
+        flinc_env_free(env);
+    }
+}
+
 static void functions_triggers_and_evictors(void **state)
 {
     flinc_env *env = capturing();
@@ -570,6 +590,7 @@ int main(void)
         cmocka_unit_test(all_records_in_one_subtask),
         cmocka_unit_test(windows_are_made_of_panes_where_they_can),
         cmocka_unit_test(evictors_may_be_functions),
+        cmocka_unit_test(columns_take_any_windows),
         cmocka_unit_test(functions_triggers_and_evictors),
         cmocka_unit_test(sessions_of_functions),
         cmocka_unit_test(what_sessions_cannot_be),
