@@ -7,6 +7,7 @@
 #include "client/submit/rest_client.h"
 #include "client/submit/upload_copy.h"
 #include "common/base/clock.h"
+#include "common/base/failpoint.h"
 #include "common/base/vec.h"
 #include "common/text/json_writer.h"
 #include "sdk/executor.h"
@@ -92,11 +93,15 @@ static int post_graph(struct submission *s, struct error *err)
 {
     struct http_part parts[LIBRARIES_MAX + 2] = {0};
     STR_AUTO request = STR_INIT;
-    size_t size = flinc__job_graph__get_packed_size(s->graph);
+    Flinc__JobGraph graph = *s->graph;
+    if (s->heartbeat_interval_ms > 0) { /* from now on, also if not even the first one is sent */
+        graph.initial_client_heartbeat_timeout_ms = (uint64_t)s->heartbeat_timeout_ms;
+    }
+    size_t size = flinc__job_graph__get_packed_size(&graph);
     uint8_t *packed = mem_alloc(size);
     uint32_t n = 0;
 
-    (void)flinc__job_graph__pack(s->graph, packed);
+    (void)flinc__job_graph__pack(&graph, packed);
     write_request(s->graph, &request);
     parts[n++] = (struct http_part){
         .name = "request", .content_type = "application/json", .data = str_slice(&request)};
@@ -168,6 +173,9 @@ static void send_heartbeat(struct submission *s, int64_t now_ms)
         return;
     }
     s->heartbeat_ms = now_ms;
+    if (FAILPOINT(NULL, "client.heartbeat.before_send") < 0) {
+        return;
+    }
     (void)path_of("/clientHeartbeat", s, &path);
     str_printf(&body, "{\"expiredTimestamp\": %lld}",
                (long long)(clock_now_ms(&clock_system) + s->heartbeat_timeout_ms));
@@ -213,6 +221,7 @@ static int wait_initialized(struct submission *s, struct error *err)
         if (done) {
             return 0;
         }
+        send_heartbeat(s, clock_monotonic_ns(&clock_system) / 1000000);
         (void)poll(NULL, 0, (int)delay_ms);
         delay_ms = MIN(delay_ms * 2, (int64_t)POLL_MAX_MS);
     }
@@ -294,12 +303,6 @@ static int follow(struct submission *s, const struct conf *conf, struct job_resu
     STR_AUTO status = STR_INIT;
     int rc;
 
-    if (conf_bool(conf, "execution.shutdown-on-attached-exit")) {
-        s->heartbeat_interval_ms =
-            MAX(conf_duration_ms(conf, "client.heartbeat.interval"), (int64_t)1);
-        s->heartbeat_timeout_ms = conf_duration_ms(conf, "client.heartbeat.timeout");
-    }
-
     while ((rc = poll_result(s, &status, &ret->runtime_ms, err)) == 0) {
         if (!pause_between_polls(s, "RUNNING", &delay_ms)) {
             return interrupted(s, conf, err);
@@ -328,6 +331,13 @@ static int remote_execute(const Flinc__JobGraph *graph, const struct conf *conf,
 
     memcpy(id.bytes, graph->job_id.data, sizeof(id.bytes));
     id_format(&id, s.job_hex);
+    if (conf_bool(conf, "execution.attached") &&
+        conf_bool(conf, "execution.shutdown-on-attached-exit")) {
+        s.heartbeat_interval_ms =
+            MAX(conf_duration_ms(conf, "client.heartbeat.interval"), (int64_t)1);
+        s.heartbeat_timeout_ms =
+            MAX(conf_duration_ms(conf, "client.heartbeat.timeout"), (int64_t)1);
+    }
     TRY(rest_client_new(conf, NULL, &s.client, err));
     int rc = submit(&s, err);
     if (rc == 0) {

@@ -1,5 +1,6 @@
 /* Clients that wait for their jobs (flink run -sae): a job whose client has not been heard of in time is
- * cancelled.  Nothing is looked at while no job has such a client.
+ * cancelled.  The time runs from the submission on: a client that is killed before its first heartbeat is missed, too.
+ * Nothing is looked at while no job has such a client.
  *
  * Thread: heartbeats any, the rest the dispatcher's.  Flink: Dispatcher.reportJobClientHeartbeat,
  * Dispatcher.checkJobClientAliveness. */
@@ -53,14 +54,17 @@ static void on_clients_timer(void *arg)
     }
 }
 
-static void run_client(void *owner, void *payload)
+void dispatcher_watch_clients(struct dispatcher *d)
 {
-    struct dispatcher *d = owner;
-
-    (void)payload;
     if (!d->watches_clients) {
         on_clients_timer(d);
     }
+}
+
+static void run_client(void *owner, void *payload)
+{
+    (void)payload;
+    dispatcher_watch_clients(owner);
 }
 
 int dispatcher_client_heartbeat(struct dispatcher *d, const struct flinc_id *job_id,

@@ -96,6 +96,11 @@ int dispatched_job_start(struct dispatched_job *j, struct error *err) MUST_CHECK
 /* Of one that is in no table. */
 void dispatched_job_free(struct dispatched_job *j);
 
+/* ---- clients.c ---------------------------------------------------------------------------------- */
+
+/* There may be a client to look after.  On the dispatcher's thread. */
+void dispatcher_watch_clients(struct dispatcher *d);
+
 /* ---- under the lock ----------------------------------------------------------------------------- */
 
 struct dispatched_job *dispatcher_find(const struct dispatcher *d, const struct flinc_id *id);

@@ -20,7 +20,7 @@ void job_submission_fini(struct job_submission *s, struct blob_store *blobs)
     *s = (struct job_submission){.graph = NULL};
 }
 
-/* Where a library lay when the graph was made is not part of what the job is. */
+/* Where a library lay when the graph was made, and who waits for the job, is not part of what the job is. */
 void job_fingerprint_of(const Flinc__JobGraph *graph, struct job_fingerprint *ret)
 {
     Flinc__JobGraph copy = *graph;
@@ -33,6 +33,7 @@ void job_fingerprint_of(const Flinc__JobGraph *graph, struct job_fingerprint *re
         list[i] = &libraries[i];
     }
     copy.libraries = list;
+    copy.initial_client_heartbeat_timeout_ms = 0;
     size_t size = flinc__job_graph__get_packed_size(&copy);
     uint8_t *bytes = mem_alloc(size + 1);
     (void)flinc__job_graph__pack(&copy, bytes);
@@ -163,6 +164,10 @@ static struct dispatched_job *make_job(struct dispatcher *d, struct job_submissi
         .last_modification_ms = now,
         .tasks_total = n_tasks(graph),
     };
+    if (graph->initial_client_heartbeat_timeout_ms > 0) {
+        j->client_expires_ms =
+            now + (int64_t)MIN(graph->initial_client_heartbeat_timeout_ms, (uint64_t)INT64_MAX / 2);
+    }
     j->overview.tasks_by_state[FLINC__EXECUTION_STATE__EXECUTION_CREATED] = j->overview.tasks_total;
     (void)snprintf(j->overview.name, sizeof(j->overview.name), "%s", graph->name);
     return j;
@@ -190,6 +195,8 @@ int dispatcher_accept(struct dispatcher *d, struct job_submission *submission,
         LOG_WARN(DISPATCHER_TOPIC, "Job '%s' (%s) cannot be started: %s", j->overview.name, j->hex,
                  err->message);
         dispatched_job_free(j);
+    } else {
+        dispatcher_watch_clients(d);
     }
     return rc;
 }

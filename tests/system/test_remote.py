@@ -130,6 +130,19 @@ def test_killed_client_ends_its_job(flinc, cluster, tmp_path):
     running.wait_until(lambda: cluster.state(job) == "CANCELED")
 
 
+def test_client_that_is_killed_before_its_first_heartbeat(flinc, cluster, tmp_path):
+    """The time runs from the submission on, so that a client that was never heard of is missed, too."""
+    watched = tmp_path / "in"
+    watched.mkdir()
+    client = flinc.start("run", "-sae", "-D", "client.heartbeat.timeout=2 s", flinc.example("wordcount"), "--input", watched,
+                         "--discovery-interval", "1h",
+                         env={**cluster.environment, "FLINC_FAILPOINTS": "client.heartbeat.before_send=error"})
+    job = client.wait_for("Job has been submitted with JobID").split()[-1]
+    client.signal(signal.SIGKILL)
+    client.end()
+    running.wait_until(lambda: cluster.state(job) == "CANCELED")
+
+
 def test_failed_job(flinc, cluster, tmp_path):
     result = flinc.run("run", flinc.example("wordcount"), "--input", tmp_path / "nothing", "--execution-mode", "BATCH",
                        env=cluster.environment)
