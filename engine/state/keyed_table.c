@@ -13,10 +13,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 enum {
     SLOTS_MIN = 128,
     MAPPED_FROM = 2 * 1024 * 1024, /* bytes of slots */
+    HUGE_BYTES = 2 * 1024 * 1024,  /* from here on huge pages are asked for */
     CACHE_LINE = 64,
 };
 
@@ -133,7 +135,13 @@ static void *array_new(bool mapped, size_t bytes)
     if (mapped) {
         return slot_pages_new(bytes);
     }
-    return mem_alloc_aligned(CACHE_LINE, bytes);
+    if (bytes < HUGE_BYTES) {
+        return mem_alloc_aligned(CACHE_LINE, bytes);
+    }
+    void *p = mem_alloc_aligned(HUGE_BYTES, bytes);
+    /* Advice only: random probes over small pages would miss the TLB each time. */
+    (void)madvise(p, bytes, MADV_HUGEPAGE);
+    return p;
 }
 
 static void array_free(bool mapped, void *p, size_t bytes)
@@ -202,7 +210,7 @@ static void move_entries(struct keyed_table *t, const struct keyed_table *old, u
 
 static void alloc_slots(struct keyed_table *t, uint32_t n_slots, uint64_t bytes)
 {
-    t->is_mapped = bytes >= t->mapped_from;
+    t->is_mapped = t->grows_in_pieces && bytes >= t->mapped_from;
     t->groups = array_new(t->is_mapped, groups_bytes(n_slots));
     if (!t->is_mapped) {
         memset(t->groups, 0, groups_bytes(n_slots));

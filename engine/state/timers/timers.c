@@ -66,7 +66,6 @@ static int half_open(struct timer_service *t, enum timer_kind kind,
         .key_schema = t->schema,
         .n_key_columns = t->n_keys,
         .kind = "timers",
-        .grows_in_pieces = true,
         .value_layout = t->no_value,
     };
     TRY(keyed_backend_state(t->backend, &desc, &h->state, err));
