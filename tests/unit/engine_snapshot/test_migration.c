@@ -172,8 +172,8 @@ static struct batch *nested_rows(struct buffer_pool *pool)
 static void nested_types_change_inside(void **state)
 {
     static const char *const want[] = {
-        "+I[0, +I[[+I[text, 0, null, 0], +I[text, -1, null, 0], +I[text, -2, null, 0]], 7], "
-        "{5=0.5}]",
+        ("+I[0, +I[[+I[text, 0, null, 0], +I[text, -1, null, 0], +I[text, -2, null, 0]], 7], "
+         "{5=0.5}]"),
         "+I[1, null, null]",
         "+I[2, +I[[null], null], {}]",
     };
