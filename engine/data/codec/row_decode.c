@@ -385,14 +385,14 @@ int value_decode(const void *data, uint64_t size, struct builder *out, uint32_t 
 {
     const struct data_type *type = out->schema->fields[column].type;
     struct cell to = {.builder = out, .column = column};
+    if (size == 0) { /* `data` may be NULL */
+        zero_value(type, to);
+        return 0;
+    }
     struct row_reader r = {.at = data,
                            .end = (const uint8_t *)data + size,
                            .room_bytes = out->max_row_bytes,
                            .err = err};
-    if (size == 0) {
-        zero_value(type, to);
-        return 0;
-    }
     int rc = read_value(&r, type, to);
     if (rc == 0 && r.at != r.end) {
         rc = corrupt(&r, "bytes behind its last value");
