@@ -30,15 +30,11 @@ static const struct rocks_kept *find_inode(const struct vec *kept, uint64_t inod
     return NULL;
 }
 
-int rocks_keep(struct rocks_store *s, const char *path, const char *link_path,
-               const struct vec *known, struct vec *kept, struct error *err)
+int rocks_keep(struct rocks_store *s, const char *path, const struct vec *known, struct vec *kept,
+               struct error *err)
 {
     struct stat st;
 
-    if (link_path != NULL && link(path, link_path) < 0) {
-        return error_set_errno(err, errno, "linking %s to %s", path, link_path);
-    }
-    path = link_path != NULL ? link_path : path;
     if (stat(path, &st) < 0) {
         return error_set_errno(err, errno, "looking at %s", path);
     }
@@ -89,7 +85,7 @@ static int keep_folder(struct rocks_store *s, const char *directory, const struc
     for (size_t i = 0; i < list.n && rc == 0; i++) {
         str_clear(&path);
         str_printf(&path, "%s/%s", directory, list.entries[i].name);
-        rc = rocks_keep(s, str_cstr(&path), NULL, known, kept, err);
+        rc = rocks_keep(s, str_cstr(&path), known, kept, err);
     }
     fs_list_fini(&list);
     return rc;

@@ -72,9 +72,9 @@ struct rocks_partition *rocks_partition_free(struct rocks_store *s, struct rocks
 void rocks_store_name(struct rocks_store *s, const char *what, struct str *ret_path);
 /* Deletes a run's file, whatever became of it, and gives its writer back. */
 void rocks_partition_drop_run(struct rocks_store *s, struct rocks_partition *p);
-/* A link of `path` under a new name joins `kept`.  An inode that `known` has keeps its id. */
-int rocks_keep(struct rocks_store *s, const char *path, const char *link, const struct vec *known,
-               struct vec *kept, struct error *err) MUST_CHECK;
+/* The link at `path` joins `kept`.  An inode that `known` (may be NULL) has keeps its id. */
+int rocks_keep(struct rocks_store *s, const char *path, const struct vec *known, struct vec *kept,
+               struct error *err) MUST_CHECK;
 /* Deletes the links. */
 void rocks_kept_drop(struct vec *kept);
 

@@ -141,7 +141,7 @@ static int ingest(struct rocks_store *s, struct rocks_partition *p, struct error
         (void)unlink(str_cstr(&link_path));
         return rc;
     }
-    TRY(rocks_keep(s, str_cstr(&link_path), NULL, NULL, &p->runs, err));
+    TRY(rocks_keep(s, str_cstr(&link_path), NULL, &p->runs, err));
     p->runs_bytes += VEC_AT(&p->runs, struct rocks_kept, p->runs.len - 1)->size;
     return 0;
 }

@@ -120,14 +120,9 @@ struct keyed_table *keyed_table_free(struct keyed_table *t)
 
 /* ---- memory ------------------------------------------------------------------------------------ */
 
-static uint64_t groups_bytes(uint32_t n_slots)
-{
-    return ((uint64_t)n_slots / KEYED_GROUP_SLOTS + 1) * sizeof(struct keyed_group);
-}
-
 uint64_t keyed_table_slots_bytes(const struct keyed_table *t, uint32_t n_slots)
 {
-    return groups_bytes(n_slots) + ((uint64_t)n_slots + 1) * t->stride;
+    return keyed_groups_bytes(n_slots) + ((uint64_t)n_slots + 1) * t->stride;
 }
 
 static void *array_new(bool mapped, size_t bytes)
@@ -156,7 +151,7 @@ static void array_free(bool mapped, void *p, size_t bytes)
 static void free_slots(struct keyed_table *t)
 {
     if (t->n_slots > 0) {
-        array_free(t->is_mapped, t->groups, groups_bytes(t->null_slot));
+        array_free(t->is_mapped, t->groups, keyed_groups_bytes(t->null_slot));
         array_free(t->is_mapped, t->entries, ((size_t)t->null_slot + 1) * t->stride);
     }
     t->groups = NULL;
@@ -211,9 +206,9 @@ static void move_entries(struct keyed_table *t, const struct keyed_table *old, u
 static void alloc_slots(struct keyed_table *t, uint32_t n_slots, uint64_t bytes)
 {
     t->is_mapped = t->grows_in_pieces && bytes >= t->mapped_from;
-    t->groups = array_new(t->is_mapped, groups_bytes(n_slots));
+    t->groups = array_new(t->is_mapped, keyed_groups_bytes(n_slots));
     if (!t->is_mapped) {
-        memset(t->groups, 0, groups_bytes(n_slots));
+        memset(t->groups, 0, keyed_groups_bytes(n_slots));
     }
     t->entries = array_new(t->is_mapped, ((size_t)n_slots + 1) * t->stride);
     t->n_slots = n_slots;

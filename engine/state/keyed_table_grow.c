@@ -62,11 +62,6 @@ void keyed_table_move_group(struct keyed_table *t, struct keyed_group *from, con
 
 /* ---- begin and end ----------------------------------------------------------------------------- */
 
-static size_t groups_size(uint32_t n_slots)
-{
-    return ((size_t)n_slots / KEYED_GROUP_SLOTS + 1) * sizeof(struct keyed_group);
-}
-
 /* A table that cannot have the memory, or whose keys collide as if they were chosen, is filled on until a key
  * finds no room, and grows at once. */
 static void begin(struct keyed_table *t)
@@ -89,7 +84,7 @@ static void begin(struct keyed_table *t)
         .n_keys = t->n_keys,
         .n_rows = PIECE_ROWS, /* the first piece at once */
     };
-    t->groups = slot_pages_put_behind(t->groups, groups_size(old),
+    t->groups = slot_pages_put_behind(t->groups, keyed_groups_bytes(old),
                                       n_slots / KEYED_GROUP_SLOTS * sizeof(struct keyed_group));
     t->entries = slot_pages_put_behind(t->entries, ((size_t)old + 1) * t->stride,
                                        (size_t)n_slots * t->stride);
@@ -107,7 +102,7 @@ static void end(struct keyed_table *t)
     memcpy(t->entries + (size_t)t->n_slots * t->stride,
            t->entries + (size_t)t->null_slot * t->stride, t->stride);
     t->groups[t->n_slots / KEYED_GROUP_SLOTS] = t->groups[t->null_slot / KEYED_GROUP_SLOTS];
-    slot_pages_cut(t->groups, groups_size(t->null_slot), groups_size(t->n_slots));
+    slot_pages_cut(t->groups, keyed_groups_bytes(t->null_slot), keyed_groups_bytes(t->n_slots));
     slot_pages_cut(t->entries, ((size_t)t->null_slot + 1) * t->stride,
                    ((size_t)t->n_slots + 1) * t->stride);
     t->null_slot = t->n_slots;

@@ -109,6 +109,11 @@ static inline uint32_t keyed_claim_slot(struct keyed_table *t, uint64_t mixed)
         &t->n_used);
 }
 
+/* Of the groups of so many slots, with that of the NULL key. */
+static inline size_t keyed_groups_bytes(uint32_t n_slots)
+{
+    return ((size_t)n_slots / KEYED_GROUP_SLOTS + 1) * sizeof(struct keyed_group);
+}
 /* Groups in all. */
 static inline uint32_t keyed_table_n_groups(const struct keyed_table *t)
 {
