@@ -54,10 +54,18 @@ struct state_bytes {
     uint32_t n_subtasks;
 };
 
-static uint64_t blob_bytes(const Flinc__StateBlob *blob, struct state_bytes *b)
+static void count_keyed(void *arg, const Flinc__StateBlob *blob, uint64_t checkpoint_id)
+{
+    struct state_bytes *b = arg;
+    (void)checkpoint_id;
+    b->inside += blob->inline_data.len;
+    b->keyed += blob->size;
+}
+
+static void count_other(struct state_bytes *b, const Flinc__StateBlob *blob)
 {
     b->inside += blob->inline_data.len;
-    return blob->size;
+    b->other += blob->size;
 }
 
 static struct state_bytes operator_bytes(const Flinc__OperatorSnapshot *o)
@@ -67,13 +75,13 @@ static struct state_bytes operator_bytes(const Flinc__OperatorSnapshot *o)
         const Flinc__OperatorSubtaskState *s = o->subtasks[i]->state;
         b.n_subtasks += s != NULL && s->n_keyed + s->n_operator_state > 0;
         for (size_t k = 0; s != NULL && k < s->n_keyed; k++) {
+            keyed_handle_each_blob(s->keyed[k], count_keyed, &b);
             for (size_t g = 0; g < s->keyed[k]->n_segments; g++) {
-                b.keyed += blob_bytes(s->keyed[k]->segments[g]->blob, &b);
                 b.saved += s->keyed[k]->segments[g]->saved_bytes;
             }
         }
         for (size_t k = 0; s != NULL && k < s->n_operator_state; k++) {
-            b.other += blob_bytes(s->operator_state[k]->blob, &b);
+            count_other(&b, s->operator_state[k]->blob);
         }
     }
     return b;

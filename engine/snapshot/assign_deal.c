@@ -169,24 +169,41 @@ static bool groups_meet(uint32_t first, uint32_t last, uint32_t from, uint32_t t
     return first <= to && last >= from;
 }
 
-/* The handle without the segments that have none of the groups. */
+static bool has_all(const Flinc__KeyedHandle *h, uint32_t first, uint32_t last)
+{
+    for (size_t i = 0; i < h->n_segments; i++) {
+        if (!groups_meet(h->segments[i]->first_group, h->segments[i]->last_group, first, last)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < h->n_files; i++) {
+        if (!groups_meet(h->files[i]->first_group, h->files[i]->last_group, first, last)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The handle without the segments and files that have none of the groups. */
 static Flinc__KeyedHandle *narrow_handle(struct deal *d, Flinc__KeyedHandle *h, uint32_t first,
                                          uint32_t last)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < h->n_segments; i++) {
-        n += groups_meet(h->segments[i]->first_group, h->segments[i]->last_group, first, last);
-    }
-    if (n == h->n_segments) {
+    if (has_all(h, first, last)) {
         return h;
     }
     Flinc__KeyedHandle *narrow = arena_alloc(d->arena, sizeof(*narrow));
     *narrow = *h;
-    narrow->segments = arena_alloc(d->arena, (n + 1) * sizeof(Flinc__KeyedSegment *));
-    narrow->n_segments = 0;
+    narrow->segments = arena_alloc(d->arena, (h->n_segments + 1) * sizeof(Flinc__KeyedSegment *));
+    narrow->files = arena_alloc(d->arena, (h->n_files + 1) * sizeof(Flinc__SharedFiles *));
+    narrow->n_segments = narrow->n_files = 0;
     for (size_t i = 0; i < h->n_segments; i++) {
         if (groups_meet(h->segments[i]->first_group, h->segments[i]->last_group, first, last)) {
             narrow->segments[narrow->n_segments++] = h->segments[i];
+        }
+    }
+    for (size_t i = 0; i < h->n_files; i++) {
+        if (groups_meet(h->files[i]->first_group, h->files[i]->last_group, first, last)) {
+            narrow->files[narrow->n_files++] = h->files[i];
         }
     }
     return narrow;

@@ -42,6 +42,26 @@ int state_blob_uri(const Flinc__StateBlob *blob, const char *directory, struct s
     return fs_join(directory, blob->location, ret_uri, err);
 }
 
+void keyed_handle_each_blob(const Flinc__KeyedHandle *handle,
+                            void (*fn)(void *arg, const Flinc__StateBlob *blob,
+                                       uint64_t checkpoint_id),
+                            void *arg)
+{
+    for (size_t i = 0; i < handle->n_segments; i++) {
+        if (handle->segments[i]->blob != NULL) {
+            fn(arg, handle->segments[i]->blob, handle->segments[i]->checkpoint_id);
+        }
+    }
+    for (size_t i = 0; i < handle->n_files; i++) {
+        for (size_t k = 0; k < handle->files[i]->n_files; k++) {
+            const Flinc__SharedFile *file = handle->files[i]->files[k];
+            if (file->blob != NULL) {
+                fn(arg, file->blob, file->checkpoint_id);
+            }
+        }
+    }
+}
+
 static int check_crc(const struct blob_reader *r, const Flinc__StateBlob *blob, struct error *err)
 {
     uint32_t crc = crc32c(0, r->data, r->size);

@@ -99,8 +99,9 @@ struct file_walk {
     void *arg;
 };
 
-static void walk_blob(const struct file_walk *w, const Flinc__StateBlob *blob)
+static void walk_blob(void *arg, const Flinc__StateBlob *blob, uint64_t checkpoint_id)
 {
+    struct file_walk *w = arg;
     STR_AUTO uri = STR_INIT;
     if (blob != NULL && !blob->removed && blob->location[0] != '\0' &&
         state_blob_uri(blob, w->directory, &uri, NULL) == 0) {
@@ -108,15 +109,13 @@ static void walk_blob(const struct file_walk *w, const Flinc__StateBlob *blob)
     }
 }
 
-static void walk_state(const struct file_walk *w, const Flinc__OperatorSubtaskState *s)
+static void walk_state(struct file_walk *w, const Flinc__OperatorSubtaskState *s)
 {
     for (size_t i = 0; i < s->n_keyed; i++) {
-        for (size_t k = 0; k < s->keyed[i]->n_segments; k++) {
-            walk_blob(w, s->keyed[i]->segments[k]->blob);
-        }
+        keyed_handle_each_blob(s->keyed[i], walk_blob, w);
     }
     for (size_t i = 0; i < s->n_operator_state; i++) {
-        walk_blob(w, s->operator_state[i]->blob);
+        walk_blob(w, s->operator_state[i]->blob, 0);
     }
 }
 
@@ -124,7 +123,7 @@ void snapshot_each_file(const Flinc__CheckpointMetadata *m, const char *director
                         void (*fn)(void *arg, const char *uri, const Flinc__StateBlob *blob),
                         void *arg)
 {
-    const struct file_walk w = {directory, fn, arg};
+    struct file_walk w = {directory, fn, arg};
     for (size_t i = 0; i < m->n_operators; i++) {
         for (size_t k = 0; k < m->operators[i]->n_subtasks; k++) {
             const Flinc__SubtaskSnapshot *s = m->operators[i]->subtasks[k];

@@ -5,6 +5,7 @@
 #include "engine/snapshot/metadata_format.h"
 
 #include "engine/data/hash.h"
+#include "engine/snapshot/shared_files.h"
 
 enum { ID_BYTES = 16 };
 
@@ -26,6 +27,35 @@ static int check_blob(const Flinc__OperatorSnapshot *o, const Flinc__StateBlob *
     return 0;
 }
 
+/* Names become those of local files: one component. */
+static bool is_file_name(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 0 && len <= SHARED_FILE_NAME_MAX && strchr(name, '/') == NULL &&
+           strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static int check_files(const Flinc__OperatorSnapshot *o, const Flinc__SharedFiles *s,
+                       struct error *err)
+{
+    if (s->first_group > s->last_group || s->last_group >= o->max_parallelism) {
+        return bad(err, o, "files of key groups that there are not");
+    }
+    for (size_t i = 0; i < s->n_files; i++) {
+        const Flinc__SharedFile *file = s->files[i];
+        TRY(check_blob(o, file->blob, err));
+        uint64_t size = file->blob->location[0] != '\0' ? file->blob->size : 0;
+        if (!is_file_name(file->name)) {
+            return bad(err, o, "a file with a name that is none");
+        }
+        if (file->n_block_crcs !=
+            size / SHARED_FILE_BLOCK_BYTES + (size % SHARED_FILE_BLOCK_BYTES > 0)) {
+            return bad(err, o, "a file with another number of check sums than it has blocks");
+        }
+    }
+    return 0;
+}
+
 static int check_keyed(const Flinc__OperatorSnapshot *o, const Flinc__KeyedHandle *h,
                        struct error *err)
 {
@@ -38,6 +68,9 @@ static int check_keyed(const Flinc__OperatorSnapshot *o, const Flinc__KeyedHandl
             return bad(err, o, "keyed state of key groups that there are not");
         }
         TRY(check_blob(o, s->blob, err));
+    }
+    for (size_t i = 0; i < h->n_files; i++) {
+        TRY(check_files(o, h->files[i], err));
     }
     return 0;
 }

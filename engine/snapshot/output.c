@@ -8,28 +8,13 @@
  * Thread: the task's, but for the writer's half: one job at a time.  `lock` is a leaf, held for a few
  * instructions, never over I/O or a callback.  The task holds a reference to the output, a job another.
  * Flink: FsCheckpointStateOutputStream, MemCheckpointStreamFactory. */
-#include "engine/snapshot/output.h"
+#include "engine/snapshot/target.h"
 
-#include "common/base/clock.h"
 #include "common/base/crc32c.h"
 #include "common/base/failpoint.h"
 #include "common/base/thread.h"
-#include "common/fs/fs.h"
-#include <stdlib.h>
 
 enum { CHUNK_BYTES_FIRST = 4096 };
-
-/* Thread: any (atomic count, the rest is constant). */
-struct snapshot_target {
-    _Atomic uint32_t refs;
-    Flinc__CheckpointLocation location; /* Owns the strings */
-    uint64_t checkpoint_id;
-    char *owner;               /* Owns */
-    struct executor *executor; /* Borrows */
-    void (*wake)(void *arg);
-    void *wake_arg;
-    void (*wake_done)(void *wake_arg);
-};
 
 struct chunk {
     struct chunk *next;
@@ -65,49 +50,6 @@ struct snapshot_output {
 
 static void output_run(struct snapshot_output *o);
 static void output_kick(struct snapshot_output *o);
-
-/* ---- targets ---------------------------------------------------------------------------------- */
-
-struct snapshot_target *snapshot_target_new(const struct snapshot_target_options *options)
-{
-    struct snapshot_target *t = MEM_NEW(struct snapshot_target);
-    atomic_init(&t->refs, 1);
-    t->location = *options->location;
-    t->location.directory = mem_strdup(options->location->directory);
-    t->location.shared_directory = mem_strdup(options->location->shared_directory);
-    t->checkpoint_id = options->checkpoint_id;
-    t->owner = mem_strdup(options->owner);
-    t->executor = options->executor;
-    t->wake = options->wake;
-    t->wake_arg = options->wake_arg;
-    t->wake_done = options->wake_done;
-    return t;
-}
-
-struct snapshot_target *snapshot_target_ref(struct snapshot_target *t)
-{
-    atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
-    return t;
-}
-
-struct snapshot_target *snapshot_target_unref(struct snapshot_target *t)
-{
-    if (t != NULL && atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) {
-        if (t->wake_done != NULL) {
-            t->wake_done(t->wake_arg);
-        }
-        mem_free(t->location.directory);
-        mem_free(t->location.shared_directory);
-        mem_free(t->owner);
-        mem_free(t);
-    }
-    return NULL;
-}
-
-static bool target_is_shared(const struct snapshot_target *t, enum snapshot_scope scope)
-{
-    return scope == SNAPSHOT_SCOPE_SHARED && t->location.shared_directory[0] != '\0';
-}
 
 /* ---- life of an output ------------------------------------------------------------------------ */
 
@@ -192,13 +134,7 @@ static int over_inline_max(struct snapshot_output *o, size_t size, struct error 
 {
     pthread_mutex_lock(&o->lock);
     o->ended = true;
-    o->rc =
-        error_set(&o->err, ERR_TOO_LARGE,
-                  "state of %s has %llu bytes or more, the checkpoint storage 'jobmanager' takes "
-                  "%llu: set execution.checkpointing.storage to 'filesystem' and "
-                  "execution.checkpointing.dir to a folder that all task managers share",
-                  o->target->owner, (unsigned long long)(o->position + size),
-                  (unsigned long long)o->target->location.inline_max);
+    o->rc = snapshot_target_too_large(o->target, o->position + size, &o->err);
     pthread_mutex_unlock(&o->lock);
     return output_failure(o, err);
 }
@@ -314,7 +250,7 @@ int snapshot_output_poll(struct snapshot_output *o, Flinc__StateBlob *ret_blob, 
         ret_blob->inline_data.data = len > 0 ? mem_dup(o->chunk->data, len) : NULL;
         ret_blob->crc32c = len > 0 ? crc32c(0, o->chunk->data, len) : 0;
     } else {
-        ret_blob->shared = target_is_shared(o->target, o->scope);
+        ret_blob->shared = snapshot_target_is_shared(o->target, o->scope);
         ret_blob->location = mem_strdup(str_cstr(ret_blob->shared ? &o->uri : &o->name));
         ret_blob->crc32c = o->crc;
     }
@@ -324,41 +260,10 @@ int snapshot_output_poll(struct snapshot_output *o, Flinc__StateBlob *ret_blob, 
 
 /* ---- the writer's half ------------------------------------------------------------------------ */
 
-static int make_file(struct snapshot_output *o, struct error *err)
-{
-    const struct snapshot_target *t = o->target;
-    const char *folder =
-        target_is_shared(t, o->scope) ? t->location.shared_directory : t->location.directory;
-    struct rng rng;
-    struct flinc_id id;
-    char hex[ID_HEX_LEN + 1];
-    STR_AUTO uri = STR_INIT;
-
-    TRY(FAILPOINT(err, "snapshot.output.create"));
-    /* A checkpoint that was given up has no folder any more; creating a file would make it again. */
-    int rc = fs_exists(folder, err);
-    if (rc <= 0) {
-        return rc < 0 ? rc
-                      : error_set(err, ERR_NOT_FOUND,
-                                  "folder %s of checkpoint %llu is not there: the checkpoint was "
-                                  "given up, or the folder is not shared with this machine",
-                                  folder, (unsigned long long)t->checkpoint_id);
-    }
-    rng_init_system(&rng);
-    id_random(&id, &rng);
-    id_format(&id, hex);
-    str_clear(&o->name);
-    str_printf(&o->name, "%s-%llu-%s", t->owner, (unsigned long long)t->checkpoint_id, hex);
-    TRY(fs_join(folder, str_cstr(&o->name), &uri, err));
-    TRY(fs_create(str_cstr(&uri), FS_CREATE_NEW, &o->file, err));
-    str_append_slice(&o->uri, str_slice(&uri));
-    return 0;
-}
-
 static int write_chunk(struct snapshot_output *o, const struct chunk *c, struct error *err)
 {
     if (o->file == NULL) {
-        TRY(make_file(o, err));
+        TRY(snapshot_target_create(o->target, o->scope, &o->name, &o->uri, &o->file, err));
     }
     TRY(FAILPOINT(err, "snapshot.output.write"));
     TRY(fs_output_write(o->file, c->data, c->len, err));
@@ -530,49 +435,4 @@ static void output_kick(struct snapshot_output *o)
     pthread_mutex_lock(&o->lock);
     o->job_active = false;
     pthread_mutex_unlock(&o->lock);
-}
-
-/* ---- blobs that go nowhere -------------------------------------------------------------------- */
-
-struct discarded {
-    char *uri; /* Owns; NULL: it is deleted */
-};
-
-static void discarded_delete(struct discarded *d)
-{
-    if (d->uri != NULL) {
-        int rc = fs_delete(d->uri, FS_DELETE_ONE, NULL); /* as discard_file() */
-        (void)rc;
-        mem_free(STEAL(d->uri));
-    }
-}
-
-static int discarded_run(void *arg, struct cancel_token *cancel, struct error *err)
-{
-    (void)cancel;
-    (void)err;
-    discarded_delete(arg);
-    return 0;
-}
-
-/* Also behind one that never ran. */
-static void discarded_drop(void *arg)
-{
-    discarded_delete(arg);
-    mem_free(arg);
-}
-
-void snapshot_target_discard(struct snapshot_target *t, const Flinc__StateBlob *blob)
-{
-    STR_AUTO uri = STR_INIT;
-    if (state_blob_uri(blob, t->location.directory, &uri, NULL) < 0 || uri.len == 0) {
-        return;
-    }
-    struct discarded *d = MEM_NEW(struct discarded);
-    d->uri = mem_strdup(str_cstr(&uri));
-    const struct executor_job job = {
-        .name = "deleting state", .run = discarded_run, .arg = d, .drop = discarded_drop};
-    if (t->executor == NULL || executor_submit(t->executor, &job, NULL) < 0) {
-        discarded_drop(d);
-    }
 }

@@ -71,6 +71,12 @@ void snapshot_target_discard(struct snapshot_target *t, const Flinc__StateBlob *
 int state_blob_uri(const Flinc__StateBlob *blob, const char *directory, struct str *ret_uri,
                    struct error *err) MUST_CHECK;
 
+/* Every blob of a handle of keyed state, segments first, with the checkpoint that wrote it. */
+void keyed_handle_each_blob(const Flinc__KeyedHandle *handle,
+                            void (*fn)(void *arg, const Flinc__StateBlob *blob,
+                                       uint64_t checkpoint_id),
+                            void *arg);
+
 /* Reading: a blob as one run of bytes of its own, 16-aligned, checked against size and CRC32C. */
 struct blob_reader;
 /* ERR_CORRUPT, ERR_NOT_FOUND name the file. */

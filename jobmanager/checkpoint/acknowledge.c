@@ -4,6 +4,8 @@
  * Thread: the checkpointer's.  Flink: CheckpointCoordinator.receiveAcknowledgeMessage. */
 #include "jobmanager/checkpoint/checkpointer_internal.h"
 
+#include "engine/snapshot/output.h"
+
 static const char *const ack_names[] = {
     [PENDING_ACK_TAKEN] = "taken",
     [PENDING_ACK_DUPLICATE] = "a duplicate",
@@ -22,10 +24,10 @@ struct registering {
 /* A file that an earlier checkpoint wrote must still be there, and ours: a task that refers to one that
  * was deleted, or to one of the snapshot that the job only borrowed, would make a checkpoint that nobody
  * can restore (FLINK-24611, FLINK-25395, FLINK-26985). */
-static void register_segment(struct registering *r, const Flinc__KeyedSegment *s)
+static void register_blob(void *arg, const Flinc__StateBlob *b, uint64_t checkpoint_id)
 {
-    const Flinc__StateBlob *b = s->blob;
-    if (b == NULL || !b->shared || b->location[0] == '\0') {
+    struct registering *r = arg;
+    if (!b->shared || b->location[0] == '\0') {
         return;
     }
     enum shared_state state = shared_registry_find(&r->c->shared, b->location);
@@ -33,13 +35,13 @@ static void register_segment(struct registering *r, const Flinc__KeyedSegment *s
         r->rc = error_set(r->err, ERR_INTERNAL,
                           "checkpoint %llu refers to %s, which belongs to the restored snapshot",
                           (unsigned long long)r->checkpoint_id, b->location);
-    } else if (state == SHARED_UNKNOWN && s->checkpoint_id < r->checkpoint_id &&
+    } else if (state == SHARED_UNKNOWN && checkpoint_id < r->checkpoint_id &&
                !PLANTED("checkpoint.refers_to_deleted")) {
         r->rc = error_set(r->err, ERR_INTERNAL,
                           "checkpoint %llu refers to %s of checkpoint %llu, which is not kept any "
                           "more",
                           (unsigned long long)r->checkpoint_id, b->location,
-                          (unsigned long long)s->checkpoint_id);
+                          (unsigned long long)checkpoint_id);
     } else {
         shared_registry_use(&r->c->shared, b->location, r->checkpoint_id, SHARED_OF_JOB);
     }
@@ -52,9 +54,7 @@ static int register_shared(struct checkpointer *c, uint64_t checkpoint_id,
     for (size_t i = 0; s != NULL && i < s->n_operators; i++) {
         const Flinc__OperatorSubtaskState *o = s->operators[i];
         for (size_t j = 0; j < o->n_keyed; j++) {
-            for (size_t k = 0; k < o->keyed[j]->n_segments; k++) {
-                register_segment(&r, o->keyed[j]->segments[k]);
-            }
+            keyed_handle_each_blob(o->keyed[j], register_blob, &r);
         }
     }
     return r.rc;

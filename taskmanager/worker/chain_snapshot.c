@@ -126,16 +126,16 @@ bool chain_snapshot_is_steppable(const struct chain_snapshot *s)
 
 /* ---- handing over ------------------------------------------------------------------------------- */
 
-static uint64_t keyed_bytes(const Flinc__KeyedHandle *h, uint64_t checkpoint_id,
-                            uint64_t *new_bytes)
+struct snapshot_bytes {
+    uint64_t checkpoint_id;
+    uint64_t bytes, new_bytes;
+};
+
+static void count_blob(void *arg, const Flinc__StateBlob *blob, uint64_t checkpoint_id)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < h->n_segments; i++) {
-        uint64_t size = h->segments[i]->blob != NULL ? h->segments[i]->blob->size : 0;
-        bytes += size;
-        *new_bytes += h->segments[i]->checkpoint_id == checkpoint_id ? size : 0;
-    }
-    return bytes;
+    struct snapshot_bytes *b = arg;
+    b->bytes += blob->size;
+    b->new_bytes += checkpoint_id == b->checkpoint_id ? blob->size : 0;
 }
 
 static Flinc__OperatorSubtaskState *op_snapshot_fill(struct op_snapshot *s,
@@ -161,34 +161,38 @@ void chain_snapshot_fill(struct chain_snapshot *s, Flinc__TaskSnapshot *ret_snap
                          uint64_t *ret_bytes, uint64_t *ret_new_bytes)
 {
     uint32_t n_ops = s->chain->n_ops;
-    uint64_t bytes = 0, new_bytes = 0;
+    struct snapshot_bytes bytes = {.checkpoint_id = s->checkpoint_id};
     ret_snapshot->operators = mem_alloc((n_ops + 1) * sizeof(*ret_snapshot->operators));
     for (uint32_t i = 0; i < n_ops; i++) {
         struct op_snapshot *op = &s->ops[i];
         if (op->keyed_handle != NULL) {
-            bytes += keyed_bytes(op->keyed_handle, s->checkpoint_id, &new_bytes);
+            keyed_handle_each_blob(op->keyed_handle, count_blob, &bytes);
         }
         if (op->unkeyed_handle != NULL && op->unkeyed_handle->blob != NULL) {
-            bytes += op->unkeyed_handle->blob->size;
-            new_bytes += op->unkeyed_handle->blob->size;
+            count_blob(&bytes, op->unkeyed_handle->blob, s->checkpoint_id);
         }
         if (op->keyed_handle != NULL || op->unkeyed_handle != NULL) {
             ret_snapshot->operators[ret_snapshot->n_operators++] =
                 op_snapshot_fill(op, s->chain->ops[i].ctx.spec);
         }
     }
-    *ret_bytes = bytes;
-    *ret_new_bytes = new_bytes;
+    *ret_bytes = bytes.bytes;
+    *ret_new_bytes = bytes.new_bytes;
 }
 
 /* What is written of this checkpoint and was not handed over; what earlier ones wrote is theirs. */
-static void op_snapshot_discard(struct op_snapshot *op, const struct chain_snapshot *s)
+static void discard_blob(void *arg, const Flinc__StateBlob *blob, uint64_t checkpoint_id)
 {
-    for (size_t i = 0; op->keyed_handle != NULL && i < op->keyed_handle->n_segments; i++) {
-        const Flinc__KeyedSegment *segment = op->keyed_handle->segments[i];
-        if (segment->checkpoint_id == s->checkpoint_id && segment->blob != NULL) {
-            snapshot_target_discard(s->target, segment->blob);
-        }
+    const struct chain_snapshot *s = arg;
+    if (checkpoint_id == s->checkpoint_id) {
+        snapshot_target_discard(s->target, blob);
+    }
+}
+
+static void op_snapshot_discard(struct op_snapshot *op, struct chain_snapshot *s)
+{
+    if (op->keyed_handle != NULL) {
+        keyed_handle_each_blob(op->keyed_handle, discard_blob, s);
     }
     if (op->unkeyed_handle != NULL && op->unkeyed_handle->blob != NULL) {
         snapshot_target_discard(s->target, op->unkeyed_handle->blob);

@@ -98,6 +98,25 @@ static inline Flinc__KeyedHandle *add_keyed(Flinc__OperatorSnapshot *o, Flinc__S
     return h;
 }
 
+/* A set of one file of 2 MiB over the key groups of the handle, in a shared folder. */
+static inline Flinc__SharedFiles *add_files(Flinc__KeyedHandle *h, const char *location)
+{
+    Flinc__SharedFiles *s =
+        ADD_MESSAGE(h->n_files, h->files, Flinc__SharedFiles, flinc__shared_files__init);
+    s->first_group = h->first_group;
+    s->last_group = h->last_group;
+    Flinc__SharedFile *file =
+        ADD_MESSAGE(s->n_files, s->files, Flinc__SharedFile, flinc__shared_file__init);
+    file->name = mem_strdup("000012.sst");
+    file->blob = make_blob(location, 2 << 20);
+    file->checkpoint_id = 41;
+    file->flags = 1;
+    file->n_block_crcs = 2;
+    file->block_crcs = MEM_NEW_ARRAY(uint32_t, 2);
+    file->block_crcs[1] = 0x12345678;
+    return s;
+}
+
 /* A list of `n_items` items of 8 bytes in a blob of its own. */
 static inline Flinc__OperatorStateHandle *add_list(Flinc__SubtaskSnapshot *s, const char *name,
                                                    Flinc__OperatorStateMode mode, uint32_t n_items)

@@ -167,6 +167,31 @@ static void only_segments_that_meet(void **state)
     flinc__checkpoint_metadata__free_unpacked(m, NULL);
 }
 
+static void only_files_that_meet(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct deal d;
+    Flinc__CheckpointMetadata *m = make_metadata();
+    Flinc__OperatorSnapshot *o = add_operator(m, 1, "op", 1, MAX_PARALLELISM);
+    Flinc__KeyedHandle *h = add_keyed(o, add_subtask(o, 0), "k");
+    add_files(h, "file:/c/shared/a")->last_group = 63;
+    add_files(h, "file:/c/shared/b")->first_group = 60;
+    arena_init(&arena, 0);
+    assert_ok(deal_init(&d, &arena, o, 4, MAX_PARALLELISM, &ok_err));
+    static const uint32_t WANT[] = {1, 2, 1, 1};
+    for (uint32_t i = 0; i < 4; i++) {
+        const Flinc__KeyedHandle *dealt = deal_to(&d, i)->keyed[0];
+        assert_int_equal(dealt->n_files, WANT[i]);
+        assert_int_equal(dealt->n_segments, 1);
+        assert_ptr_equal(dealt->files[0], h->files[i > 1]);
+    }
+    assert_int_equal(h->n_files, 2);
+    deal_fini(&d);
+    arena_fini(&arena);
+    flinc__checkpoint_metadata__free_unpacked(m, NULL);
+}
+
 /* Ten thousand subtasks: what is dealt grows with them, not with their square. */
 static void many_subtasks(void **state)
 {
@@ -243,6 +268,7 @@ int main(void)
         SNAPSHOT_TEST(all_ways),
         SNAPSHOT_TEST(remainders_move_on),
         SNAPSHOT_TEST(only_segments_that_meet),
+        SNAPSHOT_TEST(only_files_that_meet),
         SNAPSHOT_TEST(missing_copies),
         SNAPSHOT_TEST(many_subtasks),
         SNAPSHOT_TEST(contradictions),

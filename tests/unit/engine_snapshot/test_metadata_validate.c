@@ -11,9 +11,11 @@
         Flinc__OperatorSnapshot *o = add_operator(m, 1, "Count", 2, 128);          \
         Flinc__SubtaskSnapshot *s = add_subtask(o, 1);                             \
         Flinc__KeyedHandle *k = add_keyed(o, s, "");                               \
+        Flinc__SharedFiles *f = add_files(k, "file:/c/shared/f");                  \
         Flinc__OperatorStateHandle *l =                                            \
             add_list(s, "l", FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_SPLIT, 2); \
         (void)k;                                                                   \
+        (void)f;                                                                   \
         (void)l;                                                                   \
         assert_ok(metadata_validate(m, &ok_err));                                  \
         change;                                                                    \
@@ -36,6 +38,14 @@ static void what_is_refused(void **state)
     REFUSED(k->first_group = k->last_group + 1, "key groups");
     REFUSED(k->segments[0]->last_group = 128, "key groups");
     REFUSED(k->segments[0]->blob->size++, "size");
+    REFUSED(f->last_group = 128, "key groups");
+    REFUSED(f->first_group = f->last_group + 1, "key groups");
+    REFUSED(f->files[0]->name[0] = '/', "name");
+    REFUSED(f->files[0]->name[0] = '\0', "name");
+    REFUSED(memcpy(f->files[0]->name, "..", 3), "name");
+    REFUSED(f->files[0]->blob->size++, "check sums");
+    REFUSED(f->files[0]->n_block_crcs--, "check sums");
+    REFUSED(f->files[0]->blob->size = UINT64_MAX, "check sums");
     REFUSED(l->blob->size++, "size");
     REFUSED(l->parts[0]->n_sizes--, "described");
     REFUSED(l->parts[0]->mode = (Flinc__OperatorStateMode)3, "described");
