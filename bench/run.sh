@@ -10,6 +10,7 @@ benchmarks=(
     "partition|hash partition of full batches|build/release/bench/bench_data_partition"
     "operators|map, filter, flatMap, keyed sums|build/release/bench/bench_ops_operators"
     "state|keyed counts while snapshots are written; pauses, bytes, restoring|build/release/bench/bench_state_snapshots"
+    "record_rows|records of state as bytes|build/release/bench/bench_state_record_rows"
     "timers|timers set and fired|build/release/bench/bench_ops_timers"
     "user_state|values, maps and lists of user functions|build/release/bench/bench_ops_user_state"
     "codec|batch, row and key codecs|build/release/bench/bench_data_codec"
@@ -27,7 +28,7 @@ benchmarks=(
     "batch|batches of rows|build/release/bench/bench_data_batch"
 )
 # The figures that must hold are all in these.
-usual="wordcount handover partition operators windows state codec segment startup rpc network cluster"
+usual="wordcount handover partition operators windows state record_rows codec segment startup rpc network cluster"
 
 usage() {
     cat <<END

@@ -165,11 +165,11 @@ static int decode_entries(struct user_operator_state *s, struct error *err)
 /* ---- declaring --------------------------------------------------------------------------------- */
 
 static int open_bytes(struct record_bytes *r, const flinc_struct *type, const char *row,
-                      const char *what, struct buffer_pool *pool, struct error *err)
+                      const char *what, struct error *err)
 {
     struct record_layout l;
     TRY(state_record_layout(&l, type, row, what, err));
-    record_bytes_init(r, &l, pool);
+    record_bytes_init(r, &l);
     record_layout_fini(&l);
     return 0;
 }
@@ -178,7 +178,7 @@ static int open_state(struct user_operator_state *s, const flinc_state_desc *d,
                       struct op_context *ctx, struct error *err)
 {
     struct operator_state *states = NULL;
-    TRY(open_bytes(&s->value, d->type, d->row, "its items", ctx->pool, err));
+    TRY(open_bytes(&s->value, d->type, d->row, "its items", err));
     s->scratch = mem_alloc_aligned(16, s->value.layout.size);
     TRY(op_operator_state(ctx, &states, err));
     if (s->kind != OPERATOR_BROADCAST) {
@@ -188,7 +188,7 @@ static int open_state(struct user_operator_state *s, const flinc_state_desc *d,
                                        : FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION,
                                    str_cstr(&s->value.schema_text), &s->list, err);
     }
-    TRY(open_bytes(&s->key, d->key_type, d->key_row, "its keys", ctx->pool, err));
+    TRY(open_bytes(&s->key, d->key_type, d->key_row, "its keys", err));
     TRY(operator_state_broadcast(states, d->name, str_cstr(&s->value.schema_text), &s->map, err));
     return decode_entries(s, err);
 }

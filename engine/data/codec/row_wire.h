@@ -1,5 +1,5 @@
 /* The bytes of the row codec, version 1 (docs/internals/encodings.md): what encoder and decoder share.
- * Inside the room only.
+ * For this room, and for records in state (engine/state/record_row.c).
  *
  * Integers are as long as they need to be.  The number of bytes, 1 to 9, is the number of zeros at the
  * low end of the first byte, plus 1; the value follows, little-endian, 7 bits per byte (64 in nine):

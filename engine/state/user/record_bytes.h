@@ -4,18 +4,16 @@
 #ifndef FLINC_ENGINE_STATE_USER_RECORD_BYTES_H
 #define FLINC_ENGINE_STATE_USER_RECORD_BYTES_H
 
-#include "engine/state/record.h"
+#include "engine/state/record_row.h"
 
 struct record_bytes {
     struct record_layout layout; /* Owns */
-    struct builder builder;
-    struct str nested;      /* of the record that was decoded last */
-    struct str schema_text; /* the layout's schema, for people and checks */
+    struct record_row row;       /* of the layout: the struct must not move */
+    struct str schema_text;      /* the layout's schema, for people and checks */
 };
 
 /* `layout` is copied. */
-void record_bytes_init(struct record_bytes *r, const struct record_layout *layout,
-                       struct buffer_pool *pool);
+void record_bytes_init(struct record_bytes *r, const struct record_layout *layout);
 void record_bytes_fini(struct record_bytes *r); /* safe on a zeroed struct */
 /* Appends the record to `out`. */
 int record_bytes_encode(struct record_bytes *r, const char *record, struct str *out,
