@@ -7,6 +7,7 @@
 #include "common/base/vec.h"
 #include "engine/data/value_print.h"
 #include "engine/snapshot/metadata.h"
+#include "engine/snapshot/operator_part.h"
 #include "engine/snapshot/segment.h"
 
 static void print_bytes(uint64_t bytes, struct str *out)
@@ -260,10 +261,8 @@ static void list_part(struct vec *parts, const Flinc__OperatorStatePart *p)
         l->part = p;
     }
     l->n_subtasks++;
-    l->n_items += p->n_offsets;
-    for (size_t i = 0; i < p->n_sizes; i++) {
-        l->size_bytes += p->sizes[i];
-    }
+    l->n_items += operator_part_items(p);
+    l->size_bytes += operator_part_bytes(p);
 }
 
 static void print_part(const struct listed_part *l, struct str *out)

@@ -9,6 +9,7 @@
 #include "common/text/json_writer.h"
 #include "engine/data/codec.h"
 #include "engine/snapshot/metadata.h"
+#include "engine/snapshot/operator_part.h"
 
 struct lines {
     const struct open_snapshot *snapshot;
@@ -126,31 +127,30 @@ static void append_item(struct lines *l, const Flinc__OperatorStatePart *p, stru
     str_append_cstr(out, "\"}");
 }
 
-static struct slice item_at(const Flinc__OperatorStatePart *p, const uint8_t *data, size_t i)
-{
-    return slice_make((const char *)data + p->offsets[i], (size_t)p->sizes[i]);
-}
-
 static int walk_part(struct lines *l, const Flinc__OperatorStatePart *p, const uint8_t *data,
                      uint32_t subtask, struct error *err)
 {
     static const char *const MODES[] = {"list", "union", "broadcast"};
     bool is_map = p->mode == FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_BROADCAST;
-    for (size_t i = 0; i < p->n_offsets; i += is_map ? 2 : 1) {
+    uint64_t n = operator_part_items(p);
+    for (uint64_t i = 0; i < n; i += is_map ? 2 : 1) {
+        struct slice item, value;
+        TRY(operator_part_item(p, data, i, &item, err));
         str_clear(&l->head);
         str_clear(&l->tail);
         str_append_slice(&l->head, str_slice(&l->op_text));
         append_text(&l->head, p->name);
         str_printf(&l->head, ",\"mode\":\"%s\"", MODES[p->mode]);
-        if (is_map && i + 1 < p->n_offsets) {
+        if (is_map && i + 1 < n) {
             str_append_cstr(&l->head, ",\"key\":");
-            append_item(l, p, item_at(p, data, i), &l->head);
+            append_item(l, p, item, &l->head);
+            TRY(operator_part_item(p, data, i + 1, &value, err));
             str_append_cstr(&l->tail, ",\"value\":");
-            append_item(l, p, item_at(p, data, i + 1), &l->tail);
+            append_item(l, p, value, &l->tail);
         } else {
-            str_printf(&l->head, ",\"subtask\":%u,\"item\":%zu", subtask, i);
+            str_printf(&l->head, ",\"subtask\":%u,\"item\":%llu", subtask, (unsigned long long)i);
             str_append_cstr(&l->tail, ",\"value\":");
-            append_item(l, p, item_at(p, data, i), &l->tail);
+            append_item(l, p, item, &l->tail);
         }
         str_append_char(&l->tail, '}');
         TRY(l->to->line(l->to->arg, str_slice(&l->head), str_slice(&l->tail), err));

@@ -216,6 +216,9 @@ static int deal_vertex(struct state_assignment *a, const Flinc__JobVertex *v,
             continue;
         }
         TRY(deal_init(&d, &a->arena, o, va->parallelism, va->max_parallelism, err));
+        if (a->directory[0] != '\0') {
+            deal_refer_to_unions(&d, ASSIGN_UNION_BYTES_MAX);
+        }
         for (uint32_t k = 0; k < va->parallelism; k++) {
             Flinc__OperatorSubtaskState *state = deal_to(&d, k);
             if (state != NULL) {
@@ -255,12 +258,12 @@ int state_assignment_new(const Flinc__CheckpointMetadata *m, const char *directo
     arena_init(&a->arena, 0);
     map_init(&a->operators, NULL);
     a->m = m;
-    a->directory = arena_strdup(&a->arena, directory);
+    a->directory = arena_strdup(&a->arena, directory != NULL ? directory : "");
     a->n_vertices = (uint32_t)graph->n_vertices;
     a->vertices = MEM_NEW_ARRAY(struct vertex_assignment, graph->n_vertices + 1);
     int rc = assign_all(a, graph, flags, err);
     if (rc < 0) {
-        error_context(err, "restoring from %s", directory);
+        error_context(err, "restoring from %s", a->directory);
         state_assignment_free(a);
         return rc;
     }
@@ -277,6 +280,11 @@ struct state_assignment *state_assignment_free(struct state_assignment *a)
         mem_free(a);
     }
     return NULL;
+}
+
+uint64_t state_assignment_bytes(const struct state_assignment *a)
+{
+    return a->arena.used_bytes;
 }
 
 const Flinc__TaskRestore *state_assignment_get(const struct state_assignment *a, uint32_t vertex,

@@ -2,7 +2,9 @@
  *
  * Keyed state: handles whose key groups a subtask has, as they are; the backend takes its groups out.
  * Lists: items of all old subtasks in a row, cut into even pieces; who gets one item more moves on from
- * state to state.  With the same parallelism everybody keeps his own.  Union lists: all items to all.
+ * state to state.  With the same parallelism everybody keeps his own.  Union lists: all items to all;
+ * where they are many, or large, all get is a reference to the snapshot's own _metadata, since handles of n subtasks
+ * for n subtasks are what a job manager cannot hold.
  * Broadcast state: a subtask's own copy when there is one, else that of the first subtask that has it.
  *
  * Nothing is copied: parts point into the snapshot's arrays.
@@ -11,6 +13,7 @@
 #include "common/base/failpoint.h"
 
 #include "engine/data/hash.h"
+#include "engine/snapshot/operator_part.h"
 #include <stdlib.h>
 
 struct deal_state {
@@ -75,7 +78,7 @@ static int add_source(struct deal *d, uint32_t subtask, const Flinc__OperatorSta
         TRY(find_state(d, p->part, &p->state, err));
         struct deal_state *state = VEC_AT(&d->states, struct deal_state, p->state);
         p->base = state->total;
-        state->total += p->part->n_offsets;
+        state->total += operator_part_items(p->part);
         if (state->first_source == UINT32_MAX) {
             state->first_source = (uint32_t)d->sources.len - 1;
             s->is_for_many = s->is_for_many || state->copies != NULL;
@@ -149,6 +152,29 @@ int deal_init(struct deal *d, struct arena *arena, const Flinc__OperatorSnapshot
         deal_fini(d);
     }
     return rc;
+}
+
+static bool has_unions(const struct deal_source *s, const struct deal *d)
+{
+    for (uint32_t i = 0; i < s->n_parts; i++) {
+        if (VEC_AT(&d->states, struct deal_state, s->parts[i].state)->mode ==
+            FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void deal_refer_to_unions(struct deal *d, uint64_t more_than_bytes)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < d->sources.len; i++) {
+        const struct deal_source *s = VEC_AT(&d->sources, struct deal_source, i);
+        if (has_unions(s, d)) {
+            bytes += flinc__operator_state_handle__get_packed_size(s->handle);
+        }
+    }
+    d->unions_in_metadata = bytes > more_than_bytes;
 }
 
 void deal_fini(struct deal *d)
@@ -281,10 +307,11 @@ static void items_for(const struct deal *d, const struct deal_source *source,
 {
     const struct deal_state *s = VEC_AT(&d->states, struct deal_state, p->state);
     bool same = d->parallelism == d->from->parallelism;
-    uint64_t n = p->part->n_offsets, from = 0, to = 0;
+    uint64_t n = operator_part_items(p->part), from = 0, to = 0;
     switch (s->mode) {
     case FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION:
         to = PLANTED("snapshot.union_of_one") && source->subtask != subtask ? 0 : n;
+        to = d->unions_in_metadata ? 0 : to;
         break;
     case FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_BROADCAST: {
         bool own = same && s->copies[subtask] != 0;
@@ -328,9 +355,7 @@ static Flinc__OperatorStateHandle *deal_source_to(struct deal *d, const struct d
         }
         Flinc__OperatorStatePart *piece = arena_alloc(d->arena, sizeof(*piece));
         *piece = *p->part;
-        piece->offsets += from;
-        piece->sizes += from;
-        piece->n_offsets = piece->n_sizes = to - from;
+        operator_part_narrow(piece, from, to - from);
         h->parts[h->n_parts++] = piece;
     }
     return h;
@@ -360,5 +385,6 @@ Flinc__OperatorSubtaskState *deal_to(struct deal *d, uint32_t subtask)
         to->n_operator_state = d->dealt.len;
         vec_clear(&d->dealt);
     }
-    return to->n_keyed + to->n_operator_state > 0 ? to : NULL;
+    to->union_in_metadata = d->unions_in_metadata;
+    return to->n_keyed + to->n_operator_state > 0 || to->union_in_metadata ? to : NULL;
 }

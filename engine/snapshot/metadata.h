@@ -13,13 +13,14 @@
 #include "proto/graph.pb-c.h"
 #include "proto/snapshot.pb-c.h"
 
-enum { CHECKPOINT_METADATA_VERSION = 1 };
+enum { CHECKPOINT_METADATA_VERSION = 2 }; /* 1 is read, too */
 #define CHECKPOINT_METADATA_NAME "_metadata"
 #define CHECKPOINT_METADATA_BYTES_MAX ((uint64_t)1 << 30)
 
 /* ---- the file ---------------------------------------------------------------------------------- */
 
-/* magic, version, then blocks with CRC32C of the packed message. */
+/* magic, version, then blocks with CRC32C of the packed message.  Writing and reading files needs memory for
+ * a block, and reading for the state of a subtask, beside the message. */
 int metadata_encode(const Flinc__CheckpointMetadata *m, struct str *ret_bytes,
                     struct error *err) MUST_CHECK;
 /* `name` for messages.  ERR_CORRUPT names the block; ERR_UNSUPPORTED: newer version, or a savepoint of
@@ -32,6 +33,13 @@ int metadata_write(const char *directory, const Flinc__CheckpointMetadata *m,
 /* `path`: the folder or the file itself, as users give it to -s.  *ret_directory: the folder. */
 int metadata_read(const char *path, Flinc__CheckpointMetadata **ret, struct str *ret_directory,
                   struct error *err) MUST_CHECK;
+
+/* The states of one operator's subtasks, out of directory/_metadata, one at a time: what a task reads that gets
+ * the union lists of all the others (OperatorSubtaskState.union_in_metadata).  The message lives for the call;
+ * a negative answer ends it. */
+typedef int (*metadata_subtask_fn)(void *arg, const Flinc__SubtaskSnapshot *s, struct error *err);
+int metadata_scan_operator(const char *directory, ProtobufCBinaryData operator_id,
+                           metadata_subtask_fn fn, void *arg, struct error *err) MUST_CHECK;
 
 /* ---- folders ------------------------------------------------------------------------------------ */
 
@@ -53,11 +61,14 @@ void snapshot_each_file(const Flinc__CheckpointMetadata *m, const char *director
 
 /* ---- dealing out --------------------------------------------------------------------------------- */
 
+enum { ASSIGN_UNION_BYTES_MAX = 16 * 1024 };
 enum assign_flags {
     ASSIGN_ALLOW_NON_RESTORED = 1u << 0, /* -n: state of operators that are gone is left out */
 };
 /* For every vertex and subtask of the graph what it restores from: keyed handles whose segments meet its
  * key groups, list items dealt round robin, union items to all, broadcast state one copy each.
+ * Union lists whose handles have more than ASSIGN_UNION_BYTES_MAX bytes are left to the tasks, which read the
+ * handles in directory/_metadata (metadata_scan_operator()); not where there is no directory.
  * Operators are found by id (chaining does not matter).  Errors name the operator and say what to do:
  * state without operator (-n), another maximum parallelism, less of it than subtasks.
  * What is dealt out borrows from `m`, which must live as long as the assignment. */
@@ -65,6 +76,8 @@ struct state_assignment;
 int state_assignment_new(const Flinc__CheckpointMetadata *m, const char *directory,
                          const Flinc__JobGraph *graph, uint32_t flags,
                          struct state_assignment **ret, struct error *err) MUST_CHECK;
+/* Memory that it holds beside the snapshot: grows with the tasks and their state's handles, not with the square. */
+uint64_t state_assignment_bytes(const struct state_assignment *a);
 /* The number of key groups that the vertex must be run with: its own, or the snapshot's where its own was
  * only derived (JobVertex.max_parallelism_derived). */
 uint32_t state_assignment_max_parallelism(const struct state_assignment *a, uint32_t vertex);

@@ -5,6 +5,7 @@
 #include "engine/snapshot/metadata_format.h"
 
 #include "engine/data/hash.h"
+#include "engine/snapshot/operator_part.h"
 #include "engine/snapshot/shared_files.h"
 
 enum { ID_BYTES = 16 };
@@ -80,16 +81,8 @@ static int check_parts(const Flinc__OperatorSnapshot *o, const Flinc__OperatorSt
 {
     TRY(check_blob(o, h->blob, err));
     for (size_t i = 0; i < h->n_parts; i++) {
-        const Flinc__OperatorStatePart *p = h->parts[i];
-        if (p->n_offsets != p->n_sizes ||
-            (uint32_t)p->mode > FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_BROADCAST) {
-            return bad(err, o, "operator state that is described wrongly");
-        }
-        for (size_t k = 0; k < p->n_offsets; k++) {
-            if (p->offsets[k] > h->blob->size || p->sizes[k] > h->blob->size - p->offsets[k]) {
-                return bad(err, o, "an item of operator state outside of its bytes");
-            }
-        }
+        TRY_CTX(err, operator_part_check(h->parts[i], h->blob->size, err), "operator '%s'",
+                o->name);
     }
     return 0;
 }
@@ -114,7 +107,7 @@ static int check_subtask(const Flinc__OperatorSnapshot *o, const Flinc__SubtaskS
 
 int metadata_validate(const Flinc__CheckpointMetadata *m, struct error *err)
 {
-    if (m->version != CHECKPOINT_METADATA_VERSION || m->job_id.len != ID_BYTES ||
+    if (m->version == 0 || m->version > CHECKPOINT_METADATA_VERSION || m->job_id.len != ID_BYTES ||
         (uint32_t)m->kind > FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_NATIVE ||
         (uint32_t)m->stop > FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_DRAIN) {
         return error_set(err, ERR_CORRUPT, "version, kind or job of the snapshot make no sense");

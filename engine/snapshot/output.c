@@ -30,7 +30,8 @@ struct snapshot_output {
     struct chunk *chunk; /* Owns: being filled */
     uint64_t position;
     bool finished;
-    bool taken; /* a poll gave the blob away: the file is not ours any more */
+    bool is_inline; /* of a finished one */
+    bool taken;     /* a poll gave the blob away: the file is not ours any more */
     /* Under lock: */
     pthread_mutex_t lock;
     struct chunk *first, **end; /* Owns: filled, not written */
@@ -206,17 +207,12 @@ int snapshot_output_append(struct snapshot_output *o, const void *data, size_t s
     return output_failure(o, err);
 }
 
-static bool output_is_inline(const struct snapshot_output *o)
-{
-    const Flinc__CheckpointLocation *l = &o->target->location;
-    return l->inline_only || o->position <= l->inline_threshold;
-}
-
 void snapshot_output_finish(struct snapshot_output *o)
 {
     ASSERT(!o->finished);
     o->finished = true;
-    if (output_is_inline(o)) {
+    o->is_inline = snapshot_target_take_inline(o->target, o->position);
+    if (o->is_inline) {
         pthread_mutex_lock(&o->lock);
         o->ended = true;
         pthread_mutex_unlock(&o->lock);
@@ -244,7 +240,7 @@ int snapshot_output_poll(struct snapshot_output *o, Flinc__StateBlob *ret_blob, 
     ASSERT(o->finished);
     flinc__state_blob__init(ret_blob);
     ret_blob->size = o->position;
-    if (output_is_inline(o)) {
+    if (o->is_inline) {
         size_t len = o->chunk != NULL ? o->chunk->len : 0;
         ret_blob->inline_data.len = len;
         ret_blob->inline_data.data = len > 0 ? mem_dup(o->chunk->data, len) : NULL;

@@ -36,6 +36,10 @@ struct snapshot_target *snapshot_target_new(const struct snapshot_target_options
 struct snapshot_target *snapshot_target_ref(struct snapshot_target *t);
 struct snapshot_target *snapshot_target_unref(struct snapshot_target *t); /* returns NULL */
 
+/* A blob of an earlier checkpoint goes into the handle of this one: what it has inside counts against what the task
+ * may have in handles (location.inline_task_max). */
+void snapshot_target_count_inline(struct snapshot_target *t, const Flinc__StateBlob *blob);
+
 enum snapshot_scope {
     SNAPSHOT_SCOPE_EXCLUSIVE, /* belongs to this checkpoint alone */
     SNAPSHOT_SCOPE_SHARED,    /* later checkpoints may refer to it */

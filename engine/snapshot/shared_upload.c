@@ -123,7 +123,6 @@ static int take_inline(struct fs_input *in, Flinc__StateBlob *blob, struct error
 
 static int upload_open(struct shared_upload *u, const struct upload_item *item, struct error *err)
 {
-    const Flinc__CheckpointLocation *l = &u->target->location;
     struct fs_input *in = NULL;
     TRY(check_stopped(u, err));
     TRY(FAILPOINT(err, "snapshot.shared.upload"));
@@ -132,7 +131,7 @@ static int upload_open(struct shared_upload *u, const struct upload_item *item, 
     if (fs_input_size(in) != item->size) {
         rc = error_set(err, ERR_CORRUPT, "it has %llu bytes, it should have %llu",
                        (unsigned long long)fs_input_size(in), (unsigned long long)item->size);
-    } else if (l->inline_only || item->size <= l->inline_threshold) {
+    } else if (snapshot_target_take_inline(u->target, item->size)) {
         rc = take_inline(in, item->file->blob, err);
     } else {
         rc = write_file(u, in, item->file, err);
@@ -319,6 +318,8 @@ static uint64_t add_set(struct shared_upload *u, const struct shared_files *know
             file = file_new(u, source);
             *VEC_PUSH(&u->items, struct upload_item) =
                 (struct upload_item){mem_strdup(source->path), source->size, file};
+        } else {
+            snapshot_target_count_inline(u->target, file->blob);
         }
         s->files[s->n_files++] = file;
         *VEC_PUSH(&u->ids, uint64_t) = source->id;

@@ -47,6 +47,28 @@ bool snapshot_target_is_shared(const struct snapshot_target *t, enum snapshot_sc
     return scope == SNAPSHOT_SCOPE_SHARED && t->location.shared_directory[0] != '\0';
 }
 
+bool snapshot_target_take_inline(struct snapshot_target *t, uint64_t bytes)
+{
+    const Flinc__CheckpointLocation *l = &t->location;
+    if (l->inline_only) {
+        return true;
+    }
+    if (bytes > l->inline_threshold) {
+        return false;
+    }
+    uint64_t before = atomic_fetch_add_explicit(&t->inline_bytes, bytes, memory_order_relaxed);
+    if (l->inline_task_max == 0 || before + bytes <= l->inline_task_max) {
+        return true;
+    }
+    atomic_fetch_sub_explicit(&t->inline_bytes, bytes, memory_order_relaxed);
+    return false;
+}
+
+void snapshot_target_count_inline(struct snapshot_target *t, const Flinc__StateBlob *blob)
+{
+    atomic_fetch_add_explicit(&t->inline_bytes, blob->inline_data.len, memory_order_relaxed);
+}
+
 int snapshot_target_too_large(const struct snapshot_target *t, uint64_t bytes, struct error *err)
 {
     return error_set(

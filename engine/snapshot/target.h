@@ -9,6 +9,7 @@
 struct snapshot_target {
     _Atomic uint32_t refs;
     Flinc__CheckpointLocation location; /* Owns the strings */
+    _Atomic uint64_t inline_bytes;      /* in handles: location.inline_task_max */
     uint64_t checkpoint_id;
     char *owner;               /* Owns */
     struct executor *executor; /* Borrows */
@@ -24,6 +25,8 @@ bool snapshot_target_is_shared(const struct snapshot_target *t, enum snapshot_sc
 int snapshot_target_create(const struct snapshot_target *t, enum snapshot_scope scope,
                            struct str *ret_name, struct str *ret_uri, struct fs_output **ret_file,
                            struct error *err) MUST_CHECK;
+/* Whether so many bytes may travel in the handle; they count then. */
+bool snapshot_target_take_inline(struct snapshot_target *t, uint64_t bytes);
 /* More state than the storage `jobmanager` takes: what to set. */
 int snapshot_target_too_large(const struct snapshot_target *t, uint64_t bytes, struct error *err);
 

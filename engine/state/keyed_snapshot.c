@@ -64,6 +64,10 @@ static bool kind_is_chain(Flinc__CheckpointKind kind)
 static int open_writer(struct keyed_snapshot *s, struct snapshot_target *target, struct error *err)
 {
     const struct keyed_backend_options *o = &s->backend->options;
+    for (size_t i = 0; s->in_chain && !s->is_base && i < s->backend->chain.segments.len; i++) {
+        const Flinc__KeyedSegment *segment = vec_ptr(&s->backend->chain.segments, i);
+        snapshot_target_count_inline(target, segment->blob);
+    }
     struct segment_writer_options options = {
         .output = snapshot_output_open(target, s->in_chain ? SNAPSHOT_SCOPE_SHARED
                                                            : SNAPSHOT_SCOPE_EXCLUSIVE),

@@ -1,13 +1,15 @@
 /* Lists and broadcast maps of operators; see operator_state.h.
  *
- * A blob holds the items of all parts one behind the other; where each begins stands in the handle, so
- * that items can be dealt out anew without reading any.  A broadcast map is a part whose items are key,
+ * A blob holds the items of all parts one behind the other; where each begins stands in the handle, or in
+ * an index behind the items, so that items can be dealt out anew without reading any.  A broadcast map is a part whose items are key,
  * value, key, value.  What was restored and is not asked for is kept and written again. */
 #include "engine/state/operator_state.h"
 
 #include "common/base/failpoint.h"
 #include "common/base/map.h"
 #include "common/base/vec.h"
+#include "engine/snapshot/metadata.h"
+#include "engine/snapshot/operator_part.h"
 #include "engine/snapshot/output.h"
 
 enum { ITEM_OVERHEAD_BYTES = 16 }; /* charged for each */
@@ -364,14 +366,8 @@ struct operator_state_snapshot {
     size_t n_parts;
 };
 
-static void add_item(Flinc__OperatorStatePart *p, uint64_t offset, uint64_t size)
-{
-    p->offsets[p->n_offsets++] = offset;
-    p->sizes[p->n_sizes++] = size;
-}
-
 static Flinc__OperatorStatePart *add_part(struct operator_state_snapshot *snap,
-                                          const struct part *part, size_t n_items)
+                                          const struct part *part)
 {
     Flinc__OperatorStatePart *p = mem_alloc(sizeof(*p));
 
@@ -379,40 +375,69 @@ static Flinc__OperatorStatePart *add_part(struct operator_state_snapshot *snap,
     p->name = mem_strdup(part->name);
     p->mode = part->mode;
     p->schema = mem_strdup(part->schema);
-    p->offsets = mem_alloc((n_items + 1) * sizeof(uint64_t));
-    p->sizes = mem_alloc((n_items + 1) * sizeof(uint64_t));
     snap->parts[snap->n_parts++] = p;
     return p;
+}
+
+/* Says where the items are that end at `ends` (from the beginning of the first): in the handle, or behind them. */
+static int write_places(struct operator_state_snapshot *snap, Flinc__OperatorStatePart *p,
+                        uint64_t items_offset, const uint64_t *ends, size_t n, struct error *err)
+{
+    if (n > OPERATOR_PART_ITEMS_IN_HANDLE) {
+        p->n_items = p->index_items = n;
+        p->items_offset = items_offset;
+        p->index_offset = snapshot_output_position(snap->output);
+        return snapshot_output_append(snap->output, ends, n * sizeof(*ends), err);
+    }
+    p->offsets = mem_alloc((n + 1) * sizeof(uint64_t));
+    p->sizes = mem_alloc((n + 1) * sizeof(uint64_t));
+    for (size_t i = 0; i < n; i++) {
+        uint64_t from = i > 0 ? ends[i - 1] : 0;
+        p->offsets[p->n_offsets++] = items_offset + from;
+        p->sizes[p->n_sizes++] = ends[i] - from;
+    }
+    return 0;
 }
 
 static int write_list(struct operator_state_snapshot *snap, const struct operator_list *l,
                       struct error *err)
 {
-    Flinc__OperatorStatePart *p = add_part(snap, &l->part, l->ends.len);
+    Flinc__OperatorStatePart *p = add_part(snap, &l->part);
     uint64_t at = snapshot_output_position(snap->output);
 
-    for (size_t i = 0; i < l->ends.len; i++) {
-        uint64_t size = operator_list_get(l, i).len;
-        add_item(p, at, size);
-        at += size;
-    }
-    return snapshot_output_append(snap->output, l->bytes.data, l->bytes.len, err);
+    TRY(snapshot_output_append(snap->output, l->bytes.data, l->bytes.len, err));
+    return write_places(snap, p, at, l->ends.data, l->ends.len, err);
 }
 
-static int write_map(struct operator_state_snapshot *snap, const struct broadcast_map *m,
-                     struct error *err)
+static int write_entries(struct operator_state_snapshot *snap, const struct broadcast_map *m,
+                         uint64_t *ret_ends, struct error *err)
 {
-    Flinc__OperatorStatePart *p = add_part(snap, &m->part, 2 * m->entries.len);
+    uint64_t end = 0;
 
     for (size_t i = 0; i < m->entries.len; i++) {
         const struct broadcast_entry *e = vec_ptr(&m->entries, i);
         const struct str *items[] = {&e->key, &e->value};
         for (size_t k = 0; k < ARRAY_LEN(items); k++) {
-            add_item(p, snapshot_output_position(snap->output), items[k]->len);
             TRY(snapshot_output_append(snap->output, items[k]->data, items[k]->len, err));
+            end += items[k]->len;
+            *ret_ends++ = end;
         }
     }
     return 0;
+}
+
+static int write_map(struct operator_state_snapshot *snap, const struct broadcast_map *m,
+                     struct error *err)
+{
+    Flinc__OperatorStatePart *p = add_part(snap, &m->part);
+    uint64_t at = snapshot_output_position(snap->output);
+    size_t n = 2 * m->entries.len;
+    uint64_t *ends = MEM_NEW_ARRAY(uint64_t, n + 1);
+
+    int rc = write_entries(snap, m, ends, err);
+    rc = rc == 0 ? write_places(snap, p, at, ends, n, err) : rc;
+    mem_free(ends);
+    return rc;
 }
 
 int operator_state_freeze(struct operator_state *s, struct snapshot_target *target,
@@ -491,26 +516,12 @@ static int check_part(const struct operator_state *s, const struct blob_reader *
 {
     bool broadcast = p->mode == FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_BROADCAST;
 
-    if (p->n_offsets != p->n_sizes || (broadcast && p->n_sizes % 2 != 0)) {
+    if (broadcast && operator_part_items(p) % 2 != 0) {
         return damaged(s, r, "a part does not say where its items are", err);
     }
-    if (!broadcast && p->mode != FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_SPLIT &&
-        p->mode != FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION) {
-        return damaged(s, r, "the mode of a part is unknown", err);
-    }
-    for (size_t i = 0; i < p->n_sizes; i++) {
-        if (p->offsets[i] > blob_reader_size(r) ||
-            p->sizes[i] > blob_reader_size(r) - p->offsets[i]) {
-            return damaged(s, r, "an item lies outside of it", err);
-        }
-    }
-    return 0;
-}
-
-static struct slice item_of(const struct blob_reader *r, const Flinc__OperatorStatePart *p,
-                            size_t i)
-{
-    return slice_make((const char *)blob_reader_data(r) + p->offsets[i], p->sizes[i]);
+    struct error why = ERROR_INIT;
+    return operator_part_check(p, blob_reader_size(r), &why) < 0 ? damaged(s, r, why.message, err)
+                                                                 : 0;
 }
 
 static int restore_list(struct operator_state *s, const struct blob_reader *r,
@@ -519,8 +530,10 @@ static int restore_list(struct operator_state *s, const struct blob_reader *r,
     struct operator_list *l = NULL;
 
     TRY(operator_state_list(s, p->name, p->mode, p->schema, &l, err));
-    for (size_t i = 0; i < p->n_sizes; i++) {
-        struct slice item = item_of(r, p, i);
+    for (uint64_t i = 0; i < operator_part_items(p); i++) {
+        struct slice item;
+        TRY_CTX(err, operator_part_item(p, blob_reader_data(r), i, &item, err), "%s",
+                blob_reader_name(r));
         TRY(operator_list_add(l, item.data, item.len, err));
     }
     return 0;
@@ -532,19 +545,57 @@ static int restore_map(struct operator_state *s, const struct blob_reader *r,
     struct broadcast_map *m = NULL;
 
     TRY(operator_state_broadcast(s, p->name, p->schema, &m, err));
-    for (size_t i = 0; i < p->n_sizes; i += 2) {
-        TRY(broadcast_map_put(m, item_of(r, p, i), item_of(r, p, i + 1), err));
+    for (uint64_t i = 0; i < operator_part_items(p); i += 2) {
+        struct slice key, value;
+        TRY_CTX(err, operator_part_item(p, blob_reader_data(r), i, &key, err), "%s",
+                blob_reader_name(r));
+        TRY_CTX(err, operator_part_item(p, blob_reader_data(r), i + 1, &value, err), "%s",
+                blob_reader_name(r));
+        TRY(broadcast_map_put(m, key, value, err));
     }
     return 0;
 }
 
+/* Whether a part is one of those that are wanted. */
+typedef bool (*part_filter)(const Flinc__OperatorStatePart *p);
+
+static bool is_any(const Flinc__OperatorStatePart *p)
+{
+    (void)p;
+    return true;
+}
+
+static bool is_union(const Flinc__OperatorStatePart *p)
+{
+    return p->mode == FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION;
+}
+
+static bool has_wanted(const Flinc__OperatorStateHandle *handle, part_filter filter)
+{
+    for (size_t i = 0; i < handle->n_parts; i++) {
+        if (filter(handle->parts[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int restore_part(struct operator_state *s, const struct blob_reader *r,
+                        const Flinc__OperatorStatePart *p, struct error *err)
+{
+    bool broadcast = p->mode == FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_BROADCAST;
+
+    TRY(check_part(s, r, p, err));
+    return broadcast ? restore_map(s, r, p, err) : restore_list(s, r, p, err);
+}
+
 static int restore_handle(struct operator_state *s, const Flinc__OperatorStateHandle *handle,
-                          const char *directory, struct error *err)
+                          part_filter filter, const char *directory, struct error *err)
 {
     struct blob_reader *r = NULL;
     int rc = 0;
 
-    if (handle->n_parts == 0) {
+    if (!has_wanted(handle, filter)) {
         return 0;
     }
     if (handle->blob == NULL) {
@@ -553,15 +604,29 @@ static int restore_handle(struct operator_state *s, const Flinc__OperatorStateHa
     }
     TRY(blob_reader_open(handle->blob, directory, &r, err));
     for (size_t i = 0; i < handle->n_parts && rc == 0; i++) {
-        const Flinc__OperatorStatePart *p = handle->parts[i];
-        bool broadcast = p->mode == FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_BROADCAST;
-        rc = check_part(s, r, p, err);
-        if (rc == 0) {
-            rc = broadcast ? restore_map(s, r, p, err) : restore_list(s, r, p, err);
+        if (filter(handle->parts[i])) {
+            rc = restore_part(s, r, handle->parts[i], err);
         }
     }
     blob_reader_close(r);
     return rc;
+}
+
+/* The union lists of all subtasks, one subtask after the other. */
+struct union_restore {
+    struct operator_state *state; /* Borrows, as all here */
+    const char *directory;
+};
+
+static int restore_unions(void *arg, const Flinc__SubtaskSnapshot *subtask, struct error *err)
+{
+    const struct union_restore *u = arg;
+
+    for (size_t i = 0; subtask->state != NULL && i < subtask->state->n_operator_state; i++) {
+        TRY(restore_handle(u->state, subtask->state->operator_state[i], is_union, u->directory,
+                           err));
+    }
+    return 0;
 }
 
 int operator_state_restore(struct operator_state *s, const Flinc__OperatorSubtaskState *state,
@@ -569,8 +634,13 @@ int operator_state_restore(struct operator_state *s, const Flinc__OperatorSubtas
 {
     TRY(FAILPOINT(err, "state.operator.restore"));
     for (size_t i = 0; i < state->n_operator_state; i++) {
-        TRY_CTX(err, restore_handle(s, state->operator_state[i], directory, err),
+        TRY_CTX(err, restore_handle(s, state->operator_state[i], is_any, directory, err),
                 "restoring the operator state of '%s'", s->operator_name);
+    }
+    if (state->union_in_metadata) {
+        struct union_restore u = {s, directory};
+        TRY_CTX(err, metadata_scan_operator(directory, state->operator_id, restore_unions, &u, err),
+                "restoring the union lists of '%s'", s->operator_name);
     }
     return 0;
 }

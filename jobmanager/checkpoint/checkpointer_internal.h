@@ -26,8 +26,10 @@
 enum {
     CHECKPOINT_QUEUE_MAX = 1000,             /* requests that wait */
     CHECKPOINT_INLINE_MAX = 5 * 1024 * 1024, /* bytes of state of a task, storage jobmanager */
-    CHECKPOINT_GARBAGE_MAX = 100000,         /* deletions that wait for the executor */
-    CHECKPOINT_EXPIRED_MAX = 16,             /* given up ones that are remembered */
+    CHECKPOINT_INLINE_TOTAL_MAX =
+        64 * 1024 * 1024,            /* bytes of state in handles, else; of all tasks */
+    CHECKPOINT_GARBAGE_MAX = 100000, /* deletions that wait for the executor */
+    CHECKPOINT_EXPIRED_MAX = 16,     /* given up ones that are remembered */
 };
 
 /* A checkpoint that was given up: tasks may still write files of it. */

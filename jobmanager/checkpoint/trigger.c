@@ -161,6 +161,7 @@ static void describe_location(const struct checkpointer *c, const struct pending
     l->inline_only = !files;
     l->inline_threshold = files ? c->config.inline_threshold_bytes : CHECKPOINT_INLINE_MAX;
     l->inline_max = CHECKPOINT_INLINE_MAX;
+    l->inline_task_max = CHECKPOINT_INLINE_TOTAL_MAX / MAX(c->n_tasks, 1U);
     if (files) {
         l->directory = p->directory;
         l->shared_directory = p->shared_directory;

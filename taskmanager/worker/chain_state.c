@@ -72,7 +72,7 @@ static int chain_restore_operator(struct chain_op *op, struct operator_state *s,
     const Flinc__TaskRestore *restore = op->chain->options.restore;
     const Flinc__OperatorSubtaskState *state = chain_state_restored(op);
     TRY(FAILPOINT(err, "task.restore.operator_state"));
-    if (state == NULL || state->n_operator_state == 0) {
+    if (state == NULL || (state->n_operator_state == 0 && !state->union_in_metadata)) {
         return 0;
     }
     TRY_CTX(err, operator_state_restore(s, state, restore->directory, err),
@@ -106,7 +106,7 @@ int chain_state_carry(struct chain_op *op, struct error *err)
     if (state != NULL && state->n_keyed > 0) {
         TRY(chain_state_keyed(op, &keyed, err));
     }
-    if (state != NULL && state->n_operator_state > 0) {
+    if (state != NULL && (state->n_operator_state > 0 || state->union_in_metadata)) {
         TRY(chain_state_operator(op, &unkeyed, err));
     }
     return 0;

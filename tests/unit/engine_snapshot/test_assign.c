@@ -39,6 +39,44 @@ static void free_pair(struct pair p)
     flinc__job_graph__free_unpacked(p.g, NULL);
 }
 
+/* A thousand tasks with union lists of a thousand: what the job manager holds and sends is a reference to the
+ * _metadata for each, not the handles of all for all (1,000 * 1,000 * 150 bytes). */
+static void unions_of_a_thousand_tasks(void **state)
+{
+    enum { TASKS = 1000 };
+    (void)state;
+    Flinc__CheckpointMetadata *m = make_metadata();
+    Flinc__JobGraph *g = make_graph();
+    Flinc__OperatorSnapshot *source = add_operator(m, 1, "Source", TASKS, TASKS);
+    for (uint32_t i = 0; i < TASKS; i++) {
+        Flinc__SubtaskSnapshot *s = add_subtask(source, i);
+        add_list(s, "offsets", FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION, 60);
+        add_list(s, "own", FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_SPLIT, 1);
+    }
+    add_chained(add_vertex(g, "Source", TASKS, TASKS), 1, "Source");
+    struct state_assignment *a = NULL;
+    assert_ok(state_assignment_new(m, "file:/chk-1", g, 0, &a, &ok_err));
+    uint64_t sent = 0;
+    for (uint32_t i = 0; i < TASKS; i++) {
+        const Flinc__TaskRestore *r = state_assignment_get(a, 0, i);
+        assert_int_equal(r->n_operators, 1);
+        assert_true(r->operators[0]->union_in_metadata);
+        assert_int_equal(r->operators[0]->n_operator_state, 1); /* its own */
+        assert_string_equal(r->directory, "file:/chk-1");
+        sent += flinc__task_restore__get_packed_size(r);
+    }
+    assert_in_range(sent, TASKS, TASKS * 200);
+    assert_in_range(state_assignment_bytes(a), TASKS, TASKS * 1024);
+    state_assignment_free(a);
+    /* Nobody could read a _metadata that is nowhere. */
+    assert_ok(state_assignment_new(m, NULL, g, 0, &a, &ok_err));
+    assert_false(state_assignment_get(a, 0, 0)->operators[0]->union_in_metadata);
+    assert_int_equal(state_assignment_get(a, 0, 7)->operators[0]->n_operator_state, TASKS + 1);
+    state_assignment_free(a);
+    flinc__checkpoint_metadata__free_unpacked(m, NULL);
+    flinc__job_graph__free_unpacked(g, NULL);
+}
+
 static void refused(struct pair p, uint32_t flags, const char *part)
 {
     struct state_assignment *a = NULL;
@@ -188,6 +226,7 @@ static void duplicates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        SNAPSHOT_TEST(unions_of_a_thousand_tasks),
         SNAPSHOT_TEST(what_subtasks_get),
         SNAPSHOT_TEST(chains_do_not_matter),
         SNAPSHOT_TEST(operators_without_state_get_nothing),

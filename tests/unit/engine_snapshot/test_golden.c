@@ -124,6 +124,7 @@ static void metadata(void **state)
     Flinc__OperatorSnapshot *o = add_operator(m, 1, "Count", 2, 128);
     add_keyed(o, add_subtask(o, 1), "aabb-1-0-42-00ff");
     add_list(add_subtask(o, 0), "l", FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION, 2);
+    m->version = 1; /* what nobody writes any more, */
     assert_ok(metadata_encode(m, &bytes, &ok_err));
     show("GOLDEN_METADATA", (const uint8_t *)bytes.data, bytes.len);
     check_golden(GOLDEN_METADATA, (const uint8_t *)bytes.data, bytes.len);
@@ -132,9 +133,36 @@ static void metadata(void **state)
     flinc__checkpoint_metadata__free_unpacked(m, NULL);
 }
 
+/* Version 2: files of a backend, parts with an index. */
+static void metadata_2(void **state)
+{
+    (void)state;
+    STR_AUTO bytes = STR_INIT;
+    Flinc__CheckpointMetadata *m = make_metadata(), *got = NULL;
+    Flinc__OperatorSnapshot *o = add_operator(m, 1, "Count", 2, 128);
+    Flinc__SubtaskSnapshot *s = add_subtask(o, 1);
+    add_files(add_keyed(o, s, "aabb-1-0-42-00ff"), "file:/c/shared/aabb-1-0-41-00fe");
+    Flinc__OperatorStatePart *p =
+        add_list(s, "l", FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION, 9)->parts[0];
+    p->n_offsets = p->n_sizes = 0;
+    p->n_items = p->index_items = 3;
+    p->items_offset = 8;
+    p->index_offset = 40;
+    assert_ok(metadata_encode(m, &bytes, &ok_err));
+    show("GOLDEN_METADATA_2", (const uint8_t *)bytes.data, bytes.len);
+    check_golden(GOLDEN_METADATA_2, (const uint8_t *)bytes.data, bytes.len);
+    assert_ok(metadata_decode((const uint8_t *)bytes.data, bytes.len, "golden", &got, &ok_err));
+    const Flinc__OperatorSubtaskState *read = got->operators[0]->subtasks[0]->state;
+    assert_int_equal(read->keyed[0]->files[0]->files[0]->block_crcs[1], 0x12345678);
+    assert_int_equal(read->operator_state[0]->parts[0]->index_offset, 40);
+    flinc__checkpoint_metadata__free_unpacked(got, NULL);
+    flinc__checkpoint_metadata__free_unpacked(m, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {SNAPSHOT_TEST(segment), SNAPSHOT_TEST(seeded),
-                                       SNAPSHOT_TEST(compressed), SNAPSHOT_TEST(metadata)};
+                                       SNAPSHOT_TEST(compressed), SNAPSHOT_TEST(metadata),
+                                       SNAPSHOT_TEST(metadata_2)};
     return cmocka_run_group_tests_name("golden", tests, NULL, NULL);
 }

@@ -128,12 +128,12 @@ static void what_is_not_one(void **state)
     assert_ok(metadata_encode(m, &bytes, &ok_err));
     struct metadata_head head;
     memcpy(&head, bytes.data, sizeof(head));
-    head.version = 2;
+    head.version = CHECKPOINT_METADATA_VERSION + 1;
     head.crc = crc32c(0, &head, offsetof(struct metadata_head, crc));
     memcpy(bytes.data, &head, sizeof(head));
     put_file(in_dir("_metadata"), bytes.data, bytes.len);
     check_error(metadata_read(fixture_dir, &got, &directory, &err), ERR_UNSUPPORTED, &err,
-                "has version 2");
+                "has version 3");
     flinc__checkpoint_metadata__free_unpacked(m, NULL);
 }
 

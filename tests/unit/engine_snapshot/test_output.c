@@ -123,6 +123,41 @@ static void shared_files_have_full_names(void **state)
     snapshot_target_unref(t);
 }
 
+/* All blobs of a task together: what is above becomes files. */
+static void handles_of_a_task_hold_only_so_much(void **state)
+{
+    (void)state;
+    Flinc__CheckpointLocation l = location_in_dir(100);
+    l.inline_task_max = 250;
+    struct snapshot_target *t = snapshot_target_new(
+        &(struct snapshot_target_options){.location = &l, .checkpoint_id = 1, .owner = "o"});
+    static const bool IS_FILE[] = {false, false, true, false, true};
+    static const size_t SIZES[] = {100, 90, 70, 60, 1};
+    for (uint32_t i = 0; i < ARRAY_LEN(SIZES); i++) {
+        struct snapshot_output *o = snapshot_output_open(t, SNAPSHOT_SCOPE_EXCLUSIVE);
+        append(o, SIZES[i]);
+        Flinc__StateBlob blob = finish(o);
+        assert_int_equal(blob.location[0] != '\0', IS_FILE[i]);
+        check_bytes(&blob, SIZES[i]);
+        state_blob_clear(&blob);
+        snapshot_output_free(o);
+    }
+    snapshot_target_unref(t);
+    /* What earlier checkpoints have in handles that go into this one counts. */
+    Flinc__StateBlob earlier = FLINC__STATE_BLOB__INIT;
+    earlier.inline_data.len = 200;
+    t = snapshot_target_new(
+        &(struct snapshot_target_options){.location = &l, .checkpoint_id = 2, .owner = "o"});
+    snapshot_target_count_inline(t, &earlier);
+    struct snapshot_output *o = snapshot_output_open(t, SNAPSHOT_SCOPE_EXCLUSIVE);
+    append(o, 51);
+    Flinc__StateBlob blob = finish(o);
+    assert_true(blob.location[0] != '\0');
+    state_blob_clear(&blob);
+    snapshot_output_free(o);
+    snapshot_target_unref(t);
+}
+
 static void the_jobmanager_takes_only_so_much(void **state)
 {
     (void)state;
@@ -488,6 +523,7 @@ int main(void)
         SNAPSHOT_TEST(a_file_above_it),
         SNAPSHOT_TEST(a_threshold_above_a_chunk),
         SNAPSHOT_TEST(shared_files_have_full_names),
+        SNAPSHOT_TEST(handles_of_a_task_hold_only_so_much),
         SNAPSHOT_TEST(the_jobmanager_takes_only_so_much),
         SNAPSHOT_TEST(abandoned_outputs_leave_no_file),
         SNAPSHOT_TEST(failures_leave_no_file),

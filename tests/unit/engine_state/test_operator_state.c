@@ -1,7 +1,10 @@
 /* Lists and broadcast maps of operators: in memory, into snapshots and back, and damaged. */
 #include "engine/state/operator_state.h"
 
+#include "common/base/crc32c.h"
 #include "common/fs/fs.h"
+#include "engine/snapshot/metadata.h"
+#include "engine/snapshot/operator_part.h"
 #include "engine/snapshot/output.h"
 
 #include <setjmp.h>
@@ -207,6 +210,159 @@ static void test_dealt_out_anew(void **state)
     operator_state_free(r);
 }
 
+/* Above OPERATOR_PART_ITEMS_IN_HANDLE the places are in the blob. */
+static void test_many_items(void **state)
+{
+    static const uint32_t COUNTS[] = {OPERATOR_PART_ITEMS_IN_HANDLE,
+                                      OPERATOR_PART_ITEMS_IN_HANDLE + 1, 5000};
+    for (uint32_t k = 0; k < ARRAY_LEN(COUNTS); k++) {
+        struct operator_state *s = operator_state_new("Op", NULL);
+        struct operator_state *r = operator_state_new("Op", NULL);
+        struct operator_state *dealt = operator_state_new("Op", NULL);
+        struct broadcast_map *m = NULL;
+        must(operator_state_broadcast(s, "z", "ROW<a BYTES>", &m, &err));
+        for (uint32_t i = 0; i < COUNTS[k]; i++) {
+            char text[32];
+            snprintf(text, sizeof(text), i % 7 == 3 ? "" : "item %u", i);
+            add(list_of(s, "x", SPLIT), text);
+            add(list_of(s, "y", UNION), text);
+            snprintf(text, sizeof(text), "key %u", i);
+            put(m, text, "v");
+        }
+        Flinc__OperatorSubtaskState *snap = snapshot(s, k % 2 == 0 ? 1 << 20 : 0);
+        size_t bytes = flinc__operator_state_handle__get_packed_size(snap->operator_state[0]) -
+                       snap->operator_state[0]->blob->inline_data.len;
+        assert_in_range(bytes, 1, 3000);
+        must(operator_state_restore(r, snap, dir, &err));
+        assert_int_equal(operator_list_len(list_of(r, "x", SPLIT)), COUNTS[k]);
+        for (uint32_t i = 0; i < COUNTS[k]; i++) {
+            struct slice want = operator_list_get(list_of(s, "y", UNION), i);
+            struct slice got = operator_list_get(list_of(r, "y", UNION), i);
+            assert_int_equal(want.len, got.len);
+            assert_memory_equal(want.data, got.data, want.len);
+        }
+        must(operator_state_broadcast(r, "z", "ROW<a BYTES>", &m, &err));
+        assert_int_equal(broadcast_map_len(m), COUNTS[k]);
+        /* Narrowed as dealing does it, twice. */
+        Flinc__OperatorStatePart *p = snap->operator_state[0]->parts[0];
+        Flinc__OperatorStatePart whole = *p;
+        operator_part_narrow(p, 10, 30);
+        operator_part_narrow(p, 5, 2);
+        snap->operator_state[0]->n_parts = 1;
+        must(operator_state_restore(dealt, snap, dir, &err));
+        assert_string_equal(items(list_of(dealt, "x", SPLIT)), "/item 15/item 16");
+        *p = whole;
+        snap->operator_state[0]->n_parts = 3;
+        flinc__operator_subtask_state__free_unpacked(snap, NULL);
+        operator_state_free(dealt);
+        operator_state_free(r);
+        operator_state_free(s);
+    }
+}
+
+static void refuse(Flinc__OperatorSubtaskState *snap, const char *text)
+{
+    struct operator_state *r = operator_state_new("Op", NULL);
+    must_fail(operator_state_restore(r, snap, dir, &err), ERR_CORRUPT, text);
+    operator_state_free(r);
+}
+
+static void test_damaged_index(void **state)
+{
+    struct operator_state *s = operator_state_new("Op", NULL);
+    for (uint32_t i = 0; i < 100; i++) {
+        add(list_of(s, "x", SPLIT), "item");
+    }
+    Flinc__OperatorSubtaskState *snap = snapshot(s, 10000);
+    Flinc__StateBlob *blob = snap->operator_state[0]->blob;
+    Flinc__OperatorStatePart *p = snap->operator_state[0]->parts[0];
+    assert_int_equal(p->index_items, 100);
+    const Flinc__OperatorStatePart good = *p;
+    p->index_items = 101;
+    refuse(snap, "outside");
+    *p = good;
+    p->index_items = UINT64_MAX;
+    refuse(snap, "outside");
+    *p = good;
+    p->index_offset = UINT64_MAX;
+    refuse(snap, "outside");
+    *p = good;
+    p->items_offset = p->index_offset + 1;
+    refuse(snap, "outside");
+    *p = good;
+    p->first_item = 1;
+    refuse(snap, "described wrongly");
+    *p = good;
+    p->n_items = UINT64_MAX;
+    refuse(snap, "described wrongly");
+    *p = good;
+    memset(blob->inline_data.data + p->index_offset + 50 * 8, 0xff, 8);
+    blob->crc32c = crc32c(0, blob->inline_data.data, blob->size);
+    refuse(snap, "outside");
+    flinc__operator_subtask_state__free_unpacked(snap, NULL);
+    operator_state_free(s);
+}
+
+/* A task that is told to gets the union lists of all subtasks out of _metadata, and nothing else from there. */
+static void test_unions_in_metadata(void **state)
+{
+    enum { SUBTASKS = 300 };
+    uint8_t id[16] = {7}, other_id[16] = {8};
+    Flinc__CheckpointMetadata m = FLINC__CHECKPOINT_METADATA__INIT;
+    Flinc__OperatorSnapshot ops[2] = {FLINC__OPERATOR_SNAPSHOT__INIT,
+                                      FLINC__OPERATOR_SNAPSHOT__INIT};
+    Flinc__OperatorSnapshot *op_list[] = {&ops[1], &ops[0]};
+    Flinc__SubtaskSnapshot subtasks[SUBTASKS], *list[SUBTASKS];
+    for (uint32_t i = 0; i < SUBTASKS; i++) {
+        char text[32];
+        struct operator_state *s = operator_state_new("Op", NULL);
+        snprintf(text, sizeof(text), "of %u", i);
+        add(list_of(s, "u", UNION), text);
+        add(list_of(s, "u", UNION), "more");
+        add(list_of(s, "x", SPLIT), "own");
+        flinc__subtask_snapshot__init(&subtasks[i]);
+        subtasks[i].subtask = i;
+        subtasks[i].state = snapshot(s, i % 2 == 0 ? 1000 : 0);
+        subtasks[i].state->operator_id = (ProtobufCBinaryData){16, mem_dup(id, 16)};
+        list[i] = &subtasks[i];
+        operator_state_free(s);
+    }
+    m.version = CHECKPOINT_METADATA_VERSION;
+    m.job_id = (ProtobufCBinaryData){16, id};
+    m.n_operators = 2;
+    m.operators = op_list;
+    ops[0].operator_id = (ProtobufCBinaryData){16, id};
+    ops[1].operator_id = (ProtobufCBinaryData){16, other_id};
+    for (uint32_t i = 0; i < 2; i++) {
+        ops[i].parallelism = ops[i].max_parallelism = SUBTASKS;
+        ops[i].n_subtasks = i == 0 ? SUBTASKS : SUBTASKS / 2;
+        ops[i].subtasks = list;
+    }
+    must(metadata_write(dir, &m, &err));
+
+    Flinc__OperatorSubtaskState told = FLINC__OPERATOR_SUBTASK_STATE__INIT;
+    struct operator_state *r = operator_state_new("Op", NULL);
+    told.operator_id = ops[0].operator_id;
+    told.union_in_metadata = true;
+    must(operator_state_restore(r, &told, dir, &err));
+    struct operator_list *l = list_of(r, "u", UNION);
+    assert_int_equal(operator_list_len(l), 2 * SUBTASKS);
+    assert_string_equal(items(list_of(r, "x", SPLIT)), "");
+    for (uint32_t i = 0; i < SUBTASKS; i++) {
+        char text[32];
+        snprintf(text, sizeof(text), "of %u", i);
+        struct slice got = operator_list_get(l, (size_t)2 * i);
+        assert_int_equal(got.len, strlen(text));
+        assert_memory_equal(got.data, text, got.len);
+    }
+    id[3] = 1; /* now it is another operator */
+    must_fail(operator_state_restore(r, &told, dir, &err), ERR_CORRUPT, "_metadata");
+    operator_state_free(r);
+    for (uint32_t i = 0; i < SUBTASKS; i++) {
+        flinc__operator_subtask_state__free_unpacked(subtasks[i].state, NULL);
+    }
+}
+
 static void test_nothing_declared(void **state)
 {
     struct operator_state *s = operator_state_new("Op", NULL);
@@ -271,13 +427,6 @@ static void test_budget(void **state)
     assert_int_equal(budget.used_bytes, 0);
 }
 
-static void refuse(Flinc__OperatorSubtaskState *snap, const char *text)
-{
-    struct operator_state *r = operator_state_new("Op", NULL);
-    must_fail(operator_state_restore(r, snap, dir, &err), ERR_CORRUPT, text);
-    operator_state_free(r);
-}
-
 static void test_damaged(void **state)
 {
     struct operator_state *s = operator_state_new("Op", NULL);
@@ -286,16 +435,16 @@ static void test_damaged(void **state)
     Flinc__OperatorSubtaskState *snap = snapshot(s, 1000);
     Flinc__OperatorStatePart *p = snap->operator_state[0]->parts[0];
     p->sizes[1] = 4;
-    refuse(snap, "an item lies outside of it");
+    refuse(snap, "is damaged: an item of operator state lies outside of its bytes");
     p->offsets[1] = UINT64_MAX;
     p->sizes[1] = 3;
-    refuse(snap, "an item lies outside of it");
+    refuse(snap, "is damaged: an item of operator state lies outside of its bytes");
     p->offsets[1] = 3;
     p->n_sizes = 1;
-    refuse(snap, "does not say where");
+    refuse(snap, "is damaged: operator state that is described wrongly");
     p->n_sizes = 2;
     p->mode = (Flinc__OperatorStateMode)7;
-    refuse(snap, "unknown");
+    refuse(snap, "is damaged: operator state that is described wrongly");
     p->mode = SPLIT;
     snap->operator_state[0]->blob->inline_data.data[0] ^= 1;
     refuse(snap, "damaged");
@@ -310,6 +459,9 @@ int main(void)
         cmocka_unit_test(test_broadcast),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_dealt_out_anew),
+        cmocka_unit_test(test_many_items),
+        cmocka_unit_test(test_damaged_index),
+        cmocka_unit_test(test_unions_in_metadata),
         cmocka_unit_test(test_nothing_declared),
         cmocka_unit_test(test_other_mode),
         cmocka_unit_test(test_kept_though_unknown),
