@@ -11,6 +11,7 @@ benchmarks=(
     "operators|map, filter, flatMap, keyed sums|build/release/bench/bench_ops_operators"
     "state|keyed counts while snapshots are written; pauses, bytes, restoring|build/release/bench/bench_state_snapshots"
     "record_rows|records of state as bytes|build/release/bench/bench_state_record_rows"
+    "rocksdb|a hand-written loop on RocksDB|build/release/bench/bench_rocksdb_limit --dir build/bench/rocksdb"
     "timers|timers set and fired|build/release/bench/bench_ops_timers"
     "user_state|values, maps and lists of user functions|build/release/bench/bench_ops_user_state"
     "codec|batch, row and key codecs|build/release/bench/bench_data_codec"
