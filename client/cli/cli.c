@@ -22,6 +22,8 @@ static const struct cli_action actions[] = {
      "triggers a savepoint for a running job or disposes of one", cli_savepoint},
     {"checkpoint", CLI_CHECKPOINT, "checkpoint [OPTIONS] <Job ID>",
      "triggers a checkpoint for a running job", cli_checkpoint},
+    {"modify", CLI_MODIFY, "modify [OPTIONS] <Job ID>",
+     "changes the parallelism of a running job (adaptive scheduler)", cli_modify},
 };
 
 /* ---- help ------------------------------------------------------------------------------------------ */

@@ -22,7 +22,8 @@ enum cli_action_bit {
     CLI_STOP = 16,
     CLI_SAVEPOINT = 32,
     CLI_CHECKPOINT = 64,
-    CLI_ALL = 127,
+    CLI_MODIFY = 128,
+    CLI_ALL = 255,
 };
 
 /* What the options said. */
@@ -32,6 +33,8 @@ struct cli_args {
     const char *entry;     /* -c */
     const char *savepoint; /* -s of run and cancel, -p of stop */
     const char *dispose;   /* a savepoint to be removed */
+    const char *vertex;    /* -v of modify: the only one that is meant */
+    uint32_t parallelism;  /* -p of modify; 0: not given */
     struct vec paths;      /* char *, Owns: folders that were made absolute */
     char **job_args;
     int n_job_args;
@@ -67,6 +70,7 @@ int cli_cancel_with_savepoint(struct cli_args *args);
 int cli_stop(struct cli_args *args);
 int cli_savepoint(struct cli_args *args);
 int cli_checkpoint(struct cli_args *args);
+int cli_modify(struct cli_args *args);
 
 /* "The program finished with the following exception", as Flink shows failures; returns the exit code. */
 int cli_fail(const struct error *err);

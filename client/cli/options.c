@@ -11,6 +11,8 @@ enum option_id {
     OPTION_PROPERTY,
     OPTION_TARGET,
     OPTION_PARALLELISM,
+    OPTION_NEW_PARALLELISM,
+    OPTION_VERTEX,
     OPTION_DETACHED,
     OPTION_BUNDLE,
     OPTION_BUNDLE_IGNORED,
@@ -45,7 +47,8 @@ static const char python_text[] = "this release runs C bundles; Python jobs are 
 
 static const struct cli_option options[] = {
     {OPTION_HELP, CLI_ALL, "-h", "--help", NULL, "Show this help."},
-    {OPTION_VERBOSE, CLI_ALL, "-v", "--verbose", NULL, "Accepted, as Flink does; without effect."},
+    {OPTION_VERBOSE, CLI_ALL & ~CLI_MODIFY, "-v", "--verbose", NULL,
+     "Accepted, as Flink does; without effect."},
     {OPTION_JOB_MANAGER, CLI_ALL, "-m", "--jobmanager", "<host:port>",
      "The job manager whose REST interface is asked (rest.address, rest.port)."},
     {OPTION_TARGET, CLI_ALL, "-t", "--target", "<arg>",
@@ -91,6 +94,11 @@ static const struct cli_option options[] = {
      "Accepted, as Flink does; disposing of a savepoint needs no code."},
     {OPTION_FULL, CLI_CHECKPOINT, "-full", "--full", NULL,
      "A checkpoint that refers to no earlier one."},
+    {OPTION_NEW_PARALLELISM, CLI_MODIFY, "-p", "--parallelism", "<number>",
+     "The parallelism that the job is to run with, where it has the slots; the upper bound of its "
+     "resource requirements."},
+    {OPTION_VERTEX, CLI_MODIFY, "-v", "--vertex", "<vertex>",
+     "Only this vertex of the job, by its id or the begin of its name."},
     {OPTION_NOT_HERE, CLI_RUN, "-C", "--classpath", "<url>", java_text},
     {OPTION_NOT_HERE, CLI_RUN, "-py", "--python", "<file>", python_text},
     {OPTION_NOT_HERE, CLI_RUN, "-pym", "--pyModule", "<module>", python_text},
@@ -151,7 +159,7 @@ static int unknown_option(enum cli_action_bit action, const char *arg, struct er
         near != NULL ? "?" : "");
 }
 
-static int set_parallelism(struct cli_args *args, const char *value, struct error *err)
+static int read_parallelism(const char *value, uint32_t *ret, struct error *err)
 {
     int64_t n = 0;
 
@@ -159,6 +167,15 @@ static int set_parallelism(struct cli_args *args, const char *value, struct erro
         return error_set(err, ERR_INVALID_ARGUMENT,
                          "The parallelism must be a positive number (1 to 32768): %s", value);
     }
+    *ret = (uint32_t)n;
+    return 0;
+}
+
+static int set_parallelism(struct cli_args *args, const char *value, struct error *err)
+{
+    uint32_t n;
+
+    TRY(read_parallelism(value, &n, err));
     return conf_set_at(&args->conf, (struct conf_place){CONF_ORIGIN_COMMAND_LINE, NULL, 0},
                        "parallelism.default", value, err);
 }
@@ -229,6 +246,11 @@ static int apply(struct cli_args *args, const struct cli_option *o, const char *
                            "execution.target", value, err);
     case OPTION_PARALLELISM:
         return set_parallelism(args, value, err);
+    case OPTION_NEW_PARALLELISM:
+        return read_parallelism(value, &args->parallelism, err);
+    case OPTION_VERTEX:
+        args->vertex = value;
+        return 0;
     case OPTION_BUNDLE:
         args->bundle = value;
         return 0;

@@ -4,21 +4,45 @@
 
 static const struct conf_option jobmanager_options[] = {
     {"jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling", CONF_TYPE_DURATION, "30 s",
-     .aliases = "jobmanager.adaptive-scheduler.scaling-interval.min"},
+     .aliases = "jobmanager.adaptive-scheduler.scaling-interval.min",
+     .description = "The least time between a (re)start of a job and its next rescale.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout", CONF_TYPE_DURATION,
-     "1 min"},
-    {"jobmanager.adaptive-scheduler.min-parallelism-increase", CONF_TYPE_INT, "1"},
-    {"jobmanager.adaptive-scheduler.prefer-minimal-taskmanagers", CONF_TYPE_BOOL, "true"},
-    {"jobmanager.adaptive-scheduler.rescale-trigger.max-checkpoint-failures", CONF_TYPE_INT, "2"},
-    {"jobmanager.adaptive-scheduler.rescale-trigger.max-delay", CONF_TYPE_DURATION},
+     "1 min",
+     .description = "A running job that could use new slots, but not reach the parallelism that it "
+                    "wants, waits so long for more before it rescales.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"jobmanager.adaptive-scheduler.min-parallelism-increase", CONF_TYPE_INT, "1",
+     .description = "A running job is not scaled up for fewer new subtasks than this, counted over "
+                    "all vertices, unless it reaches the parallelism that it wants.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"jobmanager.adaptive-scheduler.prefer-minimal-taskmanagers", CONF_TYPE_BOOL, "true",
+     .description = "Slots are taken on as few task managers as possible, so that the others can "
+                    "be given back.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"jobmanager.adaptive-scheduler.rescale-trigger.max-checkpoint-failures", CONF_TYPE_INT, "2",
+     .description = "A rescale waits for a completed checkpoint; after so many failed ones in a "
+                    "row it no longer does.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"jobmanager.adaptive-scheduler.rescale-trigger.max-delay", CONF_TYPE_DURATION,
+     .description = "The longest wait of a rescale for a completed checkpoint. By default none "
+                    "without periodic checkpoints, else their interval times one more than "
+                    "rescale-trigger.max-checkpoint-failures.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"jobmanager.adaptive-scheduler.resource-stabilization-timeout", CONF_TYPE_DURATION, "10 s"},
     {"jobmanager.adaptive-scheduler.resource-wait-timeout", CONF_TYPE_DURATION, "5 min"},
     {"jobmanager.adaptive-scheduler.scaling-interval.max", CONF_TYPE_DURATION},
     {"jobmanager.adaptive-scheduler.scaling-interval.min", CONF_TYPE_DURATION, "30 s"},
     {"jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout", CONF_TYPE_DURATION,
-     "10 s", .aliases = "jobmanager.adaptive-scheduler.resource-stabilization-timeout"},
+     "10 s", .aliases = "jobmanager.adaptive-scheduler.resource-stabilization-timeout",
+     .description = "A job that waits for its slots and could run with those that there are waits "
+                    "so long for more; 0 in reactive mode by default.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"jobmanager.adaptive-scheduler.submission.resource-wait-timeout", CONF_TYPE_DURATION, "5 min",
-     .aliases = "jobmanager.adaptive-scheduler.resource-wait-timeout"},
+     .aliases = "jobmanager.adaptive-scheduler.resource-wait-timeout",
+     .description = "How long a job waits for the slots that it needs at least before it fails; "
+                    "in reactive mode for ever by default.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"jobmanager.archive.fs.dir", CONF_TYPE_STRING},
     {"jobmanager.bind-host", CONF_TYPE_STRING,
      .description =
@@ -59,10 +83,17 @@ static const struct conf_option jobmanager_options[] = {
      .description = "Port of the job manager, where task managers register.",
      .flags = CONF_FLAG_EFFECTIVE},
     {"jobmanager.scheduler", CONF_TYPE_ENUM, "Default",
-     .enum_values = "Default|Adaptive|AdaptiveBatch"},
+     .enum_values = "Default|Adaptive|AdaptiveBatch",
+     .description = "What runs a job: Default, with the parallelism that it asks for; Adaptive "
+                    "(streaming jobs), with the slots that there are, and rescaled when these or "
+                    "its resource requirements change.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"jobmanager.task-deployment.offload-shuffle-descriptors-to-blob-server.threshold-num",
      CONF_TYPE_INT, "4194304"},
-    {"scheduler-mode", CONF_TYPE_ENUM, .enum_values = "REACTIVE"},
+    {"scheduler-mode", CONF_TYPE_ENUM, .enum_values = "REACTIVE",
+     .description = "REACTIVE: the job of a standalone application cluster uses all slots that "
+                    "there are, under the adaptive scheduler.",
+     .flags = CONF_FLAG_EFFECTIVE},
 };
 
 static const struct conf_option cluster_options[] = {

@@ -251,7 +251,10 @@ static const struct conf_option web_options[] = {
      .aliases = "jobmanager.web.access-control-allow-origin",
      .description = "The Access-Control-Allow-Origin header of every answer.",
      .flags = CONF_FLAG_EFFECTIVE},
-    {"web.adaptive-scheduler.rescale-history.size", CONF_TYPE_INT, "0"},
+    {"web.adaptive-scheduler.rescale-history.size", CONF_TYPE_INT, "0",
+     .description = "How many rescales of a job under the adaptive scheduler are kept for "
+                    "/jobs/:id/rescales (at most 256); 0: none.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"web.cancel.enable", CONF_TYPE_BOOL, "true",
      .description = "Whether jobs can be cancelled over REST; enforced by the server.",
      .flags = CONF_FLAG_EFFECTIVE},
@@ -272,7 +275,10 @@ static const struct conf_option web_options[] = {
      .aliases = "jobmanager.web.refresh-interval",
      .description = "How often dashboards ask for news; told by /config.",
      .flags = CONF_FLAG_EFFECTIVE},
-    {"web.rescale.enable", CONF_TYPE_BOOL, "true"},
+    {"web.rescale.enable", CONF_TYPE_BOOL, "true",
+     .description = "Whether the dashboard offers to change the parallelism of jobs under the "
+                    "adaptive scheduler.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"web.submit.enable", CONF_TYPE_BOOL, "true", .aliases = "jobmanager.web.submit.enable",
      .description = "Whether bundles and jobs can be submitted over REST; enforced by the server.",
      .flags = CONF_FLAG_EFFECTIVE},

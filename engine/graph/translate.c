@@ -248,6 +248,10 @@ static Flinc__JobVertex *make_vertex(const struct translation *t, uint32_t verte
     for (uint32_t i = 0; i < t->n_nodes; i++) {
         const struct translate_node *n = &t->nodes[t->order[i]];
         if (n->vertex == vertex) {
+            uint32_t limit = n->node->parallelism_limit;
+            if (limit > 0 && (v->parallelism_limit == 0 || limit < v->parallelism_limit)) {
+                v->parallelism_limit = limit;
+            }
             v->operators[v->n_operators++] = make_operator(t, n);
         }
     }

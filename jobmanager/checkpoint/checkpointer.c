@@ -1,6 +1,20 @@
 /* The checkpointer's life, the requests of people, the end of the job; see checkpointer.h. */
 #include "jobmanager/checkpoint/checkpointer_internal.h"
 
+void checkpointer_count_tasks(struct checkpointer *c)
+{
+    const Flinc__JobGraph *g = checkpointer_graph(c);
+    mem_free(c->first_task);
+    mem_free(c->end_of_data);
+    c->n_tasks = 0;
+    c->first_task = MEM_NEW_ARRAY(uint32_t, g->n_vertices + 1);
+    for (size_t v = 0; v < g->n_vertices; v++) {
+        c->first_task[v] = c->n_tasks;
+        c->n_tasks += g->vertices[v]->parallelism;
+    }
+    c->end_of_data = MEM_NEW_ARRAY(struct flinc_id, (size_t)c->n_tasks + 1);
+}
+
 struct checkpointer *checkpointer_new(const struct checkpointer_options *options)
 {
     struct checkpointer *c = MEM_NEW(struct checkpointer);
@@ -15,12 +29,7 @@ struct checkpointer *checkpointer_new(const struct checkpointer_options *options
     memcpy(job_id.bytes, g->job_id.data, MIN(g->job_id.len, sizeof(job_id.bytes)));
     id_format(&job_id, c->job_hex);
     rng_init(&c->rng, options->seed);
-    c->first_task = MEM_NEW_ARRAY(uint32_t, g->n_vertices + 1);
-    for (size_t v = 0; v < g->n_vertices; v++) {
-        c->first_task[v] = c->n_tasks;
-        c->n_tasks += g->vertices[v]->parallelism;
-    }
-    c->end_of_data = MEM_NEW_ARRAY(struct flinc_id, (size_t)c->n_tasks + 1);
+    checkpointer_count_tasks(c);
     c->next_id = 1;
     c->periodic_timer = TIMER_NONE;
     c->stopping.timer = TIMER_NONE;
@@ -159,6 +168,11 @@ void checkpointer_trigger(struct checkpointer *c, enum checkpoint_type type,
     r->done = done;
     r->done_arg = done_arg;
     decider_add(c, r);
+}
+
+void checkpointer_trigger_now(struct checkpointer *c)
+{
+    decider_now(c);
 }
 
 void checkpointer_savepoint(struct checkpointer *c, const struct savepoint_request *request,

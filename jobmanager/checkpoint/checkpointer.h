@@ -111,8 +111,13 @@ void checkpointer_end(struct checkpointer *c, enum checkpoint_job_end how,
 
 void checkpointer_trigger(struct checkpointer *c, enum checkpoint_type type,
                           checkpoint_done_fn done, void *done_arg);
+/* Of the configured kind, as soon as it can be taken: neither the pause between checkpoints nor their number
+ * counts.  Nobody waits for it but who hears of it by host.notify. */
+void checkpointer_trigger_now(struct checkpointer *c);
 void checkpointer_savepoint(struct checkpointer *c, const struct savepoint_request *request,
                             checkpoint_done_fn done, void *done_arg);
+/* Somebody has asked for a savepoint that ends the job, and it has not failed. */
+bool checkpointer_is_stopping(const struct checkpointer *c);
 /* Is the job stopping with a savepoint that is complete?  Then a failure must not restart it: *ret_why
  * says that the savepoint is good. */
 bool checkpointer_is_stopped(const struct checkpointer *c, const struct error *failure,
@@ -144,6 +149,11 @@ struct checkpoint_restore {
     const struct state_assignment *assignment;
 };
 struct checkpoint_restore checkpointer_latest(const struct checkpointer *c);
+/* No task runs, nothing is pending (..._suspend() was called, ..._is_completing() is false), and the vertices
+ * have other parallelisms from now on: what a restart restores is dealt out anew.  Key groups stay.  An error:
+ * the state cannot be dealt out so, and everything is as it was.  The graph is copied. */
+int checkpointer_rescale(struct checkpointer *c, const Flinc__JobGraph *graph,
+                         struct error *err) MUST_CHECK;
 /* The job restarts from checkpointer_latest(): for the statistics. */
 void checkpointer_count_restore(struct checkpointer *c);
 

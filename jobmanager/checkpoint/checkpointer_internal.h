@@ -81,6 +81,9 @@ static inline const Flinc__JobGraph *checkpointer_graph(const struct checkpointe
     return graph_ref_get(c->graph);
 }
 
+/* Numbers the tasks of the graph. */
+void checkpointer_count_tasks(struct checkpointer *c);
+
 /* ---- decider.c ----------------------------------------------------------------------------------- */
 
 /* One wish for a checkpoint; what is asked for by people has a `done`. */
@@ -104,6 +107,7 @@ void decider_stop(struct checkpointer *c);
 void decider_fail_queue(struct checkpointer *c, const struct error *why);
 /* Begins what may begin now. */
 void decider_drive(struct checkpointer *c);
+void decider_now(struct checkpointer *c);   /* one at once, pause or not */
 void decider_final(struct checkpointer *c); /* a last checkpoint, as soon as it can be */
 
 /* ---- trigger.c ------------------------------------------------------------------------------------ */

@@ -206,6 +206,14 @@ void decider_drive(struct checkpointer *c)
     c->driving = false;
 }
 
+void decider_now(struct checkpointer *c)
+{
+    struct trigger_request *r = new_periodic(c);
+    r->periodic = false;
+    r->forced = true;
+    decider_add(c, r);
+}
+
 void decider_final(struct checkpointer *c)
 {
     struct trigger_request *r = new_periodic(c);

@@ -136,3 +136,53 @@ void checkpointer_count_restore(struct checkpointer *c)
     stats_tracker_restored(&c->stats, &restored);
     c->o.host->on_changed(c->o.host_arg);
 }
+
+/* ---- other parallelisms ------------------------------------------------------------------------- */
+
+/* What a restart restores from, dealt out to the tasks of `graph`. */
+static int deal_anew(struct checkpointer *c, struct graph_ref *graph, struct state_assignment **ret,
+                     struct error *err)
+{
+    const struct completed_checkpoint *latest = completed_store_latest(&c->store);
+    if (latest == NULL) {
+        return 0;
+    }
+    uint32_t flags = c->config.allow_non_restored_state ? ASSIGN_ALLOW_NON_RESTORED : 0;
+    TRY_CTX(err,
+            state_assignment_new(latest->metadata, latest->directory, graph_ref_get(graph), flags,
+                                 ret, err),
+            "dealing out the state of checkpoint %llu to another number of tasks",
+            (unsigned long long)latest->id);
+    return 0;
+}
+
+int checkpointer_rescale(struct checkpointer *c, const Flinc__JobGraph *graph, struct error *err)
+{
+    struct graph_ref *fresh = graph_ref_new(graph);
+    struct state_assignment *assignment = NULL;
+    Flinc__JobGraph *g = graph_ref_get_own(fresh);
+    ASSERT(!c->running && !checkpointer_is_completing(c));
+    for (size_t v = 0; v < g->n_vertices; v++) {
+        g->vertices[v]->max_parallelism = checkpointer_graph(c)->vertices[v]->max_parallelism;
+    }
+    int rc = FAILPOINT(err, "checkpoint.rescale.before_deal");
+    if (rc == 0) {
+        rc = deal_anew(c, fresh, &assignment, err);
+    }
+    if (rc < 0) {
+        graph_ref_unref(fresh);
+        return rc;
+    }
+    struct completed_checkpoint *latest = completed_store_latest(&c->store);
+    if (latest != NULL) {
+        state_assignment_free(latest->assignment);
+        graph_ref_unref(latest->graph);
+        latest->assignment = assignment;
+        latest->graph = graph_ref_ref(fresh);
+    }
+    stats_tracker_set_graph(&c->stats, graph_ref_get(fresh));
+    graph_ref_unref(c->graph);
+    c->graph = fresh;
+    checkpointer_count_tasks(c);
+    return 0;
+}

@@ -111,6 +111,11 @@ void stats_tracker_init(struct stats_tracker *t, const Flinc__JobGraph *graph,
     pthread_mutex_init(&g->lock, NULL);
 }
 
+void stats_tracker_set_graph(struct stats_tracker *t, const Flinc__JobGraph *graph)
+{
+    t->graph = graph;
+}
+
 static void forget_all(struct vec *v)
 {
     for (size_t i = 0; i < v->len; i++) {

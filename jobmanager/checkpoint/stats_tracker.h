@@ -30,6 +30,8 @@ struct stats_tracker {
 
 void stats_tracker_init(struct stats_tracker *t, const Flinc__JobGraph *graph,
                         const struct checkpoint_config *config);
+/* Checkpoints that begin from now on have the tasks of this graph, which is borrowed. */
+void stats_tracker_set_graph(struct stats_tracker *t, const Flinc__JobGraph *graph);
 void stats_tracker_fini(struct stats_tracker *t);
 
 struct stats_begin {

@@ -27,6 +27,12 @@ static void finish(struct checkpointer *c, const struct error *err)
     }
     s.done(s.done_arg, &result);
     mem_free(s.path);
+    c->o.host->on_changed(c->o.host_arg);
+}
+
+bool checkpointer_is_stopping(const struct checkpointer *c)
+{
+    return c->stopping.active;
 }
 
 /* Timer: tasks still run. */

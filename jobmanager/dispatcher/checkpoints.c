@@ -1,4 +1,4 @@
-/* Checkpoints and savepoints on request: handed to the job master of the job; see dispatcher.h.
+/* Checkpoints, savepoints and other requirements on request: handed to the job master of the job; see dispatcher.h.
  *
  * Thread: any.  Nothing but a post happens under the lock, so `done` is never called there. */
 #include "jobmanager/dispatcher/dispatcher_internal.h"
@@ -44,6 +44,17 @@ int dispatcher_trigger_savepoint(struct dispatcher *d, const struct flinc_id *jo
     struct dispatched_job *j = NULL;
     TRY(lock_running(d, job_id, &j, err));
     int rc = jobmaster_trigger_savepoint(j->jm, request, done, arg, err);
+    pthread_mutex_unlock(&d->lock);
+    return rc;
+}
+
+int dispatcher_set_requirements(struct dispatcher *d, const struct flinc_id *job_id,
+                                const struct job_requirement *requirements, size_t n,
+                                struct error *err)
+{
+    struct dispatched_job *j = NULL;
+    TRY(lock_running(d, job_id, &j, err));
+    int rc = jobmaster_set_requirements(j->jm, requirements, n, err);
     pthread_mutex_unlock(&d->lock);
     return rc;
 }

@@ -70,6 +70,7 @@ struct job_overview {
     char name[256]; /* cut */
     Flinc__RuntimeMode runtime_mode;
     enum job_status status;
+    bool is_adaptive; /* under the adaptive scheduler */
     int64_t start_ms, end_ms, last_modification_ms;
     uint32_t tasks_total, tasks_by_state[16];
 };
@@ -102,6 +103,10 @@ int dispatcher_trigger_checkpoint(struct dispatcher *d, const struct flinc_id *j
 int dispatcher_trigger_savepoint(struct dispatcher *d, const struct flinc_id *job_id,
                                  const struct savepoint_request *request, checkpoint_done_fn done,
                                  void *arg, struct error *err) MUST_CHECK;
+/* As jobmaster_set_requirements().  ERR_NOT_FOUND; ERR_CLOSED: it has ended. */
+int dispatcher_set_requirements(struct dispatcher *d, const struct flinc_id *job_id,
+                                const struct job_requirement *requirements, size_t n,
+                                struct error *err) MUST_CHECK;
 /* The client that waits for the job says that it lives: once expires_ms (wall clock) is over without another
  * word of it, the job is cancelled.  ERR_NOT_FOUND.  Flink: receiveHeartbeat, client.heartbeat.timeout. */
 int dispatcher_client_heartbeat(struct dispatcher *d, const struct flinc_id *job_id,

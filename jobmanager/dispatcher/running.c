@@ -86,6 +86,7 @@ static int make_jobmaster(struct dispatched_job *j, struct error *err)
     };
     id_random(&o.fencing_token, &d->rng);
     TRY(jobmaster_new(&o, &j->jm, err));
+    j->overview.is_adaptive = jobmaster_is_adaptive(j->jm);
     resourcemanager_add_job(d->options.resourcemanager,
                             &(struct resourcemanager_job){
                                 .jm = j->jm,

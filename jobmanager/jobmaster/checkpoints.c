@@ -132,6 +132,7 @@ static void host_notify(void *arg, Flinc__CheckpointNotice what, uint64_t checkp
         notify_tasks(jm, &notice);
     }
     coordinators_notify(jm, what, checkpoint_id);
+    adaptive_on_checkpoint(jm, what);
 }
 
 /* ---- the rest of the host -------------------------------------------------------------------------- */
@@ -182,7 +183,8 @@ static void host_on_restored(void *arg, int rc, const struct error *err)
 {
     struct jobmaster *jm = arg;
     jm->checkpoints.restoring = false;
-    if (jm->status != JOB_STATUS_RUNNING || jm->global.pending) {
+    if (jm->global.pending || (jm->status != JOB_STATUS_RUNNING &&
+                               !(jm->status == JOB_STATUS_CREATED && adaptive_is_on(jm)))) {
         return; /* it ends, or a restart will ask again */
     }
     if (rc < 0) {
@@ -190,12 +192,17 @@ static void host_on_restored(void *arg, int rc, const struct error *err)
         return;
     }
     jm->checkpoints.restored = true;
-    jobmaster_begin(jm);
+    if (adaptive_is_on(jm)) {
+        adaptive_on_restored(jm);
+    } else {
+        jobmaster_begin(jm);
+    }
 }
 
 static void host_on_changed(void *arg)
 {
     details_outdate(arg);
+    adaptive_on_stopping(arg);
 }
 
 static void run_settled(void *target, void *payload)
@@ -237,7 +244,7 @@ int checkpoints_init(struct jobmaster *jm, struct error *err)
         return 0;
     }
     jc->checkpointer = checkpointer_new(&(struct checkpointer_options){
-        .graph = jm->options.graph,
+        .graph = jm->graph.spec,
         .config = &jc->config,
         .component = jm->component,
         .clock = jm->clock,
@@ -312,6 +319,29 @@ bool checkpoints_hold_restart(const struct jobmaster *jm)
 {
     return jm->checkpoints.checkpointer != NULL &&
            checkpointer_is_completing(jm->checkpoints.checkpointer);
+}
+
+bool checkpoints_are_periodic(const struct jobmaster *jm)
+{
+    return jm->checkpoints.checkpointer != NULL &&
+           jm->checkpoints.config.interval_ms != CHECKPOINT_INTERVAL_OFF;
+}
+
+void checkpoints_trigger_now(struct jobmaster *jm)
+{
+    checkpointer_trigger_now(jm->checkpoints.checkpointer);
+}
+
+bool checkpoints_are_stopping(const struct jobmaster *jm)
+{
+    return jm->checkpoints.checkpointer != NULL &&
+           checkpointer_is_stopping(jm->checkpoints.checkpointer);
+}
+
+int checkpoints_rescale(struct jobmaster *jm, struct error *err)
+{
+    struct checkpointer *c = jm->checkpoints.checkpointer;
+    return c != NULL ? checkpointer_rescale(c, jm->graph.spec, err) : 0;
 }
 
 bool checkpoints_forbid_restart(const struct jobmaster *jm, const struct error *failure,
@@ -444,6 +474,7 @@ static void run_ask(void *target, void *payload)
         checkpointer_trigger(c, ask->type, ask->done, ask->arg);
     }
     ask_free(ask);
+    adaptive_on_stopping(jm);
 }
 
 static int post_ask(struct jobmaster *jm, struct checkpoint_ask *take, struct error *err)

@@ -32,6 +32,13 @@ bool checkpoints_hold_restart(const struct jobmaster *jm);
 /* The job has stopped with a savepoint that is good, and must not restart: *ret_why says so. */
 bool checkpoints_forbid_restart(const struct jobmaster *jm, const struct error *failure,
                                 struct error *ret_why);
+bool checkpoints_are_periodic(const struct jobmaster *jm);
+/* Begins one as soon as it can, whatever the pause between them; for a rescale. */
+void checkpoints_trigger_now(struct jobmaster *jm);
+/* A stop with savepoint is under way. */
+bool checkpoints_are_stopping(const struct jobmaster *jm);
+/* The execution graph has other parallelisms: see checkpointer_rescale(). */
+int checkpoints_rescale(struct jobmaster *jm, struct error *err) MUST_CHECK;
 struct checkpoint_restore checkpoints_latest(const struct jobmaster *jm);
 void checkpoints_count_restore(struct jobmaster *jm);
 /* What the subtask restores from; in the arena, or borrowed until the next restart; NULL: nothing. */

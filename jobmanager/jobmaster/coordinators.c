@@ -165,6 +165,22 @@ int coordinators_reset(struct jobmaster *jm, struct error *err)
     return 0;
 }
 
+void coordinators_rescale(struct jobmaster *jm)
+{
+    for (uint32_t i = 0; i < jm->graph.n_vertices; i++) {
+        struct execution_vertex *v = &jm->graph.vertices[i]; /* in new memory */
+        for (uint32_t k = 0; k < v->n_coordinators; k++) {
+            struct coordinator_holder *h = &jm->coordinators.holders[v->first_coordinator + k];
+            h->vertex = v;
+            if (h->context.parallelism != v->n_subtasks && h->state == COORDINATOR_STARTED) {
+                holder_drop(h);
+                holder_transition(h, COORDINATOR_NEW);
+            }
+            h->context.parallelism = v->n_subtasks;
+        }
+    }
+}
+
 void coordinators_subtask_reset(struct jobmaster *jm, const struct subtask *subtask)
 {
     const struct execution_vertex *v = subtask->vertex;

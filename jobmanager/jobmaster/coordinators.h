@@ -65,6 +65,9 @@ void coordinators_fini(struct jobmaster *jm);
 int coordinators_start(struct jobmaster *jm, struct error *err) MUST_CHECK;
 /* Global restart: all go back to their start. */
 int coordinators_reset(struct jobmaster *jm, struct error *err) MUST_CHECK;
+/* The graph has other parallelisms: those of vertices that have changed end, and start anew with
+ * ..._start() or ..._reset(). */
+void coordinators_rescale(struct jobmaster *jm);
 /* The subtask gets a new attempt. */
 void coordinators_subtask_reset(struct jobmaster *jm, const struct subtask *subtask);
 void coordinators_close(struct jobmaster *jm);

@@ -114,6 +114,14 @@ void details_fini(struct jobmaster *jm)
     jm->details = (struct details_maker){0};
 }
 
+void details_rebuild(struct jobmaster *jm)
+{
+    uint64_t round = jm->details.round; /* copies remember it */
+    details_fini(jm);
+    details_init(jm);
+    jm->details.round = round;
+}
+
 /* ---- attempts ------------------------------------------------------------------------------------- */
 
 struct making {
@@ -320,6 +328,20 @@ static void copy_checkpoints(struct making *m)
     }
 }
 
+static void free_elastic(void *arg)
+{
+    flinc__elastic_job__free_unpacked(arg, NULL);
+}
+
+static void copy_elastic(struct making *m)
+{
+    Flinc__ElasticJob *e = adaptive_describe(m->jm);
+    m->details->elastic = e;
+    if (e != NULL) {
+        arena_on_fini(m->arena, free_elastic, e);
+    }
+}
+
 /* ---- making and sharing ------------------------------------------------------------------------------- */
 
 static const struct job_details *details_make(struct jobmaster *jm)
@@ -341,6 +363,7 @@ static const struct job_details *details_make(struct jobmaster *jm)
     copy_failures(&m);
     copy_sums(&m);
     copy_checkpoints(&m);
+    copy_elastic(&m);
     return d;
 }
 

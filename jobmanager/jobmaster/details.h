@@ -18,6 +18,8 @@ struct details_maker {
 };
 void details_init(struct jobmaster *jm);
 void details_fini(struct jobmaster *jm);
+/* The graph has another shape. */
+void details_rebuild(struct jobmaster *jm);
 /* Something changed: the newest is not given out any more. */
 void details_outdate(struct jobmaster *jm);
 /* Counted for the caller. */

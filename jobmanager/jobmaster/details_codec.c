@@ -8,8 +8,15 @@
 
 #include "common/base/crc32c.h"
 
-/* 2: the checkpoints of the job come behind what is in 1; details without any are written as 1. */
-enum { DETAILS_VERSION = 2, DETAILS_VERSION_NO_CHECKPOINTS = 1, HEAD_BYTES = 16, CRC_BYTES = 4 };
+/* 2: the checkpoints of the job come behind what is in 1; details without any are written as 1.
+ * 3: behind those of a job under the adaptive scheduler comes its ElasticJob (proto/elastic.proto). */
+enum {
+    DETAILS_VERSION = 3,
+    DETAILS_VERSION_CHECKPOINTS = 2,
+    DETAILS_VERSION_NO_CHECKPOINTS = 1,
+    HEAD_BYTES = 16,
+    CRC_BYTES = 4,
+};
 
 static const char magic[4] = {'F', 'L', 'J', 'D'};
 
@@ -510,6 +517,41 @@ static void read_checkpoints(struct codec *c, struct job_details *d)
     code_checkpoints(c, s);
 }
 
+/* ---- the adaptive scheduler's part ------------------------------------------------------------------ */
+
+static void write_elastic(struct codec *c, const Flinc__ElasticJob *e)
+{
+    size_t size = flinc__elastic_job__get_packed_size(e);
+    uint64_t length = size;
+    uint8_t *bytes = mem_alloc(size + 1);
+    flinc__elastic_job__pack(e, bytes);
+    code_u64(c, &length);
+    code_bytes(c, bytes, size);
+    mem_free(bytes);
+}
+
+static void free_elastic(void *arg)
+{
+    flinc__elastic_job__free_unpacked(arg, NULL);
+}
+
+static void read_elastic(struct codec *c, struct job_details *d)
+{
+    uint64_t size = 0;
+    code_u64(c, &size);
+    if (c->bad || size > (uint64_t)(c->end - c->next)) {
+        c->bad = true;
+        return;
+    }
+    Flinc__ElasticJob *e = flinc__elastic_job__unpack(NULL, size, c->next);
+    if (e != NULL) {
+        arena_on_fini(c->arena, free_elastic, e);
+    }
+    c->next += size;
+    c->bad = e == NULL || e->n_bounds != d->n_vertices;
+    d->elastic = e;
+}
+
 /* ---- the file --------------------------------------------------------------------------------------- */
 
 void job_details_pack(const struct job_details *d, struct str *ret_bytes)
@@ -521,8 +563,12 @@ void job_details_pack(const struct job_details *d, struct str *ret_bytes)
     size_t start = ret_bytes->len;
     code_details(&c, (struct job_details *)d); /* writing changes nothing */
     if (d->checkpoints != NULL) {
-        version = DETAILS_VERSION;
+        version = DETAILS_VERSION_CHECKPOINTS;
         code_checkpoints(&c, (struct checkpoint_stats *)d->checkpoints); /* likewise */
+    }
+    if (d->checkpoints != NULL && d->elastic != NULL) { /* a streaming job always has the former */
+        version = DETAILS_VERSION;
+        write_elastic(&c, d->elastic);
     }
     uint64_t size = body.len;
     str_append(ret_bytes, magic, sizeof(magic));
@@ -566,8 +612,11 @@ int job_details_unpack(const uint8_t *bytes, size_t size, const struct job_detai
     struct job_details *d = job_details_new(&c.arena);
     c.end = bytes + size - CRC_BYTES;
     code_details(&c, d);
-    if (version >= DETAILS_VERSION) {
+    if (version >= DETAILS_VERSION_CHECKPOINTS) {
         read_checkpoints(&c, d);
+    }
+    if (version >= DETAILS_VERSION) {
+        read_elastic(&c, d);
     }
     if (c.bad || c.next != c.end) {
         job_details_unref(d);

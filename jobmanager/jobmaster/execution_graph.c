@@ -328,3 +328,28 @@ void execution_graph_fini(struct execution_graph *g)
     map_fini(&g->attempts);
     *g = (struct execution_graph){0};
 }
+
+/* The number of its next attempt: one that never left CREATED did not count. */
+static uint32_t next_number(const struct subtask *s)
+{
+    bool is_new = s->execution.state == FLINC__EXECUTION_STATE__EXECUTION_CREATED;
+    return s->execution.number + !is_new;
+}
+
+void execution_graph_rescale(struct execution_graph *g, struct jobmaster *jm, struct rng *rng,
+                             int64_t now_ms)
+{
+    struct execution_graph old = *g;
+    execution_graph_init(g, old.spec, FAILOVER_FULL, jm, rng, now_ms);
+    for (uint32_t i = 0; i < g->n_vertices; i++) {
+        struct execution_vertex *from = &old.vertices[i];
+        struct execution_vertex *to = &g->vertices[i];
+        for (uint32_t k = 0; k < MIN(from->n_subtasks, to->n_subtasks); k++) {
+            struct vec prior = to->subtasks[k].prior;
+            to->subtasks[k].prior = from->subtasks[k].prior;
+            from->subtasks[k].prior = prior;
+            to->subtasks[k].execution.number = next_number(&from->subtasks[k]);
+        }
+    }
+    execution_graph_fini(&old);
+}

@@ -156,6 +156,10 @@ void execution_graph_init(struct execution_graph *g, const Flinc__JobGraph *spec
                           enum failover_strategy strategy, struct jobmaster *jm, struct rng *rng,
                           int64_t now_ms);
 void execution_graph_fini(struct execution_graph *g);
+/* The parallelisms of the spec have changed, and all attempts have ended or are new: all is made anew, in one
+ * region.  Subtasks that stay keep their prior attempts and the count of them. */
+void execution_graph_rescale(struct execution_graph *g, struct jobmaster *jm, struct rng *rng,
+                             int64_t now_ms);
 /* The current attempt with this id, or NULL. */
 struct execution *execution_graph_find(const struct execution_graph *g, const uint8_t id[16]);
 /* Replaces the ended attempt of a subtask by a new one. */

@@ -152,10 +152,15 @@ static void region_renew(struct jobmaster *jm, struct region *r)
     }
 }
 
-static void back_to_running(struct jobmaster *jm)
+static void count_restart(struct jobmaster *jm)
 {
     snapshot_count_restart(&jm->snapshot);
     job_metrics_count_restart(&jm->metrics);
+}
+
+static void back_to_running(struct jobmaster *jm)
+{
+    count_restart(jm);
     if (jm->status == JOB_STATUS_RESTARTING && !restart_is_pending(jm)) {
         job_transition(jm, JOB_STATUS_RUNNING);
     }
@@ -177,12 +182,27 @@ static void restart_region(struct jobmaster *jm, struct region *r)
     region_schedule(jm, r);
 }
 
+void failover_renew(struct jobmaster *jm)
+{
+    for (uint32_t i = 0; i < jm->graph.n_regions; i++) {
+        region_renew(jm, &jm->graph.regions[i]);
+    }
+}
+
 static void restart_job(struct jobmaster *jm)
 {
     struct error err = ERROR_INIT;
+    bool rescale = jm->global.rescale;
     component_cancel(jm->component, jm->global.timer);
     jm->global = (struct global_restart){.timer = TIMER_NONE};
     int rc = FAILPOINT(&err, "jobmaster.failover.before_restart");
+    if (rc == 0 && adaptive_is_on(jm)) {
+        if (!rescale) {
+            count_restart(jm);
+        }
+        adaptive_on_tasks_ended(jm);
+        return;
+    }
     if (rc == 0 && jm->checkpoints.restored) {
         rc = coordinators_reset(jm, &err);
     }
@@ -190,9 +210,7 @@ static void restart_job(struct jobmaster *jm)
         failover_global(jm, &err);
         return;
     }
-    for (uint32_t i = 0; i < jm->graph.n_regions; i++) {
-        region_renew(jm, &jm->graph.regions[i]);
-    }
+    failover_renew(jm);
     back_to_running(jm);
     if (checkpoints_prepare(jm)) { /* else what the job starts from is read anew */
         checkpoints_count_restore(jm);
@@ -233,6 +251,29 @@ static void check_restarts(struct jobmaster *jm)
         }
     }
     regions_deploy_ready(jm);
+}
+
+/* The whole job runs anew when its tasks have ended and the delay is over. */
+static void restart_all(struct jobmaster *jm, int64_t delay_ms)
+{
+    cancel_all(jm, REGION_RESTARTING);
+    jm->global.pending = true;
+    jm->global.timer = component_schedule(jm->component, delay_ms, on_global_due, jm);
+    if (jm->status == JOB_STATUS_RUNNING ||
+        (jm->status == JOB_STATUS_CREATED && adaptive_is_on(jm))) {
+        job_transition(jm, JOB_STATUS_RESTARTING);
+    }
+}
+
+void failover_rescale(struct jobmaster *jm)
+{
+    ASSERT(jm->status == JOB_STATUS_RUNNING && !jm->global.pending);
+    LOG_INFO(JOBMASTER_TOPIC, "%u tasks will be restarted to rescale the job.",
+             jm->graph.n_subtasks);
+    cancel_all(jm, REGION_RESTARTING);
+    jm->global.pending = jm->global.due = jm->global.rescale = true;
+    job_transition(jm, JOB_STATUS_RESTARTING);
+    failover_check(jm);
 }
 
 void failover_check(struct jobmaster *jm)
@@ -320,6 +361,11 @@ static void region_failed(struct jobmaster *jm, struct region *r, const struct e
     LOG_INFO(JOBMASTER_TOPIC,
              "%u tasks will be restarted to recover the failed task %s, in %lld ms.", r->n_subtasks,
              execution_task_name(e, name, sizeof(name)), (long long)delay_ms);
+    if (adaptive_is_on(jm)) { /* it may come back with another parallelism */
+        adaptive_on_restarting(jm, why);
+        restart_all(jm, delay_ms);
+        return;
+    }
     region_cancel(jm, r, REGION_RESTARTING);
     r->restart_timer = component_schedule(jm->component, delay_ms, on_region_due, r);
     if (jm->status == JOB_STATUS_RUNNING) {
@@ -390,12 +436,8 @@ void failover_global(struct jobmaster *jm, const struct error *why)
         LOG_INFO(JOBMASTER_TOPIC,
                  "%u tasks will be restarted to recover from a global failure, in %lld ms.",
                  jm->graph.n_subtasks, (long long)delay_ms);
-        cancel_all(jm, REGION_RESTARTING);
-        jm->global.pending = true;
-        jm->global.timer = component_schedule(jm->component, delay_ms, on_global_due, jm);
-        if (jm->status == JOB_STATUS_RUNNING) {
-            job_transition(jm, JOB_STATUS_RESTARTING);
-        }
+        adaptive_on_restarting(jm, why);
+        restart_all(jm, delay_ms);
     }
     failover_check(jm);
 }

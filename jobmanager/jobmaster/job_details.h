@@ -8,6 +8,7 @@
 
 #include "jobmanager/checkpoint/checkpoint_stats.h"
 #include "jobmanager/jobmaster/execution_graph.h"
+#include "proto/elastic.pb-c.h"
 
 /* One attempt of one subtask. */
 struct attempt_details {
@@ -83,6 +84,7 @@ struct job_details {
     struct task_accumulator *accumulators; /* sums over subtasks */
     uint32_t n_accumulators;
     const struct checkpoint_stats *checkpoints; /* counted; NULL: a batch job, which takes none */
+    const Flinc__ElasticJob *elastic;           /* NULL: not under the adaptive scheduler */
 };
 /* For those who make one: empty, counted once; all that it points to lies in its arena. */
 struct job_details *job_details_new(struct arena **ret_arena);

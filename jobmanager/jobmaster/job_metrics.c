@@ -77,6 +77,12 @@ static void gauge_downtime(void *arg, struct metric_value *ret)
                          has_ended(m) ? -1 : state_current_ms(time_of(m, JOB_STATUS_RESTARTING)));
 }
 
+static void gauge_rescales(void *arg, struct metric_value *ret)
+{
+    struct job_metrics *m = arg;
+    metric_value_set_i64(ret, atomic_load(&m->rescales));
+}
+
 static void gauge_restarts(void *arg, struct metric_value *ret)
 {
     struct job_metrics *m = arg;
@@ -139,6 +145,7 @@ void job_metrics_init(struct job_metrics *m, struct metric_group *jobmanager,
     metric_group_gauge_fn(m->group, "downtime", gauge_downtime, m);
     metric_group_gauge_fn(m->group, "numRestarts", gauge_restarts, m);
     metric_group_gauge_fn(m->group, "fullRestarts", gauge_restarts, m);
+    metric_group_gauge_fn(m->group, "numRescales", gauge_rescales, m);
     add_state_gauges(m, conf);
 }
 
@@ -253,4 +260,9 @@ void job_metrics_move_task(struct job_metrics *m, Flinc__ExecutionState from,
 void job_metrics_count_restart(struct job_metrics *m)
 {
     atomic_fetch_add(&m->restarts, 1);
+}
+
+void job_metrics_count_rescale(struct job_metrics *m)
+{
+    atomic_fetch_add(&m->rescales, 1);
 }

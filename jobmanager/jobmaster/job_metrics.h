@@ -21,7 +21,7 @@ struct job_metrics {
     struct metric_group *group; /* Owns; NULL: nobody asks */
     const struct clock *clock;  /* Borrows */
     _Atomic int status;         /* enum job_status */
-    _Atomic int64_t restarts;
+    _Atomic int64_t restarts, rescales;
     struct state_time states[JOB_METRICS_STATES];
     uint32_t n_deploying; /* tasks; the job master's */
 };
@@ -35,6 +35,8 @@ void job_metrics_set_status(struct job_metrics *m, enum job_status to);
 void job_metrics_move_task(struct job_metrics *m, Flinc__ExecutionState from,
                            Flinc__ExecutionState to);
 void job_metrics_count_restart(struct job_metrics *m);
+void job_metrics_count_rescale(
+    struct job_metrics *m); /* a job that runs goes on at other parallelisms */
 /* Of a job that takes checkpoints: the gauges are read until job_metrics_fini(). */
 struct checkpoint_gauges;
 void job_metrics_add_checkpoints(struct job_metrics *m, const struct checkpoint_gauges *gauges);

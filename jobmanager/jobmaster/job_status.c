@@ -11,7 +11,8 @@ static const struct {
                                      1 << JOB_STATUS_SUSPENDED},
     [JOB_STATUS_CREATED] = {"CREATED", false,
                             1 << JOB_STATUS_RUNNING | 1 << JOB_STATUS_FAILING |
-                                1 << JOB_STATUS_CANCELLING | 1 << JOB_STATUS_SUSPENDED},
+                                1 << JOB_STATUS_CANCELLING | 1 << JOB_STATUS_SUSPENDED |
+                                1 << JOB_STATUS_RESTARTING},
     [JOB_STATUS_RUNNING] = {"RUNNING", false,
                             1 << JOB_STATUS_RESTARTING | 1 << JOB_STATUS_FAILING |
                                 1 << JOB_STATUS_CANCELLING | 1 << JOB_STATUS_FINISHED |
@@ -25,8 +26,9 @@ static const struct {
     [JOB_STATUS_CANCELED] = {"CANCELED", true, 0},
     [JOB_STATUS_FINISHED] = {"FINISHED", true, 0},
     [JOB_STATUS_RESTARTING] = {"RESTARTING", false,
-                               1 << JOB_STATUS_RUNNING | 1 << JOB_STATUS_FAILING |
-                                   1 << JOB_STATUS_CANCELLING | 1 << JOB_STATUS_SUSPENDED},
+                               1 << JOB_STATUS_RUNNING | 1 << JOB_STATUS_CREATED |
+                                   1 << JOB_STATUS_FAILING | 1 << JOB_STATUS_CANCELLING |
+                                   1 << JOB_STATUS_SUSPENDED},
     [JOB_STATUS_SUSPENDED] = {"SUSPENDED", false, 0},
     [JOB_STATUS_RECONCILING] = {"RECONCILING", false, 0},
 };

@@ -3,7 +3,7 @@
  *   INITIALIZING ──► CREATED ──► RUNNING ──────────► FINISHED
  *                       │        │    ▲
  *                       │        ▼    │
- *                       │      RESTARTING
+ *                       │◄─────RESTARTING
  *                       ▼        ▼
  *                       FAILING ─────► FAILED          (from CREATED, RUNNING, RESTARTING)
  *                          │
@@ -11,7 +11,8 @@
  *                       CANCELLING ──► CANCELED        (from the same and FAILING)
  *
  * Every state that is not terminal may also become SUSPENDED (lost leadership), and INITIALIZING
- * may fail at once.  RECONCILING is kept for its name.  Thread: any (const tables). */
+ * may fail at once.  Under the adaptive scheduler a job waits for its slots as CREATED, also after a restart, and
+ * may go from there to RESTARTING.  RECONCILING is kept for its name.  Thread: any (const tables). */
 #ifndef FLINC_JOBMANAGER_JOBMASTER_JOB_STATUS_H
 #define FLINC_JOBMANAGER_JOBMASTER_JOB_STATUS_H
 

@@ -54,6 +54,14 @@ static uint32_t mailbox_limit(const struct jobmaster *jm)
     return MAILBOX_LIMIT_DEFAULT + 16 * jm->graph.n_subtasks;
 }
 
+/* The adaptive scheduler restarts the whole job: its parallelism may be another one then. */
+static enum failover_strategy failover_strategy(const struct jobmaster *jm)
+{
+    return adaptive_is_on(jm) ? FAILOVER_FULL
+                              : (enum failover_strategy)conf_enum(
+                                    &jm->conf, "jobmanager.execution.failover-strategy");
+}
+
 static int jobmaster_init(struct jobmaster *jm, const struct jobmaster_options *options,
                           struct error *err)
 {
@@ -72,11 +80,10 @@ static int jobmaster_init(struct jobmaster *jm, const struct jobmaster_options *
         rng_init_system(&jm->rng);
     }
     jm->status_since_ms[jm->status] = jobmaster_now_ms(jm);
-    execution_graph_init(
-        &jm->graph, options->graph,
-        (enum failover_strategy)conf_enum(&jm->conf, "jobmanager.execution.failover-strategy"), jm,
-        &jm->rng, jobmaster_now_ms(jm));
-    slot_pool_init(&jm->slots, jm->graph.n_slots);
+    TRY(adaptive_init(jm, err));
+    execution_graph_init(&jm->graph, adaptive_graph(jm), failover_strategy(jm), jm, &jm->rng,
+                         jobmaster_now_ms(jm));
+    slot_pool_init(&jm->slots, adaptive_is_on(jm) ? adaptive_slots(jm) : jm->graph.n_slots);
     snapshot_init(&jm->snapshot, conf_int(&jm->conf, "web.exception-history-size"));
     snapshot_count_tasks(&jm->snapshot, &jm->graph);
     snapshot_set_status(&jm->snapshot, jm->status, jobmaster_now_ms(jm));
@@ -91,6 +98,7 @@ static int jobmaster_init(struct jobmaster *jm, const struct jobmaster_options *
         .on_stop = on_stop,
         .owner = jm,
     });
+    adaptive_attach(jm);
     details_init(jm);
     job_metrics_init(&jm->metrics, options->metrics, &jm->conf, jm->clock, options->graph);
     workers_init(&jm->workers, jm);
@@ -113,6 +121,7 @@ static void jobmaster_fini(struct jobmaster *jm)
         slot_pool_fini(&jm->slots);
         execution_graph_fini(&jm->graph);
     }
+    adaptive_fini(jm);
     restart_strategy_fini(&jm->strategy);
     conf_fini(&jm->conf);
     mem_free(jm);
@@ -142,6 +151,10 @@ static void on_start(void *owner)
     job_transition(jm, JOB_STATUS_CREATED);
     LOG_INFO(JOBMASTER_TOPIC, "Starting execution of job '%s' (%s): %u tasks in %u slots.",
              jm->options.graph->name, jm->job_hex, jm->graph.n_subtasks, jm->graph.n_slots);
+    if (adaptive_is_on(jm)) {
+        adaptive_start(jm);
+        return;
+    }
     job_transition(jm, JOB_STATUS_RUNNING);
     slots_declare(jm);
     reconcile_start(jm);

@@ -18,6 +18,7 @@
 #include "common/metrics/registry.h"
 #include "common/rpc/channel.h"
 #include "engine/operators/operator.h"
+#include "jobmanager/adaptive/parallelism.h"
 #include "jobmanager/checkpoint/checkpoint_request.h"
 #include "proto/control.pb-c.h"
 
@@ -140,6 +141,21 @@ int jobmaster_trigger_checkpoint(struct jobmaster *jm, enum checkpoint_type type
                                  checkpoint_done_fn done, void *arg, struct error *err) MUST_CHECK;
 int jobmaster_trigger_savepoint(struct jobmaster *jm, const struct savepoint_request *request,
                                 checkpoint_done_fn done, void *arg, struct error *err) MUST_CHECK;
+
+/* ---- resource requirements; thread: any ---------------------------------------------------------- */
+
+/* How parallel a vertex may be.  Flink: JobVertexResourceRequirements. */
+struct job_requirement {
+    struct flinc_id vertex_id;
+    struct parallelism_bounds bounds;
+};
+bool jobmaster_is_adaptive(const struct jobmaster *jm); /* under the adaptive scheduler */
+/* Bounds of all vertices from now on, under the adaptive scheduler; the same again changes nothing.  The job is
+ * rescaled when it comes to rest (see adaptive.h).
+ * ERR_INVALID_ARGUMENT: what is wrong with them; ERR_UNSUPPORTED: another scheduler, or reactive mode;
+ * ERR_CLOSED: the job has ended. */
+int jobmaster_set_requirements(struct jobmaster *jm, const struct job_requirement *requirements,
+                               size_t n, struct error *err) MUST_CHECK;
 
 /* ---- what others may see; thread: any --------------------------------------------------------- */
 

@@ -13,12 +13,15 @@
  *   reconcile.c     asking workers for what they run
  *   attempts.c      where attempts ran and why they failed; prior ones
  *   details.c       what others may see of all that
- *   checkpoints.c   the host of the checkpointer (jobmanager/checkpoint) */
+ *   checkpoints.c   the host of the checkpointer (jobmanager/checkpoint)
+ *   adaptive.c      the adaptive scheduler (jobmanager/adaptive): the parallelism of each attempt
+ *   rescale.c       the execution graph at another parallelism */
 #ifndef FLINC_JOBMANAGER_JOBMASTER_JOBMASTER_INTERNAL_H
 #define FLINC_JOBMANAGER_JOBMASTER_JOBMASTER_INTERNAL_H
 
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "jobmanager/jobmaster/adaptive.h"
 #include "jobmanager/jobmaster/checkpoints.h"
 #include "jobmanager/jobmaster/coordinator_proxy.h"
 #include "jobmanager/jobmaster/coordinators.h"
@@ -55,12 +58,15 @@ enum jobmaster_op {
     JOBMASTER_OP_CHECKPOINT,         /* REST: a checkpoint or savepoint is wanted */
     JOBMASTER_OP_CHECKPOINT_IO,      /* I/O executor, for the checkpointer */
     JOBMASTER_OP_CHECKPOINT_SETTLED, /* the checkpointer: a restart may go on */
+    JOBMASTER_OP_RESCALE_TRIGGER,    /* the checkpointer: a good moment for a rescale */
+    JOBMASTER_OP_REQUIREMENTS,       /* REST: other bounds of the parallelism */
 };
 
 /* A restart of the whole job that is under way. */
 struct global_restart {
     bool pending;
-    bool due; /* the delay is over */
+    bool due;     /* the delay is over */
+    bool rescale; /* planned: no failure led to it */
     uint64_t timer;
 };
 
@@ -82,6 +88,7 @@ struct jobmaster {
     struct error slots_refused;   /* the last reason that a slot could not be had */
     struct restart_strategy strategy;
     struct global_restart global;
+    struct adaptive_scheduler adaptive;
     struct workers workers;
     struct coordinators coordinators;
     struct coordinator_child child;
@@ -119,6 +126,9 @@ void slots_lost(struct jobmaster *jm, const struct flinc_id *allocation_id,
 /* The worker is gone: all its slots go back to the provider. */
 void slots_drop_worker(struct jobmaster *jm, uint32_t worker);
 void slots_release_all(struct jobmaster *jm);
+/* The job needs so many slots from now on; `order` as for slot_pool_arrange().  Surplus ones go back, from the
+ * end. */
+void slots_resize(struct jobmaster *jm, uint32_t n_slots, const uint32_t *order, uint32_t n_order);
 /* Sends the SCHEDULED tasks of all DEPLOYED regions to their workers. */
 void tasks_deploy(struct jobmaster *jm);
 
@@ -140,6 +150,11 @@ void failover_global(struct jobmaster *jm, const struct error *why);
 void failover_cancel_job(struct jobmaster *jm);
 /* Goes on where the last attempts have ended: restarts, or the end of the job. */
 void failover_check(struct jobmaster *jm);
+/* All tasks are to run anew with other parallelisms: no failure, the restart strategy is not asked.
+ * adaptive_on_tasks_ended() follows. */
+void failover_rescale(struct jobmaster *jm);
+/* All attempts have ended: new ones in their places. */
+void failover_renew(struct jobmaster *jm);
 /* The owner does not wait for workers any more: what still runs counts as cancelled. */
 void failover_abandon(struct jobmaster *jm);
 /* Ends the job here without waiting for workers; it may go on elsewhere. */

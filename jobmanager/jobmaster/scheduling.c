@@ -24,11 +24,11 @@ void slots_declare(struct jobmaster *jm)
     const struct slot_provider *provider = jm->options.slots;
     struct error err = ERROR_INIT;
     if (FAILPOINT(&err, "jobmaster.slots.before_declare") < 0) {
-        LOG_WARN(JOBMASTER_TOPIC, "Declaring %u slots was left out: %s", jm->graph.n_slots,
+        LOG_WARN(JOBMASTER_TOPIC, "Declaring %u slots was left out: %s", jm->slots.n_places,
                  err.message);
         return;
     }
-    provider->declare(provider->arg, jm, jm->graph.n_slots);
+    provider->declare(provider->arg, jm, jm->slots.n_places);
 }
 
 void slots_declare_none(struct jobmaster *jm)
@@ -161,6 +161,7 @@ void slots_offer(struct jobmaster *jm, const struct slot *slots, uint32_t n)
         }
     }
     regions_deploy_ready(jm);
+    adaptive_on_slots_offered(jm);
 }
 
 /* The attempts that use this slot now, in a vector of struct execution *. */
@@ -203,6 +204,23 @@ void slots_drop_worker(struct jobmaster *jm, uint32_t worker)
         }
     }
     if (n_dropped > 0 && needs_slots(jm)) {
+        slots_declare(jm);
+    }
+}
+
+void slots_resize(struct jobmaster *jm, uint32_t n_slots, const uint32_t *order, uint32_t n_order)
+{
+    uint32_t n_before = jm->slots.n_places;
+    slot_pool_arrange(&jm->slots, MAX(n_slots, jm->slots.n_filled), order, n_order);
+    for (uint32_t i = jm->slots.n_places; i > n_slots; i--) {
+        struct slot surplus = *slot_pool_get(&jm->slots, i - 1);
+        (void)slot_pool_remove(&jm->slots, &surplus.allocation_id);
+        slot_release(jm, &surplus);
+    }
+    if (n_slots != jm->slots.n_places) { /* what is left lies in the first places */
+        slot_pool_arrange(&jm->slots, n_slots, NULL, 0);
+    }
+    if (n_slots != n_before) {
         slots_declare(jm);
     }
 }

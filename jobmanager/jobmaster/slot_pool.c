@@ -67,3 +67,23 @@ const struct slot *slot_pool_get(const struct slot_pool *p, uint32_t place)
     ASSERT(place < p->n_places && p->places[place].filled);
     return &p->places[place].slot;
 }
+
+void slot_pool_arrange(struct slot_pool *p, uint32_t n_places, const uint32_t *order,
+                       uint32_t n_order)
+{
+    struct slot_pool old = *p;
+    ASSERT(n_places >= old.n_filled && n_order <= old.n_filled);
+    slot_pool_init(p, n_places);
+    for (uint32_t i = 0; i < n_order; i++) {
+        struct slot_place *place = &old.places[order[i]];
+        ASSERT(place->filled);
+        (void)slot_pool_offer(p, &place->slot);
+        place->filled = false;
+    }
+    for (uint32_t i = 0; i < old.n_places; i++) {
+        if (old.places[i].filled) {
+            (void)slot_pool_offer(p, &old.places[i].slot);
+        }
+    }
+    slot_pool_fini(&old);
+}

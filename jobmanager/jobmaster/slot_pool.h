@@ -33,6 +33,10 @@ enum slot_offer slot_pool_offer(struct slot_pool *p, const struct slot *slot);
 bool slot_pool_remove(struct slot_pool *p, const struct flinc_id *allocation_id);
 /* Are all places from `first` on filled? */
 bool slot_pool_covers(const struct slot_pool *p, uint32_t first, uint32_t n);
+/* `n_places` places from now on, no fewer than are filled: the slots of the places order[0], order[1], ... come to
+ * the first ones (each is filled, and named once), the others behind them. */
+void slot_pool_arrange(struct slot_pool *p, uint32_t n_places, const uint32_t *order,
+                       uint32_t n_order);
 const struct slot *slot_pool_get(const struct slot_pool *p, uint32_t place);
 
 #endif

@@ -56,14 +56,33 @@ void snapshot_set_status(struct snapshot *s, enum job_status status, int64_t now
     unlock_and_tell(s);
 }
 
-void snapshot_count_tasks(struct snapshot *s, const struct execution_graph *g)
+/* Under the lock. */
+static void count_tasks(struct snapshot *s, const struct execution_graph *g)
 {
-    pthread_mutex_lock(&s->lock);
     s->progress.tasks_total = g->n_subtasks;
+    memset(s->progress.tasks_by_state, 0, sizeof(s->progress.tasks_by_state));
     for (uint32_t i = 0; i < g->n_subtasks; i++) {
         s->progress.tasks_by_state[g->subtasks[i].execution.state]++;
     }
+}
+
+void snapshot_count_tasks(struct snapshot *s, const struct execution_graph *g)
+{
+    pthread_mutex_lock(&s->lock);
+    count_tasks(s, g);
     pthread_mutex_unlock(&s->lock);
+}
+
+void snapshot_lock_graph(struct snapshot *s)
+{
+    pthread_mutex_lock(&s->lock);
+}
+
+void snapshot_unlock_graph(struct snapshot *s, const struct execution_graph *g)
+{
+    count_tasks(s, g);
+    s->progress.source_records = s->progress.source_bytes = 0;
+    unlock_and_tell(s);
 }
 
 void snapshot_move_task(struct snapshot *s, Flinc__ExecutionState from, Flinc__ExecutionState to)

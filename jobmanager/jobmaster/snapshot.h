@@ -45,6 +45,9 @@ void snapshot_fini(struct snapshot *s);
 void snapshot_set_status(struct snapshot *s, enum job_status status, int64_t now_ms);
 /* All attempts of the graph as they are: at the start. */
 void snapshot_count_tasks(struct snapshot *s, const struct execution_graph *g);
+/* Around a change of the graph's shape: nobody reads it meanwhile, and all its attempts are new afterwards. */
+void snapshot_lock_graph(struct snapshot *s);
+void snapshot_unlock_graph(struct snapshot *s, const struct execution_graph *g);
 void snapshot_move_task(struct snapshot *s, Flinc__ExecutionState from, Flinc__ExecutionState to);
 void snapshot_count_restart(struct snapshot *s);
 /* A new attempt of the subtask: what the old one counted is forgotten. */

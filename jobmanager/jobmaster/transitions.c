@@ -20,6 +20,7 @@ void job_transition(struct jobmaster *jm, enum job_status to)
              text[0] != '\0' ? " " : "", text);
     snapshot_set_status(&jm->snapshot, to, jobmaster_now_ms(jm));
     checkpoints_on_status(jm, from, to);
+    adaptive_on_status(jm, to);
     if (jm->options.on_status != NULL) {
         jm->options.on_status(jm->options.owner, from, to);
     }

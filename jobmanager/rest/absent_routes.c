@@ -15,26 +15,6 @@ static int absent_of_job(void *owner, const struct http_request *rq, struct http
     return rest_has_job(owner, rq, rs, &job) ? rest_fail(rs, status, "%s", text) : 0;
 }
 
-static int resource_requirements(void *owner, const struct http_request *rq,
-                                 struct http_response *rs, struct error *err)
-{
-    const struct json_node *body;
-    if (!rest_body_object(rq, rs, "JobResourceRequirementsBody", &body)) {
-        return 0;
-    }
-    return absent_of_job(owner, rq, rs, 409,
-                         "The DefaultScheduler does not support changing the parallelism without "
-                         "a job restart. This feature is currently only expected to work with the "
-                         "AdaptiveScheduler.");
-}
-
-static int rescales(void *owner, const struct http_request *rq, struct http_response *rs,
-                    struct error *err)
-{
-    return absent_of_job(owner, rq, rs, 404,
-                         "The job has no rescale history: only the adaptive scheduler rescales.");
-}
-
 static int coordination(void *owner, const struct http_request *rq, struct http_response *rs,
                         struct error *err)
 {
@@ -88,17 +68,6 @@ static const struct rest_route routes[] = {
              "TriggerResponse"),
     REST_ROW(GET, "/jobs/:jobid/rescaling/:triggerid", 0, rescaling, "Disabled, as in Flink: 503.",
              "-", "AsynchronousOperationResult"),
-    REST_ROW(GET, "/jobs/:jobid/resource-requirements", 0, resource_requirements,
-             "Bounds of the parallelism; with the adaptive scheduler only.", "-",
-             "JobResourceRequirementsBody"),
-    REST_ROW(PUT, "/jobs/:jobid/resource-requirements", 0, resource_requirements,
-             "Sets them; with the adaptive scheduler only.", "JobResourceRequirementsBody", "-"),
-    REST_ROW(GET, "/jobs/:jobid/rescales/history", 0, rescales,
-             "Rescales of a job; with the adaptive scheduler only.", "-", "JobRescalesHistory"),
-    REST_ROW(GET, "/jobs/:jobid/rescales/details/:rescaleuuid", 0, rescales,
-             "A rescale of a job; with the adaptive scheduler only.", "-", "JobRescaleDetails"),
-    REST_ROW(GET, "/jobs/:jobid/rescales/config", 0, rescales,
-             "How a job rescales; with the adaptive scheduler only.", "-", "JobRescaleConfigInfo"),
     REST_ROW(POST, "/jobs/:jobid/coordinators/:operatorUid", 0, coordination,
              "For Java clients only: refused.", "ClientCoordinationRequestBody",
              "ClientCoordinationResponseBody"),

@@ -2,6 +2,7 @@
 #include "common/base/log.h"
 #include "common/loop/cancel.h"
 #include "common/text/number.h"
+#include "jobmanager/adaptive/adaptive_config.h"
 #include "jobmanager/rest/rest_internal.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@ static const struct rest_family *const families[] = {
     &rest_cluster_family,      &rest_process_family,      &rest_jars_family,
     &rest_submit_family,       &rest_jobs_family,         &rest_vertices_family,
     &rest_metrics_family,      &rest_taskmanagers_family, &rest_checkpoints_family,
-    &rest_applications_family, &rest_absent_family,
+    &rest_applications_family, &rest_elastic_family,      &rest_absent_family,
 };
 
 const struct rest_family *const *rest_families(uint32_t *ret_n)
@@ -78,6 +79,16 @@ static int make_dirs(struct rest_server *s, struct error *err)
     return 0;
 }
 
+/* May the dashboard offer it?  Under the adaptive scheduler, but for reactive mode, which decides by itself. */
+static bool can_rescale(const struct conf *conf)
+{
+    struct adaptive_config adaptive;
+    struct error err = ERROR_INIT;
+    return conf_bool(conf, "web.rescale.enable") &&
+           adaptive_config_read(conf, false, &adaptive, &err) == 0 && adaptive.enabled &&
+           !adaptive.reactive;
+}
+
 static void copy_options(struct rest_server *s, const struct rest_options *o)
 {
     s->o = *o;
@@ -90,6 +101,7 @@ static void copy_options(struct rest_server *s, const struct rest_options *o)
         .refresh_interval_ms = conf_duration_ms(o->conf, "web.refresh-interval"),
         .submit = conf_bool(o->conf, "web.submit.enable"),
         .cancel = conf_bool(o->conf, "web.cancel.enable"),
+        .rescale = can_rescale(o->conf),
     };
     s->ask_timeout_ms = MIN(conf_duration_ms(o->conf, "web.timeout"), (int64_t)REST_ASK_TIMEOUT_MS);
 }

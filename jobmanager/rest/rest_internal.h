@@ -50,6 +50,7 @@ extern const struct rest_family rest_metrics_family;      /* metric_routes.c */
 extern const struct rest_family rest_taskmanagers_family; /* taskmanager_routes.c */
 extern const struct rest_family rest_checkpoints_family;  /* checkpoint_routes.c */
 extern const struct rest_family rest_applications_family; /* application_routes.c */
+extern const struct rest_family rest_elastic_family;      /* elastic_routes.c */
 extern const struct rest_family rest_absent_family;       /* absent_routes.c */
 const struct rest_family *const *rest_families(uint32_t *ret_n);
 

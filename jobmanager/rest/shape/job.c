@@ -25,6 +25,11 @@ static void put_job_times(struct json_writer *w, int64_t start_ms, int64_t end_m
     json_writer_put_int(w, "duration", MAX(duration_ms, (int64_t)0));
 }
 
+static const char *scheduler_type(bool is_adaptive)
+{
+    return is_adaptive ? "Adaptive" : "Default";
+}
+
 /* ---- list ----------------------------------------------------------------------------------------- */
 
 void rest_write_job_overview(struct json_writer *w, const struct job_overview *o, int64_t now_ms)
@@ -34,7 +39,7 @@ void rest_write_job_overview(struct json_writer *w, const struct job_overview *o
     json_writer_put_string(w, "name", o->name);
     json_writer_put_string(w, "state", job_status_name(o->status));
     json_writer_put_string(w, "jobType", job_type(o->runtime_mode));
-    json_writer_put_string(w, "schedulerType", "Default");
+    json_writer_put_string(w, "schedulerType", scheduler_type(o->is_adaptive));
     put_job_times(w, o->start_ms, o->end_ms, now_ms);
     json_writer_put_int(w, "last-modification", o->last_modification_ms);
     json_writer_key(w, "tasks");
@@ -77,7 +82,7 @@ void rest_write_job(struct json_writer *w, const struct job_details *d)
     json_writer_put_bool(w, "isStoppable", false);
     json_writer_put_string(w, "state", job_status_name(d->status));
     json_writer_put_string(w, "job-type", job_type(d->runtime_mode));
-    json_writer_put_string(w, "schedulerType", "Default");
+    json_writer_put_string(w, "schedulerType", scheduler_type(d->elastic != NULL));
     put_job_times(w, job_start_ms(d), job_end_ms(d), d->taken_ms);
     json_writer_put_int(w, "maxParallelism",
                         d->max_parallelism > 0 ? (int64_t)d->max_parallelism : -1);

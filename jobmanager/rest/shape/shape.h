@@ -81,7 +81,7 @@ void serialized_throwable(const char *class_name, const char *stack_trace, const
 
 struct rest_features {
     int64_t refresh_interval_ms;
-    bool submit, cancel;
+    bool submit, cancel, rescale;
 };
 void rest_write_config(struct json_writer *w, const struct rest_features *f, int64_t now_ms);
 void rest_write_overview(struct json_writer *w, const struct resource_overview *r,
@@ -105,6 +105,13 @@ struct rest_exceptions_query {
 };
 void rest_write_job_exceptions(struct json_writer *w, const struct job_details *d,
                                const struct rest_exceptions_query *q);
+
+/* ---- jobs under the adaptive scheduler: job_details.elastic is set ------------------------------------ */
+
+void rest_write_requirements(struct json_writer *w, const struct job_details *d);
+void rest_write_rescale_config(struct json_writer *w, const struct job_details *d);
+void rest_write_rescale(struct json_writer *w, const struct job_details *d,
+                        const Flinc__Rescale *r);
 
 /* ---- vertices and subtasks ------------------------------------------------------------------------ */
 

@@ -1,4 +1,4 @@
-/* The moves of JobStatus are Flink's, and no others. */
+/* The moves of JobStatus are Flink's (those of the adaptive scheduler, too), and no others. */
 #include "jobmanager/jobmaster/job_status.h"
 /* clang-format off */
 #include <setjmp.h>
@@ -11,11 +11,11 @@
 /* From each status, in words. */
 static const char *const moves[JOB_STATUS_COUNT] = {
     [JOB_STATUS_INITIALIZING] = "CREATED FAILED SUSPENDED ",
-    [JOB_STATUS_CREATED] = "RUNNING FAILING CANCELLING SUSPENDED ",
+    [JOB_STATUS_CREATED] = "RUNNING FAILING CANCELLING RESTARTING SUSPENDED ",
     [JOB_STATUS_RUNNING] = "FAILING CANCELLING FINISHED RESTARTING SUSPENDED ",
     [JOB_STATUS_FAILING] = "FAILED CANCELLING SUSPENDED ",
     [JOB_STATUS_CANCELLING] = "CANCELED SUSPENDED ",
-    [JOB_STATUS_RESTARTING] = "RUNNING FAILING CANCELLING SUSPENDED ",
+    [JOB_STATUS_RESTARTING] = "CREATED RUNNING FAILING CANCELLING SUSPENDED ",
     [JOB_STATUS_FAILED] = "",
     [JOB_STATUS_CANCELED] = "",
     [JOB_STATUS_FINISHED] = "",

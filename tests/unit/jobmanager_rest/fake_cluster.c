@@ -80,6 +80,13 @@ int dispatcher_get_details(struct dispatcher *d, const struct flinc_id *job_id, 
     return 0;
 }
 
+int dispatcher_set_requirements(struct dispatcher *d, const struct flinc_id *job_id,
+                                const struct job_requirement *requirements, size_t n,
+                                struct error *err)
+{
+    return error_set(err, ERR_UNSUPPORTED, "The DefaultScheduler cannot");
+}
+
 int dispatcher_client_heartbeat(struct dispatcher *d, const struct flinc_id *job_id,
                                 int64_t expires_ms, struct error *err)
 {
