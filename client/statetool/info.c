@@ -49,9 +49,9 @@ static void count_file(void *arg, const char *uri, const Flinc__StateBlob *blob)
 }
 
 struct state_bytes {
-    uint64_t keyed, other;
+    uint64_t keyed, other, in_flight;
     uint64_t saved;  /* of the keyed ones, by compression */
-    uint64_t inside; /* of both, those inside _metadata */
+    uint64_t inside; /* of all, those inside _metadata */
     uint32_t n_subtasks;
 };
 
@@ -74,7 +74,7 @@ static struct state_bytes operator_bytes(const Flinc__OperatorSnapshot *o)
     struct state_bytes b = {0};
     for (size_t i = 0; i < o->n_subtasks; i++) {
         const Flinc__OperatorSubtaskState *s = o->subtasks[i]->state;
-        b.n_subtasks += s != NULL && s->n_keyed + s->n_operator_state > 0;
+        b.n_subtasks += s != NULL && s->n_keyed + s->n_operator_state + s->n_channels > 0;
         for (size_t k = 0; s != NULL && k < s->n_keyed; k++) {
             keyed_handle_each_blob(s->keyed[k], count_keyed, &b);
             for (size_t g = 0; g < s->keyed[k]->n_segments; g++) {
@@ -83,6 +83,9 @@ static struct state_bytes operator_bytes(const Flinc__OperatorSnapshot *o)
         }
         for (size_t k = 0; s != NULL && k < s->n_operator_state; k++) {
             count_other(&b, s->operator_state[k]->blob);
+        }
+        for (size_t k = 0; s != NULL && k < s->n_channels; k++) {
+            b.in_flight += blob_bytes(s->channels[k]->blob, &b);
         }
     }
     return b;
@@ -107,6 +110,10 @@ static void print_operator(const Flinc__OperatorSnapshot *o, struct str *out)
     }
     str_append_cstr(out, ", operator state ");
     print_bytes(b.other, out);
+    if (b.in_flight > 0) {
+        str_append_cstr(out, ", in flight ");
+        print_bytes(b.in_flight, out);
+    }
     str_printf(out, ", in %u subtasks", b.n_subtasks);
     if (o->has_coordinator_state) {
         str_append_cstr(out, ", coordinator ");

@@ -3,16 +3,16 @@
 
 static const struct {
     const char *name;
-    bool pointwise;
+    bool pointwise, overtakable;
 } partitioners[] = {
-    [FLINC__PARTITIONER_KIND__PARTITION_FORWARD] = {"FORWARD", true},
-    [FLINC__PARTITIONER_KIND__PARTITION_HASH] = {"HASH", false},
-    [FLINC__PARTITIONER_KIND__PARTITION_REBALANCE] = {"REBALANCE", false},
-    [FLINC__PARTITIONER_KIND__PARTITION_RESCALE] = {"RESCALE", true},
-    [FLINC__PARTITIONER_KIND__PARTITION_BROADCAST] = {"BROADCAST", false},
-    [FLINC__PARTITIONER_KIND__PARTITION_SHUFFLE] = {"SHUFFLE", false},
-    [FLINC__PARTITIONER_KIND__PARTITION_GLOBAL] = {"GLOBAL", false},
-    [FLINC__PARTITIONER_KIND__PARTITION_CUSTOM] = {"CUSTOM", false},
+    [FLINC__PARTITIONER_KIND__PARTITION_FORWARD] = {"FORWARD", true, false},
+    [FLINC__PARTITIONER_KIND__PARTITION_HASH] = {"HASH", false, true},
+    [FLINC__PARTITIONER_KIND__PARTITION_REBALANCE] = {"REBALANCE", false, true},
+    [FLINC__PARTITIONER_KIND__PARTITION_RESCALE] = {"RESCALE", true, false},
+    [FLINC__PARTITIONER_KIND__PARTITION_BROADCAST] = {"BROADCAST", false, false},
+    [FLINC__PARTITIONER_KIND__PARTITION_SHUFFLE] = {"SHUFFLE", false, true},
+    [FLINC__PARTITIONER_KIND__PARTITION_GLOBAL] = {"GLOBAL", false, true},
+    [FLINC__PARTITIONER_KIND__PARTITION_CUSTOM] = {"CUSTOM", false, false},
 };
 
 const char *partitioner_name(Flinc__PartitionerKind kind)
@@ -23,4 +23,9 @@ const char *partitioner_name(Flinc__PartitionerKind kind)
 bool partitioner_is_pointwise(Flinc__PartitionerKind kind)
 {
     return (size_t)kind < ARRAY_LEN(partitioners) && partitioners[kind].pointwise;
+}
+
+bool partitioner_is_overtakable(Flinc__PartitionerKind kind)
+{
+    return (size_t)kind < ARRAY_LEN(partitioners) && partitioners[kind].overtakable;
 }

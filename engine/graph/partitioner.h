@@ -10,5 +10,8 @@
 
 const char *partitioner_name(Flinc__PartitionerKind kind); /* "FORWARD", "HASH", ...; "UNKNOWN" */
 bool partitioner_is_pointwise(Flinc__PartitionerKind kind);
+/* Barriers may overtake what is in flight on such an edge, because what they overtake can be dealt anew to
+ * any number of subtasks.  Not those of pointwise, broadcast and custom edges, as in Flink. */
+bool partitioner_is_overtakable(Flinc__PartitionerKind kind);
 
 #endif

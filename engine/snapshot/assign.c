@@ -67,7 +67,7 @@ static bool has_state(const Flinc__OperatorSnapshot *o)
 {
     for (size_t i = 0; i < o->n_subtasks; i++) {
         const Flinc__OperatorSubtaskState *s = o->subtasks[i]->state;
-        if (s != NULL && s->n_keyed + s->n_operator_state > 0) {
+        if (s != NULL && s->n_keyed + s->n_operator_state + s->n_channels > 0) {
             return true;
         }
     }
@@ -202,9 +202,11 @@ static Flinc__TaskRestore *task_of(struct state_assignment *a, const Flinc__JobV
     return t;
 }
 
-static int deal_vertex(struct state_assignment *a, const Flinc__JobVertex *v,
-                       struct vertex_assignment *va, struct error *err)
+static int deal_vertex(struct state_assignment *a, const Flinc__JobGraph *graph, uint32_t number,
+                       struct error *err)
 {
+    const Flinc__JobVertex *v = graph->vertices[number];
+    struct vertex_assignment *va = &a->vertices[number];
     va->tasks = arena_zalloc(&a->arena, va->parallelism * sizeof(Flinc__TaskRestore *));
     for (uint32_t k = 0; va->finished && k < va->parallelism; k++) {
         task_of(a, v, va, k);
@@ -216,6 +218,11 @@ static int deal_vertex(struct state_assignment *a, const Flinc__JobVertex *v,
             continue;
         }
         TRY(deal_init(&d, &a->arena, o, va->parallelism, va->max_parallelism, err));
+        int rc = deal_add_channels(&d, graph, err);
+        if (rc < 0) {
+            deal_fini(&d);
+            return rc;
+        }
         if (a->directory[0] != '\0') {
             deal_refer_to_unions(&d, ASSIGN_UNION_BYTES_MAX);
         }
@@ -243,7 +250,7 @@ static int assign_all(struct state_assignment *a, const Flinc__JobGraph *graph, 
     }
     TRY(check_finished_inputs(a, graph, err));
     for (uint32_t i = 0; i < a->n_vertices; i++) {
-        TRY(deal_vertex(a, graph->vertices[i], &a->vertices[i], err));
+        TRY(deal_vertex(a, graph, i, err));
     }
     return 0;
 }

@@ -129,6 +129,7 @@ int deal_init(struct deal *d, struct arena *arena, const Flinc__OperatorSnapshot
     vec_init(&d->keyed, sizeof(void *));
     vec_init(&d->sources, sizeof(struct deal_source));
     vec_init(&d->states, sizeof(struct deal_state));
+    vec_init(&d->channels, sizeof(struct deal_channel));
     vec_init(&d->dealt, sizeof(void *));
     Flinc__SubtaskSnapshot **sorted =
         arena_alloc(arena, (from->n_subtasks + 1) * sizeof(Flinc__SubtaskSnapshot *));
@@ -185,6 +186,7 @@ void deal_fini(struct deal *d)
     vec_fini(&d->keyed);
     vec_fini(&d->sources);
     vec_fini(&d->states);
+    vec_fini(&d->channels);
     vec_fini(&d->dealt);
 }
 
@@ -385,6 +387,8 @@ Flinc__OperatorSubtaskState *deal_to(struct deal *d, uint32_t subtask)
         to->n_operator_state = d->dealt.len;
         vec_clear(&d->dealt);
     }
+    deal_channels_to(d, subtask, to);
     to->union_in_metadata = d->unions_in_metadata;
-    return to->n_keyed + to->n_operator_state > 0 || to->union_in_metadata ? to : NULL;
+    size_t n = to->n_keyed + to->n_operator_state + to->n_channels;
+    return n > 0 || to->union_in_metadata ? to : NULL;
 }

@@ -117,6 +117,9 @@ static void walk_state(struct file_walk *w, const Flinc__OperatorSubtaskState *s
     for (size_t i = 0; i < s->n_operator_state; i++) {
         walk_blob(w, s->operator_state[i]->blob, 0);
     }
+    for (size_t i = 0; i < s->n_channels; i++) {
+        walk_blob(w, s->channels[i]->blob);
+    }
 }
 
 void snapshot_each_file(const Flinc__CheckpointMetadata *m, const char *directory,

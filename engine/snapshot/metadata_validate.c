@@ -102,6 +102,12 @@ static int check_subtask(const Flinc__OperatorSnapshot *o, const Flinc__SubtaskS
     for (size_t i = 0; i < s->state->n_operator_state; i++) {
         TRY(check_parts(o, s->state->operator_state[i], err));
     }
+    for (size_t i = 0; i < s->state->n_channels; i++) {
+        if (s->state->channels[i]->edge_id.len != ID_BYTES) {
+            return bad(err, o, "records in flight on an edge without an id");
+        }
+        TRY(check_blob(o, s->state->channels[i]->blob, err));
+    }
     return 0;
 }
 

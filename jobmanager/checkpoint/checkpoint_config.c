@@ -1,6 +1,7 @@
 /* Reading how checkpoints are taken; see checkpoint_config.h. */
 #include "jobmanager/checkpoint/checkpoint_config.h"
 
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include <strings.h>
 
@@ -94,6 +95,27 @@ static int read_interval(const struct conf *conf, struct checkpoint_config *c, s
     return 0;
 }
 
+/* Flink: CheckpointCoordinatorConfiguration, StreamingJobGraphGenerator. */
+static int read_alignment(const struct conf *conf, struct checkpoint_config *c, struct error *err)
+{
+    c->unaligned = conf_bool(conf, "execution.checkpointing.unaligned.enabled");
+    c->aligned_timeout_ms =
+        conf_duration_ms(conf, "execution.checkpointing.aligned-checkpoint-timeout");
+    if (c->unaligned && c->mode != CHECKPOINT_MODE_EXACTLY_ONCE) {
+        LOG_WARN("flinc.jobmanager.checkpoint",
+                 "execution.checkpointing.unaligned.enabled needs exactly-once checkpoints "
+                 "(execution.checkpointing.mode): it is ignored");
+        c->unaligned = false;
+    }
+    if (c->unaligned && c->max_concurrent > 1) {
+        return error_set(err, ERR_INVALID_CONFIG,
+                         "execution.checkpointing.max-concurrent-checkpoints is %u; with "
+                         "execution.checkpointing.unaligned.enabled it can only be 1",
+                         c->max_concurrent);
+    }
+    return 0;
+}
+
 static void read_rest(const struct conf *conf, struct checkpoint_config *c)
 {
     c->mode = modes[conf_enum(conf, "execution.checkpointing.mode")];
@@ -137,6 +159,11 @@ int checkpoint_config_read(const struct conf *conf, struct checkpoint_config *re
         return rc;
     }
     read_rest(conf, &c);
+    rc = read_alignment(conf, &c, err);
+    if (rc < 0) {
+        checkpoint_config_fini(&c);
+        return rc;
+    }
     *ret = c;
     return 0;
 }

@@ -44,6 +44,8 @@ struct checkpoint_config {
     int64_t min_pause_ms, timeout_ms;
     uint32_t max_concurrent, tolerable_failures, num_retained;
     uint64_t inline_threshold_bytes;
+    bool unaligned;             /* barriers may overtake what is in flight; exactly once only */
+    int64_t aligned_timeout_ms; /* and do so when it is over; 0: at once */
     bool incremental, after_tasks_finish, create_subdir;
     char *directory;           /* Owns; NULL: none */
     char *savepoint_directory; /* Owns; NULL: none */

@@ -29,7 +29,7 @@ bool checkpoint_kind_is_savepoint(Flinc__CheckpointKind kind)
 const char *checkpoint_details_type(const struct checkpoint_details *d)
 {
     if (!checkpoint_kind_is_savepoint(d->kind)) {
-        return "CHECKPOINT";
+        return d->unaligned ? "UNALIGNED_CHECKPOINT" : "CHECKPOINT";
     }
     return d->stop == FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_NONE ? "SAVEPOINT" : "SYNC_SAVEPOINT";
 }

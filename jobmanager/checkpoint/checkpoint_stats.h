@@ -29,6 +29,8 @@ struct subtask_checkpoint_stats {
     uint64_t state_bytes;     /* of the whole snapshot; REST: state_size */
     uint64_t written_bytes;   /* new with this checkpoint; REST: checkpointed_size */
     uint64_t processed_bytes; /* during alignment */
+    uint64_t persisted_bytes; /* of what was in flight */
+    bool unaligned;           /* it was taken without waiting for all barriers */
     int64_t sync_ms, async_ms, alignment_ms, start_delay_ms;
     int64_t pause_us; /* longest time that the task processed nothing because of it */
 };
@@ -38,7 +40,7 @@ struct vertex_checkpoint_stats {
     struct flinc_id vertex_id;
     uint32_t n_subtasks, n_acknowledged;
     int64_t latest_ack_ms; /* -1: none */
-    uint64_t state_bytes, written_bytes, processed_bytes;
+    uint64_t state_bytes, written_bytes, processed_bytes, persisted_bytes;
     struct subtask_checkpoint_stats *subtasks;
 };
 
@@ -52,8 +54,9 @@ struct checkpoint_details {
     int64_t latest_ack_ms; /* -1: none */
     int64_t ended_ms;      /* completed or failed; 0: neither */
     uint32_t n_subtasks, n_acknowledged;
-    uint64_t state_bytes, written_bytes, processed_bytes;
+    uint64_t state_bytes, written_bytes, processed_bytes, persisted_bytes;
     uint64_t metadata_bytes; /* COMPLETED: of the file _metadata */
+    bool unaligned;          /* of a subtask at least */
     char *path;              /* COMPLETED: external path or CHECKPOINT_NO_PATH; else NULL */
     bool discarded;          /* COMPLETED: its files are deleted */
     char *failure;           /* FAILED: why; else NULL */
@@ -61,7 +64,7 @@ struct checkpoint_details {
     uint32_t n_vertices;
 };
 bool checkpoint_kind_is_savepoint(Flinc__CheckpointKind kind);
-/* REST's checkpoint_type: "CHECKPOINT", "SAVEPOINT", "SYNC_SAVEPOINT". */
+/* REST's checkpoint_type: "CHECKPOINT", "UNALIGNED_CHECKPOINT", "SAVEPOINT", "SYNC_SAVEPOINT". */
 const char *checkpoint_details_type(const struct checkpoint_details *d);
 /* REST's savepointFormat: "CANONICAL", "NATIVE"; NULL: no savepoint. */
 const char *checkpoint_details_format(const struct checkpoint_details *d);
@@ -95,7 +98,8 @@ struct checkpoint_stats {
         uint64_t restored, total, in_progress, completed, failed; /* savepoints count, too */
     } counts;
     /* Over the completed ones (the last CHECKPOINT_SUMMARY_MAX of them). */
-    struct checkpoint_summary written_bytes, state_bytes, duration_ms, processed_bytes;
+    struct checkpoint_summary written_bytes, state_bytes, duration_ms, processed_bytes,
+        persisted_bytes;
     const struct checkpoint_details *latest_completed; /* no savepoint; NULL: none; as all below */
     const struct checkpoint_details *latest_savepoint;
     const struct checkpoint_details *latest_failed;

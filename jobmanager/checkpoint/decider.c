@@ -178,6 +178,10 @@ static struct trigger_request *take_next(struct checkpointer *c)
     if (!r->forced && c->pending.len >= c->config.max_concurrent) {
         return NULL;
     }
+    /* One that overtakes the barriers of a savepoint would end it, and the other way round. */
+    if (c->config.unaligned && c->pending.len > 0) {
+        return NULL;
+    }
     vec_remove(&c->queue, 0);
     if (r->periodic && !r->forced && in_pause(c)) {
         trigger_request_free(r);

@@ -181,6 +181,8 @@ void stats_tracker_ack(struct stats_tracker *t, uint64_t checkpoint_id, uint32_t
         .state_bytes = stats->state_bytes,
         .written_bytes = stats->written_bytes,
         .processed_bytes = stats->processed_bytes,
+        .persisted_bytes = stats->persisted_bytes,
+        .unaligned = stats->unaligned != 0,
         .sync_ms = (int64_t)stats->sync_ms,
         .async_ms = (int64_t)stats->async_ms,
         .alignment_ms = (int64_t)stats->alignment_ms,
@@ -192,9 +194,12 @@ void stats_tracker_ack(struct stats_tracker *t, uint64_t checkpoint_id, uint32_t
     v->state_bytes += s->state_bytes;
     v->written_bytes += s->written_bytes;
     v->processed_bytes += s->processed_bytes;
+    v->persisted_bytes += s->persisted_bytes;
     d->state_bytes += s->state_bytes;
     d->written_bytes += s->written_bytes;
     d->processed_bytes += s->processed_bytes;
+    d->persisted_bytes += s->persisted_bytes;
+    d->unaligned = d->unaligned || s->unaligned;
     if (!finished_before) {
         v->latest_ack_ms = d->latest_ack_ms = now_ms;
     }
@@ -245,6 +250,7 @@ static void add_summary(struct stats_tracker *t, const struct checkpoint_details
         .state_bytes = (int64_t)d->state_bytes,
         .duration_ms = MAX(checkpoint_details_duration_ms(d), (int64_t)0),
         .processed_bytes = (int64_t)d->processed_bytes,
+        .persisted_bytes = (int64_t)d->persisted_bytes,
     };
 }
 
@@ -368,6 +374,7 @@ static const struct checkpoint_stats *make(const struct stats_tracker *t)
     summarize(t, offsetof(struct summary_values, state_bytes), &s->state_bytes);
     summarize(t, offsetof(struct summary_values, duration_ms), &s->duration_ms);
     summarize(t, offsetof(struct summary_values, processed_bytes), &s->processed_bytes);
+    summarize(t, offsetof(struct summary_values, persisted_bytes), &s->persisted_bytes);
     s->latest_completed = details_ref(t->latest_completed);
     s->latest_savepoint = details_ref(t->latest_savepoint);
     s->latest_failed = details_ref(t->latest_failed);

@@ -10,7 +10,7 @@
 
 /* One completed checkpoint, for the summaries. */
 struct summary_values {
-    int64_t written_bytes, state_bytes, duration_ms, processed_bytes;
+    int64_t written_bytes, state_bytes, duration_ms, processed_bytes, persisted_bytes;
 };
 
 /* Caller's memory. */

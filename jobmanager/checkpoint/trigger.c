@@ -168,6 +168,20 @@ static void describe_location(const struct checkpointer *c, const struct pending
     }
 }
 
+/* Savepoints are always aligned. */
+static void describe_alignment(const struct checkpointer *c, const struct pending_checkpoint *p,
+                               Flinc__CheckpointBarrier *barrier)
+{
+    if (!c->config.unaligned || checkpoint_kind_is_savepoint(p->kind)) {
+        return;
+    }
+    barrier->alignment = FLINC__CHECKPOINT_ALIGNMENT__CHECKPOINT_UNALIGNED;
+    if (c->config.aligned_timeout_ms > 0) {
+        barrier->alignment = FLINC__CHECKPOINT_ALIGNMENT__CHECKPOINT_ALIGNED_UNTIL_TIMEOUT;
+        barrier->aligned_timeout_ms = (uint64_t)c->config.aligned_timeout_ms;
+    }
+}
+
 static int send_triggers(struct checkpointer *c, const struct pending_checkpoint *p,
                          const struct checkpoint_plan *plan, struct error *err)
 {
@@ -180,6 +194,7 @@ static int send_triggers(struct checkpointer *c, const struct pending_checkpoint
     barrier.stop = p->stop;
     barrier.location = &location;
     barrier.latest_completed = checkpointer_latest_id(c);
+    describe_alignment(c, p, &barrier);
     TRY(FAILPOINT(err, "checkpoint.trigger.before_send"));
     return c->o.host->send_trigger(c->o.host_arg, plan->triggers, plan->n_triggers, &barrier, err);
 }

@@ -9,9 +9,12 @@
 #include "common/base/crc32c.h"
 
 /* 2: the checkpoints of the job come behind what is in 1; details without any are written as 1.
- * 3: behind those of a job under the adaptive scheduler comes its ElasticJob (proto/elastic.proto). */
+ * 3: behind those of a job under the adaptive scheduler comes its ElasticJob (proto/elastic.proto).
+ * 4: with what unaligned checkpoints need, and whether an ElasticJob comes. */
 enum {
-    DETAILS_VERSION = 3,
+    DETAILS_VERSION = 4,
+    DETAILS_VERSION_UNALIGNED = 4,
+    DETAILS_VERSION_ELASTIC = 3,
     DETAILS_VERSION_CHECKPOINTS = 2,
     DETAILS_VERSION_NO_CHECKPOINTS = 1,
     HEAD_BYTES = 16,
@@ -25,6 +28,7 @@ struct codec {
     struct str *out;
     const uint8_t *next, *end;
     struct arena *arena;
+    uint32_t version;
     bool bad;
 };
 
@@ -382,6 +386,10 @@ static void code_subtask_checkpoint(struct codec *c, struct subtask_checkpoint_s
     code_u64(c, &s->state_bytes);
     code_u64(c, &s->written_bytes);
     code_u64(c, &s->processed_bytes);
+    if (c->version >= DETAILS_VERSION_UNALIGNED) {
+        code_u64(c, &s->persisted_bytes);
+        code_flag(c, &s->unaligned);
+    }
     code_i64(c, &s->sync_ms);
     code_i64(c, &s->async_ms);
     code_i64(c, &s->alignment_ms);
@@ -397,6 +405,9 @@ static void code_vertex_checkpoint(struct codec *c, struct vertex_checkpoint_sta
     code_u64(c, &v->state_bytes);
     code_u64(c, &v->written_bytes);
     code_u64(c, &v->processed_bytes);
+    if (c->version >= DETAILS_VERSION_UNALIGNED) {
+        code_u64(c, &v->persisted_bytes);
+    }
     uint32_t n = CODE_HEAP_ARRAY(c, v->n_subtasks, v->subtasks, 76);
     for (uint32_t i = 0; i < n; i++) {
         code_subtask_checkpoint(c, &v->subtasks[i]);
@@ -417,6 +428,10 @@ static void code_checkpoint(struct codec *c, struct checkpoint_details *d)
     code_u64(c, &d->state_bytes);
     code_u64(c, &d->written_bytes);
     code_u64(c, &d->processed_bytes);
+    if (c->version >= DETAILS_VERSION_UNALIGNED) {
+        code_u64(c, &d->persisted_bytes);
+        code_flag(c, &d->unaligned);
+    }
     code_u64(c, &d->metadata_bytes);
     code_heap_text(c, &d->path);
     code_flag(c, &d->discarded);
@@ -471,6 +486,10 @@ static void code_checkpoint_config(struct codec *c, struct checkpoint_config *k)
     for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
         code_flag(c, flags[i]);
     }
+    if (c->version >= DETAILS_VERSION_UNALIGNED) {
+        code_flag(c, &k->unaligned);
+        code_i64(c, &k->aligned_timeout_ms);
+    }
     char **const texts[] = {&k->directory, &k->savepoint_directory, &k->state_backend,
                             &k->restore_path};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -490,6 +509,9 @@ static void code_checkpoints(struct codec *c, struct checkpoint_stats *s)
     code_summary(c, &s->state_bytes);
     code_summary(c, &s->duration_ms);
     code_summary(c, &s->processed_bytes);
+    if (c->version >= DETAILS_VERSION_UNALIGNED) {
+        code_summary(c, &s->persisted_bytes);
+    }
     code_checkpoint_pointer(c, &s->latest_completed);
     code_checkpoint_pointer(c, &s->latest_savepoint);
     code_checkpoint_pointer(c, &s->latest_failed);
@@ -557,18 +579,19 @@ static void read_elastic(struct codec *c, struct job_details *d)
 void job_details_pack(const struct job_details *d, struct str *ret_bytes)
 {
     struct str body = STR_INIT;
-    struct codec c = {.out = &body};
+    struct codec c = {.out = &body, .version = DETAILS_VERSION};
     struct codec head = {.out = ret_bytes};
     uint32_t version = DETAILS_VERSION_NO_CHECKPOINTS;
     size_t start = ret_bytes->len;
     code_details(&c, (struct job_details *)d); /* writing changes nothing */
     if (d->checkpoints != NULL) {
-        version = DETAILS_VERSION_CHECKPOINTS;
-        code_checkpoints(&c, (struct checkpoint_stats *)d->checkpoints); /* likewise */
-    }
-    if (d->checkpoints != NULL && d->elastic != NULL) { /* a streaming job always has the former */
+        bool is_elastic = d->elastic != NULL; /* no job is without checkpoints */
         version = DETAILS_VERSION;
-        write_elastic(&c, d->elastic);
+        code_checkpoints(&c, (struct checkpoint_stats *)d->checkpoints); /* likewise */
+        code_flag(&c, &is_elastic);
+        if (is_elastic) {
+            write_elastic(&c, d->elastic);
+        }
     }
     uint64_t size = body.len;
     str_append(ret_bytes, magic, sizeof(magic));
@@ -610,12 +633,17 @@ int job_details_unpack(const uint8_t *bytes, size_t size, const struct job_detai
     uint32_t version = 0;
     TRY(check_frame(bytes, size, &version, err));
     struct job_details *d = job_details_new(&c.arena);
+    c.version = version;
     c.end = bytes + size - CRC_BYTES;
     code_details(&c, d);
     if (version >= DETAILS_VERSION_CHECKPOINTS) {
         read_checkpoints(&c, d);
     }
-    if (version >= DETAILS_VERSION) {
+    bool is_elastic = version == DETAILS_VERSION_ELASTIC;
+    if (version > DETAILS_VERSION_ELASTIC) {
+        code_flag(&c, &is_elastic);
+    }
+    if (is_elastic) {
         read_elastic(&c, d);
     }
     if (c.bad || c.next != c.end) {

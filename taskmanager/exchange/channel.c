@@ -56,6 +56,8 @@ struct channel {
     _Atomic uint64_t drain_target_bytes;
     struct ready_queue *queue; /* Owns a ref; set when the consumer attaches */
     uint32_t index;            /* likewise */
+    bool holds;                /* consumer: channel_hold() */
+    uint64_t held_bytes;       /* consumer: polled since, and not counted as popped */
 };
 
 struct ready_queue {
@@ -218,6 +220,7 @@ void channel_push_priority_at(struct channel *c, const struct element *take_elem
         return;
     }
     e.flags &= (uint8_t)~ELEMENT_FLAG_CHARGED;
+    e.flags |= e.kind == ELEMENT_BARRIER ? ELEMENT_FLAG_ANNOUNCEMENT : 0;
     lane_push(c, CHANNEL_LANE_PRIORITY, &e, 0);
 }
 
@@ -227,6 +230,11 @@ static bool channel_has_space(const struct channel *c)
     uint64_t bytes = atomic_load_explicit(&lane->pushed_bytes, memory_order_relaxed);
     return lane->n_pushed - lane->seen_popped < c->capacity_elements &&
            bytes - lane->seen_popped_bytes < c->capacity_bytes;
+}
+
+uint64_t channel_pushed(const struct channel *c)
+{
+    return c->lanes[CHANNEL_LANE_DATA].n_pushed;
 }
 
 bool channel_is_writable(struct channel *c)
@@ -364,12 +372,74 @@ bool channel_poll(struct channel *c, enum channel_lane which, struct element *re
         return false;
     }
     lane_pop(lane, ret_element);
+    if (UNLIKELY(c->holds) && which == CHANNEL_LANE_DATA) {
+        c->held_bytes += element_charge(ret_element);
+        return true;
+    }
     lane_count_popped(lane, ret_element);
     atomic_store(&lane->popped, lane->n_popped);
     if (UNLIKELY(atomic_load(&c->producer_waiting))) {
         channel_wake_producer(c);
     }
     return true;
+}
+
+void channel_hold(struct channel *c)
+{
+    c->holds = true;
+}
+
+static void channel_count_held(struct channel *c)
+{
+    struct lane *lane = &c->lanes[CHANNEL_LANE_DATA];
+    uint64_t total = atomic_load_explicit(&lane->popped_bytes, memory_order_relaxed);
+    atomic_store_explicit(&lane->popped_bytes, total + c->held_bytes, memory_order_relaxed);
+    atomic_store(&lane->popped, lane->n_popped);
+    c->held_bytes = 0;
+    c->holds = false;
+}
+
+void channel_release(struct channel *c)
+{
+    if (!c->holds) {
+        return;
+    }
+    channel_count_held(c);
+    if (atomic_load(&c->producer_waiting)) {
+        channel_wake_producer(c);
+    }
+}
+
+uint64_t channel_position(const struct channel *c)
+{
+    return c->lanes[CHANNEL_LANE_DATA].n_popped;
+}
+
+uint64_t channel_peek(struct channel *c, uint64_t from, channel_visit_fn visit, void *arg)
+{
+    struct lane *lane = &c->lanes[CHANNEL_LANE_DATA];
+    uint64_t pushed = atomic_load_explicit(&lane->pushed, memory_order_acquire);
+    uint64_t n = lane->n_popped;
+    const struct channel_segment *s = lane->head;
+    from = MAX(from, n);
+    if (n == pushed) {
+        return from;
+    }
+    /* The segment of a lane that was polled to the end of one is the next. */
+    if (n % CHANNEL_SEGMENT_ELEMENTS == 0) {
+        s = s == NULL ? lane->first : s->next;
+    }
+    while (n < pushed) {
+        const struct element *e = &s->slots[n % CHANNEL_SEGMENT_ELEMENTS];
+        n++;
+        if (n > from && !visit(arg, e)) {
+            return n;
+        }
+        if (n % CHANNEL_SEGMENT_ELEMENTS == 0 && n < pushed) {
+            s = s->next;
+        }
+    }
+    return MAX(from, n);
 }
 
 bool channel_has(const struct channel *c, enum channel_lane which)
@@ -394,6 +464,7 @@ static void lane_drain(struct lane *lane)
 void channel_close_consumer(struct channel *c)
 {
     atomic_store(&c->consumer_closed, true);
+    channel_count_held(c);
     for (size_t i = 0; i < CHANNEL_LANES; i++) {
         lane_drain(&c->lanes[i]);
     }

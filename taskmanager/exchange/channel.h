@@ -2,8 +2,8 @@
  * batch goes through by pointer.
  *
  * Two lanes, each a queue with one producing and one consuming thread: the ordinary one, and a
- * priority lane whose elements are delivered ahead of what waits (unaligned barriers; they carry the
- * position that they overtook from).  A lane is a chain of fixed segments that go round between the
+ * priority lane whose elements are delivered ahead of what waits (announcements of barriers; they carry the
+ * position on the ordinary lane at which the barrier lies).  A lane is a chain of fixed segments that go round between the
  * two threads: no lock, no allocation and no system call while both are busy.
  *
  * Bounds are soft, in elements and in bytes: the producer asks channel_is_writable() before it starts
@@ -60,12 +60,14 @@ void channel_attach_producer(struct channel *c, struct mailbox *mailbox,
 void channel_push(struct channel *c, const struct element *take_element);
 /* Ahead of what waits; sets the element's position. */
 void channel_push_priority(struct channel *c, const struct element *take_element);
+/* How many ordinary elements were pushed. */
+uint64_t channel_pushed(const struct channel *c);
 /* Below its bounds, or closed by the consumer (then nothing waits for space). */
 bool channel_is_writable(struct channel *c);
 /* Asks to be signalled when there is space again.  True: it is writable now (and may not signal). */
 bool channel_arm_writable(struct channel *c);
-/* As channel_push_priority(), with the position that the element has: that of another channel from which
- * all ordinary elements come this way, though later than this one. */
+/* As channel_push_priority(), with the position that the element has: of an ordinary element that was pushed
+ * before, or of another channel from which all ordinary elements come this way, though later than this one. */
 void channel_push_priority_at(struct channel *c, const struct element *take_element);
 void channel_close_producer(struct channel *c);
 
@@ -109,6 +111,16 @@ uint32_t channel_index(const struct channel *c);
 /* The oldest element of the lane.  False: it is empty, and the next push queues the channel again; until
  * it comes by the ready queue it must not be polled (a push on its way could queue it twice). */
 bool channel_poll(struct channel *c, enum channel_lane lane, struct element *ret_element);
+/* The number of the element that the next poll of the ordinary lane takes. */
+uint64_t channel_position(const struct channel *c);
+/* Shows the ordinary elements that wait from number `from` on (what was polled is not shown), without taking
+ * them, until `visit` returns false or there are no more.  Returns the number behind the last one shown. */
+typedef bool (*channel_visit_fn)(void *arg, const struct element *e);
+uint64_t channel_peek(struct channel *c, uint64_t from, channel_visit_fn visit, void *arg);
+/* From here on polls of the ordinary lane give the producer no room, until channel_release(): what was taken
+ * ahead of its turn still counts as waiting. */
+void channel_hold(struct channel *c);
+void channel_release(struct channel *c); /* may be called when nothing is held */
 /* Whether a poll would find something (without giving up being queued). */
 bool channel_has(const struct channel *c, enum channel_lane lane);
 /* Drops what waits; pushes are dropped from now on. */

@@ -29,6 +29,9 @@ enum element_flags {
     /* A control element on the ordinary lane whose pinned_bytes the channel counts, too: how the network
      * bounds those that it has under way. */
     ELEMENT_FLAG_CHARGED = 1u << 1,
+    /* A barrier on the priority lane: an announcement of the one at `position` of the ordinary lane, which
+     * may overtake what waits before it. */
+    ELEMENT_FLAG_ANNOUNCEMENT = 1u << 2,
 };
 
 enum { BARRIER_BYTES_MAX = 4096 }; /* of its message, packed */

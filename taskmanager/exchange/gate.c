@@ -10,6 +10,15 @@ struct ready_list {
     uint32_t head, len;
 };
 
+/* What a checkpoint overtakes. */
+struct gate_recording {
+    struct gate_recorder to;
+    uint64_t checkpoint_id; /* 0: none */
+    uint64_t *next;         /* Owns; by channel: the number of the first element not shown yet */
+    bool *open;             /* Owns; by channel: its barrier has not come */
+    uint32_t n_open;
+};
+
 struct gate {
     struct buffer_pool *pool;  /* Borrows */
     struct channel **channels; /* Owns refs */
@@ -26,6 +35,10 @@ struct gate {
     uint64_t gathered_bytes;             /* payload of the rows in the builder */
     struct exchange_counters **counters; /* Owns the array; by channel; NULL: not counted */
     bool ended;
+    /* Of channels, for recording. */
+    uint64_t
+        *last_barrier; /* Owns; by channel: of the ordinary lane, taken; UINT64_MAX: it ended */
+    struct gate_recording recording;
 };
 
 static void gate_list_add(const struct gate *g, struct ready_list *list, uint32_t index)
@@ -60,6 +73,9 @@ struct gate *gate_new(const struct gate_options *options)
     }
     g->flags = options->flags;
     g->blocked = MEM_NEW_ARRAY(bool, g->n_channels);
+    g->last_barrier = MEM_NEW_ARRAY(uint64_t, g->n_channels);
+    g->recording.next = MEM_NEW_ARRAY(uint64_t, g->n_channels);
+    g->recording.open = MEM_NEW_ARRAY(bool, g->n_channels);
     g->parked.ring = MEM_NEW_ARRAY(uint32_t, g->n_channels);
     g->queue = ready_queue_new(options->mailbox);
     for (size_t lane = 0; lane < CHANNEL_LANES; lane++) {
@@ -97,12 +113,17 @@ struct gate *gate_free(struct gate *g)
     }
     mem_free(g->parked.ring);
     mem_free(g->blocked);
+    mem_free(g->last_barrier);
+    mem_free(g->recording.next);
+    mem_free(g->recording.open);
     ready_queue_unref(g->queue);
     mem_free(g->channels);
     mem_free(g->counters);
     mem_free(g);
     return NULL;
 }
+
+static void gate_note_taken(struct gate *g, uint32_t index, const struct element *e);
 
 /* ---- turns -------------------------------------------------------------------------------------- */
 
@@ -154,6 +175,9 @@ static bool gate_take(struct gate *g, enum channel_lane lane, struct element *re
             gate_ready_add(g, lane, index);
             ret_element->channel = (uint16_t)index;
             gate_count(g, index, ret_element);
+            if (lane == CHANNEL_LANE_DATA) {
+                gate_note_taken(g, index, ret_element);
+            }
             return true;
         }
     }
@@ -231,12 +255,21 @@ static bool element_is_small(const struct element *e)
            e->payload_bytes < BATCH_BYTES_TARGET / 4;
 }
 
+bool gate_has_priority(const struct gate *g)
+{
+    return g->ready[CHANNEL_LANE_PRIORITY].len > 0 ||
+           ready_queue_has(g->queue, CHANNEL_LANE_PRIORITY);
+}
+
+bool gate_poll_priority(struct gate *g, struct element *ret_element)
+{
+    return UNLIKELY(gate_has_priority(g)) && gate_take(g, CHANNEL_LANE_PRIORITY, ret_element);
+}
+
 bool gate_poll(struct gate *g, struct element *ret_element)
 {
     struct element e;
-    if (UNLIKELY(g->ready[CHANNEL_LANE_PRIORITY].len > 0 ||
-                 ready_queue_has(g->queue, CHANNEL_LANE_PRIORITY)) &&
-        gate_take(g, CHANNEL_LANE_PRIORITY, ret_element)) {
+    if (gate_poll_priority(g, ret_element)) {
         return true;
     }
     if (g->has_next) {
@@ -322,4 +355,107 @@ uint32_t gate_queue_len(const struct gate *g)
         len += channel_len(g->channels[i]);
     }
     return len;
+}
+
+/* ---- recording ---------------------------------------------------------------------------------- */
+
+/* One element before or at the barrier of a channel; false: the channel is done. */
+static bool gate_record_element(struct gate *g, uint32_t index, const struct element *e)
+{
+    struct gate_recording *r = &g->recording;
+    bool is_barrier = e->kind == ELEMENT_BARRIER && e->barrier->checkpoint_id >= r->checkpoint_id;
+    if (is_barrier || e->kind == ELEMENT_END_OF_PARTITION) {
+        r->open[index] = false;
+        r->n_open--;
+        return false;
+    }
+    if (e->kind == ELEMENT_BATCH || e->kind == ELEMENT_WATERMARK) {
+        r->to.record(r->to.arg, index, e);
+    }
+    return true;
+}
+
+struct gate_visit {
+    struct gate *gate;
+    uint32_t index;
+};
+
+static bool gate_visit_element(void *arg, const struct element *e)
+{
+    const struct gate_visit *v = arg;
+    return gate_record_element(v->gate, v->index, e);
+}
+
+/* A control element or the first batch behind the barrier ends it; else all that waits is shown. */
+bool gate_record_advance(struct gate *g)
+{
+    struct gate_recording *r = &g->recording;
+    for (uint32_t i = 0; r->n_open > 0 && i < g->n_channels; i++) {
+        struct gate_visit visit = {g, i};
+        if (r->open[i]) {
+            r->next[i] = channel_peek(g->channels[i], r->next[i], gate_visit_element, &visit);
+        }
+    }
+    return r->n_open == 0;
+}
+
+void gate_record_stop(struct gate *g)
+{
+    g->recording.checkpoint_id = 0;
+    g->recording.n_open = 0;
+    memset(g->recording.open, 0, g->n_channels * sizeof(*g->recording.open));
+}
+
+/* What was taken off the channels and waits to be handed out; the rows of a builder become a batch. */
+static void gate_record_gathered(struct gate *g)
+{
+    struct gate_recording *r = &g->recording;
+    if (!g->has_held && builder_rows(&g->builder) > 0) {
+        g->has_held = gate_take_gathered(g, &g->held);
+        g->held.channel = GATE_CHANNEL_GATHERED;
+    }
+    if (g->has_held) {
+        r->to.record(r->to.arg, g->held.channel, &g->held);
+    }
+    if (g->has_next && (g->next.kind == ELEMENT_BATCH || g->next.kind == ELEMENT_WATERMARK)) {
+        r->to.record(r->to.arg, g->next.channel, &g->next);
+    }
+}
+
+void gate_record_start(struct gate *g, uint64_t checkpoint_id, const struct gate_recorder *recorder)
+{
+    struct gate_recording *r = &g->recording;
+    gate_record_stop(g);
+    r->to = *recorder;
+    r->checkpoint_id = checkpoint_id;
+    gate_record_gathered(g);
+    for (uint32_t i = 0; i < g->n_channels; i++) {
+        r->open[i] = g->last_barrier[i] < checkpoint_id;
+        r->n_open += r->open[i];
+        r->next[i] = channel_position(g->channels[i]);
+    }
+    (void)gate_record_advance(g);
+}
+
+/* An element was taken off its channel. */
+static COLD void gate_record_taken(struct gate *g, uint32_t index, const struct element *e)
+{
+    struct gate_recording *r = &g->recording;
+    uint64_t number = channel_position(g->channels[index]) - 1;
+    if (r->open[index] && number >= r->next[index]) {
+        r->next[index] = number + 1;
+        (void)gate_record_element(g, index, e);
+    }
+}
+
+static void gate_note_taken(struct gate *g, uint32_t index, const struct element *e)
+{
+    if (UNLIKELY(g->recording.n_open > 0)) {
+        gate_record_taken(g, index, e);
+    }
+    if (UNLIKELY(e->kind == ELEMENT_BARRIER)) {
+        g->last_barrier[index] = e->barrier->checkpoint_id;
+    } else if (UNLIKELY(e->kind == ELEMENT_END_OF_PARTITION)) {
+        g->last_barrier[index] = UINT64_MAX;
+    }
 }

@@ -14,6 +14,10 @@
  * Channels can be blocked one by one: what they have stays where it is, bounded by the channel, until all
  * are unblocked.  The priority lane is not.
  *
+ * Recording.  For a checkpoint that overtakes what waits in the channels, the gate shows what lies before the
+ * barrier of each channel and was not handed out yet, in the order of each channel: first what it gathered, then
+ * the queues, then what comes until the barrier does.  It is handed out all the same.
+ *
  * Thread: the task's.  Flink: SingleInputGate, and the input selection of CheckpointedInputGate. */
 #ifndef FLINC_TASKMANAGER_EXCHANGE_GATE_H
 #define FLINC_TASKMANAGER_EXCHANGE_GATE_H
@@ -40,6 +44,14 @@ struct gate_options {
     uint32_t flags; /* enum gate_flags */
 };
 
+/* What is shown of a channel while recording: batches and watermarks, borrowed. */
+struct gate_recorder {
+    void (*record)(void *arg, uint32_t channel, const struct element *e);
+    void *arg;
+};
+/* Instead of a channel: rows that were gathered from several; they come before all others. */
+enum { GATE_CHANNEL_GATHERED = UINT16_MAX };
+
 struct gate;
 struct gate *gate_new(const struct gate_options *options);
 /* Closes the channels on this side.  NULL is fine; returns NULL. */
@@ -52,6 +64,17 @@ bool gate_poll(struct gate *g, struct element *ret_element) MUST_CHECK;
  * event_count_wait(). */
 bool gate_is_ready(const struct gate *g);
 bool gate_has_ended(const struct gate *g);
+/* The next element of the priority lane only. */
+bool gate_poll_priority(struct gate *g, struct element *ret_element) MUST_CHECK;
+bool gate_has_priority(const struct gate *g);
+
+/* Begins to record for a checkpoint; what recorded before is given up.  Shows what is there already. */
+void gate_record_start(struct gate *g, uint64_t checkpoint_id,
+                       const struct gate_recorder *recorder);
+/* Shows what came meanwhile.  True: all barriers have come, nothing more is recorded. */
+bool gate_record_advance(struct gate *g);
+void gate_record_stop(struct gate *g);
+
 /* The channel is not polled until gate_unblock().  Its last element delivered was a barrier, so nothing of
  * what is behind it was gathered. */
 void gate_block(struct gate *g, uint32_t channel);

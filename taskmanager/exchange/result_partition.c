@@ -41,6 +41,8 @@ struct result_partition {
     uint64_t n_dealt;      /* rows dealt one by one so far */
     struct custom_partitioner custom;
     int32_t *custom_channels; /* Owns; CUSTOM: what the function answered */
+    uint64_t *barrier_at;     /* Owns; by channel: the position of the last barrier */
+    uint64_t barrier_id;      /* of its checkpoint; 0: none was sent */
 };
 
 static int result_partition_spread(struct result_partition *p, struct batch *take_batch,
@@ -154,6 +156,7 @@ int result_partition_open(const struct result_partition_options *options,
     p->counters = options->counters;
     rng_init(&p->rng, options->seed);
     channel_set_init(&p->full, p->n_channels);
+    p->barrier_at = MEM_NEW_ARRAY(uint64_t, p->n_channels);
     for (uint32_t i = 0; i < p->n_channels; i++) {
         channel_attach_producer(p->channels[i], options->mailbox, &options->channel);
     }
@@ -223,6 +226,7 @@ struct result_partition *result_partition_close(struct result_partition *p)
         channel_unref(p->channels[i]);
     }
     channel_set_fini(&p->full);
+    mem_free(p->barrier_at);
     mem_free(p->channels);
     schema_unref(p->schema);
     mem_free(p);
@@ -331,6 +335,12 @@ void result_partition_send_control(struct result_partition *p, const struct elem
     if (control->kind != ELEMENT_BARRIER || !PLANTED("barrier_overtakes")) {
         result_partition_flush(p);
     }
+    if (control->kind == ELEMENT_BARRIER) {
+        p->barrier_id = control->barrier->checkpoint_id;
+        for (uint32_t i = 0; i < p->n_channels; i++) {
+            p->barrier_at[i] = channel_pushed(p->channels[i]);
+        }
+    }
     for (uint32_t i = 0; i < p->n_channels; i++) {
         struct element shared = element_share(control);
         result_partition_push(p, i, &shared);
@@ -353,6 +363,23 @@ void result_partition_send_priority(struct result_partition *p, const struct ele
     for (uint32_t i = 0; i < p->n_channels; i++) {
         struct element shared = element_share(control);
         channel_push_priority(p->channels[i], &shared);
+    }
+}
+
+bool result_partition_is_overtakable(const struct result_partition *p)
+{
+    return partitioner_is_overtakable(p->kind);
+}
+
+void result_partition_announce(struct result_partition *p, struct barrier *b)
+{
+    if (p->barrier_id != b->checkpoint_id || !result_partition_is_overtakable(p)) {
+        return;
+    }
+    for (uint32_t i = 0; i < p->n_channels; i++) {
+        struct element e = element_of_barrier(barrier_ref(b));
+        e.position = p->barrier_at[i];
+        channel_push_priority_at(p->channels[i], &e);
     }
 }
 

@@ -65,12 +65,18 @@ int result_partition_write(struct result_partition *p, struct batch *take_batch,
 /* Sends what is half built. */
 void result_partition_flush(struct result_partition *p);
 bool result_partition_has_buffered(const struct result_partition *p);
-/* Flushes, then sends a control element to every channel, each with references of its own. */
+/* Flushes, then sends a control element to every channel, each with references of its own.  Where a barrier
+ * comes to lie is remembered until the next one. */
 void result_partition_send_control(struct result_partition *p, const struct element *control);
 /* Takes the marker.  To one channel, chosen at random, behind what was written for it. */
 void result_partition_send_marker(struct result_partition *p, struct latency_marker *take_marker);
 /* To every channel ahead of what waits there; what is half built stays. */
 void result_partition_send_priority(struct result_partition *p, const struct element *control);
+/* The edge's elements may be recorded as channel state: a barrier may overtake them. */
+bool result_partition_is_overtakable(const struct result_partition *p);
+/* Announces the barrier that was sent last to every channel, ahead of what waits there: it may overtake.  Does
+ * nothing when another one was sent meanwhile. */
+void result_partition_announce(struct result_partition *p, struct barrier *b);
 
 /* All channels can be written. */
 bool result_partition_is_writable(struct result_partition *p);

@@ -181,6 +181,11 @@ uint32_t watermark_valve_set_idle(struct watermark_valve *v, uint32_t feed, bool
     return changes;
 }
 
+void watermark_valve_set_floor(struct watermark_valve *v, int64_t watermark_ms)
+{
+    v->watermark_ms = MAX(v->watermark_ms, watermark_ms);
+}
+
 uint32_t watermark_valve_end(struct watermark_valve *v, uint32_t feed)
 {
     struct valve_feed *f = &v->feeds[feed];

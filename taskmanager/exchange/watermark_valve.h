@@ -47,6 +47,8 @@ void watermark_valve_fini(struct watermark_valve *v); /* again: nothing */
 /* Ignored when it is not above the feed's last one, or the feed is not active. */
 uint32_t watermark_valve_advance(struct watermark_valve *v, uint32_t feed, int64_t watermark_ms);
 uint32_t watermark_valve_set_idle(struct watermark_valve *v, uint32_t feed, bool idle);
+/* What is not above it is not let through. */
+void watermark_valve_set_floor(struct watermark_valve *v, int64_t watermark_ms);
 /* May be called again. */
 uint32_t watermark_valve_end(struct watermark_valve *v, uint32_t feed);
 

@@ -1,4 +1,4 @@
-/* Frames: what goes over a data connection behind the hello (docs/internals/network.md), version 3.
+/* Frames: what goes over a data connection behind the hello (docs/internals/network.md), version 4.
  *
  *   header 32 bytes | payload, a multiple of 16 bytes
  *
@@ -13,7 +13,7 @@
 #include "taskmanager/network/network.h"
 
 enum {
-    FRAME_VERSION = 3,
+    FRAME_VERSION = 4,
     FRAME_ALIGN = 16,
     FRAME_PAYLOAD_MAX = 1024 * 1024, /* larger batches go in fragments */
     FRAME_TEXT_MAX = 240,            /* of a reason */
@@ -46,6 +46,8 @@ enum frame_flags {
     FRAME_FLAG_LAST = 2,  /* DATA: ends it */
     FRAME_FLAG_LZ4 = 4,   /* DATA: the payload without its padding is one LZ4 block */
     FRAME_FLAG_PRIORITY = 8,
+    /* DATA, CONTROL: takes no credit, because an announced barrier overtakes it. */
+    FRAME_FLAG_OVERTAKEN = 16,
 };
 
 /* Who sends a frame. */

@@ -108,8 +108,11 @@ void inbound_on_drained(struct inbound *in)
 
 /* ---- credit --------------------------------------------------------------------------------------- */
 
-static bool charge(struct inbound *in, uint64_t bytes)
+static bool charge(struct inbound *in, const struct frame_header *h, uint64_t bytes)
 {
+    if (h->flags & FRAME_FLAG_OVERTAKEN) {
+        return in->n_pushed < in->overtaken_to;
+    }
     if (bytes > in->outstanding) {
         return false;
     }
@@ -120,6 +123,7 @@ static bool charge(struct inbound *in, uint64_t bytes)
 static void inbound_push(struct inbound *in, const struct element *take_element)
 {
     in->pushed += element_charge(take_element);
+    in->n_pushed++;
     channel_push(in->channel, take_element);
 }
 
@@ -202,7 +206,7 @@ static int on_whole(struct inbound *in, const struct frame_header *h, const uint
                     struct buffer *own, struct error *err)
 {
     uint64_t charged = MAX(h->value, in->charge_min);
-    if (!charge(in, charged)) {
+    if (!charge(in, h, charged)) {
         return violation(in, "more than its credit", err);
     }
     struct batch_source source = {.data = payload, .size = h->value, .frame = own};
@@ -261,7 +265,8 @@ bool inbound_place(struct inbound *in, const struct frame_header *h, struct buff
                    uint64_t *ret_offset)
 {
     if (in->state != INBOUND_OPEN || is_whole(h) || (h->flags & FRAME_FLAG_LZ4) ||
-        h->payload_bytes > in->outstanding || !assembly_reserve(in, h, h->payload_bytes)) {
+        (h->payload_bytes > in->outstanding && !(h->flags & FRAME_FLAG_OVERTAKEN)) ||
+        !assembly_reserve(in, h, h->payload_bytes)) {
         return false; /* what is wrong is said when the frame is there */
     }
     *ret_buffer = buffer_ref(in->assembly);
@@ -289,7 +294,7 @@ static int on_fragment(struct inbound *in, const struct frame_header *h, const u
             memcpy(to, payload, bytes);
         }
     }
-    if (!charge(in, bytes)) {
+    if (!charge(in, h, bytes)) {
         return violation(in, "more than its credit", err);
     }
     in->assembly_filled += bytes;
@@ -344,11 +349,18 @@ int inbound_on_control(struct inbound *in, const struct frame_header *h, const u
     if (!has_priority && in->assembly != NULL) {
         return violation(in, "an element inside of a batch", err);
     }
-    if (!has_priority && !charge(in, CONTROL_CHARGE_BYTES)) {
+    if (!has_priority && !charge(in, h, CONTROL_CHARGE_BYTES)) {
         return violation(in, "more than its credit", err);
     }
     TRY(frame_element(h, payload, &e, err));
     if (has_priority) {
+        if (e.kind == ELEMENT_BARRIER && e.position > in->n_pushed + NETWORK_OVERTAKEN_MAX) {
+            element_drop(&e);
+            return violation(in, "a barrier further away than any channel is long", err);
+        }
+        if (e.kind == ELEMENT_BARRIER) {
+            in->overtaken_to = MAX(in->overtaken_to, e.position + 1);
+        }
         channel_push_priority_at(in->channel, &e);
         return 0;
     }

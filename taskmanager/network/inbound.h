@@ -12,13 +12,18 @@
  *
  * and are granted when they are half of the capacity.  While nothing waits in the channel, a batch in
  * assembly does not count: a batch larger than the capacity could not be completed otherwise.  So a channel
- * holds at most its capacity and one batch.
+ * holds at most its capacity and one batch, and what an announced barrier overtook at the producer (at most what
+ * the channel there holds), for which nothing is granted until it is taken.
  *
  * Thread: the network's.  Inside the room only.  Flink: RemoteInputChannel. */
 #ifndef FLINC_TASKMANAGER_NETWORK_INBOUND_H
 #define FLINC_TASKMANAGER_NETWORK_INBOUND_H
 
 #include "taskmanager/network/network_internal.h"
+
+enum {
+    NETWORK_OVERTAKEN_MAX = 1 << 20
+}; /* elements that one barrier can overtake at the producer */
 
 enum inbound_state {
     INBOUND_WAITING, /* for the connection */
@@ -44,10 +49,12 @@ struct inbound {
     void (*on_released)(void *arg);
     void *arg;
     uint64_t capacity, charge_min;
-    uint64_t outstanding; /* granted, not arrived */
-    uint64_t pushed;      /* charges of all elements pushed into the channel */
-    uint64_t credit;      /* granted, not sent yet */
-    bool has_credit;      /* in the connection's list */
+    uint64_t outstanding;  /* granted, not arrived */
+    uint64_t pushed;       /* charges of all elements pushed into the channel */
+    uint64_t n_pushed;     /* ordinary elements */
+    uint64_t overtaken_to; /* those before this number may come without credit */
+    uint64_t credit;       /* granted, not sent yet */
+    bool has_credit;       /* in the connection's list */
     struct inbound *next_credit;
     struct buffer *assembly; /* Owns: a batch that comes in fragments */
     uint64_t assembly_total, assembly_filled;

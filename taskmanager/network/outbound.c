@@ -2,7 +2,7 @@
  *
  * Credit.  A batch takes the bytes of its encoding, at least charge_min; an ordinary control element
  * CONTROL_CHARGE_BYTES; a priority element nothing.  A step waits only for credit of up to half of the
- * channel's capacity: the consumer gives credit back in halves, so that what was waited for comes as soon
+ * channel's capacity (what an announced barrier overtakes does not wait: served.h): the consumer gives credit back in halves, so that what was waited for comes as soon
  * as the consumer has taken what it has.  Anything larger goes in fragments of what credit there is. */
 #include "taskmanager/network/compress.h"
 #include "taskmanager/network/served.h"
@@ -57,15 +57,26 @@ static bool wait_for_credit(struct outbound *o, uint64_t bytes)
     return false;
 }
 
+/* The element that is polled next, or the pending one, may go without credit. */
+static bool is_overtaken(const struct outbound *o)
+{
+    return channel_position(o->channel) - (o->has_pending ? 1 : 0) < o->overtaken_to;
+}
+
 static bool step_control(struct outbound *o)
 {
+    uint8_t flags = 0;
     if (o->credit < CONTROL_CHARGE_BYTES) {
-        return wait_for_credit(o, CONTROL_CHARGE_BYTES);
+        if (!is_overtaken(o)) {
+            return wait_for_credit(o, CONTROL_CHARGE_BYTES);
+        }
+        flags = FRAME_FLAG_OVERTAKEN;
+        channel_hold(o->channel);
     }
     struct element e = o->pending;
     o->has_pending = false;
-    o->credit -= CONTROL_CHARGE_BYTES;
-    send_control(o, &e, 0);
+    o->credit -= flags == 0 ? CONTROL_CHARGE_BYTES : 0;
+    send_control(o, &e, flags);
     element_drop(&e);
     if (e.kind == ELEMENT_END_OF_PARTITION) {
         outbound_finish(o, FRAME_CLOSED, CLOSE_REASON_END, "");
@@ -165,7 +176,7 @@ static void set_payload(struct outbound *o, struct out_frame *f, uint64_t bytes)
     }
 }
 
-static void send_data(struct outbound *o, uint64_t bytes)
+static void send_data(struct outbound *o, uint64_t bytes, uint8_t flags)
 {
     struct network *n = o->network;
     uint64_t total = o->encoding->encoder.total_bytes;
@@ -173,8 +184,8 @@ static void send_data(struct outbound *o, uint64_t bytes)
     bool last = o->encoded_sent + bytes == total;
     f->header = (struct frame_header){
         .kind = FRAME_DATA,
-        .flags =
-            (uint8_t)((o->encoded_sent == 0 ? FRAME_FLAG_FIRST : 0) | (last ? FRAME_FLAG_LAST : 0)),
+        .flags = (uint8_t)(flags | (o->encoded_sent == 0 ? FRAME_FLAG_FIRST : 0) |
+                           (last ? FRAME_FLAG_LAST : 0)),
         .channel = o->number,
         .value = total,
         .info = o->pending.payload_bytes,
@@ -223,7 +234,8 @@ static bool step_batch(struct outbound *o)
 {
     struct error err = ERROR_INIT;
     uint64_t charge = 0;
-    if (o->needs > o->credit) {
+    uint8_t flags = 0;
+    if (o->needs > o->credit && !is_overtaken(o)) {
         return false;
     }
     if (o->encoding == NULL && encode_pending(o, &err) < 0) {
@@ -233,6 +245,12 @@ static bool step_batch(struct outbound *o)
         return true;
     }
     uint64_t bytes = allowed_bytes(o, &charge);
+    if (bytes == 0 && is_overtaken(o)) {
+        bytes = MIN(o->encoding->encoder.total_bytes - o->encoded_sent, (uint64_t)FRAGMENT_BYTES);
+        charge = 0;
+        flags = FRAME_FLAG_OVERTAKEN;
+        channel_hold(o->channel);
+    }
     if (bytes == 0) {
         if (o->encoded_sent == 0 && o->network->n_encodings_held > NETWORK_ENCODINGS_HELD_MAX) {
             drop_encoding(o);
@@ -241,7 +259,7 @@ static bool step_batch(struct outbound *o)
     }
     o->needs = 0;
     o->credit -= charge;
-    send_data(o, bytes);
+    send_data(o, bytes, flags);
     return true;
 }
 
@@ -255,6 +273,9 @@ bool outbound_step_priority(struct outbound *o)
         return false;
     }
     send_control(o, &e, FRAME_FLAG_PRIORITY);
+    if (e.flags & ELEMENT_FLAG_ANNOUNCEMENT) {
+        o->overtaken_to = MAX(o->overtaken_to, e.position + 1);
+    }
     element_drop(&e);
     return true;
 }
@@ -266,7 +287,8 @@ bool outbound_step(struct outbound *o)
     }
     if (!o->has_pending) {
         /* Without any credit nothing is taken off the channel, so that its producer feels it. */
-        if (!o->has[CHANNEL_LANE_DATA] || o->credit < CONTROL_CHARGE_BYTES) {
+        bool may_take = o->credit >= CONTROL_CHARGE_BYTES || is_overtaken(o);
+        if (!o->has[CHANNEL_LANE_DATA] || !may_take) {
             o->needs = CONTROL_CHARGE_BYTES;
             return false;
         }

@@ -197,6 +197,7 @@ static int served_on_frame(struct connection *c, const struct frame_header *h,
                          h->channel);
     }
     o->credit += h->value;
+    channel_release(o->channel);
     if (o->credit >= o->needs) {
         run_add(s, o);
     }

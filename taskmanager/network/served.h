@@ -10,6 +10,11 @@
  * each.  A channel without credit leaves the list until a CREDIT brings it back; elements of its priority
  * lane need none.
  *
+ * What an announced barrier overtakes, and the barrier itself, goes without credit when there is none: the
+ * consumer records it, and nothing that its checkpoint waits for must wait for the consumer's task.  Such
+ * elements still count as waiting in the channel (channel_hold()) until the consumer gives credit again, which it
+ * does when it has taken them: what is under way between the two stays below the sum of their bounds.
+ *
  * Thread: the network's.  Inside the room only.  Flink: CreditBasedSequenceNumberingViewReader,
  * PartitionRequestQueue. */
 #ifndef FLINC_TASKMANAGER_NETWORK_SERVED_H
@@ -44,6 +49,7 @@ struct outbound {
     bool has_pending;
     struct encoding *encoding; /* Owns a ref: of the pending batch; may be NULL */
     uint64_t encoded_sent;     /* bytes of it that went out in fragments */
+    uint64_t overtaken_to;     /* ordinary elements before this number go without credit */
     uint32_t compress_skip;    /* frames to go before compressing is tried again */
 };
 

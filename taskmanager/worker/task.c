@@ -2,6 +2,7 @@
 #include "taskmanager/worker/task.h"
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "taskmanager/worker/task_channels.h"
 #include <stdio.h>
 
 static void *task_main(void *arg);
@@ -97,6 +98,7 @@ static int task_run(struct task *t, struct error *err)
     TRY(task_enter(t, FLINC__EXECUTION_STATE__EXECUTION_INITIALIZING, err));
     TRY(FAILPOINT(err, "task.deploy.before_open"));
     TRY(chain_open(t->chain, err));
+    TRY(task_replay_open(t, &t->replay, err));
     TRY(FAILPOINT(err, "task.run.before_state_running"));
     TRY(task_enter(t, FLINC__EXECUTION_STATE__EXECUTION_RUNNING, err));
     atomic_store(&t->times.running_since_ns, clock_monotonic_ns(t->env->clock));

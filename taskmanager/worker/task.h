@@ -77,7 +77,11 @@ struct task_times_sample {
 
 /* One edge into the task. */
 struct task_input {
-    struct gate *gate; /* Owns */
+    struct gate *gate;                 /* Owns */
+    const Flinc__GateDescriptor *spec; /* in the deployment */
+    const struct schema *schema;       /* Borrows: the chain's */
+    bool is_overtakable;               /* barriers may overtake what it has in flight */
+    int64_t *recorded_from_ms;         /* Owns; by channel: its watermark when recording began */
     struct chain_feed feed;
     struct watermark_valve valve; /* over the channels */
     uint32_t first_channel;       /* its number among those of all inputs */
@@ -127,6 +131,8 @@ struct task {
     struct error error;
     struct task_memory memory;
     struct task_checkpoints checkpoints;
+    struct task_replay
+        *replay;        /* Owns: elements in flight that are to be processed first; or NULL */
     struct vec remotes; /* uint64_t: numbers under which breaks of its inputs are told */
     /* The worker's thread only. */
     uint32_t master_epoch; /* of the job master that deployed it */

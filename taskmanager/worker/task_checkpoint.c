@@ -1,4 +1,4 @@
-/* From barriers and triggers to snapshots that are due; what the operators are told; when a task may end
+/* From triggers to snapshots that are due; what the operators are told; when a task may end
  * (task_checkpoint.h). */
 #include "taskmanager/worker/task_checkpoint.h"
 #include "common/base/failpoint.h"
@@ -13,6 +13,12 @@ void task_checkpoints_init(struct task *t)
                          t->deployment->at_least_once ? ALIGN_AT_LEAST_ONCE : ALIGN_EXACTLY_ONCE);
     vec_init(&c->held, sizeof(Flinc__MasterToWorker *));
     vec_init(&c->notices, sizeof(struct checkpoint_notice));
+    for (uint32_t i = 0; i < t->n_inputs; i++) {
+        const struct task_input *in = &t->inputs[i];
+        if (!in->is_overtakable) {
+            barrier_aligner_set_fixed(&c->aligner, in->first_channel, gate_n_channels(in->gate));
+        }
+    }
     c->waker = snapshot_waker_new(t->mailbox);
     c->is_made = true;
 }
@@ -21,6 +27,7 @@ void task_checkpoints_drop(struct task *t)
 {
     task_snapshot_forget(&t->checkpoints);
     t->checkpoints.starting = barrier_unref(t->checkpoints.starting);
+    t->checkpoints.timed = barrier_unref(t->checkpoints.timed);
 }
 
 void task_checkpoints_fini(struct task *t)
@@ -38,106 +45,23 @@ void task_checkpoints_fini(struct task *t)
     snapshot_waker_unref(c->waker);
 }
 
-/* ---- alignment ------------------------------------------------------------------------------------ */
-
-static void task_decline_text(struct task *t, uint64_t checkpoint_id, const char *text)
-{
-    struct error why = ERROR_INIT;
-    error_set(&why, ERR_CANCELLED, "%s", text);
-    task_decline(t, checkpoint_id, &why);
-}
-
-static void task_unblock(struct task *t)
-{
-    for (uint32_t i = 0; i < t->n_inputs; i++) {
-        gate_unblock(t->inputs[i].gate);
-    }
-}
-
-/* Of a notice that was lost, or is on its way still; it stands for all before it. */
-static void task_learn_completed(struct task_checkpoints *c, uint64_t id)
-{
-    if (id > c->completed) {
-        c->completed = id;
-        *VEC_PUSH(&c->notices, struct checkpoint_notice) =
-            (struct checkpoint_notice){FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_COMPLETE, id};
-    }
-}
-
-static void task_follow(struct task *t, struct aligner_verdict *v)
-{
-    struct task_checkpoints *c = &t->checkpoints;
-    for (uint32_t i = 0; i < v->n_given_up; i++) {
-        task_decline_text(t, v->given_up[i], "the barrier of a newer checkpoint came first");
-    }
-    if (v->unblock) {
-        task_unblock(t);
-    }
-    if (v->complete != NULL) {
-        ASSERT(c->starting == NULL);
-        c->starting = v->complete;
-        c->starting_cancelled = v->is_cancelled;
-        c->in_chain = false;
-        if (c->first_id != 0 && c->starting->message->latest_completed >= c->first_id &&
-            !PLANTED("lost_notify")) {
-            task_learn_completed(c, c->starting->message->latest_completed);
-        }
-        c->first_ns = v->first_ns;
-        c->aligned_ns = clock_monotonic_ns(t->env->clock);
-        atomic_store(&c->last_alignment_ns, MAX(c->aligned_ns - c->first_ns, (int64_t)0));
-        atomic_store(&c->last_start_delay_ns, MAX(c->start_delay_ms, (int64_t)0) * 1000000);
-    }
-}
-
-static void task_note_first_barrier(struct task *t, const struct barrier *b)
-{
-    struct task_checkpoints *c = &t->checkpoints;
-    if (!barrier_aligner_is_aligning(&c->aligner)) {
-        c->start_delay_ms = clock_now_ms(t->env->clock) - b->timestamp_ms;
-        c->first_bytes = metric_counter_get(&t->in.n_bytes);
-    }
-}
-
-int task_on_barrier(struct task *t, struct task_input *in, struct element *take_element,
-                    struct error *err)
-{
-    struct barrier *b = take_element->barrier;
-    uint32_t channel = take_element->channel;
-    int rc = FAILPOINT(err, "task.checkpoint.before_align");
-    if (rc == 0) {
-        task_note_first_barrier(t, b);
-        struct aligner_verdict v =
-            barrier_aligner_on_barrier(&t->checkpoints.aligner, in->first_channel + channel, b,
-                                       clock_monotonic_ns(t->env->clock));
-        task_follow(t, &v);
-        if (v.block) { /* what was unblocked before does not concern this one */
-            gate_block(in->gate, channel);
-        }
-    }
-    barrier_unref(b);
-    return rc;
-}
-
-int task_on_channel_end(struct task *t, struct task_input *in, uint32_t channel, struct error *err)
-{
-    struct aligner_verdict v =
-        barrier_aligner_on_end(&t->checkpoints.aligner, in->first_channel + channel);
-    task_follow(t, &v);
-    return 0;
-}
-
 /* ---- messages of the job master -------------------------------------------------------------------- */
 
+static bool is_trigger(const Flinc__MasterToWorker *m)
+{
+    return m->body_case == FLINC__MASTER_TO_WORKER__BODY_TRIGGER_CHECKPOINT;
+}
+
+/* A trigger also waits until what was restored is processed: it would be in no snapshot. */
 bool task_hold_message(struct task *t, Flinc__MasterToWorker *message)
 {
     struct task_checkpoints *c = &t->checkpoints;
-    if (c->starting == NULL && c->held.len == 0) {
+    if (c->starting == NULL && c->held.len == 0 && !(is_trigger(message) && t->replay != NULL)) {
         return false;
     }
     if (c->held.len >= CHECKPOINT_HELD_MAX) {
-        t->async_rc =
-            error_set(&t->error, ERR_LIMIT, "%d messages wait behind checkpoint %llu",
-                      CHECKPOINT_HELD_MAX, (unsigned long long)c->starting->checkpoint_id);
+        t->async_rc = error_set(&t->error, ERR_LIMIT, "%d messages wait behind a checkpoint",
+                                CHECKPOINT_HELD_MAX);
         return false;
     }
     vec_push_ptr(&c->held, message);
@@ -156,10 +80,10 @@ static void task_on_trigger(struct task *t, const Flinc__TriggerCheckpoint *trig
         }
         return;
     }
-    task_note_first_barrier(t, b);
+    task_note_barrier(t, b);
     struct aligner_verdict v =
         barrier_aligner_on_trigger(&t->checkpoints.aligner, b, clock_monotonic_ns(t->env->clock));
-    task_follow(t, &v);
+    task_follow_verdict(t, &v);
     barrier_unref(b);
 }
 
@@ -167,12 +91,15 @@ static void task_on_aborted(struct task *t, uint64_t id)
 {
     struct task_checkpoints *c = &t->checkpoints;
     struct aligner_verdict v = barrier_aligner_on_cancel(&c->aligner, id);
-    task_follow(t, &v);
+    task_follow_verdict(t, &v);
     if (c->starting != NULL && c->starting->checkpoint_id == id && (!c->in_chain || c->is_queued)) {
         c->starting_cancelled = true;
     }
     if (c->writing != NULL && c->writing->barrier->checkpoint_id == id) {
         task_snapshot_forget(c);
+    }
+    if (c->timed != NULL && c->timed->checkpoint_id == id) {
+        c->timed = barrier_unref(c->timed);
     }
     if (c->stop_id == id && c->stop == FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_SUSPEND) {
         c->stop_id = 0;
@@ -239,7 +166,7 @@ static int task_release_held(struct task *t, struct error *err)
     int rc = 0;
     while (n < c->held.len && c->starting == NULL && rc == 0) {
         Flinc__MasterToWorker *message = vec_ptr(&c->held, n++);
-        if (message->body_case == FLINC__MASTER_TO_WORKER__BODY_TRIGGER_CHECKPOINT) {
+        if (is_trigger(message)) {
             task_on_trigger(t, message->trigger_checkpoint);
         } else {
             rc = chain_on_event(t->chain, message->operator_event, err);
@@ -326,7 +253,7 @@ int task_checkpoint_turn(struct task *t, struct error *err)
         task_snapshot_queue(t);
         return 1;
     }
-    if (c->starting == NULL && c->held.len > 0) {
+    if (c->starting == NULL && c->held.len > 0 && t->replay == NULL) {
         TRY(task_release_held(t, err));
         return 1;
     }

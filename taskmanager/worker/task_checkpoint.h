@@ -8,6 +8,11 @@
  * exactly what lies before the barrier.  Writing goes in slices between batches, half of the time at most while
  * there is input.
  *
+ * Unaligned.  When the barrier may overtake (it is unaligned, or its time for alignment is over), the first
+ * one is enough: the chain is drained into outputs that may be over their bounds, the barrier is announced
+ * ahead of what waits there, and what the task's own channels have before their barriers is recorded while
+ * it goes on (task_channels.h).
+ *
  * One snapshot is written at a time, since state has one freeze.  When the next one is aligned meanwhile
  * (max-concurrent-checkpoints above 1, a savepoint), its barrier goes on at once and it is queued: the task
  * takes no input, writes the one at hand as fast as it can, and then takes the next.  Further ones wait in
@@ -38,12 +43,15 @@ struct snapshot_waker;
 
 /* The snapshot that is being written. */
 struct task_writing {
-    struct chain_snapshot *snapshot; /* Owns */
-    struct barrier *barrier;         /* Owns a ref */
+    struct chain_snapshot *snapshot;  /* Owns */
+    struct task_recording *recording; /* Owns; NULL: nothing was overtaken */
+    struct barrier *barrier;          /* Owns a ref */
     Flinc__CheckpointTaskStats stats;
     int64_t taken_ns;
     int64_t next_slice_ns;
-    bool finished; /* the task had processed all of its input */
+    int64_t first_ns;    /* when its first barrier came */
+    int64_t first_bytes; /* that the task had processed then */
+    bool finished;       /* the task had processed all of its input */
 };
 
 struct task_checkpoints {
@@ -54,6 +62,10 @@ struct task_checkpoints {
     /* Aligned, and not taken yet. */
     struct barrier *starting; /* Owns a ref; NULL: none */
     bool starting_cancelled, in_chain;
+    bool starting_overtakes; /* what waits in the channels belongs to it; outputs may be full */
+    /* A barrier that may overtake once its time is over: not here yet, starting, or sent. */
+    struct barrier *timed; /* Owns a ref; NULL: none */
+    int64_t timed_until_ms;
     bool is_queued;    /* its barrier is sent; another one is being written */
     int64_t passed_ns; /* when its barrier was sent */
     int64_t first_ns, aligned_ns, start_delay_ms;
@@ -87,6 +99,9 @@ void task_checkpoints_drop(struct task *t);
 /* Takes the element. */
 int task_on_barrier(struct task *t, struct task_input *in, struct element *take_element,
                     struct error *err) MUST_CHECK;
+/* Announcements of barriers, ahead of all input.  1: something came. */
+int task_take_announcements(struct task *t, struct error *err) MUST_CHECK;
+bool task_has_announcements(const struct task *t);
 int task_on_channel_end(struct task *t, struct task_input *in, uint32_t channel,
                         struct error *err) MUST_CHECK;
 
@@ -97,6 +112,13 @@ static inline bool task_checkpoint_is_starting(const struct task_checkpoints *c)
 {
     return c->starting != NULL;
 }
+/* It takes the place of what waits in channels, so that full outputs do not hold it. */
+static inline bool task_checkpoint_overtakes(const struct task_checkpoints *c)
+{
+    return c->starting != NULL && c->starting_overtakes;
+}
+/* A barrier whose time for alignment is over overtakes from now on. */
+void task_checkpoint_check_time(struct task *t);
 /* Nothing may run but the writing of the one before: until task_checkpoint_turn() does something. */
 static inline bool task_checkpoint_is_queued(const struct task_checkpoints *c)
 {
@@ -117,12 +139,22 @@ int task_end_data(struct task *t, struct error *err) MUST_CHECK;
 /* The task has nothing to wait for. */
 bool task_may_finish(struct task *t);
 
+/* ---- task_barriers.c, for the other files of checkpoints ----------------------------------------- */
+
+/* A barrier, an announcement or a trigger comes. */
+void task_note_barrier(struct task *t, const struct barrier *b);
+void task_follow_verdict(struct task *t, const struct aligner_verdict *v);
+/* Of a notice that was lost, or is on its way still; it stands for all before it. */
+void task_learn_completed(struct task_checkpoints *c, uint64_t id);
+
 /* ---- task_snapshot.c, for the other files of checkpoints ----------------------------------------- */
 
 struct snapshot_waker *snapshot_waker_new(struct mailbox *mailbox);
 void snapshot_waker_unref(void *waker);
 /* What is being written is given up. */
 void task_snapshot_forget(struct task_checkpoints *c);
+/* One that a newer one took the place of before all of its barriers came. */
+void task_snapshot_give_up(struct task *t, uint64_t newer_id);
 struct op_checkpoint task_op_checkpoint_of(const struct barrier *b);
 void task_send_barrier(struct task *t, struct barrier *b);
 /* The barrier goes on; the snapshot waits for the one that is being written. */

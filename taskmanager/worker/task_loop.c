@@ -1,6 +1,7 @@
 /* The loop of a task (task.h says what a turn is), its sleep, and the account of its time. */
 #include "common/base/failpoint.h"
 #include "taskmanager/worker/task.h"
+#include "taskmanager/worker/task_channels.h"
 
 enum {
     TASK_OPS_PER_TURN = 64, /* mailbox operations before the data gets its turn */
@@ -52,13 +53,13 @@ static bool task_may_go_on(struct task *t, enum task_wait wait)
     }
     switch (wait) {
     case TASK_WAIT_BACKPRESSURED:
-        return task_arm_outputs(t);
+        return task_arm_outputs(t) || task_has_announcements(t);
     case TASK_WAIT_OPERATOR:
-        return !chain_is_waiting(t->chain);
+        return !chain_is_waiting(t->chain) || task_has_announcements(t);
     case TASK_WAIT_CHECKPOINT:
         return false; /* what it waits for is looked at above */
     default:
-        return task_has_input(t);
+        return t->replay != NULL || task_has_input(t);
     }
 }
 
@@ -156,6 +157,13 @@ static int task_take_input(struct task *t, struct error *err)
 {
     uint32_t turns = t->n_inputs + 1;
     TRY(FAILPOINT(err, "task.run.poll_input"));
+    if (UNLIKELY(t->replay != NULL)) {
+        int rc = task_replay_next(t->replay, err);
+        if (rc == 0) {
+            t->replay = task_replay_free(t->replay);
+        }
+        return rc < 0 ? rc : 1;
+    }
     for (uint32_t i = 0; i < turns; i++) {
         uint32_t turn = (t->next_input + i) % turns;
         int rc = 0;
@@ -237,6 +245,13 @@ static int task_input_turn(struct task *t, struct error *err)
     return task_sleep(t, TASK_WAIT_IDLE, err);
 }
 
+/* Outputs that are full, or an operator: only a barrier that overtakes goes on. */
+static int task_stall(struct task *t, enum task_wait wait, struct error *err)
+{
+    int rc = task_take_announcements(t, err);
+    return rc != 0 ? MIN(rc, 0) : task_sleep(t, wait, err);
+}
+
 static int task_turn(struct task *t, struct error *err)
 {
     if (mailbox_has_ops(t->mailbox)) {
@@ -253,8 +268,9 @@ static int task_turn(struct task *t, struct error *err)
         int rc = task_checkpoint_turn(t, err);
         return rc != 0 ? MIN(rc, 0) : task_sleep(t, TASK_WAIT_CHECKPOINT, err);
     }
-    if (!task_outputs_writable(t)) {
-        return task_sleep(t, TASK_WAIT_BACKPRESSURED, err);
+    task_checkpoint_check_time(t);
+    if (!task_outputs_writable(t) && !task_checkpoint_overtakes(&t->checkpoints)) {
+        return task_stall(t, TASK_WAIT_BACKPRESSURED, err);
     }
     if (chain_has_work(t->chain)) {
         return chain_step(t->chain, err);
@@ -264,7 +280,7 @@ static int task_turn(struct task *t, struct error *err)
         return MIN(rc, 0);
     }
     if (UNLIKELY(chain_is_waiting(t->chain))) {
-        return task_sleep(t, TASK_WAIT_OPERATOR, err);
+        return task_stall(t, TASK_WAIT_OPERATOR, err);
     }
     return task_input_turn(t, err);
 }

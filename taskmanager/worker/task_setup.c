@@ -3,6 +3,7 @@
 #include "engine/graph/edge_channels.h"
 #include "engine/operators/partition_function.h"
 #include "taskmanager/worker/task.h"
+#include "taskmanager/worker/task_channels.h"
 #include "taskmanager/worker/task_metrics.h"
 
 /* What may wait in all channels of a partition together, as far as that leaves each channel its
@@ -310,6 +311,10 @@ static int task_make_input(struct task *t, const Flinc__GateDescriptor *g, struc
     };
     struct task_input *input = &t->inputs[t->n_inputs++];
     *input = (struct task_input){.gate = gate_new(&options),
+                                 .spec = g,
+                                 .schema = in.schema,
+                                 .is_overtakable = partitioner_is_overtakable(g->partitioner->kind),
+                                 .recorded_from_ms = MEM_NEW_ARRAY(int64_t, in.producers.n),
                                  .feed = feed,
                                  .first_channel = t->checkpoints.n_channels,
                                  .data_ended = MEM_NEW_ARRAY(bool, in.producers.n)};
@@ -355,6 +360,7 @@ void task_teardown(struct task *t)
         return; /* not set up */
     }
     task_checkpoints_drop(t);
+    t->replay = task_replay_free(t->replay);
     if (t->chain != NULL) {
         chain_close(t->chain);
     }
@@ -364,6 +370,7 @@ void task_teardown(struct task *t)
         gate_free(t->inputs[i].gate);
         watermark_valve_fini(&t->inputs[i].valve);
         mem_free(t->inputs[i].data_ended);
+        mem_free(t->inputs[i].recorded_from_ms);
     }
     task_checkpoints_fini(t);
     for (uint32_t i = 0; i < t->n_results; i++) {

@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "common/rpc/error_info.h"
 #include "taskmanager/worker/task.h"
+#include "taskmanager/worker/task_channels.h"
 #include "taskmanager/worker/task_checkpoint.h"
 #include <stdio.h>
 
@@ -91,6 +92,12 @@ static void task_acknowledge(struct task *t, struct task_writing *w)
     flinc__task_snapshot__init(ack->snapshot);
     ack->snapshot->finished = w->finished;
     chain_snapshot_fill(w->snapshot, ack->snapshot, &w->stats.state_bytes, &w->stats.written_bytes);
+    if (w->recording != NULL) {
+        task_recording_fill(w->recording, ack->snapshot);
+        w->stats.persisted_bytes = task_recording_bytes(w->recording);
+        w->stats.state_bytes += w->stats.persisted_bytes;
+        w->stats.written_bytes += w->stats.persisted_bytes;
+    }
     w->stats.ack_ms = clock_now_ms(t->env->clock);
     ack->stats = mem_dup(&w->stats, sizeof(w->stats));
     m->checkpoint_ack = ack;
@@ -104,18 +111,38 @@ void task_snapshot_forget(struct task_checkpoints *c)
 {
     if (c->writing != NULL) {
         chain_snapshot_free(c->writing->snapshot);
+        task_recording_free(c->writing->recording);
         barrier_unref(c->writing->barrier);
         mem_free(c->writing);
         c->writing = NULL;
     }
 }
 
+/* Announced at once when it overtakes already; else when its time is over. */
 void task_send_barrier(struct task *t, struct barrier *b)
 {
     struct element e = element_of_barrier(b);
+    bool overtakes = t->checkpoints.starting_overtakes && !t->checkpoints.starting_cancelled;
     for (uint32_t i = 0; i < t->n_results; i++) {
         result_partition_send_control(t->results[i], &e);
+        if (overtakes) {
+            result_partition_announce(t->results[i], b);
+        }
     }
+}
+
+void task_snapshot_give_up(struct task *t, uint64_t newer_id)
+{
+    struct task_checkpoints *c = &t->checkpoints;
+    struct task_writing *w = c->writing;
+    if (w == NULL || w->recording == NULL || w->barrier->checkpoint_id >= newer_id ||
+        !task_recording_is_open(w->recording)) {
+        return;
+    }
+    struct error why = ERROR_INIT;
+    error_set(&why, ERR_CANCELLED, "the barrier of a newer checkpoint came first");
+    task_decline(t, w->barrier->checkpoint_id, &why);
+    task_snapshot_forget(c);
 }
 
 static struct snapshot_target *task_target(struct task *t, const struct barrier *b)
@@ -158,6 +185,9 @@ static int task_snapshot(struct task *t, struct barrier *b, struct task_writing 
     }
     struct snapshot_target *target = task_target(t, b);
     int rc = chain_snapshot_take(t->chain, &checkpoint, target, &w->snapshot, err);
+    if (rc == 0 && t->checkpoints.starting_overtakes && t->n_inputs > 0) {
+        w->recording = task_recording_start(t, b, target);
+    }
     snapshot_target_unref(target);
     return rc;
 }
@@ -171,8 +201,21 @@ static void task_fill_stats(struct task *t, struct task_writing *w, int64_t begi
     s->start_delay_ms = (uint64_t)MAX(c->start_delay_ms, (int64_t)0);
     s->sync_ms = (uint64_t)(sync_ns / 1000000);
     s->pause_us = (uint64_t)(sync_ns / 1000);
+    s->unaligned = c->starting_overtakes;
+    w->first_ns = c->first_ns;
+    w->first_bytes = c->first_bytes;
     s->processed_bytes =
         (uint64_t)MAX(metric_counter_get(&t->in.n_bytes) - c->first_bytes, (int64_t)0);
+}
+
+/* The last barrier has come by a channel that was overtaken. */
+static void task_fill_overtaken_stats(struct task *t, struct task_writing *w)
+{
+    int64_t since_ns = clock_monotonic_ns(t->env->clock) - w->first_ns;
+    int64_t bytes = metric_counter_get(&t->in.n_bytes) - w->first_bytes;
+    w->stats.alignment_ms = (uint64_t)MAX(since_ns / 1000000, (int64_t)0);
+    w->stats.processed_bytes = (uint64_t)MAX(bytes, (int64_t)0);
+    atomic_store(&t->checkpoints.last_alignment_ns, since_ns);
 }
 
 /* The barrier goes on; the snapshot waits for the one that is being written. */
@@ -242,22 +285,39 @@ bool task_checkpoint_can_write(const struct task *t)
 
 int64_t task_checkpoint_deadline_ns(const struct task *t)
 {
-    return t->checkpoints.writing == NULL
-               ? INT64_MAX
-               : clock_monotonic_ns(t->env->clock) + (int64_t)CHECKPOINT_RETRY_MS * 1000000;
+    const struct task_checkpoints *c = &t->checkpoints;
+    int64_t wait_ms = INT64_MAX;
+    if (c->writing != NULL) {
+        wait_ms = CHECKPOINT_RETRY_MS;
+    }
+    if (c->timed != NULL) {
+        int64_t left_ms = c->timed_until_ms - clock_now_ms(t->env->clock);
+        left_ms = MAX(left_ms, (int64_t)1);
+        wait_ms = MIN(wait_ms, left_ms);
+    }
+    return wait_ms == INT64_MAX ? INT64_MAX : clock_monotonic_ns(t->env->clock) + wait_ms * 1000000;
 }
 
 /* Steps until the time is over, or nothing can be done, or all is written. */
 static int task_write_slice(struct task *t, struct task_writing *w, int64_t begin_ns,
                             struct error *err)
 {
-    int rc;
+    int rc, recorded = 0;
     atomic_store(&t->checkpoints.waker->pending, false);
+    if (w->recording != NULL) {
+        bool was_open = task_recording_is_open(w->recording);
+        recorded = task_recording_step(w->recording, err);
+        if (was_open && !task_recording_is_open(w->recording)) {
+            task_fill_overtaken_stats(t, w);
+        }
+        TRY(recorded < 0 ? recorded : 0);
+    }
     do {
         rc = FAILPOINT(err, "task.checkpoint.write");
         rc = rc == 0 ? chain_snapshot_step(w->snapshot, err) : rc;
     } while (rc > 0 && chain_snapshot_is_steppable(w->snapshot) &&
              clock_monotonic_ns(t->env->clock) - begin_ns < (int64_t)CHECKPOINT_SLICE_US * 1000);
+    rc = rc == 0 ? recorded : rc;
     if (rc == 0) {
         rc = FAILPOINT(err, "task.checkpoint.ack");
     }

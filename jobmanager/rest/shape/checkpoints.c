@@ -47,7 +47,7 @@ static void put_vertex_fields(struct json_writer *w, const struct checkpoint_det
                         v->latest_ack_ms >= 0 ? MAX(v->latest_ack_ms - d->trigger_ms, 0) : -1);
     json_writer_put_int(w, "alignment_buffered", 0);
     json_writer_put_int(w, "processed_data", (int64_t)v->processed_bytes);
-    json_writer_put_int(w, "persisted_data", 0);
+    json_writer_put_int(w, "persisted_data", (int64_t)v->persisted_bytes);
     json_writer_put_int(w, "num_subtasks", v->n_subtasks);
     json_writer_put_int(w, "num_acknowledged_subtasks", v->n_acknowledged);
 }
@@ -99,7 +99,7 @@ static void write_checkpoint(struct json_writer *w, const struct checkpoint_deta
     json_writer_put_int(w, "end_to_end_duration", checkpoint_details_duration_ms(d));
     json_writer_put_int(w, "alignment_buffered", 0);
     json_writer_put_int(w, "processed_data", (int64_t)d->processed_bytes);
-    json_writer_put_int(w, "persisted_data", 0);
+    json_writer_put_int(w, "persisted_data", (int64_t)d->persisted_bytes);
     json_writer_put_int(w, "num_subtasks", d->n_subtasks);
     json_writer_put_int(w, "num_acknowledged_subtasks", d->n_acknowledged);
     json_writer_put_string(w, "checkpoint_type", checkpoint_details_type(d));
@@ -147,7 +147,7 @@ static void put_restored(struct json_writer *w, const struct restored_checkpoint
 
 void rest_write_checkpoint_statistics(struct json_writer *w, const struct checkpoint_stats *s)
 {
-    static const struct checkpoint_summary none; /* nothing is buffered or persisted by alignment */
+    static const struct checkpoint_summary none; /* nothing is buffered by alignment */
     json_writer_object(w);
     json_writer_key(w, "counts");
     json_writer_object(w);
@@ -164,7 +164,7 @@ void rest_write_checkpoint_statistics(struct json_writer *w, const struct checkp
     put_summary(w, "end_to_end_duration", &s->duration_ms);
     put_summary(w, "alignment_buffered", &none);
     put_summary(w, "processed_data", &s->processed_bytes);
-    put_summary(w, "persisted_data", &none);
+    put_summary(w, "persisted_data", &s->persisted_bytes);
     json_writer_end(w);
     json_writer_key(w, "latest");
     json_writer_object(w);
@@ -198,9 +198,9 @@ void rest_write_checkpoint_config(struct json_writer *w, const struct checkpoint
     json_writer_end(w);
     json_writer_put_string(w, "state_backend", c->state_backend);
     json_writer_put_string(w, "checkpoint_storage", checkpoint_storage_name(c->storage));
-    json_writer_put_bool(w, "unaligned_checkpoints", false);
+    json_writer_put_bool(w, "unaligned_checkpoints", c->unaligned);
     json_writer_put_int(w, "tolerable_failed_checkpoints", c->tolerable_failures);
-    json_writer_put_int(w, "aligned_checkpoint_timeout", 0);
+    json_writer_put_int(w, "aligned_checkpoint_timeout", c->aligned_timeout_ms);
     json_writer_put_bool(w, "checkpoints_after_tasks_finish", c->after_tasks_finish);
     json_writer_put_bool(w, "state_changelog_enabled", false);
     json_writer_put_int(w, "changelog_periodic_materialization_interval", 0);
@@ -216,7 +216,7 @@ static void put_alignment(struct json_writer *w, const struct subtask_checkpoint
     json_writer_object(w);
     json_writer_put_int(w, "buffered", 0);
     json_writer_put_int(w, "processed", (int64_t)t->processed_bytes);
-    json_writer_put_int(w, "persisted", 0);
+    json_writer_put_int(w, "persisted", (int64_t)t->persisted_bytes);
     json_writer_put_int(w, "duration", t->alignment_ms);
     json_writer_end(w);
 }
@@ -240,7 +240,7 @@ static void write_subtask(struct json_writer *w, const struct checkpoint_details
         json_writer_end(w);
         put_alignment(w, t);
         json_writer_put_int(w, "start_delay", t->start_delay_ms);
-        json_writer_put_bool(w, "unaligned_checkpoint", false);
+        json_writer_put_bool(w, "unaligned_checkpoint", t->unaligned);
         json_writer_put_bool(w, "aborted", d->status == CHECKPOINT_STATUS_FAILED);
     }
     json_writer_end(w);
@@ -253,6 +253,7 @@ enum subtask_field {
     FIELD_SYNC,
     FIELD_ASYNC,
     FIELD_PROCESSED,
+    FIELD_PERSISTED,
     FIELD_ALIGNMENT,
     FIELD_START_DELAY,
     FIELD_NONE, /* always 0 */
@@ -274,6 +275,8 @@ static int64_t field_of(const struct subtask_checkpoint_stats *t, enum subtask_f
         return t->async_ms;
     case FIELD_PROCESSED:
         return (int64_t)t->processed_bytes;
+    case FIELD_PERSISTED:
+        return (int64_t)t->persisted_bytes;
     case FIELD_ALIGNMENT:
         return t->alignment_ms;
     case FIELD_START_DELAY:
@@ -327,7 +330,7 @@ void rest_write_vertex_checkpoint(struct json_writer *w, const struct checkpoint
     json_writer_object(w);
     put_field(w, "buffered", &of, FIELD_NONE);
     put_field(w, "processed", &of, FIELD_PROCESSED);
-    put_field(w, "persisted", &of, FIELD_NONE);
+    put_field(w, "persisted", &of, FIELD_PERSISTED);
     put_field(w, "duration", &of, FIELD_ALIGNMENT);
     json_writer_end(w);
     put_field(w, "start_delay", &of, FIELD_START_DELAY);

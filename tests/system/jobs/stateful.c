@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #ifndef VERSION
 #define VERSION 1
@@ -24,7 +25,7 @@ enum { WINDOW_MS = 1 << 30, MIXED = 7, PAYLOAD_MAX = 1 << 20 };
 
 FLINC_STRUCT(event, FLINC_INT64(key), FLINC_INT64(at_ms));
 FLINC_STRUCT(pair, FLINC_INT64(key), FLINC_INT64(n));
-FLINC_STRUCT(settings, FLINC_INT64(keys), FLINC_INT64(payload));
+FLINC_STRUCT(settings, FLINC_INT64(keys), FLINC_INT64(payload), FLINC_INT64(slow_us));
 #if VERSION == 1
 FLINC_STRUCT(total, FLINC_INT64(n), FLINC_INT32(mixed), FLINC_INT64(gone));
 #elif VERSION == 2 /* one field wider, one less, one more */
@@ -84,6 +85,14 @@ static int keep_payload(flinc_ctx *ctx, struct counting *c, int64_t seed)
     return flinc_value_set_string(c->weight, (flinc_string){c->payload, (size_t)size});
 }
 
+/* What makes an operator slower than its input. */
+static void wait_for_disk(int64_t slow_us)
+{
+    if (slow_us > 0) {
+        nanosleep(&(struct timespec){.tv_nsec = slow_us * 1000}, NULL);
+    }
+}
+
 #if VERSION < 3
 static int count(flinc_ctx *ctx, const event *in, pair *out)
 {
@@ -105,6 +114,7 @@ static int count(flinc_ctx *ctx, const event *in, pair *out)
     now.added_is_null = old != NULL && old->added_is_null;
 #endif
     *out = (pair){in->key, now.n};
+    wait_for_disk(((const settings *)flinc_ctx_config(ctx))->slow_us);
     if (flinc_value_set(c->total, &now) < 0) {
         return -1;
     }
@@ -212,10 +222,11 @@ static flinc_stream *count_lines(flinc_stream *events, const settings *s)
 static int job(flinc_env *env, int argc, char **argv)
 {
     static const char *const known[] = {"records", "keys",   "rate", "payload",
-                                        "beside",  "output", NULL};
+                                        "beside",  "output", "slow", NULL};
     flinc_params *p = flinc_params_parse(env, argc, argv, known);
     const settings s = {.keys = flinc_params_int(p, "keys", 480),
-                        .payload = flinc_params_int(p, "payload", 0)};
+                        .payload = flinc_params_int(p, "payload", 0),
+                        .slow_us = flinc_params_int(p, "slow", 0)};
     const char *output = flinc_params_get(p, "output", "");
 
     flinc_env_set_runtime_mode(env, FLINC_STREAMING);

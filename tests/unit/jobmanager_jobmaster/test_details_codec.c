@@ -176,7 +176,7 @@ static void damage_is_found(void **state)
         }
         bytes.data[i] ^= 0xff;
     }
-    bytes.data[4] = 4; /* newer than this one */
+    bytes.data[4] = 5; /* newer than this one */
     seal(&bytes);
     assert_int_equal(job_details_unpack((uint8_t *)bytes.data, bytes.len, &back, &err),
                      ERR_UNSUPPORTED);

@@ -100,9 +100,9 @@ const struct checkpoint_stats *fixture_checkpoints(void)
     static struct checkpoint_stats stats;
     struct flinc_id source = fixture_id(SOURCE_ID);
     done[0] =
-        (struct vertex_checkpoint_stats){source, 2, 2, STARTED_MS + 120, 150, 90, 5, subtasks};
-    half[0] =
-        (struct vertex_checkpoint_stats){source, 2, 1, STARTED_MS + 110, 50, 50, 0, subtasks + 1};
+        (struct vertex_checkpoint_stats){source, 2, 2, STARTED_MS + 120, 150, 90, 5, 0, subtasks};
+    half[0] = (struct vertex_checkpoint_stats){source, 2, 1, STARTED_MS + 110, 50,
+                                               50,     0, 0, subtasks + 1};
     completed = (struct checkpoint_details){
         .id = 3,
         .status = CHECKPOINT_STATUS_COMPLETED,

@@ -92,6 +92,8 @@ void cluster_trigger(struct test_cluster *c, const struct job *job,
     barrier.stop = checkpoint->stop;
     barrier.location = &location;
     barrier.latest_completed = checkpoint->latest_completed;
+    barrier.alignment = checkpoint->alignment;
+    barrier.aligned_timeout_ms = checkpoint->aligned_timeout_ms;
     trigger.n_attempt_ids = a.n;
     trigger.attempt_ids = a.list;
     trigger.barrier = &barrier;

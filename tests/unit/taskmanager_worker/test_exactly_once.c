@@ -10,6 +10,9 @@
 
 enum { ROWS = 30000, STEPS_MAX = 30000 };
 
+#define UNALIGNED FLINC__CHECKPOINT_ALIGNMENT__CHECKPOINT_UNALIGNED
+#define UNTIL_TIMEOUT FLINC__CHECKPOINT_ALIGNMENT__CHECKPOINT_ALIGNED_UNTIL_TIMEOUT
+
 static struct stateful_counts counts;
 static char interval[] = "1 min", interval_key[] = "execution.checkpointing.interval";
 static char mode[] = "AT_LEAST_ONCE", mode_key[] = "execution.checkpointing.mode";
@@ -22,7 +25,9 @@ struct run {
     char directory[256];
     uint64_t next_id, pending_id, complete_id;
     uint32_t n_restores, n_complete, n_declined;
+    uint64_t persisted_bytes; /* in flight, of complete checkpoints */
     bool is_at_least_once;
+    bool is_unaligned;
 };
 
 static struct job_vertex vertex(struct rng *rng, const char *kind, const char *name, int64_t copies)
@@ -101,6 +106,13 @@ static void look_at_checkpoint(struct run *r)
         r->pending_id = 0;
     } else if (cluster_is_complete(c, r->pending_id)) {
         r->complete_id = r->pending_id;
+        for (uint32_t i = 0; i < c->n_tasks; i++) {
+            const Flinc__CheckpointAck *ack =
+                c->tasks[i].attempt == c->attempt
+                    ? cluster_ack(c, r->pending_id, c->tasks[i].vertex, c->tasks[i].subtask)
+                    : NULL;
+            r->persisted_bytes += ack != NULL ? ack->stats->persisted_bytes : 0;
+        }
         r->n_complete++;
         if (rng_below(&r->rng, 5) != 0) { /* else it is lost */
             cluster_notify(c, NOTICE(COMPLETE), r->pending_id);
@@ -117,6 +129,10 @@ static void begin_checkpoint(struct run *r)
                                            : FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL,
         .directory = rng_below(&r->rng, 2) == 0 ? r->directory : NULL,
     };
+    if (r->is_unaligned) {
+        checkpoint.alignment = rng_below(&r->rng, 3) == 0 ? UNTIL_TIMEOUT : UNALIGNED;
+        checkpoint.aligned_timeout_ms = 1 + rng_below(&r->rng, 20);
+    }
     if (r->pending_id != 0) { /* the master gives up the one before */
         cluster_notify(&r->cluster, NOTICE(ABORTED), r->pending_id);
     }
@@ -238,6 +254,7 @@ static bool run_job(uint64_t seed, struct run *totals)
     snprintf(r.directory, sizeof(r.directory), "%s/flinc-once-XXXXXX", tmp != NULL ? tmp : "/tmp");
     assert_non_null(mkdtemp(r.directory));
     r.is_at_least_once = rng_below(&r.rng, 6) == 0;
+    r.is_unaligned = !r.is_at_least_once && rng_below(&r.rng, 2) == 0;
     make_job(&r);
     cluster_open(&r.cluster, NULL);
     begin_attempt(&r);
@@ -253,6 +270,7 @@ static bool run_job(uint64_t seed, struct run *totals)
     totals->n_restores += r.n_restores;
     totals->n_complete += r.n_complete;
     totals->n_declined += r.n_declined;
+    totals->persisted_bytes += r.persisted_bytes;
     cluster_close(&r.cluster);
     char command[300];
     snprintf(command, sizeof(command), "rm -r '%s'", r.directory);
@@ -273,28 +291,36 @@ static void test_random_jobs(void **state)
     for (uint64_t i = 0; i < rounds; i++) {
         assert_true(run_job(seed + i, &totals));
     }
-    print_message("%u restores, %u complete and %u declined checkpoints\n", totals.n_restores,
-                  totals.n_complete, totals.n_declined);
+    print_message("%u restores, %u complete and %u declined checkpoints, %llu bytes in flight\n",
+                  totals.n_restores, totals.n_complete, totals.n_declined,
+                  (unsigned long long)totals.persisted_bytes);
 }
 
-/* The test would notice barriers that block nothing. */
-static void test_notices_skipped_alignment(void **state)
+/* The test would notice barriers that block nothing, and what was in flight lost or twice. */
+static void test_notices_planted_bugs(void **state)
 {
-    static struct run totals;
-    bool right = true;
-    assert_int_equal(failpoint_configure("planted.skip_alignment=error", NULL), 0);
-    for (uint64_t i = 0; right && i < 40; i++) {
-        right = run_job(1 + i, &totals);
+    static const char *const bugs[] = {
+        "planted.skip_alignment=error", "planted.channel_state_dropped=error",
+        "planted.channel_state_not_replayed=error", "planted.channel_state_twice=error"};
+    for (size_t k = 0; k < ARRAY_LEN(bugs); k++) {
+        static struct run totals;
+        bool right = true;
+        assert_int_equal(failpoint_configure(bugs[k], NULL), 0);
+        for (uint64_t i = 0; right && i < 60; i++) {
+            right = run_job(1 + i, &totals);
+        }
+        failpoint_clear_all();
+        if (right) {
+            fail_msg("nobody noticed %s", bugs[k]);
+        }
     }
-    failpoint_clear_all();
-    assert_false(right);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_jobs),
-        cmocka_unit_test(test_notices_skipped_alignment),
+        cmocka_unit_test(test_notices_planted_bugs),
     };
     return cmocka_run_group_tests_name("exactly_once", tests, NULL, NULL);
 }

@@ -449,6 +449,7 @@ static void add_edges(struct arena *a, struct test_cluster *c, Flinc__DeployTask
             Flinc__GateDescriptor *g = ARENA_NEW(a, Flinc__GateDescriptor);
             flinc__gate_descriptor__init(g);
             g->edge = i;
+            g->edge_id = bytes_in(a, &i, sizeof(i));
             g->target_operator = e->target_operator;
             g->target_input = e->target_input;
             g->partitioner = partitioner_in(a, e->kind);

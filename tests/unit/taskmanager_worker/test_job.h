@@ -133,6 +133,8 @@ struct test_checkpoint {
     Flinc__CheckpointStop stop;
     const char *directory; /* NULL: all inline */
     uint64_t latest_completed;
+    Flinc__CheckpointAlignment alignment;
+    uint64_t aligned_timeout_ms;
 };
 
 /* What the master hears; copied. */

@@ -1,0 +1,51 @@
+"""Unaligned checkpoints of a job under back pressure, with channels inside workers and between them: they end while nothing
+else moves, hold what is in flight, and the job goes on from them at any parallelism without losing or repeating a record."""
+
+import pytest
+from checkpoints import Jobs, check_records, counts_of, restoring, settings
+from cluster import Cluster
+
+RECORDS = 400000
+SLOW = ["--records", RECORDS, "--slow", 40]  # some 10,000 records per second and task; the source makes millions
+
+
+@pytest.fixture(scope="module")
+def jobs(flinc, tmp_path_factory):
+    """Two task managers: half of the channels of a hash edge are local, half remote."""
+    c = Cluster(flinc.home, tmp_path_factory.mktemp("unaligned") / "cluster", slots=2).start(2)
+    try:
+        yield Jobs(c)
+        c.stop()
+    finally:
+        c.kill_all()
+
+
+@pytest.fixture
+def stateful(bundle):
+    return bundle("stateful")
+
+
+def unaligned(tmp_path, **more):
+    return settings(tmp_path, interval="100 ms", **{"unaligned.enabled": "true", **more})
+
+
+@pytest.mark.parametrize("timeout", ["0 ms", "20 ms"])
+def test_rescaled_with_records_in_flight(jobs, stateful, tmp_path, timeout):
+    """4 -> 2 -> 3 tasks: each record is counted once."""
+    config = unaligned(tmp_path, aligned_checkpoint_timeout=timeout)
+    output = ["--output", tmp_path / "out"]
+    path = None
+    for parallelism in (4, 2):
+        job = jobs.start(stateful, SLOW + output, {**config, **(restoring(path) if path else {})}, parallelism)
+        jobs.wait_for_checkpoints(job, 4)
+        latest = jobs.statistics(job)["latest"]["completed"]
+        assert latest["checkpoint_type"] == "UNALIGNED_CHECKPOINT"
+        assert latest["persisted_data"] > 0
+        assert latest["checkpointed_size"] >= latest["persisted_data"]
+        shown = jobs.cluster.get(f"/jobs/{job}/checkpoints/config")
+        assert shown["unaligned_checkpoints"] and shown["aligned_checkpoint_timeout"] == int(timeout.split()[0])
+        path = jobs.cancel(job)
+    job = jobs.start(stateful, ["--records", RECORDS] + output, {**config, **restoring(path)}, parallelism=3)
+    jobs.wait_for_end(job)
+    assert check_records(tmp_path / "out") == RECORDS
+    assert sum(n for numbers in counts_of(tmp_path / "out")["W"].values() for n in numbers) == RECORDS
