@@ -85,7 +85,8 @@ static struct state_bytes operator_bytes(const Flinc__OperatorSnapshot *o)
             count_other(&b, s->operator_state[k]->blob);
         }
         for (size_t k = 0; s != NULL && k < s->n_channels; k++) {
-            b.in_flight += blob_bytes(s->channels[k]->blob, &b);
+            b.in_flight += s->channels[k]->blob->size;
+            b.inside += s->channels[k]->blob->inline_data.len;
         }
     }
     return b;

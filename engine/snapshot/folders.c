@@ -118,7 +118,7 @@ static void walk_state(struct file_walk *w, const Flinc__OperatorSubtaskState *s
         walk_blob(w, s->operator_state[i]->blob, 0);
     }
     for (size_t i = 0; i < s->n_channels; i++) {
-        walk_blob(w, s->channels[i]->blob);
+        walk_blob(w, s->channels[i]->blob, 0);
     }
 }
 
