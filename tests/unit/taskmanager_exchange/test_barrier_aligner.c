@@ -253,6 +253,103 @@ static void test_trigger(void **state)
     barrier_aligner_fini(&a);
 }
 
+/* ---- overtaking ---------------------------------------------------------------------------------- */
+
+static struct barrier *barrier_as(uint64_t id, Flinc__CheckpointAlignment alignment)
+{
+    Flinc__CheckpointBarrier m = FLINC__CHECKPOINT_BARRIER__INIT;
+    m.checkpoint_id = id;
+    m.alignment = alignment;
+    assert_null(barriers[id]);
+    assert_int_equal(barrier_new(&m, &barriers[id], NULL), 0);
+    return barriers[id];
+}
+
+#define UNALIGNED FLINC__CHECKPOINT_ALIGNMENT__CHECKPOINT_UNALIGNED
+#define UNTIL_TIMEOUT FLINC__CHECKPOINT_ALIGNMENT__CHECKPOINT_ALIGNED_UNTIL_TIMEOUT
+
+static void expect_overtakes(struct aligner_verdict v, uint64_t complete)
+{
+    assert_true(v.overtakes);
+    expect(v, false, true, complete);
+}
+
+/* The first announcement is enough; what comes of it later is late. */
+static void test_an_announcement_starts_it(void **state)
+{
+    struct barrier_aligner a;
+    barrier_aligner_init(&a, 3, ALIGN_EXACTLY_ONCE);
+    barrier_as(1, UNALIGNED);
+    expect_overtakes(barrier_aligner_on_announcement(&a, barrier(1), 0), 1);
+    expect(barrier_aligner_on_announcement(&a, barrier(1), 0), false, false, 0);
+    expect(come(&a, 0, 1), false, false, 0);
+    expect(come(&a, 1, 1), false, false, 0);
+    expect(come(&a, 2, 1), false, false, 0);
+    barrier_as(2, UNALIGNED); /* the barrier itself comes first */
+    expect_overtakes(come(&a, 1, 2), 2);
+    barrier_aligner_fini(&a);
+    barrier_aligner_init(&a, 2, ALIGN_AT_LEAST_ONCE);
+    expect(barrier_aligner_on_announcement(&a, barrier(1), 0), false, false, 0);
+    barrier_aligner_fini(&a);
+}
+
+/* Channels of pointwise and broadcast edges are waited for, whichever comes first. */
+static void test_fixed_channels_are_aligned(void **state)
+{
+    struct barrier_aligner a;
+    barrier_aligner_init(&a, 4, ALIGN_EXACTLY_ONCE);
+    barrier_aligner_set_fixed(&a, 1, 2);
+    barrier_as(1, UNALIGNED);
+    expect(barrier_aligner_on_announcement(&a, barrier(1), 0), false, false, 0);
+    expect(come(&a, 1, 1), true, false, 0);
+    expect(come(&a, 0, 1), true, false, 0);
+    expect_overtakes(come(&a, 2, 1), 1);
+    barrier_as(2, UNALIGNED);
+    expect(come(&a, 2, 2), true, false, 0);
+    expect(barrier_aligner_on_announcement(&a, barrier(2), 0), false, false, 0);
+    expect_overtakes(barrier_aligner_on_end(&a, 1), 2);
+    barrier_as(3, UNALIGNED);
+    expect(barrier_aligner_on_announcement(&a, barrier(3), 0), false, false, 0);
+    expect_overtakes(come(&a, 2, 3), 3);
+    barrier_aligner_fini(&a);
+}
+
+static void test_time_is_over(void **state)
+{
+    struct barrier_aligner a;
+    barrier_aligner_init(&a, 3, ALIGN_EXACTLY_ONCE);
+    barrier_as(1, UNTIL_TIMEOUT);
+    assert_null(barrier_aligner_timed(&a));
+    expect(barrier_aligner_on_timeout(&a, 1), false, false, 0); /* it is not there yet */
+    expect(come(&a, 0, 1), true, false, 0);
+    assert_ptr_equal(barrier_aligner_timed(&a), barrier(1));
+    expect_overtakes(barrier_aligner_on_timeout(&a, 1), 1);
+    expect(come(&a, 1, 1), false, false, 0);
+    barrier_as(2, UNTIL_TIMEOUT); /* in time: aligned */
+    expect(come(&a, 0, 2), true, false, 0);
+    expect(come(&a, 1, 2), true, false, 0);
+    expect(come(&a, 2, 2), false, true, 2);
+    expect(barrier_aligner_on_timeout(&a, 2), false, false, 0);
+    barrier_as(3, UNTIL_TIMEOUT); /* announced by a producer whose time is over */
+    expect(come(&a, 0, 3), true, false, 0);
+    expect_overtakes(barrier_aligner_on_announcement(&a, barrier(3), 0), 3);
+    barrier_aligner_fini(&a);
+}
+
+static void test_an_announcement_gives_up_an_older_one(void **state)
+{
+    struct barrier_aligner a;
+    barrier_aligner_init(&a, 2, ALIGN_EXACTLY_ONCE);
+    barrier_as(2, UNALIGNED);
+    expect(come(&a, 0, 1), true, false, 0);
+    struct aligner_verdict v = barrier_aligner_on_announcement(&a, barrier(2), 0);
+    assert_int_equal(v.n_given_up, 1);
+    assert_int_equal(v.given_up[0], 1);
+    v.n_given_up = 0;
+    expect_overtakes(v, 2);
+    barrier_aligner_fini(&a);
+}
+
 static void test_planted_bug(void **state)
 {
     struct barrier_aligner a;
@@ -269,13 +366,23 @@ static void test_planted_bug(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_exactly_once_blocks),   CASE(test_one_channel),
-        CASE(test_at_least_once_counts),  CASE(test_at_least_once_is_bounded),
-        CASE(test_newer_while_aligning),  CASE(test_flink_20654_older_barrier_after_newer),
-        CASE(test_flink_20654_guard),     CASE(test_flink_21104_guard),
-        CASE(test_flink_21104_cancelled), CASE(test_newer_than_cancelled),
-        CASE(test_ended_channels_count),  CASE(test_trigger),
+        CASE(test_exactly_once_blocks),
+        CASE(test_one_channel),
+        CASE(test_at_least_once_counts),
+        CASE(test_at_least_once_is_bounded),
+        CASE(test_newer_while_aligning),
+        CASE(test_flink_20654_older_barrier_after_newer),
+        CASE(test_flink_20654_guard),
+        CASE(test_flink_21104_guard),
+        CASE(test_flink_21104_cancelled),
+        CASE(test_newer_than_cancelled),
+        CASE(test_ended_channels_count),
+        CASE(test_trigger),
         CASE(test_planted_bug),
+        CASE(test_an_announcement_starts_it),
+        CASE(test_fixed_channels_are_aligned),
+        CASE(test_time_is_over),
+        CASE(test_an_announcement_gives_up_an_older_one),
     };
     return cmocka_run_group_tests_name("barrier_aligner", tests, NULL, NULL);
 }

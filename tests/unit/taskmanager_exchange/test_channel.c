@@ -119,6 +119,72 @@ static void test_control_elements_keep_their_place(void **state)
     assert_int_equal(e.kind, ELEMENT_END_OF_PARTITION);
 }
 
+struct seen {
+    int64_t next;
+    uint32_t n, at_most;
+};
+
+static bool see_number(void *arg, const struct element *e)
+{
+    struct seen *s = arg;
+    assert_int_equal(numbers_value(e->batch, 0), s->next++);
+    return ++s->n < s->at_most;
+}
+
+/* What waits is shown once, in order, over the ends of segments, and stays. */
+static void test_peek(void **state)
+{
+    struct fixture *f = *state;
+    attach_both(f, 1000, 0);
+    int64_t pushed = 0, polled = 0;
+    uint64_t from = 0;
+    struct seen seen = {.at_most = UINT32_MAX};
+    assert_int_equal(channel_peek(f->channel, 0, see_number, &seen), 0);
+    for (int round = 0; round < 40; round++) {
+        for (int i = 0; i < 29; i++) {
+            push_number(f, pushed++);
+        }
+        from = channel_peek(f->channel, from, see_number, &seen);
+        assert_int_equal(from, pushed);
+        assert_int_equal(channel_pushed(f->channel), pushed);
+        for (int i = 0; i < (round % 2 == 0 ? 32 : 24); i++) {
+            if (polled < pushed) {
+                assert_int_equal(poll_number(f), polled++);
+            }
+        }
+        assert_int_equal(channel_position(f->channel), polled);
+    }
+    assert_int_equal(seen.next, pushed);
+    seen = (struct seen){.next = polled, .at_most = 3}; /* what was taken is not shown again */
+    assert_int_equal(channel_peek(f->channel, 0, see_number, &seen), polled + 3);
+}
+
+/* What is taken while it is held gives no room before it is released. */
+static void test_hold(void **state)
+{
+    struct fixture *f = *state;
+    attach_both(f, 4, 0);
+    for (int64_t i = 0; i < 4; i++) {
+        push_number(f, i);
+    }
+    assert_false(channel_is_writable(f->channel));
+    uint64_t bytes = channel_bytes(f->channel);
+    channel_hold(f->channel);
+    for (int64_t i = 0; i < 4; i++) {
+        assert_int_equal(poll_number(f), i);
+    }
+    assert_false(channel_is_writable(f->channel));
+    assert_int_equal(channel_len(f->channel), 4);
+    assert_int_equal(channel_bytes(f->channel), bytes);
+    assert_false(channel_arm_writable(f->channel));
+    uint32_t ticket = event_count_prepare(mailbox_event(f->producer));
+    channel_release(f->channel);
+    assert_true(was_signalled(f->producer, ticket));
+    assert_true(channel_is_writable(f->channel));
+    assert_int_equal(channel_bytes(f->channel), 0);
+    channel_release(f->channel); /* nothing is held */
+}
+
 static void test_priority_lane_carries_the_position(void **state)
 {
     struct fixture *f = *state;
@@ -524,6 +590,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_order_over_many_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_control_elements_keep_their_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_peek, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hold, setup, teardown),
         cmocka_unit_test_setup_teardown(test_priority_lane_carries_the_position, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounded_by_elements_with_overdraw, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounded_by_bytes, setup, teardown),

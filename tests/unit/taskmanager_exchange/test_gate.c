@@ -379,6 +379,114 @@ static void test_no_allocation_per_batch(void **state)
     batch_unref(b);
 }
 
+/* ---- recording ------------------------------------------------------------------------------------ */
+
+struct recorded {
+    int64_t next[CHANNELS]; /* rows of channel c are c * 1,000,000 + 0, 1, ... */
+    uint32_t n_rows, n_watermarks, n_gathered;
+};
+
+static void on_record(void *arg, uint32_t channel, const struct element *e)
+{
+    struct recorded *r = arg;
+    if (e->kind == ELEMENT_WATERMARK) {
+        r->n_watermarks++;
+        return;
+    }
+    r->n_rows += e->batch->n_sel;
+    r->n_gathered += channel == GATE_CHANNEL_GATHERED ? e->batch->n_sel : 0;
+    for (uint32_t i = 0; i < e->batch->n_sel; i++) {
+        int64_t value = numbers_value(e->batch, batch_row(e->batch, i));
+        assert_int_equal(value % 1000000, r->next[value / 1000000]++);
+    }
+}
+
+static void push_barrier(struct fixture *f, uint32_t channel, uint64_t id)
+{
+    Flinc__CheckpointBarrier m = FLINC__CHECKPOINT_BARRIER__INIT;
+    struct barrier *b = NULL;
+    m.checkpoint_id = id;
+    assert_int_equal(barrier_new(&m, &b, NULL), 0);
+    struct element e = element_of_barrier(b);
+    channel_push(f->channels[channel], &e);
+}
+
+/* Hands out up to n elements; before recording their rows are counted as seen. */
+static void hand_out(struct fixture *f, uint32_t n, struct recorded *r)
+{
+    struct element e;
+    while (n-- > 0 && gate_poll(f->gate, &e)) {
+        if (r != NULL && e.kind == ELEMENT_BATCH) {
+            on_record(r, e.channel, &e);
+        }
+        element_drop(&e);
+    }
+}
+
+/* All that lies before the barriers is shown once and in order, whether it was gathered, waits, or comes, and
+ * nothing that is behind them. */
+static void test_recording(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t handed_out = 0; handed_out < 12; handed_out++) {
+        struct recorded r = {.n_rows = 0};
+        int64_t next[CHANNELS] = {0};
+        uint64_t id = 10 * handed_out + 1, newer_id = id + 1;
+        for (uint32_t c = 0; c < CHANNELS; c++) {
+            for (int i = 0; i < 5; i++) {
+                uint32_t n = i % 2 == 0 ? 7 : GATE_SMALL_ROWS;
+                push_rows(f, c, c * 1000000 + next[c], n);
+                next[c] += n;
+            }
+        }
+        hand_out(f, handed_out, &r);
+        r.n_watermarks = r.n_gathered = 0;
+        push_control(f, 0, ELEMENT_WATERMARK);
+        push_barrier(f, 0, id);
+        push_rows(f, 0, 999, 9); /* behind it */
+        push_barrier(f, 0, newer_id);
+        const struct gate_recorder to = {on_record, &r};
+        gate_record_start(f->gate, id, &to);
+        for (uint32_t c = 1; c < CHANNELS; c++) {
+            assert_false(gate_record_advance(f->gate));
+            hand_out(f, c, NULL); /* which does not matter */
+            push_rows(f, c, c * 1000000 + next[c], 3);
+            next[c] += 3;
+            push_barrier(f, c, c < 3 ? id : newer_id);
+            push_rows(f, c, 999, 2);
+        }
+        assert_true(gate_record_advance(f->gate));
+        for (uint32_t c = 0; c < CHANNELS; c++) {
+            assert_int_equal(r.next[c], next[c]);
+        }
+        assert_int_equal(r.n_watermarks, 1);
+        gate_record_stop(f->gate);
+        hand_out(f, 1000, NULL);
+        poll_nothing(f);
+    }
+}
+
+/* A channel that ends has no barrier; one whose barrier was taken already is not recorded. */
+static void test_recording_of_ended_channels(void **state)
+{
+    struct fixture *f = *state;
+    struct recorded r = {.n_rows = 0};
+    const struct gate_recorder to = {on_record, &r};
+    push_control(f, 0, ELEMENT_END_OF_PARTITION);
+    push_barrier(f, 1, 5);
+    hand_out(f, 1000, NULL);
+    push_rows(f, 1, 999, 4);
+    push_rows(f, 2, 2000000, 4);
+    push_control(f, 2, ELEMENT_END_OF_PARTITION);
+    gate_record_start(f->gate, 5, &to);
+    assert_false(gate_record_advance(f->gate));
+    push_rows(f, 3, 3000000, 4);
+    push_barrier(f, 3, 5);
+    hand_out(f, 1000, NULL); /* it is recorded as it is taken */
+    assert_true(gate_record_advance(f->gate));
+    assert_int_equal(r.n_rows, 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +505,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_wakes_the_task, setup, teardown),
         cmocka_unit_test_setup_teardown(test_facts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_allocation_per_batch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_recording, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_recording_of_ended_channels, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

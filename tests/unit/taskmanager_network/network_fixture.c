@@ -198,7 +198,7 @@ void line_open(struct line *l, struct worker *producer, struct worker *consumer,
     const struct result_partition_options partition = {
         .pool = l->pool,
         .schema = l->schema,
-        .kind = FLINC__PARTITIONER_KIND__PARTITION_FORWARD,
+        .kind = FLINC__PARTITIONER_KIND__PARTITION_REBALANCE,
         .channels = &out,
         .n_channels = 1,
         .mailbox = l->mailbox,

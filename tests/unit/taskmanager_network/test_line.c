@@ -219,6 +219,75 @@ static void test_barrier_overtakes(void **state)
     line_close(&l);
 }
 
+static void count_rows(void *arg, uint32_t channel, const struct element *e)
+{
+    *(uint64_t *)arg += e->kind == ELEMENT_BATCH ? e->batch->n_sel : 0;
+}
+
+static bool is_recorded(void *arg)
+{
+    return gate_record_advance(arg);
+}
+
+struct announcement {
+    struct gate *gate;
+    struct element e;
+};
+
+static bool takes_announcement(void *arg)
+{
+    struct announcement *got = arg;
+    return gate_poll_priority(got->gate, &got->e);
+}
+
+static struct element announced_barrier(uint64_t id)
+{
+    Flinc__CheckpointBarrier m = FLINC__CHECKPOINT_BARRIER__INIT;
+    struct barrier *barrier = NULL;
+    m.checkpoint_id = id;
+    assert_int_equal(barrier_new(&m, &barrier, NULL), 0);
+    return element_of_barrier(barrier);
+}
+
+/* An announced barrier and what lies before it need no credit: a consumer that takes nothing at all has everything in
+ * its hands.  The producer gets no room by that, however often it happens. */
+static void test_announced_barrier_needs_no_credit(void **state)
+{
+    static const struct channel_options BOUNDS = {.capacity_bytes = 16 * 1024};
+    struct line l;
+    uint64_t rows = 0, recorded = 0;
+    line_open(&l, &a, &b, 1, &BOUNDS);
+    for (uint64_t id = 1; id <= 10; id++) {
+        for (uint32_t n = 0; n < 200 && !is_full(l.partition); n++) {
+            struct batch *batch = numbers_batch(l.pool, l.schema, (int64_t)rows, 100);
+            rows += 100;
+            assert_int_equal(result_partition_write(l.partition, batch, NULL), 0);
+        }
+        struct element barrier = announced_barrier(id);
+        struct announcement got = {.gate = l.gate};
+        result_partition_send_control(l.partition, &barrier);
+        result_partition_announce(l.partition, barrier.barrier);
+        element_drop(&barrier);
+        wait_until(l.mailbox, takes_announcement, &got);
+        assert_int_equal(got.e.barrier->checkpoint_id, id);
+        assert_true(got.e.flags & ELEMENT_FLAG_ANNOUNCEMENT);
+        element_drop(&got.e);
+        recorded = 0;
+        gate_record_start(l.gate, id, &(struct gate_recorder){count_rows, &recorded});
+        wait_until(l.mailbox, is_recorded, l.gate);
+        assert_int_equal(recorded, rows);
+        /* 16 KB on both sides are some 600 rows each, and what was taken off a full channel one batch. */
+        assert_true(rows <= 1600);
+    }
+    for (uint64_t taken = 0; taken < rows;) {
+        struct element e = line_take(&l);
+        taken += e.kind == ELEMENT_BATCH ? e.batch->n_sel : 0;
+        element_drop(&e);
+    }
+    line_wait_writable(&l);
+    line_close(&l);
+}
+
 /* Its message goes with it, whatever its length. */
 static void test_barrier_travels(void **state)
 {
@@ -432,6 +501,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fragments, start, stop),
         cmocka_unit_test_setup_teardown(test_record_of_64_mb, start, stop),
         cmocka_unit_test_setup_teardown(test_barrier_overtakes, start, stop),
+        cmocka_unit_test_setup_teardown(test_announced_barrier_needs_no_credit, start, stop),
         cmocka_unit_test_setup_teardown(test_producer_before_open, start, stop),
         cmocka_unit_test_setup_teardown(test_no_producer_is_refused, start_impatient, stop),
         cmocka_unit_test_setup_teardown(test_second_open_is_refused, start, stop),
