@@ -3,7 +3,7 @@
 
 usage: bench/cluster/run.py [--home DIR] [--only NAME[,NAME...]] [--rounds N] [--kills N]
 
-Parts: start, submit, idle, overview, jobs, wordcount, kill, recover, keyed.  Every part starts a cluster of its own by
+Parts: start, submit, idle, overview, jobs, wordcount, kill, recover, keyed, backpressure.  Every part starts a cluster of its own by
 start-cluster.sh on free ports.  Prints a JSON line per figure and a table with bars.
 """
 
@@ -410,6 +410,62 @@ class Bench:
         if lines.wait() != 0 or total == 0 or (generated and generated != total):
             raise RuntimeError(f"{path}: the counts add up to {total}, the source made {generated}")
 
+    def backpressure(self):
+        """Checkpoints of a job whose sink is 100 times slower than its source, all channels full; half of them are remote."""
+        for mode, options, bar in (("aligned", {}, 0), ("unaligned", {"unaligned.enabled": "true"}, 1000),
+                                   ("unaligned after 100 ms", {"unaligned.enabled": "true", "aligned-checkpoint-timeout": "100 ms"},
+                                    1000)):
+            cluster = running.Cluster(self.home, workers=2, slots=1, config={
+                "execution.checkpointing.interval": "1 s", "execution.checkpointing.dir": os.path.join(self.folder, "overtaken"),
+                **{"execution.checkpointing." + key: value for key, value in options.items()}})
+            try:
+                cluster.start()
+                jar = cluster.upload(self.build("backpressure"))
+                slow, fast = self.slow_and_fast(cluster, jar)
+                job = cluster.run_jar(jar, ["--slow", slow], parallelism=2)
+                running.wait_until(lambda: cluster.all_running(job), seconds=60)
+                wanted = 3 if mode == "aligned" else 10
+                running.wait_until(lambda: self.checkpoints_of(cluster, job) is not None and
+                                   len(self.checkpoints_of(cluster, job)) >= wanted, seconds=300, pause=0.1)
+                done = self.checkpoints_of(cluster, job)[:wanted]
+                cluster.cancel(job)
+            finally:
+                cluster.stop()
+            self.row(f"checkpoint under full back pressure, sink {fast} times slower, {mode}: median",
+                     median([c["end_to_end_duration"] for c in done]), "ms", bar)
+            self.row(f"the same, longest of {len(done)}", max(c["end_to_end_duration"] for c in done), "ms", bar)
+            if bar:
+                self.row(f"channel state, {mode}, largest", max(c["persisted_data"] for c in done) / 1e6, "MB",
+                         self.in_flight_max() / 1e6)
+
+    def slow_and_fast(self, cluster, jar):
+        """Microseconds per record that make the sink 100 times slower than the source is by itself."""
+        job = cluster.run_jar(jar, ["--slow", 0], parallelism=2)
+        running.wait_until(lambda: cluster.all_running(job), seconds=60)
+
+        def records():
+            return cluster.get(f"/jobs/{job}")["vertices"][0]["metrics"]["write-records"]
+
+        running.wait_until(lambda: records() > 0, seconds=30)
+        before, begin = records(), time.monotonic()
+        time.sleep(5)
+        rate = (records() - before) / (time.monotonic() - begin) / 2  # of one of two subtasks
+        cluster.cancel(job)
+        running.wait_until(lambda: cluster.state(job) == "CANCELED")
+        return max(1, round(100 * 1e6 / rate)), 100
+
+    @staticmethod
+    def in_flight_max():
+        """Bytes that the bounds of four channels allow: those of both ends of the two that are remote; a batch each by which
+        they may be overdrawn."""
+        return (2 + 2 * 2) * (512 + 256) * 1024
+
+    @staticmethod
+    def checkpoints_of(cluster, job):
+        """Those that completed behind the first, which may be taken before the channels are full."""
+        history = cluster.get(f"/jobs/{job}/checkpoints")["history"]
+        return [c for c in reversed(history) if c["status"] == "COMPLETED" and c["id"] > 2]
+
     def build(self, name):
         """A bundle from the sources beside this file."""
         bundle = os.path.join(self.folder, name + ".so")
@@ -435,7 +491,7 @@ class Bench:
 
 
 def main():
-    parts = ["start", "submit", "idle", "overview", "jobs", "wordcount", "kill", "recover", "keyed"]
+    parts = ["start", "submit", "idle", "overview", "jobs", "wordcount", "kill", "recover", "keyed", "backpressure"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--home", default=os.path.join(TOP, "build", "dist", "flinc"))
     parser.add_argument("--only", default=",".join(parts))

@@ -65,6 +65,8 @@ PLANTED = {
     "snapshot.broadcast_to_known": ("new subtasks get no broadcast state", "broadcast state|rule "),
     "checkpoint.restores_older": ("a restart takes the checkpoint before the newest", ""),
     "double_commit": ("a file is committed under two names", "twice in the output"),
+    "channel_state_not_replayed": ("what was in flight is not processed after a restore", "came instead|counted|missing"),
+    "channel_state_twice": ("a recorded batch is written twice", "came instead|counted|twice"),
 }
 # The same, for the nightly run.
 PLANTED_NIGHTLY = {
@@ -76,7 +78,12 @@ PLANTED_NIGHTLY = {
     "state.increment_forgets": ("changes since an unconfirmed checkpoint are left out of the next", ""),
     "sink_commits_early": ("files are committed before their checkpoint is complete", "twice in the output"),
     "source.range_skips": ("a restored source skips a number", "came instead|missing"),
+    "channel_state_dropped": ("what was in flight is in no snapshot", "came instead|counted|missing"),
+    "channel_state_unfiltered": ("after rescaling every subtask processes all that was in flight", ""),
 }
+
+# With a planted bug the alignment is not drawn, so that it can show.
+PLANTED_UNALIGNED = re.compile("channel_state")
 
 
 def cluster_config(source):
@@ -89,16 +96,27 @@ def cluster_config(source):
     }
 
 
+def alignment(source, round_):
+    """How barriers meet records: they wait for each other, or overtake, at once or after a while."""
+    enabled, timeout = source.choice((("false", "0 ms"), ("true", "0 ms"), ("true", "20 ms"), ("true", "100 ms")))
+    return {
+        "execution.checkpointing.unaligned.enabled": enabled,
+        "execution.checkpointing.aligned-checkpoint-timeout": timeout,
+        "execution.checkpointing.max-concurrent-checkpoints":
+            "1" if enabled == "true" and not round_.loose else source.choice(("1", "1", "3")),
+    }
+
+
 def job_config(source, folder, round_):
     """Drawn anew for each run of the job: what a user may change between two of them."""
     return {
+        **alignment(source, round_),
         "execution.checkpointing.interval": source.choice(("100 ms", "200 ms", "300 ms")),
         "execution.checkpointing.mode": "AT_LEAST_ONCE" if round_.loose else "EXACTLY_ONCE",
         "execution.checkpointing.storage": round_.storage,
         "execution.checkpointing.dir": os.path.join(folder, "checkpoints"),
         "execution.checkpointing.incremental": source.choice(("true", "false")),
         "execution.checkpointing.num-retained": source.choice(("1", "3")),
-        "execution.checkpointing.max-concurrent-checkpoints": source.choice(("1", "1", "3")),
         "execution.checkpointing.min-pause": source.choice(("0 ms", "0 ms", "50 ms")),
         "execution.checkpointing.data-inline-threshold": source.choice(("0 kb", "20 kb", "1 mb")),
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
@@ -416,7 +434,9 @@ def run_cluster(home, bundle, seed, rounds=1, records=RECORDS, kills=3, failpoin
     fixed = {} if not planted else {  # what lets every planted bug show
         "execution.checkpointing.incremental": "true", "execution.checkpointing.num-retained": "3",
         "execution.checkpointing.interval": "100 ms", "execution.checkpointing.max-concurrent-checkpoints": "1",
-        "execution.checkpointing.min-pause": "0 ms", "execution.checkpointing.data-inline-threshold": "20 kb"}
+        "execution.checkpointing.min-pause": "0 ms", "execution.checkpointing.data-inline-threshold": "20 kb",
+        "execution.checkpointing.unaligned.enabled": "true" if PLANTED_UNALIGNED.search(failpoints) else "false",
+        "execution.checkpointing.aligned-checkpoint-timeout": "0 ms"}
     config = cluster_config(draw)
     cluster = ChaosCluster(home, failpoints, config)
     current, number = None, 0
