@@ -231,9 +231,17 @@ static const struct conf_option checkpoint_options[] = {
      .flags = CONF_FLAG_EFFECTIVE},
     {"execution.checkpointing.interval-during-backlog", CONF_TYPE_DURATION},
     {"execution.checkpointing.local-backup.dirs", CONF_TYPE_STRING,
-     .aliases = "taskmanager.state.local.root-dirs"},
+     .aliases = "taskmanager.state.local.root-dirs",
+     .description =
+         "Where a task manager keeps local copies of snapshot files, the first of several folders; "
+         "without a value in its folder below process.taskmanager.working-dir or io.tmp.dirs.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"execution.checkpointing.local-backup.enabled", CONF_TYPE_BOOL, "false",
-     .aliases = "state.backend.local-recovery", .fallbacks = "execution.state-recovery.from-local"},
+     .aliases = "state.backend.local-recovery", .fallbacks = "execution.state-recovery.from-local",
+     .description = "Whether each task keeps copies of the files of its latest checkpoint on a "
+                    "disk of its task "
+                    "manager: hard links where the checkpoint folder is on the same file system.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"execution.checkpointing.max-concurrent-checkpoints", CONF_TYPE_INT, "1", .min = "1",
      .max = "100",
      .description = "How many checkpoints may be in progress at the same time. With a min-pause it "
@@ -291,7 +299,12 @@ static const struct conf_option checkpoint_options[] = {
                     "checkpoint is a full one.",
      .flags = CONF_FLAG_EFFECTIVE},
     {"execution.state-recovery.from-local", CONF_TYPE_BOOL, "false",
-     .aliases = "state.backend.local-recovery"},
+     .aliases = "state.backend.local-recovery",
+     .description = "Whether a task that is restored where it ran before reads local copies of its "
+                    "state, each "
+                    "compared with its check sum; what is missing or damaged comes from the "
+                    "checkpoint folder.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"execution.state-recovery.ignore-unclaimed-state", CONF_TYPE_BOOL, "false",
      .aliases = "execution.savepoint.ignore-unclaimed-state",
      .description = "Whether state of operators that the job does not have any more is left out; "

@@ -20,6 +20,9 @@ void state_blob_clear(Flinc__StateBlob *blob)
     if (blob->location != protobuf_c_empty_string) {
         mem_free(blob->location);
     }
+    if (blob->local_path != protobuf_c_empty_string) {
+        mem_free(blob->local_path);
+    }
     flinc__state_blob__init(blob);
 }
 
@@ -40,6 +43,17 @@ int state_blob_uri(const Flinc__StateBlob *blob, const char *directory, struct s
                          blob->location);
     }
     return fs_join(directory, blob->location, ret_uri, err);
+}
+
+int state_blob_source(const Flinc__StateBlob *blob, const char *directory, struct str *ret_uri,
+                      struct error *err)
+{
+    if (blob->local_path[0] == '\0') {
+        return state_blob_uri(blob, directory, ret_uri, err);
+    }
+    str_clear(ret_uri);
+    str_append_cstr(ret_uri, blob->local_path);
+    return 0;
 }
 
 void keyed_handle_each_blob(const Flinc__KeyedHandle *handle,
@@ -115,7 +129,7 @@ static int reader_load(struct blob_reader *r, const Flinc__StateBlob *blob, cons
 {
     STR_AUTO uri = STR_INIT;
     struct fs_input *in = NULL;
-    TRY(state_blob_uri(blob, directory, &uri, err));
+    TRY(state_blob_source(blob, directory, &uri, err));
     r->name = mem_strdup(uri.len > 0 ? str_cstr(&uri) : "state inside the snapshot's metadata");
     if (uri.len == 0) {
         TRY(take_inline(r, blob, err));

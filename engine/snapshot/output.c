@@ -274,6 +274,7 @@ static int close_file(struct snapshot_output *o, struct error *err)
         TRY(fs_output_sync(o->file, err));
     }
     TRY(fs_output_close(&o->file, err));
+    snapshot_target_keep_copy(o->target, &o->uri, &o->name);
     return FAILPOINT(err, "snapshot.output.after_close");
 }
 

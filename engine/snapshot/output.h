@@ -21,13 +21,15 @@ enum {
 };
 
 /* What the outputs of one task and checkpoint share; the task owns it, outputs take a reference. */
+struct local_copies;
 struct snapshot_target;
 struct snapshot_target_options {
     const Flinc__CheckpointLocation *location; /* copied */
     uint64_t checkpoint_id;
     const char *owner; /* "<vertex hex>-<subtask>-<attempt>": part of every file name; copied */
-    struct executor *executor; /* Borrows; NULL: writes on the caller's thread (tests, tools) */
-    void (*wake)(void *arg);   /* thread: any; may be NULL */
+    struct executor *executor;  /* Borrows; NULL: writes on the caller's thread (tests, tools) */
+    struct local_copies *local; /* a reference is taken; gets a copy of each file; NULL: none */
+    void (*wake)(void *arg);    /* thread: any; may be NULL */
     void *wake_arg;
     /* Thread: any.  No wake comes after it: gives back what wake_arg holds; may be NULL. */
     void (*wake_done)(void *wake_arg);
@@ -74,6 +76,10 @@ void snapshot_target_discard(struct snapshot_target *t, const Flinc__StateBlob *
 /* Where a blob lies, as a URI; "" when it is inline.  `directory`: of _metadata, for plain names. */
 int state_blob_uri(const Flinc__StateBlob *blob, const char *directory, struct str *ret_uri,
                    struct error *err) MUST_CHECK;
+
+/* Where it is read: its local copy, where there is one, else as above. */
+int state_blob_source(const Flinc__StateBlob *blob, const char *directory, struct str *ret_uri,
+                      struct error *err) MUST_CHECK;
 
 /* Every blob of a handle of keyed state, segments first, with the checkpoint that wrote it. */
 void keyed_handle_each_blob(const Flinc__KeyedHandle *handle,

@@ -49,7 +49,7 @@ static int open_bytes(struct segment_reader *r, const Flinc__StateBlob *blob, co
                       struct error *err)
 {
     STR_AUTO uri = STR_INIT;
-    TRY(state_blob_uri(blob, directory, &uri, err));
+    TRY(state_blob_source(blob, directory, &uri, err));
     if (uri.len == 0) {
         r->name = mem_strdup("keyed state inside the snapshot's metadata");
         r->size = blob->inline_data.len;

@@ -98,7 +98,7 @@ static int copy_remote(const struct shared_download *d, const Flinc__SharedFile 
 {
     STR_AUTO uri = STR_INIT;
     struct fs_input *in = NULL;
-    TRY(state_blob_uri(file->blob, d->options->directory, &uri, err));
+    TRY(state_blob_source(file->blob, d->options->directory, &uri, err));
     if (uri.len == 0) {
         return copy_inline(file->blob, out, err);
     }

@@ -103,6 +103,7 @@ static int write_file(const struct shared_upload *u, struct fs_input *in, Flinc_
         (void)ignored;
         return rc;
     }
+    snapshot_target_keep_copy(u->target, &uri, &name);
     file->blob->shared = snapshot_target_is_shared(u->target, u->scope);
     file->blob->location = mem_strdup(str_cstr(file->blob->shared ? &uri : &name));
     return 0;

@@ -16,6 +16,7 @@ struct snapshot_target *snapshot_target_new(const struct snapshot_target_options
     t->checkpoint_id = options->checkpoint_id;
     t->owner = mem_strdup(options->owner);
     t->executor = options->executor;
+    t->local = options->local != NULL ? local_copies_ref(options->local) : NULL;
     t->wake = options->wake;
     t->wake_arg = options->wake_arg;
     t->wake_done = options->wake_done;
@@ -34,6 +35,7 @@ struct snapshot_target *snapshot_target_unref(struct snapshot_target *t)
         if (t->wake_done != NULL) {
             t->wake_done(t->wake_arg);
         }
+        local_copies_unref(t->local);
         mem_free(t->location.directory);
         mem_free(t->location.shared_directory);
         mem_free(t->owner);
@@ -117,6 +119,14 @@ int snapshot_target_create(const struct snapshot_target *t, enum snapshot_scope 
     TRY(fs_create(str_cstr(&uri), FS_CREATE_NEW, ret_file, err));
     str_append_slice(ret_uri, str_slice(&uri));
     return 0;
+}
+
+void snapshot_target_keep_copy(const struct snapshot_target *t, const struct str *uri,
+                               const struct str *name)
+{
+    if (t->local != NULL) {
+        local_copies_add(t->local, str_cstr(uri), str_cstr(name));
+    }
 }
 
 /* ---- blobs that go nowhere -------------------------------------------------------------------- */

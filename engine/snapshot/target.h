@@ -3,6 +3,7 @@
 #define FLINC_ENGINE_SNAPSHOT_TARGET_H
 
 #include "common/fs/fs.h"
+#include "engine/snapshot/local_copies.h"
 #include "engine/snapshot/output.h"
 
 /* Thread: any (atomic count, the rest is constant). */
@@ -11,8 +12,9 @@ struct snapshot_target {
     Flinc__CheckpointLocation location; /* Owns the strings */
     _Atomic uint64_t inline_bytes;      /* in handles: location.inline_task_max */
     uint64_t checkpoint_id;
-    char *owner;               /* Owns */
-    struct executor *executor; /* Borrows */
+    char *owner;                /* Owns */
+    struct executor *executor;  /* Borrows */
+    struct local_copies *local; /* Owns a ref; may be NULL */
     void (*wake)(void *arg);
     void *wake_arg;
     void (*wake_done)(void *wake_arg);
@@ -25,6 +27,9 @@ bool snapshot_target_is_shared(const struct snapshot_target *t, enum snapshot_sc
 int snapshot_target_create(const struct snapshot_target *t, enum snapshot_scope scope,
                            struct str *ret_name, struct str *ret_uri, struct fs_output **ret_file,
                            struct error *err) MUST_CHECK;
+/* A file is complete: it is copied where copies are kept. */
+void snapshot_target_keep_copy(const struct snapshot_target *t, const struct str *uri,
+                               const struct str *name);
 /* Whether so many bytes may travel in the handle; they count then. */
 bool snapshot_target_take_inline(struct snapshot_target *t, uint64_t bytes);
 /* More state than the storage `jobmanager` takes: what to set. */

@@ -212,6 +212,13 @@ void host_worker_send_hello(struct host_worker *w)
     hello.data_address = h->data_address;
     hello.blob_dir = (char *)(uintptr_t)blob_cache_dir(h->blobs);
     hello.log_dir = h->log_dir != NULL ? h->log_dir : (char *)(uintptr_t) "";
+    STR_AUTO local_dir = STR_INIT;
+    if (h->local_dir != NULL) {
+        char hex[ID_HEX_LEN + 1];
+        id_format(&w->job_id, hex);
+        str_printf(&local_dir, "%s/" LOCAL_STATE_JOB_PREFIX "%s", h->local_dir, hex);
+    }
+    hello.local_state_dir = (char *)(uintptr_t)str_cstr(&local_dir);
     m.body_case = FLINC__TASK_MANAGER_TO_WORKER__BODY_HELLO;
     m.hello = &hello;
     host_worker_send_now(w, &m);

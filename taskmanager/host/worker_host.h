@@ -32,6 +32,9 @@ struct worker_host_callbacks {
                     const struct error *why);
 };
 
+/* Of a job's folder in local_dir; its id in hex follows. */
+#define LOCAL_STATE_JOB_PREFIX "jid_"
+
 struct worker_host_options {
     const struct conf *conf;     /* Borrows; the task manager's */
     struct component *component; /* Borrows; the owner's */
@@ -41,6 +44,7 @@ struct worker_host_options {
     struct spawner *spawner;      /* Borrows */
     const char *tm_id, *host;     /* Borrows */
     const char *work_dir;         /* Borrows; of this process: blobs/, removed at the end */
+    const char *local_dir;        /* Borrows; copies of snapshot files, by job; NULL: none */
     const char *log_dir;  /* Borrows; of workers; NULL: they write to this process's output */
     const char *log_file; /* Borrows; this process's own, names workers' files; may be NULL */
     const char *taskworker_path;              /* Borrows; libexec/flinc-taskworker */

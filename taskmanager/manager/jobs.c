@@ -122,6 +122,7 @@ static bool tm_job_end_without_worker(struct tm_job *job, const struct error *wh
         return false;
     }
     tm_job_free_slots(job, IN_USE | 1 << SLOT_RELEASING, why);
+    tm_local_state_on_left(job->tm, &job->id);
     tm_jobs_remove(job);
     return true;
 }
@@ -242,6 +243,7 @@ static void on_gone(void *owner, const struct flinc_id *job_id, const struct fli
     if (tm_slot_table_count(&tm->slots, &job->id, IN_USE) > 0) {
         tm_job_start_again(job);
     } else {
+        tm_local_state_on_left(tm, job_id);
         tm_jobs_remove(job);
     }
     taskmanager_check_gone(tm);

@@ -36,7 +36,8 @@ struct process {
     struct conf conf;
     struct tm_settings settings;
     struct tm_memory memory;
-    struct owned_dir work_dir;
+    struct owned_dir work_dir, local_dir; /* the second only where it is configured */
+    struct str local_state_dir;           /* copies of snapshot files: in one of them */
     struct metric_registry *metrics;
     struct process_metrics *process_metrics;
     struct prometheus_reporters *reporters;
@@ -174,6 +175,7 @@ static int make_task_manager(struct process *p, struct error *err)
         .memory = p->memory,
         .connector = {connect_stream, p, p->settings.jobmanager_address},
         .io_executor = p->executor,
+        .local_state_dir = str_cstr(&p->local_state_dir),
         .metrics = p->metrics,
         .on_end = on_end,
         .owner = p,
@@ -193,6 +195,7 @@ static int make_host(struct process *p, struct error *err)
         .tm_id = s->resource_id,
         .host = s->host,
         .work_dir = p->work_dir.path,
+        .local_dir = str_cstr(&p->local_state_dir),
         .log_dir = s->log_dir,
         .log_file = s->log_file,
         .taskworker_path = s->taskworker_path,
@@ -261,6 +264,21 @@ static void log_memory(const struct process *p)
     }
 }
 
+/* The folder is made by the first worker that has something to keep. */
+static int make_local_dir(struct process *p, struct error *err)
+{
+    const char *root = p->work_dir.path;
+    if (p->settings.local_parent != NULL) {
+        TRY_CTX(
+            err,
+            owned_dir_make(&p->local_dir, p->settings.local_parent, "flinc-taskmanager-local", err),
+            "making the folder of local state (execution.checkpointing.local-backup.dirs)");
+        root = p->local_dir.path;
+    }
+    str_printf(&p->local_state_dir, "%s/localState", root);
+    return 0;
+}
+
 static int start(struct process *p, struct error *err)
 {
     TRY(make_loop(p, err)); /* blocks its signals before there are threads */
@@ -270,6 +288,7 @@ static int start(struct process *p, struct error *err)
     TRY(tm_settings_init(&p->settings, &p->conf, err));
     TRY(tm_settings_find_taskworker(&p->settings, err));
     TRY(owned_dir_make(&p->work_dir, p->settings.work_parent, "flinc-taskmanager", err));
+    TRY(make_local_dir(p, err));
     TRY(make_metrics(p, err));
     TRY(make_threads(p, err));
     TRY(make_client(p, err));
@@ -308,7 +327,9 @@ static void release(struct process *p)
     }
     p->io_loop = loop_free(p->io_loop);
     p->metrics = metric_registry_free(p->metrics);
+    owned_dir_remove(&p->local_dir);
     owned_dir_remove(&p->work_dir);
+    str_fini(&p->local_state_dir);
     p->loop = loop_free(p->loop);
     p->spawner = spawner_free(p->spawner);
     tm_settings_fini(&p->settings);
@@ -328,7 +349,10 @@ static void tell(const struct error *err)
 
 int main(int argc, char **argv)
 {
-    struct process p = {.settings.rpc_fd = -1, .work_dir = OWNED_DIR_INIT};
+    struct process p = {.settings.rpc_fd = -1,
+                        .work_dir = OWNED_DIR_INIT,
+                        .local_dir = OWNED_DIR_INIT,
+                        .local_state_dir = STR_INIT};
     struct error err = ERROR_INIT;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);

@@ -187,7 +187,7 @@ static int check_name(const char *option, const char *text, struct error *err)
 
 /* ---- folders ------------------------------------------------------------------------------------ */
 
-/* The first of io.tmp.dirs, which are between commas, colons or bars. */
+/* The first of some folders, which are between commas, colons or bars. */
 static char *first_tmp_dir(const char *dirs)
 {
     size_t n = strcspn(dirs, ",:|");
@@ -312,6 +312,8 @@ static int fill(struct tm_settings *s, const struct conf *conf, struct error *er
     set_names(s, conf);
     TRY(check_name("taskmanager.resource-id", s->resource_id, err));
     s->work_parent = work_parent(conf);
+    const char *local = option_or_null(conf, "execution.checkpointing.local-backup.dirs");
+    s->local_parent = local != NULL ? first_tmp_dir(local) : NULL;
     set_log_paths(s, conf);
     return 0;
 }
@@ -329,9 +331,10 @@ int tm_settings_init(struct tm_settings *s, const struct conf *conf, struct erro
 void tm_settings_fini(struct tm_settings *s)
 {
     char **const texts[] = {
-        &s->jobmanager_host, &s->jobmanager_address, &s->host,    &s->bind_host, &s->resource_id,
-        &s->rpc_address,     &s->work_parent,        &s->log_dir, &s->log_file,  &s->out_file,
-        &s->taskworker_path, &s->data_address,
+        &s->jobmanager_host, &s->jobmanager_address, &s->host,        &s->bind_host,
+        &s->resource_id,     &s->rpc_address,        &s->work_parent, &s->local_parent,
+        &s->log_dir,         &s->log_file,           &s->out_file,    &s->taskworker_path,
+        &s->data_address,
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         mem_free(*texts[i]);

@@ -21,6 +21,7 @@ struct tm_settings {
     uint32_t data_advertised;        /* what others connect to (a proxy's); 0: the one bound */
     char *data_address;              /* Owns; "localhost:data_advertised"; NULL: the one bound */
     char *work_parent;               /* Owns; where the work folder is made */
+    char *local_parent; /* Owns; where that of local state is; NULL: in the work folder */
     char *log_dir, *log_file, *out_file; /* Owns; NULL: none */
     char *taskworker_path;               /* Owns; NULL: not looked for */
 };

@@ -150,6 +150,7 @@ int taskmanager_new(const struct taskmanager_options *options, struct taskmanage
     id_random(&tm->instance_id, &tm->rng);
     tm_slot_table_init(&tm->slots, (uint32_t)n_slots, tm);
     map_init(&tm->jobs, NULL);
+    vec_init(&tm->left_jobs, sizeof(void *));
     vec_init(&tm->held, sizeof(struct held_message *));
     vec_init(&tm->asking, sizeof(void *));
     const struct component_options component = {
@@ -239,6 +240,7 @@ struct taskmanager *taskmanager_free(struct taskmanager *tm)
     tm_queries_end(tm);
     tm_outbox_drop(tm);
     vec_fini(&tm->held);
+    tm_local_state_fini(tm);
     tm_slot_table_fini(&tm->slots);
     tm_metrics_end(tm);
     tm->component = component_free(tm->component);

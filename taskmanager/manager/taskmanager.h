@@ -92,6 +92,7 @@ struct taskmanager_options {
     struct tm_memory memory;
     struct taskmanager_connector connector;
     struct executor *io_executor;    /* Borrows; log files, thread dumps */
+    const char *local_state_dir;     /* Borrows; copies of snapshot files by job; NULL: none */
     struct metric_registry *metrics; /* Borrows; may be NULL: no metrics are shown */
     /* The end, once, on the component's thread: code 0 after taskmanager_shutdown() or when the job manager
      * asked for it; else why the process must not go on. */

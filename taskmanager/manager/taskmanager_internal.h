@@ -79,6 +79,9 @@ struct taskmanager {
     struct map jobs; /* job id -> struct tm_job; owns */
     uint64_t offers; /* ids given out */
 
+    /* local_state.c */
+    struct vec left_jobs; /* of struct left_job *: gone a short time ago; owns */
+
     /* outbox.c */
     struct vec held; /* of struct held_message *; owns */
     size_t held_bytes;
@@ -163,6 +166,12 @@ void tm_slots_set_free(struct taskmanager *tm, struct tm_slot *s, const struct e
 void tm_slots_give_up_all(struct taskmanager *tm, const struct error *why);
 /* The time-outs of a job's ALLOCATED slots begin now. */
 void tm_slots_arm_timeouts(struct taskmanager *tm, const struct flinc_id *job_id);
+
+/* ---- local_state.c ------------------------------------------------------------------------------ */
+
+/* A job has neither slots nor a worker here any more; it may come back. */
+void tm_local_state_on_left(struct taskmanager *tm, const struct flinc_id *job_id);
+void tm_local_state_fini(struct taskmanager *tm);
 
 /* ---- jobs.c ------------------------------------------------------------------------------------- */
 

@@ -29,6 +29,9 @@ static int hello_configure(struct taskworker *tw, const Flinc__WorkerHello *h, s
     tw->job_name = mem_strdup(h->job_name);
     tw->tm_id = mem_strdup(h->tm_id);
     tw->host = mem_strdup(h->host);
+    if (h->local_state_dir[0] != '\0') {
+        tw->local_state_dir = mem_strdup(h->local_state_dir);
+    }
     job_code_init(&tw->code, h->blob_dir);
     return 0;
 }
@@ -87,6 +90,7 @@ static int make_worker(struct taskworker *tw, struct error *err)
         .code = &tw->code.resolver,
         .metrics = tw->metrics,
         .io_executor = tw->io,
+        .local_state_dir = tw->local_state_dir,
         .budget = &tw->pools,
         .state_budget = &tw->managed,
         .report_interval_ms = TASKWORKER_REPORT_MS,

@@ -152,6 +152,7 @@ static void taskworker_fini(struct taskworker *tw)
     mem_free(tw->job_name);
     mem_free(tw->tm_id);
     mem_free(tw->host);
+    mem_free(tw->local_state_dir);
     pthread_mutex_destroy(&tw->link_lock);
 }
 

@@ -1,6 +1,7 @@
 /* What an operator's snapshot consists of, and its way out (chain_snapshot.h). */
 #include "taskmanager/worker/chain_snapshot.h"
 #include "common/base/failpoint.h"
+#include "engine/snapshot/local_copies.h"
 #include "engine/state/operator_state.h"
 #include "engine/state/state.h"
 #include "taskmanager/worker/chain_host.h"
@@ -154,6 +155,7 @@ static Flinc__OperatorSubtaskState *op_snapshot_fill(struct op_snapshot *s,
         state->operator_state = mem_alloc(sizeof(*state->operator_state));
         state->operator_state[0] = STEAL(s->unkeyed_handle);
     }
+    local_copies_forget_paths(state); /* of this machine, and of what was restored */
     return state;
 }
 

@@ -43,6 +43,7 @@ struct task_environment {
     const _Atomic uint32_t *n_tasks;
     struct flinc_id incarnation;
     struct remote_inputs remote;
+    const char *local_dir; /* of the job: copies of snapshot files; NULL: none are kept */
     const struct operator_desc *(*find_operator)(const char *kind);
     struct partition_registry *partitions;
     /* Thread: the task's.  on_ended is the last call; the task's thread touches nothing after it. */
@@ -132,7 +133,9 @@ struct task {
     struct task_memory memory;
     struct task_checkpoints checkpoints;
     struct task_replay
-        *replay;        /* Owns: elements in flight that are to be processed first; or NULL */
+        *replay; /* Owns: elements in flight that are to be processed first; or NULL */
+    struct local_copies *local; /* Owns a ref; NULL: none are kept, nor looked for */
+    bool makes_local_copies;
     struct vec remotes; /* uint64_t: numbers under which breaks of its inputs are told */
     /* The worker's thread only. */
     uint32_t master_epoch; /* of the job master that deployed it */
@@ -174,6 +177,10 @@ const char *task_current_operator(const struct task *t);
 /* task_setup.c: pool, chain, partitions, gates, metrics; and back. */
 int task_setup(struct task *t, struct error *err) MUST_CHECK;
 void task_teardown(struct task *t);
+/* task_local.c: copies of its snapshot files on this machine; before the chain is made. */
+void task_local_open(struct task *t);
+void task_local_on_notice(struct task *t, const struct checkpoint_notice *n);
+void task_local_close(struct task *t);
 /* task_remote.c: an input from another worker, whose break ends the task.  Returns ERR_UNSUPPORTED when
  * this worker has no network. */
 int task_open_remote(struct task *t, const struct remote_input *input, const char *location,

@@ -224,6 +224,7 @@ static int task_tell_operators(struct task *t, struct error *err)
     c->notices.len--;
     memmove(c->notices.data, (char *)c->notices.data + c->notices.item_size,
             c->notices.len * c->notices.item_size);
+    task_local_on_notice(t, &n);
     TRY(FAILPOINT(err, "task.checkpoint.before_notify"));
     if ((size_t)n.notice >= ARRAY_LEN(notices)) {
         return 0;

@@ -26,6 +26,7 @@
 #ifndef FLINC_TASKMANAGER_WORKER_TASK_CHECKPOINT_H
 #define FLINC_TASKMANAGER_WORKER_TASK_CHECKPOINT_H
 
+#include "engine/snapshot/local_copies.h"
 #include "taskmanager/exchange/barrier_aligner.h"
 #include "taskmanager/worker/chain_snapshot.h"
 

@@ -346,6 +346,7 @@ int task_setup(struct task *t, struct error *err)
     buffer_pool_adopt(t->pool);
     arena_init(&t->arena, 0);
     t->metrics = task_metrics_new(t);
+    task_local_open(t);
     TRY(task_make_chain(t, err));
     TRY(task_make_results(t, err));
     TRY(task_make_inputs(t, err));
@@ -361,6 +362,7 @@ void task_teardown(struct task *t)
     }
     task_checkpoints_drop(t);
     t->replay = task_replay_free(t->replay);
+    task_local_close(t);
     if (t->chain != NULL) {
         chain_close(t->chain);
     }

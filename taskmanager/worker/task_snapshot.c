@@ -98,6 +98,9 @@ static void task_acknowledge(struct task *t, struct task_writing *w)
         w->stats.state_bytes += w->stats.persisted_bytes;
         w->stats.written_bytes += w->stats.persisted_bytes;
     }
+    if (t->local != NULL) {
+        local_copies_note(t->local, ack->checkpoint_id, ack->snapshot);
+    }
     w->stats.ack_ms = clock_now_ms(t->env->clock);
     ack->stats = mem_dup(&w->stats, sizeof(w->stats));
     m->checkpoint_ack = ack;
@@ -154,12 +157,16 @@ static struct snapshot_target *task_target(struct task *t, const struct barrier 
         id_format(&vertex_id, vertex);
     }
     snprintf(owner, sizeof(owner), "%s-%u-%u", vertex, t->spec->subtask, t->spec->attempt_number);
+    bool is_checkpoint = b->message->kind == FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL ||
+                         b->message->kind == FLINC__CHECKPOINT_KIND__CHECKPOINT_FULL;
+    bool keeps_copies = t->makes_local_copies && is_checkpoint;
     atomic_fetch_add(&t->checkpoints.waker->refs, 1);
     return snapshot_target_new(&(struct snapshot_target_options){
         .location = b->message->location,
         .checkpoint_id = b->checkpoint_id,
         .owner = owner,
         .executor = t->env->io_executor,
+        .local = keeps_copies ? t->local : NULL,
         .wake = snapshot_waker_wake,
         .wake_arg = t->checkpoints.waker,
         .wake_done = snapshot_waker_unref,

@@ -71,6 +71,7 @@ struct worker_options {
     /* Borrows; of all buffer pools; may be NULL.  At its limit tasks that would add to it wait; one that
      * waits in vain, or holds most of what is far over it, fails. */
     struct mem_budget *budget;
+    const char *local_state_dir;     /* Borrows; of the job: copies of snapshot files; NULL: none */
     struct mem_budget *state_budget; /* Borrows; of keyed state; may be NULL */
     const struct operator_desc *(*find_operator)(const char *kind); /* NULL: operator_find */
     /* Periodic TaskReport, left out when one was asked for in the last half of it; 0: only on request. */

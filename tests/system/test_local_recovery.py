@@ -1,0 +1,85 @@
+"""Task-local recovery: a worker that is killed is restored from copies on its task manager's disk, or, when these are
+damaged, from the checkpoint folder."""
+
+import os
+import random
+
+from test_recovery import check_output, completed, write_input
+
+LOCAL = {
+    "execution.checkpointing.interval": "1 h",  # those that the test asks for, and the last one
+    "execution.checkpointing.data-inline-threshold": "0",
+    "state.backend.local-recovery": "true",
+    "restart-strategy.type": "fixed-delay",
+    "restart-strategy.fixed-delay.attempts": "10",
+    "restart-strategy.fixed-delay.delay": "50ms",
+}
+
+
+def files_below(folder, skipped=()):
+    return [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names if name not in skipped]
+
+
+def local_state(c):
+    """The folders of jobs with local copies."""
+    return [os.path.join(at, name) for at, names, _ in os.walk(c.tmp) if at.endswith("/localState") for name in names]
+
+
+def take_checkpoint(c, job):
+    before = completed(c, job)
+    c.request("POST", f"/jobs/{job}/checkpoints", {})
+    c.wait(lambda: completed(c, job) > before)
+
+
+def restored_lines(c):
+    lines = []
+    for name in os.listdir(os.path.join(c.folder, "log")):
+        with open(os.path.join(c.folder, "log", name), encoding="utf-8", errors="replace") as f:
+            lines += [line for line in f if " restores checkpoint " in line]
+    return lines
+
+
+def kill_worker(c, job):
+    """And wait until all run again; what tasks said of their restore."""
+    known = set(restored_lines(c))
+    restored = c.get(f"/jobs/{job}/checkpoints")["counts"]["restored"]
+    os.kill(c.workers()[0], 9)
+    c.wait(lambda: c.get(f"/jobs/{job}/checkpoints")["counts"]["restored"] > restored)
+    c.wait(lambda: all_run(c, job))
+    return [line for line in restored_lines(c) if line not in known]
+
+
+def all_run(c, job):
+    return all(v["status"] == "RUNNING" for v in c.get(f"/jobs/{job}")["vertices"])
+
+
+def test_a_killed_worker_reads_local_copies(cluster, bundle, tmp_path):
+    c = cluster(taskmanagers=1, slots=2)
+    counts = write_input(tmp_path / "in", random.Random(3))
+    checkpoints = tmp_path / "checkpoints"
+    job = c.run_jar(c.upload(bundle("recovery")),
+                    ["--input", tmp_path / "in", "--output", tmp_path / "out", "--delay-us", "500"], parallelism=2,
+                    config={**LOCAL, "execution.checkpointing.dir": str(checkpoints)})
+    c.wait_for_state(job, "RUNNING")
+    c.wait(lambda: all_run(c, job))
+
+    take_checkpoint(c, job)
+    assert len(local_state(c)) == 1 and files_below(local_state(c)[0])
+    for path in files_below(checkpoints, skipped="_metadata"):
+        os.remove(path)  # whoever reads one of these fails
+    lines = kill_worker(c, job)
+    assert lines and all(" 0 files (0 bytes) from the checkpoint folder" in line for line in lines), lines
+
+    take_checkpoint(c, job)
+    for path in files_below(local_state(c)[0]):
+        size = os.path.getsize(path)
+        os.remove(path)  # a link: the checkpoint's own file stays as it is
+        with open(path, "wb") as f:
+            f.write(b"?" * size)
+    lines = kill_worker(c, job)
+    assert lines and all("copies were damaged" in line for line in lines), lines
+
+    c.wait_for_state(job, "FINISHED")
+    check_output(tmp_path / "out", counts)
+    c.stop()
+    assert not local_state(c)
