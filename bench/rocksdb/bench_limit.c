@@ -226,7 +226,8 @@ int main(int argc, char **argv)
     struct limit_options options;
     struct limit_loop *l = MEM_NEW(struct limit_loop);
     limit_parse(&options, argc, argv);
-    if (options.batch == 0 || options.batch > LIMIT_BATCH_MAX || options.keys < 2) {
+    if (options.batch == 0 || options.batch > LIMIT_BATCH_MAX || options.keys < 2 ||
+        options.run_entries == 0) {
         limit_usage();
         return 2;
     }

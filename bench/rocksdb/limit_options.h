@@ -15,6 +15,7 @@ struct limit_options {
     uint64_t keys, records, warm_up, batch, seed;
     uint64_t write_buffer_mb, write_buffers, block_cache_mb, row_cache_mb, cache_entries, threads;
     uint64_t block_bytes, restart_interval, filter_bits, file_mb, format;
+    uint64_t runs, run_entries;
     uint64_t reads_only, hash_index, filters_for_hits, no_verify, unsorted, settled;
 };
 
@@ -34,6 +35,7 @@ static const struct limit_options limit_defaults = {
     .write_buffers = 2,
     .block_cache_mb = 64,
     .threads = 2,
+    .run_entries = 400000,
     .block_bytes = 4096,
     .restart_interval = 16,
     .filter_bits = 10,
@@ -69,7 +71,9 @@ static const struct limit_option limit_option_table[] = {
     LIMIT_OPTION("cache-entries", NUMBER, cache_entries,
                  "entries of a write-back cache in front, of 24 bytes each; 0: none"),
     LIMIT_OPTION("threads", NUMBER, threads, "RocksDB's, for flushes and compaction"),
-    LIMIT_OPTION("reads-only", FLAG, reads_only, "reads alone, of a compacted database"),
+    LIMIT_OPTION("runs", NUMBER, runs, "sorted files over the first ones, at level 0"),
+    LIMIT_OPTION("run-entries", NUMBER, run_entries, "keys of each, uniform"),
+    LIMIT_OPTION("reads-only", FLAG, reads_only, "reads alone"),
     LIMIT_OPTION("settled", FLAG, settled, "the measured part ends when compaction has"),
     LIMIT_OPTION("unsorted", FLAG, unsorted, "RocksDB sorts the keys of a batch once more"),
     LIMIT_OPTION("block-bytes", NUMBER, block_bytes, "of data blocks"),

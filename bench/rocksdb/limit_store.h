@@ -3,6 +3,7 @@
 #define FLINC_BENCH_ROCKSDB_LIMIT_STORE_H
 
 #include "bench/rocksdb/limit_options.h"
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include <rocksdb/c.h>
 
@@ -120,36 +121,52 @@ static inline void limit_make_options(struct limit_store *s, const struct limit_
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-/* Every key with a count of 0, as files of the last level. */
-static inline void limit_fill(struct limit_store *s, const struct limit_options *o)
+/* A file of keys with a count of 0, while it has less than its size: one in `every` keys from *inout_next on. */
+static inline void limit_fill_file(struct limit_store *s, const struct limit_options *o,
+                                   uint64_t every, struct rng *rng, uint64_t *inout_next)
 {
     rocksdb_envoptions_t *env = rocksdb_envoptions_create();
     rocksdb_ingestexternalfileoptions_t *how = rocksdb_ingestexternalfileoptions_create();
-    rocksdb_ingestexternalfileoptions_set_move_files(how, 1);
+    rocksdb_sstfilewriter_t *w = rocksdb_sstfilewriter_create(env, s->options);
     char path[4096], key[8], zero[8] = {0}, *error = NULL;
     const char *list[] = {path};
+    uint64_t i = *inout_next, bytes = 0;
+
+    rocksdb_ingestexternalfileoptions_set_move_files(how, 1);
     snprintf(path, sizeof(path), "%s.fill", o->directory);
-    for (uint64_t i = 0; i < o->keys;) {
-        rocksdb_sstfilewriter_t *w = rocksdb_sstfilewriter_create(env, s->options);
-        rocksdb_sstfilewriter_open(w, path, &error);
+    rocksdb_sstfilewriter_open(w, path, &error);
+    limit_check(error, "filling");
+    for (uint64_t n = 0; i < o->keys && bytes < o->file_mb << 20; n++) {
+        limit_key(key, i);
+        rocksdb_sstfilewriter_put(w, key, sizeof(key), zero, sizeof(zero), &error);
         limit_check(error, "filling");
-        uint64_t bytes = 0;
-        for (; i < o->keys && bytes < o->file_mb << 20; i++) {
-            limit_key(key, i);
-            rocksdb_sstfilewriter_put(w, key, sizeof(key), zero, sizeof(zero), &error);
-            limit_check(error, "filling");
-            if (i % 4096 == 0) {
-                rocksdb_sstfilewriter_file_size(w, &bytes);
-            }
+        if (n % 4096 == 0) {
+            rocksdb_sstfilewriter_file_size(w, &bytes);
         }
-        rocksdb_sstfilewriter_finish(w, &error);
-        limit_check(error, "filling");
-        rocksdb_sstfilewriter_destroy(w);
-        rocksdb_ingest_external_file_cf(s->db, s->column, list, 1, how, &error);
-        limit_check(error, "filling");
+        i += every > 1 ? 1 + rng_below(rng, 2 * every - 1) : 1;
     }
+    rocksdb_sstfilewriter_finish(w, &error);
+    limit_check(error, "filling");
+    rocksdb_ingest_external_file_cf(s->db, s->column, list, 1, how, &error);
+    limit_check(error, "filling");
+    rocksdb_sstfilewriter_destroy(w);
     rocksdb_ingestexternalfileoptions_destroy(how);
     rocksdb_envoptions_destroy(env);
+    *inout_next = i;
+}
+
+/* Every key, as files of the last level; then runs of some of them. */
+static inline void limit_fill(struct limit_store *s, const struct limit_options *o)
+{
+    struct rng rng;
+    rng_init(&rng, o->seed);
+    for (uint64_t next = 0; next < o->keys;) {
+        limit_fill_file(s, o, 1, &rng, &next);
+    }
+    for (uint64_t run = 0; run < o->runs; run++) {
+        uint64_t next = rng_below(&rng, o->keys / 2 / o->run_entries + 1);
+        limit_fill_file(s, o, o->keys / o->run_entries, &rng, &next);
+    }
 }
 
 static inline struct limit_store *limit_store_open(const struct limit_options *o)
