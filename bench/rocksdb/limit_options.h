@@ -13,7 +13,8 @@ struct limit_options {
     const char *directory, *filter, *checksum, *index, *access, *compaction, *text;
     double zipf;
     uint64_t keys, records, warm_up, batch, seed;
-    uint64_t write_buffer_mb, write_buffers, block_cache_mb, row_cache_mb, cache_entries, threads;
+    uint64_t write_buffer_mb, write_buffers, memtable_filter, block_cache_mb, row_cache_mb,
+        cache_entries, threads;
     uint64_t block_bytes, restart_interval, filter_bits, file_mb, format;
     uint64_t runs, run_entries;
     uint64_t reads_only, hash_index, filters_for_hits, no_verify, unsorted, settled;
@@ -24,16 +25,16 @@ static const struct limit_options limit_defaults = {
     .filter = "bloom",
     .checksum = "xxh3",
     .index = "held",
-    .access = "pread",
+    .access = "mmap",
     .compaction = "level",
     .keys = 10000000,
     .records = 4000000,
     .warm_up = 2000000,
     .batch = 2048,
     .seed = 1,
-    .write_buffer_mb = 32,
+    .write_buffer_mb = 64,
     .write_buffers = 2,
-    .block_cache_mb = 64,
+    .memtable_filter = 10,
     .threads = 2,
     .run_entries = 400000,
     .block_bytes = 4096,
@@ -66,6 +67,7 @@ static const struct limit_option limit_option_table[] = {
     LIMIT_OPTION("seed", NUMBER, seed, "of the keys"),
     LIMIT_OPTION("write-buffer", NUMBER, write_buffer_mb, "MB of a memtable"),
     LIMIT_OPTION("write-buffers", NUMBER, write_buffers, "memtables"),
+    LIMIT_OPTION("memtable-filter", NUMBER, memtable_filter, "percent of a memtable; 0: none"),
     LIMIT_OPTION("block-cache", NUMBER, block_cache_mb, "MB; 0: none"),
     LIMIT_OPTION("row-cache", NUMBER, row_cache_mb, "MB of RocksDB's own cache of rows"),
     LIMIT_OPTION("cache-entries", NUMBER, cache_entries,

@@ -95,6 +95,9 @@ static inline void limit_make_options(struct limit_store *s, const struct limit_
     rocksdb_options_set_compression(s->options, 0);
     rocksdb_options_set_write_buffer_size(s->options, o->write_buffer_mb << 20);
     rocksdb_options_set_max_write_buffer_number(s->options, (int)o->write_buffers);
+    rocksdb_options_set_memtable_prefix_bloom_size_ratio(s->options,
+                                                         (double)o->memtable_filter / 100);
+    rocksdb_options_set_memtable_whole_key_filtering(s->options, o->memtable_filter > 0);
     rocksdb_options_set_target_file_size_base(s->options, o->file_mb << 20);
     rocksdb_options_set_max_background_jobs(s->options, (int)o->threads);
     rocksdb_options_set_max_open_files(s->options, -1);
