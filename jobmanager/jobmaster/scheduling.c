@@ -145,6 +145,17 @@ void region_schedule(struct jobmaster *jm, struct region *r)
 
 /* ---- what the provider says ------------------------------------------------------------------- */
 
+/* What tells its task manager from others, also after its worker was replaced. */
+static uint64_t home_of(const struct jobmaster *jm, uint32_t worker)
+{
+    const struct worker_link *link = workers_find(&jm->workers, worker);
+    if (link == NULL || link->place == NULL || link->place->tm_id == NULL) {
+        return 0;
+    }
+    const char *tm_id = link->place->tm_id;
+    return hash_bytes(tm_id, strlen(tm_id), 0) | 1;
+}
+
 void slots_offer(struct jobmaster *jm, const struct slot *slots, uint32_t n)
 {
     struct error err = ERROR_INIT;
@@ -156,7 +167,8 @@ void slots_offer(struct jobmaster *jm, const struct slot *slots, uint32_t n)
             LOG_WARN(JOBMASTER_TOPIC, "A slot of worker %u is given back: it is not connected.",
                      slots[i].worker);
             slot_release(jm, &slots[i]);
-        } else if (slot_pool_offer(&jm->slots, &slots[i]) == SLOT_OFFER_UNNEEDED) {
+        } else if (slot_pool_offer(&jm->slots, &slots[i], home_of(jm, slots[i].worker)) ==
+                   SLOT_OFFER_UNNEEDED) {
             slot_release(jm, &slots[i]);
         }
     }

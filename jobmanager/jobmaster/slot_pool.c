@@ -18,7 +18,26 @@ void slot_pool_fini(struct slot_pool *p)
     *p = (struct slot_pool){0};
 }
 
-enum slot_offer slot_pool_offer(struct slot_pool *p, const struct slot *slot)
+/* There is an empty one. */
+static struct slot_place *choose_place(struct slot_pool *p, uint64_t home)
+{
+    struct slot_place *first = &p->places[p->first_empty], *unknown = NULL;
+    if (home == 0 || p->n_left == 0) {
+        return first;
+    }
+    for (uint32_t i = p->first_empty; i < p->n_places; i++) {
+        struct slot_place *place = &p->places[i];
+        if (!place->filled && place->home == home) {
+            return place;
+        }
+        if (!place->filled && place->home == 0 && unknown == NULL) {
+            unknown = place;
+        }
+    }
+    return unknown != NULL ? unknown : first;
+}
+
+enum slot_offer slot_pool_offer(struct slot_pool *p, const struct slot *slot, uint64_t home)
 {
     const struct flinc_id *id = &slot->allocation_id;
     if (map_find_bytes(&p->by_allocation, id->bytes, sizeof(id->bytes)) != NULL &&
@@ -31,8 +50,9 @@ enum slot_offer slot_pool_offer(struct slot_pool *p, const struct slot *slot)
     if (p->first_empty == p->n_places) {
         return SLOT_OFFER_UNNEEDED;
     }
-    struct slot_place *place = &p->places[p->first_empty];
-    *place = (struct slot_place){.slot = *slot, .filled = true};
+    struct slot_place *place = choose_place(p, home);
+    p->n_left -= place->home != 0;
+    *place = (struct slot_place){.slot = *slot, .filled = true, .home = home};
     (void)map_put_bytes(&p->by_allocation, id->bytes, sizeof(id->bytes), place);
     p->n_filled++;
     return SLOT_OFFER_TAKEN;
@@ -45,7 +65,8 @@ bool slot_pool_remove(struct slot_pool *p, const struct flinc_id *allocation_id)
     if (place == NULL) {
         return false;
     }
-    *place = (struct slot_place){0};
+    *place = (struct slot_place){.home = place->home};
+    p->n_left += place->home != 0;
     p->first_empty = MIN(p->first_empty, (uint32_t)(place - p->places));
     p->n_filled--;
     return true;
@@ -77,12 +98,12 @@ void slot_pool_arrange(struct slot_pool *p, uint32_t n_places, const uint32_t *o
     for (uint32_t i = 0; i < n_order; i++) {
         struct slot_place *place = &old.places[order[i]];
         ASSERT(place->filled);
-        (void)slot_pool_offer(p, &place->slot);
+        (void)slot_pool_offer(p, &place->slot, place->home);
         place->filled = false;
     }
     for (uint32_t i = 0; i < old.n_places; i++) {
         if (old.places[i].filled) {
-            (void)slot_pool_offer(p, &old.places[i].slot);
+            (void)slot_pool_offer(p, &old.places[i].slot, old.places[i].home);
         }
     }
     slot_pool_fini(&old);

@@ -10,6 +10,7 @@
 struct slot_place {
     struct slot slot;
     bool filled;
+    uint64_t home; /* task manager of the slot that is here, or was here last; 0: not known */
 };
 
 /* Caller's memory. */
@@ -17,6 +18,7 @@ struct slot_pool {
     struct slot_place *places; /* Owns */
     uint32_t n_places, n_filled;
     uint32_t first_empty;     /* no place before it is empty */
+    uint32_t n_left;          /* empty places with a home */
     struct map by_allocation; /* allocation id -> its place */
 };
 
@@ -28,7 +30,10 @@ enum slot_offer {
 
 void slot_pool_init(struct slot_pool *p, uint32_t n_places);
 void slot_pool_fini(struct slot_pool *p);
-enum slot_offer slot_pool_offer(struct slot_pool *p, const struct slot *slot);
+/* A slot of task manager `home` (some number that tells it from others, 0: not known) fills a place that one of it
+ * filled before, so that the subtasks find what they left there (task-local recovery); else one that nobody left, else
+ * the first empty one. */
+enum slot_offer slot_pool_offer(struct slot_pool *p, const struct slot *slot, uint64_t home);
 /* Empties the place of this allocation; false when it is not here. */
 bool slot_pool_remove(struct slot_pool *p, const struct flinc_id *allocation_id);
 /* Are all places from `first` on filled? */

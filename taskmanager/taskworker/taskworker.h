@@ -20,8 +20,8 @@
 
 enum {
     TASKWORKER_SOCKET_FD = 3,
-    TASKWORKER_PROTOCOL = 1, /* version of both envelopes */
-    TASKWORKER_IO_THREADS = 2,
+    TASKWORKER_PROTOCOL = 1,      /* version of both envelopes */
+    TASKWORKER_IO_THREADS = 4,    /* Flink: threads of state transfer, 4 for each backend */
     TASKWORKER_REPORT_MS = 10000, /* TaskReport to the job master, which asks when it needs newer */
     TASKWORKER_MEMORY_MS = 1000,  /* between two looks at the memory */
     TASKWORKER_HELLO_MS = 30000,  /* without a hello the process ends */
