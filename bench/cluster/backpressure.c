@@ -10,8 +10,9 @@ enum { KEYS = 100000 };
 
 static int make(flinc_ctx *ctx, int64_t index, event *out)
 {
-    static const char text[] = "a record of some hundred bytes, as they come out of logs and queues: "
-                               "host, time, severity, and a sentence";
+    static const char text[] =
+        "a record of some hundred bytes, as they come out of logs and queues: "
+        "host, time, severity, and a sentence";
 
     out->key = index % KEYS;
     out->text = (flinc_string){text, sizeof(text) - 1};
@@ -51,11 +52,11 @@ static int job(flinc_env *env, int argc, char **argv)
         flinc_uid(flinc_from_datagen(env, FLINC_DATAGEN(.generate = FLINC_FUNCTION(make),
                                                         .type = FLINC_TYPE(event), .count = -1)),
                   "events");
-    flinc_discard(flinc_uid(
-        flinc_flat_map(flinc_key_by(events, "key"),
-                       FLINC_FUNCTION(slowly, .config = &s, .config_size = sizeof(s)),
-                       FLINC_TYPE(flinc_int64)),
-        "slow"));
+    flinc_discard(
+        flinc_uid(flinc_flat_map(flinc_key_by(events, "key"),
+                                 FLINC_FUNCTION(slowly, .config = &s, .config_size = sizeof(s)),
+                                 FLINC_TYPE(flinc_int64)),
+                  "slow"));
     return flinc_env_execute(env, "backpressure");
 }
 FLINC_JOB(job)

@@ -447,8 +447,10 @@ class Bench:
             return cluster.get(f"/jobs/{job}")["vertices"][0]["metrics"]["write-records"]
 
         running.wait_until(lambda: records() > 0, seconds=30)
+        before = records()
+        running.wait_until(lambda: records() > before, seconds=60, pause=0.01)  # they are reported now and then
         before, begin = records(), time.monotonic()
-        time.sleep(5)
+        running.wait_until(lambda: records() > before and time.monotonic() - begin > 5, seconds=60, pause=0.01)
         rate = (records() - before) / (time.monotonic() - begin) / 2  # of one of two subtasks
         cluster.cancel(job)
         running.wait_until(lambda: cluster.state(job) == "CANCELED")

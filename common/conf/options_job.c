@@ -182,7 +182,11 @@ static const struct conf_option restart_options[] = {
 
 static const struct conf_option checkpoint_options[] = {
     {"execution.checkpointing.aligned-checkpoint-timeout", CONF_TYPE_DURATION, "0 ms",
-     .aliases = "execution.checkpointing.alignment-timeout"},
+     .aliases = "execution.checkpointing.alignment-timeout",
+     .description =
+         "With unaligned checkpoints: barriers are aligned until the checkpoint is so old, "
+         "and overtake from then on; 0: they overtake at once.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"execution.checkpointing.checkpoints-after-tasks-finish", CONF_TYPE_BOOL, "true",
      .aliases = "execution.checkpointing.checkpoints-after-tasks-finish.enabled",
      .description = "Whether checkpoints go on when some tasks have finished, and every task waits "
@@ -282,8 +286,13 @@ static const struct conf_option checkpoint_options[] = {
      .flags = CONF_FLAG_EFFECTIVE},
     {"execution.checkpointing.unaligned.during-recovery.enabled", CONF_TYPE_BOOL, "false"},
     {"execution.checkpointing.unaligned.enabled", CONF_TYPE_BOOL, "false",
-     .aliases = "execution.checkpointing.unaligned"},
-    {"execution.checkpointing.unaligned.forced", CONF_TYPE_BOOL, "false"},
+     .aliases = "execution.checkpointing.unaligned",
+     .description = "Barriers overtake the records in flight, which the checkpoint then holds: it "
+                    "ends soon under back pressure, too. Exactly once only.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"execution.checkpointing.unaligned.forced", CONF_TYPE_BOOL, "false",
+     .description = "Without effect: custom partitioners stay aligned beside unaligned edges, and "
+                    "there are no iterations."},
     {"execution.checkpointing.unaligned.interruptible-timers.enabled", CONF_TYPE_BOOL, "false"},
     {"execution.checkpointing.unaligned.max-subtasks-per-channel-state-file", CONF_TYPE_INT, "5"},
     {"execution.checkpointing.unaligned.recover-output-on-downstream.enabled", CONF_TYPE_BOOL,

@@ -58,6 +58,8 @@ struct channel {
     uint32_t index;            /* likewise */
     bool holds;                /* consumer: channel_hold() */
     uint64_t held_bytes;       /* consumer: polled since, and not counted as popped */
+    _Atomic uint64_t window_bytes;
+    _Atomic bool window_changed; /* and its producer, one with a drain queue, does not know it */
 };
 
 struct ready_queue {
@@ -80,6 +82,7 @@ struct channel *channel_new(void)
 {
     struct channel *c = MEM_NEW(struct channel);
     atomic_init(&c->refs, 1);
+    atomic_init(&c->window_bytes, UINT64_MAX);
     for (size_t i = 0; i < CHANNEL_LANES; i++) {
         /* Nobody to be queued for yet; attaching polls once in any case. */
         atomic_init(&c->lanes[i].queued, true);
@@ -224,12 +227,18 @@ void channel_push_priority_at(struct channel *c, const struct element *take_elem
     lane_push(c, CHANNEL_LANE_PRIORITY, &e, 0);
 }
 
+static uint64_t channel_bytes_max(const struct channel *c)
+{
+    uint64_t window = atomic_load_explicit(&c->window_bytes, memory_order_relaxed);
+    return MIN(window, c->capacity_bytes);
+}
+
 static bool channel_has_space(const struct channel *c)
 {
     const struct lane *lane = &c->lanes[CHANNEL_LANE_DATA];
     uint64_t bytes = atomic_load_explicit(&lane->pushed_bytes, memory_order_relaxed);
     return lane->n_pushed - lane->seen_popped < c->capacity_elements &&
-           bytes - lane->seen_popped_bytes < c->capacity_bytes;
+           bytes - lane->seen_popped_bytes < channel_bytes_max(c);
 }
 
 uint64_t channel_pushed(const struct channel *c)
@@ -340,7 +349,7 @@ static void drain_queue_put(struct drain_queue *q, struct channel *c)
 static bool channel_has_drained(const struct channel *c)
 {
     return channel_popped_bytes(c) >= atomic_load(&c->drain_target_bytes) ||
-           atomic_load(&c->consumer_closed);
+           atomic_load(&c->consumer_closed) || atomic_load(&c->window_changed);
 }
 
 static COLD void channel_wake_producer(struct channel *c)
@@ -356,7 +365,7 @@ static COLD void channel_wake_producer(struct channel *c)
     uint64_t bytes = atomic_load_explicit(&lane->pushed_bytes, memory_order_relaxed) -
                      atomic_load_explicit(&lane->popped_bytes, memory_order_relaxed);
     /* Half empty, so that a wake-up is worth several batches; an empty channel always is. */
-    if ((waiting > c->capacity_elements / 2 || bytes > c->capacity_bytes / 2) &&
+    if ((waiting > c->capacity_elements / 2 || bytes > channel_bytes_max(c) / 2) &&
         !atomic_load(&c->consumer_closed)) {
         return;
     }
@@ -382,6 +391,16 @@ bool channel_poll(struct channel *c, enum channel_lane which, struct element *re
         channel_wake_producer(c);
     }
     return true;
+}
+
+/* A larger window may be what the producer waits for. */
+void channel_set_window(struct channel *c, uint64_t bytes)
+{
+    atomic_store(&c->window_bytes, bytes);
+    atomic_store(&c->window_changed, true);
+    if (atomic_load(&c->producer_waiting)) {
+        channel_wake_producer(c);
+    }
 }
 
 void channel_hold(struct channel *c)
@@ -559,6 +578,11 @@ bool channel_arm_drained(struct channel *c, uint64_t popped_bytes)
     return false;
 }
 
+bool channel_take_window_change(struct channel *c)
+{
+    return atomic_load(&c->window_changed) && atomic_exchange(&c->window_changed, false);
+}
+
 bool channel_disarm_drained(struct channel *c)
 {
     if (c->drain_armed && atomic_exchange(&c->producer_waiting, false)) {
@@ -593,6 +617,11 @@ uint64_t channel_bytes(const struct channel *c)
     uint64_t popped = atomic_load_explicit(&lane->popped_bytes, memory_order_relaxed);
     uint64_t pushed = atomic_load_explicit(&lane->pushed_bytes, memory_order_relaxed);
     return pushed > popped ? pushed - popped : 0; /* a third thread may see them out of order */
+}
+
+uint64_t channel_window(const struct channel *c)
+{
+    return atomic_load_explicit(&c->window_bytes, memory_order_relaxed);
 }
 
 bool channel_is_unique(const struct channel *c)

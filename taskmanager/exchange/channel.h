@@ -13,6 +13,8 @@
  * ran empty queues it there and signals the consumer's mailbox; all others find it queued.  The
  * producer is signalled when it waits and the channel has drained to half of its bounds.
  *
+ * The consumer may want less than the bounds allow: channel_set_window().
+ *
  * Ends.  Either side may close at any time, in any order; what was pushed is then dropped by whoever
  * comes last.  A producer that closes without END_OF_PARTITION has failed or was cancelled: the consumer
  * gets what is there and then nothing more, because the job master cancels it.
@@ -86,6 +88,9 @@ uint32_t channel_producer_tag(const struct channel *c);
 /* Asks for the channel to be queued once channel_popped_bytes() reaches `popped_bytes` or the consumer
  * has closed; replaces what was asked before.  True: it is so already (and the channel is not queued). */
 bool channel_arm_drained(struct channel *c, uint64_t popped_bytes);
+/* Whether the consumer has set another window since the last call; that brings the channel into the queue,
+ * too. */
+bool channel_take_window_change(struct channel *c);
 /* Takes the request back.  False: it cannot be; the channel is in the queue, or on its way there. */
 bool channel_disarm_drained(struct channel *c);
 /* Bytes of the ordinary lane that the consumer has taken. */
@@ -121,6 +126,8 @@ uint64_t channel_peek(struct channel *c, uint64_t from, channel_visit_fn visit, 
  * ahead of its turn still counts as waiting. */
 void channel_hold(struct channel *c);
 void channel_release(struct channel *c); /* may be called when nothing is held */
+/* The producer shall have no more than so many bytes waiting, whatever its bounds; UINT64_MAX: what they say. */
+void channel_set_window(struct channel *c, uint64_t bytes);
 /* Whether a poll would find something (without giving up being queued). */
 bool channel_has(const struct channel *c, enum channel_lane lane);
 /* Drops what waits; pushes are dropped from now on. */
@@ -128,8 +135,9 @@ void channel_close_consumer(struct channel *c);
 
 /* ---- thread: any ------------------------------------------------------------------------------ */
 
-uint32_t channel_len(const struct channel *c);   /* elements waiting, both lanes */
-uint64_t channel_bytes(const struct channel *c); /* pinned bytes waiting */
+uint32_t channel_len(const struct channel *c);    /* elements waiting, both lanes */
+uint64_t channel_bytes(const struct channel *c);  /* pinned bytes waiting */
+uint64_t channel_window(const struct channel *c); /* as the consumer set it last */
 /* Nobody but the caller holds it. */
 bool channel_is_unique(const struct channel *c);
 bool channel_has_producer(const struct channel *c);

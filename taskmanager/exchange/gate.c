@@ -32,6 +32,7 @@ struct gate {
     struct element next; /* Owns: to be delivered after what was gathered, when has_next */
     bool has_held, has_next;
     struct builder builder;
+    uint64_t taken_bytes;                /* payload of all batches so far */
     uint64_t gathered_bytes;             /* payload of the rows in the builder */
     struct exchange_counters **counters; /* Owns the array; by channel; NULL: not counted */
     bool ended;
@@ -150,6 +151,7 @@ static void gate_collect_ready(struct gate *g, enum channel_lane lane)
 
 static void gate_count(struct gate *g, uint32_t index, const struct element *e)
 {
+    g->taken_bytes += e->kind == ELEMENT_BATCH ? e->payload_bytes : 0;
     if (g->counters != NULL && e->kind == ELEMENT_BATCH) {
         struct exchange_counters *c = g->counters[index];
         metric_counter_add(&c->n_records, e->batch->n_sel);
@@ -355,6 +357,27 @@ uint32_t gate_queue_len(const struct gate *g)
         len += channel_len(g->channels[i]);
     }
     return len;
+}
+
+uint64_t gate_queue_bytes(const struct gate *g)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < g->n_channels; i++) {
+        bytes += channel_bytes(g->channels[i]);
+    }
+    return bytes;
+}
+
+uint64_t gate_taken_bytes(const struct gate *g)
+{
+    return g->taken_bytes;
+}
+
+void gate_set_window(struct gate *g, uint64_t bytes)
+{
+    for (uint32_t i = 0; i < g->n_channels; i++) {
+        channel_set_window(g->channels[i], bytes);
+    }
 }
 
 /* ---- recording ---------------------------------------------------------------------------------- */

@@ -82,6 +82,11 @@ void gate_block(struct gate *g, uint32_t channel);
 void gate_unblock(struct gate *g);
 
 uint32_t gate_n_channels(const struct gate *g);
+/* What all channels together have waiting on this side, and what was taken off them so far, in bytes. */
+uint64_t gate_queue_bytes(const struct gate *g);
+uint64_t gate_taken_bytes(const struct gate *g);
+/* channel_set_window() of all channels. */
+void gate_set_window(struct gate *g, uint64_t bytes);
 /* The channel numbers whose producer has not come yet: how many, and the first of them. */
 uint32_t gate_n_unconnected(const struct gate *g, uint32_t *ret_first);
 /* Elements waiting in the channels; thread: any that holds the gate. */

@@ -210,7 +210,11 @@ static bool dialed_produce(struct connection *c)
     struct dialed *d = CONTAINER_OF(c, struct dialed, connection);
     while (d->credits_head != NULL && connection_has_room(c)) {
         struct inbound *in = d->credits_head;
-        struct frame_header h = {.kind = FRAME_CREDIT, .channel = in->number, .value = in->credit};
+        uint64_t window = channel_window(in->channel);
+        struct frame_header h = {.kind = FRAME_CREDIT,
+                                 .channel = in->number,
+                                 .value = in->credit,
+                                 .info = window <= UINT32_MAX ? (uint32_t)window : 0};
         d->credits_head = in->next_credit;
         if (d->credits_head == NULL) {
             d->credits_tail = NULL;

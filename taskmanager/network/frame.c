@@ -20,7 +20,8 @@ static const struct frame_rule {
     [FRAME_OPEN] = {"OPEN", FRAME_TO_PRODUCER, .has_channel = true,
                     .payload_min = sizeof(struct open_request),
                     .payload_max = sizeof(struct open_request)},
-    [FRAME_CREDIT] = {"CREDIT", FRAME_TO_PRODUCER, .has_channel = true, .has_value = true},
+    [FRAME_CREDIT] = {"CREDIT", FRAME_TO_PRODUCER, .has_channel = true, .has_value = true,
+                      .has_info = true},
     [FRAME_CLOSE] = {"CLOSE", FRAME_TO_PRODUCER, .has_channel = true},
     [FRAME_WELCOME] = {"WELCOME", FRAME_TO_CONSUMER, .has_info = true, .payload_min = 16,
                        .payload_max = 16},
@@ -124,7 +125,7 @@ int frame_check(const struct frame_header *h, enum frame_direction direction, st
     case FRAME_CONTROL:
         return check_control(h, err);
     case FRAME_CREDIT:
-        return h->value == 0 || h->value > INT64_MAX ? corrupt(h, "no credit", err) : 0;
+        return h->value > INT64_MAX ? corrupt(h, "no credit", err) : 0;
     case FRAME_CLOSED:
     case FRAME_REFUSED:
         return h->info == 0 || h->info >= CLOSE_REASONS ? corrupt(h, "an unknown reason", err) : 0;

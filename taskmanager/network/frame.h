@@ -25,9 +25,10 @@ enum {
 
 enum frame_kind {
     /* Consumer to producer. */
-    FRAME_OPEN = 1,   /* payload: struct open_request */
-    FRAME_CREDIT = 2, /* value: bytes more */
-    FRAME_CLOSE = 3,  /* answered by CLOSED */
+    FRAME_OPEN = 1, /* payload: struct open_request */
+    FRAME_CREDIT =
+        2, /* value: bytes more, may be 0; info: what shall be under way at most, 0: no limit */
+    FRAME_CLOSE = 3, /* answered by CLOSED */
     /* Producer to consumer. */
     FRAME_WELCOME = 16, /* first frame; info: FRAME_VERSION; payload: incarnation of the worker */
     FRAME_DATA =

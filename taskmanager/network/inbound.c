@@ -140,12 +140,20 @@ static void inbound_cancel(struct inbound *in)
     }
 }
 
+/* What may be under way now: the consumer may want less than the bounds. */
+static uint64_t present_capacity(const struct inbound *in)
+{
+    uint64_t window = channel_window(in->channel);
+    window = MAX(window, (uint64_t)OPEN_CREDIT_MIN);
+    return MIN(window, in->capacity);
+}
+
 /* When the channel shall be told of: once so much was taken that half of the capacity can be granted, or
  * everything when a batch in assembly waits for that. */
 static uint64_t drain_target(const struct inbound *in, uint64_t popped, uint64_t used)
 {
     uint64_t waiting = in->pushed - popped;
-    uint64_t half = in->capacity / 2;
+    uint64_t half = present_capacity(in) / 2;
     if (waiting == 0 || in->outstanding > half) {
         return UINT64_MAX;
     }
@@ -165,15 +173,20 @@ void inbound_settle(struct inbound *in)
             return;
         }
         target = UINT64_MAX;
+        bool tell = channel_take_window_change(in->channel);
         if (in->state == INBOUND_OPEN) {
             uint64_t popped = channel_popped_bytes(in->channel);
             uint64_t waiting = in->pushed - popped;
             bool all_taken = waiting == 0 && !PLANTED("network.assembly_keeps_credit");
             uint64_t used =
                 all_taken ? 0 : waiting + (in->assembly != NULL ? in->assembly_filled : 0);
-            if (in->outstanding + used <= in->capacity / 2) {
-                in->credit += in->capacity - in->outstanding - used;
-                in->outstanding = in->capacity - used;
+            uint64_t capacity = present_capacity(in);
+            if (in->outstanding + used <= capacity / 2) {
+                in->credit += capacity - in->outstanding - used;
+                in->outstanding = capacity - used;
+                tell = true;
+            }
+            if (tell) {
                 dialed_give_credit(in->dialed, in);
             }
             target = drain_target(in, popped, used);

@@ -204,6 +204,8 @@ static void send_data(struct outbound *o, uint64_t bytes, uint8_t flags)
 /* How much of the batch may go now; 0: wait. */
 static uint64_t allowed_bytes(struct outbound *o, uint64_t *ret_charge)
 {
+    uint64_t window = MAX(o->window, (uint32_t)OPEN_CREDIT_MIN);
+    uint64_t capacity = o->window != 0 ? MIN(window, o->capacity) : o->capacity;
     uint64_t total = o->encoding->encoder.total_bytes;
     uint64_t charge = MAX(total, (uint64_t)o->charge_min);
     if (o->encoded_sent == 0 && total <= FRAME_PAYLOAD_MAX) {
@@ -211,14 +213,13 @@ static uint64_t allowed_bytes(struct outbound *o, uint64_t *ret_charge)
             *ret_charge = charge;
             return total;
         }
-        if (charge <= o->capacity / 2) {
+        if (charge <= capacity / 2) {
             wait_for_credit(o, charge);
             return 0;
         }
     }
     uint64_t left = total - o->encoded_sent;
-    uint64_t least =
-        MIN((uint64_t)FRAGMENT_MIN_BYTES, o->capacity / 2 & ~(uint64_t)(FRAME_ALIGN - 1));
+    uint64_t least = MIN((uint64_t)FRAGMENT_MIN_BYTES, capacity / 2 & ~(uint64_t)(FRAME_ALIGN - 1));
     least = MIN(left, least);
     uint64_t bytes = MIN(left, (uint64_t)FRAGMENT_BYTES);
     bytes = MIN(bytes, o->credit & ~(uint64_t)(FRAME_ALIGN - 1));

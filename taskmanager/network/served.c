@@ -197,7 +197,14 @@ static int served_on_frame(struct connection *c, const struct frame_header *h,
                          h->channel);
     }
     o->credit += h->value;
-    channel_release(o->channel);
+    if (h->value > 0) {
+        channel_release(o->channel);
+    }
+    if (h->info != o->window) {
+        o->window = h->info;
+        o->needs = 0; /* it depends on the window */
+        channel_set_window(o->channel, h->info != 0 ? h->info : UINT64_MAX);
+    }
     if (o->credit >= o->needs) {
         run_add(s, o);
     }

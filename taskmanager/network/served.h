@@ -44,6 +44,7 @@ struct outbound {
     struct outbound *next_run, *prev_run;
     uint64_t capacity, credit; /* bytes */
     uint32_t charge_min;
+    uint32_t window;        /* that the consumer wants under way at most; 0: its capacity */
     uint64_t needs;         /* credit without which the next step cannot be done; 0: unknown */
     struct element pending; /* Owns: taken off the channel, not sent yet; when has_pending */
     bool has_pending;

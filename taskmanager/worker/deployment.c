@@ -75,6 +75,20 @@ static void deployment_read_latency(struct deployment *d, bool batch)
     }
 }
 
+static void deployment_read_debloat(struct deployment *d)
+{
+    const struct conf *conf = &d->conf;
+    d->debloat = (struct debloat_settings){
+        .enabled = conf_bool(conf, "taskmanager.network.memory.buffer-debloat.enabled"),
+        .period_ns =
+            conf_duration_ms(conf, "taskmanager.network.memory.buffer-debloat.period") * 1000000,
+        .target_ms = conf_duration_ms(conf, "taskmanager.network.memory.buffer-debloat.target"),
+        .n_samples = (uint32_t)conf_int(conf, "taskmanager.network.memory.buffer-debloat.samples"),
+        .threshold_percent = (uint32_t)conf_int(
+            conf, "taskmanager.network.memory.buffer-debloat.threshold-percentages"),
+    };
+}
+
 static int deployment_read_conf(struct deployment *d, const struct conf *cluster, struct error *err)
 {
     struct conf *conf = &d->conf;
@@ -96,6 +110,8 @@ static int deployment_read_conf(struct deployment *d, const struct conf *cluster
     d->final_checkpoint = d->has_checkpoints &&
                           conf_bool(conf, "execution.checkpointing.checkpoints-after-tasks-finish");
     d->at_least_once = conf_enum(conf, "execution.checkpointing.mode") != 0;
+    d->segment_bytes = conf_memory(conf, "taskmanager.memory.segment-size");
+    deployment_read_debloat(d);
     deployment_read_latency(d, batch);
     return 0;
 }

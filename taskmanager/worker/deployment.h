@@ -22,6 +22,12 @@ struct deployment {
     bool has_checkpoints;            /* periodic ones are on */
     bool final_checkpoint;           /* a task that has ended its input waits for one */
     bool at_least_once;              /* execution.checkpointing.mode */
+    uint64_t segment_bytes;          /* taskmanager.memory.segment-size */
+    struct debloat_settings {        /* taskmanager.network.memory.buffer-debloat.* */
+        bool enabled;
+        int64_t period_ns, target_ms;
+        uint32_t n_samples, threshold_percent;
+    } debloat;
     struct latency_options latency;
 };
 

@@ -19,6 +19,7 @@
 #include "taskmanager/worker/chain.h"
 #include "taskmanager/worker/deployment.h"
 #include "taskmanager/worker/task_checkpoint.h"
+#include "taskmanager/worker/task_debloat.h"
 #include "taskmanager/worker/task_state.h"
 #include "taskmanager/worker/worker.h"
 
@@ -82,7 +83,10 @@ struct task_input {
     const Flinc__GateDescriptor *spec; /* in the deployment */
     const struct schema *schema;       /* Borrows: the chain's */
     bool is_overtakable;               /* barriers may overtake what it has in flight */
-    int64_t *recorded_from_ms;         /* Owns; by channel: its watermark when recording began */
+    uint64_t channel_bytes;            /* bounds of each channel */
+    struct debloater debloater;
+    uint64_t debloat_bytes;    /* taken when it was looked at last */
+    int64_t *recorded_from_ms; /* Owns; by channel: its watermark when recording began */
     struct chain_feed feed;
     struct watermark_valve valve; /* over the channels */
     uint32_t first_channel;       /* its number among those of all inputs */
@@ -132,6 +136,7 @@ struct task {
     struct error error;
     struct task_memory memory;
     struct task_checkpoints checkpoints;
+    struct task_debloat debloat;
     struct task_replay
         *replay; /* Owns: elements in flight that are to be processed first; or NULL */
     struct local_copies *local; /* Owns a ref; NULL: none are kept, nor looked for */

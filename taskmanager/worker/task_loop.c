@@ -269,6 +269,7 @@ static int task_turn(struct task *t, struct error *err)
         return rc != 0 ? MIN(rc, 0) : task_sleep(t, TASK_WAIT_CHECKPOINT, err);
     }
     task_checkpoint_check_time(t);
+    task_debloat_turn(t);
     if (!task_outputs_writable(t) && !task_checkpoint_overtakes(&t->checkpoints)) {
         return task_stall(t, TASK_WAIT_BACKPRESSURED, err);
     }

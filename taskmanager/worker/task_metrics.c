@@ -123,6 +123,18 @@ static void gauge_output_queue(void *arg, struct metric_value *ret_value)
     metric_value_set_i64(ret_value, len);
 }
 
+static void gauge_debloated(void *arg, struct metric_value *ret_value)
+{
+    const struct task *t = arg;
+    metric_value_set_i64(ret_value, atomic_load(&t->debloat.window_bytes));
+}
+
+static void gauge_time_to_consume(void *arg, struct metric_value *ret_value)
+{
+    const struct task *t = arg;
+    metric_value_set_i64(ret_value, atomic_load(&t->debloat.estimate_ms));
+}
+
 /* ---- registering -------------------------------------------------------------------------------- */
 
 static struct metric_group *task_group_new(struct task *t)
@@ -193,6 +205,11 @@ struct metric_group *task_metrics_group(const struct task_metrics *m)
 
 void task_metrics_add_queues(struct task_metrics *m)
 {
+    if (m != NULL && m->task->debloat.next_ns != 0) {
+        metric_group_gauge_fn(m->group, "debloatedBufferSize", gauge_debloated, m->task);
+        metric_group_gauge_fn(m->group, "estimatedTimeToConsumeBuffersMs", gauge_time_to_consume,
+                              m->task);
+    }
     if (m != NULL) {
         m->buffers = metric_group_add(m->group, "buffers");
         metric_group_gauge_fn(m->buffers, "inputQueueLength", gauge_input_queue, m->task);

@@ -4,11 +4,16 @@
 #include "engine/operators/partition_function.h"
 #include "taskmanager/worker/task.h"
 #include "taskmanager/worker/task_channels.h"
+#include "taskmanager/worker/task_debloat.h"
 #include "taskmanager/worker/task_metrics.h"
 
 /* What may wait in all channels of a partition together, as far as that leaves each channel its
  * minimum. */
-enum { PARTITION_ELEMENTS = 1024, CHANNEL_ELEMENTS_MIN = 8 };
+enum {
+    PARTITION_ELEMENTS = 1024,
+    CHANNEL_ELEMENTS_MIN = 8,
+    CHANNEL_SEGMENTS = 16, /* of taskmanager.memory.segment-size, that a channel has at most */
+};
 #define PARTITION_BYTES ((uint64_t)16 * 1024 * 1024)
 #define CHANNEL_BYTES_MIN ((uint64_t)128 * 1024)
 
@@ -179,10 +184,11 @@ static int task_open_result(struct task *t, const Flinc__ResultDescriptor *r,
 }
 
 /* The bounds of one of n channels. */
-static struct channel_options channel_share(uint32_t n)
+static struct channel_options channel_share(const struct task *t, uint32_t n)
 {
     uint32_t elements = MAX(PARTITION_ELEMENTS / n, (uint32_t)CHANNEL_ELEMENTS_MIN);
     uint64_t bytes = MAX(PARTITION_BYTES / n, CHANNEL_BYTES_MIN);
+    bytes = MIN(bytes, t->deployment->segment_bytes * CHANNEL_SEGMENTS);
     return (struct channel_options){
         .capacity_elements = MIN(elements, (uint32_t)CHANNEL_ELEMENTS_DEFAULT),
         .capacity_bytes = MIN(bytes, CHANNEL_BYTES_DEFAULT),
@@ -213,7 +219,7 @@ static int task_make_result(struct task *t, const Flinc__ResultDescriptor *r, st
         .seed = t->spec->subtask,
         .counters = &t->out,
         .mailbox = t->mailbox,
-        .channel = channel_share(side.peers.n),
+        .channel = channel_share(t, side.peers.n),
     };
     int rc = task_open_result(t, r, &options, err);
     if (rc < 0) {
@@ -261,7 +267,7 @@ static int task_connect_producer(struct task *t, const Flinc__GateDescriptor *g,
                .subpartition = edge_subpartition(&in->shape, producer, t->spec->subtask)},
         .consumer_attempt = t->attempt_id,
         .schema = in->schema,
-        .channel = channel_share(in->producers.n),
+        .channel = channel_share(t, in->producers.n),
     };
     bool local = location[0] == '\0' || cstr_ends_with(location, own);
     TRY(FAILPOINT(err, "task.deploy.connect_channel"));
@@ -319,6 +325,8 @@ static int task_make_input(struct task *t, const Flinc__GateDescriptor *g, struc
                                  .first_channel = t->checkpoints.n_channels,
                                  .data_ended = MEM_NEW_ARRAY(bool, in.producers.n)};
     watermark_valve_init(&input->valve, in.producers.n, 0);
+    input->channel_bytes = channel_share(t, in.producers.n).capacity_bytes;
+    task_debloat_init(t, input);
     t->checkpoints.n_channels += in.producers.n;
     mem_free(in.channels);
     mem_free(in.origins);

@@ -185,6 +185,9 @@ static void consume(struct side *s, struct gate *g, struct mailbox *mailbox, str
         if (gate_queue_len(g) > gate_n_channels(g) * (CAPACITY + OVERDRAW)) {
             abort();
         }
+        if (rng_below(rng, 30) == 0) {
+            gate_set_window(g, rng_below(rng, 3) == 0 ? UINT64_MAX : rng_below(rng, 100000));
+        }
         if (!gate_poll(g, &e)) {
             if (s->run->gives_up && rng_below(rng, 20) == 0) {
                 return; /* the others may have ended without a word */

@@ -59,9 +59,23 @@ static bool partition_ready(void *arg)
     return result_partition_arm_writable(arg);
 }
 
+/* What it overtakes goes without credit. */
+static void send_announced_barrier(struct result_partition *p, uint64_t checkpoint_id)
+{
+    Flinc__CheckpointBarrier m = FLINC__CHECKPOINT_BARRIER__INIT;
+    struct barrier *b = NULL;
+    m.checkpoint_id = checkpoint_id;
+    check(barrier_new(&m, &b, NULL) == 0, "barrier");
+    struct element e = element_of_barrier(b);
+    result_partition_send_control(p, &e);
+    result_partition_announce(p, b);
+    element_drop(&e);
+}
+
 static void produce(struct side *s, struct result_partition *p, struct buffer_pool *pool,
                     struct mailbox *mailbox, struct rng *rng)
 {
+    uint64_t checkpoint_id = 0;
     struct schema *schema = numbers_schema();
     int64_t first = s->subtask * PRODUCER_BASE, next = first, end = first + ROWS;
     int64_t stop = s->run->gives_up ? first + (int64_t)rng_below(rng, 2 * ROWS) : end;
@@ -82,6 +96,8 @@ static void produce(struct side *s, struct result_partition *p, struct buffer_po
         barrier.timestamp_ms = next;
         if (rng_below(rng, 20) == 0) {
             result_partition_send_control(p, &barrier);
+        } else if (rng_below(rng, 20) == 0) {
+            send_announced_barrier(p, ++checkpoint_id);
         } else if (rng_below(rng, 20) == 0) {
             barrier.kind = ELEMENT_WATERMARK_STATUS; /* any kind may go there */
             result_partition_send_priority(p, &barrier);
@@ -168,6 +184,9 @@ static void consume(struct side *s, struct gate *g, struct mailbox *mailbox, uin
     uint64_t stop = s->run->gives_up ? rng_below(rng, 300) : UINT64_MAX;
     for (uint64_t k = 0; k < stop && !gate_has_ended(g); k++) {
         struct element e;
+        if (rng_below(rng, 30) == 0) {
+            gate_set_window(g, rng_below(rng, 3) == 0 ? UINT64_MAX : rng_below(rng, 100000));
+        }
         if (!gate_poll(g, &e)) {
             if (s->run->gives_up && atomic_load(&s->watch.n_released) == n_inputs &&
                 !gate_is_ready(g)) {
