@@ -8,6 +8,8 @@
 #include "common/base/failpoint.h"
 #include "common/fs/fs.h"
 
+enum { STATE_BLOB_ADVISE_MAX = 64 * 1024 * 1024 }; /* bytes ahead of who reads */
+
 struct blob_reader {
     char *name;    /* Owns; for messages */
     uint8_t *data; /* Owns; BUFFER_PADDING bytes behind it */
@@ -54,6 +56,17 @@ int state_blob_source(const Flinc__StateBlob *blob, const char *directory, struc
     str_clear(ret_uri);
     str_append_cstr(ret_uri, blob->local_path);
     return 0;
+}
+
+void state_blob_advise(const Flinc__StateBlob *blob, const char *directory)
+{
+    STR_AUTO uri = STR_INIT;
+    struct fs_input *in = NULL;
+    if (blob != NULL && state_blob_source(blob, directory, &uri, NULL) == 0 && uri.len > 0 &&
+        fs_open(str_cstr(&uri), FS_ACCESS_SEQUENTIAL, &in, NULL) == 0) {
+        fs_input_advise(in, 0, MIN(blob->size, (uint64_t)STATE_BLOB_ADVISE_MAX));
+        fs_input_close(in);
+    }
 }
 
 void keyed_handle_each_blob(const Flinc__KeyedHandle *handle,

@@ -81,6 +81,10 @@ int state_blob_uri(const Flinc__StateBlob *blob, const char *directory, struct s
 int state_blob_source(const Flinc__StateBlob *blob, const char *directory, struct str *ret_uri,
                       struct error *err) MUST_CHECK;
 
+/* Says that a blob is read next: its bytes come from the disk while what is before it is worked on.  Costs nothing
+ * when the system cannot, or the file is not there: who reads it says so. */
+void state_blob_advise(const Flinc__StateBlob *blob, const char *directory);
+
 /* Every blob of a handle of keyed state, segments first, with the checkpoint that wrote it. */
 void keyed_handle_each_blob(const Flinc__KeyedHandle *handle,
                             void (*fn)(void *arg, const Flinc__StateBlob *blob,

@@ -474,6 +474,9 @@ static int load_handle(struct loader *l, struct error *err)
 {
     for (size_t i = 0; i < l->handle->n_segments; i++) {
         struct segment_reader *reader;
+        if (i + 1 < l->handle->n_segments) {
+            state_blob_advise(l->handle->segments[i + 1]->blob, l->from->directory);
+        }
         TRY(segment_reader_open(l->handle->segments[i], l->from->directory, &reader, err));
         l->is_first = i == 0 && segment_reader_is_base(reader);
         int rc = load_segment(l, reader, err);

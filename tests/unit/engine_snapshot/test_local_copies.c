@@ -164,6 +164,9 @@ static void good_copies_are_read(void **state)
     check_read(a, "one");
     check_read(b, "two");
     assert_int_equal(n_copies(), 3); /* others may be restoring from it */
+    state_blob_advise(a, fixture_dir);
+    a->local_path[0] = '\0'; /* its file in the snapshot is gone: nobody hears of it yet */
+    state_blob_advise(a, fixture_dir);
     note(l, 12, (Flinc__StateBlob *[]){b}, 1);
     local_copies_on_complete(l, 12);
     assert_int_equal(access(copy_path(old), F_OK), -1);
