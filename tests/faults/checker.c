@@ -581,10 +581,13 @@ static flinc_stream *read_rules(flinc_env *env, flinc_params *p)
                            .rows_per_second =
                                (double)flinc_params_int(p, "rate", 0) / RECORDS_PER_RULE));
 
-    return flinc_uid(flinc_assign_timestamps(flinc_set_parallelism(flinc_uid(made, "rules"), 1),
-                                             FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_MONOTONOUS,
-                                                              .timestamp = "at_ms")),
-                     "rule-times");
+    /* By kind, because the order of what is dealt round is not kept when it was in flight. */
+    flinc_stream *kinds = flinc_key_by(flinc_set_parallelism(flinc_uid(made, "rules"), 1), "kind");
+
+    return flinc_uid(
+        flinc_assign_timestamps(
+            kinds, FLINC_WATERMARKS(.kind = FLINC_WATERMARKS_MONOTONOUS, .timestamp = "at_ms")),
+        "rule-times");
 }
 
 static flinc_stream *keep_panes(flinc_stream *keyed, const settings *s)
