@@ -3,8 +3,8 @@
 
 usage: bench/cluster/run.py [--home DIR] [--only NAME[,NAME...]] [--rounds N] [--kills N]
 
-Parts: start, submit, idle, overview, jobs, wordcount, kill, recover, keyed, backpressure.  Every part starts a cluster of its own by
-start-cluster.sh on free ports.  Prints a JSON line per figure and a table with bars.
+Parts: start, submit, idle, overview, jobs, wordcount, kill, recover, rescale, keyed, backpressure.  Every part starts a
+cluster of its own by start-cluster.sh on free ports.  Prints a JSON line per figure and a table with bars.
 """
 
 import argparse
@@ -321,6 +321,59 @@ class Bench:
         self.row(f"kill -9 of a task manager with {size / 1e6:.0f} MB of state until records flow, p99 of {self.kills}",
                  quantile(times, 0.99) * MS, "ms", 2000)
 
+    def rescale(self):
+        """A running job with 200 MB of state goes from 2 to 4 tasks and back; how long no record came out."""
+        prefix = "jobmanager.adaptive-scheduler."
+        cluster = running.Cluster(self.home, workers=2, slots=2, config={
+            "jobmanager.scheduler": "adaptive", prefix + "executing.cooldown-after-rescaling": "0 s",
+            "execution.checkpointing.interval": "2 s", "execution.checkpointing.incremental": "true",
+            "execution.checkpointing.dir": os.path.join(self.folder, "rescaled"),
+            "taskmanager.memory.process.size": "3g"})
+        beat, size, gaps = os.path.join(self.folder, "rescale-beat"), 0, {2: [], 4: []}
+
+        def last_beat():
+            with open(beat, encoding="ascii") as f:
+                return int(f.read() or 0)
+
+        try:
+            cluster.start()
+            jar = cluster.upload(self.build("recovering"))
+            job = cluster.run_jar(jar, ["--beat", beat, "--keys", 13_000_000, "--rate", 600_000], 2)
+
+            def completed():
+                return (cluster.get(f"/jobs/{job}/checkpoints")["latest"] or {}).get("completed") or {}
+
+            running.wait_until(lambda: completed().get("full_state_size", completed().get("state_size", 0)) > 195e6,
+                               seconds=120, pause=0.2)
+            for i in range(2 * self.rounds):
+                before = completed()["id"]
+                running.wait_until(lambda: completed()["id"] > before + 1, seconds=60, pause=0.05)
+                size = completed().get("full_state_size", completed()["state_size"])
+                wanted = 4 if i % 2 == 0 else 2
+                gaps[wanted].append(self.rescale_once(cluster, job, wanted, last_beat))
+                print(f"to {wanted}, {size / 1e6:.0f} MB: {gaps[wanted][-1]:.3f} s", file=sys.stderr)
+            cluster.cancel(job)
+        finally:
+            cluster.stop()
+        for wanted, found in gaps.items():
+            self.row(f"rescale to {wanted} tasks with {size / 1e6:.0f} MB of state, running job: no records for", max(found)
+                     * MS, "ms", 1500)
+
+    def rescale_once(self, cluster, job, wanted, last_beat):
+        """Seconds of the longest pause between two beats, until some time after all new tasks run."""
+        path = f"/jobs/{job}/resource-requirements"
+        bounds = {v: {"parallelism": {"lowerBound": 1, "upperBound": wanted}} for v in cluster.get(path)}
+        beats, until = [last_beat()], None
+        cluster.request("PUT", path, bounds)
+        while until is None or time.monotonic() < until:
+            beats.append(max(last_beat(), beats[-1]))
+            if until is None and len(beats) % 50 == 0:
+                details = cluster.get(f"/jobs/{job}")
+                if all(v["parallelism"] == wanted == v["tasks"]["RUNNING"] for v in details["vertices"]):
+                    until = time.monotonic() + 0.5
+            time.sleep(0.001)
+        return max(b - a for a, b in zip(beats, beats[1:])) / 1e9
+
     @staticmethod
     def holds(manager, path):
         """One of its workers has the file open: a worker may be kept without a task, for the next restart."""
@@ -493,7 +546,8 @@ class Bench:
 
 
 def main():
-    parts = ["start", "submit", "idle", "overview", "jobs", "wordcount", "kill", "recover", "keyed", "backpressure"]
+    parts = ["start", "submit", "idle", "overview", "jobs", "wordcount", "kill", "recover", "rescale", "keyed",
+             "backpressure"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--home", default=os.path.join(TOP, "build", "dist", "flinc"))
     parser.add_argument("--only", default=",".join(parts))

@@ -15,6 +15,7 @@ struct modification {
     struct rest_client *client; /* Owns */
     struct json_node *job;      /* Owns; /jobs/:id */
     struct json_node *bounds;   /* Owns; /jobs/:id/resource-requirements */
+    int64_t widest;             /* upper bound */
     uint32_t n_changed;
 };
 
@@ -74,16 +75,29 @@ static int fetch(struct modification *m, struct error *err)
     return rc;
 }
 
-/* The vertex is named by -v: by its id, its name, or what its name begins with. */
+static int64_t bound_of(const struct modification *m, const struct json_node *vertex,
+                        const char *key)
+{
+    const struct json_node *of =
+        json_field(m->bounds, json_field_text(vertex, "id", ""), JSON_TYPE_OBJECT);
+
+    return json_field_int(json_field(of, "parallelism", JSON_TYPE_OBJECT), key, 1);
+}
+
+/* The vertex is named by -v: by its id, its name, or what its name begins with.  Without -v those are meant that are as
+ * wide as the widest: who is narrower was made so, perhaps since it must be alone. */
 static bool is_meant(const struct modification *m, const struct json_node *vertex)
 {
     const char *text = m->args->vertex;
 
-    return text == NULL || strcasecmp(json_field_text(vertex, "id", ""), text) == 0 ||
+    if (text == NULL) {
+        return bound_of(m, vertex, "upperBound") == m->widest;
+    }
+    return strcasecmp(json_field_text(vertex, "id", ""), text) == 0 ||
            cstr_starts_with(json_field_text(vertex, "name", ""), text);
 }
 
-/* The widest that the vertex can become counts where all are meant: others may be able to use more. */
+/* Without -v each gets as wide as it can: others may be able to use more. */
 static int64_t upper_bound(const struct modification *m, const struct json_node *vertex)
 {
     int64_t max = json_field_int(vertex, "maxParallelism", m->args->parallelism);
@@ -96,14 +110,15 @@ static void write_bounds(struct modification *m, struct json_writer *w)
 {
     const struct json_node *vertices = json_field(m->job, "vertices", JSON_TYPE_ARRAY);
 
+    for (size_t i = 0; vertices != NULL && i < json_node_count(vertices); i++) {
+        m->widest = MAX(m->widest, bound_of(m, json_node_at(vertices, i), "upperBound"));
+    }
     json_writer_object(w);
     for (size_t i = 0; vertices != NULL && i < json_node_count(vertices); i++) {
         const struct json_node *vertex = json_node_at(vertices, i);
         const char *id = json_field_text(vertex, "id", "");
-        const struct json_node *now = json_field(json_field(m->bounds, id, JSON_TYPE_OBJECT),
-                                                 "parallelism", JSON_TYPE_OBJECT);
-        int64_t lower = json_field_int(now, "lowerBound", 1);
-        int64_t upper = json_field_int(now, "upperBound", 1);
+        int64_t lower = bound_of(m, vertex, "lowerBound");
+        int64_t upper = bound_of(m, vertex, "upperBound");
         if (is_meant(m, vertex)) {
             upper = upper_bound(m, vertex);
             lower = MIN(lower, upper);

@@ -95,8 +95,8 @@ static const struct cli_option options[] = {
     {OPTION_FULL, CLI_CHECKPOINT, "-full", "--full", NULL,
      "A checkpoint that refers to no earlier one."},
     {OPTION_NEW_PARALLELISM, CLI_MODIFY, "-p", "--parallelism", "<number>",
-     "The parallelism that the job is to run with, where it has the slots; the upper bound of its "
-     "resource requirements."},
+     "The parallelism that the job is to run with, where it has the slots: the upper bound of its "
+     "widest vertices."},
     {OPTION_VERTEX, CLI_MODIFY, "-v", "--vertex", "<vertex>",
      "Only this vertex of the job, by its id or the begin of its name."},
     {OPTION_NOT_HERE, CLI_RUN, "-C", "--classpath", "<url>", java_text},

@@ -147,6 +147,9 @@ static int deal_anew(struct checkpointer *c, struct graph_ref *graph, struct sta
     if (latest == NULL) {
         return 0;
     }
+    if (PLANTED("adaptive.restores_older")) {
+        latest = vec_ptr(&c->store.kept, 0);
+    }
     uint32_t flags = c->config.allow_non_restored_state ? ASSIGN_ALLOW_NON_RESTORED : 0;
     TRY_CTX(err,
             state_assignment_new(latest->metadata, latest->directory, graph_ref_get(graph), flags,
@@ -174,7 +177,9 @@ int checkpointer_rescale(struct checkpointer *c, const Flinc__JobGraph *graph, s
         return rc;
     }
     struct completed_checkpoint *latest = completed_store_latest(&c->store);
-    if (latest != NULL) {
+    if (PLANTED("adaptive.keeps_assignment")) {
+        state_assignment_free(assignment);
+    } else if (latest != NULL) {
         state_assignment_free(latest->assignment);
         graph_ref_unref(latest->graph);
         latest->assignment = assignment;

@@ -153,6 +153,22 @@ static bool determine(const struct jobmaster *jm, uint32_t *ret)
     return parallelism_determine(&jm->adaptive.problem, &jm->slots.n_filled, ret, NULL);
 }
 
+/* What has finished is not made anew: a vertex of which only some subtasks have keeps its parallelism. */
+static bool is_partly_finished(const struct jobmaster *jm)
+{
+    for (uint32_t i = 0; i < jm->graph.n_vertices; i++) {
+        const struct execution_vertex *v = &jm->graph.vertices[i];
+        uint32_t n = 0;
+        for (uint32_t k = 0; k < v->n_subtasks; k++) {
+            n += v->subtasks[k].execution.state == FLINC__EXECUTION_STATE__EXECUTION_FINISHED;
+        }
+        if (n > 0 && n < v->n_subtasks) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Would the job run with other parallelisms than it does?  Few more subtasks are not worth a restart. */
 static bool would_change(const struct jobmaster *jm)
 {
@@ -167,6 +183,9 @@ static bool would_change(const struct jobmaster *jm)
         increase += next[i] > now ? next[i] - now : 0;
     }
     mem_free(next);
+    if (is_partly_finished(jm)) {
+        return false;
+    }
     return less || (increase > 0 &&
                     (increase >= a->config.min_parallelism_increase || all_slots_are_there(jm)));
 }

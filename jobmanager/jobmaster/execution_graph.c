@@ -329,11 +329,17 @@ void execution_graph_fini(struct execution_graph *g)
     *g = (struct execution_graph){0};
 }
 
-/* The number of its next attempt: one that never left CREATED did not count. */
-static uint32_t next_number(const struct subtask *s)
+/* The number of the next attempts: that of the whole graph's next run, for subtasks that come, too, so that no two
+ * attempts of a subtask have the same.  An attempt that never left CREATED did not count. */
+static uint32_t next_number(const struct execution_graph *g)
 {
-    bool is_new = s->execution.state == FLINC__EXECUTION_STATE__EXECUTION_CREATED;
-    return s->execution.number + !is_new;
+    uint32_t number = 0;
+    for (uint32_t i = 0; i < g->n_subtasks; i++) {
+        const struct execution *e = &g->subtasks[i].execution;
+        bool is_new = e->state == FLINC__EXECUTION_STATE__EXECUTION_CREATED;
+        number = MAX(number, e->number + !is_new);
+    }
+    return number;
 }
 
 void execution_graph_rescale(struct execution_graph *g, struct jobmaster *jm, struct rng *rng,
@@ -348,8 +354,11 @@ void execution_graph_rescale(struct execution_graph *g, struct jobmaster *jm, st
             struct vec prior = to->subtasks[k].prior;
             to->subtasks[k].prior = from->subtasks[k].prior;
             from->subtasks[k].prior = prior;
-            to->subtasks[k].execution.number = next_number(&from->subtasks[k]);
         }
+    }
+    uint32_t number = next_number(&old);
+    for (uint32_t i = 0; i < g->n_subtasks; i++) {
+        g->subtasks[i].execution.number = number;
     }
     execution_graph_fini(&old);
 }

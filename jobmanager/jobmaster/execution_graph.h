@@ -157,7 +157,7 @@ void execution_graph_init(struct execution_graph *g, const Flinc__JobGraph *spec
                           int64_t now_ms);
 void execution_graph_fini(struct execution_graph *g);
 /* The parallelisms of the spec have changed, and all attempts have ended or are new: all is made anew, in one
- * region.  Subtasks that stay keep their prior attempts and the count of them. */
+ * region.  Subtasks that stay keep their prior attempts; all attempts have the number of the next run. */
 void execution_graph_rescale(struct execution_graph *g, struct jobmaster *jm, struct rng *rng,
                              int64_t now_ms);
 /* The current attempt with this id, or NULL. */

@@ -67,6 +67,7 @@ PLANTED = {
     "double_commit": ("a file is committed under two names", "twice in the output"),
     "channel_state_not_replayed": ("what was in flight is not processed after a restore", "came instead|counted|missing"),
     "channel_state_twice": ("a recorded batch is written twice", "came instead|counted|twice"),
+    "adaptive.restores_older": ("a rescale takes an older checkpoint than the newest", ""),
 }
 # The same, for the nightly run.
 PLANTED_NIGHTLY = {
@@ -130,6 +131,14 @@ def job_config(source, folder, round_):
     }
 
 
+ADAPTIVE = {
+    "jobmanager.scheduler": "adaptive",
+    "jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout": "100 ms",
+    "jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout": "100 ms",
+    "jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling": "0 ms",
+}
+
+
 class StoppedHalfway(Exception):
     """A job failed behind its stop-with-savepoint: the savepoint is whole, and what it holds is committed by who starts
     from it."""
@@ -147,6 +156,7 @@ class ChaosCluster(loss.LossCluster):
         with open(os.path.join(self.environment["FLINK_CONF_DIR"], "config.yaml"), "a", encoding="utf-8") as f:
             f.writelines(f"{key}: {value}\n" for key, value in (config or {}).items())
         self.samples = {"jobmanager": [], "tm0": []}
+        self.failpoints = failpoints
         if failpoints:
             self.environment["FLINC_FAILPOINTS"] = failpoints
 
@@ -186,9 +196,15 @@ class Round:
         self.light = not fixed and source.random() < 0.2
         if self.light and min(self.parallelisms) > 1:
             self.storage = "jobmanager"
+        # The second run is under the adaptive scheduler: rescaled on request, and when slots come and go.
+        self.adaptive = "planted.adaptive" in cluster.failpoints or not fixed and source.random() < 0.5
+        if self.adaptive and self.parallelisms[1] == 1:
+            self.parallelisms = (self.parallelisms[0], 2)
+        self.rescales, self.wide = 0, []
         self.folder = os.path.join(cluster.folder, f"round{number}")
         self.output = os.path.join(self.folder, "output")
-        self.log = []
+        self.log, self.job = [], None
+        self.most = max(self.parallelisms)
         self.runs = self.strikes = self.checkpoints = self.restarts = 0
         self.between = []  # completed checkpoints between two losses
         self.live = {}  # job: its first attempt of which no task was killed
@@ -197,7 +213,7 @@ class Round:
         self.log.append(f"{time.strftime('%H:%M:%S')} {text}")
 
     def start_job(self, parallelism, restore=None):
-        config = {**job_config(self.source, self.folder, self), **self.fixed}
+        config = {**job_config(self.source, self.folder, self), **self.fixed, **(ADAPTIVE if self.is_elastic() else {})}
         if restore:
             config["execution.state-recovery.path"] = restore
             config["execution.state-recovery.claim-mode"] = self.source.choice(("NO_CLAIM", "CLAIM"))
@@ -209,6 +225,10 @@ class Round:
         self.killed_attempt = -1
         self.at_strike = None
         self.say(f"run {self.runs}: job {self.job}, parallelism {parallelism}, from {restore}, {config}")
+
+    def is_elastic(self):
+        """Of the run that begins, or that there is: list state was made in the first one, by so many subtasks."""
+        return self.adaptive and self.runs + (self.job is None) == 2
 
     # ---- looking -------------------------------------------------------------------------------------
 
@@ -274,6 +294,21 @@ class Round:
         """{task manager: pids}, of those that have workers."""
         found = {n: self.cluster.worker_pids(n) for n in self.cluster.proxies}
         return {n: pids for n, pids in found.items() if pids}
+
+    # ---- rescaling -----------------------------------------------------------------------------------
+
+    def rescale(self):
+        """Other bounds; what comes of them depends on the slots that there are.  The source of the rules stays alone."""
+        upper = self.source.choice(PARALLELISMS)
+        path = f"/jobs/{self.job}/resource-requirements"
+        bounds = self.cluster.get(path)
+        self.wide = self.wide or [v for v, b in bounds.items() if b["parallelism"]["upperBound"] > 1]
+        bounds.update((v, {"parallelism": {"lowerBound": 1, "upperBound": upper}}) for v in self.wide)
+        status, answer = self.cluster.request("PUT", path, bounds)
+        if status != 200 and self.state() not in ENDED:
+            raise Violation(f"PUT {path}: {status} {answer}")
+        self.rescales += 1
+        self.say(f"at most {upper} subtasks")
 
     # ---- striking ------------------------------------------------------------------------------------
 
@@ -377,6 +412,9 @@ class Round:
             for _ in range(self.kills):
                 if self.state() in ENDED:
                     break
+                if self.is_elastic():
+                    self.rescale()
+                    self.wait_for_checkpoint()
                 self.strike()
                 self.wait_for_checkpoint()
             if number == 0:
@@ -385,9 +423,14 @@ class Round:
                     self.parallelisms = [self.parallelisms[0]] * 2
                     break
                 self.note_run()
+                self.job = None
         self.until("the end of the job", lambda: self.state() in ENDED, 120)
         if self.state() != "FINISHED":
             raise Violation(self.failure() or f"the job is {self.state()}")
+        if self.is_elastic():
+            vertices = self.cluster.get(f"/jobs/{self.job}")["vertices"]
+            self.most = max(self.most, PARALLELISMS[-1])
+            self.parallelisms = (self.parallelisms[0], max(v["parallelism"] for v in vertices))
         self.note_run()
         self.check()
 
@@ -404,14 +447,14 @@ class Round:
         hidden = sorted(n for n in os.listdir(self.output) if n[0] in "._")
         parts = collections.Counter("-".join(n.split("-")[:-1]) for n in hidden)  # .PREFIX-RUN-SUBTASK
         self.hidden = len(hidden)
-        most = self.runs * max(self.parallelisms) * HIDDEN_PER_SUBTASK
+        most = self.runs * self.most * HIDDEN_PER_SUBTASK
         if len(hidden) > most:
             raise Violation(f"{len(hidden)} unfinished files in the output, more than {most}: {dict(parts)}")
 
     def summary(self):
         between = f"{min(self.between)} to {max(self.between)}" if self.between else "none"
         return (f"{self.runs} runs of parallelism {tuple(self.parallelisms)}, {self.records} records, "
-                f"{self.strikes} losses, {self.restarts} restarts, {self.checkpoints} checkpoints ({between} between "
+                f"{self.strikes} losses, {self.rescales} times other bounds, {self.restarts} restarts, {self.checkpoints} checkpoints ({between} between "
                 f"losses), {self.hidden} unfinished files, {self.storage}{', at least once' if self.loose else ''}")
 
 

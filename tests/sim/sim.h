@@ -207,7 +207,7 @@ struct sim_ask {
 void sim_snapshots_observe(struct sim *s);
 void sim_snapshots_fini(struct sim *s);
 /* A task is deployed: what it is to restore from is the newest that its generation may know. */
-void sim_check_restore(struct sim *s, const struct flinc_id *job_id, uint32_t vertex,
+void sim_check_restore(struct sim *s, const struct flinc_id *job_id, const Flinc__JobVertex *vertex,
                        const Flinc__SubtaskDeployment *spec);
 void sim_ask_savepoint(struct sim *s);
 /* One that a new job may start from; NULL: none. */
@@ -246,6 +246,8 @@ struct sim_job {
     int64_t noted_restarts; /* by then */
     uint32_t parallelism;
     bool by_regions; /* its edge is pointwise: every subtask number is a region */
+    bool adaptive;   /* it runs with the slots that there are, at most `wanted` */
+    uint32_t wanted;
     enum sim_retention { SIM_DELETE, SIM_DELETE_ON_CANCEL, SIM_RETAIN } retention;
     bool incremental, orphaned; /* orphaned: its job manager died */
     bool calm_end;              /* it was cancelled when no checkpoint was under way */
@@ -260,7 +262,7 @@ struct sim_job {
 
 struct sim_totals { /* of all seeds: that something happened */
     uint64_t jobs, ended, restarts, losses, reconnects, fenced, steps, jm_restarts;
-    uint64_t checkpoints, restored, savepoints, stops, started_from, files;
+    uint64_t checkpoints, restored, savepoints, stops, started_from, files, rescales;
 };
 
 struct sim {
@@ -305,6 +307,8 @@ void sim_start_tm(struct sim_node *node);
 void sim_crash_tm(struct sim_node *node);
 void sim_submit(struct sim *s);
 void sim_cancel(struct sim *s, struct sim_job *job);
+/* Other bounds for a job under the adaptive scheduler. */
+void sim_rescale(struct sim *s, struct sim_job *job);
 /* Moves the clock, and runs everybody who is not frozen until there is nothing to do. */
 void sim_step(struct sim *s, int64_t ms);
 

@@ -139,10 +139,15 @@ static const char *check_job(struct sim *s, const struct sim_job *job, bool *ret
         return on_hosts > 0 ? "a bounded job has not finished" : NULL;
     }
     uint32_t running = o.tasks_by_state[FLINC__EXECUTION_STATE__EXECUTION_RUNNING];
-    if (running == job->n_tasks && on_hosts == job->n_tasks) {
+    uint32_t n_tasks = job->adaptive ? o.tasks_total : job->n_tasks;
+    if (job->adaptive && running > job->wanted * SIM_VERTICES) {
+        return "a job has more tasks than it may";
+    }
+    if (running == n_tasks && on_hosts == n_tasks) {
+        *ret_waits = job->adaptive && n_tasks < job->wanted * SIM_VERTICES; /* for more slots */
         return job->newest == job->newest_at_heal ? "no checkpoint completes" : NULL;
     }
-    if (running == job->n_tasks) {
+    if (running == n_tasks) {
         return "other tasks run than the job master believes";
     }
     *ret_waits = true;
@@ -209,7 +214,8 @@ static int64_t restarts_of(const struct sim *s, const struct sim_job *job)
     struct error ignored = ERROR_INIT;
     int64_t n = -1;
     if (job->submitted && !job->bounded && dispatcher_get_overview(s->d, &job->id, &o) &&
-        o.tasks_by_state[FLINC__EXECUTION_STATE__EXECUTION_RUNNING] == job->n_tasks &&
+        o.tasks_by_state[FLINC__EXECUTION_STATE__EXECUTION_RUNNING] ==
+            (job->adaptive ? o.tasks_total : job->n_tasks) &&
         dispatcher_get_details(s->d, &job->id, 0, &d, &ignored) == 0) {
         n = (int64_t)d->restarts;
         job_details_unref(d);

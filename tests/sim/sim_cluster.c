@@ -176,6 +176,42 @@ static void configure_start(const struct sim_job *job, Flinc__JobGraph *g)
     }
 }
 
+/* It waits for slots for ever, as others ask again for ever. */
+static void configure_scheduler(const struct sim_job *job, Flinc__JobGraph *g)
+{
+    static const char *const entries[][2] = {
+        {"jobmanager.scheduler", "adaptive"},
+        {"jobmanager.adaptive-scheduler.submission.resource-wait-timeout", "10 h"},
+        {"jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout", "300 ms"},
+        {"jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout", "300 ms"},
+        {"jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling", "200 ms"},
+        {"web.adaptive-scheduler.rescale-history.size", "3"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(entries) && job->adaptive; i++) {
+        graph_add_config(g, entries[i][0], entries[i][1]);
+    }
+}
+
+void sim_rescale(struct sim *s, struct sim_job *job)
+{
+    struct error ignored = ERROR_INIT;
+    struct job_requirement r[SIM_VERTICES];
+    uint32_t wanted = 1 + sim_below(s, SIM_PARALLELISM_MAX);
+    if (s->d == NULL || !job->submitted || !job->adaptive) {
+        return;
+    }
+    for (uint32_t i = 0; i < SIM_VERTICES; i++) {
+        ProtobufCBinaryData id = graph_id('v', i);
+        memcpy(r[i].vertex_id.bytes, id.data, sizeof(r[i].vertex_id.bytes));
+        r[i].bounds = (struct parallelism_bounds){1, wanted};
+        free(id.data);
+    }
+    if (dispatcher_set_requirements(s->d, &job->id, r, SIM_VERTICES, &ignored) == 0) {
+        job->wanted = wanted;
+        s->totals->rescales++;
+    }
+}
+
 void sim_submit(struct sim *s)
 {
     if (s->d == NULL || s->n_jobs == SIM_JOBS_MAX) {
@@ -192,7 +228,9 @@ void sim_submit(struct sim *s)
     const char *name = job->bounded ? "Bounded" : "Endless";
     struct vertex_spec vertices[] = {{name, job->parallelism, NULL, NULL},
                                      {name, job->parallelism, NULL, NULL}};
-    job->by_regions = sim_chance(s, 40);
+    job->adaptive = sim_chance(s, 35);
+    job->wanted = job->parallelism;
+    job->by_regions = !job->adaptive && sim_chance(s, 60);
     struct edge_spec edges[] = {{0, 1, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE, 0}};
     if (job->by_regions) {
         edges[0].kind = FLINC__PARTITIONER_KIND__PARTITION_FORWARD;
@@ -202,6 +240,7 @@ void sim_submit(struct sim *s)
     memcpy(submission.graph->job_id.data, job->id.bytes, sizeof(job->id.bytes));
     configure_checkpoints(s, job, submission.graph);
     configure_start(job, submission.graph);
+    configure_scheduler(job, submission.graph);
     dispatcher_submit(s->d, &submission, on_submitted, job);
     s->totals->jobs++;
 }

@@ -120,6 +120,8 @@ static void act(struct sim *s)
         s->io_frozen_until_ms = sim_now_ms(s) + sim_below(s, 4000);
     } else if (dice < 54 && node->tm != NULL) {
         sim_host_finish_some(&node->host);
+    } else if (dice < 64 && s->n_jobs > 0) {
+        sim_rescale(s, &s->jobs[sim_below(s, s->n_jobs)]);
     }
     if (sim_now_ms(s) < s->io_frozen_until_ms && node->tm != NULL && sim_chance(s, 8)) {
         sim_host_fail_some(&node->host); /* while something is being written */
@@ -287,13 +289,14 @@ int main(int argc, char **argv)
         "%llu seeds from %llu: %llu jobs, %llu ended before healing was over, %llu restarts; "
         "task managers: %llu lost, %llu back in time; %llu job managers; %llu messages fenced; "
         "%llu steps; checkpoints: %llu, restored by %llu tasks, %llu savepoints, %llu stops; %llu "
-        "jobs started from one, %llu files\n",
+        "jobs started from one, %llu files; %llu changes of bounds\n",
         (unsigned long long)rounds, (unsigned long long)seed, (unsigned long long)t.jobs,
         (unsigned long long)t.ended, (unsigned long long)t.restarts, (unsigned long long)t.losses,
         (unsigned long long)t.reconnects, (unsigned long long)(rounds + t.jm_restarts),
         (unsigned long long)t.fenced, (unsigned long long)t.steps,
         (unsigned long long)t.checkpoints, (unsigned long long)t.restored,
         (unsigned long long)t.savepoints, (unsigned long long)t.stops,
-        (unsigned long long)t.started_from, (unsigned long long)t.files);
+        (unsigned long long)t.started_from, (unsigned long long)t.files,
+        (unsigned long long)t.rescales);
     return 0;
 }

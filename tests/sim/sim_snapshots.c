@@ -333,10 +333,31 @@ static const struct sim_snapshot *newest_before(const struct sim *s, const struc
     return newest;
 }
 
-static void check_state(struct sim *s, const struct sim_snapshot *k, const struct sim_job *job,
-                        uint32_t vertex, const Flinc__SubtaskDeployment *spec)
+/* Whatever the parallelism was when the snapshot was taken. */
+static bool covers_own_groups(const Flinc__JobVertex *of, const Flinc__SubtaskDeployment *spec)
 {
     const Flinc__TaskRestore *r = spec->restore;
+    uint32_t first, last;
+    key_group_range(spec->subtask, of->max_parallelism, of->parallelism, &first, &last);
+    for (uint32_t group = first; group <= last; group++) {
+        bool covered = false;
+        for (size_t i = 0; r->n_operators > 0 && i < r->operators[0]->n_keyed; i++) {
+            const Flinc__KeyedHandle *h = r->operators[0]->keyed[i];
+            covered = covered || (group >= h->first_group && group <= h->last_group);
+        }
+        if (!covered) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void check_state(struct sim *s, const struct sim_snapshot *k, const struct sim_job *job,
+                        const Flinc__JobVertex *of, const Flinc__SubtaskDeployment *spec)
+{
+    const Flinc__TaskRestore *r = spec->restore;
+    uint32_t vertex;
+    memcpy(&vertex, of->id.data + 1, sizeof(vertex)); /* see graph_id() */
     uint32_t n_own = 0;
     for (size_t i = 0; r->n_operators > 0 && i < r->operators[0]->n_keyed; i++) {
         const Flinc__KeyedHandle *h = r->operators[0]->keyed[i];
@@ -351,12 +372,15 @@ static void check_state(struct sim *s, const struct sim_snapshot *k, const struc
             }
         }
     }
-    if (k->parallelism == job->parallelism && !job->bounded && n_own != 1) {
+    if (!job->bounded && !covers_own_groups(of, spec)) {
+        sim_failed(s, __FILE__, __LINE__, "a task does not get the state of all its key groups");
+    }
+    if (k->parallelism == of->parallelism && !job->bounded && n_own != 1) {
         sim_failed(s, __FILE__, __LINE__, "a task does not get its own state back");
     }
 }
 
-void sim_check_restore(struct sim *s, const struct flinc_id *job_id, uint32_t vertex,
+void sim_check_restore(struct sim *s, const struct flinc_id *job_id, const Flinc__JobVertex *vertex,
                        const Flinc__SubtaskDeployment *spec)
 {
     struct sim_job *job = sim_find_job(s, job_id);

@@ -81,7 +81,7 @@ void sim_task_init(struct sim_worker *w, struct sim_task *t, const Flinc__Deploy
     vec_init(&t->chain.segments, sizeof(struct sim_segment));
     vec_init(&t->older.segments, sizeof(struct sim_segment));
     vec_init(&t->taken, sizeof(struct sim_chain));
-    sim_check_restore(w->host->node->s, &w->job_id, t->vertex, spec);
+    sim_check_restore(w->host->node->s, &w->job_id, d->vertex, spec);
     const Flinc__TaskRestore *r = spec->restore;
     if (r == NULL || r->n_operators == 0 || r->operators[0]->n_keyed != 1) {
         return; /* of several: it starts with a base of its own */

@@ -127,3 +127,38 @@ def test_stays_when_told_so(application, bundle):
     c.cancel(job)
     c.wait_for_state(job, "CANCELED")
     assert c.get("/overview")["jobs-cancelled"] == 1
+
+
+# ---- reactive mode ------------------------------------------------------------------------------------
+
+REACTIVE = {
+    "scheduler-mode": "reactive",
+    "jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling": "0 ms",
+    "jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout": "0 ms",
+}
+
+
+def test_reactive_mode_uses_all_slots(application, bundle):
+    """It waits for the first task manager, and takes the second."""
+    c = application(usrlib=[bundle("endless")], taskmanagers=0, config=REACTIVE)
+    job = c.wait(lambda: (c.try_get("/jobs") or {}).get("jobs"))[0]["id"]
+
+    def runs_with(n):
+        vertices = c.get(f"/jobs/{job}")["vertices"]
+        return {v["parallelism"] for v in vertices} == {n} and all(v["tasks"]["RUNNING"] == n for v in vertices)
+
+    c.start_task_manager()
+    c.wait(lambda: runs_with(1))
+    c.start_task_manager()
+    c.wait(lambda: runs_with(2))
+    status, answer = c.request("PUT", f"/jobs/{job}/resource-requirements", {})
+    assert status == 409 and "reactive mode" in str(answer)
+    c.cancel(job)
+    c.jobmanager.expected_exit = None
+    c.jobmanager.wait()
+
+
+def test_reactive_mode_is_not_for_sessions(cluster):
+    c = cluster(taskmanagers=None, config=REACTIVE)
+    c.start_job_manager()
+    assert "only supported by standalone application clusters" in ends_with(c, 1)

@@ -147,3 +147,34 @@ def test_savepoint_stop_and_cancel(jobs, bundle, tmp_path):
     job, _ = start(jobs, bundle, tmp_path, tmp_path / "out2", n=3, **{"execution.state-recovery.path": path})
     wait_for_parallelism(jobs, job, 2)
     jobs.cancel(job)
+
+
+def test_what_an_autoscaler_reads(jobs, bundle, tmp_path):
+    """The Kubernetes operator's: which vertices there are, how busy they are, what they take in and give out."""
+    cluster = jobs.cluster
+    job, _ = start(jobs, bundle, tmp_path, tmp_path / "out", n=2, records=400 * KEYS)
+    wait_for_parallelism(jobs, job, 2)
+    details = cluster.get(f"/jobs/{job}")
+    assert details["timestamps"]["RUNNING"] > 0
+    assert all(n["inputs"] for n in details["plan"]["nodes"][:1]) and all(v["maxParallelism"] > 0 for v in details["vertices"])
+    wanted = {"busyTimeMsPerSecond", "idleTimeMsPerSecond", "backPressuredTimeMsPerSecond", "numRecordsInPerSecond",
+              "numRecordsOutPerSecond", "numRecordsIn", "numRecordsOut"}
+    for vertex in [v for v in details["vertices"] if v["parallelism"] == 2]:  # the rules end at once
+        path = f"/jobs/{job}/vertices/{vertex['id']}"
+        assert isinstance(cluster.get(path + "/watermarks"), list)
+
+        def found(path=path):
+            got = cluster.get(f"{path}/subtasks/metrics?get={','.join(sorted(wanted))}&agg=min,max,avg,sum")
+            return got if {m["id"] for m in got} == wanted else None
+
+        for metric in cluster.wait(found):
+            assert set(metric) >= {"min", "max", "avg", "sum"}
+    source = next(v["id"] for v in details["vertices"] if v["parallelism"] == 2 and v["name"].startswith("Source"))
+    names = {m["id"] for m in cluster.get(f"/jobs/{job}/vertices/{source}/subtasks/metrics")}
+    assert any(n.startswith("Source__") and n.endswith(".numRecordsOut") for n in names), sorted(names)
+    assert "execution-config" in cluster.get(f"/jobs/{job}/config")
+    manager = cluster.get("/taskmanagers")["taskmanagers"][0]
+    assert manager["totalResource"]["cpuCores"] > 0 and manager["memoryConfiguration"]["totalProcessMemory"] > 0
+    gauges = cluster.get(f"/jobs/{job}/metrics?get=numRescales,numRestarts")
+    assert {m["id"] for m in gauges} == {"numRescales", "numRestarts"}
+    jobs.cancel(job)
