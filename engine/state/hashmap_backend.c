@@ -3,17 +3,11 @@
  *
  * Namespaces are few and used in runs, so they lie in an array sorted by number, and the one of the
  * last call is tried first.  Thread: one owner (the task).  Flink: HashMapStateBackend. */
-#include "engine/state/keyed_snapshot.h"
+#include "engine/state/hashmap_backend.h"
 
 struct name_space_table {
     int64_t name_space;
     struct keyed_table *table; /* Owns */
-};
-
-struct hashmap_state {
-    struct keyed_state base;
-    struct vec tables; /* struct name_space_table, sorted by namespace; Owns */
-    int64_t selected;  /* namespace of base.table when that is not NULL */
 };
 
 static struct hashmap_state *hashmap_state_of(const struct keyed_state *s)
@@ -55,13 +49,17 @@ static struct name_space_table *entry_at(const struct hashmap_state *h, size_t a
     return NULL;
 }
 
-static int table_new(struct hashmap_state *h, struct keyed_table **ret_table, struct error *err)
+static int table_new(struct hashmap_state *h, int64_t name_space, struct keyed_table **ret_table,
+                     struct error *err)
 {
     const struct keyed_state *s = &h->base;
     /* The state's own copy: the operator may be closed before its backend. */
     const struct record_layout *owned = s->record != NULL ? &s->rows->layout : NULL;
     /* What is in no snapshot needs no books about its changes. */
-    struct keyed_track *track = s->rows != NULL ? &s->backend->track : NULL;
+    struct keyed_track *track = s->rows == NULL ? NULL
+                                : h->void_track != NULL && name_space == NAMESPACE_VOID
+                                    ? h->void_track
+                                    : &s->backend->track;
     return keyed_table_new(
         &(struct keyed_table_options){.key_schema = s->key_schema,
                                       .value_bytes = s->value_bytes,
@@ -88,7 +86,7 @@ static int insert_table(struct hashmap_state *h, size_t at, int64_t name_space,
     return 0;
 }
 
-static int hashmap_select(struct keyed_state *s, int64_t name_space, bool create, struct error *err)
+int hashmap_select(struct keyed_state *s, int64_t name_space, bool create, struct error *err)
 {
     struct hashmap_state *h = hashmap_state_of(s);
     if (LIKELY(s->table != NULL && h->selected == name_space)) {
@@ -99,7 +97,7 @@ static int hashmap_select(struct keyed_state *s, int64_t name_space, bool create
     s->table = e != NULL ? e->table : NULL;
     if (e == NULL && create) {
         struct keyed_table *table;
-        TRY(table_new(h, &table, err));
+        TRY(table_new(h, name_space, &table, err));
         int rc = insert_table(h, at, name_space, table, err);
         if (rc < 0) {
             keyed_table_free(table);
@@ -112,7 +110,7 @@ static int hashmap_select(struct keyed_state *s, int64_t name_space, bool create
 }
 
 /* The void namespace is made at once: a key of an impossible type is found when the state is opened. */
-static int hashmap_open_state(struct keyed_state *s, struct error *err)
+int hashmap_open_state(struct keyed_state *s, struct error *err)
 {
     struct hashmap_state *h = hashmap_state_of(s);
     vec_init(&h->tables, sizeof(struct name_space_table));
@@ -123,7 +121,7 @@ static int hashmap_open_state(struct keyed_state *s, struct error *err)
     return rc;
 }
 
-static void hashmap_close_state(struct keyed_state *s)
+void hashmap_close_state(struct keyed_state *s)
 {
     struct hashmap_state *h = hashmap_state_of(s);
     for (size_t i = 0; i < h->tables.len; i++) {
@@ -132,32 +130,31 @@ static void hashmap_close_state(struct keyed_state *s)
     vec_fini(&h->tables);
 }
 
-static int hashmap_upsert(struct keyed_state *s, const struct batch *b, const uint32_t *key_columns,
-                          uint32_t *ret_slots, uint8_t *ret_is_new, struct error *err)
+int hashmap_upsert(struct keyed_state *s, const struct batch *b, const uint32_t *key_columns,
+                   uint32_t *ret_slots, uint8_t *ret_is_new, struct error *err)
 {
     return keyed_table_upsert(s->table, b, key_columns, ret_slots, ret_is_new, err);
 }
 
-static int hashmap_find(struct keyed_state *s, const struct batch *b, const uint32_t *key_columns,
-                        uint32_t *ret_slots, struct error *err)
+int hashmap_find(struct keyed_state *s, const struct batch *b, const uint32_t *key_columns,
+                 uint32_t *ret_slots, struct error *err)
 {
     return keyed_table_find(s->table, b, key_columns, ret_slots, err);
 }
 
-static int hashmap_find_hashed(struct keyed_state *s, uint32_t column,
-                               const struct keyed_hashed *wanted, uint32_t n, uint32_t *ret_slots,
-                               struct error *err)
+int hashmap_find_hashed(struct keyed_state *s, uint32_t column, const struct keyed_hashed *wanted,
+                        uint32_t n, uint32_t *ret_slots, struct error *err)
 {
     keyed_table_find_hashed(s->table, column, wanted, n, ret_slots);
     return 0;
 }
 
-static void hashmap_remove(struct keyed_state *s, const uint32_t *slots, uint32_t n)
+void hashmap_remove(struct keyed_state *s, const uint32_t *slots, uint32_t n)
 {
     keyed_table_remove_many(s->table, slots, n);
 }
 
-static void hashmap_drop_namespace(struct keyed_state *s, int64_t name_space)
+void hashmap_drop_namespace(struct keyed_state *s, int64_t name_space)
 {
     struct hashmap_state *h = hashmap_state_of(s);
     size_t at = position_of(h, name_space);
@@ -174,8 +171,7 @@ static void hashmap_drop_namespace(struct keyed_state *s, int64_t name_space)
     }
 }
 
-static struct keyed_table *hashmap_table_from(const struct keyed_state *s,
-                                              int64_t *inout_name_space)
+struct keyed_table *hashmap_table_from(const struct keyed_state *s, int64_t *inout_name_space)
 {
     const struct hashmap_state *h = hashmap_state_of(s);
     size_t at = position_of(h, *inout_name_space);
@@ -187,8 +183,7 @@ static struct keyed_table *hashmap_table_from(const struct keyed_state *s,
     return e->table;
 }
 
-static bool hashmap_next_namespace(const struct keyed_state *s, int64_t from,
-                                   int64_t *ret_name_space)
+bool hashmap_next_namespace(const struct keyed_state *s, int64_t from, int64_t *ret_name_space)
 {
     const struct hashmap_state *h = hashmap_state_of(s);
     size_t at = position_of(h, from);
@@ -199,7 +194,7 @@ static bool hashmap_next_namespace(const struct keyed_state *s, int64_t from,
     return true;
 }
 
-static uint64_t hashmap_bytes(const struct keyed_state *s)
+uint64_t hashmap_bytes(const struct keyed_state *s)
 {
     const struct hashmap_state *h = hashmap_state_of(s);
     uint64_t bytes = 0;

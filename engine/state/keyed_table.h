@@ -44,6 +44,7 @@ enum {
     KEYED_VALUE_BYTES_MAX = 64 * 1024,
     KEYED_KEY_WORDS_MAX = 5,      /* of an entry's key */
     KEYED_INLINE_COLUMNS_MAX = 8, /* of an INLINE key: their NULLs are bits of a byte */
+    KEYED_KEY_COLUMNS_MAX = 64,   /* of a key of a state that pages */
 };
 
 struct keyed_table_options {
@@ -117,6 +118,7 @@ struct keyed_table {
     struct vec removed;          /* struct keyed_removed, oldest first; Owns */
     size_t removed_start;        /* those before are of no use any more */
     uint64_t removed_bytes;      /* taken from the budget for it */
+    uint32_t n_dirty; /* about: entries that were marked since n_dirty was set to 0 last */
 };
 
 /* Fails for a key of a nested type. */

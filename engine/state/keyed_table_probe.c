@@ -5,6 +5,7 @@
  * misses of a block overlap.
  * Thread: one owner. */
 #include "engine/state/keyed_table_probe.h"
+#include "engine/state/keyed_table_evict.h"
 
 enum {
     CACHED_BYTES = 512 * 1024, /* tables up to this size are probed without prefetching */
@@ -472,4 +473,41 @@ uint32_t keyed_table_next_hashed(const struct keyed_table *t, uint32_t column,
 {
     const struct keyed_number where = keyed_key_find_number(t, column);
     return probe_hashed(t, &where, wanted, after);
+}
+
+/* ---- entries of other tables ----------------------------------------------------------------------- */
+
+uint32_t keyed_table_find_entry(const struct keyed_table *t, const char *key, uint64_t hash,
+                                bool is_null)
+{
+    const struct probe_table table = probe_table_of(t);
+    uint64_t words[KEYED_KEY_WORDS_MAX];
+    if (t->n_slots == 0) {
+        return KEYED_SLOT_NONE;
+    }
+    if (is_null) {
+        return t->has_null ? t->null_slot : KEYED_SLOT_NONE;
+    }
+    memcpy(words, key, t->key_words * sizeof(uint64_t));
+    return probe_as(&table, hash, words, probe_kind_of(t), t->moving.n_slots > 0);
+}
+
+int keyed_table_add_entry(struct keyed_table *t, const char *key, uint64_t hash, bool is_null,
+                          uint32_t *ret_slot, struct error *err)
+{
+    uint64_t words[KEYED_KEY_WORDS_MAX];
+    uint8_t is_new;
+    *ret_slot = keyed_table_find_entry(t, key, hash, is_null);
+    if (*ret_slot != KEYED_SLOT_NONE) {
+        return 0;
+    }
+    if (t->n_slots == 0) {
+        TRY(keyed_table_grow(t, NULL, 0, err));
+    }
+    if (is_null) {
+        upsert_null(t, hash, ret_slot, 0, &is_new);
+        return 0;
+    }
+    memcpy(words, key, t->key_words * sizeof(uint64_t));
+    return add_key(t, words, hash, ret_slot, 0, err);
 }

@@ -206,6 +206,7 @@ void keyed_table_mark(struct keyed_table *t, uint32_t slot)
         }
         g->frozen &= (uint8_t)~bit;
     }
+    t->n_dirty += (g->dirty & bit) == 0;
     g->dirty |= bit;
     touch(t);
 }
@@ -246,13 +247,25 @@ void keyed_table_trim_removed(struct keyed_table *t)
     clear_removed(t);
 }
 
+void keyed_table_drop_removed(struct keyed_table *t, size_t n)
+{
+    ASSERT(t->removed_start + n <= t->removed.len);
+    for (size_t i = 0; i < n; i++) {
+        free_removed(t, VEC_AT(&t->removed, struct keyed_removed, t->removed_start + i));
+    }
+    t->removed_start += n;
+    if (t->removed_start == t->removed.len) {
+        clear_removed(t);
+    }
+}
+
 /* Room for one more; false: there is none, or the list is longer than a new base would cost. */
 static bool removed_room(struct keyed_table *t)
 {
     if (t->removed.len < t->removed.cap) {
         return true;
     }
-    if (t->removed.len > 0) {
+    if (t->removed.len > 0 && !t->track->never_forgets) {
         keyed_table_trim_removed(t);
     }
     if (t->removed_start * 2 > t->removed.len) {
@@ -265,8 +278,12 @@ static bool removed_room(struct keyed_table *t)
     }
     size_t cap = MAX(t->removed.cap * 2, (size_t)REMOVED_FIRST);
     uint64_t bytes = (cap - t->removed.cap) * t->removed.item_size;
-    if (t->removed.len >= MAX((size_t)REMOVED_LIMIT, (size_t)t->n_slots) ||
-        (t->budget != NULL && mem_budget_take(t->budget, bytes) < 0)) {
+    if (t->track->never_forgets) {
+        if (t->budget != NULL) {
+            mem_budget_force(t->budget, bytes);
+        }
+    } else if (t->removed.len >= MAX((size_t)REMOVED_LIMIT, (size_t)t->n_slots) ||
+               (t->budget != NULL && mem_budget_take(t->budget, bytes) < 0)) {
         return false;
     }
     t->removed_bytes += bytes;

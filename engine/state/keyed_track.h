@@ -45,6 +45,7 @@ struct keyed_track {
     uint32_t confirmed_freeze; /* of the last confirmed one of the chain */
     uint32_t confirmed_at;     /* when that was confirmed */
     enum keyed_frozen_what what;
+    bool never_forgets;       /* removals are kept however many they are */
     bool snapshot_lost;       /* no memory for what the snapshot at hand needs */
     bool forgot;              /* removals were forgotten, there were too many: */
     uint32_t forgot_at;       /* when */
@@ -117,6 +118,8 @@ void keyed_table_mark(struct keyed_table *t, uint32_t slot) COLD;
 bool keyed_table_forget(struct keyed_table *t, uint32_t slot);
 /* Forgets removed keys that the confirmed checkpoint knows of. */
 void keyed_table_trim_removed(struct keyed_table *t);
+/* Forgets the oldest `n` removed keys. */
+void keyed_table_drop_removed(struct keyed_table *t, size_t n);
 /* All removed keys and copies. */
 void keyed_table_clear_tracked(struct keyed_table *t);
 /* As if all entries had just been confirmed. */

@@ -5,10 +5,11 @@
 
 #include "engine/data/hash.h"
 
-extern const struct keyed_backend_desc hashmap_backend;
+extern const struct keyed_backend_desc hashmap_backend, rocksdb_backend;
 
 static const struct keyed_backend_desc *const backends[] = {
     &hashmap_backend,
+    &rocksdb_backend,
 };
 
 static const struct keyed_backend_desc *backend_find(const char *kind, struct error *err)

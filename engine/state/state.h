@@ -19,6 +19,9 @@
 #include "engine/state/record.h"
 #include "proto/snapshot.pb-c.h"
 
+struct executor;
+struct rocks_shared;
+
 #define NAMESPACE_VOID INT64_C(0)
 
 enum {
@@ -48,7 +51,8 @@ struct keyed_state_desc {
      * keys, time stamps).  0: all. */
     uint32_t n_key_columns;
     /* Who opens it keeps no slot past an upsert, not even one that adds nothing: then a large table grows a
-     * piece per upsert.  Others grow when a key is added, by all entries at once. */
+     * piece per upsert, and a backend may keep on disk what does not fit memory.  Others grow when a key is
+     * added, by all entries at once, and stay in memory as a whole. */
     bool grows_in_pieces;
     const char *kind; /* for people and checks: "value", "list", "map", "timers"; NULL: "value" */
     /* What a fixed-size value is, for snapshots: the layout of its columns.  With `record` NULL and this
@@ -56,6 +60,14 @@ struct keyed_state_desc {
     const struct record_layout *value_layout; /* Borrows, as long as the state */
     uint64_t ttl_ms;                          /* 0: none; kept in snapshots for checks */
     struct keyed_expiry expiry;
+};
+
+/* What a backend that keeps state on local disks is given; lives as long as the backend. */
+struct keyed_disk {
+    struct rocks_shared *shared; /* Borrows: of the process */
+    const char *directory;       /* the backend's own; made by it, and deleted when it is closed */
+    struct executor *executor;   /* Borrows: writes to disk; NULL: the task does */
+    uint64_t cache_bytes;        /* of what is at hand of the states that are paged, together */
 };
 
 /* What a backend gets to know; copied. */
@@ -68,6 +80,7 @@ struct keyed_backend_options {
     uint64_t seed;                    /* of tables; 0: each has its own */
     uint32_t tables_mapped_from;      /* keyed_table_options.mapped_from */
     bool compress_snapshots;          /* LZ4 */
+    const struct keyed_disk *disk;    /* Borrows; NULL: the backend keeps all in memory */
 };
 
 /* The last confirmed checkpoint that increments build upon, and those that wait to be confirmed. */

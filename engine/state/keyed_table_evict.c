@@ -1,0 +1,165 @@
+/* Eviction: cluster by cluster.
+ *
+ * A cluster is a run of groups without an empty slot, and the group with one behind it.  No probe goes past an end of it,
+ * so its keys have their homes within, and can be placed anew without a look at any other group.
+ * Thread: one owner. */
+#include "engine/state/keyed_table_evict.h"
+
+#include "engine/state/keyed_table_probe.h"
+#include "engine/state/record.h"
+
+struct cluster {
+    uint32_t first, n; /* groups, around the end of the table */
+    bool has_removed;
+};
+
+/* The bits of a slot, one of each of the four bytes of its group. */
+static inline uint32_t bits_of(const struct keyed_group *g, uint32_t at)
+{
+    uint32_t bits;
+    memcpy(&bits, &g->dirty, sizeof(bits));
+    return bits >> at & 0x01010101u;
+}
+
+static inline uint32_t before(const struct keyed_table *t, uint32_t group)
+{
+    return (group - 1) & (t->n_slots / KEYED_GROUP_SLOTS - 1);
+}
+
+static inline uint32_t behind(const struct keyed_table *t, uint32_t group)
+{
+    return (group + 1) & (t->n_slots / KEYED_GROUP_SLOTS - 1);
+}
+
+static inline bool has_empty(const struct keyed_table *t, uint32_t group)
+{
+    return keyed_match_empty(t->groups[group].tags) != 0;
+}
+
+static struct cluster cluster_of(const struct keyed_table *t, uint32_t group)
+{
+    struct cluster c = {.first = group, .n = 1};
+    while (!has_empty(t, before(t, c.first))) {
+        c.first = before(t, c.first);
+        c.n++;
+    }
+    for (; !has_empty(t, group); c.n++) {
+        group = behind(t, group);
+    }
+    return c;
+}
+
+static inline uint8_t clean_of(const struct keyed_table *t, struct keyed_group *g)
+{
+    keyed_group_catch_up(t->track, g);
+    return keyed_group_live(g) & (uint8_t) ~(g->dirty | g->unconfirmed | g->frozen);
+}
+
+static void free_owned(struct keyed_table *t, char *entry)
+{
+    if (t->record != NULL) {
+        record_drop(t->record, &t->heap, entry + t->value_offset);
+    }
+    keyed_key_free(t, &t->heap, entry);
+}
+
+/* Frees what the clean entries of a group own and empties their slots: in a cluster of one group that is all. */
+static uint32_t drop_clean(struct keyed_table *t, uint32_t group, uint8_t tag)
+{
+    struct keyed_group *g = &t->groups[group];
+    uint32_t n = 0;
+    for (uint8_t m = clean_of(t, g); m != 0; m &= (uint8_t)(m - 1), n++) {
+        uint32_t at = (uint32_t)__builtin_ctz(m);
+        uint8_t others = (uint8_t) ~(1u << at);
+        free_owned(t, t->entries + ((size_t)group * KEYED_GROUP_SLOTS + at) * t->stride);
+        g->tags = (g->tags & ~(UINT64_C(0xff) << at * 8)) | (uint64_t)tag << at * 8;
+        g->known &= others;
+    }
+    return n;
+}
+
+/* A snapshot that goes through the table looks at these groups again, of which those that it wrote are marked
+ * so. */
+static void look_again(struct keyed_table *t, const struct cluster *c)
+{
+    uint32_t n_groups = t->n_slots / KEYED_GROUP_SLOTS;
+    if (c->first + c->n > n_groups) {
+        t->scan_group = 0;
+    } else if (t->scan_group > c->first && t->scan_group < c->first + c->n) {
+        t->scan_group = c->first;
+    }
+}
+
+/* All live entries of a cluster are placed anew. */
+static void place_anew(struct keyed_table *t, const struct cluster *c)
+{
+    uint32_t bits[KEYED_GROUP_SLOTS], n = 0, group = c->first;
+    struct str *kept = &t->scratch;
+    str_clear(kept);
+    str_reserve(kept, (size_t)c->n * KEYED_GROUP_SLOTS * (t->stride + sizeof(*bits)));
+    for (uint32_t i = 0; i < c->n; i++, group = behind(t, group)) {
+        struct keyed_group *g = &t->groups[group];
+        for (uint8_t m = keyed_group_live(g); m != 0; m &= (uint8_t)(m - 1), n++) {
+            uint32_t at = (uint32_t)__builtin_ctz(m), slot_bits = bits_of(g, at);
+            str_append(kept, t->entries + ((size_t)group * KEYED_GROUP_SLOTS + at) * t->stride,
+                       t->stride);
+            str_append(kept, (const char *)&slot_bits, sizeof(slot_bits));
+        }
+        t->n_used -= KEYED_GROUP_SLOTS - (uint32_t)__builtin_popcountll(keyed_match_empty(g->tags));
+        *g = (struct keyed_group){.version = t->track->version};
+    }
+    const char *from = kept->data;
+    for (uint32_t i = 0; i < n; i++, from += t->stride + sizeof(*bits)) {
+        uint32_t to = keyed_claim_slot(t, keyed_mix(t, keyed_entry_hash(t, from, false)));
+        struct keyed_group *g = &t->groups[to / KEYED_GROUP_SLOTS];
+        uint32_t slot_bits, all;
+        memcpy(t->entries + (size_t)to * t->stride, from, t->stride);
+        memcpy(&slot_bits, from + t->stride, sizeof(slot_bits));
+        memcpy(&all, &g->dirty, sizeof(all));
+        all |= slot_bits << to % KEYED_GROUP_SLOTS;
+        memcpy(&g->dirty, &all, sizeof(all));
+    }
+}
+
+uint32_t keyed_table_evict(struct keyed_table *t, uint32_t *inout_group)
+{
+    uint32_t n_groups = t->n_slots / KEYED_GROUP_SLOTS, n = 0;
+    ASSERT(t->moving.n_slots == 0 && n_groups > 0);
+    struct cluster c = cluster_of(t, *inout_group & (n_groups - 1));
+    uint32_t group = c.first;
+    *inout_group = (c.first + c.n) & (n_groups - 1);
+    t->numbering++;
+    if (c.n == 1) {
+        n = drop_clean(t, group, KEYED_TAG_EMPTY);
+        t->n_used -= n;
+        t->n_keys -= n;
+        return n;
+    }
+    for (uint32_t i = 0; i < c.n; i++, group = behind(t, group)) {
+        n += drop_clean(t, group, KEYED_TAG_REMOVED);
+    }
+    t->n_keys -= n;
+    look_again(t, &c);
+    place_anew(t, &c);
+    return n;
+}
+
+void keyed_table_drop_unknown(struct keyed_table *t, uint32_t slot)
+{
+    struct keyed_group *g = &t->groups[slot / KEYED_GROUP_SLOTS];
+    keyed_group_catch_up(t->track, g);
+    g->known &= (uint8_t) ~(1u << slot % KEYED_GROUP_SLOTS);
+    keyed_table_remove(t, slot);
+}
+
+void keyed_table_set_known(struct keyed_table *t, uint32_t slot, bool is_clean)
+{
+    struct keyed_group *g = &t->groups[slot / KEYED_GROUP_SLOTS];
+    uint8_t bit = (uint8_t)(1u << slot % KEYED_GROUP_SLOTS);
+    keyed_group_catch_up(t->track, g);
+    g->known |= bit;
+    if (is_clean) {
+        t->n_dirty -= MIN(t->n_dirty, (uint32_t)((g->dirty & bit) != 0));
+        g->dirty &= (uint8_t)~bit;
+    }
+}

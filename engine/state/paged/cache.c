@@ -1,0 +1,310 @@
+/* What is at hand: room for keys, and values from the store.  Thread: one owner (the task). */
+#include "engine/state/paged/paged.h"
+
+#include "engine/state/keyed_table_probe.h"
+
+#include <stdlib.h>
+
+enum {
+    CLUSTERS_AT_ONCE = 16, /* that the second hand looks at between two looks at the room */
+    DIRTY_SHARE = 2, /* of the keys may have changed without a piece being due: one in so many */
+    REMOVALS_MAX = 64 * 1024,
+    ROOM_TRIES = 64, /* pieces that are waited for until there is room */
+};
+
+/* ---- room ------------------------------------------------------------------------------------------ */
+
+uint64_t paged_table_limit(const struct paged_table *p)
+{
+    const struct paged_store *s = p->store;
+    uint64_t all = s->options->disk->cache_bytes, n = MAX(s->tables.len, (size_t)1);
+    return MAX(all / n, keyed_table_slots_bytes(p->table, PAGED_SLOTS_MIN));
+}
+
+/* Of slots and what is in the heap; pieces of the heap that are free are used again. */
+static uint64_t bytes_in_use(const struct keyed_table *t)
+{
+    return t->held_bytes + t->heap.used_bytes;
+}
+
+static bool has_room(const struct paged_table *p, uint32_t n_rows)
+{
+    const struct keyed_table *t = p->table;
+    return t->moving.n_slots > 0 ||
+           (t->n_used + (uint64_t)n_rows <= keyed_limit(t) &&
+            (t->heap.used_bytes == 0 || bytes_in_use(t) <= paged_table_limit(p) + PAGED_HEAP_MIN));
+}
+
+/* True: a larger table, or one of the same size without removed slots, was begun or made, and has room. */
+static bool grow(struct paged_table *p, uint32_t n_rows)
+{
+    struct keyed_table *t = p->table;
+    if (t->n_slots < PAGED_SLOTS_MIN) {
+        return keyed_table_reserve(t, MIN(t->n_keys + n_rows, PAGED_SLOTS_MIN / 4u * 3), NULL) ==
+                   0 &&
+               has_room(p, n_rows);
+    }
+    uint64_t bytes = keyed_table_slots_bytes(t, keyed_table_next_size(t));
+    if (bytes + t->heap.used_bytes > paged_table_limit(p)) {
+        return false;
+    }
+    if (keyed_table_grows_gradually(t)) {
+        keyed_table_make_room(t, n_rows);
+        return t->moving.n_slots > 0;
+    }
+    return keyed_table_grow(t, NULL, 0, NULL) == 0 && has_room(p, n_rows);
+}
+
+/* The second hand goes on until there is room, or once around; true: there is. */
+static bool evict(struct paged_table *p, uint32_t n_rows)
+{
+    struct keyed_table *t = p->table;
+    uint32_t n_groups = t->n_slots / KEYED_GROUP_SLOTS, seen = 0;
+    keyed_table_clear(&p->absent);
+    while (seen < n_groups) {
+        for (int i = 0; i < CLUSTERS_AT_ONCE && seen < n_groups; i++) {
+            uint32_t from = p->evict_group;
+            p->store->n_evicted += keyed_table_evict(t, &p->evict_group);
+            seen += ((p->evict_group - from) & (n_groups - 1)) +
+                    (p->evict_group == from ? n_groups : 0);
+        }
+        if (has_room(p, n_rows)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a piece is due: the hands are to be half a table apart, and removals few. */
+static bool piece_is_due(const struct paged_table *p)
+{
+    const struct keyed_table *t = p->table;
+    return t->n_dirty > t->n_keys / DIRTY_SHARE ||
+           t->removed.len - t->removed_start > MAX(t->n_slots / 4, (uint32_t)REMOVALS_MAX);
+}
+
+/* Waits until some of what has changed is in the store. */
+static int wait_for_piece(struct paged_table *p, struct error *err)
+{
+    struct paged_store *s = p->store;
+    TRY(paged_store_settle(s, PAGED_WAIT, err));
+    if (s->is_frozen) {
+        int rc = paged_store_step(s, UINT32_MAX, err);
+        return rc < 0 ? rc : 0;
+    }
+    TRY(paged_table_write_some(p, err));
+    return paged_store_settle(s, PAGED_WAIT, err);
+}
+
+int paged_table_make_room(struct paged_table *p, uint32_t n_rows, struct error *err)
+{
+    struct keyed_table *t = p->table;
+    struct paged_store *s = p->store;
+    TRY(paged_store_settle(s, PAGED_POLL, err));
+    if (t->n_slots == 0 || LIKELY(has_room(p, n_rows)) || grow(p, n_rows)) {
+        return 0;
+    }
+    if (piece_is_due(p)) {
+        TRY(paged_table_write_some(p, err));
+    }
+    if (s->piece != NULL && paged_piece_is_sent(s->piece) &&
+        s->piece_frozen_at != s->track.frozen_at) {
+        /* A freeze came behind it: its entries are not marked any more. */
+        TRY(paged_store_settle(s, PAGED_WAIT, err));
+    }
+    for (uint32_t tries = 0; !evict(p, n_rows); tries++) {
+        if (tries == ROOM_TRIES) {
+            return error_set(err, ERR_LIMIT,
+                             "the cache of state '%s' has no room for a batch: its keys and values "
+                             "are too long for "
+                             "%llu bytes; raise taskmanager.memory.managed.size",
+                             p->state->name, (unsigned long long)paged_table_limit(p));
+        }
+        TRY(wait_for_piece(p, err));
+    }
+    return 0;
+}
+
+/* ---- values ---------------------------------------------------------------------------------------- */
+
+static int compare_keys(const void *a, const void *b, void *bytes)
+{
+    const struct paged_key *x = a, *y = b;
+    int order =
+        memcmp((const char *)bytes + x->at, (const char *)bytes + y->at, MIN(x->size, y->size));
+    return order != 0 ? order : (x->size > y->size) - (x->size < y->size);
+}
+
+/* True: the store may have the key.  A removed one that comes back is known there until the removal is. */
+static bool may_be_stored(struct paged_table *p, uint32_t slot)
+{
+    struct keyed_table *t = p->table;
+    if (LIKELY(p->gone.n_keys + p->absent.n_keys == 0)) {
+        return true;
+    }
+    bool is_null = slot == t->null_slot;
+    const char *key = keyed_table_entry(t, slot);
+    uint64_t hash = keyed_table_hash(t, slot);
+    if (keyed_table_find_entry(&p->gone, key, hash, is_null) != KEYED_SLOT_NONE) {
+        keyed_table_set_known(t, slot, false);
+        return false;
+    }
+    return keyed_table_find_entry(&p->absent, key, hash, is_null) == KEYED_SLOT_NONE;
+}
+
+/* The keys to be read, in their order. */
+static void gather_keys(struct paged_table *p, const uint32_t *slots, const uint8_t *is_new,
+                        uint32_t n)
+{
+    struct paged_store *s = p->store;
+    struct keyed_table *t = p->table;
+    str_clear(&s->key_bytes);
+    vec_clear(&s->keys);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!is_new[i] || !may_be_stored(p, slots[i])) {
+            continue;
+        }
+        struct paged_key *k = VEC_PUSH(&s->keys, struct paged_key);
+        k->row = i;
+        k->at = (uint32_t)s->key_bytes.len;
+        paged_key_put(p, keyed_table_entry(t, slots[i]), keyed_table_hash(t, slots[i]),
+                      slots[i] == t->null_slot, &s->key_bytes);
+        k->size = (uint32_t)s->key_bytes.len - k->at;
+    }
+    qsort_r(s->keys.data, s->keys.len, sizeof(struct paged_key), compare_keys, s->key_bytes.data);
+    vec_reserve(&s->read_keys, s->keys.len);
+    vec_reserve(&s->read_values, s->keys.len);
+    s->read_keys.len = s->read_values.len = s->keys.len;
+    for (size_t i = 0; i < s->keys.len; i++) {
+        const struct paged_key *k = VEC_AT(&s->keys, struct paged_key, i);
+        *VEC_AT(&s->read_keys, struct rocks_bytes, i) =
+            (struct rocks_bytes){s->key_bytes.data + k->at, k->size};
+    }
+}
+
+static int take_values(struct paged_table *p, const uint32_t *slots, uint8_t *inout_is_new,
+                       struct error *err)
+{
+    struct paged_store *s = p->store;
+    struct keyed_table *t = p->table;
+    for (size_t i = 0; i < s->keys.len; i++) {
+        const struct rocks_bytes *v = VEC_AT(&s->read_values, struct rocks_bytes, i);
+        uint32_t row = VEC_AT(&s->keys, struct paged_key, i)->row;
+        if (v->data == NULL) {
+            continue;
+        }
+        TRY(record_row_decode(&p->row, &t->heap, v->data, v->size, keyed_table_value(t, slots[row]),
+                              err));
+        keyed_table_set_known(t, slots[row], false);
+        inout_is_new[row] = 0;
+        s->n_found++;
+    }
+    return 0;
+}
+
+int paged_table_load(struct paged_table *p, const uint32_t *slots, uint8_t *inout_is_new,
+                     uint32_t n, struct error *err)
+{
+    struct paged_store *s = p->store;
+    if ((s->is_empty && p->gone.n_keys == 0) || memchr(inout_is_new, 1, n) == NULL) {
+        return 0;
+    }
+    gather_keys(p, slots, inout_is_new, n);
+    if (s->keys.len == 0 || p->is_blind) {
+        return 0;
+    }
+    s->n_reads++;
+    s->n_misses += s->keys.len;
+    TRY(rocks_store_read(s->rocks, s->read_keys.data, (uint32_t)s->keys.len, s->read_values.data,
+                         err));
+    return take_values(p, slots, inout_is_new, err);
+}
+
+/* Those that the store has are in the table afterwards; of the others the keys are noted as absent. */
+static int take_in(struct paged_table *p, struct batch *missing, struct error *err)
+{
+    struct keyed_table *t = p->table;
+    uint32_t slots[BATCH_ROWS_MAX], absent;
+    uint8_t is_new[BATCH_ROWS_MAX], was_new[BATCH_ROWS_MAX];
+    uint32_t columns[KEYED_KEY_COLUMNS_MAX];
+    for (uint32_t i = 0; i < missing->schema->n_fields; i++) {
+        columns[i] = i;
+    }
+    TRY(keyed_table_upsert(t, missing, columns, slots, is_new, err));
+    memcpy(was_new, is_new, missing->n_sel);
+    TRY(paged_table_load(p, slots, is_new, missing->n_sel, err));
+    for (uint32_t i = 0; i < missing->n_sel; i++) {
+        if (is_new[i]) {
+            TRY(keyed_table_add_entry(&p->absent, keyed_table_entry(t, slots[i]),
+                                      keyed_table_hash(t, slots[i]), slots[i] == t->null_slot,
+                                      &absent, err));
+            keyed_table_drop_unknown(t, slots[i]);
+        } else if (was_new[i]) {
+            keyed_table_set_known(t, slots[i], true);
+        }
+    }
+    return 0;
+}
+
+/* The rows without a slot, as a batch of the key columns alone; NULL: there are none. */
+static struct batch *missing_rows(struct paged_table *p, const struct batch *b,
+                                  const uint32_t *key_columns, const uint32_t *slots)
+{
+    struct buffer_pool *pool = p->store->options->pool;
+    const struct schema *schema = p->state->key_schema;
+    int32_t map[KEYED_KEY_COLUMNS_MAX];
+    struct buffer *sel = buffer_get(pool, b->n_sel * sizeof(uint16_t));
+    uint16_t *rows = (uint16_t *)(void *)sel->data;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < b->n_sel; i++) {
+        rows[n] = (uint16_t)batch_row(b, i);
+        n += slots[i] == KEYED_SLOT_NONE;
+    }
+    if (n == 0) {
+        buffer_unref(sel);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < schema->n_fields; i++) {
+        map[i] = (int32_t)key_columns[i];
+    }
+    struct batch *missing = batch_project(pool, (struct batch *)(uintptr_t)b, schema, map);
+    sel->size = n * sizeof(uint16_t);
+    batch_set_selection(missing, sel, n);
+    return missing;
+}
+
+int paged_table_find(struct paged_table *p, const struct batch *b, const uint32_t *key_columns,
+                     uint32_t *ret_slots, struct error *err)
+{
+    TRY(paged_table_make_room(p, b->n_sel, err));
+    TRY(keyed_table_find(p->table, b, key_columns, ret_slots, err));
+    if (p->store->is_empty) {
+        return 0;
+    }
+    struct batch *missing = missing_rows(p, b, key_columns, ret_slots);
+    if (missing == NULL) {
+        return 0;
+    }
+    keyed_table_clear(&p->absent);
+    int rc = take_in(p, missing, err);
+    batch_unref(missing);
+    return rc < 0 ? rc : keyed_table_find(p->table, b, key_columns, ret_slots, err);
+}
+
+/* ---- removal --------------------------------------------------------------------------------------- */
+
+void paged_table_note_removal(struct paged_table *p, uint32_t slot)
+{
+    struct keyed_table *t = p->table;
+    struct keyed_group *g = &t->groups[slot / KEYED_GROUP_SLOTS];
+    uint32_t gone;
+    keyed_group_catch_up(t->track, g);
+    if ((g->known >> slot % KEYED_GROUP_SLOTS & 1) == 0) {
+        return;
+    }
+    /* Of no budget: it cannot fail. */
+    int rc = keyed_table_add_entry(&p->gone, keyed_table_entry(t, slot), keyed_table_hash(t, slot),
+                                   slot == t->null_slot, &gone, NULL);
+    ASSERT(rc == 0);
+    ++*(uint64_t *)keyed_table_value(&p->gone, gone);
+}

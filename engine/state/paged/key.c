@@ -1,0 +1,55 @@
+/* Keys of the store: key group (2 bytes, big endian), number of the state, and the key.
+ *
+ *   one column of at most 8 bytes   its word, big endian, the sign turned: in the order of the values
+ *   one string                      its bytes
+ *   others                          a string first: its length (4 bytes) and bytes; then the words, as they lie
+ *
+ * with a byte in front that is 0 for a NULL, which has nothing behind it, and else 1.
+ * Thread: one owner. */
+#include "engine/state/paged/paged.h"
+
+#include "engine/state/keyed_table_key.h"
+
+static void put_word(uint64_t word, struct str *out)
+{
+    uint64_t swapped = __builtin_bswap64(word ^ UINT64_C(1) << 63);
+    str_append(out, (const char *)&swapped, sizeof(swapped));
+}
+
+static void put_view(const char *key, bool with_length, struct str *out)
+{
+    struct probe_key k;
+    memcpy(&k, key, sizeof(k));
+    uint32_t len = probe_key_len(&k);
+    const char *data = len > VIEW_INLINE_MAX ? (const char *)(uintptr_t)k.w1 : key + 4;
+    if (with_length) {
+        uint32_t swapped = __builtin_bswap32(len);
+        str_append(out, (const char *)&swapped, sizeof(swapped));
+    }
+    str_append(out, data, len);
+}
+
+void paged_key_put(const struct paged_table *p, const char *key, uint64_t hash, bool is_null,
+                   struct str *out)
+{
+    const struct keyed_table *t = p->table;
+    const uint32_t group = (uint32_t)hash % p->store->options->max_parallelism;
+    const char prefix[PAGED_KEY_PREFIX + 1] = {(char)(group >> 8), (char)group, (char)p->id,
+                                               is_null ? 0 : 1};
+    str_append(out, prefix, sizeof(prefix));
+    if (is_null) {
+        return;
+    }
+    if (t->key_kind == KEYED_KEY_FIXED) {
+        uint64_t word;
+        memcpy(&word, key, sizeof(word));
+        put_word(word, out);
+        return;
+    }
+    uint32_t from = 0;
+    if (t->key_has_view) {
+        put_view(key, t->key_words > 2, out);
+        from = 2;
+    }
+    str_append(out, key + from * sizeof(uint64_t), (t->key_words - from) * sizeof(uint64_t));
+}

@@ -1,0 +1,161 @@
+/* Keyed tables as a write-back cache over a store on local disks: inside the rocksdb backend.
+ *
+ *   table  -- the keys that are at hand, as in the hashmap backend, with marks of what changed
+ *   store  -- all keys, as bytes in RocksDB (engine/rocksdb)
+ *
+ * A batch is probed in the table; keys that it lacks are read from the store together.  Two hands go around the
+ * table: the first writes changed entries, the second, when room is needed, drops those that are as in the
+ * store.  What changes often is changed again between the two, and stays.  Changed entries leave in pieces: sorted runs
+ * which an executor writes and hands to RocksDB; until one is there its entries stay in the table.
+ *
+ * The bits of an entry (keyed_track.h): dirty: changed since it was last put into a piece; unconfirmed: of a checkpoint
+ * whose pieces are not in the store yet; frozen: to be written by the checkpoint at hand as it is, or in a piece that is
+ * not in the store yet; known: the store has the key, or will have it, so that its removal must be told.  An entry
+ * that has none of the first three is as in the store.
+ *
+ * Removed keys are in `gone` until the store knows of it, since the store would still answer with them.
+ *
+ * Thread: one owner (the task); pieces are written by an executor's.
+ * Flink: RocksDBKeyedStateBackend with its write buffers. */
+#ifndef FLINC_ENGINE_STATE_PAGED_PAGED_H
+#define FLINC_ENGINE_STATE_PAGED_PAGED_H
+
+#include "common/loop/executor.h"
+#include "engine/rocksdb/rocks_store.h"
+#include "engine/state/keyed_snapshot.h"
+#include "engine/state/keyed_table_evict.h"
+#include "engine/state/record_row.h"
+
+enum {
+    PAGED_KEY_PREFIX = 3,        /* key group, state */
+    PAGED_SLOTS_MIN = 16 * 1024, /* of a table; the keys of a batch must find room */
+    PAGED_HEAP_MIN = 1 << 20,    /* bytes of long keys and strings */
+    PAGED_PIECE_BYTES = 8 << 20, /* of a piece at most, about */
+};
+
+struct paged_store;
+struct paged_piece;
+
+/* What is paged of a state: its table of NAMESPACE_VOID. */
+struct paged_table {
+    struct paged_store *store;  /* Borrows */
+    struct keyed_state *state;  /* Borrows */
+    struct keyed_table *table;  /* Borrows: the state's */
+    uint8_t id;                 /* of the state in keys of the store */
+    struct record_layout value; /* Owns: of the value alone */
+    struct record_row row;      /* of it */
+    struct keyed_table gone; /* keys to counts of their removals that the store has not heard of */
+    struct keyed_table absent;    /* keys that the last find did not find in the store, either */
+    uint32_t write_group;         /* the first hand */
+    uint32_t evict_group;         /* the second */
+    uint32_t piece_from, piece_n; /* groups whose entries are in the piece at hand */
+    size_t piece_removed;         /* the first items of table->removed that are in it */
+    bool is_blind;                /* rows are put without a look at what the store has: restoring */
+};
+
+/* A key that a table lacked. */
+struct paged_key {
+    uint32_t at, size; /* of its bytes, in the store's key_bytes */
+    uint32_t row;
+};
+
+/* ---- store.c: the store and pieces under way ------------------------------------------------------ */
+
+struct paged_store {
+    const struct keyed_backend_options *options; /* Borrows */
+    struct keyed_track track;                    /* of paged tables: of what the store lacks */
+    struct rocks_store *rocks;                   /* Owns */
+    struct vec tables;                           /* struct paged_table *; Owns */
+    struct paged_piece *piece;                   /* Owns: being filled or written; NULL: none */
+    struct paged_table *writing;                 /* Borrows: whose entries the piece has */
+    bool is_empty;                               /* nothing was ever written to it */
+    uint32_t piece_frozen_at;                    /* the track's, when the piece was filled */
+    bool is_frozen;                              /* a checkpoint is being written */
+    size_t frozen_table;                         /* goes on with this one */
+    /* Of a read. */
+    struct str key_bytes;
+    struct vec keys;                   /* struct paged_key */
+    struct vec read_keys, read_values; /* struct rocks_bytes */
+    /* Figures. */
+    uint64_t n_reads, n_misses, n_found, n_evicted, n_written, n_pieces, wait_ns;
+};
+
+/* `options`: borrowed as long as the store. */
+int paged_store_new(const struct keyed_backend_options *options, struct paged_store **ret_store,
+                    struct error *err) MUST_CHECK;
+/* Of a backend of this kind. */
+struct paged_store *paged_store_of(const struct keyed_backend *b);
+/* Waits for a piece that is being written.  NULL is fine; returns NULL. */
+struct paged_store *paged_store_free(struct paged_store *s);
+int paged_table_new(struct paged_store *s, struct keyed_state *state, struct keyed_table *table,
+                    struct paged_table **ret_table, struct error *err) MUST_CHECK;
+/* Before its state is closed.  NULL is fine; returns NULL. */
+struct paged_table *paged_table_free(struct paged_table *p);
+/* Of this table, its heap and what it knows. */
+uint64_t paged_table_limit(const struct paged_table *p);
+
+/* ---- cache.c: what is at hand ----------------------------------------------------------------------- */
+
+/* Room for `n_rows` more keys; goes on with writing. */
+int paged_table_make_room(struct paged_table *p, uint32_t n_rows, struct error *err) MUST_CHECK;
+/* After an upsert: values of the keys that were new in the table, from the store; those are not new any more. */
+int paged_table_load(struct paged_table *p, const uint32_t *slots, uint8_t *inout_is_new,
+                     uint32_t n, struct error *err) MUST_CHECK;
+/* Slots of the keys of a batch, those that only the store has taken into the table. */
+int paged_table_find(struct paged_table *p, const struct batch *b, const uint32_t *key_columns,
+                     uint32_t *ret_slots, struct error *err) MUST_CHECK;
+/* Before an entry is removed. */
+void paged_table_note_removal(struct paged_table *p, uint32_t slot);
+
+/* ---- write.c ------------------------------------------------------------------------------------------ */
+
+/* Takes the end of a piece, if one has ended; `wait`: waits for it. */
+enum paged_wait { PAGED_POLL, PAGED_WAIT };
+int paged_store_settle(struct paged_store *s, enum paged_wait wait, struct error *err) MUST_CHECK;
+/* Begins a piece with changed entries of a table, when none is under way and no checkpoint. */
+int paged_table_write_some(struct paged_table *p, struct error *err) MUST_CHECK;
+int paged_table_put_entry(struct paged_table *p, const char *entry, bool is_null,
+                          struct error *err) MUST_CHECK;
+void paged_table_put_removal(struct paged_table *p, const struct keyed_removed *r);
+/* The store has heard of the oldest `n` removals. */
+void paged_table_forget_removals(struct paged_table *p, size_t n);
+/* Sends off the piece that was filled. */
+void paged_store_write_piece(struct paged_store *s);
+
+/* ---- freeze.c: what a checkpoint writes ----------------------------------------------------------------- */
+
+/* What the store lacks is to be written as it is now. */
+void paged_store_freeze(struct paged_store *s);
+/* Goes on with it, for about `n_entries`.  0: all of it is in the store; 1: more is to be done; 2: a piece is on
+ * its way, whose end is told by `wake` (may be NULL) on another thread. */
+enum paged_step { PAGED_DONE, PAGED_MORE, PAGED_WRITING };
+int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *err) MUST_CHECK;
+/* Gives it up; harmless without one. */
+void paged_store_thaw(struct paged_store *s);
+
+/* ---- key.c ---------------------------------------------------------------------------------------------- */
+
+/* Appends the bytes of an entry's key. */
+void paged_key_put(const struct paged_table *p, const char *key, uint64_t hash, bool is_null,
+                   struct str *out);
+
+/* ---- piece.c: what is written together ------------------------------------------------------------------ */
+
+/* A piece under construction: puts and removals in any order; of puts and removals of a key the last counts. */
+struct paged_piece *paged_piece_new(struct rocks_store *rocks, struct mem_budget *budget);
+/* Begins an item, whose key and then value are appended to the string; paged_piece_end() says how long the key
+ * is. */
+struct str *paged_piece_bytes(struct paged_piece *x);
+void paged_piece_end(struct paged_piece *x, uint32_t key_bytes, uint32_t value_bytes);
+void paged_piece_end_removal(struct paged_piece *x, uint32_t key_bytes);
+uint64_t paged_piece_size(const struct paged_piece *x); /* bytes */
+uint32_t paged_piece_len(const struct paged_piece *x);
+/* Sorts and writes it, on an executor's thread or, without one, at once. */
+void paged_piece_write(struct paged_piece *x, struct executor *executor);
+bool paged_piece_is_sent(const struct paged_piece *x); /* or has ended */
+/* 1: it is in the store; 0: not yet; negative: it is not, and the store is of no use any more. */
+int paged_piece_poll(struct paged_piece *x, enum paged_wait wait, struct error *err) MUST_CHECK;
+/* Waits when it is being written.  NULL is fine; returns NULL. */
+struct paged_piece *paged_piece_free(struct paged_piece *x);
+
+#endif

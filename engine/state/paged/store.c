@@ -1,0 +1,108 @@
+/* The store of a backend and its paged tables: life.  Thread: one owner (the task). */
+#include "engine/state/paged/paged.h"
+
+int paged_store_new(const struct keyed_backend_options *o, struct paged_store **ret_store,
+                    struct error *err)
+{
+    struct paged_store *s = MEM_NEW(struct paged_store);
+    s->options = o;
+    s->is_empty = true;
+    keyed_track_init(&s->track, o->budget);
+    s->track.never_forgets = true;
+    vec_init(&s->tables, sizeof(struct paged_table *));
+    vec_init(&s->keys, sizeof(struct paged_key));
+    vec_init(&s->read_keys, sizeof(struct rocks_bytes));
+    vec_init(&s->read_values, sizeof(struct rocks_bytes));
+    int rc = rocks_store_new(&(struct rocks_store_options){.shared = o->disk->shared,
+                                                           .directory = o->disk->directory,
+                                                           .first_group = o->first_group,
+                                                           .last_group = o->last_group},
+                             &s->rocks, err);
+    if (rc < 0) {
+        paged_store_free(s);
+        return rc;
+    }
+    *ret_store = s;
+    return 0;
+}
+
+struct paged_store *paged_store_free(struct paged_store *s)
+{
+    if (s == NULL) {
+        return NULL;
+    }
+    ASSERT(s->tables.len == 0);
+    paged_piece_free(s->piece);
+    rocks_store_free(s->rocks);
+    vec_fini(&s->tables);
+    vec_fini(&s->keys);
+    vec_fini(&s->read_keys);
+    vec_fini(&s->read_values);
+    str_fini(&s->key_bytes);
+    keyed_track_fini(&s->track);
+    mem_free(s);
+    return NULL;
+}
+
+/* The layout of a value alone: that of the state's rows has the columns of the key in front. */
+static void value_layout(const struct keyed_rows *rows, struct record_layout *ret_layout)
+{
+    const struct record_layout *from = &rows->layout;
+    struct record_field *fields = mem_dup(from->fields, from->n_fields * sizeof(*fields));
+    for (uint32_t i = 0; i < from->n_fields; i++) {
+        fields[i].column -= rows->key->n_fields;
+    }
+    record_layout_init_fields(ret_layout, rows->value, from->size, fields, from->n_fields);
+    mem_free(fields);
+}
+
+int paged_table_new(struct paged_store *s, struct keyed_state *state, struct keyed_table *table,
+                    struct paged_table **ret_table, struct error *err)
+{
+    const struct keyed_table_options gone = {
+        .key_schema = state->key_schema, .value_bytes = sizeof(uint64_t), .seed = s->options->seed};
+    const struct keyed_table_options absent = {.key_schema = state->key_schema,
+                                               .seed = s->options->seed};
+    struct paged_table *p = MEM_NEW(struct paged_table);
+    int rc = keyed_table_init(&p->gone, &gone, err);
+    if (rc == 0) {
+        rc = keyed_table_init(&p->absent, &absent, err);
+    }
+    if (rc < 0) {
+        mem_free(p);
+        return rc;
+    }
+    p->store = s;
+    p->state = state;
+    p->table = table;
+    p->id = (uint8_t)s->tables.len;
+    value_layout(state->rows, &p->value);
+    record_row_init(&p->row, &p->value);
+    vec_push_ptr(&s->tables, p);
+    *ret_table = p;
+    return 0;
+}
+
+struct paged_table *paged_table_free(struct paged_table *p)
+{
+    if (p == NULL) {
+        return NULL;
+    }
+    struct paged_store *s = p->store;
+    if (s->writing == p) {
+        s->piece = paged_piece_free(s->piece);
+        s->writing = NULL;
+    }
+    for (size_t i = 0; i < s->tables.len; i++) {
+        if (vec_ptr(&s->tables, i) == p) {
+            vec_remove(&s->tables, i);
+            break;
+        }
+    }
+    keyed_table_fini(&p->gone);
+    keyed_table_fini(&p->absent);
+    record_row_fini(&p->row);
+    record_layout_fini(&p->value);
+    mem_free(p);
+    return NULL;
+}

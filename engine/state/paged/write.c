@@ -1,0 +1,165 @@
+/* The first hand: changed entries on their way to the store.
+ *
+ * A piece begins with all removals that the store has not heard of, so that none can come behind a newer value of its
+ * key.  Thread: one owner (the task). */
+#include "engine/state/paged/paged.h"
+
+#include "engine/state/keyed_table_probe.h"
+
+/* ---- into a piece ---------------------------------------------------------------------------------- */
+
+int paged_table_put_entry(struct paged_table *p, const char *entry, bool is_null, struct error *err)
+{
+    struct paged_piece *x = p->store->piece;
+    struct str *out = paged_piece_bytes(x);
+    size_t start = out->len;
+    paged_key_put(p, entry, keyed_entry_hash(p->table, entry, is_null), is_null, out);
+    size_t key_end = out->len;
+    TRY(record_row_encode(&p->row, entry + p->table->value_offset, out, err));
+    paged_piece_end(x, (uint32_t)(key_end - start), (uint32_t)(out->len - key_end));
+    return 0;
+}
+
+void paged_table_put_removal(struct paged_table *p, const struct keyed_removed *r)
+{
+    struct paged_piece *x = p->store->piece;
+    struct str *out = paged_piece_bytes(x);
+    size_t start = out->len;
+    paged_key_put(p, r->key, r->hash, r->is_null, out);
+    paged_piece_end_removal(x, (uint32_t)(out->len - start));
+}
+
+static void put_removals(struct paged_table *p)
+{
+    const struct keyed_table *t = p->table;
+    for (size_t i = t->removed_start; i < t->removed.len; i++) {
+        paged_table_put_removal(p, VEC_AT(&t->removed, struct keyed_removed, i));
+    }
+    p->piece_removed = t->removed.len - t->removed_start;
+}
+
+/* The changed entries of a group: they are in the piece now. */
+static int put_group(struct paged_table *p, uint32_t group, struct error *err)
+{
+    struct keyed_table *t = p->table;
+    struct keyed_group *g = &t->groups[group];
+    keyed_group_catch_up(t->track, g);
+    uint8_t changed = keyed_group_live(g) & (g->dirty | g->unconfirmed | g->frozen);
+    for (uint8_t m = changed; m != 0; m &= (uint8_t)(m - 1)) {
+        uint32_t slot = group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctz(m);
+        TRY(paged_table_put_entry(p, keyed_table_entry(t, slot), slot == t->null_slot, err));
+    }
+    t->n_dirty -= MIN(t->n_dirty, (uint32_t)__builtin_popcount(g->dirty & changed));
+    g->dirty &= (uint8_t)~changed;
+    g->unconfirmed &= (uint8_t)~changed;
+    g->frozen = changed;
+    g->known |= changed;
+    return 0;
+}
+
+/* Entries of the groups from the hand on, at most once around.  The group of the NULL key is the last. */
+static int put_changes(struct paged_table *p, uint32_t max, struct error *err)
+{
+    const struct keyed_table *t = p->table;
+    uint32_t n_groups = keyed_table_n_groups(t);
+    struct paged_piece *x = p->store->piece;
+    p->write_group = p->write_group < n_groups ? p->write_group : 0;
+    p->piece_from = p->write_group;
+    p->piece_n = 0;
+    while (p->piece_n < n_groups && paged_piece_len(x) < max &&
+           paged_piece_size(x) < PAGED_PIECE_BYTES) {
+        TRY(put_group(p, p->write_group, err));
+        p->write_group = p->write_group + 1 < n_groups ? p->write_group + 1 : 0;
+        p->piece_n++;
+    }
+    return 0;
+}
+
+int paged_table_write_some(struct paged_table *p, struct error *err)
+{
+    struct paged_store *s = p->store;
+    struct keyed_table *t = p->table;
+    if (s->piece != NULL || s->is_frozen || t->n_slots == 0) {
+        return 0;
+    }
+    keyed_table_finish_growth(t);
+    s->piece = paged_piece_new(s->rocks, s->options->budget);
+    s->writing = p;
+    put_removals(p);
+    TRY(put_changes(p, MAX(t->n_keys / 4, (uint32_t)BATCH_ROWS_MAX), err));
+    if (paged_piece_len(s->piece) == 0) {
+        s->piece = paged_piece_free(s->piece);
+        s->writing = NULL;
+        return 0;
+    }
+    paged_store_write_piece(s);
+    return 0;
+}
+
+void paged_store_write_piece(struct paged_store *s)
+{
+    s->n_pieces++;
+    s->n_written += paged_piece_len(s->piece);
+    s->is_empty = false;
+    s->piece_frozen_at = s->track.frozen_at;
+    paged_piece_write(s->piece, s->options->disk->executor);
+}
+
+/* ---- in the store ---------------------------------------------------------------------------------- */
+
+void paged_table_forget_removals(struct paged_table *p, size_t n)
+{
+    struct keyed_table *t = p->table;
+    for (size_t i = 0; i < n; i++) {
+        const struct keyed_removed *r =
+            VEC_AT(&t->removed, struct keyed_removed, t->removed_start + i);
+        uint32_t slot = keyed_table_find_entry(&p->gone, r->key, r->hash, r->is_null);
+        ASSERT(slot != KEYED_SLOT_NONE);
+        if (--*(uint64_t *)keyed_table_value(&p->gone, slot) == 0) {
+            keyed_table_remove(&p->gone, slot);
+        }
+    }
+    keyed_table_drop_removed(t, n);
+    if (p->gone.n_keys == 0) {
+        keyed_table_clear(&p->gone);
+    }
+}
+
+/* Entries that were changed since are dirty, too, and stay so. */
+static void confirm_piece(struct paged_table *p)
+{
+    struct keyed_table *t = p->table;
+    uint32_t n_groups = keyed_table_n_groups(t), group = p->piece_from;
+    /* Behind a freeze frozen entries are those of the checkpoint.  Wherever the table has put entries meanwhile: those
+     * that are frozen without one are of this piece, or of one before it. */
+    bool is_marked = p->store->piece_frozen_at == t->track->frozen_at;
+    for (uint32_t i = 0; is_marked && i < MIN(p->piece_n, n_groups); i++) {
+        group = group < n_groups ? group : 0;
+        keyed_group_catch_up(t->track, &t->groups[group]);
+        t->groups[group++].frozen = 0;
+    }
+    paged_table_forget_removals(p, p->piece_removed);
+}
+
+int paged_store_settle(struct paged_store *s, enum paged_wait wait, struct error *err)
+{
+    if (LIKELY(s->piece == NULL) || !paged_piece_is_sent(s->piece)) {
+        return 0;
+    }
+    int rc = paged_piece_poll(s->piece, wait, err);
+    if (rc == 0) {
+        return 0;
+    }
+    struct paged_table *p = s->writing;
+    s->piece = paged_piece_free(s->piece);
+    s->writing = NULL;
+    if (rc < 0) {
+        return error_context(err, "writing state of operator '%s' to local disk",
+                             s->options->operator_name),
+               rc;
+    }
+    if (p != NULL) {
+        confirm_piece(p);
+    }
+    return 0;
+}
