@@ -8,7 +8,7 @@
 
 #include "engine/state/keyed_table.h"
 
-/* Drops the clean entries of a cluster of groups, the one around *inout_group, which goes behind it; what is left
+/* Drops a clean entry of each group of a cluster, the one around *inout_group, which goes behind it; what is left
  * gets new slots close to its home, so that no removed slots gather.  The table does not grow (asserted).
  * Returns the number of entries dropped.  The NULL key stays. */
 uint32_t keyed_table_evict(struct keyed_table *t, uint32_t *inout_group);

@@ -31,7 +31,7 @@ static bool has_room(const struct paged_table *p, uint32_t n_rows)
 {
     const struct keyed_table *t = p->table;
     return t->moving.n_slots > 0 ||
-           (t->n_used + (uint64_t)n_rows <= keyed_limit(t) &&
+           (t->n_used + (uint64_t)n_rows <= PAGED_FULL(t->n_slots) &&
             (t->heap.used_bytes == 0 || bytes_in_use(t) <= paged_table_limit(p) + PAGED_HEAP_MIN));
 }
 
@@ -40,7 +40,7 @@ static bool grow(struct paged_table *p, uint32_t n_rows)
 {
     struct keyed_table *t = p->table;
     if (t->n_slots < PAGED_SLOTS_MIN) {
-        return keyed_table_reserve(t, MIN(t->n_keys + n_rows, PAGED_SLOTS_MIN / 4u * 3), NULL) ==
+        return keyed_table_reserve(t, MIN(t->n_keys + n_rows, PAGED_FULL(PAGED_SLOTS_MIN)), NULL) ==
                    0 &&
                has_room(p, n_rows);
     }
@@ -59,10 +59,11 @@ static bool grow(struct paged_table *p, uint32_t n_rows)
 static bool evict(struct paged_table *p, uint32_t n_rows)
 {
     struct keyed_table *t = p->table;
-    uint32_t n_groups = t->n_slots / KEYED_GROUP_SLOTS, seen = 0;
+    uint32_t n_groups = t->n_slots / KEYED_GROUP_SLOTS;
+    uint64_t seen = 0;
     keyed_table_clear(&p->absent);
-    while (seen < n_groups) {
-        for (int i = 0; i < CLUSTERS_AT_ONCE && seen < n_groups; i++) {
+    while (seen < n_groups * (uint64_t)KEYED_GROUP_SLOTS) {
+        for (int i = 0; i < CLUSTERS_AT_ONCE; i++) {
             uint32_t from = p->evict_group;
             p->store->n_evicted += keyed_table_evict(t, &p->evict_group);
             seen += ((p->evict_group - from) & (n_groups - 1)) +

@@ -28,10 +28,13 @@
 
 enum {
     PAGED_KEY_PREFIX = 3,        /* key group, state */
-    PAGED_SLOTS_MIN = 16 * 1024, /* of a table; the keys of a batch must find room */
     PAGED_HEAP_MIN = 1 << 20,    /* bytes of long keys and strings */
     PAGED_PIECE_BYTES = 8 << 20, /* of a piece at most, about */
 };
+
+#define PAGED_SLOTS_MIN (UINT32_C(16) * 1024) /* of a table; the keys of a batch must find room */
+/* Slots of a table that are used at most when a batch begins. */
+#define PAGED_FULL(n_slots) ((n_slots) / 16 * 11)
 
 struct paged_store;
 struct paged_piece;
