@@ -139,7 +139,7 @@ static void count_batch(struct rig *r)
 static void step_checkpoint(struct rig *r)
 {
     struct error err = ERROR_INIT;
-    struct paged_store *s = paged_store_of(r->backend);
+    struct paged_store *s = r->backend->paged;
     if (s->is_frozen) {
         int rc = paged_store_step(s, ROWS, &err);
         check(rc, &err);
@@ -167,7 +167,7 @@ struct figures {
 static struct figures count(struct rig *r, struct key_stream *keys, uint64_t records,
                             uint64_t checkpoint_records)
 {
-    struct paged_store *s = paged_store_of(r->backend);
+    struct paged_store *s = r->backend->paged;
     struct figures f = {-wall_seconds(), -cpu_seconds()};
     double keys_s = 0;
     for (uint64_t i = 0; i < records; i += ROWS) {
@@ -180,7 +180,7 @@ static struct figures count(struct rig *r, struct key_stream *keys, uint64_t rec
         keys_s += bench_cpu_seconds() - began;
         count_batch(r);
         if (i / checkpoint_records != (i + ROWS) / checkpoint_records && !s->is_frozen) {
-            paged_store_freeze(s);
+            paged_store_freeze(s, PAGED_NO_FILES, NULL);
         }
         step_checkpoint(r);
     }
@@ -193,7 +193,7 @@ static void measure(struct rig *r, const struct options *o, struct bench_report 
                     const char *name, double exponent)
 {
     struct key_stream keys;
-    struct paged_store *s = paged_store_of(r->backend);
+    struct paged_store *s = r->backend->paged;
     char text[80];
     if (o->only != NULL && strcmp(o->only, name) != 0) {
         return;

@@ -68,6 +68,7 @@
     X(property_int)                                          \
     X(readoptions_create)                                    \
     X(readoptions_destroy)                                   \
+    X(readoptions_set_fill_cache)                            \
     X(readoptions_set_iterate_upper_bound)                   \
     X(sstfilewriter_create)                                  \
     X(sstfilewriter_delete)                                  \

@@ -342,7 +342,38 @@ static int clip(struct rocks_store *s, struct rocks_partition *p, const struct r
     return 0;
 }
 
-int rocks_store_adopt(struct rocks_store *s, const struct rocks_files *parent, struct error *err)
+/* What was taken over is what the partition's snapshots have, for now. */
+static int keep_parent(struct rocks_store *s, struct rocks_partition *p,
+                       const struct rocks_files *parent, uint64_t *ret_file_ids, struct error *err)
+{
+    STR_AUTO directory = STR_INIT;
+    STR_AUTO path = STR_INIT;
+
+    rocks_store_name(s, "base", &directory);
+    TRY(fs_mkdirs(str_cstr(&directory), err));
+    p->base_directory = mem_strdup(str_cstr(&directory));
+    for (size_t i = 0; i < parent->files.len; i++) {
+        const struct rocks_file *file = VEC_AT(&parent->files, struct rocks_file, i);
+        struct vec *kept = file->is_run ? &p->runs : &p->base;
+        str_clear(&path);
+        if (file->is_run) {
+            rocks_store_name(s, "kept", &path);
+        } else {
+            str_printf(&path, "%s/%s", p->base_directory, name_of(file->path));
+        }
+        if (link(file->path, str_cstr(&path)) < 0) {
+            return error_set_errno(err, errno, "linking %s to %s", file->path, str_cstr(&path));
+        }
+        TRY(rocks_keep(s, str_cstr(&path), NULL, kept, err));
+        ret_file_ids[i] = VEC_AT(kept, struct rocks_kept, kept->len - 1)->file_id;
+    }
+    p->base_bytes = bytes_of(&p->base);
+    p->runs_bytes = bytes_of(&p->runs);
+    return 0;
+}
+
+int rocks_store_adopt(struct rocks_store *s, const struct rocks_files *parent,
+                      uint64_t *ret_file_ids, struct error *err)
 {
     STR_AUTO directory = STR_INIT;
     struct rocks_partition *p = NULL;
@@ -357,6 +388,7 @@ int rocks_store_adopt(struct rocks_store *s, const struct rocks_files *parent, s
     TRY(rocks_partition_open(s, str_cstr(&directory), first, last, &p, err));
     int rc = take_runs(s, p, parent, err);
     rc = rc == 0 ? clip(s, p, parent, err) : rc;
+    rc = rc == 0 ? keep_parent(s, p, parent, ret_file_ids, err) : rc;
     if (rc < 0) {
         rocks_partition_free(s, p);
         return rc;

@@ -258,47 +258,81 @@ int rocks_store_read(struct rocks_store *s, const struct rocks_bytes *keys, uint
 struct rocks_scan {
     struct rocks_store *store; /* Borrows */
     struct str from, until;
-    size_t partition; /* at hand */
+    struct str infix;     /* what keys have behind their group; empty: anything */
+    struct str seek;      /* scratch */
+    struct vec iterators; /* rocksdb_iterator_t *; of each partition, all as of the start; Owns */
+    size_t partition;     /* at hand */
+    bool is_inside;       /* its iterator is at an entry */
+    bool is_fresh;        /* which was not given yet */
     rocksdb_readoptions_t *options;
-    rocksdb_iterator_t *iterator; /* NULL: the next partition's is to be made */
-    bool is_fresh;                /* the iterator's entry was not given yet */
 };
 
-int rocks_scan_start(struct rocks_store *s, struct rocks_bytes from, struct rocks_bytes until,
-                     struct rocks_scan **ret_scan, struct error *err)
+static rocksdb_iterator_t *iterator_of(const struct rocks_scan *c)
 {
-    struct rocks_scan *c = MEM_NEW(struct rocks_scan);
-
-    (void)err;
-    c->store = s;
-    str_append(&c->from, from.data, from.size);
-    str_append(&c->until, until.data, until.size);
-    c->options = s->api->readoptions_create();
-    s->api->readoptions_set_iterate_upper_bound(c->options, c->until.data, c->until.len);
-    *ret_scan = c;
-    return 0;
+    return vec_ptr(&c->iterators, c->partition);
 }
 
-static void leave_partition(struct rocks_scan *c)
+static struct rocks_scan *scan_new(struct rocks_store *s)
 {
-    if (c->iterator != NULL) {
-        c->store->api->iter_destroy(c->iterator);
-        c->iterator = NULL;
-        c->partition++;
+    struct rocks_scan *c = MEM_NEW(struct rocks_scan);
+    c->store = s;
+    c->options = s->api->readoptions_create();
+    /* What is read once is not to drive out what is read often. */
+    s->api->readoptions_set_fill_cache(c->options, 0);
+    vec_init(&c->iterators, sizeof(void *));
+    return c;
+}
+
+static void make_iterators(struct rocks_scan *c)
+{
+    for (size_t i = 0; i < c->store->partitions.len; i++) {
+        vec_push_ptr(&c->iterators,
+                     c->store->api->create_iterator(partition_at(c->store, i)->db, c->options));
     }
+}
+
+void rocks_scan_start(struct rocks_store *s, struct rocks_bytes from, struct rocks_bytes until,
+                      struct rocks_scan **ret_scan)
+{
+    struct rocks_scan *c = scan_new(s);
+    str_append(&c->from, from.data, from.size);
+    str_append(&c->until, until.data, until.size);
+    s->api->readoptions_set_iterate_upper_bound(c->options, c->until.data, c->until.len);
+    make_iterators(c);
+    *ret_scan = c;
+}
+
+void rocks_scan_start_infix(struct rocks_store *s, struct rocks_bytes infix,
+                            struct rocks_scan **ret_scan)
+{
+    struct rocks_scan *c = scan_new(s);
+    str_append(&c->infix, infix.data, infix.size);
+    make_iterators(c);
+    *ret_scan = c;
+}
+
+static void seek_group(struct rocks_scan *c, uint32_t group)
+{
+    const char first[] = {(char)(group >> 8), (char)group};
+    str_clear(&c->seek);
+    str_append(&c->seek, first, sizeof(first));
+    str_append(&c->seek, c->infix.data, c->infix.len);
+    c->store->api->iter_seek(iterator_of(c), c->seek.data, c->seek.len);
 }
 
 /* Goes to the first entry of the partition at hand that is of its key groups and of the scan. */
 static void enter_partition(struct rocks_scan *c)
 {
-    const struct rocks_api *api = c->store->api;
     const struct rocks_partition *p = partition_at(c->store, c->partition);
     const char first[] = {(char)(p->first_group >> 8), (char)p->first_group};
     bool from_start = c->from.len < 2 || memcmp(c->from.data, first, sizeof(first)) < 0;
 
-    c->iterator = api->create_iterator(p->db, c->options);
-    api->iter_seek(c->iterator, from_start ? first : c->from.data,
-                   from_start ? sizeof(first) : c->from.len);
+    if (from_start) {
+        seek_group(c, p->first_group);
+    } else {
+        c->store->api->iter_seek(iterator_of(c), c->from.data, c->from.len);
+    }
+    c->is_inside = true;
     c->is_fresh = true;
 }
 
@@ -310,13 +344,38 @@ static int look(struct rocks_scan *c, struct rocks_bytes *ret_key, struct error 
     STR_AUTO what = STR_INIT;
     char *text = NULL;
 
-    if (api->iter_valid(c->iterator)) {
-        ret_key->data = api->iter_key(c->iterator, &ret_key->size);
+    if (api->iter_valid(iterator_of(c))) {
+        ret_key->data = api->iter_key(iterator_of(c), &ret_key->size);
         return rocks_group_of(*ret_key) <= p->last_group;
     }
-    api->iter_get_error(c->iterator, &text);
+    api->iter_get_error(iterator_of(c), &text);
     str_printf(&what, "reading the RocksDB state in %s", p->directory);
     return rocks_check(api, text, str_cstr(&what), err);
+}
+
+/* Whether the infix of a key is below (-1), or above (1) that of the scan, or is it (0). */
+static int compare_infix(const struct rocks_scan *c, struct rocks_bytes key)
+{
+    size_t have = key.size - 2, n = MIN(have, c->infix.len);
+    int order = n > 0 ? memcmp(key.data + 2, c->infix.data, n) : 0;
+    return order != 0 ? order : have < c->infix.len ? -1 : 0;
+}
+
+/* From an entry that may be of another infix to the next one that is of the scan's. */
+static int skip_others(struct rocks_scan *c, struct rocks_bytes *inout_key, struct error *err)
+{
+    const struct rocks_partition *p = partition_at(c->store, c->partition);
+    int rc = 1;
+    while (rc > 0) {
+        int order = compare_infix(c, *inout_key);
+        uint32_t group = rocks_group_of(*inout_key) + (order > 0);
+        if (order == 0 || group > p->last_group) {
+            return order == 0;
+        }
+        seek_group(c, group);
+        rc = look(c, inout_key, err);
+    }
+    return rc;
 }
 
 int rocks_scan_next(struct rocks_scan *c, struct rocks_bytes *ret_key,
@@ -324,17 +383,20 @@ int rocks_scan_next(struct rocks_scan *c, struct rocks_bytes *ret_key,
 {
     const struct rocks_api *api = c->store->api;
 
-    for (; c->partition < c->store->partitions.len; leave_partition(c)) {
-        if (c->iterator == NULL) {
+    for (; c->partition < c->iterators.len; c->partition++, c->is_inside = false) {
+        if (!c->is_inside) {
             enter_partition(c);
         }
         if (!c->is_fresh) {
-            api->iter_next(c->iterator);
+            api->iter_next(iterator_of(c));
         }
         c->is_fresh = false;
         int rc = look(c, ret_key, err);
+        if (rc > 0 && c->infix.len > 0) {
+            rc = skip_others(c, ret_key, err);
+        }
         if (rc != 0) {
-            ret_value->data = rc > 0 ? api->iter_value(c->iterator, &ret_value->size) : NULL;
+            ret_value->data = rc > 0 ? api->iter_value(iterator_of(c), &ret_value->size) : NULL;
             return rc;
         }
     }
@@ -344,10 +406,15 @@ int rocks_scan_next(struct rocks_scan *c, struct rocks_bytes *ret_key,
 struct rocks_scan *rocks_scan_free(struct rocks_scan *c)
 {
     if (c != NULL) {
-        leave_partition(c);
+        for (size_t i = 0; i < c->iterators.len; i++) {
+            c->store->api->iter_destroy(vec_ptr(&c->iterators, i));
+        }
+        vec_fini(&c->iterators);
         c->store->api->readoptions_destroy(c->options);
         str_fini(&c->from);
         str_fini(&c->until);
+        str_fini(&c->infix);
+        str_fini(&c->seek);
         mem_free(c);
     }
     return NULL;

@@ -56,8 +56,11 @@ void rocks_store_release(struct rocks_store *s);
 
 /* The entries with keys in [from, until), in order, as they are when it starts. */
 struct rocks_scan;
-int rocks_scan_start(struct rocks_store *s, struct rocks_bytes from, struct rocks_bytes until,
-                     struct rocks_scan **ret_scan, struct error *err) MUST_CHECK;
+void rocks_scan_start(struct rocks_store *s, struct rocks_bytes from, struct rocks_bytes until,
+                      struct rocks_scan **ret_scan);
+/* The entries whose keys have these bytes behind their key group. */
+void rocks_scan_start_infix(struct rocks_store *s, struct rocks_bytes infix,
+                            struct rocks_scan **ret_scan);
 /* 1: there is one, good until the next call; 0: no more. */
 int rocks_scan_next(struct rocks_scan *c, struct rocks_bytes *ret_key,
                     struct rocks_bytes *ret_value, struct error *err) MUST_CHECK;
@@ -105,9 +108,10 @@ void rocks_files_drop(struct vec *partitions);
 
 /* The files of a parent, which lie on the same file system, are linked into a partition of this store,
  * opened, and clipped to the key groups of both.  Before anything is read or written, once per parent; parents
- * do not overlap (asserted).  The parent's files may be deleted afterwards.  ERR_CORRUPT names the folder. */
+ * do not overlap (asserted).  The parent's files may be deleted afterwards.  The store's snapshots have them as they are until a new
+ * base: ret_file_ids[i] is the id of parent->files' i-th there.  ERR_CORRUPT names the folder. */
 int rocks_store_adopt(struct rocks_store *s, const struct rocks_files *parent,
-                      struct error *err) MUST_CHECK;
+                      uint64_t *ret_file_ids, struct error *err) MUST_CHECK;
 
 uint64_t rocks_store_bytes(const struct rocks_store *s); /* of live files */
 

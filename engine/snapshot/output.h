@@ -42,6 +42,9 @@ struct snapshot_target *snapshot_target_unref(struct snapshot_target *t); /* ret
  * may have in handles (location.inline_task_max). */
 void snapshot_target_count_inline(struct snapshot_target *t, const Flinc__StateBlob *blob);
 
+/* Tells the task that something it waits for has ended.  Thread: any. */
+void snapshot_target_wake(struct snapshot_target *t);
+
 enum snapshot_scope {
     SNAPSHOT_SCOPE_EXCLUSIVE, /* belongs to this checkpoint alone */
     SNAPSHOT_SCOPE_SHARED,    /* later checkpoints may refer to it */

@@ -29,6 +29,13 @@ struct snapshot_target *snapshot_target_ref(struct snapshot_target *t)
     return t;
 }
 
+void snapshot_target_wake(struct snapshot_target *t)
+{
+    if (t->wake != NULL) {
+        t->wake(t->wake_arg);
+    }
+}
+
 struct snapshot_target *snapshot_target_unref(struct snapshot_target *t)
 {
     if (t != NULL && atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) {

@@ -7,6 +7,7 @@
  * States that nobody opens stay in the segments of the chain, and are made states of their own when a
  * base has to be written.  Thread: one owner.  Flink: HeapRestoreOperation, StateSerializerProvider. */
 #include "engine/state/keyed_snapshot.h"
+#include "engine/state/paged/paged.h"
 
 #include "common/base/failpoint.h"
 
@@ -109,18 +110,32 @@ static int open_handles(struct keyed_backend *b, struct keyed_restored *r, struc
 {
     for (size_t i = 0; i < r->handles->n_keyed; i++) {
         const Flinc__KeyedHandle *h = r->handles->keyed[i];
+        bool is_rocksdb = strcmp(h->backend, KEYED_BACKEND_ROCKSDB) == 0;
+        if (is_rocksdb && b->paged == NULL) {
+            return error_set(err, ERR_UNSUPPORTED,
+                             "keyed state of operator '%s' was written by backend 'rocksdb' in its own format, and "
+                             "the backend is '%s': set state.backend.type to rocksdb, or use a canonical savepoint",
+                             b->options.operator_name, b->desc->kind);
+        }
         if (h->version != KEYED_HANDLE_VERSION ||
-            (strcmp(h->backend, KEYED_BACKEND_HASHMAP) != 0 &&
+            (!is_rocksdb && strcmp(h->backend, KEYED_BACKEND_HASHMAP) != 0 &&
              strcmp(h->backend, KEYED_BACKEND_CANONICAL) != 0)) {
             return error_set(err, ERR_UNSUPPORTED,
                              "keyed state of operator '%s' was written by backend '%s', version "
-                             "%u; this Flinc reads '%s' and '%s', version %d: use the Flinc that "
+                             "%u; this Flinc reads '%s', '%s' and '%s', version %d: use the Flinc that "
                              "wrote it, or a canonical savepoint",
                              b->options.operator_name, h->backend, h->version,
-                             KEYED_BACKEND_HASHMAP, KEYED_BACKEND_CANONICAL, KEYED_HANDLE_VERSION);
+                             KEYED_BACKEND_HASHMAP, KEYED_BACKEND_ROCKSDB,
+                             KEYED_BACKEND_CANONICAL, KEYED_HANDLE_VERSION);
         }
         for (size_t k = 0; k < h->n_segments && handle_is_wanted(b, h); k++) {
             TRY(add_states(b, r, h->segments[k], err));
+        }
+        for (size_t k = 0; k < h->n_stored_states; k++) {
+            if (find_restored(r, h->stored_states[k]->name) == NULL) {
+                VEC_PUSH(&r->states, struct restored_state)->name =
+                    mem_strdup(h->stored_states[k]->name);
+            }
         }
     }
     return 0;
@@ -166,6 +181,9 @@ int keyed_backend_restore(struct keyed_backend *b, const Flinc__OperatorSubtaskS
     r->checkpoint_id = checkpoint_id;
     vec_init(&r->states, sizeof(struct restored_state));
     int rc = open_handles(b, r, err);
+    if (rc == 0 && b->paged != NULL) {
+        rc = paged_store_restore(b->paged, state, directory, err);
+    }
     if (rc < 0) {
         error_context(err, "restoring keyed state of operator '%s' from checkpoint %llu",
                       b->options.operator_name, (unsigned long long)checkpoint_id);
@@ -256,6 +274,38 @@ static int begin_segment(struct loader *l, const struct segment_state *old, stru
     return 0;
 }
 
+/* What a handle says of a state whose rows are in files. */
+struct stored_schema {
+    struct schema *key, *value; /* Own refs */
+    struct segment_state state;
+};
+
+static void stored_schema_fini(struct stored_schema *s)
+{
+    schema_unref(s->key);
+    schema_unref(s->value);
+}
+
+static int stored_schema_init(struct stored_schema *s, const Flinc__StoredState *as,
+                              struct error *err)
+{
+    *s = (struct stored_schema){0};
+    int rc = schema_parse(slice_cstr(as->key_schema), &s->key, err);
+    rc = rc < 0 ? rc : schema_parse(slice_cstr(as->value_schema), &s->value, err);
+    if (rc < 0) {
+        error_context(err, "reading what is said of state '%s'", as->name);
+        stored_schema_fini(s);
+        return rc;
+    }
+    s->state = (struct segment_state){.name = as->name,
+                                      .kind = as->kind,
+                                      .key_schema = s->key,
+                                      .n_key_columns = as->n_key_columns,
+                                      .value_schema = s->value,
+                                      .ttl_ms = as->ttl_ms};
+    return 0;
+}
+
 /* ---- loading ----------------------------------------------------------------------------------- */
 
 /* Rows of this state's schema out of rows of the segment's. */
@@ -301,7 +351,7 @@ static void add_stamps(struct loader *l, uint32_t n)
 static int add_keys(struct loader *l, const struct segment_block *block, struct error *err)
 {
     struct keyed_state *s = l->state;
-    if (!l->is_first) {
+    if (!l->is_first || s->paged != NULL) {
         return keyed_state_upsert(s, block->name_space, block->rows, l->key_columns, l->slots,
                                   l->is_new, err);
     }
@@ -409,6 +459,9 @@ static int make_room(struct loader *l, const struct segment_reader *reader,
         TRY(begin_rows(l, reader, block, err));
     }
     TRY(s->backend->desc->select(s, block->name_space, true, err));
+    if (s->table->track != &s->backend->track) {
+        return 0; /* a cache makes room as it needs it */
+    }
     uint64_t n_keys = keyed_table_len(s->table);
     if (n_keys + a->n_left <= s->table->n_slots / 4 * 3) {
         return 0;
@@ -479,7 +532,9 @@ static int load_handle(struct loader *l, struct error *err)
         }
         TRY(segment_reader_open(l->handle->segments[i], l->from->directory, &reader, err));
         l->is_first = i == 0 && segment_reader_is_base(reader);
+        paged_state_set_blind(l->state, l->is_first);
         int rc = load_segment(l, reader, err);
+        paged_state_set_blind(l->state, false);
         l->values = schema_migration_free(l->values);
         segment_reader_close(reader);
         if (rc < 0) {
@@ -494,8 +549,10 @@ static void set_clean(struct keyed_state *s)
 {
     struct keyed_table *t;
     for (int64_t at = INT64_MIN; (t = s->backend->desc->table_from(s, &at)) != NULL; at++) {
-        keyed_table_set_clean(t);
-        t->created = 0;
+        if (t->track == &s->backend->track) {
+            keyed_table_set_clean(t);
+            t->created = 0;
+        }
         if (at == INT64_MAX) {
             break;
         }
@@ -516,6 +573,65 @@ static size_t largest_handle(const Flinc__OperatorSubtaskState *handles)
         most = MAX(size, most);
     }
     return largest;
+}
+
+/* Rows of a state that are in the store as they were written: into the state as it is now. */
+static int convert_stored(struct loader *l, const struct segment_state *was, struct error *err)
+{
+    struct record_layout old;
+    struct segment_run runs[BATCH_ROWS_MAX];
+    uint32_t n_runs;
+    int rc;
+    TRY(record_layout_init(&old, was->value_schema, err));
+    struct paged_rows *rows = paged_rows_new(l->state->paged, &old);
+    do {
+        struct segment_block block = {.kind = SEGMENT_BLOCK_PUT, .name_space = NAMESPACE_VOID};
+        rc = paged_rows_next(rows, &block.rows, runs, &n_runs, err);
+        if (rc > 0) {
+            int loaded = load_block(l, &block, err);
+            rc = loaded < 0 ? loaded : rc;
+        }
+    } while (rc > 0);
+    paged_rows_free(rows);
+    record_layout_fini(&old);
+    return rc;
+}
+
+/* What the files of the handles have of a state stays there when it is of the same schema. */
+static int load_stored_as(struct loader *l, struct segment_state *was, struct error *err)
+{
+    TRY(begin_segment(l, was, err));
+    int rc = 0;
+    if (l->values != NULL || l->adds_stamps) {
+        l->is_first = false;
+        paged_state_set_blind(l->state, true);
+        rc = convert_stored(l, was, err);
+        paged_state_set_blind(l->state, false);
+    }
+    l->values = schema_migration_free(l->values);
+    return rc;
+}
+
+static int load_stored(struct loader *l, struct error *err)
+{
+    struct keyed_state *s = l->state;
+    const struct keyed_backend *b = s->backend;
+    const Flinc__StoredState *as =
+        b->paged != NULL ? paged_store_find_stored(b->paged, s->name) : NULL;
+    if (as == NULL) {
+        return 0;
+    }
+    if (s->paged == NULL) {
+        return misfit(l, err, "it was kept on disk, and is of a kind now that is kept in memory");
+    }
+    struct stored_schema was;
+    TRY(stored_schema_init(&was, as, err));
+    int rc = load_stored_as(l, &was.state, err);
+    stored_schema_fini(&was);
+    if (rc == 0) {
+        paged_store_take_stored(b->paged, s->name);
+    }
+    return rc;
 }
 
 int keyed_restored_load(struct keyed_state *s, struct error *err)
@@ -539,6 +655,7 @@ int keyed_restored_load(struct keyed_state *s, struct error *err)
             rc = load_handle(l, err);
         }
     }
+    rc = rc < 0 ? rc : load_stored(l, err);
     loader_free(l);
     if (rc == 0) {
         set_clean(s);
@@ -548,6 +665,20 @@ int keyed_restored_load(struct keyed_state *s, struct error *err)
 }
 
 /* ---- states that nobody opened ----------------------------------------------------------------- */
+
+/* Opens a state that only files have. */
+static int carry_stored(struct keyed_backend *b, const char *name, struct error *err)
+{
+    const Flinc__StoredState *as = paged_store_find_stored(b->paged, name);
+    struct stored_schema was;
+    if (as == NULL) {
+        return 0;
+    }
+    TRY(stored_schema_init(&was, as, err));
+    int rc = keyed_backend_carry(b, &was.state, err);
+    stored_schema_fini(&was);
+    return rc;
+}
 
 /* Opens a state as the newest segment that has it describes it. */
 static int open_as_written(struct keyed_backend *b, const char *name, struct error *err)
@@ -571,7 +702,7 @@ static int open_as_written(struct keyed_backend *b, const char *name, struct err
             }
         }
     }
-    return 0;
+    return b->paged != NULL ? carry_stored(b, name, err) : 0;
 }
 
 int keyed_restored_open_rest(struct keyed_backend *b, struct error *err)

@@ -9,6 +9,7 @@
 
 #include "common/base/failpoint.h"
 #include "engine/state/keyed_table_probe.h"
+#include "engine/state/paged/paged.h"
 
 #include <stdlib.h>
 
@@ -22,6 +23,7 @@ enum snapshot_stage {
     SNAPSHOT_TABLES, /* that are there */
     SNAPSHOT_DOOMED, /* that were dropped since the freeze */
     SNAPSHOT_NEXT,   /* another state */
+    SNAPSHOT_STORED, /* rows of paged states, of a canonical savepoint */
     SNAPSHOT_ENDING, /* all is written; the output is not done */
 };
 
@@ -42,6 +44,9 @@ struct keyed_snapshot {
     uint32_t state;         /* at hand */
     bool is_declared;       /* in the segment */
     uint32_t declared;      /* its number there */
+    uint32_t *all_declared; /* Owns; by state */
+    struct paged_snapshot *paged; /* Owns; NULL: no state is paged */
+    struct snapshot_target *target; /* Owns a ref */
     size_t next_drop;       /* where DROPS goes on */
     int64_t name_space;     /* where TABLES goes on */
     bool tables_done;       /* no namespace is above */
@@ -50,6 +55,8 @@ struct keyed_snapshot {
     uint32_t frozen_at;     /* version of the freeze */
     uint32_t n_entries;     /* gathered for a block */
     uint32_t n_copy_blocks; /* blocks of copies among them */
+    bool is_taken; /* the segment, from its writer: */
+    Flinc__KeyedSegment *segment; /* Owns; NULL: there is none, or the handle has it */
     struct segment_run runs[BATCH_ROWS_MAX];
     struct keyed_entry entries[2 * BATCH_ROWS_MAX]; /* half of it for sorting */
 };
@@ -99,14 +106,20 @@ int keyed_backend_freeze(struct keyed_backend *b, const struct keyed_freeze *how
     s->is_base = is_base;
     s->is_canonical = how->kind == FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL;
     s->n_states = (uint32_t)b->states.len;
+    s->all_declared = MEM_NEW_ARRAY(uint32_t, s->n_states + 1);
     s->stage = SNAPSHOT_NEXT;
     s->state = UINT32_MAX; /* the one before the first */
     vec_init(&s->doomed, sizeof(struct doomed_table));
     int rc = open_writer(s, how->target, err);
     if (rc < 0) {
         vec_fini(&s->doomed);
+        mem_free(s->all_declared);
         mem_free(s);
         return rc;
+    }
+    s->target = snapshot_target_ref(how->target);
+    if (b->paged != NULL) {
+        s->paged = paged_snapshot_begin(b->paged, how);
     }
     if (how->kind == FLINC__CHECKPOINT_KIND__CHECKPOINT_FULL) {
         /* It is asked for when files of earlier checkpoints must not be referred to any more. */
@@ -137,8 +150,15 @@ struct keyed_snapshot *keyed_snapshot_free(struct keyed_snapshot *s)
 {
     if (s != NULL) {
         thaw(s);
+        paged_snapshot_free(s->paged);
         segment_writer_free(s->writer);
+        if (s->segment != NULL) {
+            snapshot_target_discard(s->target, s->segment->blob);
+            flinc__keyed_segment__free_unpacked(s->segment, NULL);
+        }
+        snapshot_target_unref(s->target);
         vec_fini(&s->doomed);
+        mem_free(s->all_declared);
         mem_free(s);
     }
     return NULL;
@@ -146,8 +166,15 @@ struct keyed_snapshot *keyed_snapshot_free(struct keyed_snapshot *s)
 
 bool keyed_snapshot_is_writable(const struct keyed_snapshot *s)
 {
-    return s->writer == NULL || s->backend->track.snapshot_lost ||
-           segment_writer_is_writable(s->writer);
+    if (s->backend->track.snapshot_lost) {
+        return true;
+    }
+    bool paged = s->paged == NULL || paged_snapshot_is_writable(s->paged);
+    bool own = s->writer == NULL || s->is_taken || segment_writer_is_writable(s->writer);
+    if (s->is_taken || s->stage == SNAPSHOT_STORED) {
+        return paged && own;
+    }
+    return own || (s->paged != NULL && paged_snapshot_is_frozen(s->paged) && paged);
 }
 
 /* ---- dropped namespaces ------------------------------------------------------------------------ */
@@ -220,6 +247,7 @@ static int declare(struct keyed_snapshot *s, struct error *err)
                                                          .value_schema = state->rows->value,
                                                          .ttl_ms = state->ttl_ms},
                                  &s->declared, err));
+    s->all_declared[s->state] = s->declared;
     s->is_declared = true;
     return 0;
 }
@@ -431,7 +459,8 @@ static struct keyed_table *next_table(struct keyed_snapshot *s)
         struct keyed_table *t = state->backend->desc->table_from(state, &s->name_space);
         if (t == NULL) {
             s->tables_done = true;
-        } else if (t->created < k->frozen_at && (s->is_base || !keyed_table_is_clean(t))) {
+        } else if (t->track == k && t->created < k->frozen_at &&
+                   (s->is_base || !keyed_table_is_clean(t))) {
             return t;
         } else {
             leave_table(s);
@@ -478,7 +507,7 @@ static int begin_state(struct keyed_snapshot *s, struct error *err)
         s->state++;
     } while (s->state < s->n_states && state_at_hand(s)->rows == NULL);
     if (s->state >= s->n_states) {
-        s->stage = SNAPSHOT_ENDING;
+        s->stage = s->paged != NULL && s->is_canonical ? SNAPSHOT_STORED : SNAPSHOT_ENDING;
         return 0;
     }
     s->stage = SNAPSHOT_DROPS;
@@ -489,6 +518,40 @@ static int begin_state(struct keyed_snapshot *s, struct error *err)
     s->tables_done = false;
     /* A base tells of every state, also of an empty one. */
     return s->is_base ? declare(s, err) : 0;
+}
+
+static uint32_t number_of(const struct keyed_snapshot *s, const struct keyed_state *state)
+{
+    uint32_t i = 0;
+    while (i < s->n_states && vec_ptr(&s->backend->states, i) != state) {
+        i++;
+    }
+    return i;
+}
+
+/* When all of them are in the store, a block of those it has. */
+static int put_stored(struct keyed_snapshot *s, struct error *err)
+{
+    struct keyed_state *state = NULL;
+    struct batch *rows = NULL;
+    uint32_t n_runs = 0;
+    if (paged_snapshot_is_frozen(s->paged)) {
+        s->work = 0;
+        return 0;
+    }
+    int rc = paged_snapshot_rows(s->paged, &state, &rows, s->runs, &n_runs, err);
+    if (rc <= 0) {
+        s->stage = SNAPSHOT_ENDING;
+        return rc;
+    }
+    s->state = number_of(s, state);
+    ASSERT(s->state < s->n_states);
+    s->declared = s->all_declared[s->state];
+    s->is_declared = true;
+    rc = put_block(s, SEGMENT_BLOCK_PUT, NAMESPACE_VOID, rows, n_runs, err);
+    s->work -= MIN(s->work, rows->n_rows);
+    batch_unref(rows);
+    return rc;
 }
 
 static int write_some(struct keyed_snapshot *s, struct error *err)
@@ -502,6 +565,8 @@ static int write_some(struct keyed_snapshot *s, struct error *err)
         return put_from_tables(s, err);
     case SNAPSHOT_DOOMED:
         return put_from_doomed(s, err);
+    case SNAPSHOT_STORED:
+        return put_stored(s, err);
     case SNAPSHOT_ENDING:
         break;
     }
@@ -551,29 +616,51 @@ static void fill_handle(struct keyed_snapshot *s, Flinc__KeyedSegment *take_segm
     }
 }
 
-static int finish(struct keyed_snapshot *s, Flinc__KeyedHandle *ret_handle, struct error *err)
+/* The segment, when it is written: 1, or 0: not yet. */
+static int take_segment(struct keyed_snapshot *s, struct error *err)
 {
-    Flinc__KeyedSegment *segment = NULL;
-    if (s->writer != NULL) {
+    if (s->writer != NULL && !s->is_taken) {
         Flinc__KeyedSegment polled;
         int rc = segment_writer_poll(s->writer, &polled, err);
         if (rc <= 0) {
-            return rc < 0 ? rc : 1;
+            return rc;
         }
-        segment = malloc(sizeof(*segment));
-        ASSERT(segment != NULL);
-        *segment = polled;
+        s->segment = malloc(sizeof(*s->segment));
+        ASSERT(s->segment != NULL);
+        *s->segment = polled;
     }
-    fill_handle(s, segment, ret_handle);
+    s->is_taken = true;
+    return 1;
+}
+
+static int finish(struct keyed_snapshot *s, Flinc__KeyedHandle *ret_handle, struct error *err)
+{
+    int rc = take_segment(s, err);
+    if (rc <= 0) {
+        return rc < 0 ? rc : 1;
+    }
+    if (s->paged != NULL) {
+        rc = paged_snapshot_step(s->paged, 0, err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    Flinc__KeyedHandle files = FLINC__KEYED_HANDLE__INIT;
+    if (s->paged != NULL) {
+        TRY(paged_snapshot_take(s->paged, &files, err));
+    }
+    fill_handle(s, STEAL(s->segment), ret_handle);
+    ret_handle->files = files.files;
+    ret_handle->n_files = files.n_files;
+    ret_handle->stored_states = files.stored_states;
+    ret_handle->n_stored_states = files.n_stored_states;
     return 0;
 }
 
-static int step(struct keyed_snapshot *s, uint32_t n_entries, Flinc__KeyedHandle *ret_handle,
-                struct error *err)
+/* Writes what is in memory until a slice is full. */
+static int write_own(struct keyed_snapshot *s, struct error *err)
 {
-    bool is_frozen = s->backend->snapshot == s;
-    s->work = n_entries;
-    while (is_frozen && s->stage != SNAPSHOT_ENDING) {
+    while (s->stage != SNAPSHOT_ENDING) {
         if (s->backend->track.snapshot_lost) {
             return lost(s, err);
         }
@@ -583,8 +670,25 @@ static int step(struct keyed_snapshot *s, uint32_t n_entries, Flinc__KeyedHandle
         TRY(FAILPOINT(err, "state.keyed.step"));
         TRY(write_some(s, err));
     }
-    if (is_frozen) {
-        TRY(end_writing(s, err));
+    return end_writing(s, err);
+}
+
+static int step(struct keyed_snapshot *s, uint32_t n_entries, Flinc__KeyedHandle *ret_handle,
+                struct error *err)
+{
+    s->work = n_entries;
+    if (s->paged != NULL && paged_snapshot_is_frozen(s->paged) &&
+        paged_snapshot_is_writable(s->paged)) {
+        int rc = paged_snapshot_step(s->paged, n_entries, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (s->backend->snapshot == s) {
+        int rc = write_own(s, err);
+        if (rc != 0) {
+            return rc;
+        }
     }
     return finish(s, ret_handle, err);
 }
@@ -595,6 +699,7 @@ int keyed_snapshot_step(struct keyed_snapshot *s, uint32_t n_entries,
     int rc = step(s, n_entries, ret_handle, err);
     if (rc < 0) {
         thaw(s);
+        s->paged = paged_snapshot_free(s->paged);
     }
     return rc;
 }
@@ -602,6 +707,9 @@ int keyed_snapshot_step(struct keyed_snapshot *s, uint32_t n_entries,
 void keyed_backend_confirm(struct keyed_backend *b, uint64_t checkpoint_id)
 {
     uint32_t frozen_at;
+    if (b->paged != NULL) {
+        shared_files_confirm(b->paged->shared_files, checkpoint_id);
+    }
     if (keyed_chain_confirm(&b->chain, checkpoint_id, &frozen_at) &&
         frozen_at == b->track.chain_frozen_at) {
         keyed_track_confirm(&b->track);

@@ -19,6 +19,7 @@ enum {
 };
 #define KEYED_BACKEND_HASHMAP "hashmap"
 #define KEYED_BACKEND_CANONICAL "canonical"
+#define KEYED_BACKEND_ROCKSDB "rocksdb"
 
 /* A namespace that was dropped after a freeze had it. */
 struct keyed_dropped {

@@ -6,36 +6,10 @@
 #include "engine/state/hashmap_backend.h"
 #include "engine/state/paged/paged.h"
 
-struct rocksdb_keyed_backend {
-    struct keyed_backend base;
-    struct paged_store *store; /* Owns */
-};
-
-struct rocksdb_state {
-    struct hashmap_state base;
-    struct paged_table *paged; /* Owns; NULL: all is in memory */
-};
-
-static struct rocksdb_state *state_of(const struct keyed_state *s)
-{
-    return (struct rocksdb_state *)(uintptr_t)s;
-}
-
-static struct rocksdb_keyed_backend *backend_of(const struct keyed_backend *b)
-{
-    return (struct rocksdb_keyed_backend *)(uintptr_t)b;
-}
-
-struct paged_store *paged_store_of(const struct keyed_backend *b)
-{
-    return backend_of(b)->store;
-}
-
 /* What is paged of the state at hand; NULL: nothing of it. */
 static struct paged_table *paged_of(const struct keyed_state *s)
 {
-    struct paged_table *p = state_of(s)->paged;
-    return p != NULL && p->table == s->table ? p : NULL;
+    return s->paged != NULL && s->paged->table == s->table ? s->paged : NULL;
 }
 
 static int rocksdb_open(struct keyed_backend *b, struct error *err)
@@ -44,26 +18,25 @@ static int rocksdb_open(struct keyed_backend *b, struct error *err)
         return error_set(err, ERR_INVALID_CONFIG,
                          "the rocksdb state backend needs a folder on a local disk (io.tmp.dirs)");
     }
-    return paged_store_new(&b->options, &backend_of(b)->store, err);
+    return paged_store_new(&b->options, &b->paged, err);
 }
 
 static void rocksdb_close(struct keyed_backend *b)
 {
-    backend_of(b)->store = paged_store_free(backend_of(b)->store);
+    b->paged = paged_store_free(b->paged);
 }
 
 static int rocksdb_open_state(struct keyed_state *s, struct error *err)
 {
-    struct rocksdb_state *r = state_of(s);
-    struct paged_store *store = backend_of(s->backend)->store;
-    bool is_paged =
-        s->grows_in_pieces && s->rows != NULL && s->key_schema->n_fields <= KEYED_KEY_COLUMNS_MAX;
-    r->base.void_track = is_paged ? &store->track : NULL;
+    struct paged_store *store = s->backend->paged;
+    bool is_paged = s->grows_in_pieces && s->rows != NULL &&
+                    s->key_schema->n_fields <= KEYED_KEY_COLUMNS_MAX;
+    ((struct hashmap_state *)s)->void_track = is_paged ? &store->track : NULL;
     TRY(hashmap_open_state(s, err));
     if (!is_paged) {
         return 0;
     }
-    int rc = paged_table_new(store, s, s->table, &r->paged, err);
+    int rc = paged_table_new(store, s, s->table, &s->paged, err);
     if (rc < 0) {
         hashmap_close_state(s);
     }
@@ -72,7 +45,7 @@ static int rocksdb_open_state(struct keyed_state *s, struct error *err)
 
 static void rocksdb_close_state(struct keyed_state *s)
 {
-    state_of(s)->paged = paged_table_free(state_of(s)->paged);
+    s->paged = paged_table_free(s->paged);
     hashmap_close_state(s);
 }
 
@@ -105,12 +78,25 @@ static void rocksdb_remove(struct keyed_state *s, const uint32_t *slots, uint32_
     hashmap_remove(s, slots, n);
 }
 
+static void rocksdb_drop_namespace(struct keyed_state *s, int64_t name_space)
+{
+    if (s->paged == NULL || name_space != NAMESPACE_VOID) {
+        hashmap_drop_namespace(s, name_space);
+        return;
+    }
+    struct error err = ERROR_INIT;
+    if (paged_table_clear(s->paged, &err) < 0) {
+        /* Its next call fails with what the disk said. */
+        s->backend->paged->failed = err;
+    }
+}
+
 extern const struct keyed_backend_desc rocksdb_backend;
 const struct keyed_backend_desc rocksdb_backend = {
     .struct_size = sizeof(struct keyed_backend_desc),
-    .kind = "rocksdb",
-    .instance_size = sizeof(struct rocksdb_keyed_backend),
-    .state_size = sizeof(struct rocksdb_state),
+    .kind = KEYED_BACKEND_ROCKSDB,
+    .instance_size = sizeof(struct keyed_backend),
+    .state_size = sizeof(struct hashmap_state),
     .open = rocksdb_open,
     .close = rocksdb_close,
     .open_state = rocksdb_open_state,
@@ -120,7 +106,7 @@ const struct keyed_backend_desc rocksdb_backend = {
     .find = rocksdb_find,
     .find_hashed = hashmap_find_hashed,
     .remove = rocksdb_remove,
-    .drop_namespace = hashmap_drop_namespace,
+    .drop_namespace = rocksdb_drop_namespace,
     .next_namespace = hashmap_next_namespace,
     .table_from = hashmap_table_from,
     .bytes = hashmap_bytes,

@@ -229,6 +229,7 @@ int keyed_backend_carry(struct keyed_backend *b, const struct segment_state *as,
                                     .key_schema = as->key_schema,
                                     .n_key_columns = as->n_key_columns,
                                     .record = layout,
+                                    .grows_in_pieces = b->paged != NULL,
                                     .kind = as->kind,
                                     .ttl_ms = as->ttl_ms};
     struct keyed_state *s;
@@ -275,6 +276,9 @@ int keyed_state_reserve(struct keyed_state *s, int64_t name_space, uint64_t n_ke
                         struct error *err)
 {
     TRY(s->backend->desc->select(s, name_space, true, err));
+    if (s->paged != NULL) {
+        return 0; /* it makes room as it needs it */
+    }
     int rc = keyed_table_reserve(s->table, n_keys, err);
     return UNLIKELY(rc < 0) ? keyed_state_failed(s, rc, err) : 0;
 }

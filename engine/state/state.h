@@ -20,6 +20,8 @@
 #include "proto/snapshot.pb-c.h"
 
 struct executor;
+struct paged_store;
+struct paged_table;
 struct rocks_shared;
 
 #define NAMESPACE_VOID INT64_C(0)
@@ -68,6 +70,7 @@ struct keyed_disk {
     const char *directory;       /* the backend's own; made by it, and deleted when it is closed */
     struct executor *executor;   /* Borrows: writes to disk; NULL: the task does */
     uint64_t cache_bytes;        /* of what is at hand of the states that are paged, together */
+    uint32_t n_transfer_threads; /* files that are uploaded at a time; 0: a default */
 };
 
 /* What a backend gets to know; copied. */
@@ -100,6 +103,7 @@ struct keyed_backend {
     struct keyed_chain chain;
     struct keyed_snapshot *snapshot; /* Borrows: the one that is being written; NULL */
     struct keyed_restored *restored; /* Owns: states that were restored and not opened; NULL */
+    struct paged_store *paged;       /* Owns: of what does not fit memory; NULL: all is there */
 };
 struct keyed_adopted {
     void *object; /* Owns */
@@ -123,6 +127,8 @@ struct keyed_state {
         *carried; /* Owns; restored and not opened: what its values are; else NULL */
     /* The table that the last batched call was about: where slots point into.  NULL: nothing yet. */
     struct keyed_table *table; /* Borrows: the backend's */
+    /* Owns: the cache that its table of NAMESPACE_VOID is; NULL: all of it is in memory. */
+    struct paged_table *paged;
 };
 
 /* One kind of backend; const, last in its file. */

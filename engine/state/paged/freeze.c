@@ -8,12 +8,16 @@
 
 enum { GROUPS_PER_ENTRY = 4 /* looking at so many groups counts as writing an entry */ };
 
-void paged_store_freeze(struct paged_store *s)
+void paged_store_freeze(struct paged_store *s, enum paged_files files,
+                        struct snapshot_target *target)
 {
     ASSERT(!s->is_frozen);
     keyed_track_freeze(&s->track, KEYED_FROZEN_CHANGES, true);
     s->is_frozen = true;
     s->frozen_table = 0;
+    s->wants_files = files == PAGED_FILES;
+    s->target = target;
+    rocks_files_drop(&s->linked);
 }
 
 void paged_store_thaw(struct paged_store *s)
@@ -21,10 +25,25 @@ void paged_store_thaw(struct paged_store *s)
     if (s->is_frozen) {
         keyed_track_thaw(&s->track);
         s->is_frozen = false;
+        s->target = NULL;
         if (s->piece != NULL && !paged_piece_is_sent(s->piece)) {
             s->piece = paged_piece_free(s->piece);
         }
     }
+}
+
+bool paged_store_has_news(const struct paged_store *s)
+{
+    return s->piece == NULL || !paged_piece_is_sent(s->piece) || paged_piece_has_ended(s->piece) ||
+           s->track.snapshot_lost;
+}
+
+void paged_store_take_files(struct paged_store *s, struct vec *ret_partitions)
+{
+    for (size_t i = 0; i < s->linked.len; i++) {
+        *VEC_PUSH(ret_partitions, struct rocks_files) = *VEC_AT(&s->linked, struct rocks_files, i);
+    }
+    vec_clear(&s->linked);
 }
 
 /* Removals before the freeze. */
@@ -109,6 +128,10 @@ static void confirm(struct paged_store *s)
     keyed_track_thaw(&s->track);
     keyed_track_confirm(&s->track);
     s->is_frozen = false;
+    s->target = NULL;
+    if (s->snapshot != NULL) {
+        paged_snapshot_note_written(s->snapshot);
+    }
 }
 
 static int lost(const struct paged_store *s, struct error *err)
@@ -153,7 +176,12 @@ int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *er
         }
         s->frozen_table++;
     }
-    if (paged_piece_len(s->piece) > 0) {
+    if (s->frozen_table == s->tables.len && (paged_piece_len(s->piece) > 0 || s->wants_files)) {
+        /* The last one. */
+        s->frozen_table++;
+        if (s->wants_files) {
+            paged_piece_link_files(s->piece);
+        }
         paged_store_write_piece(s);
         return PAGED_WRITING;
     }

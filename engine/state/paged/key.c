@@ -1,4 +1,4 @@
-/* Keys of the store: key group (2 bytes, big endian), number of the state, and the key.
+/* Keys of the store: key group (2 bytes, big endian), the state (4 bytes of its name's hash), and the key.
  *
  *   one column of at most 8 bytes   its word, big endian, the sign turned: in the order of the values
  *   one string                      its bytes
@@ -34,8 +34,9 @@ void paged_key_put(const struct paged_table *p, const char *key, uint64_t hash, 
 {
     const struct keyed_table *t = p->table;
     const uint32_t group = (uint32_t)hash % p->store->options->max_parallelism;
-    const char prefix[PAGED_KEY_PREFIX + 1] = {(char)(group >> 8), (char)group, (char)p->id,
-                                               is_null ? 0 : 1};
+    char prefix[PAGED_KEY_PREFIX + 1] = {(char)(group >> 8), (char)group};
+    memcpy(prefix + 2, p->infix, sizeof(p->infix));
+    prefix[PAGED_KEY_PREFIX] = is_null ? 0 : 1;
     str_append(out, prefix, sizeof(prefix));
     if (is_null) {
         return;
@@ -52,4 +53,75 @@ void paged_key_put(const struct paged_table *p, const char *key, uint64_t hash, 
         from = 2;
     }
     str_append(out, key + from * sizeof(uint64_t), (t->key_words - from) * sizeof(uint64_t));
+}
+
+/* ---- back ----------------------------------------------------------------------------------------- */
+
+static void set_view(const char *data, size_t len, char *ret_key)
+{
+    struct probe_key k = {0};
+    if (len <= VIEW_INLINE_MAX) {
+        struct view v = view_inline(data, (uint32_t)len);
+        memcpy(&k, &v, sizeof(v));
+    } else {
+        uint32_t prefix;
+        memcpy(&prefix, data, sizeof(prefix));
+        k.w0 = (uint64_t)prefix << 32 | (uint32_t)len;
+        k.w1 = (uint64_t)(uintptr_t)data;
+    }
+    memcpy(ret_key, &k, sizeof(k));
+}
+
+static int corrupt(const struct paged_table *p, struct error *err)
+{
+    return error_set(err, ERR_CORRUPT, "state '%s': bytes in its RocksDB files are no key of it",
+                     p->state->name);
+}
+
+int paged_key_get(const struct paged_table *p, struct rocks_bytes bytes, char *ret_key,
+                  bool *ret_is_null, struct error *err)
+{
+    const struct keyed_table *t = p->table;
+    const char *at = bytes.data + PAGED_KEY_PREFIX + 1, *end = bytes.data + bytes.size;
+    if (bytes.size < PAGED_KEY_PREFIX + 1) {
+        return corrupt(p, err);
+    }
+    memset(ret_key, 0, t->hash_offset);
+    *ret_is_null = bytes.data[PAGED_KEY_PREFIX] == 0;
+    if (*ret_is_null) {
+        return at == end ? 0 : corrupt(p, err);
+    }
+    if (t->key_kind == KEYED_KEY_FIXED) {
+        uint64_t word;
+        if (end - at != sizeof(word)) {
+            return corrupt(p, err);
+        }
+        memcpy(&word, at, sizeof(word));
+        word = __builtin_bswap64(word) ^ UINT64_C(1) << 63;
+        memcpy(ret_key, &word, sizeof(word));
+        return 0;
+    }
+    uint32_t from = 0, len = (uint32_t)(end - at);
+    if (t->key_has_view) {
+        if (t->key_words > 2) {
+            if (end - at < (ptrdiff_t)sizeof(len)) {
+                return corrupt(p, err);
+            }
+            memcpy(&len, at, sizeof(len));
+            len = __builtin_bswap32(len);
+            at += sizeof(len);
+        }
+        if (len > (uint64_t)(end - at)) {
+            return corrupt(p, err);
+        }
+        set_view(at, len, ret_key);
+        at += len;
+        from = 2;
+    }
+    size_t rest = (t->key_words - from) * sizeof(uint64_t);
+    if ((size_t)(end - at) != rest) {
+        return corrupt(p, err);
+    }
+    memcpy(ret_key + from * sizeof(uint64_t), at, rest);
+    return 0;
 }

@@ -22,12 +22,13 @@
 
 #include "common/loop/executor.h"
 #include "engine/rocksdb/rocks_store.h"
+#include "engine/snapshot/shared_files.h"
 #include "engine/state/keyed_snapshot.h"
 #include "engine/state/keyed_table_evict.h"
 #include "engine/state/record_row.h"
 
 enum {
-    PAGED_KEY_PREFIX = 3,        /* key group, state */
+    PAGED_KEY_PREFIX = 6,        /* key group, state */
     PAGED_HEAP_MIN = 1 << 20,    /* bytes of long keys and strings */
     PAGED_PIECE_BYTES = 8 << 20, /* of a piece at most, about */
 };
@@ -44,7 +45,7 @@ struct paged_table {
     struct paged_store *store;  /* Borrows */
     struct keyed_state *state;  /* Borrows */
     struct keyed_table *table;  /* Borrows: the state's */
-    uint8_t id;                 /* of the state in keys of the store */
+    char infix[4];              /* of the state, in keys of the store */
     struct record_layout value; /* Owns: of the value alone */
     struct record_row row;      /* of it */
     struct keyed_table gone; /* keys to counts of their removals that the store has not heard of */
@@ -74,11 +75,19 @@ struct paged_store {
     bool is_empty;                               /* nothing was ever written to it */
     uint32_t piece_frozen_at;                    /* the track's, when the piece was filled */
     bool is_frozen;                              /* a checkpoint is being written */
+    bool wants_files;                            /* which needs the store's files */
+    struct snapshot_target *target;              /* Borrows: of the checkpoint, to be woken */
+    struct vec linked;                           /* struct rocks_files: of the last checkpoint; Owns */
+    struct shared_files *shared_files;           /* Owns */
+    struct vec unopened; /* Flinc__StoredState *: restored states that nobody opened; Owns */
     size_t frozen_table;                         /* goes on with this one */
     /* Of a read. */
     struct str key_bytes;
     struct vec keys;                   /* struct paged_key */
     struct vec read_keys, read_values; /* struct rocks_bytes */
+    struct error failed; /* of what could not say so then; its code 0: nothing */
+    struct paged_snapshot *snapshot; /* Borrows: the one that is frozen; NULL */
+    uint64_t n_restored; /* folders of files that were downloaded */
     /* Figures. */
     uint64_t n_reads, n_misses, n_found, n_evicted, n_written, n_pieces, wait_ns;
 };
@@ -86,8 +95,6 @@ struct paged_store {
 /* `options`: borrowed as long as the store. */
 int paged_store_new(const struct keyed_backend_options *options, struct paged_store **ret_store,
                     struct error *err) MUST_CHECK;
-/* Of a backend of this kind. */
-struct paged_store *paged_store_of(const struct keyed_backend *b);
 /* Waits for a piece that is being written.  NULL is fine; returns NULL. */
 struct paged_store *paged_store_free(struct paged_store *s);
 int paged_table_new(struct paged_store *s, struct keyed_state *state, struct keyed_table *table,
@@ -127,12 +134,19 @@ void paged_store_write_piece(struct paged_store *s);
 
 /* ---- freeze.c: what a checkpoint writes ----------------------------------------------------------------- */
 
-/* What the store lacks is to be written as it is now. */
-void paged_store_freeze(struct paged_store *s);
-/* Goes on with it, for about `n_entries`.  0: all of it is in the store; 1: more is to be done; 2: a piece is on
- * its way, whose end is told by `wake` (may be NULL) on another thread. */
+/* What the store lacks is to be written as it is now, and then the store's files linked, if they are wanted.  `target` (borrowed
+ * until the end) is woken when a piece is in the store. */
+enum paged_files { PAGED_NO_FILES, PAGED_FILES };
+void paged_store_freeze(struct paged_store *s, enum paged_files files,
+                        struct snapshot_target *target);
+/* Goes on with it, for about `n_entries`.  DONE: all of it is in the store; MORE: it can go on; WRITING: a piece is on
+ * its way. */
 enum paged_step { PAGED_DONE, PAGED_MORE, PAGED_WRITING };
 int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *err) MUST_CHECK;
+/* Whether a step finds something to do. */
+bool paged_store_has_news(const struct paged_store *s);
+/* Appends the files that were wanted. */
+void paged_store_take_files(struct paged_store *s, struct vec *ret_partitions /* struct rocks_files */);
 /* Gives it up; harmless without one. */
 void paged_store_thaw(struct paged_store *s);
 
@@ -142,10 +156,69 @@ void paged_store_thaw(struct paged_store *s);
 void paged_key_put(const struct paged_table *p, const char *key, uint64_t hash, bool is_null,
                    struct str *out);
 
+/* The other way: an entry's key, as long as `bytes` is there.  ERR_CORRUPT. */
+int paged_key_get(const struct paged_table *p, struct rocks_bytes bytes, char *ret_key,
+                  bool *ret_is_null, struct error *err) MUST_CHECK;
+
+/* ---- rows.c: entries of the store as rows ----------------------------------------------------------------- */
+
+/* All entries of a table that the store has now, whatever becomes of it later, in the order of key groups.  `value`: the
+ * layout of values as they were written (copied). */
+struct paged_rows;
+struct paged_rows *paged_rows_new(struct paged_table *p, const struct record_layout *value);
+/* 1: a block of rows, key columns first, with its runs (room for BATCH_ROWS_MAX); 0: no more. */
+int paged_rows_next(struct paged_rows *r, struct batch **ret_rows, struct segment_run *ret_runs,
+                    uint32_t *ret_n_runs, struct error *err) MUST_CHECK;
+struct keyed_state *paged_rows_state(const struct paged_rows *r);
+struct paged_rows *paged_rows_free(struct paged_rows *r); /* NULL is fine; returns NULL */
+
+/* ---- snapshot.c: the paged part of a keyed snapshot -------------------------------------------------------- */
+
+enum { PAGED_FILE_IS_RUN = 1 }; /* SharedFile.flags */
+struct paged_snapshot;
+struct paged_snapshot *paged_snapshot_begin(struct paged_store *s, const struct keyed_freeze *how);
+/* 1: call again when it is writable; 0: done. */
+int paged_snapshot_step(struct paged_snapshot *x, uint32_t n_entries, struct error *err) MUST_CHECK;
+bool paged_snapshot_is_writable(const struct paged_snapshot *x);
+/* Everything is in the store. */
+void paged_snapshot_note_written(struct paged_snapshot *x);
+/* Entries that change are copied for it. */
+bool paged_snapshot_is_frozen(const struct paged_snapshot *x);
+/* Of a canonical savepoint, when it is done: rows of one state after the other.  1: a block; 0: no more. */
+int paged_snapshot_rows(struct paged_snapshot *x, struct keyed_state **ret_state,
+                        struct batch **ret_rows, struct segment_run *ret_runs, uint32_t *ret_n_runs,
+                        struct error *err) MUST_CHECK;
+/* When it is done: adds files and states to the handle. */
+int paged_snapshot_take(struct paged_snapshot *x, Flinc__KeyedHandle *handle,
+                        struct error *err) MUST_CHECK;
+struct paged_snapshot *paged_snapshot_free(struct paged_snapshot *x); /* NULL is fine; returns NULL */
+
+/* ---- restore.c ------------------------------------------------------------------------------------------------ */
+
+/* Takes the files of handles over that have key groups of this store. */
+int paged_store_restore(struct paged_store *s, const Flinc__OperatorSubtaskState *state,
+                        const char *directory, struct error *err) MUST_CHECK;
+/* While a state is filled from rows that are all there is of their keys: nothing is read.  Harmless for a state that is
+ * not paged. */
+void paged_state_set_blind(struct keyed_state *s, bool is_blind);
+/* What the restored files say of a state; NULL: they have none of this name, or it was taken. */
+const Flinc__StoredState *paged_store_find_stored(const struct paged_store *s, const char *name);
+Flinc__StoredState *paged_stored_copy(const Flinc__StoredState *s); /* by malloc */
+/* Its rows are a table's now, or are not wanted any more. */
+void paged_store_take_stored(struct paged_store *s, const char *name);
+/* Removes all entries behind a prefix from the store, at once. */
+int paged_store_remove_state(struct paged_store *s, const char infix[4],
+                             struct error *err) MUST_CHECK;
+/* All entries of a table. */
+int paged_table_clear(struct paged_table *p, struct error *err) MUST_CHECK;
+
 /* ---- piece.c: what is written together ------------------------------------------------------------------ */
 
 /* A piece under construction: puts and removals in any order; of puts and removals of a key the last counts. */
 struct paged_piece *paged_piece_new(struct rocks_store *rocks, struct mem_budget *budget);
+/* Behind it the store's files are linked; paged_piece_take_files() appends them to a list. */
+void paged_piece_link_files(struct paged_piece *x);
+void paged_piece_take_files(struct paged_piece *x, struct vec *ret_partitions /* struct rocks_files */);
 /* Begins an item, whose key and then value are appended to the string; paged_piece_end() says how long the key
  * is. */
 struct str *paged_piece_bytes(struct paged_piece *x);
@@ -153,9 +226,11 @@ void paged_piece_end(struct paged_piece *x, uint32_t key_bytes, uint32_t value_b
 void paged_piece_end_removal(struct paged_piece *x, uint32_t key_bytes);
 uint64_t paged_piece_size(const struct paged_piece *x); /* bytes */
 uint32_t paged_piece_len(const struct paged_piece *x);
-/* Sorts and writes it, on an executor's thread or, without one, at once. */
-void paged_piece_write(struct paged_piece *x, struct executor *executor);
+/* Sorts and writes it, on an executor's thread or, without one, at once.  `wake` (may be NULL) is woken at its end. */
+void paged_piece_write(struct paged_piece *x, struct executor *executor,
+                       struct snapshot_target *wake);
 bool paged_piece_is_sent(const struct paged_piece *x); /* or has ended */
+bool paged_piece_has_ended(const struct paged_piece *x);
 /* 1: it is in the store; 0: not yet; negative: it is not, and the store is of no use any more. */
 int paged_piece_poll(struct paged_piece *x, enum paged_wait wait, struct error *err) MUST_CHECK;
 /* Waits when it is being written.  NULL is fine; returns NULL. */

@@ -32,6 +32,9 @@ struct paged_piece {
     struct event_count ended;
     atomic_uint n_refs; /* the task's, and the executor's */
     bool has_run;
+    bool links_files;
+    struct vec files;             /* struct rocks_files; Owns */
+    struct snapshot_target *wake; /* Owns a ref; NULL */
     int rc;
     struct error error;
 };
@@ -43,6 +46,7 @@ struct paged_piece *paged_piece_new(struct rocks_store *rocks, struct mem_budget
     x->budget = budget;
     x->bytes = (struct str)STR_INIT;
     vec_init(&x->places, sizeof(struct place));
+    vec_init(&x->files, sizeof(struct rocks_files));
     atomic_init(&x->state, PIECE_OPEN);
     atomic_init(&x->n_refs, 1);
     return x;
@@ -51,7 +55,10 @@ struct paged_piece *paged_piece_new(struct rocks_store *rocks, struct mem_budget
 static void unref(struct paged_piece *x)
 {
     if (atomic_fetch_sub(&x->n_refs, 1) == 1) {
+        rocks_files_drop(&x->files);
+        vec_fini(&x->files);
         vec_fini(&x->places);
+        snapshot_target_unref(x->wake);
         str_fini(&x->bytes);
         mem_free(x);
     }
@@ -71,6 +78,19 @@ struct paged_piece *paged_piece_free(struct paged_piece *x)
     }
     unref(x);
     return NULL;
+}
+
+void paged_piece_link_files(struct paged_piece *x)
+{
+    x->links_files = true;
+}
+
+void paged_piece_take_files(struct paged_piece *x, struct vec *ret_partitions)
+{
+    for (size_t i = 0; i < x->files.len; i++) {
+        *VEC_PUSH(ret_partitions, struct rocks_files) = *VEC_AT(&x->files, struct rocks_files, i);
+    }
+    vec_clear(&x->files);
 }
 
 /* ---- filling ---------------------------------------------------------------------------------------- */
@@ -126,6 +146,11 @@ uint64_t paged_piece_size(const struct paged_piece *x)
 bool paged_piece_is_sent(const struct paged_piece *x)
 {
     return atomic_load(&x->state) != PIECE_OPEN;
+}
+
+bool paged_piece_has_ended(const struct paged_piece *x)
+{
+    return atomic_load(&x->state) == PIECE_ENDED;
 }
 
 uint32_t paged_piece_len(const struct paged_piece *x)
@@ -196,6 +221,8 @@ static int run(void *arg, struct cancel_token *cancel, struct error *err)
     x->rc = write_run(x, &x->error);
     if (x->rc < 0) {
         rocks_run_abandon(x->rocks);
+    } else if (x->links_files) {
+        x->rc = rocks_store_link_files(x->rocks, &x->files, &x->error);
     }
     x->has_run = true;
     return 0;
@@ -210,10 +237,14 @@ static void ended(void *arg)
     }
     atomic_store(&x->state, PIECE_ENDED);
     event_count_signal(&x->ended);
+    if (x->wake != NULL) {
+        snapshot_target_wake(x->wake);
+    }
     unref(x);
 }
 
-void paged_piece_write(struct paged_piece *x, struct executor *executor)
+void paged_piece_write(struct paged_piece *x, struct executor *executor,
+                       struct snapshot_target *wake)
 {
     ASSERT(atomic_load(&x->state) == PIECE_OPEN);
     if (x->budget != NULL) {
@@ -223,6 +254,7 @@ void paged_piece_write(struct paged_piece *x, struct executor *executor)
     }
     const struct executor_job job = {
         .name = "writing of state", .run = run, .arg = x, .drop = ended};
+    x->wake = wake != NULL ? snapshot_target_ref(wake) : NULL;
     atomic_store(&x->state, PIECE_WRITING);
     atomic_fetch_add(&x->n_refs, 1);
     if (executor == NULL || executor_submit(executor, &job, NULL) < 0) {

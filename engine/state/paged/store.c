@@ -1,6 +1,8 @@
 /* The store of a backend and its paged tables: life.  Thread: one owner (the task). */
 #include "engine/state/paged/paged.h"
 
+#include "engine/data/hash.h"
+
 int paged_store_new(const struct keyed_backend_options *o, struct paged_store **ret_store,
                     struct error *err)
 {
@@ -13,6 +15,9 @@ int paged_store_new(const struct keyed_backend_options *o, struct paged_store **
     vec_init(&s->keys, sizeof(struct paged_key));
     vec_init(&s->read_keys, sizeof(struct rocks_bytes));
     vec_init(&s->read_values, sizeof(struct rocks_bytes));
+    vec_init(&s->linked, sizeof(struct rocks_files));
+    vec_init(&s->unopened, sizeof(Flinc__StoredState *));
+    s->shared_files = shared_files_new();
     int rc = rocks_store_new(&(struct rocks_store_options){.shared = o->disk->shared,
                                                            .directory = o->disk->directory,
                                                            .first_group = o->first_group,
@@ -33,7 +38,14 @@ struct paged_store *paged_store_free(struct paged_store *s)
     }
     ASSERT(s->tables.len == 0);
     paged_piece_free(s->piece);
+    rocks_files_drop(&s->linked);
     rocks_store_free(s->rocks);
+    shared_files_free(s->shared_files);
+    for (size_t i = 0; i < s->unopened.len; i++) {
+        flinc__stored_state__free_unpacked(vec_ptr(&s->unopened, i), NULL);
+    }
+    vec_fini(&s->unopened);
+    vec_fini(&s->linked);
     vec_fini(&s->tables);
     vec_fini(&s->keys);
     vec_fini(&s->read_keys);
@@ -75,7 +87,8 @@ int paged_table_new(struct paged_store *s, struct keyed_state *state, struct key
     p->store = s;
     p->state = state;
     p->table = table;
-    p->id = (uint8_t)s->tables.len;
+    uint32_t hash = (uint32_t)key_hash_bytes(state->name, strlen(state->name));
+    memcpy(p->infix, &hash, sizeof(p->infix));
     value_layout(state->rows, &p->value);
     record_row_init(&p->row, &p->value);
     vec_push_ptr(&s->tables, p);

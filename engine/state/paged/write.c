@@ -102,7 +102,7 @@ void paged_store_write_piece(struct paged_store *s)
     s->n_written += paged_piece_len(s->piece);
     s->is_empty = false;
     s->piece_frozen_at = s->track.frozen_at;
-    paged_piece_write(s->piece, s->options->disk->executor);
+    paged_piece_write(s->piece, s->options->disk->executor, s->is_frozen ? s->target : NULL);
 }
 
 /* ---- in the store ---------------------------------------------------------------------------------- */
@@ -143,6 +143,12 @@ static void confirm_piece(struct paged_table *p)
 
 int paged_store_settle(struct paged_store *s, enum paged_wait wait, struct error *err)
 {
+    if (UNLIKELY(s->failed.code != 0)) {
+        if (err != NULL) {
+            *err = s->failed;
+        }
+        return s->failed.code;
+    }
     if (LIKELY(s->piece == NULL) || !paged_piece_is_sent(s->piece)) {
         return 0;
     }
@@ -151,6 +157,7 @@ int paged_store_settle(struct paged_store *s, enum paged_wait wait, struct error
         return 0;
     }
     struct paged_table *p = s->writing;
+    paged_piece_take_files(s->piece, &s->linked);
     s->piece = paged_piece_free(s->piece);
     s->writing = NULL;
     if (rc < 0) {

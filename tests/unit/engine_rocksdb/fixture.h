@@ -22,6 +22,9 @@
         }                                           \
     } while (0)
 
+/* Ids of files that were taken over. */
+static uint64_t ids[1024];
+
 struct place {
     char folder[128];
     struct rocks_shared *shared;

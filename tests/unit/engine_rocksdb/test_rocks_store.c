@@ -94,7 +94,7 @@ static void check_scan(struct rocks_store *s, struct rocks_bytes from, struct ro
     struct rocks_scan *c = NULL;
     struct rocks_bytes key, value;
     STR_AUTO got = STR_INIT;
-    assert_ok(rocks_scan_start(s, from, until, &c, &err));
+    rocks_scan_start(s, from, until, &c);
     struct error err = ERROR_INIT;
     int rc;
     while ((rc = rocks_scan_next(c, &key, &value, &err)) > 0) {
@@ -221,7 +221,7 @@ static void a_store_takes_over_files(void **state)
     put_numbers(s, 0, 2000, "later");
     for (int i = 0; i < 2; i++) {
         struct rocks_store *t = open_store(*state, 0, 63);
-        assert_ok(rocks_store_adopt(t, only(&snapshot), &err));
+        assert_ok(rocks_store_adopt(t, only(&snapshot), ids, &err));
         check_value(t, 5, "000009", "base");
         check_value(t, 5, "000010", "run");
         put_numbers(t, 10, 11, "mine");
@@ -257,12 +257,12 @@ static void parents_are_clipped(void **state)
     assert_ok(rocks_store_link_files(b, &snapshot, &err));
     assert_ok(rocks_store_link_files(a, &snapshot, &err));
     for (size_t i = 0; i < snapshot.len; i++) {
-        assert_ok(rocks_store_adopt(t, VEC_AT(&snapshot, struct rocks_files, i), &err));
+        assert_ok(rocks_store_adopt(t, VEC_AT(&snapshot, struct rocks_files, i), ids, &err));
     }
     rocks_files_drop(&snapshot);
     struct rocks_scan *c = NULL;
     struct rocks_bytes key, value;
-    assert_ok(rocks_scan_start(t, key_of(0, ""), key_of(200, ""), &c, &err));
+    rocks_scan_start(t, key_of(0, ""), key_of(200, ""), &c);
     for (uint32_t group = 32; group <= 95; group++) {
         assert_ok(rocks_scan_next(c, &key, &value, &err));
         assert_int_equal((uint8_t)key.data[1], group);
@@ -325,7 +325,7 @@ static void damaged_files_are_found(void **state)
             damage(f->path, (long)f->size / 2);
         }
     }
-    int rc = rocks_store_adopt(t, only(&snapshot), &failure);
+    int rc = rocks_store_adopt(t, only(&snapshot), ids, &failure);
     rc = rc == 0 ? read_numbers(t, 2000, &failure) : rc;
     assert_int_equal(rc, ERR_CORRUPT);
     assert_non_null(strstr(failure.message, "/store"));

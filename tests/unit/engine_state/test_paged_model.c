@@ -190,10 +190,10 @@ static void step_find(struct run *r, const struct batch *b, enum find_use use)
 
 static void step_checkpoint(struct run *r)
 {
-    struct paged_store *s = paged_store_of(r->backend);
+    struct paged_store *s = r->backend->paged;
     uint32_t n = (uint32_t)rng_below(&r->rng, 5);
     if (!s->is_frozen) {
-        paged_store_freeze(s);
+        paged_store_freeze(s, PAGED_NO_FILES, NULL);
     }
     for (uint32_t i = 0; i < n && s->is_frozen; i++) {
         assert_ok(paged_store_step(s, 1 + (uint32_t)rng_below(&r->rng, 3000), &err));
@@ -267,7 +267,7 @@ static void run_seed(struct buffer_pool *pool, const struct model *model, uint64
             step_checkpoint(r);
         }
     }
-    const struct paged_store *s = paged_store_of(r->backend);
+    const struct paged_store *s = r->backend->paged;
     assert_true(s->n_evicted > UNIVERSE / 4 && s->n_found > UNIVERSE / 8 && s->n_pieces > 3);
     print_message("%llu misses, %llu found, %llu evicted, %llu written in %llu pieces\n",
                   (unsigned long long)s->n_misses, (unsigned long long)s->n_found,

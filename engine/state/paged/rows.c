@@ -1,0 +1,132 @@
+/* Entries of the store as rows: what savepoints, migrations and walks read.
+ *
+ * Keys and values of a block are copied to one run of bytes, and made entries of the table's layout that point
+ * into it.  Thread: one owner (the task). */
+#include "engine/state/paged/paged.h"
+
+enum {
+    ROWS_BYTES = 512 * 1024, /* of keys and values of a block; one that is longer is a block of its own */
+};
+
+struct paged_rows {
+    struct paged_table *table; /* Borrows */
+    struct keyed_rows rows;    /* of the values as they were written */
+    struct record_row row;
+    struct rocks_scan *scan; /* Owns */
+    bool has_next;           /* an entry that did not fit the last block */
+    struct rocks_bytes key, value;
+    struct str bytes;
+    char *entries; /* Owns; BATCH_ROWS_MAX of the table's stride, but with these values */
+    uint32_t stride, value_offset;
+    uint32_t n;
+    struct keyed_entry items[2 * BATCH_ROWS_MAX];
+    struct record_layout value_layout; /* Owns */
+};
+
+struct paged_rows *paged_rows_new(struct paged_table *p, const struct record_layout *value)
+{
+    struct paged_rows *r = mem_zalloc(sizeof(*r));
+    r->table = p;
+    record_layout_init_fields(&r->value_layout, value->schema, value->size, value->fields,
+                              value->n_fields);
+    keyed_rows_init(&r->rows, p->state->key_schema, &r->value_layout);
+    record_row_init(&r->row, &r->value_layout);
+    r->value_offset = p->table->value_offset;
+    r->stride = r->value_offset + ((value->size + 7) & ~7u);
+    r->entries = mem_alloc_aligned(16, (size_t)r->stride * BATCH_ROWS_MAX);
+    rocks_scan_start_infix(p->store->rocks, (struct rocks_bytes){p->infix, sizeof(p->infix)},
+                           &r->scan);
+    return r;
+}
+
+struct paged_rows *paged_rows_free(struct paged_rows *r)
+{
+    if (r != NULL) {
+        rocks_scan_free(r->scan);
+        record_row_fini(&r->row);
+        keyed_rows_fini(&r->rows);
+        record_layout_fini(&r->value_layout);
+        str_fini(&r->bytes);
+        mem_free(r->entries);
+        mem_free(r);
+    }
+    return NULL;
+}
+
+struct keyed_state *paged_rows_state(const struct paged_rows *r)
+{
+    return r->table->state;
+}
+
+/* Copies an entry; false: it does not fit the block. */
+static bool copy_entry(struct paged_rows *r, size_t *ret_at)
+{
+    size_t size = r->key.size + r->value.size;
+    if (r->n == BATCH_ROWS_MAX || (r->n > 0 && r->bytes.len + size > ROWS_BYTES)) {
+        return false;
+    }
+    /* Once per block: entries point into it. */
+    str_reserve(&r->bytes, r->n == 0 ? MAX(size, (size_t)ROWS_BYTES) : size);
+    *ret_at = r->bytes.len;
+    str_append(&r->bytes, r->key.data, r->key.size);
+    str_append(&r->bytes, r->value.data, r->value.size);
+    return true;
+}
+
+static int make_entry(struct paged_rows *r, size_t at, struct error *err)
+{
+    const struct keyed_table *t = r->table->table;
+    struct rocks_bytes key = {r->bytes.data + at, r->key.size};
+    char *entry = r->entries + (size_t)r->n * r->stride;
+    bool is_null;
+    TRY(paged_key_get(r->table, key, entry, &is_null, err));
+    TRY(record_row_read(&r->row, key.data + key.size, r->value.size, entry + t->value_offset, err));
+    r->items[r->n++] = (struct keyed_entry){
+        .entry = entry,
+        .group = (uint32_t)(uint8_t)key.data[0] << 8 | (uint8_t)key.data[1],
+        .is_null = is_null};
+    return 0;
+}
+
+static int fill(struct paged_rows *r, struct error *err)
+{
+    size_t at = 0;
+    str_clear(&r->bytes);
+    r->n = 0;
+    for (;;) {
+        if (!r->has_next) {
+            int rc = rocks_scan_next(r->scan, &r->key, &r->value, err);
+            if (rc <= 0) {
+                return rc;
+            }
+        }
+        r->has_next = !copy_entry(r, &at);
+        if (r->has_next) {
+            return 0;
+        }
+        TRY(make_entry(r, at, err));
+    }
+}
+
+int paged_rows_next(struct paged_rows *r, struct batch **ret_rows, struct segment_run *ret_runs,
+                    uint32_t *ret_n_runs, struct error *err)
+{
+    TRY(fill(r, err));
+    if (r->n == 0) {
+        return 0;
+    }
+    uint32_t n_runs = 0;
+    for (uint32_t i = 0; i < r->n; i++) {
+        if (i == 0 || r->items[i].group != r->items[i - 1].group) {
+            ret_runs[n_runs++] = (struct segment_run){.group = r->items[i].group, .first_row = i};
+        }
+        ret_runs[n_runs - 1].n_rows++;
+    }
+    *ret_n_runs = n_runs;
+    /* The keys as the table has them, the values as they were written. */
+    struct keyed_table as = *r->table->table;
+    as.stride = r->stride;
+    TRY(keyed_rows_gather(&r->rows, &as, r->table->store->options->pool, r->items, r->n, ret_rows,
+                          err));
+    return 1;
+}
