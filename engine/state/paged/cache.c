@@ -9,6 +9,7 @@ enum {
     CLUSTERS_AT_ONCE = 16, /* that the second hand looks at between two looks at the room */
     DIRTY_SHARE = 2, /* of the keys may have changed without a piece being due: one in so many */
     REMOVALS_MAX = 64 * 1024,
+    BATCHES_MIN = 2, /* whose keys a table has room for, however little memory there is */
     ROOM_TRIES = 64, /* pieces that are waited for until there is room */
 };
 
@@ -18,7 +19,7 @@ uint64_t paged_table_limit(const struct paged_table *p)
 {
     const struct paged_store *s = p->store;
     uint64_t all = s->options->disk->cache_bytes, n = MAX(s->tables.len, (size_t)1);
-    return MAX(all / n, keyed_table_slots_bytes(p->table, PAGED_SLOTS_MIN));
+    return all / n;
 }
 
 /* Of slots and what is in the heap; pieces of the heap that are free are used again. */
@@ -39,9 +40,9 @@ static bool has_room(const struct paged_table *p, uint32_t n_rows)
 static bool grow(struct paged_table *p, uint32_t n_rows)
 {
     struct keyed_table *t = p->table;
-    if (t->n_slots < PAGED_SLOTS_MIN) {
-        return keyed_table_reserve(t, MIN(t->n_keys + n_rows, PAGED_FULL(PAGED_SLOTS_MIN)), NULL) ==
-                   0 &&
+    if (PAGED_FULL(t->n_slots) < BATCHES_MIN * (uint64_t)n_rows) {
+        /* The keys of a batch must find room. */
+        return keyed_table_reserve(t, BATCHES_MIN * (uint64_t)n_rows, NULL) == 0 &&
                has_room(p, n_rows);
     }
     uint64_t bytes = keyed_table_slots_bytes(t, keyed_table_next_size(t));

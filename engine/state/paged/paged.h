@@ -33,7 +33,6 @@ enum {
     PAGED_PIECE_BYTES = 8 << 20, /* of a piece at most, about */
 };
 
-#define PAGED_SLOTS_MIN (UINT32_C(16) * 1024) /* of a table; the keys of a batch must find room */
 /* Slots of a table that are used at most when a batch begins. */
 #define PAGED_FULL(n_slots) ((n_slots) / 16 * 11)
 

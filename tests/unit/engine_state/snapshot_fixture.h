@@ -5,6 +5,7 @@
 #include "common/base/failpoint.h"
 #include "common/fs/fs.h"
 #include "engine/snapshot/output.h"
+#include "engine/rocksdb/rocks_shared.h"
 #include "engine/state/state.h"
 #include "tests/unit/engine_state/fixture.h"
 
@@ -28,6 +29,41 @@ static inline int dir_teardown(void **state)
     failpoint_clear_all();
     int rc = pool_teardown(state);
     return rc < 0 ? rc : fs_delete(fixture_dir, FS_DELETE_RECURSIVE, NULL);
+}
+
+/* The backend that a test's states are of, and what it needs: the smallest cache there can be. */
+static const char *fixture_backend = "hashmap";
+static struct rocks_shared *fixture_rocks;
+
+static inline int rocksdb_setup(void **state)
+{
+    fixture_backend = "rocksdb";
+    int rc = rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = 1 << 20},
+                              &fixture_rocks, NULL);
+    return rc < 0 ? rc : dir_setup(state);
+}
+
+static inline int rocksdb_teardown(void **state)
+{
+    fixture_backend = "hashmap";
+    fixture_rocks = rocks_shared_unref(fixture_rocks);
+    return dir_teardown(state);
+}
+
+#define ROCKSDB_TEST(fn) cmocka_unit_test_setup_teardown(fn, rocksdb_setup, rocksdb_teardown)
+
+struct fixture_disk {
+    struct keyed_disk disk;
+    char directory[300];
+};
+
+/* Of the number-th backend that is open; NULL when the backend needs none. */
+static inline const struct keyed_disk *fixture_disk_init(struct fixture_disk *d, uint32_t number)
+{
+    snprintf(d->directory, sizeof(d->directory), "%s/rocksdb-%u", fixture_dir, number);
+    d->disk = (struct keyed_disk){
+        .shared = fixture_rocks, .directory = d->directory, .cache_bytes = 1};
+    return fixture_rocks != NULL ? &d->disk : NULL;
 }
 
 #define SNAPSHOT_TEST(fn) cmocka_unit_test_setup_teardown(fn, dir_setup, dir_teardown)
