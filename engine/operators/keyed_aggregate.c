@@ -197,6 +197,7 @@ static void aggregate_close(struct operator* op, struct op_context *ctx)
 {
     struct keyed_aggregate *a = (struct keyed_aggregate *)op;
     user_functions_close(&a->rows.functions);
+    a->walk = keyed_walk_free(a->walk);
     a->own_backend = keyed_backend_free(a->own_backend);
     if (a->value_layout.schema != NULL) {
         record_layout_fini(&a->value_layout);
@@ -242,6 +243,7 @@ static int emit_results(struct keyed_aggregate *a, struct op_context *ctx, struc
 {
     int rc = a->by_value ? aggregate_values_emit(a, ctx, err) : aggregate_records_emit(a, ctx, err);
     if (rc == OP_DONE) {
+        a->walk = keyed_walk_free(a->walk);
         keyed_state_drop_namespace(a->state, NAMESPACE_VOID);
         a->ended = false;
     }
@@ -251,7 +253,8 @@ static int emit_results(struct keyed_aggregate *a, struct op_context *ctx, struc
 static int begin_results(struct keyed_aggregate *a, struct op_context *ctx, struct error *err)
 {
     a->ended = true;
-    a->next_slot = 0;
+    a->n_walked = a->walked = 0;
+    TRY(keyed_walk_start(a->state, NAMESPACE_VOID, &a->walk, err));
     return emit_results(a, ctx, err);
 }
 

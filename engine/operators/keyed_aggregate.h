@@ -54,7 +54,8 @@ struct keyed_aggregate {
     struct keyed_backend
         *own_backend;          /* Owns; before the exchange; else the task's is used: NULL */
     struct keyed_state *state; /* the backend's */
-    uint32_t next_slot;        /* where emitting the results goes on */
+    struct keyed_walk *walk;   /* Owns: over the results that are being emitted */
+    uint32_t n_walked, walked; /* slots at hand, and how many of them were written */
     struct local_aggregate local;
     value_kernel kernel;     /* by value */
     uint32_t value_width;    /* by value: bytes of a number */

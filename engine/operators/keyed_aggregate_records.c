@@ -131,17 +131,25 @@ int aggregate_records(struct keyed_aggregate *a, struct op_context *ctx, struct 
 
 int aggregate_records_emit(struct keyed_aggregate *a, struct op_context *ctx, struct error *err)
 {
-    while (a->next_slot != KEYED_SLOT_NONE && emit_queue_len(&a->rows.queue) == 0) {
-        a->next_slot = keyed_state_next(a->state, NAMESPACE_VOID, a->next_slot);
-        if (a->next_slot == KEYED_SLOT_NONE) {
+    while (a->walk != NULL && emit_queue_len(&a->rows.queue) == 0) {
+        if (a->walked < a->n_walked) {
+            write_kept(a, a->slots[a->walked++]);
+            continue;
+        }
+        int n = keyed_walk_next(a->walk, BATCH_ROWS_TARGET, a->slots, err);
+        if (n < 0) {
+            return n;
+        }
+        a->n_walked = (uint32_t)n;
+        a->walked = 0;
+        if (n == 0) {
             emit_queue_push(&a->rows.queue, 0, row_writer_finish(&a->writer));
-        } else {
-            write_kept(a, a->next_slot++);
+            a->walk = keyed_walk_free(a->walk);
         }
     }
     TRY(row_writer_check(&a->writer, err));
     bool more = emit_queue_drain(&a->rows.queue, ctx);
-    return more || a->next_slot != KEYED_SLOT_NONE ? OP_MORE : OP_DONE;
+    return more || a->walk != NULL ? OP_MORE : OP_DONE;
 }
 
 /* ---- life -------------------------------------------------------------------------------------- */

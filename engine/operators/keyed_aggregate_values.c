@@ -213,15 +213,11 @@ static void read_values(const struct keyed_aggregate *a, struct op_context *ctx,
 
 int aggregate_values_emit(struct keyed_aggregate *a, struct op_context *ctx, struct error *err)
 {
-    uint32_t n = 0, slot = a->next_slot;
-    for (; n < BATCH_ROWS_TARGET; slot++) {
-        slot = keyed_state_next(a->state, NAMESPACE_VOID, slot);
-        if (slot == KEYED_SLOT_NONE) {
-            break;
-        }
-        a->slots[n++] = slot;
+    int walked = keyed_walk_next(a->walk, BATCH_ROWS_TARGET, a->slots, err);
+    uint32_t n = walked > 0 ? (uint32_t)walked : 0;
+    if (walked < 0) {
+        return walked;
     }
-    a->next_slot = slot;
     if (n > 0) {
         struct batch *keys = NULL;
         TRY(keyed_state_read_keys(a->state, a->slots, n, &keys, err));
@@ -235,5 +231,5 @@ int aggregate_values_emit(struct keyed_aggregate *a, struct op_context *ctx, str
         batch_unref(keys);
         op_emit(ctx, 0, b);
     }
-    return slot == KEYED_SLOT_NONE ? OP_DONE : OP_MORE;
+    return n == 0 ? OP_DONE : OP_MORE;
 }

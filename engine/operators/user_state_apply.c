@@ -10,21 +10,22 @@
 static int read_keys(struct user_states *s, struct keyed_state *of, const uint32_t *columns,
                      struct vec *batches, struct error *err)
 {
-    uint32_t slots[BATCH_ROWS_MAX], n = 0, slot = keyed_state_next(of, NAMESPACE_VOID, 0);
-    while (slot != KEYED_SLOT_NONE || n > 0) {
-        if (slot != KEYED_SLOT_NONE) {
-            slots[n++] = slot;
-            slot = keyed_table_next(of->table, slot + 1);
+    uint32_t slots[BATCH_ROWS_MAX];
+    struct keyed_walk *walk = NULL;
+    TRY(keyed_walk_start(of, NAMESPACE_VOID, &walk, err));
+    int n;
+    while ((n = keyed_walk_next(walk, BATCH_ROWS_MAX, slots, err)) > 0) {
+        struct batch *keys = NULL;
+        int rc = keyed_state_read_keys(of, slots, (uint32_t)n, &keys, err);
+        if (rc < 0) {
+            n = rc;
+            break;
         }
-        if (n == BATCH_ROWS_MAX || slot == KEYED_SLOT_NONE) {
-            struct batch *keys = NULL;
-            TRY(keyed_state_read_keys(of, slots, n, &keys, err));
-            batch_hash_keys(s->ctx->pool, keys, columns, s->key_schema->n_fields);
-            vec_push_ptr(batches, keys);
-            n = 0;
-        }
+        batch_hash_keys(s->ctx->pool, keys, columns, s->key_schema->n_fields);
+        vec_push_ptr(batches, keys);
     }
-    return 0;
+    keyed_walk_free(walk);
+    return n;
 }
 
 static int call_batch(flinc_ctx *ctx, struct batch *keys, const uint32_t *columns,

@@ -586,7 +586,7 @@ static int convert_stored(struct loader *l, const struct segment_state *was, str
     struct paged_rows *rows = paged_rows_new(l->state->paged, &old);
     do {
         struct segment_block block = {.kind = SEGMENT_BLOCK_PUT, .name_space = NAMESPACE_VOID};
-        rc = paged_rows_next(rows, &block.rows, runs, &n_runs, err);
+        rc = paged_rows_next(rows, BATCH_ROWS_MAX, &block.rows, runs, &n_runs, err);
         if (rc > 0) {
             int loaded = load_block(l, &block, err);
             rc = loaded < 0 ? loaded : rc;

@@ -254,7 +254,18 @@ static inline int keyed_state_keep(struct keyed_state *s, uint32_t slot, const c
     int rc = record_keep(s->record, &s->table->heap, keyed_state_value(s, slot), record, err);
     return __builtin_expect(rc < 0, 0) ? keyed_state_failed(s, rc, err) : 0;
 }
-/* The next slot of a namespace from `from` on, KEYED_SLOT_NONE at the end. */
+/* All keys of a namespace, wherever the backend has them, a block of slots at a time.  Keys may be removed on the way; of those that
+ * are added some may be met.  The state must not go before the walk. */
+struct keyed_walk;
+int keyed_walk_start(struct keyed_state *s, int64_t name_space, struct keyed_walk **ret_walk,
+                     struct error *err) MUST_CHECK;
+/* Up to `max` slots (at most BATCH_ROWS_MAX), good until the next call on the state: their number, or 0 at the
+ * end. */
+int keyed_walk_next(struct keyed_walk *w, uint32_t max, uint32_t *ret_slots,
+                    struct error *err) MUST_CHECK;
+struct keyed_walk *keyed_walk_free(struct keyed_walk *w); /* NULL is fine; returns NULL */
+/* The next slot of a namespace from `from` on, KEYED_SLOT_NONE at the end; of a state that is paged only what is at
+ * hand. */
 uint32_t keyed_state_next(struct keyed_state *s, int64_t name_space, uint32_t from);
 /* The keys of slots as a batch; keyed_table_read_keys(). */
 int keyed_state_read_keys(struct keyed_state *s, const uint32_t *slots, uint32_t n,

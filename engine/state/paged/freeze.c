@@ -189,3 +189,26 @@ int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *er
     confirm(s);
     return PAGED_DONE;
 }
+
+int paged_store_finish(struct paged_store *s, struct error *err)
+{
+    while (s->is_frozen) {
+        int rc = paged_store_step(s, UINT32_MAX, err);
+        if (rc < 0) {
+            return rc;
+        }
+        TRY(paged_store_settle(s, PAGED_WAIT, err));
+    }
+    return 0;
+}
+
+int paged_store_flush(struct paged_store *s, struct error *err)
+{
+    TRY(paged_store_finish(s, err));
+    paged_store_freeze(s, PAGED_NO_FILES, NULL);
+    int rc = paged_store_finish(s, err);
+    if (rc < 0) {
+        paged_store_thaw(s);
+    }
+    return rc;
+}

@@ -142,6 +142,10 @@ void paged_store_freeze(struct paged_store *s, enum paged_files files,
  * its way. */
 enum paged_step { PAGED_DONE, PAGED_MORE, PAGED_WRITING };
 int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *err) MUST_CHECK;
+/* What is frozen is written to its end, and waited for. */
+int paged_store_finish(struct paged_store *s, struct error *err) MUST_CHECK;
+/* Everything that the store lacks is written, and waited for. */
+int paged_store_flush(struct paged_store *s, struct error *err) MUST_CHECK;
 /* Whether a step finds something to do. */
 bool paged_store_has_news(const struct paged_store *s);
 /* Appends the files that were wanted. */
@@ -165,9 +169,10 @@ int paged_key_get(const struct paged_table *p, struct rocks_bytes bytes, char *r
  * layout of values as they were written (copied). */
 struct paged_rows;
 struct paged_rows *paged_rows_new(struct paged_table *p, const struct record_layout *value);
-/* 1: a block of rows, key columns first, with its runs (room for BATCH_ROWS_MAX); 0: no more. */
-int paged_rows_next(struct paged_rows *r, struct batch **ret_rows, struct segment_run *ret_runs,
-                    uint32_t *ret_n_runs, struct error *err) MUST_CHECK;
+/* 1: a block of up to `max` rows, key columns first, with its runs (room for as many); 0: no more. */
+int paged_rows_next(struct paged_rows *r, uint32_t max, struct batch **ret_rows,
+                    struct segment_run *ret_runs, uint32_t *ret_n_runs,
+                    struct error *err) MUST_CHECK;
 struct keyed_state *paged_rows_state(const struct paged_rows *r);
 struct paged_rows *paged_rows_free(struct paged_rows *r); /* NULL is fine; returns NULL */
 

@@ -191,14 +191,8 @@ int paged_store_remove_state(struct paged_store *s, const char infix[4], struct 
 int paged_table_clear(struct paged_table *p, struct error *err)
 {
     struct paged_store *s = p->store;
-    while (s->is_frozen) {
-        /* The checkpoint at hand still has what is cleared here. */
-        int rc = paged_store_step(s, UINT32_MAX, err);
-        if (rc < 0) {
-            return rc;
-        }
-        TRY(paged_store_settle(s, PAGED_WAIT, err));
-    }
+    /* The checkpoint at hand still has what is cleared here. */
+    TRY(paged_store_finish(s, err));
     if (!s->is_empty) {
         TRY(paged_store_remove_state(s, p->infix, err));
     }

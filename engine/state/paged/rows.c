@@ -18,7 +18,7 @@ struct paged_rows {
     struct str bytes;
     char *entries; /* Owns; BATCH_ROWS_MAX of the table's stride, but with these values */
     uint32_t stride, value_offset;
-    uint32_t n;
+    uint32_t n, max;
     struct keyed_entry items[2 * BATCH_ROWS_MAX];
     struct record_layout value_layout; /* Owns */
 };
@@ -62,7 +62,7 @@ struct keyed_state *paged_rows_state(const struct paged_rows *r)
 static bool copy_entry(struct paged_rows *r, size_t *ret_at)
 {
     size_t size = r->key.size + r->value.size;
-    if (r->n == BATCH_ROWS_MAX || (r->n > 0 && r->bytes.len + size > ROWS_BYTES)) {
+    if (r->n == r->max || (r->n > 0 && r->bytes.len + size > ROWS_BYTES)) {
         return false;
     }
     /* Once per block: entries point into it. */
@@ -108,9 +108,10 @@ static int fill(struct paged_rows *r, struct error *err)
     }
 }
 
-int paged_rows_next(struct paged_rows *r, struct batch **ret_rows, struct segment_run *ret_runs,
-                    uint32_t *ret_n_runs, struct error *err)
+int paged_rows_next(struct paged_rows *r, uint32_t max, struct batch **ret_rows,
+                    struct segment_run *ret_runs, uint32_t *ret_n_runs, struct error *err)
 {
+    r->max = max;
     TRY(fill(r, err));
     if (r->n == 0) {
         return 0;

@@ -174,7 +174,7 @@ int paged_snapshot_rows(struct paged_snapshot *x, struct keyed_state **ret_state
 {
     for (; x->next_rows < x->rows.len; x->next_rows++) {
         struct paged_rows *r = vec_ptr(&x->rows, x->next_rows);
-        int rc = paged_rows_next(r, ret_rows, ret_runs, ret_n_runs, err);
+        int rc = paged_rows_next(r, BATCH_ROWS_MAX, ret_rows, ret_runs, ret_n_runs, err);
         if (rc != 0) {
             *ret_state = paged_rows_state(r);
             return rc;
