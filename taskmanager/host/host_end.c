@@ -1,5 +1,6 @@
 /* The end of a worker: its process was reaped and its last words have been read, in either order. */
 #include "common/base/log.h"
+#include "common/fs/fs.h"
 #include "taskmanager/host/host_internal.h"
 #include <signal.h>
 
@@ -78,6 +79,25 @@ static bool job_has_worker(void *arg, const char *job_hex)
     return false;
 }
 
+void host_worker_state_dir(const struct host_worker *w, struct str *ret_path)
+{
+    char id[ID_HEX_LEN + 1];
+    id_format(&w->incarnation, id);
+    str_printf(ret_path, "%s/state-%s", w->host->work_dir, id);
+}
+
+/* One that was killed could not do it itself. */
+static void delete_state(const struct host_worker *w)
+{
+    STR_AUTO path = STR_INIT;
+    struct error err = ERROR_INIT;
+    host_worker_state_dir(w, &path);
+    int rc = fs_delete(str_cstr(&path), FS_DELETE_RECURSIVE, &err);
+    if (rc < 0 && rc != ERR_NOT_FOUND) {
+        LOG_WARN(topic, "state of a worker is left behind: %s", err.message);
+    }
+}
+
 void host_worker_end(struct host_worker *w)
 {
     struct worker_host *h = w->host;
@@ -98,6 +118,7 @@ void host_worker_end(struct host_worker *w)
         .ended = w->ended.code != 0 ? &w->ended : NULL,
     };
     exit_report_make(&facts, &why);
+    delete_state(w);
     if (why.code == ERR_CLOSED) {
         LOG_INFO(topic, "%s (pid %d)", why.message, (int)w->pid);
     } else {

@@ -150,6 +150,8 @@ void host_worker_flush(struct host_worker *w);
 /* host_end.c */
 void host_worker_on_exit(void *target, void *arg, const struct child_exit *exit);
 void host_worker_maybe_ended(struct host_worker *w);
+/* Where its keyed state lies that is on disk, if there is any. */
+void host_worker_state_dir(const struct host_worker *w, struct str *ret_path);
 void host_worker_end(struct host_worker *w);
 
 /* host_data.c */

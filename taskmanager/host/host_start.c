@@ -211,6 +211,9 @@ void host_worker_send_hello(struct host_worker *w)
     hello.host = h->host_name;
     hello.data_address = h->data_address;
     hello.blob_dir = (char *)(uintptr_t)blob_cache_dir(h->blobs);
+    STR_AUTO state_dir = STR_INIT;
+    host_worker_state_dir(w, &state_dir);
+    hello.state_dir = (char *)(uintptr_t)str_cstr(&state_dir);
     hello.log_dir = h->log_dir != NULL ? h->log_dir : (char *)(uintptr_t) "";
     STR_AUTO local_dir = STR_INIT;
     if (h->local_dir != NULL) {

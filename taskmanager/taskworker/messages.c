@@ -32,6 +32,7 @@ static int hello_configure(struct taskworker *tw, const Flinc__WorkerHello *h, s
     if (h->local_state_dir[0] != '\0') {
         tw->local_state_dir = mem_strdup(h->local_state_dir);
     }
+    tw->state_dir = h->state_dir[0] != '\0' ? mem_strdup(h->state_dir) : NULL;
     job_code_init(&tw->code, h->blob_dir);
     return 0;
 }
@@ -93,6 +94,7 @@ static int make_worker(struct taskworker *tw, struct error *err)
         .local_state_dir = tw->local_state_dir,
         .budget = &tw->pools,
         .state_budget = &tw->managed,
+        .state_dir = tw->state_dir,
         .report_interval_ms = TASKWORKER_REPORT_MS,
         .on_stuck_task = on_stuck_task,
         .on_n_tasks = on_n_tasks,

@@ -150,6 +150,7 @@ static void taskworker_fini(struct taskworker *tw)
     loop_free(tw->loop);
     conf_fini(&tw->conf);
     mem_free(tw->job_name);
+    mem_free(tw->state_dir);
     mem_free(tw->tm_id);
     mem_free(tw->host);
     mem_free(tw->local_state_dir);

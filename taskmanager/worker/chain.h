@@ -120,6 +120,7 @@ struct chain_op {
     struct chain_latency latency;
     int64_t timer_ms;                      /* of op_timer_at(); INT64_MAX: none */
     struct keyed_backend *keyed;           /* Owns; NULL: none */
+    struct keyed_disk *disk;               /* Owns: of its backend; NULL: all is in memory */
     struct operator_state *operator_state; /* Owns; NULL: none */
     struct chain_items items;
     struct chain_output *outputs;             /* Owns; ctx.n_outputs */
@@ -164,6 +165,7 @@ struct chain_options {
     const _Atomic bool *cancelled;
     struct mailbox *mailbox;             /* Borrows: the task's */
     struct mem_budget *state_budget;     /* Borrows; may be NULL */
+    struct state_disk *state_disk;       /* Borrows: for state on disk; NULL: there can be none */
     const struct conf *conf;             /* Borrows; may be NULL */
     _Atomic int64_t *input_watermark_ms; /* Borrows: of the first operator; may be NULL */
     const Flinc__TaskRestore *restore;   /* Borrows; NULL: starts afresh */

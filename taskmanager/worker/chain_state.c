@@ -7,6 +7,7 @@
 #include "engine/state/operator_state.h"
 #include "engine/state/state.h"
 #include "taskmanager/worker/chain_host.h"
+#include "taskmanager/worker/state_disk.h"
 
 const Flinc__OperatorSubtaskState *chain_state_restored(const struct chain_op *op)
 {
@@ -36,6 +37,16 @@ static int chain_restore_keyed(struct chain_op *op, struct keyed_backend *b, str
     return 0;
 }
 
+/* A backend that was not made leaves the disk for the end of the chain. */
+static int chain_open_disk(struct chain_op *op, const char *kind, struct error *err)
+{
+    struct state_disk *disk = op->chain->options.state_disk;
+    if (strcmp(kind, "rocksdb") != 0 || disk == NULL || op->disk != NULL) {
+        return 0;
+    }
+    return state_disk_open(disk, op->ctx.conf, &op->disk, err);
+}
+
 int chain_state_keyed(struct chain_op *op, struct keyed_backend **ret_backend, struct error *err)
 {
     if (op->keyed == NULL) {
@@ -52,6 +63,8 @@ int chain_state_keyed(struct chain_op *op, struct keyed_backend **ret_backend, s
             op->ctx.conf != NULL ? conf_string(op->ctx.conf, "state.backend.type") : "hashmap";
         key_group_range(op->ctx.subtask, op->ctx.max_parallelism, op->ctx.parallelism,
                         &options.first_group, &options.last_group);
+        TRY(chain_open_disk(op, kind, err));
+        options.disk = op->disk;
         struct keyed_backend *b = NULL;
         TRY(keyed_backend_new(kind, &options, &b, err));
         int rc = chain_restore_keyed(op, b, err);
@@ -115,6 +128,7 @@ int chain_state_carry(struct chain_op *op, struct error *err)
 void chain_state_fini(struct chain_op *op)
 {
     op->keyed = keyed_backend_free(op->keyed);
+    op->disk = state_disk_close(op->chain->options.state_disk, op->disk);
     op->operator_state = operator_state_free(op->operator_state);
 }
 

@@ -41,6 +41,7 @@ struct task_environment {
     struct metric_group *job_metrics; /* likewise */
     struct executor *io_executor;
     struct mem_budget *budget, *state_budget;
+    struct state_disk *state_disk;
     const _Atomic uint32_t *n_tasks;
     struct flinc_id incarnation;
     struct remote_inputs remote;

@@ -71,6 +71,7 @@ static int task_make_chain(struct task *t, struct error *err)
         .slot = &t->slot,
         .site = &t->site,
         .state_budget = t->env->state_budget,
+        .state_disk = t->env->state_disk,
         .conf = &t->deployment->conf,
         .input_watermark_ms = &t->watermark_ms,
         .restore = t->spec->restore,

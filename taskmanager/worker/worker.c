@@ -3,6 +3,7 @@
  * Tasks post to the worker's mailbox; their posts are in order, so that a task exists until its
  * TASK_ENDED is processed and may be borrowed by all operations before. */
 #include "common/base/log.h"
+#include "taskmanager/worker/state_disk.h"
 #include "taskmanager/worker/worker_internal.h"
 
 static const char topic[] = "flinc.taskmanager.worker";
@@ -190,6 +191,8 @@ struct worker *worker_new(const struct worker_options *options)
         .io_executor = options->io_executor,
         .budget = options->budget,
         .state_budget = options->state_budget,
+        .state_disk = state_disk_new(&(struct state_disk_options){
+            .directory = options->state_dir, .budget = options->state_budget}),
         .n_tasks = &w->n_tasks,
         .incarnation = options->incarnation,
         .remote = options->remote,
@@ -400,6 +403,7 @@ struct worker *worker_free(struct worker *w)
     worker_outbox_clear(w);
     vec_fini(&w->outbox);
     partition_registry_free(w->env.partitions);
+    state_disk_free(w->env.state_disk);
     metric_group_free(w->job_metrics);
     map_fini(&w->tasks);
     map_fini(&w->attempts);

@@ -18,8 +18,9 @@ enum {
 uint64_t paged_table_limit(const struct paged_table *p)
 {
     const struct paged_store *s = p->store;
-    uint64_t all = s->options->disk->cache_bytes, n = MAX(s->tables.len, (size_t)1);
-    return all / n;
+    const struct keyed_disk *disk = s->options->disk;
+    uint32_t n_sharing = disk->n_sharing != NULL ? atomic_load(disk->n_sharing) : 1;
+    return disk->cache_bytes / MAX(n_sharing, 1u) / MAX(s->tables.len, (size_t)1);
 }
 
 /* Of slots and what is in the heap; pieces of the heap that are free are used again. */

@@ -1,0 +1,177 @@
+/* Folder, threads and cache of state on disk.  Thread: any; a lock guards the making. */
+#include "taskmanager/worker/state_disk.h"
+
+#include "common/fs/fs.h"
+#include "common/fs/owned_dir.h"
+#include "common/loop/executor.h"
+#include "engine/rocksdb/rocks_shared.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+
+enum {
+    DISK_THREADS = 2,
+    BLOCKS_PERCENT = 70, /* of what is not for the states' caches; the rest is for what is being written */
+};
+#define MEMORY_DEFAULT (UINT64_C(128) << 20) /* of a worker whose managed memory has no limit */
+
+struct state_disk {
+    char *directory;           /* Owns; NULL: not known yet */
+    struct owned_dir made;     /* when nobody gave one */
+    struct mem_budget *budget; /* Borrows; may be NULL */
+    pthread_mutex_t lock;
+    struct executor *executor;   /* Owns; NULL: not made yet */
+    struct rocks_shared *shared; /* Owns a ref; likewise */
+    uint64_t block_bytes;        /* of its cache, taken from the budget */
+    uint64_t next_folder;
+    _Atomic uint32_t n_open;
+};
+
+struct open_disk {
+    struct keyed_disk base;
+    char *directory; /* Owns */
+};
+
+struct state_disk *state_disk_new(const struct state_disk_options *options)
+{
+    struct state_disk *d = MEM_NEW(struct state_disk);
+    d->directory = options->directory != NULL ? mem_strdup(options->directory) : NULL;
+    d->made = (struct owned_dir)OWNED_DIR_INIT;
+    d->budget = options->budget;
+    pthread_mutex_init(&d->lock, NULL);
+    return d;
+}
+
+struct state_disk *state_disk_free(struct state_disk *d)
+{
+    if (d == NULL) {
+        return NULL;
+    }
+    ASSERT(atomic_load(&d->n_open) == 0);
+    executor_free(d->executor);
+    if (d->shared != NULL) {
+        rocks_shared_unref(d->shared);
+        (void)fs_delete(d->directory, FS_DELETE_RECURSIVE, NULL);
+        if (d->budget != NULL) {
+            mem_budget_give(d->budget, d->block_bytes);
+        }
+    }
+    owned_dir_remove(&d->made);
+    pthread_mutex_destroy(&d->lock);
+    mem_free(d->directory);
+    mem_free(d);
+    return NULL;
+}
+
+/* ---- settings ---------------------------------------------------------------------------------------- */
+
+/* Managed memory of the worker, unless it is set otherwise. */
+static uint64_t memory_of(const struct state_disk *d, const struct conf *conf)
+{
+    if (conf_has(conf, "state.backend.rocksdb.memory.fixed-per-tm")) {
+        return conf_memory(conf, "state.backend.rocksdb.memory.fixed-per-tm");
+    }
+    if (conf_has(conf, "state.backend.rocksdb.memory.fixed-per-slot")) {
+        return conf_memory(conf, "state.backend.rocksdb.memory.fixed-per-slot");
+    }
+    uint64_t limit = d->budget != NULL ? atomic_load(&d->budget->limit_bytes) : 0;
+    return limit > 0 ? limit : MEMORY_DEFAULT;
+}
+
+static uint64_t cache_bytes_of(const struct state_disk *d, const struct conf *conf)
+{
+    double ratio = conf_double(conf, "state.backend.rocksdb.memory.write-buffer-ratio");
+    return (uint64_t)((double)memory_of(d, conf) * ratio);
+}
+
+static uint64_t block_bytes_of(const struct state_disk *d, const struct conf *conf)
+{
+    if (!conf_bool(conf, "state.backend.rocksdb.memory.managed")) {
+        return conf_memory(conf, "state.backend.rocksdb.block.cache-size");
+    }
+    return (memory_of(d, conf) - cache_bytes_of(d, conf)) / 100 * BLOCKS_PERCENT;
+}
+
+static int make_shared(struct state_disk *d, const struct conf *conf, struct error *err)
+{
+    d->block_bytes = block_bytes_of(d, conf);
+    const struct rocks_shared_options options = {
+        .cache_bytes = d->block_bytes,
+        .block_bytes = (uint32_t)conf_memory(conf, "state.backend.rocksdb.block.blocksize"),
+        .file_bytes =
+            conf_memory(conf, "state.backend.rocksdb.compaction.level.target-file-size-base"),
+        .level_base_bytes =
+            conf_memory(conf, "state.backend.rocksdb.compaction.level.max-size-level-base"),
+        .n_threads = (uint32_t)conf_int(conf, "state.backend.rocksdb.thread.num"),
+        .filter_bits = (uint32_t)conf_double(conf, "state.backend.rocksdb.bloom-filter.bits-per-key"),
+    };
+    TRY(rocks_shared_new(&options, &d->shared, err));
+    if (d->budget != NULL) {
+        mem_budget_force(d->budget, d->block_bytes);
+    }
+    return 0;
+}
+
+/* ---- making ------------------------------------------------------------------------------------------- */
+
+static int make(struct state_disk *d, const struct conf *conf, struct error *err)
+{
+    if (d->shared != NULL) {
+        return 0;
+    }
+    if (d->directory == NULL) {
+        STR_AUTO parent = STR_INIT;
+        struct slice all = slice_cstr(conf_string(conf, "io.tmp.dirs")), first = all;
+        (void)slice_next(&all, ',', &first);
+        str_append_slice(&parent, first);
+        TRY(owned_dir_make(&d->made, str_cstr(&parent), "flinc-state", err));
+        d->directory = mem_strdup(d->made.path);
+    }
+    TRY(fs_mkdirs(d->directory, err));
+    if (d->executor == NULL) {
+        TRY(executor_new(
+            &(struct executor_options){.name = "flinc-state", .n_threads = DISK_THREADS},
+            &d->executor, err));
+    }
+    return make_shared(d, conf, err);
+}
+
+int state_disk_open(struct state_disk *d, const struct conf *conf, struct keyed_disk **ret_disk,
+                    struct error *err)
+{
+    pthread_mutex_lock(&d->lock);
+    int rc = make(d, conf, err);
+    uint64_t number = d->next_folder++;
+    pthread_mutex_unlock(&d->lock);
+    if (rc < 0) {
+        error_context(err, "opening the rocksdb state backend");
+        return rc;
+    }
+    STR_AUTO folder = STR_INIT;
+    str_printf(&folder, "%s/op-%" PRIu64, d->directory, number);
+    struct open_disk *o = MEM_NEW(struct open_disk);
+    o->directory = str_take(&folder);
+    o->base = (struct keyed_disk){
+        .shared = d->shared,
+        .directory = o->directory,
+        .executor = d->executor,
+        .cache_bytes = cache_bytes_of(d, conf),
+        .n_sharing = &d->n_open,
+        .n_transfer_threads =
+            (uint32_t)conf_int(conf, "state.backend.rocksdb.checkpoint.transfer.thread.num"),
+    };
+    atomic_fetch_add(&d->n_open, 1);
+    *ret_disk = &o->base;
+    return 0;
+}
+
+struct keyed_disk *state_disk_close(struct state_disk *d, struct keyed_disk *disk)
+{
+    if (disk != NULL) {
+        struct open_disk *o = (struct open_disk *)disk;
+        atomic_fetch_sub(&d->n_open, 1);
+        mem_free(o->directory);
+        mem_free(o);
+    }
+    return NULL;
+}
