@@ -12,9 +12,10 @@
     X(batched_multi_get_cf)                                  \
     X(block_based_options_create)                            \
     X(block_based_options_destroy)                           \
+    X(block_based_options_set_checksum)                      \
+    X(block_based_options_set_no_block_cache)                \
     X(block_based_options_set_block_cache)                   \
     X(block_based_options_set_block_size)                    \
-    X(block_based_options_set_cache_index_and_filter_blocks) \
     X(block_based_options_set_filter_policy)                 \
     X(block_based_options_set_format_version)                \
     X(cache_create_lru)                                      \

@@ -7,6 +7,7 @@ enum {
     LOG_LEVEL_FATAL = 4,
     NO_COMPRESSION = 0,
     FORMAT_VERSION = 5,
+    CHECKSUM_XXH3 = 4,
     WRITE_BUFFER_BYTES = 64 * 1024, /* nothing ever goes through it */
     RUNS_TILL_COMPACTION = 4,
     RUNS_SLOW = 20,
@@ -16,7 +17,6 @@ enum {
 /* What is 0 becomes the default. */
 static void apply_defaults(struct rocks_shared_options *o)
 {
-    o->cache_bytes = o->cache_bytes != 0 ? o->cache_bytes : UINT64_C(8) << 20;
     o->block_bytes = o->block_bytes != 0 ? o->block_bytes : 4096;
     o->file_bytes = o->file_bytes != 0 ? o->file_bytes : UINT64_C(64) << 20;
     o->level_base_bytes = o->level_base_bytes != 0 ? o->level_base_bytes : UINT64_C(256) << 20;
@@ -31,9 +31,13 @@ static rocksdb_options_t *make_options(const struct rocks_shared *s,
     rocksdb_block_based_table_options_t *table = api->block_based_options_create();
     rocksdb_options_t *db = api->options_create();
 
-    api->block_based_options_set_block_cache(table, s->cache);
+    if (s->cache != NULL) {
+        api->block_based_options_set_block_cache(table, s->cache);
+    } else {
+        api->block_based_options_set_no_block_cache(table, 1);
+    }
+    api->block_based_options_set_checksum(table, CHECKSUM_XXH3);
     api->block_based_options_set_block_size(table, o->block_bytes);
-    api->block_based_options_set_cache_index_and_filter_blocks(table, 1);
     api->block_based_options_set_filter_policy(table,
                                                api->filterpolicy_create_bloom_full(o->filter_bits));
     api->block_based_options_set_format_version(table, FORMAT_VERSION);
@@ -67,7 +71,7 @@ int rocks_shared_new(const struct rocks_shared_options *options, struct rocks_sh
     struct rocks_shared *s = MEM_NEW(struct rocks_shared);
     atomic_init(&s->n_refs, 1);
     s->api = api;
-    s->cache = api->cache_create_lru(o.cache_bytes);
+    s->cache = o.cache_bytes > 0 ? api->cache_create_lru(o.cache_bytes) : NULL;
     s->env = api->create_default_env();
     api->env_set_background_threads(s->env, (int)o.n_threads);
     s->options = make_options(s, &o);
@@ -91,7 +95,9 @@ struct rocks_shared *rocks_shared_unref(struct rocks_shared *s)
         s->api->envoptions_destroy(s->file_options);
         s->api->options_destroy(s->options);
         s->api->env_destroy(s->env);
-        s->api->cache_destroy(s->cache);
+        if (s->cache != NULL) {
+            s->api->cache_destroy(s->cache);
+        }
         mem_free(s);
     }
     return NULL;
@@ -99,5 +105,5 @@ struct rocks_shared *rocks_shared_unref(struct rocks_shared *s)
 
 uint64_t rocks_shared_cache_bytes(const struct rocks_shared *s)
 {
-    return s->api->cache_get_usage(s->cache);
+    return s->cache != NULL ? s->api->cache_get_usage(s->cache) : 0;
 }

@@ -10,7 +10,7 @@ struct rocks_shared;
 
 /* 0: the default that is named. */
 struct rocks_shared_options {
-    uint64_t cache_bytes; /* of blocks, indexes and filters; 8 MB */
+    uint64_t cache_bytes; /* of blocks; none: what the system keeps of files is one already */
     uint32_t block_bytes; /* state.backend.rocksdb.block.blocksize; 4 KB */
     uint64_t file_bytes;  /* state.backend.rocksdb.compaction.level.target-file-size-base; 64 MB */
     uint64_t

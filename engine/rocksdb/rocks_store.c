@@ -101,6 +101,15 @@ int rocks_partition_of(struct rocks_store *s, uint32_t group,
     return fill_gap(s, group, ret_partition, err);
 }
 
+int rocks_store_complete(struct rocks_store *s, struct error *err)
+{
+    struct rocks_partition *p = NULL;
+    for (uint32_t group = s->first_group; group <= s->last_group; group = p->last_group + 1) {
+        TRY(rocks_partition_of(s, group, &p, err));
+    }
+    return 0;
+}
+
 /* ---- stores ---------------------------------------------------------------------------------------- */
 
 void rocks_store_name(struct rocks_store *s, const char *what, struct str *ret_path)

@@ -14,7 +14,8 @@
  * Files.  A run is kept by a link of the store's own until the files of a newer base stand for it; the files
  * of a base are links that RocksDB's checkpoint makes.  Files never change, so that each is uploaded once.
  *
- * Thread: one owner (the task); RocksDB's own threads compact.  All files lie under the store's folder and
+ * Thread: one owner (the task), or, when it is complete, one that reads and one that writes runs and links files; RocksDB's own
+ * threads compact.  All files lie under the store's folder and
  * are deleted with it.  Flink: RocksDBKeyedStateBackend. */
 #ifndef FLINC_ENGINE_ROCKSDB_ROCKS_STORE_H
 #define FLINC_ENGINE_ROCKSDB_ROCKS_STORE_H
@@ -38,6 +39,8 @@ struct rocks_store_options {
 /* An empty store.  Key groups that no rocks_store_adopt() brings get a partition when they are first asked for. */
 int rocks_store_new(const struct rocks_store_options *options, struct rocks_store **ret_store,
                     struct error *err) MUST_CHECK;
+/* Makes partitions for key groups that have none.  From then on one thread may read while another writes. */
+int rocks_store_complete(struct rocks_store *s, struct error *err) MUST_CHECK;
 /* Waits for RocksDB's work at hand, closes, deletes the folder.  NULL is fine; returns NULL. */
 struct rocks_store *rocks_store_free(struct rocks_store *s);
 

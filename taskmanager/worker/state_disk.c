@@ -11,7 +11,6 @@
 
 enum {
     DISK_THREADS = 2,
-    BLOCKS_PERCENT = 70, /* of what is not for the states' caches; the rest is for what is being written */
 };
 #define MEMORY_DEFAULT (UINT64_C(128) << 20) /* of a worker whose managed memory has no limit */
 
@@ -51,7 +50,8 @@ struct state_disk *state_disk_free(struct state_disk *d)
     executor_free(d->executor);
     if (d->shared != NULL) {
         rocks_shared_unref(d->shared);
-        (void)fs_delete(d->directory, FS_DELETE_RECURSIVE, NULL);
+        int rc = fs_delete(d->directory, FS_DELETE_RECURSIVE, NULL);
+        (void)rc; /* the task manager does it behind this process, if not */
         if (d->budget != NULL) {
             mem_budget_give(d->budget, d->block_bytes);
         }
@@ -84,17 +84,17 @@ static uint64_t cache_bytes_of(const struct state_disk *d, const struct conf *co
     return (uint64_t)((double)memory_of(d, conf) * ratio);
 }
 
-static uint64_t block_bytes_of(const struct state_disk *d, const struct conf *conf)
+/* Files are read through the system's cache; one more makes reads of scattered keys slower. */
+static uint64_t block_bytes_of(const struct conf *conf)
 {
-    if (!conf_bool(conf, "state.backend.rocksdb.memory.managed")) {
-        return conf_memory(conf, "state.backend.rocksdb.block.cache-size");
-    }
-    return (memory_of(d, conf) - cache_bytes_of(d, conf)) / 100 * BLOCKS_PERCENT;
+    return conf_has(conf, "state.backend.rocksdb.block.cache-size")
+               ? conf_memory(conf, "state.backend.rocksdb.block.cache-size")
+               : 0;
 }
 
 static int make_shared(struct state_disk *d, const struct conf *conf, struct error *err)
 {
-    d->block_bytes = block_bytes_of(d, conf);
+    d->block_bytes = block_bytes_of(conf);
     const struct rocks_shared_options options = {
         .cache_bytes = d->block_bytes,
         .block_bytes = (uint32_t)conf_memory(conf, "state.backend.rocksdb.block.blocksize"),

@@ -2,7 +2,9 @@
  * RocksDB's cache.  Made when a task first asks.
  *
  * Managed memory is shared: the part state.backend.rocksdb.memory.write-buffer-ratio is for what is at hand of the states,
- * equally for each backend that is open; most of the rest is RocksDB's cache of blocks.
+ * equally for each backend that is open; the rest is for what is being written, for filters and indexes of files, and
+ * for state that is in memory as a whole.  RocksDB has a cache of blocks only where state.backend.rocksdb.block.cache-size is
+ * set: the system keeps what is read of files anyway.
  *
  * Thread: any.  Flink: RocksDBSharedResources, RocksDBMemoryControllerUtils. */
 #ifndef FLINC_TASKMANAGER_WORKER_STATE_DISK_H

@@ -115,6 +115,8 @@ def job_config(source, folder, round_):
         "execution.checkpointing.interval": source.choice(("100 ms", "200 ms", "300 ms")),
         "execution.checkpointing.mode": "AT_LEAST_ONCE" if round_.loose else "EXACTLY_ONCE",
         "execution.checkpointing.storage": round_.storage,
+        "state.backend.type": round_.backend,
+        "state.backend.rocksdb.memory.fixed-per-tm": source.choice(("256 kb", "8 mb")),
         "execution.checkpointing.dir": os.path.join(folder, "checkpoints"),
         "execution.checkpointing.incremental": source.choice(("true", "false")),
         "execution.checkpointing.num-retained": source.choice(("1", "3")),
@@ -201,6 +203,8 @@ class Round:
         if self.adaptive and self.parallelisms[1] == 1:
             self.parallelisms = (self.parallelisms[0], 2)
         self.rescales, self.wide = 0, []
+        # Its own checkpoints are for the backend that wrote them.
+        self.backend = "hashmap" if fixed or self.storage == "jobmanager" else source.choice(("hashmap", "rocksdb"))
         self.folder = os.path.join(cluster.folder, f"round{number}")
         self.output = os.path.join(self.folder, "output")
         self.log, self.job = [], None
@@ -455,7 +459,7 @@ class Round:
         between = f"{min(self.between)} to {max(self.between)}" if self.between else "none"
         return (f"{self.runs} runs of parallelism {tuple(self.parallelisms)}, {self.records} records, "
                 f"{self.strikes} losses, {self.rescales} times other bounds, {self.restarts} restarts, {self.checkpoints} checkpoints ({between} between "
-                f"losses), {self.hidden} unfinished files, {self.storage}{', at least once' if self.loose else ''}")
+                f"losses), {self.hidden} unfinished files, {self.storage}, {self.backend}{', at least once' if self.loose else ''}")
 
 
 def build_checker(home, folder):

@@ -168,7 +168,7 @@ int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *er
             return rc;
         }
         if (paged_piece_size(s->piece) >= PAGED_PIECE_BYTES) {
-            paged_store_write_piece(s);
+            TRY(paged_store_write_piece(s, err));
             return PAGED_WRITING;
         }
         if (rc == 1) {
@@ -182,7 +182,7 @@ int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *er
         if (s->wants_files) {
             paged_piece_link_files(s->piece);
         }
-        paged_store_write_piece(s);
+        TRY(paged_store_write_piece(s, err));
         return PAGED_WRITING;
     }
     s->piece = paged_piece_free(s->piece);

@@ -129,7 +129,7 @@ void paged_table_put_removal(struct paged_table *p, const struct keyed_removed *
 /* The store has heard of the oldest `n` removals. */
 void paged_table_forget_removals(struct paged_table *p, size_t n);
 /* Sends off the piece that was filled. */
-void paged_store_write_piece(struct paged_store *s);
+int paged_store_write_piece(struct paged_store *s, struct error *err) MUST_CHECK;
 
 /* ---- freeze.c: what a checkpoint writes ----------------------------------------------------------------- */
 

@@ -92,17 +92,19 @@ int paged_table_write_some(struct paged_table *p, struct error *err)
         s->writing = NULL;
         return 0;
     }
-    paged_store_write_piece(s);
-    return 0;
+    return paged_store_write_piece(s, err);
 }
 
-void paged_store_write_piece(struct paged_store *s)
+int paged_store_write_piece(struct paged_store *s, struct error *err)
 {
+    /* From here on the executor is in it, too. */
+    TRY(rocks_store_complete(s->rocks, err));
     s->n_pieces++;
     s->n_written += paged_piece_len(s->piece);
     s->is_empty = false;
     s->piece_frozen_at = s->track.frozen_at;
     paged_piece_write(s->piece, s->options->disk->executor, s->is_frozen ? s->target : NULL);
+    return 0;
 }
 
 /* ---- in the store ---------------------------------------------------------------------------------- */
@@ -157,7 +159,10 @@ int paged_store_settle(struct paged_store *s, enum paged_wait wait, struct error
         return 0;
     }
     struct paged_table *p = s->writing;
-    paged_piece_take_files(s->piece, &s->linked);
+    if (s->is_frozen && s->piece_frozen_at == s->track.frozen_at) {
+        /* Of the checkpoint at hand, not of one that was given up. */
+        paged_piece_take_files(s->piece, &s->linked);
+    }
     s->piece = paged_piece_free(s->piece);
     s->writing = NULL;
     if (rc < 0) {
