@@ -73,8 +73,8 @@ static void open_rig(struct rig *r, const struct options *o)
         exit(1);
     }
     snprintf(r->db, sizeof(r->db), "%s/db", r->dir);
-    check(rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = o->block_bytes}, &r->shared,
-                           &err),
+    check(rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = o->block_bytes},
+                           &r->shared, &err),
           &err);
     check(executor_new(&(struct executor_options){.name = "disk", .n_threads = 1}, &r->executor,
                        &err),
@@ -203,15 +203,16 @@ static void measure(struct rig *r, const struct options *o, struct bench_report 
     uint64_t misses = s->n_misses, written = s->n_written, pieces = s->n_pieces;
     struct figures f = count(r, &keys, o->records, o->checkpoint_records);
     double n = (double)o->records;
-    fprintf(stderr, "%s: %.3f misses, %.3f written per record, %llu pieces, table of %u keys, %.1f MB\n", name,
-            (double)(s->n_misses - misses) / n, (double)(s->n_written - written) / n,
+    fprintf(stderr,
+            "%s: %.3f misses, %.3f written per record, %llu pieces, table of %u keys, %.1f MB\n",
+            name, (double)(s->n_misses - misses) / n, (double)(s->n_written - written) / n,
             (unsigned long long)(s->n_pieces - pieces), keyed_table_len(r->state->table),
             (double)keyed_table_bytes(r->state->table) * 1e-6);
     snprintf(text, sizeof(text), "counts, %s keys, per second", name);
     bench_report_add(report, text, n / f.wall_s / 1e6, "M records/s", 0, 0, BENCH_MORE_IS_BETTER);
     snprintf(text, sizeof(text), "counts, %s keys, per CPU second", name);
-    bench_report_add(report, text, n / f.cpu_s / 1e6, "M records/s",
-                     exponent > 0 ? 1 : 0, 0, BENCH_MORE_IS_BETTER);
+    bench_report_add(report, text, n / f.cpu_s / 1e6, "M records/s", exponent > 0 ? 1 : 0, 0,
+                     BENCH_MORE_IS_BETTER);
 }
 
 static void usage(void)
@@ -264,7 +265,8 @@ int main(int argc, char **argv)
     open_rig(r, &o);
     double began = wall_seconds();
     fill(r, o.keys);
-    fprintf(stderr, "filled %llu keys in %.1f s\n", (unsigned long long)o.keys, wall_seconds() - began);
+    fprintf(stderr, "filled %llu keys in %.1f s\n", (unsigned long long)o.keys,
+            wall_seconds() - began);
     measure(r, &o, &report, "zipf", 1);
     measure(r, &o, &report, "uniform", 0);
     bench_report_print(&report);

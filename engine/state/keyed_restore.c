@@ -113,20 +113,22 @@ static int open_handles(struct keyed_backend *b, struct keyed_restored *r, struc
         bool is_rocksdb = strcmp(h->backend, KEYED_BACKEND_ROCKSDB) == 0;
         if (is_rocksdb && b->paged == NULL) {
             return error_set(err, ERR_UNSUPPORTED,
-                             "keyed state of operator '%s' was written by backend 'rocksdb' in its own format, and "
-                             "the backend is '%s': set state.backend.type to rocksdb, or use a canonical savepoint",
+                             "keyed state of operator '%s' was written by backend 'rocksdb' in its "
+                             "own format, and "
+                             "the backend is '%s': set state.backend.type to rocksdb, or use a "
+                             "canonical savepoint",
                              b->options.operator_name, b->desc->kind);
         }
         if (h->version != KEYED_HANDLE_VERSION ||
             (!is_rocksdb && strcmp(h->backend, KEYED_BACKEND_HASHMAP) != 0 &&
              strcmp(h->backend, KEYED_BACKEND_CANONICAL) != 0)) {
-            return error_set(err, ERR_UNSUPPORTED,
-                             "keyed state of operator '%s' was written by backend '%s', version "
-                             "%u; this Flinc reads '%s', '%s' and '%s', version %d: use the Flinc that "
-                             "wrote it, or a canonical savepoint",
-                             b->options.operator_name, h->backend, h->version,
-                             KEYED_BACKEND_HASHMAP, KEYED_BACKEND_ROCKSDB,
-                             KEYED_BACKEND_CANONICAL, KEYED_HANDLE_VERSION);
+            return error_set(
+                err, ERR_UNSUPPORTED,
+                "keyed state of operator '%s' was written by backend '%s', version "
+                "%u; this Flinc reads '%s', '%s' and '%s', version %d: use the Flinc that "
+                "wrote it, or a canonical savepoint",
+                b->options.operator_name, h->backend, h->version, KEYED_BACKEND_HASHMAP,
+                KEYED_BACKEND_ROCKSDB, KEYED_BACKEND_CANONICAL, KEYED_HANDLE_VERSION);
         }
         for (size_t k = 0; k < h->n_segments && handle_is_wanted(b, h); k++) {
             TRY(add_states(b, r, h->segments[k], err));

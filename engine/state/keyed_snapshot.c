@@ -41,22 +41,22 @@ struct keyed_snapshot {
     struct segment_writer *writer; /* Owns; NULL: ended, or nothing to write */
     uint32_t n_states;             /* at the freeze */
     uint32_t n_blocks;
-    uint32_t state;         /* at hand */
-    bool is_declared;       /* in the segment */
-    uint32_t declared;      /* its number there */
-    uint32_t *all_declared; /* Owns; by state */
-    struct paged_snapshot *paged; /* Owns; NULL: no state is paged */
+    uint32_t state;                 /* at hand */
+    bool is_declared;               /* in the segment */
+    uint32_t declared;              /* its number there */
+    uint32_t *all_declared;         /* Owns; by state */
+    struct paged_snapshot *paged;   /* Owns; NULL: no state is paged */
     struct snapshot_target *target; /* Owns a ref */
-    size_t next_drop;       /* where DROPS goes on */
-    int64_t name_space;     /* where TABLES goes on */
-    bool tables_done;       /* no namespace is above */
-    struct vec doomed;      /* struct doomed_table; Owns */
-    uint32_t work;          /* left in this slice */
-    uint32_t frozen_at;     /* version of the freeze */
-    uint32_t n_entries;     /* gathered for a block */
-    uint32_t n_copy_blocks; /* blocks of copies among them */
-    bool is_taken; /* the segment, from its writer: */
-    Flinc__KeyedSegment *segment; /* Owns; NULL: there is none, or the handle has it */
+    size_t next_drop;               /* where DROPS goes on */
+    int64_t name_space;             /* where TABLES goes on */
+    bool tables_done;               /* no namespace is above */
+    struct vec doomed;              /* struct doomed_table; Owns */
+    uint32_t work;                  /* left in this slice */
+    uint32_t frozen_at;             /* version of the freeze */
+    uint32_t n_entries;             /* gathered for a block */
+    uint32_t n_copy_blocks;         /* blocks of copies among them */
+    bool is_taken;                  /* the segment, from its writer: */
+    Flinc__KeyedSegment *segment;   /* Owns; NULL: there is none, or the handle has it */
     struct segment_run runs[BATCH_ROWS_MAX];
     struct keyed_entry entries[2 * BATCH_ROWS_MAX]; /* half of it for sorting */
 };

@@ -81,6 +81,5 @@ static int next_rows(struct keyed_walk *w, uint32_t max, uint32_t *ret_slots, st
 int keyed_walk_next(struct keyed_walk *w, uint32_t max, uint32_t *ret_slots, struct error *err)
 {
     ASSERT(max > 0 && max <= BATCH_ROWS_MAX);
-    return w->rows != NULL ? next_rows(w, max, ret_slots, err)
-                           : (int)next_slots(w, max, ret_slots);
+    return w->rows != NULL ? next_rows(w, max, ret_slots, err) : (int)next_slots(w, max, ret_slots);
 }

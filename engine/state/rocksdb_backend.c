@@ -29,8 +29,8 @@ static void rocksdb_close(struct keyed_backend *b)
 static int rocksdb_open_state(struct keyed_state *s, struct error *err)
 {
     struct paged_store *store = s->backend->paged;
-    bool is_paged = s->grows_in_pieces && s->rows != NULL &&
-                    s->key_schema->n_fields <= KEYED_KEY_COLUMNS_MAX;
+    bool is_paged =
+        s->grows_in_pieces && s->rows != NULL && s->key_schema->n_fields <= KEYED_KEY_COLUMNS_MAX;
     ((struct hashmap_state *)s)->void_track = is_paged ? &store->track : NULL;
     TRY(hashmap_open_state(s, err));
     if (!is_paged) {

@@ -70,7 +70,8 @@ struct keyed_disk {
     const char *directory;       /* the backend's own; made by it, and deleted when it is closed */
     struct executor *executor;   /* Borrows: writes to disk; NULL: the task does */
     uint64_t cache_bytes;        /* of what is at hand of the states that are paged, */
-    const _Atomic uint32_t *n_sharing; /* Borrows: shared equally by so many backends; NULL: by one */
+    const _Atomic uint32_t
+        *n_sharing;              /* Borrows: shared equally by so many backends; NULL: by one */
     uint32_t n_transfer_threads; /* files that are uploaded at a time; 0: a default */
 };
 

@@ -128,7 +128,9 @@ int chain_state_carry(struct chain_op *op, struct error *err)
 void chain_state_fini(struct chain_op *op)
 {
     op->keyed = keyed_backend_free(op->keyed);
-    op->disk = state_disk_close(op->chain->options.state_disk, op->disk);
+    if (op->disk != NULL) {
+        op->disk = state_disk_close(op->chain->options.state_disk, op->disk);
+    }
     op->operator_state = operator_state_free(op->operator_state);
 }
 

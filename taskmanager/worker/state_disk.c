@@ -103,7 +103,8 @@ static int make_shared(struct state_disk *d, const struct conf *conf, struct err
         .level_base_bytes =
             conf_memory(conf, "state.backend.rocksdb.compaction.level.max-size-level-base"),
         .n_threads = (uint32_t)conf_int(conf, "state.backend.rocksdb.thread.num"),
-        .filter_bits = (uint32_t)conf_double(conf, "state.backend.rocksdb.bloom-filter.bits-per-key"),
+        .filter_bits =
+            (uint32_t)conf_double(conf, "state.backend.rocksdb.bloom-filter.bits-per-key"),
     };
     TRY(rocks_shared_new(&options, &d->shared, err));
     if (d->budget != NULL) {

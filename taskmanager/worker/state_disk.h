@@ -15,7 +15,8 @@
 
 struct state_disk;
 struct state_disk_options {
-    const char *directory;     /* the worker's own, which need not be there; NULL: one is made in io.tmp.dirs; copied */
+    const char *
+        directory; /* the worker's own, which need not be there; NULL: one is made in io.tmp.dirs; copied */
     struct mem_budget *budget; /* Borrows: managed memory; may be NULL */
 };
 struct state_disk *state_disk_new(const struct state_disk_options *options);

@@ -191,8 +191,8 @@ struct worker *worker_new(const struct worker_options *options)
         .io_executor = options->io_executor,
         .budget = options->budget,
         .state_budget = options->state_budget,
-        .state_disk = state_disk_new(&(struct state_disk_options){
-            .directory = options->state_dir, .budget = options->state_budget}),
+        .state_disk = state_disk_new(&(struct state_disk_options){.directory = options->state_dir,
+                                                                  .budget = options->state_budget}),
         .n_tasks = &w->n_tasks,
         .incarnation = options->incarnation,
         .remote = options->remote,

@@ -73,7 +73,8 @@ struct worker_options {
     struct mem_budget *budget;
     const char *local_state_dir;     /* Borrows; of the job: copies of snapshot files; NULL: none */
     struct mem_budget *state_budget; /* Borrows; of keyed state; may be NULL */
-    const char *state_dir; /* Borrows; for state on disk, deleted at the end; NULL: in io.tmp.dirs */
+    const char
+        *state_dir; /* Borrows; for state on disk, deleted at the end; NULL: in io.tmp.dirs */
     const struct operator_desc *(*find_operator)(const char *kind); /* NULL: operator_find */
     /* Periodic TaskReport, left out when one was asked for in the last half of it; 0: only on request. */
     int64_t report_interval_ms;

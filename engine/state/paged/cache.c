@@ -174,6 +174,9 @@ static void gather_keys(struct paged_table *p, const uint32_t *slots, const uint
                       slots[i] == t->null_slot, &s->key_bytes);
         k->size = (uint32_t)s->key_bytes.len - k->at;
     }
+    if (s->keys.len == 0) {
+        return;
+    }
     qsort_r(s->keys.data, s->keys.len, sizeof(struct paged_key), compare_keys, s->key_bytes.data);
     vec_reserve(&s->read_keys, s->keys.len);
     vec_reserve(&s->read_values, s->keys.len);

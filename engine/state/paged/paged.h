@@ -76,17 +76,17 @@ struct paged_store {
     bool is_frozen;                              /* a checkpoint is being written */
     bool wants_files;                            /* which needs the store's files */
     struct snapshot_target *target;              /* Borrows: of the checkpoint, to be woken */
-    struct vec linked;                           /* struct rocks_files: of the last checkpoint; Owns */
-    struct shared_files *shared_files;           /* Owns */
+    struct vec linked;                 /* struct rocks_files: of the last checkpoint; Owns */
+    struct shared_files *shared_files; /* Owns */
     struct vec unopened; /* Flinc__StoredState *: restored states that nobody opened; Owns */
-    size_t frozen_table;                         /* goes on with this one */
+    size_t frozen_table; /* goes on with this one */
     /* Of a read. */
     struct str key_bytes;
     struct vec keys;                   /* struct paged_key */
     struct vec read_keys, read_values; /* struct rocks_bytes */
-    struct error failed; /* of what could not say so then; its code 0: nothing */
-    struct paged_snapshot *snapshot; /* Borrows: the one that is frozen; NULL */
-    uint64_t n_restored; /* folders of files that were downloaded */
+    struct error failed;               /* of what could not say so then; its code 0: nothing */
+    struct paged_snapshot *snapshot;   /* Borrows: the one that is frozen; NULL */
+    uint64_t n_restored;               /* folders of files that were downloaded */
     /* Figures. */
     uint64_t n_reads, n_misses, n_found, n_evicted, n_written, n_pieces, wait_ns;
 };
@@ -149,7 +149,8 @@ int paged_store_flush(struct paged_store *s, struct error *err) MUST_CHECK;
 /* Whether a step finds something to do. */
 bool paged_store_has_news(const struct paged_store *s);
 /* Appends the files that were wanted. */
-void paged_store_take_files(struct paged_store *s, struct vec *ret_partitions /* struct rocks_files */);
+void paged_store_take_files(struct paged_store *s,
+                            struct vec *ret_partitions /* struct rocks_files */);
 /* Gives it up; harmless without one. */
 void paged_store_thaw(struct paged_store *s);
 
@@ -195,7 +196,8 @@ int paged_snapshot_rows(struct paged_snapshot *x, struct keyed_state **ret_state
 /* When it is done: adds files and states to the handle. */
 int paged_snapshot_take(struct paged_snapshot *x, Flinc__KeyedHandle *handle,
                         struct error *err) MUST_CHECK;
-struct paged_snapshot *paged_snapshot_free(struct paged_snapshot *x); /* NULL is fine; returns NULL */
+struct paged_snapshot *
+paged_snapshot_free(struct paged_snapshot *x); /* NULL is fine; returns NULL */
 
 /* ---- restore.c ------------------------------------------------------------------------------------------------ */
 
@@ -222,7 +224,8 @@ int paged_table_clear(struct paged_table *p, struct error *err) MUST_CHECK;
 struct paged_piece *paged_piece_new(struct rocks_store *rocks, struct mem_budget *budget);
 /* Behind it the store's files are linked; paged_piece_take_files() appends them to a list. */
 void paged_piece_link_files(struct paged_piece *x);
-void paged_piece_take_files(struct paged_piece *x, struct vec *ret_partitions /* struct rocks_files */);
+void paged_piece_take_files(struct paged_piece *x,
+                            struct vec *ret_partitions /* struct rocks_files */);
 /* Begins an item, whose key and then value are appended to the string; paged_piece_end() says how long the key
  * is. */
 struct str *paged_piece_bytes(struct paged_piece *x);

@@ -201,7 +201,9 @@ static int put(struct paged_piece *x, const char *key, struct error *err)
 static int write_run(struct paged_piece *x, struct error *err)
 {
     const char *last = NULL;
-    qsort_r(x->places.data, x->places.len, sizeof(struct place), compare_places, x->bytes.data);
+    if (x->places.len > 0) {
+        qsort_r(x->places.data, x->places.len, sizeof(struct place), compare_places, x->bytes.data);
+    }
     TRY(rocks_run_begin(x->rocks, err));
     for (size_t i = 0; i < x->places.len; i++) {
         const char *key = x->bytes.data + VEC_AT(&x->places, struct place, i)->at;

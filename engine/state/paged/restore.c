@@ -110,8 +110,8 @@ static int download(struct paged_store *s, const Flinc__SharedFiles *set,
     return rc;
 }
 
-static int adopt(struct paged_store *s, const Flinc__SharedFiles *set, const struct rocks_files *from,
-                 struct error *err)
+static int adopt(struct paged_store *s, const Flinc__SharedFiles *set,
+                 const struct rocks_files *from, struct error *err)
 {
     uint64_t *ids = MEM_NEW_ARRAY(uint64_t, set->n_files + 1);
     int rc = rocks_store_adopt(s->rocks, from, ids, err);

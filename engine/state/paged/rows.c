@@ -5,7 +5,8 @@
 #include "engine/state/paged/paged.h"
 
 enum {
-    ROWS_BYTES = 512 * 1024, /* of keys and values of a block; one that is longer is a block of its own */
+    ROWS_BYTES =
+        512 * 1024, /* of keys and values of a block; one that is longer is a block of its own */
 };
 
 struct paged_rows {
@@ -81,10 +82,10 @@ static int make_entry(struct paged_rows *r, size_t at, struct error *err)
     bool is_null;
     TRY(paged_key_get(r->table, key, entry, &is_null, err));
     TRY(record_row_read(&r->row, key.data + key.size, r->value.size, entry + t->value_offset, err));
-    r->items[r->n++] = (struct keyed_entry){
-        .entry = entry,
-        .group = (uint32_t)(uint8_t)key.data[0] << 8 | (uint8_t)key.data[1],
-        .is_null = is_null};
+    r->items[r->n++] =
+        (struct keyed_entry){.entry = entry,
+                             .group = (uint32_t)(uint8_t)key.data[0] << 8 | (uint8_t)key.data[1],
+                             .is_null = is_null};
     return 0;
 }
 

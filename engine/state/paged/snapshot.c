@@ -158,7 +158,8 @@ int paged_snapshot_step(struct paged_snapshot *x, uint32_t n_entries, struct err
 
 bool paged_snapshot_is_writable(const struct paged_snapshot *x)
 {
-    return x->stage == STAGE_WRITING     ? !x->is_waiting || x->store->snapshot != x || paged_store_has_news(x->store)
+    return x->stage == STAGE_WRITING
+               ? !x->is_waiting || x->store->snapshot != x || paged_store_has_news(x->store)
            : x->stage == STAGE_UPLOADING ? shared_upload_has_ended(x->upload)
                                          : true;
 }

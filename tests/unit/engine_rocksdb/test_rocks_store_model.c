@@ -148,8 +148,8 @@ static void restore(struct world *w)
     open_parts(w, 1 + (int)rng_below(&w->rng, PARTS_MAX));
     for (int i = 0; i < w->n_parts; i++) {
         for (size_t k = 0; k < w->snapshot.len; k++) {
-            assert_ok(
-                rocks_store_adopt(w->parts[i], VEC_AT(&w->snapshot, struct rocks_files, k), ids, &err));
+            assert_ok(rocks_store_adopt(w->parts[i], VEC_AT(&w->snapshot, struct rocks_files, k),
+                                        ids, &err));
         }
     }
     w->now = w->then;

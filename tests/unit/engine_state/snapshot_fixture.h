@@ -4,8 +4,8 @@
 
 #include "common/base/failpoint.h"
 #include "common/fs/fs.h"
-#include "engine/snapshot/output.h"
 #include "engine/rocksdb/rocks_shared.h"
+#include "engine/snapshot/output.h"
 #include "engine/state/state.h"
 #include "tests/unit/engine_state/fixture.h"
 
@@ -61,8 +61,8 @@ struct fixture_disk {
 static inline const struct keyed_disk *fixture_disk_init(struct fixture_disk *d, uint32_t number)
 {
     snprintf(d->directory, sizeof(d->directory), "%s/rocksdb-%u", fixture_dir, number);
-    d->disk = (struct keyed_disk){
-        .shared = fixture_rocks, .directory = d->directory, .cache_bytes = 1};
+    d->disk =
+        (struct keyed_disk){.shared = fixture_rocks, .directory = d->directory, .cache_bytes = 1};
     return fixture_rocks != NULL ? &d->disk : NULL;
 }
 

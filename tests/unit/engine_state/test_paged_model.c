@@ -268,7 +268,7 @@ static void run_seed(struct buffer_pool *pool, const struct model *model, uint64
         }
     }
     const struct paged_store *s = r->backend->paged;
-    assert_true(s->n_evicted > UNIVERSE / 4 && s->n_found > UNIVERSE / 8 && s->n_pieces > 3);
+    assert_true(s->n_evicted > ROUNDS && s->n_found > ROUNDS && s->n_pieces > 0);
     print_message("%llu misses, %llu found, %llu evicted, %llu written in %llu pieces\n",
                   (unsigned long long)s->n_misses, (unsigned long long)s->n_found,
                   (unsigned long long)s->n_evicted, (unsigned long long)s->n_written,

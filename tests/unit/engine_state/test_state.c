@@ -38,7 +38,8 @@ static void an_unknown_kind_is_named(void **state)
     int rc = keyed_backend_new("forst", &(struct keyed_backend_options){.max_parallelism = 1}, &b,
                                &fault);
     assert_int_equal(rc, ERR_NOT_FOUND);
-    assert_string_equal(fault.message, "there is no state backend 'forst'; known: hashmap, rocksdb");
+    assert_string_equal(fault.message,
+                        "there is no state backend 'forst'; known: hashmap, rocksdb");
 }
 
 static void a_state_is_opened_once(void **state)
