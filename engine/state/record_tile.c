@@ -99,7 +99,7 @@ static void read_nested(const struct record_layout *l, const struct record_field
 static void place_nested(const struct record_layout *l, uint32_t n, char *records,
                          const struct str *bytes)
 {
-    const char *next = bytes->data;
+    const char *next = str_cstr(bytes);
     for (uint32_t k = 0; k < l->n_strings; k++) {
         const struct record_field *f = &l->fields[l->strings[k]];
         for (uint32_t i = 0; i < n && record_field_is_nested(f); i++) {
