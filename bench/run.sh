@@ -12,6 +12,7 @@ benchmarks=(
     "state|keyed counts while snapshots are written; pauses, bytes, restoring|build/release/bench/bench_state_snapshots"
     "record_rows|records of state as bytes|build/release/bench/bench_state_record_rows"
     "rocksdb|a hand-written loop on RocksDB|build/release/bench/bench_rocksdb_limit --dir build/bench/rocksdb"
+    "paged|counts by key with a cache smaller than the state (rocksdb)|build/release/bench/bench_state_paged"
     "timers|timers set and fired|build/release/bench/bench_ops_timers"
     "user_state|values, maps and lists of user functions|build/release/bench/bench_ops_user_state"
     "codec|batch, row and key codecs|build/release/bench/bench_data_codec"

@@ -228,7 +228,7 @@ static struct options parse(int argc, char **argv)
                         .records = 4000000,
                         .checkpoint_records = 10000000,
                         .cache_bytes = UINT64_C(20) << 20,
-                        .block_bytes = UINT64_C(32) << 20};
+                        .block_bytes = 0};
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "--help") == 0 || value == NULL) {

@@ -26,6 +26,9 @@
     X(checkpoint_object_destroy)                      \
     X(close)                                          \
     X(column_family_handle_destroy)                   \
+    X(compact_range)                                  \
+    X(compactionfilter_create)                        \
+    X(compactionfilter_destroy)                       \
     X(create_default_env)                             \
     X(create_iterator)                                \
     X(delete_file_in_range)                           \
@@ -48,8 +51,10 @@
     X(iter_value)                                     \
     X(open_column_families)                           \
     X(options_create)                                 \
+    X(options_create_copy)                            \
     X(options_destroy)                                \
     X(options_set_block_based_table_factory)          \
+    X(options_set_compaction_filter)                  \
     X(options_set_compression)                        \
     X(options_set_create_if_missing)                  \
     X(options_set_error_if_exists)                    \

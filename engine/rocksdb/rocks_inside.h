@@ -43,6 +43,9 @@ struct rocks_store {
     const struct rocks_api *api; /* Borrows */
     char *directory;             /* Owns */
     uint32_t first_group, last_group;
+    struct rocks_filter filter;
+    rocksdb_compactionfilter_t *compaction_filter; /* NULL: none */
+    rocksdb_options_t *options;                    /* with it; else those that all share */
     struct vec partitions; /* struct rocks_partition *, in the order of their key groups; Owns */
     uint64_t next_name;    /* of files and folders of the store's own */
     uint64_t next_file_id;

@@ -13,13 +13,13 @@ int rocks_partition_open(struct rocks_store *s, const char *directory, uint32_t 
                          struct error *err)
 {
     static const char *const families[] = {"default"};
-    const rocksdb_options_t *options[] = {s->shared->options};
+    const rocksdb_options_t *options[] = {s->options};
     rocksdb_column_family_handle_t *family = NULL;
     STR_AUTO what = STR_INIT;
     char *text = NULL;
 
-    rocksdb_t *db = s->api->open_column_families(s->shared->options, directory, 1, families,
-                                                 options, &family, &text);
+    rocksdb_t *db =
+        s->api->open_column_families(s->options, directory, 1, families, options, &family, &text);
     str_printf(&what, "opening the RocksDB state in %s", directory);
     TRY(rocks_check(s->api, text, str_cstr(&what), err));
     struct rocks_partition *p = MEM_NEW(struct rocks_partition);
@@ -117,6 +117,49 @@ void rocks_store_name(struct rocks_store *s, const char *what, struct str *ret_p
     str_printf(ret_path, "%s/%s-%" PRIu64, s->directory, what, s->next_name++);
 }
 
+static unsigned char filter(void *arg, int level, const char *key, size_t key_size,
+                            const char *value, size_t value_size, char **ret_value,
+                            size_t *ret_size, unsigned char *ret_changed)
+{
+    const struct rocks_filter *f = arg;
+    (void)level;
+    (void)ret_value;
+    (void)ret_size;
+    *ret_changed = 0;
+    return f->is_dead(f->arg, (struct rocks_bytes){key, key_size},
+                      (struct rocks_bytes){value, value_size});
+}
+
+static const char *filter_name(void *arg)
+{
+    (void)arg;
+    return "flinc.ttl";
+}
+
+static void filter_destroy(void *arg)
+{
+    (void)arg; /* of the store */
+}
+
+/* The options of all, and the store's own filter. */
+static void set_options(struct rocks_store *s)
+{
+    s->options = s->shared->options;
+    if (s->filter.is_dead != NULL) {
+        s->compaction_filter =
+            s->api->compactionfilter_create(&s->filter, filter_destroy, filter, filter_name);
+        s->options = s->api->options_create_copy(s->shared->options);
+        s->api->options_set_compaction_filter(s->options, s->compaction_filter);
+    }
+}
+
+void rocks_store_compact(struct rocks_store *s)
+{
+    for (size_t i = 0; i < s->partitions.len; i++) {
+        s->api->compact_range(partition_at(s, i)->db, NULL, 0, NULL, 0);
+    }
+}
+
 int rocks_store_new(const struct rocks_store_options *options, struct rocks_store **ret_store,
                     struct error *err)
 {
@@ -127,6 +170,7 @@ int rocks_store_new(const struct rocks_store_options *options, struct rocks_stor
                               .api = options->shared->api,
                               .directory = mem_strdup(options->directory),
                               .first_group = options->first_group,
+                              .filter = options->filter,
                               .last_group = options->last_group,
                               .partitions = VEC_INIT(void *),
                               .last_key = STR_INIT,
@@ -136,6 +180,7 @@ int rocks_store_new(const struct rocks_store_options *options, struct rocks_stor
                               .sizes = VEC_INIT(size_t),
                               .values = VEC_INIT(void *),
                               .errors = VEC_INIT(char *)};
+    set_options(s);
     *ret_store = s;
     return 0;
 }
@@ -152,6 +197,10 @@ struct rocks_store *rocks_store_free(struct rocks_store *s)
         rocks_partition_free(s, partition_at(s, i));
     }
     s->api->readoptions_destroy(s->read_options);
+    if (s->compaction_filter != NULL) {
+        s->api->options_destroy(s->options);
+        s->api->compactionfilter_destroy(s->compaction_filter);
+    }
     if (fs_delete(s->directory, FS_DELETE_RECURSIVE, &err) < 0) {
         LOG_WARN("flinc.state.rocksdb", "RocksDB state is left behind: %s", err.message);
     }

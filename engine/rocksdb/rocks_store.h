@@ -31,10 +31,22 @@ enum {
     ROCKS_VALUE_MAX = 1024 * 1024 * 1024 /* and of a value */
 };
 
+struct rocks_bytes {
+    const char *data; /* Borrows; NULL: not there */
+    size_t size;
+};
+
+/* Entries that nobody needs any more: compactions leave them out.  Thread: RocksDB's, several at once. */
+struct rocks_filter {
+    bool (*is_dead)(const void *arg, struct rocks_bytes key, struct rocks_bytes value);
+    const void *arg; /* Borrows, as long as the store */
+};
+
 struct rocks_store_options {
     struct rocks_shared *shared;      /* a reference is taken */
     const char *directory;            /* made; must not be there; copied */
     uint32_t first_group, last_group; /* up to UINT16_MAX */
+    struct rocks_filter filter;       /* is_dead NULL: none */
 };
 /* An empty store.  Key groups that no rocks_store_adopt() brings get a partition when they are first asked for. */
 int rocks_store_new(const struct rocks_store_options *options, struct rocks_store **ret_store,
@@ -46,12 +58,7 @@ struct rocks_store *rocks_store_free(struct rocks_store *s);
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-/* Keys in ascending order without doubles. */
-struct rocks_bytes {
-    const char *data; /* Borrows; NULL: not there */
-    size_t size;
-};
-/* ret_values[i] belongs to keys[i] and is good until the next read or rocks_store_release(). */
+/* Keys in ascending order without doubles; ret_values[i] belongs to keys[i] and is good until the next read or rocks_store_release(). */
 int rocks_store_read(struct rocks_store *s, const struct rocks_bytes *keys, uint32_t n,
                      struct rocks_bytes *ret_values, struct error *err) MUST_CHECK;
 /* Gives back what the last read has pinned; harmless without one. */
@@ -116,6 +123,8 @@ void rocks_files_drop(struct vec *partitions);
 int rocks_store_adopt(struct rocks_store *s, const struct rocks_files *parent,
                       uint64_t *ret_file_ids, struct error *err) MUST_CHECK;
 
+/* Compacts everything, and waits for it. */
+void rocks_store_compact(struct rocks_store *s);
 uint64_t rocks_store_bytes(const struct rocks_store *s); /* of live files */
 
 #endif

@@ -68,6 +68,7 @@ struct paged_store {
     const struct keyed_backend_options *options; /* Borrows */
     struct keyed_track track;                    /* of paged tables: of what the store lacks */
     struct rocks_store *rocks;                   /* Owns */
+    struct paged_ttl *ttl;                       /* Owns */
     struct vec tables;                           /* struct paged_table *; Owns */
     struct paged_piece *piece;                   /* Owns: being filled or written; NULL: none */
     struct paged_table *writing;                 /* Borrows: whose entries the piece has */
@@ -217,6 +218,16 @@ int paged_store_remove_state(struct paged_store *s, const char infix[4],
                              struct error *err) MUST_CHECK;
 /* All entries of a table. */
 int paged_table_clear(struct paged_table *p, struct error *err) MUST_CHECK;
+
+/* ---- ttl.c: entries whose time is over ---------------------------------------------------------------------- */
+
+struct paged_ttl;
+struct paged_ttl *paged_ttl_new(void);
+struct paged_ttl *paged_ttl_free(struct paged_ttl *t); /* NULL is fine; returns NULL */
+/* Nothing is added for a state without a time to live. */
+void paged_ttl_add(struct paged_ttl *t, const struct paged_table *p);
+/* Thread: any; `arg`: the struct paged_ttl. */
+bool paged_ttl_is_over(const void *arg, struct rocks_bytes key, struct rocks_bytes value);
 
 /* ---- piece.c: what is written together ------------------------------------------------------------------ */
 

@@ -18,10 +18,12 @@ int paged_store_new(const struct keyed_backend_options *o, struct paged_store **
     vec_init(&s->linked, sizeof(struct rocks_files));
     vec_init(&s->unopened, sizeof(Flinc__StoredState *));
     s->shared_files = shared_files_new();
+    s->ttl = paged_ttl_new();
     int rc = rocks_store_new(&(struct rocks_store_options){.shared = o->disk->shared,
                                                            .directory = o->disk->directory,
                                                            .first_group = o->first_group,
-                                                           .last_group = o->last_group},
+                                                           .last_group = o->last_group,
+                                                           .filter = {paged_ttl_is_over, s->ttl}},
                              &s->rocks, err);
     if (rc < 0) {
         paged_store_free(s);
@@ -40,6 +42,7 @@ struct paged_store *paged_store_free(struct paged_store *s)
     paged_piece_free(s->piece);
     rocks_files_drop(&s->linked);
     rocks_store_free(s->rocks);
+    paged_ttl_free(s->ttl);
     shared_files_free(s->shared_files);
     for (size_t i = 0; i < s->unopened.len; i++) {
         flinc__stored_state__free_unpacked(vec_ptr(&s->unopened, i), NULL);
@@ -92,6 +95,7 @@ int paged_table_new(struct paged_store *s, struct keyed_state *state, struct key
     value_layout(state->rows, &p->value);
     record_row_init(&p->row, &p->value);
     vec_push_ptr(&s->tables, p);
+    paged_ttl_add(s->ttl, p);
     *ret_table = p;
     return 0;
 }

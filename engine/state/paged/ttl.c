@@ -1,0 +1,76 @@
+/* Entries whose time is over: compactions of RocksDB leave them out.
+ *
+ * Thread: RocksDB's read what the task's has added; a state is there as a whole before it is counted.
+ * Flink: RocksDbTtlCompactFiltersManager. */
+#include "engine/state/paged/paged.h"
+
+enum { RECORD_BYTES_MAX = 4096 /* larger ones are left to who reads them */ };
+
+struct ttl_state {
+    char infix[4];
+    struct record_layout layout; /* Owns */
+    struct record_row row;
+    struct keyed_expiry expiry;
+};
+
+struct paged_ttl {
+    _Atomic uint32_t n;
+    struct ttl_state states[STATES_MAX];
+};
+
+struct paged_ttl *paged_ttl_new(void)
+{
+    struct paged_ttl *t = MEM_NEW(struct paged_ttl);
+    atomic_init(&t->n, 0);
+    return t;
+}
+
+struct paged_ttl *paged_ttl_free(struct paged_ttl *t)
+{
+    for (uint32_t i = 0; t != NULL && i < atomic_load(&t->n); i++) {
+        record_row_fini(&t->states[i].row);
+        record_layout_fini(&t->states[i].layout);
+    }
+    mem_free(t);
+    return NULL;
+}
+
+void paged_ttl_add(struct paged_ttl *t, const struct paged_table *p)
+{
+    const struct keyed_expiry *x = &p->state->expiry;
+    uint32_t n = atomic_load(&t->n);
+    if (x->clock == NULL || x->ttl_ms == 0 || p->value.size > RECORD_BYTES_MAX || n == STATES_MAX) {
+        return;
+    }
+    struct ttl_state *s = &t->states[n];
+    memcpy(s->infix, p->infix, sizeof(s->infix));
+    record_layout_init_fields(&s->layout, p->value.schema, p->value.size, p->value.fields,
+                              p->value.n_fields);
+    record_row_init(&s->row, &s->layout);
+    s->expiry = *x;
+    atomic_store(&t->n, n + 1);
+}
+
+static bool is_over(const struct ttl_state *s, struct rocks_bytes value)
+{
+    _Alignas(16) char record[RECORD_BYTES_MAX];
+    int64_t stamp, end;
+    if (record_row_read(&s->row, value.data, value.size, record, NULL) < 0) {
+        return false; /* who reads it says so */
+    }
+    memcpy(&stamp, record + s->expiry.offset, sizeof(stamp));
+    return !__builtin_add_overflow(stamp, (int64_t)s->expiry.ttl_ms, &end) &&
+           end <= clock_now_ms(s->expiry.clock);
+}
+
+bool paged_ttl_is_over(const void *arg, struct rocks_bytes key, struct rocks_bytes value)
+{
+    const struct paged_ttl *t = arg;
+    uint32_t n = atomic_load(&t->n);
+    for (uint32_t i = 0; i < n && key.size >= PAGED_KEY_PREFIX; i++) {
+        if (memcmp(key.data + 2, t->states[i].infix, sizeof(t->states[i].infix)) == 0) {
+            return is_over(&t->states[i], value);
+        }
+    }
+    return false;
+}
