@@ -229,7 +229,7 @@ static struct options parse(int argc, char **argv)
                         .checkpoint_records = 10000000,
                         .cache_bytes = UINT64_C(20) << 20,
                         .block_bytes = 0};
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; i += 2) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "--help") == 0 || value == NULL) {
             usage();
@@ -252,7 +252,6 @@ static struct options parse(int argc, char **argv)
             usage();
             exit(2);
         }
-        i++;
     }
     return o;
 }
