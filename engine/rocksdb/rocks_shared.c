@@ -9,9 +9,9 @@ enum {
     FORMAT_VERSION = 5,
     CHECKSUM_XXH3 = 4,
     WRITE_BUFFER_BYTES = 64 * 1024, /* nothing ever goes through it */
-    RUNS_TILL_COMPACTION = 4,
-    RUNS_SLOW = 20,
-    RUNS_STOP = 36,
+    RUNS_TILL_COMPACTION = 12,
+    RUNS_SLOW = 28,
+    RUNS_STOP = 44,
 };
 
 /* What is 0 becomes the default. */

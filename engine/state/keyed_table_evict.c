@@ -63,17 +63,30 @@ static void free_owned(struct keyed_table *t, char *entry)
     keyed_key_free(t, &t->heap, entry);
 }
 
-/* Frees what the clean entries of a group own and empties their slots: in a cluster of one group that is all. */
-static uint32_t drop_clean(struct keyed_table *t, uint32_t group, uint8_t tag)
+/* A quarter of eight bits, at random. */
+static uint8_t quarter(uint64_t *inout_random)
+{
+    uint64_t x = *inout_random;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    *inout_random = x;
+    return (uint8_t)(x >> 16 & x >> 32);
+}
+
+/* Frees what some of the clean entries of a group own and empties their slots; returns their number.  Each has the same
+ * chance, whatever its group, and no region loses all of them at once: else some groups would be full, and all chains
+ * there long, while others are empty. */
+static uint32_t drop_clean(struct keyed_table *t, uint32_t group, uint8_t tag,
+                           uint64_t *inout_random)
 {
     struct keyed_group *g = &t->groups[group];
     uint32_t n = 0;
-    for (uint8_t m = clean_of(t, g); m != 0; m &= (uint8_t)(m - 1), n++) {
+    for (uint8_t m = clean_of(t, g) & quarter(inout_random); m != 0; m &= (uint8_t)(m - 1), n++) {
         uint32_t at = (uint32_t)__builtin_ctz(m);
-        uint8_t others = (uint8_t) ~(1u << at);
         free_owned(t, t->entries + ((size_t)group * KEYED_GROUP_SLOTS + at) * t->stride);
         g->tags = (g->tags & ~(UINT64_C(0xff) << at * 8)) | (uint64_t)tag << at * 8;
-        g->known &= others;
+        g->known &= (uint8_t) ~(1u << at);
     }
     return n;
 }
@@ -121,7 +134,7 @@ static void place_anew(struct keyed_table *t, const struct cluster *c)
     }
 }
 
-uint32_t keyed_table_evict(struct keyed_table *t, uint32_t *inout_group)
+uint32_t keyed_table_evict(struct keyed_table *t, uint32_t *inout_group, uint64_t *inout_random)
 {
     uint32_t n_groups = t->n_slots / KEYED_GROUP_SLOTS, n = 0;
     ASSERT(t->moving.n_slots == 0 && n_groups > 0);
@@ -130,13 +143,13 @@ uint32_t keyed_table_evict(struct keyed_table *t, uint32_t *inout_group)
     *inout_group = (c.first + c.n) & (n_groups - 1);
     t->numbering++;
     if (c.n == 1) {
-        n = drop_clean(t, group, KEYED_TAG_EMPTY);
+        n = drop_clean(t, group, KEYED_TAG_EMPTY, inout_random);
         t->n_used -= n;
         t->n_keys -= n;
         return n;
     }
     for (uint32_t i = 0; i < c.n; i++, group = behind(t, group)) {
-        n += drop_clean(t, group, KEYED_TAG_REMOVED);
+        n += drop_clean(t, group, KEYED_TAG_REMOVED, inout_random);
     }
     t->n_keys -= n;
     look_again(t, &c);

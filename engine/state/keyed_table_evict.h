@@ -8,10 +8,10 @@
 
 #include "engine/state/keyed_table.h"
 
-/* Drops a clean entry of each group of a cluster, the one around *inout_group, which goes behind it; what is left
- * gets new slots close to its home, so that no removed slots gather.  The table does not grow (asserted).
- * Returns the number of entries dropped.  The NULL key stays. */
-uint32_t keyed_table_evict(struct keyed_table *t, uint32_t *inout_group);
+/* Drops about a quarter of the clean entries of a cluster of groups, the one around *inout_group, which goes behind it;
+ * what is left gets new slots close to its home, so that no removed slots gather.  *inout_random: not 0; which ones.
+ * The table does not grow (asserted).  Returns the number of entries dropped.  The NULL key stays. */
+uint32_t keyed_table_evict(struct keyed_table *t, uint32_t *inout_group, uint64_t *inout_random);
 /* An entry goes that came for nothing: no snapshot hears of it. */
 void keyed_table_drop_unknown(struct keyed_table *t, uint32_t slot);
 /* The entry is now as it is elsewhere, which has it. */

@@ -67,7 +67,7 @@ static bool evict(struct paged_table *p, uint32_t n_rows)
     while (seen < n_groups * (uint64_t)KEYED_GROUP_SLOTS) {
         for (int i = 0; i < CLUSTERS_AT_ONCE; i++) {
             uint32_t from = p->evict_group;
-            p->store->n_evicted += keyed_table_evict(t, &p->evict_group);
+            p->store->n_evicted += keyed_table_evict(t, &p->evict_group, &p->random);
             seen += ((p->evict_group - from) & (n_groups - 1)) +
                     (p->evict_group == from ? n_groups : 0);
         }

@@ -51,6 +51,8 @@ struct paged_table {
     struct keyed_table absent;    /* keys that the last find did not find in the store, either */
     uint32_t write_group;         /* the first hand */
     uint32_t evict_group;         /* the second */
+    uint64_t random;              /* which entries go; not 0 */
+    uint8_t takes_all;            /* 0xff: the piece has all changed entries; 0: half of them */
     uint32_t piece_from, piece_n; /* groups whose entries are in the piece at hand */
     size_t piece_removed;         /* the first items of table->removed that are in it */
     bool is_blind;                /* rows are put without a look at what the store has: restoring */

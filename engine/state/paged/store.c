@@ -89,6 +89,7 @@ int paged_table_new(struct paged_store *s, struct keyed_state *state, struct key
     }
     p->store = s;
     p->state = state;
+    p->random = table->seed;
     p->table = table;
     uint32_t hash = (uint32_t)key_hash_bytes(state->name, strlen(state->name));
     memcpy(p->infix, &hash, sizeof(p->infix));

@@ -38,36 +38,39 @@ static void put_removals(struct paged_table *p)
     p->piece_removed = t->removed.len - t->removed_start;
 }
 
-/* The changed entries of a group: they are in the piece now. */
+/* Half of the changed entries of a group, or all: they are in the piece now. */
 static int put_group(struct paged_table *p, uint32_t group, struct error *err)
 {
     struct keyed_table *t = p->table;
     struct keyed_group *g = &t->groups[group];
     keyed_group_catch_up(t->track, g);
     uint8_t changed = keyed_group_live(g) & (g->dirty | g->unconfirmed | g->frozen);
-    for (uint8_t m = changed; m != 0; m &= (uint8_t)(m - 1)) {
+    uint8_t picked = changed & (uint8_t)((p->random * (group + 1)) >> 48 | p->takes_all);
+    for (uint8_t m = picked; m != 0; m &= (uint8_t)(m - 1)) {
         uint32_t slot = group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctz(m);
         TRY(paged_table_put_entry(p, keyed_table_entry(t, slot), slot == t->null_slot, err));
     }
-    t->n_dirty -= MIN(t->n_dirty, (uint32_t)__builtin_popcount(g->dirty & changed));
-    g->dirty &= (uint8_t)~changed;
-    g->unconfirmed &= (uint8_t)~changed;
-    g->frozen = changed;
-    g->known |= changed;
+    t->n_dirty -= MIN(t->n_dirty, (uint32_t)__builtin_popcount(g->dirty & picked));
+    g->dirty = changed & (uint8_t)~picked;
+    g->unconfirmed = 0;
+    g->frozen = picked;
+    g->known |= picked;
     return 0;
 }
 
-/* Entries of the groups from the hand on, at most once around.  The group of the NULL key is the last. */
-static int put_changes(struct paged_table *p, uint32_t max, struct error *err)
+/* Entries of the groups from the hand on, once around, spread over all of them: what is evicted then leaves gaps everywhere,
+ * and not a large one beside groups that are full.  The group of the NULL key is the last. */
+static int put_changes(struct paged_table *p, struct error *err)
 {
     const struct keyed_table *t = p->table;
     uint32_t n_groups = keyed_table_n_groups(t);
     struct paged_piece *x = p->store->piece;
+    /* Every other piece has what the one before it left. */
+    p->takes_all = p->takes_all == 0 ? 0xff : 0;
     p->write_group = p->write_group < n_groups ? p->write_group : 0;
     p->piece_from = p->write_group;
     p->piece_n = 0;
-    while (p->piece_n < n_groups && paged_piece_len(x) < max &&
-           paged_piece_size(x) < PAGED_PIECE_BYTES) {
+    while (p->piece_n < n_groups && paged_piece_size(x) < PAGED_PIECE_BYTES) {
         TRY(put_group(p, p->write_group, err));
         p->write_group = p->write_group + 1 < n_groups ? p->write_group + 1 : 0;
         p->piece_n++;
@@ -86,7 +89,7 @@ int paged_table_write_some(struct paged_table *p, struct error *err)
     s->piece = paged_piece_new(s->rocks, s->options->budget);
     s->writing = p;
     put_removals(p);
-    TRY(put_changes(p, MAX(t->n_keys / 4, (uint32_t)BATCH_ROWS_MAX), err));
+    TRY(put_changes(p, err));
     if (paged_piece_len(s->piece) == 0) {
         s->piece = paged_piece_free(s->piece);
         s->writing = NULL;
