@@ -6,6 +6,7 @@
 
 #include "common/base/map.h"
 #include "common/base/vec.h"
+#include "common/rpc/message.h"
 
 /* Counted: lists of several checkpoints have the same file. */
 struct known_file {
@@ -30,17 +31,6 @@ static void known_unref(void *value)
         flinc__shared_file__free_unpacked(k->file, NULL);
         mem_free(k);
     }
-}
-
-Flinc__SharedFile *shared_file_copy(const Flinc__SharedFile *file)
-{
-    size_t size = flinc__shared_file__get_packed_size(file);
-    uint8_t *bytes = mem_alloc(size + 1);
-    flinc__shared_file__pack(file, bytes);
-    Flinc__SharedFile *copy = flinc__shared_file__unpack(NULL, size, bytes);
-    ASSERT(copy != NULL);
-    mem_free(bytes);
-    return copy;
 }
 
 struct shared_files *shared_files_new(void)
@@ -103,7 +93,7 @@ static struct known_file *known_new(const Flinc__SharedFile *file)
 {
     struct known_file *k = MEM_NEW(struct known_file);
     k->refs = 1;
-    k->file = shared_file_copy(file);
+    k->file = message_copy(&file->base);
     return k;
 }
 

@@ -8,7 +8,6 @@
 void shared_files_begin(struct shared_files *f, Flinc__CheckpointKind kind);
 /* Borrows until the next call; NULL: not known. */
 const Flinc__SharedFile *shared_files_find(const struct shared_files *f, uint64_t id);
-Flinc__SharedFile *shared_file_copy(const Flinc__SharedFile *file);
 
 /* A checkpoint was written, and may be confirmed: first a note, then each of its files. */
 void shared_files_note(struct shared_files *f, uint64_t checkpoint_id);

@@ -10,6 +10,7 @@
 #include "common/base/crc32c.h"
 #include "common/base/failpoint.h"
 #include "common/base/thread.h"
+#include "common/rpc/message.h"
 #include "engine/snapshot/target.h"
 
 /* A file to be written. */
@@ -294,7 +295,7 @@ static Flinc__SharedFile *file_known(const struct shared_files *f,
         return NULL;
     }
     ASSERT(known->blob->size == source->size);
-    Flinc__SharedFile *file = shared_file_copy(known);
+    Flinc__SharedFile *file = message_copy(&known->base);
     mem_free(file->name);
     file->name = mem_strdup(source->name);
     file->flags = source->flags;

@@ -6,17 +6,13 @@
  * Thread: one owner (the task).  Flink: the uploaded SST files of RocksIncrementalSnapshotStrategy. */
 #include "engine/state/keyed_snapshot.h"
 
+#include "common/rpc/message.h"
+
 #include <stdlib.h>
 
 static Flinc__KeyedSegment *segment_copy(const Flinc__KeyedSegment *s)
 {
-    size_t size = flinc__keyed_segment__get_packed_size(s);
-    uint8_t *bytes = mem_alloc(size);
-    flinc__keyed_segment__pack(s, bytes);
-    Flinc__KeyedSegment *copy = flinc__keyed_segment__unpack(NULL, size, bytes);
-    ASSERT(copy != NULL);
-    mem_free(bytes);
-    return copy;
+    return message_copy(&s->base);
 }
 
 static void clear_segments(struct vec *segments)

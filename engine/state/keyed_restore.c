@@ -10,6 +10,7 @@
 #include "engine/state/paged/paged.h"
 
 #include "common/base/failpoint.h"
+#include "common/rpc/message.h"
 
 /* A state that some segment has. */
 struct restored_state {
@@ -161,24 +162,13 @@ static bool may_continue(const struct keyed_backend *b, const Flinc__OperatorSub
     return fits;
 }
 
-static Flinc__OperatorSubtaskState *copy_handles(const Flinc__OperatorSubtaskState *state)
-{
-    size_t size = flinc__operator_subtask_state__get_packed_size(state);
-    uint8_t *bytes = mem_alloc(size + 1);
-    flinc__operator_subtask_state__pack(state, bytes);
-    Flinc__OperatorSubtaskState *copy = flinc__operator_subtask_state__unpack(NULL, size, bytes);
-    mem_free(bytes);
-    ASSERT(copy != NULL);
-    return copy;
-}
-
 int keyed_backend_restore(struct keyed_backend *b, const Flinc__OperatorSubtaskState *state,
                           const char *directory, uint64_t checkpoint_id, struct error *err)
 {
     ASSERT(b->states.len == 0 && b->restored == NULL);
     TRY(FAILPOINT(err, "state.keyed.restore"));
     struct keyed_restored *r = MEM_NEW(struct keyed_restored);
-    r->handles = copy_handles(state);
+    r->handles = message_copy(&state->base);
     r->directory = mem_strdup(directory);
     r->checkpoint_id = checkpoint_id;
     vec_init(&r->states, sizeof(struct restored_state));

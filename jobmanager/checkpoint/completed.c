@@ -2,6 +2,7 @@
 #include "jobmanager/checkpoint/completed.h"
 
 #include "common/base/failpoint.h"
+#include "common/rpc/message.h"
 #include <stdatomic.h>
 
 struct graph_ref {
@@ -12,12 +13,7 @@ struct graph_ref {
 struct graph_ref *graph_ref_new(const Flinc__JobGraph *graph)
 {
     struct graph_ref *g = MEM_NEW(struct graph_ref);
-    size_t size = flinc__job_graph__get_packed_size(graph);
-    uint8_t *bytes = mem_alloc(size + 1);
-    flinc__job_graph__pack(graph, bytes);
-    g->graph = flinc__job_graph__unpack(NULL, size, bytes);
-    mem_free(bytes);
-    ASSERT(g->graph != NULL);
+    g->graph = message_copy(&graph->base);
     atomic_init(&g->refs, 1);
     return g;
 }

@@ -1,6 +1,7 @@
 /* The adaptive scheduler's decisions; see adaptive.h. */
 #include "jobmanager/jobmaster/adaptive.h"
 
+#include "common/rpc/message.h"
 #include "common/text/units.h"
 #include "jobmanager/jobmaster/jobmaster_internal.h"
 #include "jobmanager/jobmaster/reconcile.h"
@@ -548,12 +549,7 @@ Flinc__ElasticJob *adaptive_describe(const struct jobmaster *jm)
     }
     e.n_rescales = a->history.rescales.len;
     e.rescales = a->history.rescales.data;
-    size_t size = flinc__elastic_job__get_packed_size(&e); /* what goes on changing is copied */
-    uint8_t *bytes = mem_alloc(size + 1);
-    flinc__elastic_job__pack(&e, bytes);
-    Flinc__ElasticJob *copy = flinc__elastic_job__unpack(NULL, size, bytes);
-    ASSERT(copy != NULL);
-    mem_free(bytes);
+    Flinc__ElasticJob *copy = message_copy(&e.base); /* what goes on changing is copied */
     mem_free(bounds);
     mem_free(e.bounds);
     return copy;

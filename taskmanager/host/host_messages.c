@@ -1,5 +1,6 @@
 /* What a worker says, and what is said to it. */
 #include "common/base/log.h"
+#include "common/rpc/message.h"
 #include "taskmanager/host/host_internal.h"
 
 static const char topic[] = "flinc.taskmanager.host";
@@ -29,14 +30,8 @@ static void host_worker_keep(struct host_worker *w, Flinc__TaskManagerToWorker *
         host_worker_fail(w, &err);
         return;
     }
-    uint8_t *bytes = mem_alloc(size + 1);
-    protobuf_c_message_pack(&message->base, bytes);
-    ProtobufCMessage *copy =
-        protobuf_c_message_unpack(&flinc__task_manager_to_worker__descriptor, NULL, size, bytes);
-    mem_free(bytes);
-    ASSERT(copy != NULL);
     w->pending_bytes += size;
-    vec_push_ptr(&w->pending, copy);
+    vec_push_ptr(&w->pending, message_copy(&message->base));
 }
 
 void host_worker_send(struct host_worker *w, Flinc__TaskManagerToWorker *message)

@@ -1,6 +1,7 @@
 /* Messages of the job master: deploy, cancel, events, reports, shutdown. */
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "common/rpc/message.h"
 #include "taskmanager/worker/worker_internal.h"
 
 static const char topic[] = "flinc.taskmanager.worker";
@@ -156,18 +157,6 @@ static void worker_cancel(struct worker *w, const Flinc__CancelTasks *cancel)
     }
 }
 
-/* Each task gets a copy of its own: a mailbox owns what waits in it. */
-static Flinc__MasterToWorker *message_copy(const Flinc__MasterToWorker *message)
-{
-    size_t size = flinc__master_to_worker__get_packed_size(message);
-    uint8_t *bytes = mem_alloc(size + 1);
-    flinc__master_to_worker__pack(message, bytes);
-    Flinc__MasterToWorker *copy = flinc__master_to_worker__unpack(NULL, size, bytes);
-    mem_free(bytes);
-    ASSERT(copy != NULL);
-    return copy;
-}
-
 static bool worker_pass_checkpoint(struct worker *w, const ProtobufCBinaryData *attempt,
                                    const Flinc__MasterToWorker *message)
 {
@@ -175,7 +164,8 @@ static bool worker_pass_checkpoint(struct worker *w, const ProtobufCBinaryData *
     if (task == NULL) {
         return false;
     }
-    Flinc__MasterToWorker *copy = message_copy(message);
+    /* A mailbox owns what waits in it. */
+    Flinc__MasterToWorker *copy = message_copy(&message->base);
     if (!task_post_checkpoint(task, copy)) {
         rpc_message_free(&copy->base);
         return false;

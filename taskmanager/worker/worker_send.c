@@ -4,6 +4,7 @@
  * or the connection is broken, the master counts as lost. */
 #include "common/base/log.h"
 #include "common/rpc/error_info.h"
+#include "common/rpc/message.h"
 #include "taskmanager/worker/worker_internal.h"
 #include <stdio.h>
 
@@ -60,14 +61,7 @@ static void worker_keep(struct worker *w, const Flinc__WorkerToMaster *message)
         worker_cancel_all(w);
         return;
     }
-    size_t size = protobuf_c_message_get_packed_size(&message->base);
-    uint8_t *bytes = mem_alloc(size + 1);
-    protobuf_c_message_pack(&message->base, bytes);
-    ProtobufCMessage *copy =
-        protobuf_c_message_unpack(&flinc__worker_to_master__descriptor, NULL, size, bytes);
-    mem_free(bytes);
-    ASSERT(copy != NULL);
-    vec_push_ptr(&w->outbox, copy);
+    vec_push_ptr(&w->outbox, message_copy(&message->base));
     if (w->outbox_timer == TIMER_NONE) {
         w->outbox_timer =
             component_schedule(w->component, WORKER_OUTBOX_RETRY_MS, worker_flush_outbox, w);

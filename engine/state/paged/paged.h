@@ -212,7 +212,6 @@ int paged_store_restore(struct paged_store *s, const Flinc__OperatorSubtaskState
 void paged_state_set_blind(struct keyed_state *s, bool is_blind);
 /* What the restored files say of a state; NULL: they have none of this name, or it was taken. */
 const Flinc__StoredState *paged_store_find_stored(const struct paged_store *s, const char *name);
-Flinc__StoredState *paged_stored_copy(const Flinc__StoredState *s); /* by malloc */
 /* Its rows are a table's now, or are not wanted any more. */
 void paged_store_take_stored(struct paged_store *s, const char *name);
 /* Removes all entries behind a prefix from the store, at once. */

@@ -4,6 +4,7 @@
 
 #include "common/base/failpoint.h"
 #include "common/fs/fs.h"
+#include "common/rpc/message.h"
 
 #include <inttypes.h>
 
@@ -32,22 +33,11 @@ void paged_store_take_stored(struct paged_store *s, const char *name)
     }
 }
 
-Flinc__StoredState *paged_stored_copy(const Flinc__StoredState *s)
-{
-    size_t size = flinc__stored_state__get_packed_size(s);
-    uint8_t *bytes = mem_alloc(size + 1);
-    flinc__stored_state__pack(s, bytes);
-    Flinc__StoredState *copy = flinc__stored_state__unpack(NULL, size, bytes);
-    ASSERT(copy != NULL);
-    mem_free(bytes);
-    return copy;
-}
-
 static void note_states(struct paged_store *s, const Flinc__KeyedHandle *h)
 {
     for (size_t i = 0; i < h->n_stored_states; i++) {
         if (paged_store_find_stored(s, h->stored_states[i]->name) == NULL) {
-            vec_push_ptr(&s->unopened, paged_stored_copy(h->stored_states[i]));
+            vec_push_ptr(&s->unopened, message_copy(&h->stored_states[i]->base));
         }
     }
 }

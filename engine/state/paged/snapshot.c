@@ -5,6 +5,7 @@
 #include "engine/state/paged/paged.h"
 
 #include "common/base/failpoint.h"
+#include "common/rpc/message.h"
 
 #include <stdlib.h>
 
@@ -217,7 +218,8 @@ int paged_snapshot_take(struct paged_snapshot *x, Flinc__KeyedHandle *handle, st
     x->upload = shared_upload_free(x->upload);
     x->stage = STAGE_DONE;
     for (size_t i = 0; i < x->store->unopened.len; i++) {
-        add_state(paged_stored_copy(vec_ptr(&x->store->unopened, i)), handle);
+        const Flinc__StoredState *as = vec_ptr(&x->store->unopened, i);
+        add_state(message_copy(&as->base), handle);
     }
     for (size_t i = 0; i < x->store->tables.len; i++) {
         const struct keyed_state *s = ((struct paged_table *)vec_ptr(&x->store->tables, i))->state;
