@@ -33,6 +33,12 @@ int fs_location_parse(const char *uri, struct fs_location *ret_location,
 void fs_location_fini(struct fs_location *location);
 /* "file:/x" as Flink prints it; "s3://bucket/x". */
 void fs_location_format(const struct fs_location *location, struct str *ret_uri);
+/* What is behind the last '/' of a path; all of it without one. */
+static inline const char *fs_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
 /* parent + "/" + name; the name must be one component without '/' (ERR_INVALID_ARGUMENT). */
 int fs_join(const char *parent, const char *name, struct str *ret_uri,
             struct error *err) MUST_CHECK;

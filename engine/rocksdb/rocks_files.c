@@ -137,12 +137,6 @@ static int renew_base(struct rocks_store *s, struct rocks_partition *p, struct e
 
 /* ---- snapshots ------------------------------------------------------------------------------------- */
 
-static const char *name_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
-}
-
 static int link_kept(const struct vec *kept, const char *directory, bool is_run, struct vec *files,
                      struct error *err)
 {
@@ -151,7 +145,7 @@ static int link_kept(const struct vec *kept, const char *directory, bool is_run,
     for (size_t i = 0; i < kept->len; i++) {
         const struct rocks_kept *k = VEC_AT(kept, struct rocks_kept, i);
         str_clear(&path);
-        str_printf(&path, "%s/%s", directory, name_of(k->path));
+        str_printf(&path, "%s/%s", directory, fs_base_name(k->path));
         if (link(k->path, str_cstr(&path)) < 0) {
             return error_set_errno(err, errno, "linking %s to %s", k->path, str_cstr(&path));
         }
@@ -290,7 +284,7 @@ static int bring_base(const struct rocks_files *parent, const char *directory, s
     for (size_t i = 0; i < parent->files.len; i++) {
         const struct rocks_file *file = VEC_AT(&parent->files, struct rocks_file, i);
         str_clear(&to);
-        str_printf(&to, "%s/%s", directory, name_of(file->path));
+        str_printf(&to, "%s/%s", directory, fs_base_name(file->path));
         if (!file->is_run) {
             TRY(bring(file, str_cstr(&to), err));
         }
@@ -359,7 +353,7 @@ static int keep_parent(struct rocks_store *s, struct rocks_partition *p,
         if (file->is_run) {
             rocks_store_name(s, "kept", &path);
         } else {
-            str_printf(&path, "%s/%s", p->base_directory, name_of(file->path));
+            str_printf(&path, "%s/%s", p->base_directory, fs_base_name(file->path));
         }
         if (link(file->path, str_cstr(&path)) < 0) {
             return error_set_errno(err, errno, "linking %s to %s", file->path, str_cstr(&path));

@@ -230,18 +230,12 @@ static void start_prune(const struct local_copies *l, uint64_t first, uint64_t l
 
 /* ---- checkpoints -------------------------------------------------------------------------------- */
 
-static const char *name_of(const Flinc__StateBlob *blob)
-{
-    const char *slash = strrchr(blob->location, '/');
-    return slash != NULL ? slash + 1 : blob->location;
-}
-
 static void note_blob(void *arg, const Flinc__StateBlob *blob, uint64_t checkpoint_id)
 {
     struct noted_checkpoint *n = arg;
     (void)checkpoint_id;
     if (blob->location[0] != '\0') {
-        (void)map_put(&n->names, name_of(blob), n);
+        (void)map_put(&n->names, fs_base_name(blob->location), n);
     }
 }
 
@@ -368,7 +362,7 @@ static void find_blob(void *arg, const Flinc__StateBlob *blob, uint64_t checkpoi
         return;
     }
     note_blob(f->noted, blob, checkpoint_id);
-    copy_path(f->l, name_of(blob), &path);
+    copy_path(f->l, fs_base_name(blob->location), &path);
     int rc = check_copy(str_cstr(&path), blob, &err);
     if (rc == 0) {
         f->found.n_local++;

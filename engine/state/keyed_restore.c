@@ -343,11 +343,11 @@ static void add_stamps(struct loader *l, uint32_t n)
 static int add_keys(struct loader *l, const struct segment_block *block, struct error *err)
 {
     struct keyed_state *s = l->state;
-    if (!l->is_first || s->paged != NULL) {
+    TRY(s->backend->desc->select(s, block->name_space, true, err));
+    if (!l->is_first || keyed_table_is_cache(s, s->table)) {
         return keyed_state_upsert(s, block->name_space, block->rows, l->key_columns, l->slots,
                                   l->is_new, err);
     }
-    TRY(s->backend->desc->select(s, block->name_space, true, err));
     int rc = keyed_table_add(s->table, block->rows, l->key_columns, l->slots, err);
     return rc < 0 ? keyed_state_failed(s, rc, err) : 0;
 }
@@ -373,29 +373,34 @@ static int put_rows(struct loader *l, const struct segment_block *block, struct 
 }
 
 /* A namespace that this handle dropped. */
-static void drop_groups(struct loader *l, int64_t name_space)
+static int drop_groups(struct loader *l, int64_t name_space, struct error *err)
 {
     struct keyed_state *s = l->state;
     if (l->from->handles->n_keyed == 1) {
         keyed_state_drop_namespace(s, name_space);
-        return;
+        return 0;
     }
-    for (uint32_t slot = 0; (slot = keyed_state_next(s, name_space, slot)) != KEYED_SLOT_NONE;
-         slot++) {
-        uint32_t group =
-            (uint32_t)keyed_table_hash(s->table, slot) % s->backend->options.max_parallelism;
-        if (group >= l->handle->first_group && group <= l->handle->last_group) {
-            keyed_state_remove(s, slot);
+    struct keyed_walk *walk = NULL;
+    TRY(keyed_walk_start(s, name_space, &walk, err));
+    int n;
+    while ((n = keyed_walk_next(walk, BATCH_ROWS_MAX, l->slots, err)) > 0) {
+        for (int i = 0; i < n; i++) {
+            uint32_t group = (uint32_t)keyed_table_hash(s->table, l->slots[i]) %
+                             s->backend->options.max_parallelism;
+            if (group >= l->handle->first_group && group <= l->handle->last_group) {
+                keyed_state_remove(s, l->slots[i]);
+            }
         }
     }
+    keyed_walk_free(walk);
+    return n;
 }
 
 static int load_block(struct loader *l, struct segment_block *block, struct error *err)
 {
     int rc = 0;
     if (block->kind == SEGMENT_BLOCK_DROP) {
-        drop_groups(l, block->name_space);
-        return 0;
+        return drop_groups(l, block->name_space, err);
     }
     if (block->kind == SEGMENT_BLOCK_PUT && l->values != NULL) {
         rc = migrate(l, &block->rows, err);
@@ -451,8 +456,8 @@ static int make_room(struct loader *l, const struct segment_reader *reader,
         TRY(begin_rows(l, reader, block, err));
     }
     TRY(s->backend->desc->select(s, block->name_space, true, err));
-    if (s->table->track != &s->backend->track) {
-        return 0; /* a cache makes room as it needs it */
+    if (keyed_table_is_cache(s, s->table)) {
+        return 0;
     }
     uint64_t n_keys = keyed_table_len(s->table);
     if (n_keys + a->n_left <= s->table->n_slots / 4 * 3) {
@@ -541,7 +546,7 @@ static void set_clean(struct keyed_state *s)
 {
     struct keyed_table *t;
     for (int64_t at = INT64_MIN; (t = s->backend->desc->table_from(s, &at)) != NULL; at++) {
-        if (t->track == &s->backend->track) {
+        if (!keyed_table_is_cache(s, t)) {
             keyed_table_set_clean(t);
             t->created = 0;
         }

@@ -277,13 +277,12 @@ static void leave_out_expired(struct keyed_snapshot *s, const struct keyed_table
     if (x->clock == NULL || !x->is_left_out || s->in_chain) {
         return;
     }
-    int64_t now_ms = clock_now_ms(x->clock), stamp, end;
+    int64_t now_ms = clock_now_ms(x->clock), stamp;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < s->n_entries; i++) {
         memcpy(&stamp, s->entries[i].entry + t->value_offset + x->offset, sizeof(stamp));
-        bool is_over = !__builtin_add_overflow(stamp, (int64_t)x->ttl_ms, &end) && end <= now_ms;
         s->entries[kept] = s->entries[i];
-        kept += !is_over;
+        kept += !keyed_stamp_is_over(stamp, x->ttl_ms, now_ms);
     }
     s->work -= MIN(s->work, s->n_entries - kept);
     s->n_entries = kept;
@@ -459,7 +458,7 @@ static struct keyed_table *next_table(struct keyed_snapshot *s)
         struct keyed_table *t = state->backend->desc->table_from(state, &s->name_space);
         if (t == NULL) {
             s->tables_done = true;
-        } else if (t->track == k && t->created < k->frozen_at &&
+        } else if (!keyed_table_is_cache(state, t) && t->created < k->frozen_at &&
                    (s->is_base || !keyed_table_is_clean(t))) {
             return t;
         } else {

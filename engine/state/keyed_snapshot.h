@@ -21,6 +21,12 @@ enum {
 #define KEYED_BACKEND_CANONICAL "canonical"
 #define KEYED_BACKEND_ROCKSDB "rocksdb"
 
+/* The table is a cache of what lies on disk: it makes room as it needs it, and what it has is in no segment. */
+static inline bool keyed_table_is_cache(const struct keyed_state *s, const struct keyed_table *t)
+{
+    return s->paged != NULL && t->track != &s->backend->track;
+}
+
 /* A namespace that was dropped after a freeze had it. */
 struct keyed_dropped {
     int64_t name_space;

@@ -13,14 +13,6 @@ struct cluster {
     bool has_removed;
 };
 
-/* The bits of a slot, one of each of the four bytes of its group. */
-static inline uint32_t bits_of(const struct keyed_group *g, uint32_t at)
-{
-    uint32_t bits;
-    memcpy(&bits, &g->dirty, sizeof(bits));
-    return bits >> at & 0x01010101u;
-}
-
 static inline uint32_t before(const struct keyed_table *t, uint32_t group)
 {
     return (group - 1) & (t->n_slots / KEYED_GROUP_SLOTS - 1);
@@ -103,34 +95,24 @@ static void look_again(struct keyed_table *t, const struct cluster *c)
     }
 }
 
-/* All live entries of a cluster are placed anew. */
+/* All live entries of a cluster are placed anew, out of a copy of its groups, each with its entries behind it. */
 static void place_anew(struct keyed_table *t, const struct cluster *c)
 {
-    uint32_t bits[KEYED_GROUP_SLOTS], n = 0, group = c->first;
+    const size_t bytes = (size_t)KEYED_GROUP_SLOTS * t->stride;
     struct str *kept = &t->scratch;
+    uint32_t group = c->first;
     str_clear(kept);
-    str_reserve(kept, (size_t)c->n * KEYED_GROUP_SLOTS * (t->stride + sizeof(*bits)));
     for (uint32_t i = 0; i < c->n; i++, group = behind(t, group)) {
         struct keyed_group *g = &t->groups[group];
-        for (uint8_t m = keyed_group_live(g); m != 0; m &= (uint8_t)(m - 1), n++) {
-            uint32_t at = (uint32_t)__builtin_ctz(m), slot_bits = bits_of(g, at);
-            str_append(kept, t->entries + ((size_t)group * KEYED_GROUP_SLOTS + at) * t->stride,
-                       t->stride);
-            str_append(kept, (const char *)&slot_bits, sizeof(slot_bits));
-        }
+        str_append(kept, (const char *)g, sizeof(*g));
+        str_append(kept, t->entries + group * bytes, bytes);
         t->n_used -= KEYED_GROUP_SLOTS - (uint32_t)__builtin_popcountll(keyed_match_empty(g->tags));
         *g = (struct keyed_group){.version = t->track->version};
     }
-    const char *from = kept->data;
-    for (uint32_t i = 0; i < n; i++, from += t->stride + sizeof(*bits)) {
-        uint32_t to = keyed_claim_slot(t, keyed_mix(t, keyed_entry_hash(t, from, false)));
-        struct keyed_group *g = &t->groups[to / KEYED_GROUP_SLOTS];
-        uint32_t slot_bits, all;
-        memcpy(t->entries + (size_t)to * t->stride, from, t->stride);
-        memcpy(&slot_bits, from + t->stride, sizeof(slot_bits));
-        memcpy(&all, &g->dirty, sizeof(all));
-        all |= slot_bits << to % KEYED_GROUP_SLOTS;
-        memcpy(&g->dirty, &all, sizeof(all));
+    for (uint32_t i = 0; i < c->n; i++) {
+        char *from = kept->data + i * (sizeof(struct keyed_group) + bytes);
+        keyed_table_move_group(t, (struct keyed_group *)(void *)from,
+                               from + sizeof(struct keyed_group), NULL);
     }
 }
 

@@ -86,19 +86,6 @@ static void load_fixed(struct probe_block *p, const struct column *c, const uint
 
 /* ---- one string column ------------------------------------------------------------------------- */
 
-static inline void probe_key_set_bytes(uint64_t *words, const char *data, size_t len)
-{
-    if (len <= VIEW_INLINE_MAX) {
-        struct view v = view_inline(data, (uint32_t)len);
-        memcpy(words, &v, sizeof(v));
-        return;
-    }
-    uint32_t prefix;
-    memcpy(&prefix, data, sizeof(prefix));
-    words[0] = (uint64_t)prefix << 32 | (uint32_t)len;
-    words[1] = (uint64_t)(uintptr_t)data;
-}
-
 /* The view of the i-th key goes to keys + i * n_words. */
 static void load_views(uint64_t *keys, uint32_t n_words, const struct column *c,
                        const uint16_t *sel, uint32_t from, uint32_t n)

@@ -48,6 +48,19 @@ void keyed_entries_builder(struct builder *b, struct buffer_pool *pool, const st
 int keyed_table_put_keys(const struct keyed_table *t, const struct keyed_entry *entries, uint32_t n,
                          struct builder *out, struct error *err) MUST_CHECK;
 
+/* The view of these bytes, which are borrowed when they are long. */
+static inline void probe_key_set_bytes(uint64_t *words, const char *data, size_t len)
+{
+    if (len <= VIEW_INLINE_MAX) {
+        struct view v = view_inline(data, (uint32_t)len);
+        memcpy(words, &v, sizeof(v));
+        return;
+    }
+    uint32_t prefix;
+    memcpy(&prefix, data, sizeof(prefix));
+    words[0] = (uint64_t)prefix << 32 | (uint32_t)len;
+    words[1] = (uint64_t)(uintptr_t)data;
+}
 static inline uint32_t probe_key_len(const struct probe_key *k)
 {
     return (uint32_t)k->w0;

@@ -276,8 +276,8 @@ int keyed_state_reserve(struct keyed_state *s, int64_t name_space, uint64_t n_ke
                         struct error *err)
 {
     TRY(s->backend->desc->select(s, name_space, true, err));
-    if (s->paged != NULL) {
-        return 0; /* it makes room as it needs it */
+    if (keyed_table_is_cache(s, s->table)) {
+        return 0;
     }
     int rc = keyed_table_reserve(s->table, n_keys, err);
     return UNLIKELY(rc < 0) ? keyed_state_failed(s, rc, err) : 0;

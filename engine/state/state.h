@@ -43,6 +43,13 @@ struct keyed_expiry {
     bool is_left_out;
 };
 
+/* Whether the time of an entry with this stamp is over at `now_ms`. */
+static inline bool keyed_stamp_is_over(int64_t stamp_ms, uint64_t ttl_ms, int64_t now_ms)
+{
+    int64_t end;
+    return !__builtin_add_overflow(stamp_ms, (int64_t)ttl_ms, &end) && end <= now_ms;
+}
+
 /* What a state is; given by the operator that opens it. */
 struct keyed_state_desc {
     const char *name;                   /* stable: snapshots know it by this */

@@ -57,21 +57,6 @@ void paged_key_put(const struct paged_table *p, const char *key, uint64_t hash, 
 
 /* ---- back ----------------------------------------------------------------------------------------- */
 
-static void set_view(const char *data, size_t len, char *ret_key)
-{
-    struct probe_key k = {0};
-    if (len <= VIEW_INLINE_MAX) {
-        struct view v = view_inline(data, (uint32_t)len);
-        memcpy(&k, &v, sizeof(v));
-    } else {
-        uint32_t prefix;
-        memcpy(&prefix, data, sizeof(prefix));
-        k.w0 = (uint64_t)prefix << 32 | (uint32_t)len;
-        k.w1 = (uint64_t)(uintptr_t)data;
-    }
-    memcpy(ret_key, &k, sizeof(k));
-}
-
 static int corrupt(const struct paged_table *p, struct error *err)
 {
     return error_set(err, ERR_CORRUPT, "state '%s': bytes in its RocksDB files are no key of it",
@@ -114,7 +99,9 @@ int paged_key_get(const struct paged_table *p, struct rocks_bytes bytes, char *r
         if (len > (uint64_t)(end - at)) {
             return corrupt(p, err);
         }
-        set_view(at, len, ret_key);
+        uint64_t view[2];
+        probe_key_set_bytes(view, at, len);
+        memcpy(ret_key, view, sizeof(view));
         at += len;
         from = 2;
     }

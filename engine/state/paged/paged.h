@@ -91,7 +91,7 @@ struct paged_store {
     struct paged_snapshot *snapshot;   /* Borrows: the one that is frozen; NULL */
     uint64_t n_restored;               /* folders of files that were downloaded */
     /* Figures. */
-    uint64_t n_reads, n_misses, n_found, n_evicted, n_written, n_pieces, wait_ns;
+    uint64_t n_reads, n_misses, n_found, n_evicted, n_written, n_pieces;
 };
 
 /* `options`: borrowed as long as the store. */

@@ -5,6 +5,7 @@
 #include "engine/state/paged/paged.h"
 
 #include "common/base/failpoint.h"
+#include "common/fs/fs.h"
 #include "common/rpc/message.h"
 
 #include <stdlib.h>
@@ -66,12 +67,6 @@ struct paged_snapshot *paged_snapshot_free(struct paged_snapshot *x)
 
 /* ---- files ------------------------------------------------------------------------------------------ */
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
-}
-
 static int start_upload(struct paged_snapshot *x, struct error *err)
 {
     struct shared_file_set *sets = MEM_NEW_ARRAY(struct shared_file_set, x->files.len + 1);
@@ -93,7 +88,7 @@ static int start_upload(struct paged_snapshot *x, struct error *err)
             *VEC_PUSH(&sources, struct shared_file_source) =
                 (struct shared_file_source){.id = file->file_id,
                                             .path = file->path,
-                                            .name = base_name(file->path),
+                                            .name = fs_base_name(file->path),
                                             .size = file->size,
                                             .flags = file->is_run ? PAGED_FILE_IS_RUN : 0};
         }

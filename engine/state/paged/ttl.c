@@ -54,13 +54,12 @@ void paged_ttl_add(struct paged_ttl *t, const struct paged_table *p)
 static bool is_over(const struct ttl_state *s, struct rocks_bytes value)
 {
     _Alignas(16) char record[RECORD_BYTES_MAX];
-    int64_t stamp, end;
+    int64_t stamp;
     if (record_row_read(&s->row, value.data, value.size, record, NULL) < 0) {
         return false; /* who reads it says so */
     }
     memcpy(&stamp, record + s->expiry.offset, sizeof(stamp));
-    return !__builtin_add_overflow(stamp, (int64_t)s->expiry.ttl_ms, &end) &&
-           end <= clock_now_ms(s->expiry.clock);
+    return keyed_stamp_is_over(stamp, s->expiry.ttl_ms, clock_now_ms(s->expiry.clock));
 }
 
 bool paged_ttl_is_over(const void *arg, struct rocks_bytes key, struct rocks_bytes value)

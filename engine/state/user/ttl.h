@@ -25,8 +25,7 @@ struct state_ttl {
 
 static inline bool ttl_is_over(const struct state_ttl *t, int64_t stamp_ms, int64_t now_ms)
 {
-    int64_t end;
-    return t->ms > 0 && !__builtin_add_overflow(stamp_ms, (int64_t)t->ms, &end) && end <= now_ms;
+    return t->ms > 0 && keyed_stamp_is_over(stamp_ms, t->ms, now_ms);
 }
 
 /* What the state's description says about time stamps. */
