@@ -5,6 +5,7 @@
  * Thread: one owner. */
 #include "engine/rocksdb/rocks_inside.h"
 
+#include "common/base/failpoint.h"
 #include "common/fs/fs.h"
 
 #include <errno.h>
@@ -180,7 +181,7 @@ static int link_partition(struct rocks_store *s, struct rocks_partition *p,
 int rocks_store_link_files(struct rocks_store *s, struct vec *ret_partitions, struct error *err)
 {
     ASSERT(!s->in_run);
-    int rc = 0;
+    int rc = FAILPOINT(err, "rocksdb.link_files");
     for (size_t i = 0; i < s->partitions.len && rc == 0; i++) {
         rc = link_partition(s, vec_ptr(&s->partitions, i), ret_partitions, err);
     }

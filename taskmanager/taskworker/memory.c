@@ -14,10 +14,7 @@ static const char topic[] = "flinc.taskworker";
 
 void taskworker_set_budget(struct taskworker *tw, const Flinc__WorkerBudget *budget)
 {
-    tw->budget.n_slots = budget->n_slots;
-    tw->budget.task_bytes = budget->task_bytes;
-    tw->budget.managed_bytes = budget->managed_bytes;
-    tw->budget.network_bytes = budget->network_bytes;
+    atomic_store(&tw->n_slots, budget->n_slots);
     mem_budget_set_limit(&tw->managed, budget->managed_bytes);
     /* Batches may use what state leaves. */
     mem_budget_set_limit(&tw->pools, budget->network_bytes + budget->managed_bytes);

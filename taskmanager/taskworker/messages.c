@@ -94,6 +94,7 @@ static int make_worker(struct taskworker *tw, struct error *err)
         .local_state_dir = tw->local_state_dir,
         .budget = &tw->pools,
         .state_budget = &tw->managed,
+        .n_slots = &tw->n_slots,
         .state_dir = tw->state_dir,
         .report_interval_ms = TASKWORKER_REPORT_MS,
         .on_stuck_task = on_stuck_task,

@@ -125,7 +125,6 @@ static void taskworker_init(struct taskworker *tw)
     tw->main_thread = pthread_self();
     pthread_mutex_init(&tw->link_lock, NULL);
     conf_init(&tw->conf, NULL);
-    flinc__worker_budget__init(&tw->budget);
     mem_budget_init(&tw->total, "memory of the worker (taskmanager.memory.process.size)", 0, NULL);
     mem_budget_init(&tw->pools, "batches of the worker (taskmanager.memory.network.max)", 0,
                     &tw->total);

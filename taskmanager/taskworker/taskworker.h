@@ -62,7 +62,7 @@ struct taskworker {
     struct worker *worker;
     struct network *network;
     struct mem_budget total, pools, managed; /* pools and managed are parts of total */
-    Flinc__WorkerBudget budget;
+    _Atomic uint32_t n_slots;                /* that those are for */
     pthread_t main_thread;
     bool stop_runs; /* the thread that waits for the tasks */
     pthread_t stopper;

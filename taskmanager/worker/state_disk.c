@@ -15,9 +15,10 @@ enum {
 #define MEMORY_DEFAULT (UINT64_C(128) << 20) /* of a worker whose managed memory has no limit */
 
 struct state_disk {
-    char *directory;           /* Owns; NULL: not known yet */
-    struct owned_dir made;     /* when nobody gave one */
-    struct mem_budget *budget; /* Borrows; may be NULL */
+    char *directory;                 /* Owns; NULL: not known yet */
+    struct owned_dir made;           /* when nobody gave one */
+    struct mem_budget *budget;       /* Borrows; may be NULL */
+    const _Atomic uint32_t *n_slots; /* Borrows; NULL: one */
     pthread_mutex_t lock;
     struct executor *executor;   /* Owns; NULL: not made yet */
     struct rocks_shared *shared; /* Owns a ref; likewise */
@@ -37,6 +38,7 @@ struct state_disk *state_disk_new(const struct state_disk_options *options)
     d->directory = options->directory != NULL ? mem_strdup(options->directory) : NULL;
     d->made = (struct owned_dir)OWNED_DIR_INIT;
     d->budget = options->budget;
+    d->n_slots = options->n_slots;
     pthread_mutex_init(&d->lock, NULL);
     return d;
 }
@@ -65,14 +67,19 @@ struct state_disk *state_disk_free(struct state_disk *d)
 
 /* ---- settings ---------------------------------------------------------------------------------------- */
 
-/* Managed memory of the worker, unless it is set otherwise. */
+static uint64_t n_slots_of(const struct state_disk *d)
+{
+    return d->n_slots != NULL ? MAX(atomic_load(d->n_slots), 1u) : 1;
+}
+
+/* Managed memory of the worker, unless it is set otherwise: for each of its slots, or else in all. */
 static uint64_t memory_of(const struct state_disk *d, const struct conf *conf)
 {
+    if (conf_has(conf, "state.backend.rocksdb.memory.fixed-per-slot")) {
+        return conf_memory(conf, "state.backend.rocksdb.memory.fixed-per-slot") * n_slots_of(d);
+    }
     if (conf_has(conf, "state.backend.rocksdb.memory.fixed-per-tm")) {
         return conf_memory(conf, "state.backend.rocksdb.memory.fixed-per-tm");
-    }
-    if (conf_has(conf, "state.backend.rocksdb.memory.fixed-per-slot")) {
-        return conf_memory(conf, "state.backend.rocksdb.memory.fixed-per-slot");
     }
     uint64_t limit = d->budget != NULL ? atomic_load(&d->budget->limit_bytes) : 0;
     return limit > 0 ? limit : MEMORY_DEFAULT;

@@ -17,7 +17,8 @@ struct state_disk;
 struct state_disk_options {
     const char *
         directory; /* the worker's own, which need not be there; NULL: one is made in io.tmp.dirs; copied */
-    struct mem_budget *budget; /* Borrows: managed memory; may be NULL */
+    struct mem_budget *budget;       /* Borrows: managed memory; may be NULL */
+    const _Atomic uint32_t *n_slots; /* Borrows: that the worker has; NULL: one */
 };
 struct state_disk *state_disk_new(const struct state_disk_options *options);
 /* All backends are closed; deletes the folder.  NULL is fine; returns NULL. */

@@ -73,6 +73,7 @@ struct worker_options {
     struct mem_budget *budget;
     const char *local_state_dir;     /* Borrows; of the job: copies of snapshot files; NULL: none */
     struct mem_budget *state_budget; /* Borrows; of keyed state; may be NULL */
+    _Atomic uint32_t *n_slots;       /* Borrows; that the worker has; NULL: one */
     const char
         *state_dir; /* Borrows; for state on disk, deleted at the end; NULL: in io.tmp.dirs */
     const struct operator_desc *(*find_operator)(const char *kind); /* NULL: operator_find */

@@ -90,11 +90,10 @@ static bool piece_is_due(const struct paged_table *p)
 static int wait_for_piece(struct paged_table *p, struct error *err)
 {
     struct paged_store *s = p->store;
-    TRY(paged_store_settle(s, PAGED_WAIT, err));
     if (s->is_frozen) {
-        int rc = paged_store_step(s, UINT32_MAX, err);
-        return rc < 0 ? rc : 0;
+        return paged_store_advance(s, err);
     }
+    TRY(paged_store_settle(s, PAGED_WAIT, err));
     TRY(paged_table_write_some(p, err));
     return paged_store_settle(s, PAGED_WAIT, err);
 }

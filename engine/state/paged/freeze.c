@@ -18,6 +18,7 @@ void paged_store_freeze(struct paged_store *s, enum paged_files files,
     s->wants_files = files == PAGED_FILES;
     s->target = target;
     rocks_files_drop(&s->linked);
+    s->unlinked = (struct error)ERROR_INIT;
 }
 
 void paged_store_thaw(struct paged_store *s)
@@ -134,14 +135,21 @@ static void confirm(struct paged_store *s)
     }
 }
 
-static int lost(const struct paged_store *s, struct error *err)
+/* Why the checkpoint at hand cannot be right any more; 0: it can. */
+static int check_lost(const struct paged_store *s, struct error *err)
 {
     const struct keyed_backend_options *o = s->options;
-    return error_set(err, ERR_LIMIT,
-                     "keeping entries of operator '%s' that changed while a checkpoint was written "
-                     "needs more memory than the budget '%s' has; the state is unharmed; raise "
-                     "taskmanager.memory.managed.size",
-                     o->operator_name, o->budget != NULL ? o->budget->name : "");
+    if (s->unlinked.code != 0) {
+        error_copy(err, &s->unlinked);
+        return s->unlinked.code;
+    }
+    return !s->track.snapshot_lost
+               ? 0
+               : error_set(err, ERR_LIMIT,
+                           "keeping entries of operator '%s' that changed while a checkpoint was "
+                           "written needs more memory than the budget '%s' has; the state is "
+                           "unharmed; raise taskmanager.memory.managed.size",
+                           o->operator_name, o->budget != NULL ? o->budget->name : "");
 }
 
 int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *err)
@@ -149,15 +157,13 @@ int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *er
     uint32_t work = n_entries;
     ASSERT(s->is_frozen);
     TRY(FAILPOINT(err, "state.paged.step"));
-    if (s->track.snapshot_lost) {
-        return lost(s, err);
-    }
     if (s->piece != NULL && paged_piece_is_sent(s->piece)) {
         TRY(paged_store_settle(s, PAGED_POLL, err));
-        if (s->piece != NULL) {
+        if (s->piece != NULL && !s->track.snapshot_lost) {
             return PAGED_WRITING;
         }
     }
+    TRY(check_lost(s, err));
     if (s->piece == NULL) {
         s->piece = paged_piece_new(s->rocks, s->options->budget);
         s->writing = NULL;
@@ -190,13 +196,28 @@ int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *er
     return PAGED_DONE;
 }
 
+int paged_store_advance(struct paged_store *s, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    TRY(paged_store_settle(s, PAGED_WAIT, err));
+    if (!s->is_frozen) {
+        return 0;
+    }
+    if (check_lost(s, &why) < 0) {
+        if (s->snapshot != NULL) {
+            paged_snapshot_note_lost(s->snapshot, &why);
+        }
+        paged_store_thaw(s);
+        return 0;
+    }
+    int rc = paged_store_step(s, UINT32_MAX, err);
+    return rc < 0 ? rc : 0;
+}
+
 int paged_store_finish(struct paged_store *s, struct error *err)
 {
     while (s->is_frozen) {
-        int rc = paged_store_step(s, UINT32_MAX, err);
-        if (rc < 0) {
-            return rc;
-        }
+        TRY(paged_store_advance(s, err));
         TRY(paged_store_settle(s, PAGED_WAIT, err));
     }
     return 0;

@@ -80,6 +80,7 @@ struct paged_store {
     bool wants_files;                            /* which needs the store's files */
     struct snapshot_target *target;              /* Borrows: of the checkpoint, to be woken */
     struct vec linked;                 /* struct rocks_files: of the last checkpoint; Owns */
+    struct error unlinked;             /* why it has none; its code 0: it has them, or will */
     struct shared_files *shared_files; /* Owns */
     struct vec unopened; /* Flinc__StoredState *: restored states that nobody opened; Owns */
     size_t frozen_table; /* goes on with this one */
@@ -145,7 +146,11 @@ void paged_store_freeze(struct paged_store *s, enum paged_files files,
  * its way. */
 enum paged_step { PAGED_DONE, PAGED_MORE, PAGED_WRITING };
 int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *err) MUST_CHECK;
-/* What is frozen is written to its end, and waited for. */
+/* Goes on with all of it, for a task that needs room and cannot wait to be asked.  A checkpoint without
+ * memory for copies of what changed, or whose files could not be linked, is given up: it fails when it is asked for, the
+ * state goes on. */
+int paged_store_advance(struct paged_store *s, struct error *err) MUST_CHECK;
+/* What is frozen is written to its end, and waited for, or given up. */
 int paged_store_finish(struct paged_store *s, struct error *err) MUST_CHECK;
 /* Everything that the store lacks is written, and waited for. */
 int paged_store_flush(struct paged_store *s, struct error *err) MUST_CHECK;
@@ -173,6 +178,8 @@ int paged_key_get(const struct paged_table *p, struct rocks_bytes bytes, char *r
  * layout of values as they were written (copied). */
 struct paged_rows;
 struct paged_rows *paged_rows_new(struct paged_table *p, const struct record_layout *value);
+/* Those whose time is over do not come, where the state wants it so (keyed_expiry.is_left_out). */
+void paged_rows_leave_out_expired(struct paged_rows *r);
 /* 1: a block of up to `max` rows, key columns first, with its runs (room for as many); 0: no more. */
 int paged_rows_next(struct paged_rows *r, uint32_t max, struct batch **ret_rows,
                     struct segment_run *ret_runs, uint32_t *ret_n_runs,
@@ -190,6 +197,8 @@ int paged_snapshot_step(struct paged_snapshot *x, uint32_t n_entries, struct err
 bool paged_snapshot_is_writable(const struct paged_snapshot *x);
 /* Everything is in the store. */
 void paged_snapshot_note_written(struct paged_snapshot *x);
+/* It was given up: its next step fails with this. */
+void paged_snapshot_note_lost(struct paged_snapshot *x, const struct error *why);
 /* Entries that change are copied for it. */
 bool paged_snapshot_is_frozen(const struct paged_snapshot *x);
 /* Of a canonical savepoint, when it is done: rows of one state after the other.  1: a block; 0: no more. */
@@ -234,10 +243,12 @@ bool paged_ttl_is_over(const void *arg, struct rocks_bytes key, struct rocks_byt
 
 /* A piece under construction: puts and removals in any order; of puts and removals of a key the last counts. */
 struct paged_piece *paged_piece_new(struct rocks_store *rocks, struct mem_budget *budget);
-/* Behind it the store's files are linked; paged_piece_take_files() appends them to a list. */
+/* Behind it the store's files are linked; paged_piece_take_files() appends them to a list.  Negative: they could not be; what
+ * was written is in the store nevertheless. */
 void paged_piece_link_files(struct paged_piece *x);
-void paged_piece_take_files(struct paged_piece *x,
-                            struct vec *ret_partitions /* struct rocks_files */);
+int paged_piece_take_files(struct paged_piece *x,
+                           struct vec *ret_partitions /* struct rocks_files */,
+                           struct error *err) MUST_CHECK;
 /* Begins an item, whose key and then value are appended to the string; paged_piece_end() says how long the key
  * is. */
 struct str *paged_piece_bytes(struct paged_piece *x);

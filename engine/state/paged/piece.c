@@ -37,6 +37,8 @@ struct paged_piece {
     struct snapshot_target *wake; /* Owns a ref; NULL */
     int rc;
     struct error error;
+    int files_rc;
+    struct error files_error;
 };
 
 struct paged_piece *paged_piece_new(struct rocks_store *rocks, struct mem_budget *budget)
@@ -85,12 +87,17 @@ void paged_piece_link_files(struct paged_piece *x)
     x->links_files = true;
 }
 
-void paged_piece_take_files(struct paged_piece *x, struct vec *ret_partitions)
+int paged_piece_take_files(struct paged_piece *x, struct vec *ret_partitions, struct error *err)
 {
+    if (x->files_rc < 0) {
+        error_copy(err, &x->files_error);
+        return x->files_rc;
+    }
     for (size_t i = 0; i < x->files.len; i++) {
         *VEC_PUSH(ret_partitions, struct rocks_files) = *VEC_AT(&x->files, struct rocks_files, i);
     }
     vec_clear(&x->files);
+    return 0;
 }
 
 /* ---- filling ---------------------------------------------------------------------------------------- */
@@ -224,7 +231,7 @@ static int run(void *arg, struct cancel_token *cancel, struct error *err)
     if (x->rc < 0) {
         rocks_run_abandon(x->rocks);
     } else if (x->links_files) {
-        x->rc = rocks_store_link_files(x->rocks, &x->files, &x->error);
+        x->files_rc = rocks_store_link_files(x->rocks, &x->files, &x->files_error);
     }
     x->has_run = true;
     return 0;

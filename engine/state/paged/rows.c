@@ -20,6 +20,8 @@ struct paged_rows {
     char *entries; /* Owns; BATCH_ROWS_MAX of the table's stride, but with these values */
     uint32_t stride, value_offset;
     uint32_t n, max;
+    bool leaves_out_expired;
+    int64_t now_ms; /* of the block at hand */
     struct keyed_entry items[2 * BATCH_ROWS_MAX];
     struct record_layout value_layout; /* Owns */
 };
@@ -54,6 +56,12 @@ struct paged_rows *paged_rows_free(struct paged_rows *r)
     return NULL;
 }
 
+void paged_rows_leave_out_expired(struct paged_rows *r)
+{
+    const struct keyed_expiry *x = &r->table->state->expiry;
+    r->leaves_out_expired = x->clock != NULL && x->is_left_out;
+}
+
 struct keyed_state *paged_rows_state(const struct paged_rows *r)
 {
     return r->table->state;
@@ -74,6 +82,17 @@ static bool copy_entry(struct paged_rows *r, size_t *ret_at)
     return true;
 }
 
+static bool is_over(const struct paged_rows *r, const char *value)
+{
+    const struct keyed_expiry *x = &r->table->state->expiry;
+    int64_t stamp;
+    if (!r->leaves_out_expired) {
+        return false;
+    }
+    memcpy(&stamp, value + x->offset, sizeof(stamp));
+    return keyed_stamp_is_over(stamp, x->ttl_ms, r->now_ms);
+}
+
 static int make_entry(struct paged_rows *r, size_t at, struct error *err)
 {
     const struct keyed_table *t = r->table->table;
@@ -82,6 +101,10 @@ static int make_entry(struct paged_rows *r, size_t at, struct error *err)
     bool is_null;
     TRY(paged_key_get(r->table, key, entry, &is_null, err));
     TRY(record_row_read(&r->row, key.data + key.size, r->value.size, entry + t->value_offset, err));
+    if (is_over(r, entry + t->value_offset)) {
+        r->bytes.len = at;
+        return 0;
+    }
     r->items[r->n++] =
         (struct keyed_entry){.entry = entry,
                              .group = (uint32_t)(uint8_t)key.data[0] << 8 | (uint8_t)key.data[1],
@@ -94,6 +117,7 @@ static int fill(struct paged_rows *r, struct error *err)
     size_t at = 0;
     str_clear(&r->bytes);
     r->n = 0;
+    r->now_ms = r->leaves_out_expired ? clock_now_ms(r->table->state->expiry.clock) : 0;
     for (;;) {
         if (!r->has_next) {
             int rc = rocks_scan_next(r->scan, &r->key, &r->value, err);

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum stage { STAGE_WRITING, STAGE_UPLOADING, STAGE_ROWS, STAGE_DONE };
+enum stage { STAGE_WRITING, STAGE_LOST, STAGE_UPLOADING, STAGE_ROWS, STAGE_DONE };
 
 struct paged_snapshot {
     struct paged_store *store; /* Borrows */
@@ -19,6 +19,7 @@ struct paged_snapshot {
     struct snapshot_target *target; /* Owns a ref */
     enum stage stage;
     bool is_waiting;              /* for a piece */
+    struct error lost;            /* why it was given up */
     struct vec files;             /* struct rocks_files; Owns */
     struct shared_upload *upload; /* Owns */
     struct vec rows;              /* struct paged_rows *, by table; Owns */
@@ -119,8 +120,17 @@ void paged_snapshot_note_written(struct paged_snapshot *x)
     /* Entries are read from now on as they are. */
     for (size_t i = 0; i < x->store->tables.len; i++) {
         struct paged_table *p = vec_ptr(&x->store->tables, i);
-        vec_push_ptr(&x->rows, paged_rows_new(p, &p->value));
+        struct paged_rows *rows = paged_rows_new(p, &p->value);
+        paged_rows_leave_out_expired(rows);
+        vec_push_ptr(&x->rows, rows);
     }
+}
+
+void paged_snapshot_note_lost(struct paged_snapshot *x, const struct error *why)
+{
+    error_copy(&x->lost, why);
+    x->store->snapshot = NULL;
+    x->stage = STAGE_LOST;
 }
 
 static int leave_writing(struct paged_snapshot *x, struct error *err)
@@ -137,6 +147,10 @@ static int leave_writing(struct paged_snapshot *x, struct error *err)
 
 int paged_snapshot_step(struct paged_snapshot *x, uint32_t n_entries, struct error *err)
 {
+    if (x->stage == STAGE_LOST) {
+        error_copy(err, &x->lost);
+        return x->lost.code;
+    }
     if (x->stage == STAGE_WRITING) {
         /* It may have ended on the way to room for new keys. */
         int rc = x->store->snapshot == x ? paged_store_step(x->store, n_entries, err) : PAGED_DONE;
@@ -162,7 +176,7 @@ bool paged_snapshot_is_writable(const struct paged_snapshot *x)
 
 bool paged_snapshot_is_frozen(const struct paged_snapshot *x)
 {
-    return x->stage == STAGE_WRITING;
+    return x->stage == STAGE_WRITING || x->stage == STAGE_LOST;
 }
 
 int paged_snapshot_rows(struct paged_snapshot *x, struct keyed_state **ret_state,

@@ -164,7 +164,10 @@ int paged_store_settle(struct paged_store *s, enum paged_wait wait, struct error
     struct paged_table *p = s->writing;
     if (s->is_frozen && s->piece_frozen_at == s->track.frozen_at) {
         /* Of the checkpoint at hand, not of one that was given up. */
-        paged_piece_take_files(s->piece, &s->linked);
+        int files_rc = paged_piece_take_files(s->piece, &s->linked, &s->unlinked);
+        if (files_rc < 0) {
+            error_context(&s->unlinked, "state of operator '%s'", s->options->operator_name);
+        }
     }
     s->piece = paged_piece_free(s->piece);
     s->writing = NULL;

@@ -1,8 +1,9 @@
-/* Entries of paged state whose time is over: compactions of the store leave them out, and only them. */
+/* Entries of paged state whose time is over: compactions of the store and savepoints leave them out, and
+ * only them. */
 #include "engine/state/paged/paged.h"
 #include "tests/unit/engine_state/snapshot_fixture.h"
 
-enum { KEYS = 6000, TTL_MS = 1000 };
+enum { KEYS = 6000, YOUNG = 2000, TTL_MS = 1000 };
 
 static const uint32_t KEY_COLUMN = 0;
 
@@ -49,60 +50,119 @@ static uint32_t count_stored(struct keyed_state *s)
     return n;
 }
 
-static void compactions_leave_out_what_is_over(void **state)
-{
-    struct schema *keys = parse_schema("ROW<k BIGINT NOT NULL>");
-    struct schema *values = parse_schema("ROW<n BIGINT NOT NULL, `$ttl` BIGINT NOT NULL>");
+struct values {
+    struct schema *keys, *values;
     struct record_layout layout;
     struct clock_manual clock;
     struct fixture_disk disk;
-    struct keyed_backend *b = NULL;
-    struct keyed_state *s = NULL;
+    struct keyed_backend *backend;
+    struct keyed_state *state;
     struct builder builder;
-    clock_manual_init(&clock);
-    assert_ok(record_layout_init(&layout, values, &err));
-    assert_ok(
-        keyed_backend_new("rocksdb",
-                          &(struct keyed_backend_options){.operator_name = "Values",
-                                                          .pool = *state,
-                                                          .max_parallelism = 8,
-                                                          .last_group = 7,
-                                                          .disk = fixture_disk_init(&disk, 0)},
-                          &b, &err));
-    assert_ok(keyed_backend_state(
-        b,
-        &(struct keyed_state_desc){.name = "value",
-                                   .key_schema = keys,
-                                   .value_bytes = sizeof(struct kept),
-                                   .value_layout = &layout,
-                                   .grows_in_pieces = true,
-                                   .ttl_ms = TTL_MS,
-                                   .expiry = {.clock = &clock.base, .offset = 8, .ttl_ms = TTL_MS}},
-        &s, &err));
-    builder_init(&builder, *state, keys, BATCH_ROWS_MAX);
-    int64_t now_ms = clock_now_ms(&clock.base);
-    for (uint32_t i = 0; i < KEYS; i += 2000) {
-        stamp(s, &builder, i, 2000, now_ms);
+};
+
+static void values_init(struct values *x, struct buffer_pool *pool)
+{
+    x->keys = parse_schema("ROW<k BIGINT NOT NULL>");
+    x->values = parse_schema("ROW<n BIGINT NOT NULL, `$ttl` BIGINT NOT NULL>");
+    clock_manual_init(&x->clock);
+    assert_ok(record_layout_init(&x->layout, x->values, &err));
+    builder_init(&x->builder, pool, x->keys, BATCH_ROWS_MAX);
+}
+
+static void values_open(struct values *x, struct buffer_pool *pool, const char *kind,
+                        Flinc__KeyedHandle *handle)
+{
+    const struct keyed_disk *disk = fixture_disk_init(&x->disk, 0);
+    assert_ok(keyed_backend_new(kind,
+                                &(struct keyed_backend_options){.operator_name = "Values",
+                                                                .pool = pool,
+                                                                .max_parallelism = 8,
+                                                                .last_group = 7,
+                                                                .disk = disk},
+                                &x->backend, &err));
+    if (handle != NULL) {
+        assert_ok(restore(x->backend, &handle, 1, &err));
     }
-    assert_ok(paged_store_flush(b->paged, &err));
-    rocks_store_compact(b->paged->rocks);
-    assert_int_equal(count_stored(s), KEYS);
-    clock_manual_advance_ms(&clock, TTL_MS);
-    stamp(s, &builder, 0, 2000, clock_now_ms(&clock.base));
-    assert_ok(paged_store_flush(b->paged, &err));
-    rocks_store_compact(b->paged->rocks);
-    assert_int_equal(count_stored(s), 2000);
-    builder_fini(&builder);
-    keyed_backend_free(b);
-    record_layout_fini(&layout);
-    schema_unref(keys);
-    schema_unref(values);
+    assert_ok(keyed_backend_state(x->backend,
+                                  &(struct keyed_state_desc){.name = "value",
+                                                             .key_schema = x->keys,
+                                                             .value_bytes = sizeof(struct kept),
+                                                             .value_layout = &x->layout,
+                                                             .grows_in_pieces = true,
+                                                             .ttl_ms = TTL_MS,
+                                                             .expiry = {.clock = &x->clock.base,
+                                                                        .offset = 8,
+                                                                        .ttl_ms = TTL_MS,
+                                                                        .is_left_out = true}},
+                                  &x->state, &err));
+}
+
+static void values_fini(struct values *x)
+{
+    builder_fini(&x->builder);
+    record_layout_fini(&x->layout);
+    schema_unref(x->keys);
+    schema_unref(x->values);
+}
+
+/* 2,000 keys are young, 4,000 are over; all are in the store. */
+static void make_some_old(struct values *x)
+{
+    int64_t now_ms = clock_now_ms(&x->clock.base);
+    for (uint32_t i = 0; i < KEYS; i += YOUNG) {
+        stamp(x->state, &x->builder, i, YOUNG, now_ms);
+    }
+    assert_ok(paged_store_flush(x->backend->paged, &err));
+    rocks_store_compact(x->backend->paged->rocks);
+    assert_int_equal(count_stored(x->state), KEYS);
+    clock_manual_advance_ms(&x->clock, TTL_MS);
+    stamp(x->state, &x->builder, 0, YOUNG, clock_now_ms(&x->clock.base));
+    assert_ok(paged_store_flush(x->backend->paged, &err));
+    assert_int_equal(count_stored(x->state), KEYS);
+}
+
+static void compactions_leave_out_what_is_over(void **state)
+{
+    struct values x;
+    values_init(&x, *state);
+    values_open(&x, *state, "rocksdb", NULL);
+    make_some_old(&x);
+    rocks_store_compact(x.backend->paged->rocks);
+    assert_int_equal(count_stored(x.state), YOUNG);
+    keyed_backend_free(x.backend);
+    values_fini(&x);
+}
+
+/* Of all that the store has a canonical savepoint has what is young. */
+static void savepoints_leave_out_what_is_over(void **state)
+{
+    struct values x;
+    Flinc__KeyedHandle handle;
+    values_init(&x, *state);
+    values_open(&x, *state, "rocksdb", NULL);
+    make_some_old(&x);
+    finish_snapshot(freeze(x.backend, 1, SAVEPOINT, 0), &handle);
+    keyed_backend_free(x.backend);
+    values_open(&x, *state, "hashmap", &handle);
+    uint32_t n = 0;
+    for (uint32_t at = keyed_state_next(x.state, NAMESPACE_VOID, 0); at != KEYED_SLOT_NONE;
+         at = keyed_state_next(x.state, NAMESPACE_VOID, at + 1)) {
+        struct kept kept;
+        memcpy(&kept, keyed_state_value(x.state, at), sizeof(kept));
+        assert_true(kept.n < YOUNG);
+        n++;
+    }
+    assert_int_equal(n, YOUNG);
+    keyed_backend_free(x.backend);
+    handle_fini(&handle);
+    values_fini(&x);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROCKSDB_TEST(compactions_leave_out_what_is_over),
+        ROCKSDB_TEST(savepoints_leave_out_what_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

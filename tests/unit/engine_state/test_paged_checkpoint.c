@@ -1,0 +1,159 @@
+/* Checkpoints of paged state that cannot be written: they fail, and the state goes on. */
+#include "engine/state/paged/paged.h"
+#include "tests/unit/engine_state/snapshot_fixture.h"
+
+enum { KEYS = 20000, BATCH = 2000, GROUPS = 8 };
+
+static const uint32_t KEY_COLUMN = 0;
+
+struct sums {
+    struct mem_budget budget;
+    struct schema *keys, *values;
+    struct record_layout layout;
+    struct fixture_disk disk;
+    struct keyed_backend *backend;
+    struct keyed_state *state;
+    struct builder builder;
+};
+
+static void sums_open(struct sums *x, struct buffer_pool *pool, uint32_t number)
+{
+    x->keys = parse_schema("ROW<k BIGINT NOT NULL>");
+    x->values = parse_schema("ROW<n BIGINT NOT NULL>");
+    mem_budget_init(&x->budget, "managed", 0, NULL);
+    assert_ok(record_layout_init(&x->layout, x->values, &err));
+    const struct keyed_disk *disk = fixture_disk_init(&x->disk, number);
+    assert_ok(keyed_backend_new("rocksdb",
+                                &(struct keyed_backend_options){.operator_name = "Sum",
+                                                                .pool = pool,
+                                                                .budget = &x->budget,
+                                                                .max_parallelism = GROUPS,
+                                                                .last_group = GROUPS - 1,
+                                                                .disk = disk},
+                                &x->backend, &err));
+    builder_init(&x->builder, pool, x->keys, BATCH_ROWS_MAX);
+}
+
+static void sums_open_state(struct sums *x)
+{
+    assert_ok(keyed_backend_state(x->backend,
+                                  &(struct keyed_state_desc){.name = "sum",
+                                                             .key_schema = x->keys,
+                                                             .value_bytes = sizeof(int64_t),
+                                                             .value_layout = &x->layout,
+                                                             .grows_in_pieces = true},
+                                  &x->state, &err));
+}
+
+static void sums_close(struct sums *x)
+{
+    keyed_backend_free(x->backend);
+    builder_fini(&x->builder);
+    record_layout_fini(&x->layout);
+    schema_unref(x->keys);
+    schema_unref(x->values);
+}
+
+/* Adds `n` to every key, each of which has `expected`. */
+static void add(struct sums *x, int64_t expected, int64_t n)
+{
+    static uint32_t slots[BATCH_ROWS_MAX];
+    static uint8_t is_new[BATCH_ROWS_MAX];
+    for (int64_t key = 0; key < KEYS; key += BATCH) {
+        for (int64_t i = 0; i < BATCH; i++) {
+            builder_put_i64(&x->builder, 0, key + i);
+            builder_end_row(&x->builder);
+        }
+        struct batch *b = finish_hashed(&x->builder, 1);
+        assert_ok(
+            keyed_state_upsert(x->state, NAMESPACE_VOID, b, &KEY_COLUMN, slots, is_new, &err));
+        for (uint32_t i = 0; i < BATCH; i++) {
+            int64_t *sum = (int64_t *)keyed_state_value(x->state, slots[i]);
+            assert_int_equal(is_new[i], expected == 0);
+            assert_int_equal(*sum, expected);
+            *sum += n;
+        }
+        batch_unref(b);
+    }
+}
+
+static int step_to_end(struct keyed_snapshot *s, Flinc__KeyedHandle *ret, struct error *err)
+{
+    int rc;
+    while ((rc = keyed_snapshot_step(s, 1000, ret, err)) == 1) {
+    }
+    keyed_snapshot_free(s);
+    return rc;
+}
+
+/* The next checkpoint has everything, also what the one that failed had written. */
+static void check_goes_on(struct sums *x, struct buffer_pool *pool, int64_t expected)
+{
+    Flinc__KeyedHandle handle, *handles[] = {&handle};
+    struct sums *after = MEM_NEW(struct sums);
+    finish_snapshot(freeze(x->backend, 9, INCREMENTAL, 0), &handle);
+    sums_open(after, pool, 1);
+    assert_ok(restore(after->backend, handles, 1, &err));
+    sums_open_state(after);
+    add(after, expected, 0);
+    sums_close(after);
+    mem_free(after);
+    handle_fini(&handle);
+    add(x, expected, 1);
+}
+
+/* No memory for copies of entries that change, while the table needs room: the writing is not asked for meanwhile. */
+static void a_checkpoint_without_copies_fails_alone(void **state)
+{
+    struct sums *x = MEM_NEW(struct sums);
+    struct error why = ERROR_INIT;
+    Flinc__KeyedHandle handle;
+    sums_open(x, *state, 0);
+    sums_open_state(x);
+    add(x, 0, 1);
+    struct keyed_snapshot *s = freeze(x->backend, 1, INCREMENTAL, 0);
+    mem_budget_set_limit(&x->budget, 1);
+    keyed_track_lose(&x->backend->paged->track);
+    add(x, 1, 1);
+    assert_false(x->backend->paged->is_frozen);
+    mem_budget_set_limit(&x->budget, 0);
+    assert_int_equal(step_to_end(s, &handle, &why), ERR_LIMIT);
+    assert_non_null(strstr(why.message, "the state is unharmed"));
+    check_goes_on(x, *state, 2);
+    sums_close(x);
+    mem_free(x);
+}
+
+/* The disk takes what changed, but not the links: asked for, or on the way to room for keys. */
+static void a_checkpoint_without_links_fails_alone(void **state)
+{
+    for (int is_asked = 0; is_asked < 2; is_asked++) {
+        struct sums *x = MEM_NEW(struct sums);
+        struct error why = ERROR_INIT;
+        Flinc__KeyedHandle handle;
+        sums_open(x, *state, 0);
+        sums_open_state(x);
+        add(x, 0, 1);
+        assert_ok(failpoint_configure("rocksdb.link_files=error", &err));
+        struct keyed_snapshot *s = freeze(x->backend, 1, INCREMENTAL, 0);
+        if (!is_asked) {
+            add(x, 1, 1);
+            assert_false(x->backend->paged->is_frozen);
+        }
+        assert_true(step_to_end(s, &handle, &why) < 0);
+        assert_non_null(strstr(why.message, "rocksdb.link_files"));
+        failpoint_clear_all();
+        check_goes_on(x, *state, is_asked ? 1 : 2);
+        sums_close(x);
+        mem_free(x);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROCKSDB_TEST(a_checkpoint_without_copies_fails_alone),
+        ROCKSDB_TEST(a_checkpoint_without_links_fails_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
