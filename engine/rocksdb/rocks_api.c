@@ -62,6 +62,8 @@ int rocks_check(const struct rocks_api *api, char *take_text, const char *what, 
                            : strstr(take_text, "No space left") != NULL ? ERR_NO_SPACE
                                                                         : ERR_IO;
     int rc = error_set(err, code, "%s: %s", what, take_text);
+    /* Local files are copies of checkpoints, or go back to one: a damaged one is no reason to give up. */
+    error_set_class(err, ERROR_CLASS_TRANSIENT);
     api->free(take_text);
     return rc;
 }

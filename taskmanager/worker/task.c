@@ -91,14 +91,25 @@ static int task_enter(struct task *t, task_state state, struct error *err)
     return 0;
 }
 
+/* What is damaged of a checkpoint may be read well by another try, or be mended meanwhile: the restart strategy says how
+ * often.  No other checkpoint is taken instead. */
+static int task_restore(struct task *t, struct error *err)
+{
+    int rc = chain_open(t->chain, err);
+    rc = rc == 0 ? task_replay_open(t, &t->replay, err) : rc;
+    if (rc == ERR_CORRUPT && t->spec->restore != NULL) {
+        error_set_class(err, ERROR_CLASS_TRANSIENT);
+    }
+    return rc;
+}
+
 static int task_run(struct task *t, struct error *err)
 {
     TRY(FAILPOINT(err, "task.deploy.before_setup"));
     TRY(task_setup(t, err));
     TRY(task_enter(t, FLINC__EXECUTION_STATE__EXECUTION_INITIALIZING, err));
     TRY(FAILPOINT(err, "task.deploy.before_open"));
-    TRY(chain_open(t->chain, err));
-    TRY(task_replay_open(t, &t->replay, err));
+    TRY(task_restore(t, err));
     TRY(FAILPOINT(err, "task.run.before_state_running"));
     TRY(task_enter(t, FLINC__EXECUTION_STATE__EXECUTION_RUNNING, err));
     atomic_store(&t->times.running_since_ns, clock_monotonic_ns(t->env->clock));

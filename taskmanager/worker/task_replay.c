@@ -199,7 +199,9 @@ int task_replay_next(struct task_replay *r, struct error *err)
         TRY(FAILPOINT(err, "task.restore.replay"));
         int rc = channel_state_reader_next(s->reader, t->pool, s->in->schema, &block, err);
         if (rc < 0) {
-            return error_context(err, "records in flight on input edge %u", spec->edge), rc;
+            error_context(err, "records in flight on input edge %u", spec->edge);
+            error_set_class(err, ERROR_CLASS_TRANSIENT); /* task_restore() says why */
+            return rc;
         }
         if (rc == 0) {
             r->next++;

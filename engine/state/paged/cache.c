@@ -222,7 +222,12 @@ int paged_table_load(struct paged_table *p, const uint32_t *slots, uint8_t *inou
     s->n_misses += s->keys.len;
     TRY(rocks_store_read(s->rocks, s->read_keys.data, (uint32_t)s->keys.len, s->read_values.data,
                          err));
-    return take_values(p, slots, inout_is_new, err);
+    int rc = take_values(p, slots, inout_is_new, err);
+    if (rc < 0) {
+        error_context(err, "reading state '%s' from local disk", p->state->name);
+        error_set_class(err, ERROR_CLASS_TRANSIENT);
+    }
+    return rc;
 }
 
 /* Those that the store has are in the table afterwards; of the others the keys are noted as absent. */
