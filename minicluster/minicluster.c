@@ -18,9 +18,10 @@ struct minicluster {
     struct jobmaster *jobmaster;
     struct worker *worker;
     struct slot_provider slots;
-    uint32_t slots_limit; /* 0: as many as the job needs */
-    uint32_t slots_given;
-    struct rng rng; /* of allocation ids; the job master's thread */
+    uint32_t slots_limit;  /* 0: as many as the job needs */
+    uint32_t *slots_given; /* Owns; by kind */
+    uint32_t n_given;      /* in all */
+    struct rng rng;        /* of allocation ids; the job master's thread */
 
     pthread_mutex_t lock; /* guards the following */
     bool ended;
@@ -31,16 +32,24 @@ struct minicluster {
 
 /* ---- slots: as many as asked for, at once ----------------------------------------------------- */
 
-static void slots_declare(void *arg, struct jobmaster *jm, uint32_t n_slots)
+/* What a slot is to be worth is not divided here: tasks share one process. */
+static void slots_declare(void *arg, struct jobmaster *jm,
+                          const struct slot_requirement *requirements, uint32_t n_kinds)
 {
     struct minicluster *m = arg;
-    uint32_t n = m->slots_limit > 0 ? MIN(n_slots, m->slots_limit) : n_slots;
 
-    while (m->slots_given < n) {
-        struct slot slot = {.worker = 0};
-        id_random(&slot.allocation_id, &m->rng);
-        m->slots_given++;
-        jobmaster_offer_slots(jm, &slot, 1);
+    if (m->slots_given == NULL) {
+        m->slots_given = MEM_NEW_ARRAY(uint32_t, n_kinds);
+    }
+    for (uint32_t kind = 0; kind < n_kinds; kind++) {
+        while (m->slots_given[kind] < requirements[kind].n_slots &&
+               (m->slots_limit == 0 || m->n_given < m->slots_limit)) {
+            struct slot slot = {.worker = 0, .kind = kind};
+            id_random(&slot.allocation_id, &m->rng);
+            m->slots_given[kind]++;
+            m->n_given++;
+            jobmaster_offer_slots(jm, &slot, 1);
+        }
     }
 }
 
@@ -49,9 +58,9 @@ static void slots_release(void *arg, struct jobmaster *jm, const struct slot *sl
     struct minicluster *m = arg;
 
     (void)jm;
-    (void)slot;
-    ASSERT(m->slots_given > 0);
-    m->slots_given--;
+    ASSERT(m->n_given > 0 && m->slots_given[slot->kind] > 0);
+    m->slots_given[slot->kind]--;
+    m->n_given--;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------ */
@@ -259,6 +268,7 @@ struct minicluster *minicluster_free(struct minicluster *m)
     job_code_fini(&m->code);
     conf_fini(&m->conf);
     pthread_mutex_destroy(&m->lock);
+    mem_free(m->slots_given);
     mem_free(m);
     return NULL;
 }

@@ -161,7 +161,11 @@ static const struct conf_option cluster_options[] = {
 };
 
 static const struct conf_option resourcemanager_options[] = {
-    {"external-resource.<resource_name>.amount", CONF_TYPE_LONG},
+    {"external-resource.<resource_name>.amount", CONF_TYPE_LONG,
+     .description =
+         "How much of the external resource a task manager has: what slots with a "
+         "profile of their own are given of it together. More than 0, or it is left out.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"external-resource.<resource_name>.driver-factory.class", CONF_TYPE_STRING},
     {"external-resource.<resource_name>.kubernetes.config-key", CONF_TYPE_STRING},
     {"external-resource.<resource_name>.param.<param>", CONF_TYPE_STRING},
@@ -169,7 +173,11 @@ static const struct conf_option resourcemanager_options[] = {
     {"external-resource.<resource_name>.param.discovery-script.path", CONF_TYPE_STRING,
      "plugins/external-resource-gpu/nvidia-gpu-discovery.sh"},
     {"external-resource.<resource_name>.yarn.config-key", CONF_TYPE_STRING},
-    {"external-resources", CONF_TYPE_LIST, ""},
+    {"external-resources", CONF_TYPE_LIST, "",
+     .description = "Names of what a task manager has besides CPU and memory (gpu), for slots that "
+                    "ask for it; each with its external-resource.<resource_name>.amount. none: "
+                    "nothing.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"resourcemanager.job.timeout", CONF_TYPE_DURATION, "5 min"},
     {"resourcemanager.previous-worker.recovery.timeout", CONF_TYPE_DURATION, "0 ms"},
     {"resourcemanager.reconnect-grace", CONF_TYPE_DURATION, "300 ms",

@@ -22,7 +22,8 @@ static const struct conf_option taskmanager_options[] = {
     {"taskmanager.collect-sink.port", CONF_TYPE_INT, "0"},
     {"taskmanager.cpu.cores", CONF_TYPE_DOUBLE,
      .description = "CPU cores that the slots of a task manager are worth together; by default one "
-                    "per slot. Shown, not enforced.",
+                    "per slot. Slots are matched by it and it is shown; how much of the CPU a task "
+                    "uses is not limited.",
      .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.debug.memory.log", CONF_TYPE_BOOL, "false",
      .aliases = "taskmanager.debug.memory.startLogThread"},

@@ -5,6 +5,7 @@
 #include "common/base/vec.h"
 #include "engine/data/hash.h"
 #include "engine/graph/edge_channels.h"
+#include "engine/graph/resource_profile.h"
 #include "engine/graph/stream_graph.h"
 
 static int bad_graph(struct error *err, const char *what, size_t where)
@@ -156,6 +157,26 @@ static int check_acyclic(const Flinc__JobGraph *g, struct error *err)
     return taken == g->n_vertices ? 0 : bad_graph(err, "a cycle of vertices", taken);
 }
 
+static int check_slot_sharing_group(const Flinc__JobGraph *g, size_t where, struct error *err)
+{
+    const Flinc__SlotSharingGroup *group = g->slot_sharing_groups[where];
+    struct resource_profile p;
+    if (group->name[0] == '\0' || group->profile == NULL) {
+        return bad_graph(err, "a slot sharing group without name or profile", where);
+    }
+    for (size_t i = 0; i < where; i++) {
+        if (strcmp(g->slot_sharing_groups[i]->name, group->name) == 0) {
+            return bad_graph(err, "a slot sharing group with two profiles", where);
+        }
+    }
+    TRY_CTX(err, resource_profile_read(group->profile, &p, err),
+            "reading the profile of slot sharing group '%s'", group->name);
+    if (p.cpu_units == 0 || p.task_heap_bytes == 0) {
+        return bad_graph(err, "a slot sharing group without CPU or task heap memory", where);
+    }
+    return 0;
+}
+
 int job_graph_validate(const Flinc__JobGraph *g, struct error *err)
 {
     if (g->version != JOB_GRAPH_VERSION) {
@@ -174,6 +195,13 @@ int job_graph_validate(const Flinc__JobGraph *g, struct error *err)
     }
     for (size_t i = 0; i < g->n_vertices; i++) {
         TRY(check_vertex(g->vertices[i], i, err));
+    }
+    if (g->n_slot_sharing_groups > JOB_GRAPH_SLOT_GROUPS_MAX) {
+        return bad_graph(err, "too many slot sharing groups with profiles",
+                         g->n_slot_sharing_groups);
+    }
+    for (size_t i = 0; i < g->n_slot_sharing_groups; i++) {
+        TRY(check_slot_sharing_group(g, i, err));
     }
     for (size_t i = 0; i < g->n_edges; i++) {
         TRY(check_edge(g, g->edges[i], i, err));

@@ -10,6 +10,7 @@
 enum {
     JOB_GRAPH_BYTES_MAX = 256 * 1024 * 1024,
     JOB_GRAPH_PARALLELISM_MAX = 32768,
+    JOB_GRAPH_SLOT_GROUPS_MAX = 1024, /* slot sharing groups with a profile of their own */
 };
 
 /* Decodes and validates.  Errors name what does not fit; a Java-serialized Flink graph is told apart. */

@@ -3,6 +3,7 @@
  * translation. */
 #include "engine/graph/stream_graph.h"
 #include "engine/data/schema.h"
+#include "engine/graph/job_graph.h"
 
 enum { STREAM_GRAPH_ARENA_BYTES = 16 * 1024 };
 
@@ -12,6 +13,7 @@ void stream_graph_init(struct stream_graph *g)
     vec_init(&g->nodes, sizeof(void *));
     vec_init(&g->edges, sizeof(void *));
     vec_init(&g->schemas, sizeof(void *));
+    vec_init(&g->groups, sizeof(void *));
 }
 
 void stream_graph_fini(struct stream_graph *g)
@@ -24,6 +26,7 @@ void stream_graph_fini(struct stream_graph *g)
         vec_fini(&n->outputs);
     }
     vec_fini(&g->schemas);
+    vec_fini(&g->groups);
     vec_fini(&g->edges);
     vec_fini(&g->nodes);
     arena_fini(&g->arena);
@@ -35,6 +38,37 @@ static const struct schema *keep_schema(struct stream_graph *g, const struct sch
         vec_push_ptr(&g->schemas, schema_ref(schema));
     }
     return schema;
+}
+
+int stream_graph_set_profile(struct stream_graph *g, const char *group,
+                             const struct resource_profile *profile, const char *location,
+                             struct error *err)
+{
+    for (size_t i = 0; i < g->groups.len; i++) {
+        const struct stream_slot_group *old = vec_ptr(&g->groups, i);
+        if (strcmp(old->name, group) != 0) {
+            continue;
+        }
+        if (resource_profile_equals(&old->profile, profile)) {
+            return 0;
+        }
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "slot sharing group '%s' has been configured with two different resource "
+                         "profiles (the first at %s): give it one, or name the second group "
+                         "otherwise",
+                         group, old->location);
+    }
+    if (g->groups.len == JOB_GRAPH_SLOT_GROUPS_MAX) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "the job has more than %d slot sharing groups with resource profiles",
+                         JOB_GRAPH_SLOT_GROUPS_MAX);
+    }
+    struct stream_slot_group *added = arena_zalloc(&g->arena, sizeof(*added));
+    added->name = arena_strdup(&g->arena, group);
+    added->location = arena_strdup(&g->arena, location);
+    added->profile = *profile;
+    vec_push_ptr(&g->groups, added);
+    return 0;
 }
 
 struct stream_node *stream_graph_add(struct stream_graph *g, const char *kind, const char *name,

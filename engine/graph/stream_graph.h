@@ -10,7 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/vec.h"
-#include "proto/graph.pb-c.h"
+#include "engine/graph/resource_profile.h"
 
 struct schema;
 
@@ -77,11 +77,19 @@ struct stream_node {
     bool holds_sources;      /* must be in one vertex with its source, also when chaining is off */
 };
 
+/* A slot sharing group whose slots are worth something of their own.  Flink: SlotSharingGroup. */
+struct stream_slot_group {
+    const char *name;
+    const char *location; /* "job.c:12" */
+    struct resource_profile profile;
+};
+
 struct stream_graph {
     struct arena arena;
     struct vec nodes;   /* struct stream_node *, in the order they were made */
     struct vec edges;   /* struct stream_edge * */
     struct vec schemas; /* refs kept */
+    struct vec groups;  /* struct stream_slot_group *; those with a profile */
 };
 
 /* Options of a translation; from the job's configuration. */
@@ -123,6 +131,10 @@ void stream_graph_connect(struct stream_graph *g, uint32_t source, uint32_t sour
 /* Gives every edge into an input of the node a combiner. */
 void stream_graph_combine(struct stream_graph *g, const struct stream_node *target, uint32_t input,
                           const struct stream_combiner *combiner);
+/* Slots of this group are worth so much.  ERR_INVALID_ARGUMENT: they were to be worth something else before. */
+int stream_graph_set_profile(struct stream_graph *g, const char *group,
+                             const struct resource_profile *profile, const char *location,
+                             struct error *err) MUST_CHECK;
 /* True when every source ends by itself. */
 bool stream_graph_is_bounded(const struct stream_graph *g);
 /* Effective parallelism of a node under the options. */

@@ -323,6 +323,36 @@ static void make_edges(const struct translation *t, Flinc__JobGraph *g)
     }
 }
 
+static bool group_is_used(const struct translation *t, const char *group)
+{
+    for (uint32_t i = 0; i < t->n_nodes; i++) {
+        if (strcmp(t->nodes[i].group, group) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Profiles of the groups that somebody is in. */
+static void make_groups(const struct translation *t, Flinc__JobGraph *g)
+{
+    const struct vec *groups = &t->graph->groups;
+    g->slot_sharing_groups = zalloc(t, sizeof(Flinc__SlotSharingGroup *) * (groups->len + 1));
+    for (size_t i = 0; i < groups->len; i++) {
+        const struct stream_slot_group *from = vec_ptr(groups, i);
+        if (!group_is_used(t, from->name)) {
+            continue;
+        }
+        Flinc__SlotSharingGroup *to = zalloc(t, sizeof(*to));
+        struct resource_profile_message *profile = zalloc(t, sizeof(*profile));
+        flinc__slot_sharing_group__init(to);
+        resource_profile_fill(&from->profile, profile);
+        to->name = literal(from->name);
+        to->profile = &profile->profile;
+        g->slot_sharing_groups[g->n_slot_sharing_groups++] = to;
+    }
+}
+
 static int make_graph(const struct translation *t, Flinc__JobGraph **ret, struct error *err)
 {
     Flinc__JobGraph g = FLINC__JOB_GRAPH__INIT;
@@ -337,6 +367,7 @@ static int make_graph(const struct translation *t, Flinc__JobGraph **ret, struct
         g.vertices[i] = make_vertex(t, i);
     }
     make_edges(t, &g);
+    make_groups(t, &g);
     /* The messages are read-only from here on; only protobuf-c's types lack the const. */
     g.config = (Flinc__KeyValue **)(uintptr_t)t->options->config;
     g.n_config = t->options->n_config;

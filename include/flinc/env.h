@@ -35,6 +35,39 @@ FLINC_API void flinc_env_set_runtime_mode(flinc_env *env, flinc_runtime_mode mod
 FLINC_API void flinc_env_set(flinc_env *env, const char *key, const char *value);
 FLINC_API int flinc_env_parallelism(const flinc_env *env);
 
+/* ---- slots ---- */
+
+/* An amount of something that task managers have besides CPU and memory (external-resources). */
+typedef struct flinc_external_resource {
+    const char *name; /* "gpu" */
+    double amount;    /* not negative */
+} flinc_external_resource;
+
+/* What each slot of a slot sharing group is worth.  Start from FLINC_SLOT_RESOURCES(.cpu_cores = 0.5,
+ * .task_heap_bytes = 100 << 20): these two are required and more than 0; nothing may be negative.  Amounts of
+ * cores and of external resources have 8 digits behind the point. */
+typedef struct flinc_slot_resources {
+    uint32_t struct_size;
+    double cpu_cores;
+    int64_t task_heap_bytes;
+    int64_t task_off_heap_bytes;
+    int64_t managed_bytes;                   /* for keyed state, caches, sorting */
+    const flinc_external_resource *external; /* n_external of them, at most 8; copied */
+    size_t n_external;
+} flinc_slot_resources;
+#define FLINC_SLOT_RESOURCES(...) \
+    ((flinc_slot_resources){.struct_size = (uint32_t)sizeof(flinc_slot_resources), __VA_ARGS__})
+/* Slots of `group` are worth so much from now on: such a slot is cut out of what is free of a task manager.
+ * Groups that are not registered, or with nothing of all that, run in slots of the default profile
+ * (taskmanager.numberOfTaskSlots equal parts of a task manager).  The same again is fine; another profile for
+ * a group that has one makes the environment fail.
+ * Flink: SlotSharingGroup.newBuilder(group)..., registerSlotSharingGroup. */
+#define flinc_env_register_slot_sharing_group(env, group, resources) \
+    flinc_env_register_slot_sharing_group_((env), (group), (resources), FLINC_HERE)
+FLINC_API void flinc_env_register_slot_sharing_group_(flinc_env *env, const char *group,
+                                                      flinc_slot_resources resources,
+                                                      flinc_place at);
+
 /* Makes the environment fail with a message of one's own (bad arguments of the job). */
 FLINC_API void flinc_env_fail(flinc_env *env, const char *format, ...) FLINC_PRINTF(2, 3);
 /* The first error, or NULL. */

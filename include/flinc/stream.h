@@ -171,6 +171,8 @@ FLINC_API flinc_stream *flinc_name(flinc_stream *s, const char *name);
 FLINC_API flinc_stream *flinc_uid(flinc_stream *s, const char *uid);
 FLINC_API flinc_stream *flinc_set_parallelism(flinc_stream *s, int parallelism);
 FLINC_API flinc_stream *flinc_set_max_parallelism(flinc_stream *s, int max_parallelism);
+/* Subtasks of operators of one group share slots; operators without a group are in their inputs', else in
+ * "default".  What the slots of a group are worth: flinc_env_register_slot_sharing_group(). */
 FLINC_API flinc_stream *flinc_slot_sharing_group(flinc_stream *s, const char *group);
 FLINC_API flinc_stream *flinc_start_new_chain(flinc_stream *s);
 FLINC_API flinc_stream *flinc_disable_chaining(flinc_stream *s);

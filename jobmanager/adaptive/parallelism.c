@@ -14,7 +14,8 @@ static uint32_t group_of(struct parallelism_problem *p, const char *name)
             return i;
         }
     }
-    p->groups[p->n_groups] = (struct parallelism_group){.name = name};
+    p->groups[p->n_groups] =
+        (struct parallelism_group){.name = name, .slot_kind = slot_kinds_find(&p->kinds, name)};
     return p->n_groups++;
 }
 
@@ -33,8 +34,9 @@ static void join(struct parallelism_problem *p, uint32_t a, uint32_t b)
 
 void parallelism_init(struct parallelism_problem *p, const Flinc__JobGraph *graph)
 {
-    *p = (struct parallelism_problem){
-        .graph = graph, .n_vertices = (uint32_t)graph->n_vertices, .n_slot_kinds = 1};
+    *p = (struct parallelism_problem){.graph = graph, .n_vertices = (uint32_t)graph->n_vertices};
+    slot_kinds_init(&p->kinds, graph);
+    p->n_slot_kinds = p->kinds.n;
     p->vertices = MEM_NEW_ARRAY(struct parallelism_vertex, graph->n_vertices + 1);
     p->groups = MEM_NEW_ARRAY(struct parallelism_group, graph->n_vertices + 1);
     for (uint32_t i = 0; i < p->n_vertices; i++) {
@@ -55,6 +57,7 @@ void parallelism_init(struct parallelism_problem *p, const Flinc__JobGraph *grap
 
 void parallelism_fini(struct parallelism_problem *p)
 {
+    slot_kinds_fini(&p->kinds);
     mem_free(p->vertices);
     mem_free(p->groups);
     *p = (struct parallelism_problem){0};

@@ -10,14 +10,14 @@
 #define FLINC_JOBMANAGER_ADAPTIVE_PARALLELISM_H
 
 #include "common/base/error.h"
-#include "proto/graph.pb-c.h"
+#include "engine/graph/slot_kinds.h"
 
 /* Flink: JobVertexResourceRequirements.Parallelism; lower <= upper, both from 1 on. */
 struct parallelism_bounds {
     uint32_t lower, upper;
 };
 
-/* Slots of one kind can serve all groups that ask for this kind; kind 0 is any slot. */
+/* Slots of one kind can serve all groups that ask for this kind (engine/graph/slot_kinds.h). */
 struct parallelism_group {
     const char *name; /* Borrows: of the graph */
     uint32_t slot_kind;
@@ -38,6 +38,7 @@ struct parallelism_problem {
     uint32_t n_vertices;
     struct parallelism_group *groups; /* Owns */
     uint32_t n_groups;
+    struct slot_kinds kinds;
     uint32_t n_slot_kinds; /* at least 1 */
 };
 void parallelism_init(struct parallelism_problem *p, const Flinc__JobGraph *graph);

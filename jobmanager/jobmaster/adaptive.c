@@ -72,9 +72,14 @@ const Flinc__JobGraph *adaptive_graph(const struct jobmaster *jm)
     return jm->adaptive.graph != NULL ? jm->adaptive.graph : jm->options.graph;
 }
 
-uint32_t adaptive_slots(const struct jobmaster *jm)
+uint32_t *adaptive_slots(const struct jobmaster *jm)
 {
-    return parallelism_slots_max(&jm->adaptive.problem, 0);
+    const struct parallelism_problem *p = &jm->adaptive.problem;
+    uint32_t *n_slots = MEM_NEW_ARRAY(uint32_t, p->n_slot_kinds);
+    for (uint32_t kind = 0; kind < p->n_slot_kinds; kind++) {
+        n_slots[kind] = parallelism_slots_max(p, kind);
+    }
+    return n_slots;
 }
 
 /* ---- history -------------------------------------------------------------------------------------- */
@@ -146,12 +151,30 @@ static void adaptive_transition(struct jobmaster *jm, enum scheduler_state to)
 
 static bool all_slots_are_there(const struct jobmaster *jm)
 {
-    return jm->slots.n_filled >= parallelism_slots_max(&jm->adaptive.problem, 0);
+    const struct parallelism_problem *p = &jm->adaptive.problem;
+    for (uint32_t kind = 0; kind < p->n_slot_kinds; kind++) {
+        if (jm->slots.n_filled_of[kind] < parallelism_slots_max(p, kind)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Those without which the job does not run. */
+static bool enough_slots_are_there(const struct jobmaster *jm)
+{
+    const struct parallelism_problem *p = &jm->adaptive.problem;
+    for (uint32_t kind = 0; kind < p->n_slot_kinds; kind++) {
+        if (jm->slots.n_filled_of[kind] < parallelism_slots_min(p, kind)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool determine(const struct jobmaster *jm, uint32_t *ret)
 {
-    return parallelism_determine(&jm->adaptive.problem, &jm->slots.n_filled, ret, NULL);
+    return parallelism_determine(&jm->adaptive.problem, jm->slots.n_filled_of, ret, NULL);
 }
 
 /* What has finished is not made anew: a vertex of which only some subtasks have keeps its parallelism. */
@@ -196,9 +219,7 @@ static bool has_sufficient(void *arg)
 {
     const struct jobmaster *jm = arg;
     const struct adaptive_scheduler *a = &jm->adaptive;
-    return a->state == SCHEDULER_EXECUTING
-               ? would_change(jm)
-               : jm->slots.n_filled >= parallelism_slots_min(&a->problem, 0);
+    return a->state == SCHEDULER_EXECUTING ? would_change(jm) : enough_slots_are_there(jm);
 }
 
 static bool has_desired(void *arg)
@@ -222,13 +243,18 @@ static void on_wait_over(void *arg)
         return;
     }
     struct error err = ERROR_INIT;
+    STR_AUTO missing = STR_INIT;
+    uint32_t *needed = MEM_NEW_ARRAY(uint32_t, a->problem.n_slot_kinds);
+    for (uint32_t kind = 0; kind < a->problem.n_slot_kinds; kind++) {
+        needed[kind] = parallelism_slots_min(&a->problem, kind);
+    }
+    slots_append_missing(jm, needed, &missing);
+    mem_free(needed);
     error_set(&err, ERR_UNAVAILABLE,
               "NoResourceAvailableException: Could not acquire the minimum required resources. The "
-              "job needs at least %u slots and has %u after waiting %lld ms "
-              "(jobmanager.adaptive-scheduler.submission.resource-wait-timeout). Add task managers "
-              "or slots (taskmanager.numberOfTaskSlots), or lower the parallelism",
-              parallelism_slots_min(&a->problem, 0), jm->slots.n_filled,
-              (long long)a->config.wait_timeout_ms);
+              "job needs at least %s after waiting %lld ms "
+              "(jobmanager.adaptive-scheduler.submission.resource-wait-timeout). %s",
+              str_cstr(&missing), (long long)a->config.wait_timeout_ms, slots_remedy(jm));
     if (jm->slots_refused.code != 0) {
         error_context(&err, "the last slot that was asked for was refused: %s",
                       jm->slots_refused.message);
@@ -453,7 +479,7 @@ void adaptive_on_restarting(struct jobmaster *jm, const struct error *why)
 void adaptive_on_tasks_ended(struct jobmaster *jm)
 {
     const struct adaptive_scheduler *a = &jm->adaptive;
-    if (a->rescaling && jm->slots.n_filled >= parallelism_slots_min(&a->problem, 0)) {
+    if (a->rescaling && enough_slots_are_there(jm)) {
         create_execution_graph(jm);
     } else {
         wait_for_resources(jm);
@@ -506,10 +532,7 @@ void adaptive_on_requirements(struct jobmaster *jm, const struct parallelism_bou
     details_outdate(jm);
     rescale_history_new_requirements(&a->history, jobmaster_now_ms(jm));
     history_begin(jm, FLINC__RESCALE_CAUSE__RESCALE_UPDATE_REQUIREMENT);
-    uint32_t n_slots = adaptive_slots(jm);
-    if (n_slots > jm->slots.n_places) { /* fewer: when the job runs with them */
-        slots_resize(jm, n_slots, NULL, 0);
-    }
+    rescale_ask_for_more(jm); /* fewer: when the job runs with them */
     if (a->state == SCHEDULER_EXECUTING && all_slots_are_there(jm) && !would_change(jm)) {
         history_end(jm, FLINC__RESCALE_END__RESCALE_IGNORED,
                     FLINC__RESCALE_REASON__RESCALE_NO_RESOURCES_OR_PARALLELISMS_CHANGE);

@@ -19,7 +19,7 @@
 #include "jobmanager/adaptive/rescale_history.h"
 #include "jobmanager/adaptive/scheduler_state.h"
 #include "jobmanager/adaptive/transition_manager.h"
-#include "jobmanager/jobmaster/jobmaster.h"
+#include "jobmanager/jobmaster/slot_pool.h"
 
 /* Caller's memory. */
 struct adaptive_scheduler {
@@ -48,7 +48,9 @@ void adaptive_attach(struct jobmaster *jm); /* the component is there */
 void adaptive_fini(struct jobmaster *jm);
 /* The graph that the job runs: its own, or the one whose parallelism is chosen here. */
 const Flinc__JobGraph *adaptive_graph(const struct jobmaster *jm);
-uint32_t adaptive_slots(const struct jobmaster *jm); /* that it can use */
+uint32_t *adaptive_slots(const struct jobmaster *jm); /* that it can use, by kind; the caller's */
+/* Places for these slots; the kinds are the caller's (mem_free). */
+void adaptive_layout_init(const struct jobmaster *jm, struct slot_layout *ret);
 void adaptive_start(struct jobmaster *jm);
 
 /* ---- what happens ----------------------------------------------------------------------------------- */
@@ -77,5 +79,7 @@ Flinc__ElasticJob *adaptive_describe(const struct jobmaster *jm);
  * vertex), and slots are put where they are used.  An error: they cannot; nothing runs, and it may be tried
  * again. */
 int rescale_apply(struct jobmaster *jm, const uint32_t *parallelism, struct error *err) MUST_CHECK;
+/* The job can use more slots than it has asked for: asks for them, too. */
+void rescale_ask_for_more(struct jobmaster *jm);
 
 #endif

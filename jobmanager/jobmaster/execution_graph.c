@@ -187,6 +187,8 @@ static void assign_slots(struct execution_graph *g)
 {
     struct map groups; /* name -> its widest vertex */
     map_init(&groups, NULL);
+    slot_kinds_init(&g->kinds, g->spec);
+    g->slot_kinds = MEM_NEW_ARRAY(uint32_t, (size_t)job_graph_slots(g->spec) + 1);
     for (uint32_t i = 0; i < g->n_vertices; i++) {
         const char *name = g->vertices[i].spec->slot_sharing_group;
         const struct execution_vertex *widest = map_find(&groups, name);
@@ -201,7 +203,10 @@ static void assign_slots(struct execution_graph *g)
                 g->vertices[i].first_slot = g->n_slots;
             }
         }
-        g->n_slots += widest->n_subtasks;
+        uint32_t kind = slot_kinds_find(&g->kinds, entry->key);
+        for (uint32_t i = 0; i < widest->n_subtasks; i++) {
+            g->slot_kinds[g->n_slots++] = kind;
+        }
     }
     map_fini(&groups);
     ASSERT(g->n_slots == job_graph_slots(g->spec));
@@ -321,6 +326,8 @@ void execution_graph_fini(struct execution_graph *g)
         mem_free(g->vertices[i].in_edges);
         mem_free(g->vertices[i].out_edges);
     }
+    slot_kinds_fini(&g->kinds);
+    mem_free(g->slot_kinds);
     mem_free(g->region_subtasks);
     mem_free(g->regions);
     mem_free(g->subtasks);

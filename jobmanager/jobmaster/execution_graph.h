@@ -15,6 +15,7 @@
 
 #include "common/base/map.h"
 #include "common/base/vec.h"
+#include "engine/graph/slot_kinds.h"
 #include "jobmanager/jobmaster/attempts.h"
 
 enum { EXECUTION_STATES = 9 };
@@ -141,6 +142,8 @@ struct execution_graph {
     struct subtask **region_subtasks; /* Owns; region by region */
     uint32_t n_subtasks, n_live, n_finished;
     uint32_t n_slots;
+    uint32_t *slot_kinds;    /* Owns; by slot */
+    struct slot_kinds kinds; /* of the spec */
     uint32_t n_coordinators;
     struct map attempts; /* id -> the execution; current attempts only */
 };

@@ -83,7 +83,7 @@ static int jobmaster_init(struct jobmaster *jm, const struct jobmaster_options *
     TRY(adaptive_init(jm, err));
     execution_graph_init(&jm->graph, adaptive_graph(jm), failover_strategy(jm), jm, &jm->rng,
                          jobmaster_now_ms(jm));
-    slot_pool_init(&jm->slots, adaptive_is_on(jm) ? adaptive_slots(jm) : jm->graph.n_slots);
+    slots_init(jm);
     snapshot_init(&jm->snapshot, conf_int(&jm->conf, "web.exception-history-size"));
     snapshot_count_tasks(&jm->snapshot, &jm->graph);
     snapshot_set_status(&jm->snapshot, jm->status, jobmaster_now_ms(jm));

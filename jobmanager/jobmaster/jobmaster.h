@@ -17,6 +17,7 @@
 #include "common/loop/executor.h"
 #include "common/metrics/registry.h"
 #include "common/rpc/channel.h"
+#include "engine/graph/resource_profile.h"
 #include "engine/operators/operator.h"
 #include "jobmanager/adaptive/parallelism.h"
 #include "jobmanager/checkpoint/checkpoint_request.h"
@@ -47,16 +48,25 @@ struct checkpoint_files;
 struct slot {
     struct flinc_id allocation_id;
     uint32_t worker; /* number of the worker at this job master */
+    uint32_t kind;   /* the requirement that it is given for */
+};
+
+/* How many slots of one kind a job needs.  Flink: ResourceRequirement. */
+struct slot_requirement {
+    const struct resource_profile *profile; /* Borrows; NULL: any slot of the default profile */
+    uint32_t n_slots;
 };
 
 /* Where slots come from.  The calls of the job master; answers come back through
  * jobmaster_offer_slots() and jobmaster_slot_lost().  Flink: SlotPool over the ResourceManager. */
 struct slot_provider {
     void *arg;
-    /* The job needs `n_slots` in all from now on (declarative: a new number replaces the old one, the
-     * same number says it again after a loss).  0: none any more; release() of each slot that the job
-     * has follows.  Thread: the job master's; must not block. */
-    void (*declare)(void *arg, struct jobmaster *jm, uint32_t n_slots);
+    /* The job needs so many slots of each kind in all from now on (declarative: new numbers replace the old
+     * ones, the same numbers say it again after a loss).  A requirement's position is its kind; a job has the
+     * same kinds in every call, as long as it lives.  0 of all: none any more; release() of each slot that the
+     * job has follows.  Thread: the job master's; must not block. */
+    void (*declare)(void *arg, struct jobmaster *jm, const struct slot_requirement *requirements,
+                    uint32_t n_kinds);
     /* Gives one slot back.  Thread: the job master's. */
     void (*release)(void *arg, struct jobmaster *jm, const struct slot *slot);
 };

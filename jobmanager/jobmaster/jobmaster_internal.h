@@ -116,6 +116,7 @@ void execution_transition(struct jobmaster *jm, struct execution *e, Flinc__Exec
 void region_schedule(struct jobmaster *jm, struct region *r);
 /* Deploys all regions that wait and whose slots are there. */
 void regions_deploy_ready(struct jobmaster *jm);
+void slots_init(struct jobmaster *jm);
 void slots_declare(struct jobmaster *jm);
 /* The job ends: slots that it loses from now on are not replaced; those that it has stay until its end. */
 void slots_declare_none(struct jobmaster *jm);
@@ -126,9 +127,13 @@ void slots_lost(struct jobmaster *jm, const struct flinc_id *allocation_id,
 /* The worker is gone: all its slots go back to the provider. */
 void slots_drop_worker(struct jobmaster *jm, uint32_t worker);
 void slots_release_all(struct jobmaster *jm);
-/* The job needs so many slots from now on; `order` as for slot_pool_arrange().  Surplus ones go back, from the
+/* The job needs these slots from now on; `order` as for slot_pool_arrange().  Surplus ones go back, from the
  * end. */
-void slots_resize(struct jobmaster *jm, uint32_t n_slots, const uint32_t *order, uint32_t n_order);
+void slots_rearrange(struct jobmaster *jm, const struct slot_layout *layout, const uint32_t *order,
+                     uint32_t n_order);
+/* "3 slots and has 2": what of `needed` (by kind) is not there. */
+void slots_append_missing(const struct jobmaster *jm, const uint32_t *needed, struct str *out);
+const char *slots_remedy(const struct jobmaster *jm); /* a sentence for who lacks slots */
 /* Sends the SCHEDULED tasks of all DEPLOYED regions to their workers. */
 void tasks_deploy(struct jobmaster *jm);
 

@@ -7,6 +7,57 @@
 
 /* ---- slots ---------------------------------------------------------------------------------------- */
 
+/* Places for so many slots of each kind: those of the execution graph come first, in its order. */
+static void layout_init(const struct jobmaster *jm, const uint32_t *n_slots,
+                        struct slot_layout *ret)
+{
+    const struct execution_graph *g = &jm->graph;
+    uint32_t n_kinds = g->kinds.n;
+    uint32_t *left = mem_dup(n_slots, n_kinds * sizeof(left[0]));
+    *ret = (struct slot_layout){.n_kinds = n_kinds};
+    for (uint32_t kind = 0; kind < n_kinds; kind++) {
+        ret->n_places += n_slots[kind];
+    }
+    ret->kinds = MEM_NEW_ARRAY(uint32_t, (size_t)ret->n_places + 1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->n_slots; i++) {
+        if (left[g->slot_kinds[i]] > 0) {
+            left[g->slot_kinds[i]]--;
+            ret->kinds[n++] = g->slot_kinds[i];
+        }
+    }
+    for (uint32_t kind = 0; kind < n_kinds; kind++) {
+        for (; left[kind] > 0; left[kind]--) {
+            ret->kinds[n++] = kind;
+        }
+    }
+    mem_free(left);
+}
+
+void adaptive_layout_init(const struct jobmaster *jm, struct slot_layout *ret)
+{
+    uint32_t *n_slots = adaptive_slots(jm);
+    layout_init(jm, n_slots, ret);
+    mem_free(n_slots);
+}
+
+void rescale_ask_for_more(struct jobmaster *jm)
+{
+    struct slot_layout layout;
+    uint32_t *n_slots = adaptive_slots(jm);
+    bool more = false;
+    for (uint32_t kind = 0; kind < jm->slots.n_kinds; kind++) {
+        more = more || n_slots[kind] > jm->slots.n_places_of[kind];
+        n_slots[kind] = MAX(n_slots[kind], jm->slots.n_places_of[kind]);
+    }
+    if (more) {
+        layout_init(jm, n_slots, &layout);
+        slots_rearrange(jm, &layout, NULL, 0);
+        mem_free(layout.kinds);
+    }
+    mem_free(n_slots);
+}
+
 /* A slot that the job has, and what speaks for it. */
 struct candidate {
     uint32_t place;
@@ -52,7 +103,10 @@ static void arrange_slots(struct jobmaster *jm)
     for (uint32_t i = 0; i < n; i++) {
         order[i] = candidates[i].place;
     }
-    slots_resize(jm, adaptive_slots(jm), order, n);
+    struct slot_layout layout;
+    adaptive_layout_init(jm, &layout);
+    slots_rearrange(jm, &layout, order, n);
+    mem_free(layout.kinds);
     mem_free(candidates);
     mem_free(order);
 }

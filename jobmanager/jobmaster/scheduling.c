@@ -19,22 +19,80 @@ static bool needs_slots(const struct jobmaster *jm)
     }
 }
 
-void slots_declare(struct jobmaster *jm)
+void slots_init(struct jobmaster *jm)
+{
+    if (adaptive_is_on(jm)) {
+        struct slot_layout layout;
+        adaptive_layout_init(jm, &layout);
+        slot_pool_init(&jm->slots, &layout);
+        mem_free(layout.kinds);
+        return;
+    }
+    slot_pool_init(&jm->slots, &(struct slot_layout){jm->graph.slot_kinds, jm->graph.n_slots,
+                                                     jm->graph.kinds.n});
+}
+
+/* `n_slots` by kind; NULL: none of any. */
+static void declare(struct jobmaster *jm, const uint32_t *n_slots)
 {
     const struct slot_provider *provider = jm->options.slots;
+    uint32_t n = jm->graph.kinds.n;
+    struct slot_requirement *requirements = MEM_NEW_ARRAY(struct slot_requirement, n);
+    for (uint32_t kind = 0; kind < n; kind++) {
+        requirements[kind] = (struct slot_requirement){slot_kinds_profile(&jm->graph.kinds, kind),
+                                                       n_slots != NULL ? n_slots[kind] : 0};
+    }
+    provider->declare(provider->arg, jm, requirements, n);
+    mem_free(requirements);
+}
+
+void slots_declare(struct jobmaster *jm)
+{
     struct error err = ERROR_INIT;
     if (FAILPOINT(&err, "jobmaster.slots.before_declare") < 0) {
         LOG_WARN(JOBMASTER_TOPIC, "Declaring %u slots was left out: %s", jm->slots.n_places,
                  err.message);
         return;
     }
-    provider->declare(provider->arg, jm, jm->slots.n_places);
+    declare(jm, jm->slots.n_places_of);
 }
 
 void slots_declare_none(struct jobmaster *jm)
 {
-    const struct slot_provider *provider = jm->options.slots;
-    provider->declare(provider->arg, jm, 0);
+    declare(jm, NULL);
+}
+
+void slots_append_missing(const struct jobmaster *jm, const uint32_t *needed, struct str *out)
+{
+    const struct slot_pool *pool = &jm->slots;
+    const char *comma = "";
+    if (pool->n_kinds == 1) {
+        str_printf(out, "%u slots and has %u", needed[0], pool->n_filled);
+        return;
+    }
+    for (uint32_t kind = 0; kind < pool->n_kinds; kind++) {
+        if (needed[kind] <= pool->n_filled_of[kind]) {
+            continue;
+        }
+        str_printf(out, "%s%u slots of ", comma, needed[kind]);
+        if (kind == 0) {
+            str_printf(out, "the default profile");
+        } else {
+            resource_profile_append_text(slot_kinds_profile(&jm->graph.kinds, kind), out);
+        }
+        str_printf(out, " and has %u", pool->n_filled_of[kind]);
+        comma = ", ";
+    }
+}
+
+const char *slots_remedy(const struct jobmaster *jm)
+{
+    return jm->slots.n_kinds == 1
+               ? "Add task managers or slots (taskmanager.numberOfTaskSlots), or lower the "
+                 "parallelism"
+               : "Add task managers or give them more (taskmanager.memory.*, "
+                 "taskmanager.cpu.cores, external-resources), or lower the parallelism or the "
+                 "resources of the slot sharing groups";
 }
 
 static void slot_release(struct jobmaster *jm, const struct slot *slot)
@@ -116,13 +174,13 @@ static void on_slot_timeout(void *arg)
     ASSERT(r->state == REGION_WAITING);
     struct error err = ERROR_INIT;
     STR_AUTO waited = STR_INIT;
+    STR_AUTO missing = STR_INIT;
+    slots_append_missing(jm, jm->slots.n_places_of, &missing);
     duration_format(conf_duration(&jm->conf, "slot.request.timeout"), &waited);
     error_set(&err, ERR_UNAVAILABLE,
               "NoResourceAvailableException: Could not acquire the minimum required resources. The "
-              "job needs %u slots and has %u after waiting %s (slot.request.timeout). Add task "
-              "managers or slots "
-              "(taskmanager.numberOfTaskSlots), or lower the parallelism",
-              jm->slots.n_places, jm->slots.n_filled, str_cstr(&waited));
+              "job needs %s after waiting %s (slot.request.timeout). %s",
+              str_cstr(&missing), str_cstr(&waited), slots_remedy(jm));
     if (jm->slots_refused.code != 0) {
         error_context(&err, "the last slot that was asked for was refused: %s",
                       jm->slots_refused.message);
@@ -220,21 +278,20 @@ void slots_drop_worker(struct jobmaster *jm, uint32_t worker)
     }
 }
 
-void slots_resize(struct jobmaster *jm, uint32_t n_slots, const uint32_t *order, uint32_t n_order)
+void slots_rearrange(struct jobmaster *jm, const struct slot_layout *layout, const uint32_t *order,
+                     uint32_t n_order)
 {
-    uint32_t n_before = jm->slots.n_places;
-    slot_pool_arrange(&jm->slots, MAX(n_slots, jm->slots.n_filled), order, n_order);
-    for (uint32_t i = jm->slots.n_places; i > n_slots; i--) {
-        struct slot surplus = *slot_pool_get(&jm->slots, i - 1);
-        (void)slot_pool_remove(&jm->slots, &surplus.allocation_id);
-        slot_release(jm, &surplus);
+    struct slot *surplus = MEM_NEW_ARRAY(struct slot, (size_t)jm->slots.n_filled + 1);
+    uint32_t *before = mem_dup(jm->slots.n_places_of, jm->slots.n_kinds * sizeof(before[0]));
+    uint32_t n = slot_pool_arrange(&jm->slots, layout, order, n_order, surplus);
+    for (uint32_t i = n; i > 0; i--) {
+        slot_release(jm, &surplus[i - 1]);
     }
-    if (n_slots != jm->slots.n_places) { /* what is left lies in the first places */
-        slot_pool_arrange(&jm->slots, n_slots, NULL, 0);
-    }
-    if (n_slots != n_before) {
+    if (memcmp(before, jm->slots.n_places_of, jm->slots.n_kinds * sizeof(before[0])) != 0) {
         slots_declare(jm);
     }
+    mem_free(before);
+    mem_free(surplus);
 }
 
 void slots_release_all(struct jobmaster *jm)

@@ -4,10 +4,22 @@
 #include "common/base/failpoint.h"
 #include "common/base/mem.h"
 
-void slot_pool_init(struct slot_pool *p, uint32_t n_places)
+void slot_pool_init(struct slot_pool *p, const struct slot_layout *layout)
 {
-    *p = (struct slot_pool){.places = MEM_NEW_ARRAY(struct slot_place, n_places),
-                            .n_places = n_places};
+    *p = (struct slot_pool){
+        .places = MEM_NEW_ARRAY(struct slot_place, (size_t)layout->n_places + 1),
+        .n_places = layout->n_places,
+        .n_kinds = layout->n_kinds,
+        .n_places_of = MEM_NEW_ARRAY(uint32_t, layout->n_kinds),
+        .n_filled_of = MEM_NEW_ARRAY(uint32_t, layout->n_kinds),
+        .first_empty = MEM_NEW_ARRAY(uint32_t, layout->n_kinds),
+    };
+    for (uint32_t i = 0; i < p->n_places; i++) {
+        uint32_t kind = layout->kinds != NULL ? layout->kinds[i] : 0;
+        ASSERT(kind < p->n_kinds);
+        p->places[i].kind = kind;
+        p->n_places_of[kind]++;
+    }
     map_init(&p->by_allocation, NULL);
 }
 
@@ -15,22 +27,30 @@ void slot_pool_fini(struct slot_pool *p)
 {
     map_fini(&p->by_allocation);
     mem_free(p->places);
+    mem_free(p->n_places_of);
+    mem_free(p->n_filled_of);
+    mem_free(p->first_empty);
     *p = (struct slot_pool){0};
 }
 
-/* There is an empty one. */
-static struct slot_place *choose_place(struct slot_pool *p, uint64_t home)
+static bool is_empty(const struct slot_place *place, uint32_t kind)
 {
-    struct slot_place *first = &p->places[p->first_empty], *unknown = NULL;
+    return !place->filled && place->kind == kind;
+}
+
+/* There is an empty one of this kind. */
+static struct slot_place *choose_place(struct slot_pool *p, uint32_t kind, uint64_t home)
+{
+    struct slot_place *first = &p->places[p->first_empty[kind]], *unknown = NULL;
     if (home == 0 || p->n_left == 0) {
         return first;
     }
-    for (uint32_t i = p->first_empty; i < p->n_places; i++) {
+    for (uint32_t i = p->first_empty[kind]; i < p->n_places; i++) {
         struct slot_place *place = &p->places[i];
-        if (!place->filled && place->home == home) {
+        if (is_empty(place, kind) && place->home == home) {
             return place;
         }
-        if (!place->filled && place->home == 0 && unknown == NULL) {
+        if (is_empty(place, kind) && place->home == 0 && unknown == NULL) {
             unknown = place;
         }
     }
@@ -44,17 +64,19 @@ enum slot_offer slot_pool_offer(struct slot_pool *p, const struct slot *slot, ui
         !PLANTED("offer_twice")) {
         return SLOT_OFFER_KNOWN;
     }
-    while (p->first_empty < p->n_places && p->places[p->first_empty].filled) {
-        p->first_empty++;
-    }
-    if (p->first_empty == p->n_places) {
+    uint32_t kind = slot->kind;
+    if (kind >= p->n_kinds || p->n_filled_of[kind] == p->n_places_of[kind]) {
         return SLOT_OFFER_UNNEEDED;
     }
-    struct slot_place *place = choose_place(p, home);
+    while (!is_empty(&p->places[p->first_empty[kind]], kind)) {
+        p->first_empty[kind]++;
+    }
+    struct slot_place *place = choose_place(p, kind, home);
     p->n_left -= place->home != 0;
-    *place = (struct slot_place){.slot = *slot, .filled = true, .home = home};
+    *place = (struct slot_place){.slot = *slot, .filled = true, .kind = kind, .home = home};
     (void)map_put_bytes(&p->by_allocation, id->bytes, sizeof(id->bytes), place);
     p->n_filled++;
+    p->n_filled_of[kind]++;
     return SLOT_OFFER_TAKEN;
 }
 
@@ -65,10 +87,12 @@ bool slot_pool_remove(struct slot_pool *p, const struct flinc_id *allocation_id)
     if (place == NULL) {
         return false;
     }
-    *place = (struct slot_place){.home = place->home};
+    uint32_t kind = place->kind;
+    *place = (struct slot_place){.kind = kind, .home = place->home};
     p->n_left += place->home != 0;
-    p->first_empty = MIN(p->first_empty, (uint32_t)(place - p->places));
+    p->first_empty[kind] = MIN(p->first_empty[kind], (uint32_t)(place - p->places));
     p->n_filled--;
+    p->n_filled_of[kind]--;
     return true;
 }
 
@@ -89,22 +113,32 @@ const struct slot *slot_pool_get(const struct slot_pool *p, uint32_t place)
     return &p->places[place].slot;
 }
 
-void slot_pool_arrange(struct slot_pool *p, uint32_t n_places, const uint32_t *order,
-                       uint32_t n_order)
+/* Counts it among the surplus when it finds no place. */
+static void move(struct slot_pool *p, struct slot_place *from, struct slot *ret_surplus,
+                 uint32_t *n_surplus)
+{
+    if (slot_pool_offer(p, &from->slot, from->home) == SLOT_OFFER_UNNEEDED) {
+        ret_surplus[(*n_surplus)++] = from->slot;
+    }
+    from->filled = false;
+}
+
+uint32_t slot_pool_arrange(struct slot_pool *p, const struct slot_layout *layout,
+                           const uint32_t *order, uint32_t n_order, struct slot *ret_surplus)
 {
     struct slot_pool old = *p;
-    ASSERT(n_places >= old.n_filled && n_order <= old.n_filled);
-    slot_pool_init(p, n_places);
+    uint32_t n_surplus = 0;
+    ASSERT(n_order <= old.n_filled);
+    slot_pool_init(p, layout);
     for (uint32_t i = 0; i < n_order; i++) {
-        struct slot_place *place = &old.places[order[i]];
-        ASSERT(place->filled);
-        (void)slot_pool_offer(p, &place->slot, place->home);
-        place->filled = false;
+        ASSERT(old.places[order[i]].filled);
+        move(p, &old.places[order[i]], ret_surplus, &n_surplus);
     }
     for (uint32_t i = 0; i < old.n_places; i++) {
         if (old.places[i].filled) {
-            (void)slot_pool_offer(p, &old.places[i].slot, old.places[i].home);
+            move(p, &old.places[i], ret_surplus, &n_surplus);
         }
     }
     slot_pool_fini(&old);
+    return n_surplus;
 }

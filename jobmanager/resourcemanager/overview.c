@@ -32,13 +32,53 @@ static struct slot_usage *usage_of(struct taskmanager_details *d, const struct f
     return u;
 }
 
+/* External resources are copied, the rest are numbers. */
+static void describe_profile(const struct resource_profile *p, struct arena *a,
+                             Flinc__ResourceProfile *ret)
+{
+    if (p->n_extended > 0) {
+        struct resource_profile *copy = arena_alloc(a, sizeof(*copy));
+        struct resource_profile_message *m = arena_alloc(a, sizeof(*m));
+        *copy = *p;
+        resource_profile_fill(copy, m);
+        *ret = m->profile;
+        return;
+    }
+    struct resource_profile_message m;
+    resource_profile_fill(p, &m);
+    *ret = m.profile;
+    ret->extended = NULL;
+}
+
+static void describe_dynamic(const struct rm_tm *tm, struct arena *a, struct taskmanager_details *d)
+{
+    for (uint32_t i = 0; i < d->n_usages; i++) {
+        struct slot_usage *u = &d->usages[i];
+        uint32_t n = 0;
+        u->dynamic = arena_alloc(a, ((size_t)u->n_dynamic + 1) * sizeof(u->dynamic[0]));
+        for (uint32_t k = tm->n_slots; k < rm_tm_n_rows(tm); k++) {
+            const struct rm_slot *s = rm_tm_row(tm, k);
+            if (s->job != NULL && s->profile != NULL && id_eq(&s->job->spec.job_id, &u->job_id)) {
+                describe_profile(s->profile, a, &u->dynamic[n++]);
+            }
+        }
+    }
+}
+
 static void describe_usages(const struct rm_tm *tm, struct arena *a, struct taskmanager_details *d)
 {
-    d->usages = arena_alloc(a, ((size_t)(tm->n_slots - tm->n_free) + 1) * sizeof(d->usages[0]));
-    for (uint32_t i = 0; i < tm->n_slots; i++) {
-        if (tm->slots[i].job != NULL) {
-            usage_of(d, &tm->slots[i].job->spec.job_id)->n_slots++;
+    size_t n_used = (size_t)(tm->n_slots - tm->n_free) + tm->n_dynamic;
+    d->usages = arena_alloc(a, (n_used + 1) * sizeof(d->usages[0]));
+    for (uint32_t i = 0; i < rm_tm_n_rows(tm); i++) {
+        const struct rm_slot *s = rm_tm_row(tm, i);
+        if (s->job != NULL) {
+            struct slot_usage *u = usage_of(d, &s->job->spec.job_id);
+            u->n_slots++;
+            u->n_dynamic += s->profile != NULL;
         }
+    }
+    if (tm->n_dynamic > 0) {
+        describe_dynamic(tm, a, d);
     }
     for (uint32_t i = 0; i < d->n_usages; i++) {
         for (size_t j = 0; j < tm->usages.len; j++) {
@@ -70,21 +110,16 @@ static void describe(const struct rm_tm *tm, struct arena *a, struct taskmanager
         .pid = r->pid,
         .last_heartbeat_ms = tm->last_heartbeat_ms,
         .n_slots = tm->n_slots,
-        .n_free = tm->n_free,
+        .n_free = rm_tm_n_shown_free(tm),
         .assigned_tasks = tm->assigned_tasks,
-        .slot_profile = FLINC__RESOURCE_PROFILE__INIT,
-        .total_profile = FLINC__RESOURCE_PROFILE__INIT,
         .memory = FLINC__MEMORY_CONFIGURATION__INIT,
         .hardware = FLINC__HARDWARE_DESCRIPTION__INIT,
     };
-    if (r->slot_profile != NULL) {
-        d->slot_profile = *r->slot_profile;
-        forget_unknown(&d->slot_profile.base);
-    }
-    if (r->total_profile != NULL) {
-        d->total_profile = *r->total_profile;
-        forget_unknown(&d->total_profile.base);
-    }
+    struct resource_profile left;
+    rm_tm_get_free(tm, &left);
+    describe_profile(&tm->slot_profile, a, &d->slot_profile);
+    describe_profile(&tm->total, a, &d->total_profile);
+    describe_profile(&left, a, &d->free_profile);
     if (r->memory != NULL) {
         d->memory = *r->memory;
         forget_unknown(&d->memory.base);
@@ -151,7 +186,7 @@ void rm_overview_changed(struct resourcemanager *rm)
         if (tm->state != RM_TM_LOST) {
             o.n_task_managers++;
             o.n_slots += tm->n_slots;
-            o.n_free += tm->n_free;
+            o.n_free += rm_tm_n_shown_free(tm);
         }
     }
     pthread_mutex_lock(&rm->lock);

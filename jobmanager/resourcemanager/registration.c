@@ -3,7 +3,6 @@
  * Thread: the resource manager's.  Flink: ResourceManager.registerTaskExecutor. */
 #include "jobmanager/resourcemanager/resourcemanager_internal.h"
 
-#include <math.h>
 #include <stdio.h>
 
 static bool text_is_sound(const char *text, size_t min)
@@ -25,7 +24,13 @@ static bool report_is_sound(const Flinc__SlotReport *report, uint32_t n_slots)
     for (size_t i = 0; report != NULL && i < report->n_slots; i++) {
         const Flinc__SlotStatus *s = report->slots[i];
         bool has_id = s->allocation_id.len == sizeof(((struct flinc_id *)0)->bytes);
-        if (s->index >= n_slots || (s->state != FLINC__SLOT_STATE__SLOT_FREE && !has_id)) {
+        bool is_dynamic = s->index >= n_slots;
+        struct resource_profile unused;
+        if (s->profile != NULL && resource_profile_read(s->profile, &unused, NULL) < 0) {
+            return false;
+        }
+        if (s->index >= RM_SLOTS_PER_TASK_MANAGER_MAX || is_dynamic != (s->profile != NULL) ||
+            (s->state != FLINC__SLOT_STATE__SLOT_FREE && !has_id)) {
             return false;
         }
     }
@@ -71,8 +76,10 @@ static const char *check_fields(const Flinc__Register *r)
     if (!report_is_sound(r->slots, r->n_slots)) {
         return "the slot report names slots that are not there";
     }
-    if (r->slot_profile != NULL && !(isfinite(r->slot_profile->cpu_cores))) {
-        return "the slot profile makes no sense";
+    struct resource_profile unused;
+    if ((r->slot_profile != NULL && resource_profile_read(r->slot_profile, &unused, NULL) < 0) ||
+        (r->total_profile != NULL && resource_profile_read(r->total_profile, &unused, NULL) < 0)) {
+        return "the profile of a slot or of all makes no sense";
     }
     return NULL;
 }

@@ -45,10 +45,11 @@ static void run_relay_closed(void *target, void *payload)
     if (r->tm != NULL) {
         struct rm_tm *tm = r->tm;
         rm_relay_close_worker(r, "the job master has closed the link");
-        for (uint32_t i = 0; i < tm->n_slots; i++) {
-            if (tm->slots[i].relay == r) {
-                tm->slots[i].relay = NULL;
-                rm_slot_give_up(&tm->slots[i], "the job master has closed the link");
+        for (uint32_t i = 0; i < rm_tm_n_rows(tm); i++) {
+            struct rm_slot *s = rm_tm_row(tm, i);
+            if (s->relay == r) {
+                s->relay = NULL;
+                rm_slot_give_up(s, "the job master has closed the link");
             }
         }
         unlist(r);
@@ -242,10 +243,11 @@ void rm_relay_end(struct rm_relay *r, const struct error *why)
         rpc_channel_peer_closed(r->channel, why);
     }
     pthread_mutex_unlock(&r->lock);
-    for (uint32_t i = 0; i < tm->n_slots; i++) {
-        if (tm->slots[i].relay == r) {
-            tm->slots[i].relay = NULL;
-            rm_slot_expect_free(&tm->slots[i]);
+    for (uint32_t i = 0; i < rm_tm_n_rows(tm); i++) {
+        struct rm_slot *s = rm_tm_row(tm, i);
+        if (s->relay == r) {
+            s->relay = NULL;
+            rm_slot_expect_free(s);
         }
     }
     unlist(r);

@@ -35,10 +35,19 @@ struct rm_job *rm_job_ref(struct rm_job *job)
     return job;
 }
 
+static void needs_free(struct rm_need *needs, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        mem_free(needs[i].profile);
+    }
+    mem_free(needs);
+}
+
 void rm_job_unref(void *job)
 {
     struct rm_job *j = job;
     if (j != NULL && atomic_fetch_sub(&j->refs, 1) == 1) {
+        needs_free(j->needs, j->n_needs);
         mem_free(j);
     }
 }
@@ -102,8 +111,9 @@ static void post(struct resourcemanager *rm, enum resourcemanager_op kind,
 
 /* What a job master wants. */
 struct wish {
-    struct rm_job *job; /* counted */
-    uint32_t n_slots;
+    struct rm_job *job;    /* counted */
+    struct rm_need *needs; /* Owns; by kind */
+    uint32_t n_needs;
     struct flinc_id allocation;
 };
 
@@ -111,7 +121,48 @@ static void wish_drop(void *payload)
 {
     struct wish *w = payload;
     rm_job_unref(w->job);
+    needs_free(w->needs, w->n_needs);
     mem_free(w);
+}
+
+uint32_t rm_job_required(const struct rm_job *job)
+{
+    uint32_t n = 0;
+    for (uint32_t kind = 0; kind < job->n_needs; kind++) {
+        n += job->needs[kind].required;
+    }
+    return n;
+}
+
+static void log_need(const struct rm_job *job, const struct rm_need *need)
+{
+    STR_AUTO profile = STR_INIT;
+    if (need->profile != NULL) {
+        str_printf(&profile, " of ");
+        resource_profile_append_text(need->profile, &profile);
+    }
+    LOG_INFO(RM_TOPIC, "Received resource requirements from job %s: %u slots%s.", job->hex,
+             need->required, str_cstr(&profile));
+}
+
+/* The kinds of a job stay as its first wish had them. */
+static void apply_wish(struct rm_job *job, struct wish *w)
+{
+    if (job->needs == NULL) {
+        job->needs = MEM_NEW_ARRAY(struct rm_need, w->n_needs);
+        job->n_needs = w->n_needs;
+        for (uint32_t kind = 0; kind < job->n_needs; kind++) {
+            job->needs[kind].profile = STEAL(w->needs[kind].profile);
+        }
+    }
+    ASSERT(job->n_needs == w->n_needs);
+    for (uint32_t kind = 0; kind < job->n_needs; kind++) {
+        struct rm_need *need = &job->needs[kind];
+        if (need->required != w->needs[kind].required) {
+            need->required = w->needs[kind].required;
+            log_need(job, need);
+        }
+    }
 }
 
 static void run_declare(void *target, void *payload)
@@ -120,11 +171,7 @@ static void run_declare(void *target, void *payload)
     struct wish *w = payload;
     struct rm_job *job = w->job;
     if (!job->removed) {
-        if (job->required != w->n_slots) {
-            LOG_INFO(RM_TOPIC, "Received resource requirements from job %s: %u slots.", job->hex,
-                     w->n_slots);
-        }
-        job->required = w->n_slots;
+        apply_wish(job, w);
         if (!job->listed) {
             job->listed = true;
             vec_push_ptr(&rm->wanting, rm_job_ref(job));
@@ -134,15 +181,23 @@ static void run_declare(void *target, void *payload)
     wish_drop(w);
 }
 
-static void provider_declare(void *arg, struct jobmaster *jm, uint32_t n_slots)
+static void provider_declare(void *arg, struct jobmaster *jm,
+                             const struct slot_requirement *requirements, uint32_t n_kinds)
 {
     struct resourcemanager *rm = arg;
     struct rm_job *job = job_of(rm, jm);
-    if (job != NULL) {
-        struct wish *w = MEM_NEW(struct wish);
-        *w = (struct wish){.job = job, .n_slots = n_slots};
-        post(rm, RM_OP_DECLARE, run_declare, w, wish_drop);
+    if (job == NULL) {
+        return;
     }
+    struct wish *w = MEM_NEW(struct wish);
+    *w = (struct wish){
+        .job = job, .needs = MEM_NEW_ARRAY(struct rm_need, n_kinds), .n_needs = n_kinds};
+    for (uint32_t kind = 0; kind < n_kinds; kind++) {
+        const struct resource_profile *profile = requirements[kind].profile;
+        w->needs[kind].required = requirements[kind].n_slots;
+        w->needs[kind].profile = profile != NULL ? mem_dup(profile, sizeof(*profile)) : NULL;
+    }
+    post(rm, RM_OP_DECLARE, run_declare, w, wish_drop);
 }
 
 static void run_release(void *target, void *payload)
@@ -153,7 +208,8 @@ static void run_release(void *target, void *payload)
     struct rm_slot *s = rm_slot_find(rm, &allocation);
     if (s != NULL && s->job == w->job) {
         struct rm_tm *tm = s->tm;
-        bool is_wanted = w->job->n_slots <= w->job->required;
+        const struct rm_need *need = &w->job->needs[s->kind];
+        bool is_wanted = need->n_slots <= need->required;
         rm_slot_give_up(s, "the job has given the slot back");
         if (is_wanted) { /* it gets one again; from there not at once, or it would go round for ever */
             rm_tm_in_trouble(tm);
@@ -193,9 +249,9 @@ static void end_job_at(struct rm_tm *tm, const struct rm_job *job)
             rm_relay_close_worker(r, why.message);
         }
     }
-    for (uint32_t i = 0; i < tm->n_slots; i++) {
-        if (tm->slots[i].job == job) {
-            rm_slot_give_up(&tm->slots[i], why.message);
+    for (uint32_t i = 0; i < rm_tm_n_rows(tm); i++) {
+        if (rm_tm_row(tm, i)->job == job) {
+            rm_slot_give_up(rm_tm_row(tm, i), why.message);
         }
     }
     for (size_t i = tm->relays.len; i > 0; i--) {
@@ -214,7 +270,9 @@ static void remove_job(struct resourcemanager *rm, struct rm_job *job)
     map_remove_bytes(&rm->jobs_by_token, &key, sizeof(key));
     pthread_mutex_unlock(&rm->lock);
     job->removed = true;
-    job->required = 0;
+    for (uint32_t kind = 0; kind < job->n_needs; kind++) {
+        job->needs[kind].required = 0;
+    }
     for (size_t i = 0; i < rm->tms.len; i++) {
         end_job_at(vec_ptr(&rm->tms, i), job);
     }
@@ -375,6 +433,7 @@ int resourcemanager_new(const struct resourcemanager_options *options, struct re
     rm->clock = options->clock != NULL ? options->clock : &clock_system;
     rm->leader = options->leader;
     rm->prober = options->prober;
+    rm->changes = 1;
     rm->provider = (struct slot_provider){rm, provider_declare, provider_release};
     read_conf(rm);
     if (options->seed != 0) {

@@ -78,14 +78,17 @@ struct slot_usage { /* the slots of one job on one task manager */
     struct flinc_id job_id;
     uint32_t n_slots, n_tasks;
     uint64_t rss_bytes;
+    Flinc__ResourceProfile
+        *dynamic; /* of n_dynamic of the slots; the others have the default profile */
+    uint32_t n_dynamic;
 };
 struct taskmanager_details {
     char *id, *host, *rpc_address, *data_address; /* Owns */
     uint32_t data_port, pid;
     int64_t last_heartbeat_ms; /* wall clock */
-    uint32_t n_slots, n_free;
+    uint32_t n_slots, n_free;  /* of the default profile */
     uint32_t assigned_tasks;
-    Flinc__ResourceProfile slot_profile, total_profile;
+    Flinc__ResourceProfile slot_profile, total_profile, free_profile;
     Flinc__MemoryConfiguration memory;
     Flinc__HardwareDescription hardware;
     struct slot_usage *usages;

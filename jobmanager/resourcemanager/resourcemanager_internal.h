@@ -7,6 +7,7 @@
  *   taskmanagers.c     their states; grace, loss, heartbeats
  *   sender.c           the way to one task manager over changing streams
  *   slots.c            the slot table and its states
+ *   resources.c        what task managers have, what of it is free
  *   matching.c         which job gets which slot
  *   reconcile.c        comparing the slot table with what a task manager reports
  *   relays.c           links between job masters and workers over those streams
@@ -60,19 +61,28 @@ enum resourcemanager_op {
 
 /* ---- jobs -------------------------------------------------------------------------------------- */
 
+/* Slots of one kind that a job wants. */
+struct rm_need {
+    struct resource_profile *profile; /* Owns; NULL: any static slot */
+    uint32_t required, n_slots;       /* n_slots: REQUESTED and ACTIVE */
+    uint64_t told; /* rm->changes when the job heard last that they are not to be had */
+};
+
 /* A job that may want slots.  Counted: by the table, operations in the mailbox, slots and relays. */
 struct rm_job {
     _Atomic uint32_t refs;
     struct resourcemanager *rm;
     struct resourcemanager_job spec; /* what it points to: until `removed` */
     bool removed;
-    bool listed;                /* in rm->wanting */
-    uint32_t required, n_slots; /* n_slots: REQUESTED and ACTIVE */
-    uint32_t next_worker;       /* number of its next link */
+    bool listed;           /* in rm->wanting */
+    struct rm_need *needs; /* Owns; by kind; NULL: it has never wanted any */
+    uint32_t n_needs;
+    uint32_t next_worker; /* number of its next link */
     char hex[ID_HEX_LEN + 1];
 };
 struct rm_job *rm_job_ref(struct rm_job *job);
-void rm_job_unref(void *job); /* NULL is fine */
+void rm_job_unref(void *job);                       /* NULL is fine */
+uint32_t rm_job_required(const struct rm_job *job); /* slots of all kinds */
 /* The job with this id whose master has this token, or NULL. */
 struct rm_job *rm_job_find(struct resourcemanager *rm, const ProtobufCBinaryData *job_id,
                            const ProtobufCBinaryData *token);
@@ -132,7 +142,10 @@ const char *rm_slot_state_name(enum rm_slot_state state);
 
 struct rm_slot {
     struct rm_tm *tm; /* Borrows */
-    uint32_t index;
+    uint32_t index;   /* from tm->n_slots on: a dynamic slot */
+    uint32_t kind;    /* of the job's needs; REQUESTED and ACTIVE */
+    /* Owns; what a dynamic slot is worth, unless FREE; NULL: the default profile (a static slot), or not known. */
+    struct resource_profile *profile;
     enum rm_slot_state state;   /* written by rm_slot_transition() only */
     struct flinc_id allocation; /* unless FREE */
     struct rm_job *job;         /* counted; REQUESTED and ACTIVE */
@@ -148,7 +161,8 @@ struct rm_slot {
 void rm_slot_init(struct rm_slot *s, struct rm_tm *tm, uint32_t index);
 /* The slot with this allocation, or NULL. */
 struct rm_slot *rm_slot_find(struct resourcemanager *rm, const ProtobufCBinaryData *allocation);
-void rm_slot_request(struct rm_slot *s, struct rm_job *job);
+/* For the need of this kind. */
+void rm_slot_request(struct rm_slot *s, struct rm_job *job, uint32_t kind);
 /* The task manager offers it: REQUESTED -> ACTIVE. */
 void rm_slot_activate(struct rm_slot *s, struct rm_relay *relay);
 /* Gives it up and tells the task manager: -> FREEING. */
@@ -157,8 +171,9 @@ void rm_slot_give_up(struct rm_slot *s, const char *reason);
 void rm_slot_expect_free(struct rm_slot *s);
 /* The task manager has freed it: -> FREE. */
 void rm_slot_freed(struct rm_slot *s);
-/* FREE -> FREEING: taken under an allocation that nobody here knows. */
-void rm_slot_foreign(struct rm_slot *s, const struct flinc_id *allocation);
+/* FREE -> FREEING: taken under an allocation that nobody here knows.  `profile` may be NULL. */
+void rm_slot_foreign(struct rm_slot *s, const struct flinc_id *allocation,
+                     const struct resource_profile *profile);
 void rm_slot_send_free(struct rm_slot *s, const char *reason);
 void rm_slot_on_answer(struct rm_tm *tm, const Flinc__SlotRequestAnswer *answer);
 void rm_slot_on_freed(struct rm_tm *tm, const Flinc__SlotFreed *freed);
@@ -166,8 +181,8 @@ void rm_slot_on_offer(struct rm_tm *tm, const Flinc__OfferSlots *offer);
 
 /* Gives free slots to jobs that need them. */
 void rm_match(struct resourcemanager *rm);
-/* Has another one, which was in no trouble, a free slot? */
-bool rm_is_free_elsewhere(const struct rm_tm *than);
+/* Has another task manager, which was in no trouble, room for a slot like this one? */
+bool rm_is_free_elsewhere(const struct rm_slot *than);
 /* The request failed at the task manager: others first for a while, and it only after a pause. */
 void rm_tm_in_trouble(struct rm_tm *tm);
 /* What a task manager says of its slots: in a heartbeat that answers number `upto`, or (UINT64_MAX) when it
@@ -208,9 +223,14 @@ struct rm_tm {
     Flinc__Register *info;    /* Owns; its last registration */
     struct rm_stream *stream; /* REGISTERED; owned by rm->streams */
     struct rm_sender *sender; /* counted */
-    struct rm_slot *slots;    /* Owns */
-    uint32_t n_slots, n_free;
-    struct vec relays; /* of struct rm_relay *, counted */
+    struct rm_slot *slots;    /* Owns; the static ones */
+    uint32_t n_slots, n_free; /* of them */
+    struct vec
+        dynamic; /* of struct rm_slot *, owned; by index from n_slots on; FREE ones are used again */
+    uint32_t n_dynamic;                          /* of them, not FREE */
+    struct resource_profile total, slot_profile; /* as registered; of all, of a static slot */
+    struct resource_profile taken;               /* by dynamic slots */
+    struct vec relays;                           /* of struct rm_relay *, counted */
     uint64_t heartbeat_number;
     int64_t last_heartbeat_ns; /* monotonic; its last answer */
     int64_t last_heartbeat_ms; /* wall clock */
@@ -237,6 +257,33 @@ void rm_tm_free(struct rm_tm *tm);
 int rm_tm_send(struct rm_tm *tm, Flinc__MasterToTaskManager *m, struct error *err) MUST_CHECK;
 void rm_heartbeats_start(struct resourcemanager *rm);
 struct rm_tm *rm_tm_find(struct resourcemanager *rm, const char *id);
+
+/* ---- resources.c ----------------------------------------------------------------------------------- */
+
+/* Static and dynamic slots by index. */
+static inline uint32_t rm_tm_n_rows(const struct rm_tm *tm)
+{
+    return tm->n_slots + (uint32_t)tm->dynamic.len;
+}
+static inline struct rm_slot *rm_tm_row(const struct rm_tm *tm, uint32_t index)
+{
+    return index < tm->n_slots ? &tm->slots[index] : vec_ptr(&tm->dynamic, index - tm->n_slots);
+}
+/* The row of a dynamic slot, made when it is not there; `index` is below RM_SLOTS_PER_TASK_MANAGER_MAX. */
+struct rm_slot *rm_tm_make_row(struct rm_tm *tm, uint32_t index);
+/* Takes over the profiles of tm->info, which were checked. */
+void rm_tm_read_profiles(struct rm_tm *tm);
+void rm_tm_get_free(const struct rm_tm *tm, struct resource_profile *ret);
+/* Can a slot like this (NULL: of the default profile) be had there now? */
+bool rm_tm_has_room(const struct rm_tm *tm, const struct resource_profile *profile);
+/* The row that the slot would have; rm_tm_has_room(). */
+struct rm_slot *rm_tm_pick_row(struct rm_tm *tm, const struct resource_profile *profile);
+/* A dynamic slot, which is FREE, is to be worth this; without network memory it gets a share of it. */
+void rm_slot_set_profile(struct rm_slot *s, const struct resource_profile *profile);
+/* Slots as others count them: those of the default profile that could be had without dynamic slots. */
+uint32_t rm_tm_n_shown_free(const struct rm_tm *tm);
+/* The job lacks slots of this kind: lets it know once what there is. */
+void rm_tell_short(struct resourcemanager *rm, struct rm_job *job, uint32_t kind);
 
 /* ---- streams.c, registration.c -------------------------------------------------------------------- */
 
@@ -326,6 +373,7 @@ struct resourcemanager {
     int64_t last_tick_ns;     /* of heartbeats */
     int64_t excused_until_ns; /* nobody is lost for silence before */
     bool matching;            /* rm_match() runs */
+    uint64_t changes;         /* task managers that have come and gone, from 1 */
     /* Thread: any; under `lock`, a leaf: */
     pthread_mutex_t lock;
     struct map jobs;          /* address of the job master -> struct rm_job *, counted */

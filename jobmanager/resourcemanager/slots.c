@@ -1,4 +1,5 @@
-/* The slot table: one row per slot of every task manager, with the allocation that has it.
+/* The slot table: one row per slot of every task manager, with the allocation that has it; rows of dynamic slots
+ * come as they are needed and stay for the next ones.
  *
  * Requests are repeated until they are answered, and given up after RM_REQUEST_TRIES_MAX; frees are
  * repeated with the heartbeats.  An allocation id is used once, so that nothing that comes late meets
@@ -25,11 +26,34 @@ const char *rm_slot_state_name(enum rm_slot_state state)
     return (unsigned)state < RM_SLOT_STATES ? state_rows[state].name : "UNKNOWN";
 }
 
+/* What a dynamic slot is worth is taken as long as it is not FREE. */
+static void account_dynamic(struct rm_slot *s, enum rm_slot_state to)
+{
+    struct rm_tm *tm = s->tm;
+    if (s->state == RM_SLOT_FREE) {
+        tm->n_dynamic++;
+        if (s->profile != NULL) {
+            resource_profile_add(&tm->taken, s->profile);
+        }
+    } else if (to == RM_SLOT_FREE) {
+        tm->n_dynamic--;
+        if (s->profile != NULL) {
+            resource_profile_subtract(&tm->taken, s->profile);
+        }
+        mem_free(s->profile);
+        s->profile = NULL;
+    }
+}
+
 static void rm_slot_transition(struct rm_slot *s, enum rm_slot_state to)
 {
     ASSERT(state_rows[s->state].moves & 1 << to);
-    s->tm->n_free += to == RM_SLOT_FREE;
-    s->tm->n_free -= s->state == RM_SLOT_FREE;
+    if (s->index < s->tm->n_slots) {
+        s->tm->n_free += to == RM_SLOT_FREE;
+        s->tm->n_free -= s->state == RM_SLOT_FREE;
+    } else {
+        account_dynamic(s, to);
+    }
     s->state = to;
     s->since_heartbeat = s->tm->heartbeat_number;
     rm_overview_changed(s->tm->rm);
@@ -52,7 +76,7 @@ static void leave_job(struct rm_slot *s)
     s->timer = TIMER_NONE;
     s->accepted = false;
     if (s->job != NULL) {
-        s->job->n_slots--;
+        s->job->needs[s->kind].n_slots--;
         rm_job_unref(s->job);
         s->job = NULL;
     }
@@ -102,10 +126,14 @@ void rm_slot_give_up(struct rm_slot *s, const char *reason)
     leave_relay(s);
 }
 
-void rm_slot_foreign(struct rm_slot *s, const struct flinc_id *allocation)
+void rm_slot_foreign(struct rm_slot *s, const struct flinc_id *allocation,
+                     const struct resource_profile *profile)
 {
     if (PLANTED("resourcemanager.foreign_slots_stay")) {
         return;
+    }
+    if (profile != NULL && s->index >= s->tm->n_slots) {
+        rm_slot_set_profile(s, profile);
     }
     know_allocation(s, allocation);
     rm_slot_transition(s, RM_SLOT_FREEING);
@@ -148,6 +176,7 @@ void rm_slot_send_free(struct rm_slot *s, const char *reason)
 static void send_request(struct rm_slot *s)
 {
     const struct resourcemanager_job *spec = &s->job->spec;
+    struct resource_profile_message profile;
     Flinc__RequestSlot request = FLINC__REQUEST_SLOT__INIT;
     Flinc__MasterToTaskManager m = FLINC__MASTER_TO_TASK_MANAGER__INIT;
     if (s->job->removed) {
@@ -162,6 +191,10 @@ static void send_request(struct rm_slot *s)
     request.blobs = (Flinc__BlobRef **)spec->blobs;
     request.n_config = spec->n_config;
     request.config = (Flinc__KeyValue **)spec->config;
+    if (s->profile != NULL) {
+        resource_profile_fill(s->profile, &profile);
+        request.profile = &profile.profile;
+    }
     m.body_case = FLINC__MASTER_TO_TASK_MANAGER__BODY_REQUEST_SLOT;
     m.request_slot = &request;
     send_or_later(s->tm, &m, "Asking for a slot of");
@@ -185,7 +218,7 @@ static void on_request_timeout(void *arg)
     s->timer = TIMER_NONE;
     s->tm->avoid_until_ms = rm_now_ms(rm) + RM_AVOID_MS;
     if (!s->accepted && s->tries < RM_REQUEST_TRIES_MAX &&
-        (!rm_is_free_elsewhere(s->tm) || PLANTED("resourcemanager.waits_for_the_silent"))) {
+        (!rm_is_free_elsewhere(s) || PLANTED("resourcemanager.waits_for_the_silent"))) {
         s->tries++;
         s->timer = component_schedule(rm->component, RM_REQUEST_RESEND_MS, on_request_timeout, s);
         send_request(s);
@@ -200,9 +233,10 @@ static void on_request_timeout(void *arg)
     rm_match(rm);
 }
 
-void rm_slot_request(struct rm_slot *s, struct rm_job *job)
+void rm_slot_request(struct rm_slot *s, struct rm_job *job, uint32_t kind)
 {
     struct resourcemanager *rm = s->tm->rm;
+    struct rm_need *need = &job->needs[kind];
     struct flinc_id allocation;
     id_random(&allocation, &rm->rng);
     if (PLANTED("resourcemanager.allocation_comes_again")) {
@@ -211,7 +245,11 @@ void rm_slot_request(struct rm_slot *s, struct rm_job *job)
     }
     know_allocation(s, &allocation);
     s->job = rm_job_ref(job);
-    job->n_slots++;
+    s->kind = kind;
+    need->n_slots++;
+    if (need->profile != NULL) {
+        rm_slot_set_profile(s, need->profile);
+    }
     s->tries = 1;
     rm_slot_transition(s, RM_SLOT_REQUESTED);
     s->timer = component_schedule(rm->component, RM_REQUEST_RESEND_MS, on_request_timeout, s);
@@ -233,7 +271,7 @@ static void learn_occupant(struct rm_slot *s, const ProtobufCBinaryData *occupie
         rm_slot_find(s->tm->rm, occupied_by) == NULL) {
         struct flinc_id other;
         rm_id_copy(&other, occupied_by);
-        rm_slot_foreign(s, &other);
+        rm_slot_foreign(s, &other, NULL); /* the next report says what it is worth */
     }
 }
 
@@ -264,7 +302,7 @@ void rm_slot_on_answer(struct rm_tm *tm, const Flinc__SlotRequestAnswer *answer)
 static void tell_lost(struct rm_slot *s, const struct error *why)
 {
     if (!s->job->removed) {
-        struct slot slot = {.allocation_id = s->allocation, .worker = s->relay->number};
+        struct slot slot = {s->allocation, s->relay->number, s->kind};
         jobmaster_slot_lost(s->job->spec.jm, &slot, why);
     }
 }
@@ -339,9 +377,9 @@ void rm_slot_on_offer(struct rm_tm *tm, const Flinc__OfferSlots *offer)
         accepted[n_accepted++] = offer->slots[i]->allocation_id;
         if (s->state == RM_SLOT_REQUESTED) {
             rm_slot_activate(s, relay);
-            fresh[n_fresh++] = (struct slot){s->allocation, relay->number};
+            fresh[n_fresh++] = (struct slot){s->allocation, relay->number, s->kind};
         } else if (PLANTED("offer_twice")) {
-            fresh[n_fresh++] = (struct slot){s->allocation, relay->number};
+            fresh[n_fresh++] = (struct slot){s->allocation, relay->number, s->kind};
         }
     }
     if (!PLANTED("resourcemanager.deploys_before_it_answers")) {

@@ -102,10 +102,11 @@ static void beat(struct rm_tm *tm)
     Flinc__MasterToTaskManager m = FLINC__MASTER_TO_TASK_MANAGER__INIT;
     struct error err = ERROR_INIT;
     heartbeat.number = ++tm->heartbeat_number;
-    heartbeat.allocations = MEM_NEW_ARRAY(ProtobufCBinaryData, (size_t)tm->n_slots + 1);
-    for (uint32_t i = 0; i < tm->n_slots; i++) {
-        if (tm->slots[i].job != NULL) {
-            heartbeat.allocations[heartbeat.n_allocations++] = rm_id_data(&tm->slots[i].allocation);
+    heartbeat.allocations = MEM_NEW_ARRAY(ProtobufCBinaryData, (size_t)rm_tm_n_rows(tm) + 1);
+    for (uint32_t i = 0; i < rm_tm_n_rows(tm); i++) {
+        const struct rm_slot *s = rm_tm_row(tm, i);
+        if (s->job != NULL) {
+            heartbeat.allocations[heartbeat.n_allocations++] = rm_id_data(&s->allocation);
         }
     }
     m.body_case = FLINC__MASTER_TO_TASK_MANAGER__BODY_HEARTBEAT;
@@ -152,7 +153,7 @@ void rm_tm_on_heartbeat(struct rm_tm *tm, const Flinc__HeartbeatToMaster *heartb
     tm->assigned_tasks = heartbeat->assigned_tasks;
     tm->free_memory = heartbeat->free_memory;
     vec_clear(&tm->usages);
-    for (size_t i = 0; i < MIN(heartbeat->n_jobs, (size_t)tm->n_slots); i++) {
+    for (size_t i = 0; i < MIN(heartbeat->n_jobs, (size_t)rm_tm_n_rows(tm)); i++) {
         struct rm_usage *u = VEC_PUSH(&tm->usages, struct rm_usage);
         rm_id_copy(&u->job_id, &heartbeat->jobs[i]->job_id);
         u->n_tasks = heartbeat->jobs[i]->n_tasks;
@@ -225,10 +226,13 @@ struct rm_tm *rm_tm_add(struct rm_stream *stream, Flinc__Register *take_info)
     for (uint32_t i = 0; i < tm->n_slots; i++) {
         rm_slot_init(&tm->slots[i], tm, i);
     }
+    rm_tm_read_profiles(tm);
+    vec_init(&tm->dynamic, sizeof(struct rm_slot *));
     vec_init(&tm->relays, sizeof(struct rm_relay *));
     vec_init(&tm->usages, sizeof(struct rm_usage));
     vec_push_ptr(&rm->tms, tm);
     map_put(&rm->tms_by_id, tm->id, tm);
+    rm->changes++;
     rm_count(rm, &rm->stats.registrations);
     LOG_INFO(RM_TOPIC, "Registering TaskManager with id %s (%s) at ResourceManager: %u slots.",
              tm->id, take_info->rpc_address, tm->n_slots);
@@ -259,6 +263,7 @@ void rm_tm_return(struct rm_tm *tm, struct rm_stream *stream, Flinc__Register *t
     struct resourcemanager *rm = tm->rm;
     flinc__register__free_unpacked(tm->info, NULL);
     tm->info = take_info;
+    rm_tm_read_profiles(tm);
     if (tm->stream == stream) { /* said twice; its slots may have changed since it was packed */
         greet_or_wait(tm, stream);
         return;
@@ -379,9 +384,10 @@ void rm_tm_lose(struct rm_tm *tm, const struct error *why)
     while (tm->relays.len > 0) { /* the job masters hear of it; their slots there are gone */
         rm_relay_end(vec_ptr(&tm->relays, 0), why);
     }
-    for (uint32_t i = 0; i < tm->n_slots; i++) {
-        if (tm->slots[i].state != RM_SLOT_FREE) {
-            rm_slot_freed(&tm->slots[i]);
+    rm->changes++;
+    for (uint32_t i = 0; i < rm_tm_n_rows(tm); i++) {
+        if (rm_tm_row(tm, i)->state != RM_SLOT_FREE) {
+            rm_slot_freed(rm_tm_row(tm, i));
         }
     }
     rm_queries_fail(rm, tm, why);
@@ -400,10 +406,16 @@ void rm_tm_free(struct rm_tm *tm)
 {
     component_cancel(tm->rm->component, tm->deadline_timer);
     component_cancel(tm->rm->component, tm->grace_timer);
-    for (uint32_t i = 0; i < tm->n_slots; i++) {
-        component_cancel(tm->rm->component, tm->slots[i].timer);
-        rm_job_unref(tm->slots[i].job);
+    for (uint32_t i = 0; i < rm_tm_n_rows(tm); i++) {
+        component_cancel(tm->rm->component, rm_tm_row(tm, i)->timer);
+        rm_job_unref(rm_tm_row(tm, i)->job);
     }
+    for (size_t i = 0; i < tm->dynamic.len; i++) {
+        struct rm_slot *s = vec_ptr(&tm->dynamic, i);
+        mem_free(s->profile);
+        mem_free(s);
+    }
+    vec_fini(&tm->dynamic);
     for (size_t i = 0; i < tm->relays.len; i++) {
         rm_relay_unref(vec_ptr(&tm->relays, i));
     }

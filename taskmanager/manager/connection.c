@@ -291,8 +291,9 @@ void tm_connection_on_registered(struct taskmanager *tm, const Flinc__Registered
     tm->delay_ms = option_ms(tm, "cluster.registration.initial-timeout");
     tm_connection_heard(tm);
     connection_arm_silence(tm, tm->heartbeat_timeout_ms);
-    for (uint32_t i = 0; i < tm->slots.n; i++) {
-        tm->slots.slots[i].reported_as_active = 0; /* heartbeats may count from 1 again */
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(&tm->slots); i++) {
+        tm_slot_table_row(&tm->slots, i)->reported_as_active =
+            0; /* heartbeats may count from 1 again */
     }
     LOG_INFO(MANAGER_TOPIC, "Registered at the job manager at %s as %s with %u slots, %u free%s.",
              tm->options.connector.address, tm->identity.resource_id, tm->slots.n,

@@ -61,15 +61,34 @@ void tm_job_set_request(struct tm_job *job, Flinc__MasterToTaskManager *take_mes
 
 /* ---- workers ------------------------------------------------------------------------------------ */
 
+/* What the job's slots here are worth together. */
+static void make_budget(const struct tm_job *job, struct worker_budget *ret)
+{
+    const struct taskmanager *tm = job->tm;
+    struct resource_profile sum;
+    tm_slot_table_sum(&tm->slots, &job->id, IN_USE, &sum);
+    memset(ret, 0, sizeof(*ret)); /* it is compared as bytes */
+    ret->n_slots = tm_slot_table_count(&tm->slots, &job->id, IN_USE);
+    ret->task_bytes = sum.task_heap_bytes + sum.task_off_heap_bytes;
+    ret->managed_bytes = sum.managed_bytes;
+    ret->network_bytes = sum.network_bytes;
+    if (tm->slots.n_dynamic > 0) { /* tasks of small slots exchange records, too */
+        ret->network_bytes = MAX(ret->network_bytes, (uint64_t)TASKMANAGER_WORKER_NETWORK_MIN);
+    }
+}
+
 int tm_job_update_worker(struct tm_job *job, struct error *err)
 {
     struct taskmanager *tm = job->tm;
     const Flinc__RequestSlot *r = job->request->request_slot;
-    uint32_t n = tm_slot_table_count(&tm->slots, &job->id, IN_USE);
-    if (job->state == TM_JOB_STOPPING || (job->worker_known && n == job->n_budget_slots)) {
+    struct worker_budget budget;
+    if (job->state == TM_JOB_STOPPING) {
         return 0;
     }
-    const struct tm_memory *memory = &tm->options.memory;
+    make_budget(job, &budget);
+    if (job->worker_known && memcmp(&budget, &job->budget, sizeof(budget)) == 0) {
+        return 0;
+    }
     struct worker_job spec = {
         .job_id = job->id,
         .master_token = job->master_token,
@@ -78,18 +97,12 @@ int tm_job_update_worker(struct tm_job *job, struct error *err)
         .n_blobs = r->n_blobs,
         .config = r->config,
         .n_config = r->n_config,
-        .budget =
-            {
-                .n_slots = n,
-                .task_bytes = (memory->task_heap + memory->task_off_heap) / tm->slots.n * n,
-                .managed_bytes = memory->managed / tm->slots.n * n,
-                .network_bytes = memory->network / tm->slots.n * n,
-            },
+        .budget = budget,
     };
     TRY(FAILPOINT(err, "taskmanager.worker.before_start"));
     TRY(tm->ops->start_job(tm->host, &spec, err));
     job->worker_known = true;
-    job->n_budget_slots = n;
+    job->budget = budget;
     return 0;
 }
 
@@ -97,8 +110,8 @@ int tm_job_update_worker(struct tm_job *job, struct error *err)
 static void tm_job_free_slots(struct tm_job *job, uint32_t states, const struct error *why)
 {
     struct taskmanager *tm = job->tm;
-    for (uint32_t i = 0; i < tm->slots.n; i++) {
-        struct tm_slot *s = &tm->slots.slots[i];
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(&tm->slots); i++) {
+        struct tm_slot *s = tm_slot_table_row(&tm->slots, i);
         if ((states & 1u << s->state) != 0 && id_eq(&s->job_id, &job->id)) {
             tm_slots_set_free(tm, s, why);
         }
@@ -138,8 +151,8 @@ void tm_job_stop(struct tm_job *job, const struct error *why)
 void tm_job_kill(struct tm_job *job, const struct error *why)
 {
     struct taskmanager *tm = job->tm;
-    for (uint32_t i = 0; i < tm->slots.n; i++) {
-        struct tm_slot *s = &tm->slots.slots[i];
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(&tm->slots); i++) {
+        struct tm_slot *s = tm_slot_table_row(&tm->slots, i);
         if ((IN_USE & 1u << s->state) != 0 && id_eq(&s->job_id, &job->id)) {
             tm_cancel_timer(tm, &s->timer);
             tm_slot_release(&tm->slots, s);
@@ -233,7 +246,7 @@ static void on_gone(void *owner, const struct flinc_id *job_id, const struct fli
         tm_job_begin_stop(job, &end);
     }
     job->worker_known = false;
-    job->n_budget_slots = 0;
+    memset(&job->budget, 0, sizeof(job->budget));
     tm_job_tell_closed(job, incarnation, &end);
     if (was_stopping) {
         tm_job_free_slots(job, 1 << SLOT_RELEASING, &job->why_stopping);
@@ -269,8 +282,8 @@ static uint32_t tm_job_fill_offer(struct tm_job *job, uint64_t offer_id, Flinc__
 {
     struct taskmanager *tm = job->tm;
     uint32_t n = 0;
-    for (uint32_t i = 0; i < tm->slots.n; i++) {
-        struct tm_slot *s = &tm->slots.slots[i];
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(&tm->slots); i++) {
+        struct tm_slot *s = tm_slot_table_row(&tm->slots, i);
         if (s->state != SLOT_ALLOCATED || !id_eq(&s->job_id, &job->id)) {
             continue;
         }

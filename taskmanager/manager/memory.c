@@ -6,7 +6,9 @@
 #include "taskmanager/manager/memory.h"
 
 #include "common/base/log.h"
+#include "common/text/number.h"
 #include <stdio.h>
+#include <string.h>
 
 static const char topic[] = "flinc.taskmanager.memory";
 
@@ -304,15 +306,67 @@ void tm_memory_fill_configuration(const struct tm_memory *m, Flinc__MemoryConfig
     ret->total_process = m->total_process;
 }
 
-void tm_memory_fill_profile(const struct tm_memory *m, double cpu_cores, uint32_t divisor,
-                            Flinc__ResourceProfile *ret)
+/* ---- what slots are worth ------------------------------------------------------------------------ */
+
+/* external-resource.<name>.amount; 0, which is warned about: it is not there.  Flink: ExternalResourceUtils. */
+static int external_amount(const struct conf *conf, const char *name, int64_t *ret,
+                           struct error *err)
 {
-    flinc__resource_profile__init(ret);
-    ret->cpu_cores = cpu_cores / divisor;
-    ret->task_heap_bytes = m->task_heap / divisor;
-    ret->task_off_heap_bytes = m->task_off_heap / divisor;
-    ret->managed_bytes = m->managed / divisor;
-    ret->network_bytes = m->network / divisor;
+    STR_AUTO key = STR_INIT;
+    str_printf(&key, "external-resource.%s.amount", name);
+    const char *text = conf_raw(conf, str_cstr(&key));
+    *ret = 0;
+    if (text != NULL && number_parse_int64(slice_trim(slice_cstr(text)), ret) < 0) {
+        return error_set(err, ERR_INVALID_CONFIG, "%s cannot be \"%s\": a number is expected",
+                         str_cstr(&key), text);
+    }
+    if (*ret <= 0) {
+        LOG_WARN(topic, "External resource %s is left out: %s is %s, and must be more than 0.",
+                 name, str_cstr(&key), text != NULL ? text : "not set");
+        *ret = 0;
+    }
+    return 0;
+}
+
+static int add_external(const struct conf *conf, struct resource_profile *p, struct error *err)
+{
+    struct text_list names = TEXT_LIST_INIT;
+    int rc = 0;
+    conf_list(conf, "external-resources", &names);
+    for (size_t i = 0; i < names.n && rc == 0; i++) {
+        int64_t amount = 0;
+        if (names.n == 1 && strcmp(names.items[i], "none") == 0) {
+            break;
+        }
+        rc = external_amount(conf, names.items[i], &amount, err);
+        if (rc == 0) {
+            rc = resource_profile_add_extended(p, names.items[i], (double)amount, err);
+        }
+    }
+    text_list_fini(&names);
+    return rc;
+}
+
+int tm_memory_total_profile(const struct tm_memory *m, const struct conf *conf, uint32_t n_slots,
+                            struct resource_profile *ret, struct error *err)
+{
+    struct resource_profile p = {.task_heap_bytes = m->task_heap,
+                                 .task_off_heap_bytes = m->task_off_heap,
+                                 .managed_bytes = m->managed,
+                                 .network_bytes = m->network};
+    double cores = conf_has(conf, "taskmanager.cpu.cores")
+                       ? conf_double(conf, "taskmanager.cpu.cores")
+                       : n_slots;
+    if (resource_units_from(cores, &p.cpu_units) < 0 || p.cpu_units == 0) {
+        return error_set(err, ERR_INVALID_CONFIG,
+                         "taskmanager.cpu.cores cannot be %g: a number of cores is expected",
+                         cores);
+    }
+    if (add_external(conf, &p, err) < 0) {
+        return error_set(err, ERR_INVALID_CONFIG, "external-resources: %s", err->message);
+    }
+    *ret = p;
+    return 0;
 }
 
 void tm_memory_append_text(const struct tm_memory *m, struct str *out)

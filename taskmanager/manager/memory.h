@@ -9,6 +9,7 @@
 #define FLINC_TASKMANAGER_MANAGER_MEMORY_H
 
 #include "common/conf/conf.h"
+#include "engine/graph/resource_profile.h"
 #include "proto/cluster.pb-c.h"
 
 /* Bytes. */
@@ -27,9 +28,10 @@ int tm_memory_derive(const struct conf *conf, struct tm_memory *ret, struct erro
 
 /* Filled in; nothing in them is owned. */
 void tm_memory_fill_configuration(const struct tm_memory *m, Flinc__MemoryConfiguration *ret);
-/* Of all slots together, and of one of n. */
-void tm_memory_fill_profile(const struct tm_memory *m, double cpu_cores, uint32_t divisor,
-                            Flinc__ResourceProfile *ret);
+/* What the slots are worth together: CPU (taskmanager.cpu.cores, else one core per slot), memory, and
+ * external-resources.  ERR_INVALID_CONFIG. */
+int tm_memory_total_profile(const struct tm_memory *m, const struct conf *conf, uint32_t n_slots,
+                            struct resource_profile *ret, struct error *err) MUST_CHECK;
 
 /* One line per part, as Flink logs them at the start. */
 void tm_memory_append_text(const struct tm_memory *m, struct str *out);

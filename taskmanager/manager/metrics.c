@@ -20,11 +20,10 @@ static int64_t metric_row_value(const struct taskmanager *tm, enum metric_row ro
 {
     const struct tm_memory *m = &tm->options.memory;
     uint64_t segment = MAX(conf_memory(tm->options.conf, "taskmanager.memory.segment-size"), 1u);
-    uint64_t used = (uint64_t)atomic_load_explicit(&tm->shown.used_slots, memory_order_relaxed);
-    uint64_t network_used = m->network / tm->slots.n * used;
+    uint64_t network_used = atomic_load_explicit(&tm->shown.network_used, memory_order_relaxed);
     switch (row) {
     case ROW_MANAGED_USED:
-        return (int64_t)(m->managed / tm->slots.n * used);
+        return (int64_t)atomic_load_explicit(&tm->shown.managed_used, memory_order_relaxed);
     case ROW_MANAGED_TOTAL:
         return (int64_t)m->managed;
     case ROW_NETWORK_USED:
@@ -125,8 +124,14 @@ void tm_metrics_end(struct taskmanager *tm)
 
 void tm_metrics_slots_changed(struct taskmanager *tm)
 {
+    struct resource_profile left;
+    tm_slot_table_get_free(&tm->slots, &left);
     atomic_store_explicit(&tm->shown.used_slots, tm->slots.n - tm_slot_table_n_free(&tm->slots),
                           memory_order_relaxed);
+    atomic_store_explicit(&tm->shown.managed_used,
+                          tm->slots.total.managed_bytes - left.managed_bytes, memory_order_relaxed);
+    atomic_store_explicit(&tm->shown.network_used,
+                          tm->slots.total.network_bytes - left.network_bytes, memory_order_relaxed);
 }
 
 /* ---- the answer to a query ---------------------------------------------------------------------- */

@@ -9,19 +9,31 @@
 
 struct slot_report {
     Flinc__SlotReport message;
-    Flinc__SlotStatus *rows;   /* Owns */
-    Flinc__SlotStatus **links; /* Owns */
+    Flinc__SlotStatus *rows;                   /* Owns */
+    Flinc__SlotStatus **links;                 /* Owns */
+    struct resource_profile_message *profiles; /* Owns */
 };
 
-/* Borrows ids of the table. */
+/* All static slots, and those dynamic ones that are in use.  Borrows ids of the table. */
 static void slot_report_init(struct slot_report *r, const struct slot_table *t)
 {
-    r->rows = MEM_NEW_ARRAY(Flinc__SlotStatus, t->n);
-    r->links = MEM_NEW_ARRAY(Flinc__SlotStatus *, t->n);
-    for (uint32_t i = 0; i < t->n; i++) {
-        const struct tm_slot *s = &t->slots[i];
-        Flinc__SlotStatus *row = r->links[i] = &r->rows[i];
+    uint32_t n = 0;
+    uint32_t n_profiles = 0;
+    r->rows = MEM_NEW_ARRAY(Flinc__SlotStatus, tm_slot_table_n_rows(t));
+    r->links = MEM_NEW_ARRAY(Flinc__SlotStatus *, tm_slot_table_n_rows(t));
+    r->profiles = MEM_NEW_ARRAY(struct resource_profile_message, (size_t)t->n_dynamic + 1);
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(t); i++) {
+        const struct tm_slot *s = tm_slot_table_row(t, i);
+        if (i >= t->n && s->state == SLOT_FREE) {
+            continue;
+        }
+        Flinc__SlotStatus *row = r->links[n] = &r->rows[n];
+        n++;
         flinc__slot_status__init(row);
+        if (s->profile != NULL) {
+            resource_profile_fill(s->profile, &r->profiles[n_profiles]);
+            row->profile = &r->profiles[n_profiles++].profile;
+        }
         row->index = i;
         row->state = (Flinc__SlotState)s->state;
         if (s->state != SLOT_FREE) {
@@ -31,13 +43,14 @@ static void slot_report_init(struct slot_report *r, const struct slot_table *t)
     }
     flinc__slot_report__init(&r->message);
     r->message.slots = r->links;
-    r->message.n_slots = t->n;
+    r->message.n_slots = n;
 }
 
 static void slot_report_fini(struct slot_report *r)
 {
     mem_free(r->rows);
     mem_free(r->links);
+    mem_free(r->profiles);
 }
 
 /* ---- hardware ----------------------------------------------------------------------------------- */
@@ -62,19 +75,15 @@ static void fill_hardware(const struct taskmanager *tm, Flinc__HardwareDescripti
 
 int tm_report_register(struct taskmanager *tm, struct error *err)
 {
-    const struct conf *conf = tm->options.conf;
-    Flinc__ResourceProfile slot, total;
+    struct resource_profile_message slot, total;
     Flinc__MemoryConfiguration memory;
     Flinc__HardwareDescription hardware;
     Flinc__Register m = FLINC__REGISTER__INIT;
     Flinc__TaskManagerToMaster envelope = FLINC__TASK_MANAGER_TO_MASTER__INIT;
     struct slot_report slots;
-    double cores = conf_has(conf, "taskmanager.cpu.cores")
-                       ? conf_double(conf, "taskmanager.cpu.cores")
-                       : tm->slots.n;
     TRY(FAILPOINT(err, "taskmanager.register.before_send"));
-    tm_memory_fill_profile(&tm->options.memory, cores, tm->slots.n, &slot);
-    tm_memory_fill_profile(&tm->options.memory, cores, 1, &total);
+    resource_profile_fill(&tm->slots.slot_profile, &slot);
+    resource_profile_fill(&tm->slots.total, &total);
     tm_memory_fill_configuration(&tm->options.memory, &memory);
     fill_hardware(tm, &hardware);
     slot_report_init(&slots, &tm->slots);
@@ -87,8 +96,8 @@ int tm_report_register(struct taskmanager *tm, struct error *err)
     m.data_port = tm->identity.data_port;
     m.data_address = (char *)tm->identity.data_address;
     m.n_slots = tm->slots.n;
-    m.slot_profile = &slot;
-    m.total_profile = &total;
+    m.slot_profile = &slot.profile;
+    m.total_profile = &total.profile;
     m.memory = &memory;
     m.hardware = &hardware;
     m.slots = &slots.message;
@@ -143,8 +152,8 @@ void tm_report_heartbeat(struct taskmanager *tm, uint64_t number)
     envelope.body_case = FLINC__TASK_MANAGER_TO_MASTER__BODY_HEARTBEAT;
     envelope.heartbeat = &m;
     tm_outbox_send(tm, &envelope);
-    for (uint32_t i = 0; i < tm->slots.n; i++) {
-        struct tm_slot *s = &tm->slots.slots[i];
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(&tm->slots); i++) {
+        struct tm_slot *s = tm_slot_table_row(&tm->slots, i);
         if (s->state == SLOT_ACTIVE && s->reported_as_active == 0) {
             s->reported_as_active = number;
         }

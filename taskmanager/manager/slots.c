@@ -54,8 +54,8 @@ void tm_slots_give_up(struct taskmanager *tm, struct tm_slot *s, const struct er
 
 void tm_slots_give_up_all(struct taskmanager *tm, const struct error *why)
 {
-    for (uint32_t i = 0; i < tm->slots.n; i++) {
-        struct tm_slot *s = &tm->slots.slots[i];
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(&tm->slots); i++) {
+        struct tm_slot *s = tm_slot_table_row(&tm->slots, i);
         if ((IN_USE & 1u << s->state) != 0) {
             tm_cancel_timer(tm, &s->timer);
             tm_slot_release(&tm->slots, s);
@@ -105,8 +105,8 @@ static void slot_arm_timeout(struct tm_slot *s)
 
 void tm_slots_arm_timeouts(struct taskmanager *tm, const struct flinc_id *job_id)
 {
-    for (uint32_t i = 0; i < tm->slots.n; i++) {
-        struct tm_slot *s = &tm->slots.slots[i];
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(&tm->slots); i++) {
+        struct tm_slot *s = tm_slot_table_row(&tm->slots, i);
         if (s->state == SLOT_ALLOCATED && id_eq(&s->job_id, job_id)) {
             slot_arm_timeout(s);
         }
@@ -139,7 +139,14 @@ static void slots_answer(struct taskmanager *tm, const Flinc__RequestSlot *r,
 struct slot_request {
     struct flinc_id allocation_id, job_id, master_token;
     struct tm_slot *slot;
+    struct resource_profile profile; /* of a dynamic slot */
+    bool has_profile;
 };
+
+static const struct resource_profile *slot_request_profile(const struct slot_request *q)
+{
+    return q->has_profile ? &q->profile : NULL;
+}
 
 static bool slot_request_read(struct taskmanager *tm, const Flinc__RequestSlot *r,
                               struct slot_request *ret)
@@ -150,11 +157,17 @@ static bool slot_request_read(struct taskmanager *tm, const Flinc__RequestSlot *
         tm_messages_malformed(tm, "an id of a slot request has not 16 bytes");
         return false;
     }
-    if (r->slot >= tm->slots.n) {
+    ret->has_profile = r->profile != NULL;
+    if (r->slot >= SLOT_TABLE_ROWS_MAX || ret->has_profile != (r->slot >= tm->slots.n)) {
         tm_messages_malformed(tm, "a slot is requested that is not here");
         return false;
     }
-    ret->slot = &tm->slots.slots[r->slot];
+    if (ret->has_profile && resource_profile_read(r->profile, &ret->profile, NULL) < 0) {
+        tm_messages_malformed(tm, "a slot is requested whose profile makes no sense");
+        return false;
+    }
+    ret->slot = ret->has_profile ? tm_slot_table_make_row(&tm->slots, r->slot)
+                                 : tm_slot_table_row(&tm->slots, r->slot);
     return true;
 }
 
@@ -178,6 +191,19 @@ static void slots_answer_known(struct taskmanager *tm, const Flinc__RequestSlot 
     }
 }
 
+static void say_no_room(const struct taskmanager *tm, const struct resource_profile *wanted,
+                        struct error *err)
+{
+    STR_AUTO text = STR_INIT;
+    struct resource_profile left;
+    resource_profile_append_text(wanted != NULL ? wanted : &tm->slots.slot_profile, &text);
+    str_printf(&text, "; free are ");
+    tm_slot_table_get_free(&tm->slots, &left);
+    resource_profile_append_text(&left, &text);
+    error_set(err, ERR_LIMIT, "%s has too little for a slot of %s", tm->identity.resource_id,
+              str_cstr(&text));
+}
+
 /* Whether the slot can be promised; answers when not. */
 static bool slots_can_allocate(struct taskmanager *tm, const Flinc__RequestSlot *r,
                                const struct slot_request *q)
@@ -197,11 +223,28 @@ static bool slots_can_allocate(struct taskmanager *tm, const Flinc__RequestSlot 
         slots_answer(tm, r, NULL, &why);
         return false;
     }
+    if (!tm_slot_table_has_room(&tm->slots, slot_request_profile(q))) {
+        say_no_room(tm, slot_request_profile(q), &why);
+        slots_answer(tm, r, NULL, &why);
+        return false;
+    }
     if (FAILPOINT(&why, "taskmanager.slot.before_allocate") < 0) {
         slots_answer(tm, r, NULL, &why);
         return false;
     }
     return true;
+}
+
+static void log_allocation(const struct slot_request *q, const struct tm_job *job,
+                           const char *job_name)
+{
+    STR_AUTO profile = STR_INIT;
+    if (q->has_profile) {
+        str_printf(&profile, " with ");
+        resource_profile_append_text(&q->profile, &profile);
+    }
+    LOG_INFO(MANAGER_TOPIC, "Slot %u is allocated for job %s (%s)%s", q->slot->index, job->hex,
+             job_name, str_cstr(&profile));
 }
 
 void tm_slots_on_request(struct taskmanager *tm, Flinc__MasterToTaskManager *take_message)
@@ -220,10 +263,10 @@ void tm_slots_on_request(struct taskmanager *tm, Flinc__MasterToTaskManager *tak
     struct error err = ERROR_INIT;
     struct tm_job *job = tm_jobs_find(tm, &q.job_id);
     job = job != NULL ? job : tm_jobs_add(tm, &q.job_id);
-    tm_slot_allocate(&tm->slots, q.slot, &q.allocation_id, &q.job_id, tm_now_ns(tm));
+    tm_slot_allocate(&tm->slots, q.slot, &q.allocation_id, &q.job_id, slot_request_profile(&q),
+                     tm_now_ns(tm));
     tm_metrics_slots_changed(tm);
-    LOG_INFO(MANAGER_TOPIC, "Slot %u is allocated for job %s (%s)", q.slot->index, job->hex,
-             r->job_name);
+    log_allocation(&q, job, r->job_name);
     job->master_token = q.master_token;
     tm_job_set_request(job, take_message);
     slot_arm_timeout(q.slot);
@@ -282,8 +325,8 @@ void tm_slots_on_offer_answer(struct taskmanager *tm, const Flinc__OfferAnswer *
     }
     struct error why = ERROR_INIT;
     error_set(&why, ERR_CANCELLED, "the job's master has no use for the slot");
-    for (uint32_t i = 0; i < tm->slots.n; i++) {
-        struct tm_slot *s = &tm->slots.slots[i];
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(&tm->slots); i++) {
+        struct tm_slot *s = tm_slot_table_row(&tm->slots, i);
         if (s->state != SLOT_ALLOCATED || !id_eq(&s->job_id, &job_id) || s->first_offer == 0 ||
             s->first_offer > m->offer_id) {
             continue;
@@ -296,8 +339,8 @@ void tm_slots_on_offer_answer(struct taskmanager *tm, const Flinc__OfferAnswer *
             tm_job_open_link(job);
         }
     }
-    for (uint32_t i = 0; i < tm->slots.n && job->state == TM_JOB_READY; i++) {
-        struct tm_slot *s = &tm->slots.slots[i];
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(&tm->slots) && job->state == TM_JOB_READY; i++) {
+        struct tm_slot *s = tm_slot_table_row(&tm->slots, i);
         if (s->state == SLOT_ALLOCATED && id_eq(&s->job_id, &job_id) && s->first_offer != 0 &&
             s->first_offer <= m->offer_id) {
             tm_slots_give_up(tm, s, &why);
@@ -313,8 +356,8 @@ void tm_slots_reconcile(struct taskmanager *tm, const Flinc__HeartbeatFromMaster
 {
     struct error why = ERROR_INIT;
     error_set(&why, ERR_FENCED, "no master knows the allocation");
-    for (uint32_t i = 0; i < tm->slots.n; i++) {
-        struct tm_slot *s = &tm->slots.slots[i];
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(&tm->slots); i++) {
+        struct tm_slot *s = tm_slot_table_row(&tm->slots, i);
         if (s->state == SLOT_ACTIVE && s->reported_as_active != 0 &&
             s->reported_as_active < m->number &&
             !contains_id(m->allocations, m->n_allocations, &s->allocation_id)) {

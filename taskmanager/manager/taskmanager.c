@@ -108,8 +108,8 @@ void taskmanager_begin_stop(struct taskmanager *tm, const struct error *why)
     }
     struct error stop = ERROR_INIT;
     error_set(&stop, ERR_CANCELLED, "the task manager ends");
-    for (uint32_t i = 0; i < tm->slots.n; i++) {
-        tm_slots_give_up(tm, &tm->slots.slots[i], &stop);
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(&tm->slots); i++) {
+        tm_slots_give_up(tm, tm_slot_table_row(&tm->slots, i), &stop);
     }
     tm->stop_timer =
         component_schedule(tm->component, TASKMANAGER_STOP_GRACE_MS, on_stop_grace_over, tm);
@@ -143,12 +143,14 @@ int taskmanager_new(const struct taskmanager_options *options, struct taskmanage
     if (n_slots < 1) {
         return error_set(err, ERR_INVALID_CONFIG, "taskmanager.numberOfTaskSlots is %d", n_slots);
     }
+    struct resource_profile total;
+    TRY(tm_memory_total_profile(&options->memory, options->conf, (uint32_t)n_slots, &total, err));
     struct taskmanager *tm = MEM_NEW(struct taskmanager);
     tm->options = *options;
     tm->clock = options->clock != NULL ? options->clock : &clock_system;
     rng_init(&tm->rng, options->seed != 0 ? options->seed : system_seed());
     id_random(&tm->instance_id, &tm->rng);
-    tm_slot_table_init(&tm->slots, (uint32_t)n_slots, tm);
+    tm_slot_table_init(&tm->slots, (uint32_t)n_slots, &total, tm);
     map_init(&tm->jobs, NULL);
     vec_init(&tm->left_jobs, sizeof(void *));
     vec_init(&tm->held, sizeof(struct held_message *));

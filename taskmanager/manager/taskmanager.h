@@ -34,6 +34,7 @@ enum {
     TASKMANAGER_QUERY_TIMEOUT_MS = 8000,
     TASKMANAGER_SCRAPE_TIMEOUT_MS = 2000, /* workers that have not answered by then are left out */
     TASKMANAGER_FILE_PART_MAX = 1 << 20,
+    TASKMANAGER_WORKER_NETWORK_MIN = 8 << 20, /* beside dynamic slots, however small they are */
 };
 
 enum taskmanager_state {

@@ -36,7 +36,7 @@ struct tm_job {
     bool link_open;                      /* a master's messages pass through */
     bool worker_known;                   /* the worker host has it: on_gone comes */
     Flinc__MasterToTaskManager *request; /* Owns; its newest RequestSlot: name, blobs, config */
-    uint32_t n_budget_slots;             /* as the worker host was told */
+    struct worker_budget budget;         /* as the worker host was told */
     uint64_t offer_timer;
     struct error why_stopping; /* what its slots are freed with */
 };
@@ -95,6 +95,7 @@ struct taskmanager {
     struct process_metrics *process_metrics; /* Borrows; NULL: none */
     struct tm_metrics {                      /* what gauges read; thread: any */
         _Atomic int64_t used_slots;
+        _Atomic uint64_t managed_used, network_used; /* what the slots in use are worth */
         _Atomic uint64_t stats[sizeof(struct taskmanager_stats) / sizeof(uint64_t)];
     } shown;
 };

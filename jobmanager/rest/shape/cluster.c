@@ -50,17 +50,19 @@ static int64_t mebibytes(uint64_t bytes)
     return (int64_t)(bytes >> 20);
 }
 
-/* A resource profile, `times` of it. */
-static void write_resource(struct json_writer *w, const Flinc__ResourceProfile *p, uint32_t times)
+static void write_resource(struct json_writer *w, const Flinc__ResourceProfile *p)
 {
     json_writer_object(w);
-    json_writer_put_double(w, "cpuCores", p->cpu_cores * times);
-    json_writer_put_int(w, "taskHeapMemory", mebibytes(p->task_heap_bytes * times));
-    json_writer_put_int(w, "taskOffHeapMemory", mebibytes(p->task_off_heap_bytes * times));
-    json_writer_put_int(w, "managedMemory", mebibytes(p->managed_bytes * times));
-    json_writer_put_int(w, "networkMemory", mebibytes(p->network_bytes * times));
+    json_writer_put_double(w, "cpuCores", p->cpu_cores);
+    json_writer_put_int(w, "taskHeapMemory", mebibytes(p->task_heap_bytes));
+    json_writer_put_int(w, "taskOffHeapMemory", mebibytes(p->task_off_heap_bytes));
+    json_writer_put_int(w, "managedMemory", mebibytes(p->managed_bytes));
+    json_writer_put_int(w, "networkMemory", mebibytes(p->network_bytes));
     json_writer_key(w, "extendedResources");
     json_writer_object(w);
+    for (size_t i = 0; i < p->n_extended; i++) {
+        json_writer_put_double(w, p->extended[i]->name, p->extended[i]->amount);
+    }
     json_writer_end(w);
     json_writer_end(w);
 }
@@ -100,9 +102,9 @@ void rest_put_taskmanager(struct json_writer *w, const struct taskmanager_detail
     json_writer_put_int(w, "freeSlots", t->n_free);
     json_writer_put_int(w, "assignedTasks", t->assigned_tasks);
     json_writer_key(w, "totalResource");
-    write_resource(w, &t->total_profile, 1);
+    write_resource(w, &t->total_profile);
     json_writer_key(w, "freeResource");
-    write_resource(w, &t->slot_profile, t->n_free);
+    write_resource(w, &t->free_profile);
     json_writer_key(w, "hardware");
     json_writer_object(w);
     json_writer_put_int(w, "cpuCores", t->hardware.cpu_cores);
@@ -124,7 +126,7 @@ void rest_write_slots(struct json_writer *w, const struct taskmanager_details *t
             json_writer_object(w);
             rest_put_id(w, "jobId", &u->job_id);
             json_writer_key(w, "resource");
-            write_resource(w, &t->slot_profile, 1);
+            write_resource(w, s < u->n_dynamic ? &u->dynamic[s] : &t->slot_profile);
             json_writer_put_int(w, "assignedTasks", n_tasks);
             json_writer_end(w);
         }

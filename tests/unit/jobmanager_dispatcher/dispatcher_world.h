@@ -63,8 +63,10 @@ static struct fake_job *fake_job_of(const struct jobmaster *jm)
     return found;
 }
 
-static void fake_declare(void *arg, struct jobmaster *jm, uint32_t n)
+static void fake_declare(void *arg, struct jobmaster *jm,
+                         const struct slot_requirement *requirements, uint32_t n_kinds)
 {
+    uint32_t n = requirements[0].n_slots;
     struct fake_job *j = fake_job_of(jm);
     while (j->n_slots < n && !the_rm->keeps_slots) {
         struct slot slot = {.worker = 0};

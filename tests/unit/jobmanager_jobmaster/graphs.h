@@ -111,6 +111,22 @@ static inline Flinc__JobGraph *graph_new(const struct vertex_spec *vertices, uin
     return g;
 }
 
+/* The slots of a group are to be worth this. */
+static inline void graph_add_group(Flinc__JobGraph *g, const char *name, double cpu,
+                                   uint64_t task_heap_bytes)
+{
+    Flinc__SlotSharingGroup *group = graph_zalloc(sizeof(*group));
+    flinc__slot_sharing_group__init(group);
+    group->name = strdup(name);
+    group->profile = graph_zalloc(sizeof(*group->profile));
+    flinc__resource_profile__init(group->profile);
+    group->profile->cpu_cores = cpu;
+    group->profile->task_heap_bytes = task_heap_bytes;
+    g->slot_sharing_groups = realloc(g->slot_sharing_groups, (g->n_slot_sharing_groups + 1) *
+                                                                 sizeof(g->slot_sharing_groups[0]));
+    g->slot_sharing_groups[g->n_slot_sharing_groups++] = group;
+}
+
 static inline void graph_add_config(Flinc__JobGraph *g, const char *key, const char *value)
 {
     g->config = realloc(g->config, (g->n_config + 1) * sizeof(g->config[0]));

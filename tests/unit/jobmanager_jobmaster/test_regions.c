@@ -21,7 +21,7 @@ static void open_two(struct checkpoint_world *cw)
     cw_init_graph(cw, two_pipelines());
     cw_start(cw); /* two workers of two slots */
     world_add_worker(&cw->w, 4, FAKE_ACKNOWLEDGES | FAKE_CANCELS);
-    world_declare(&cw->w, cw->w.jm, cw->w.declared); /* offers what the new one has */
+    world_offer_all(&cw->w); /* offers what the new one has */
     world_settle(&cw->w);
     assert_int_equal(world_n_tasks(&cw->w, RUNNING), 9);
 }
@@ -152,7 +152,7 @@ static void test_full_restarts_everything(void **state)
     world_set(&cw.w, "jobmanager.execution.failover-strategy", "full");
     cw_start(&cw);
     world_add_worker(&cw.w, 4, FAKE_ACKNOWLEDGES | FAKE_CANCELS);
-    world_declare(&cw.w, cw.w.jm, cw.w.declared);
+    world_offer_all(&cw.w);
     world_settle(&cw.w);
     assert_int_equal(cw_complete_one(&cw), 1);
     cw_fail_task(&cw, "Map", 1);

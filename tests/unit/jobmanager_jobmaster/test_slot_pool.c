@@ -18,7 +18,7 @@ static struct slot slot(uint8_t number)
 static void offers_fill_places(void **state)
 {
     struct slot_pool p;
-    slot_pool_init(&p, 2);
+    slot_pool_init(&p, &(struct slot_layout){.n_places = 2, .n_kinds = 1});
     struct slot a = slot(1), b = slot(2), c = slot(3);
     assert_false(slot_pool_covers(&p, 0, 1));
     assert_int_equal(slot_pool_offer(&p, &a, 0), SLOT_OFFER_TAKEN);
@@ -35,7 +35,7 @@ static void offers_fill_places(void **state)
 static void losses_leave_holes_that_are_filled_first(void **state)
 {
     struct slot_pool p;
-    slot_pool_init(&p, 3);
+    slot_pool_init(&p, &(struct slot_layout){.n_places = 3, .n_kinds = 1});
     struct slot a = slot(1), b = slot(2), c = slot(3), d = slot(4);
     assert_int_equal(slot_pool_offer(&p, &a, 0), SLOT_OFFER_TAKEN);
     assert_int_equal(slot_pool_offer(&p, &b, 0), SLOT_OFFER_TAKEN);
@@ -56,7 +56,7 @@ static void slots_return_to_where_they_were(void **state)
 {
     static const uint64_t HOMES[] = {70, 80, 70, 80};
     struct slot_pool p;
-    slot_pool_init(&p, 5);
+    slot_pool_init(&p, &(struct slot_layout){.n_places = 5, .n_kinds = 1});
     for (uint8_t i = 0; i < 4; i++) {
         struct slot s = slot((uint8_t)(i + 1));
         assert_int_equal(slot_pool_offer(&p, &s, HOMES[i]), SLOT_OFFER_TAKEN);
@@ -83,7 +83,7 @@ static void slots_return_to_where_they_were(void **state)
 static void nobody_waits_for_one_that_is_gone(void **state)
 {
     struct slot_pool p;
-    slot_pool_init(&p, 2);
+    slot_pool_init(&p, &(struct slot_layout){.n_places = 2, .n_kinds = 1});
     struct slot a = slot(1), b = slot(2), c = slot(3);
     assert_int_equal(slot_pool_offer(&p, &a, 70), SLOT_OFFER_TAKEN);
     assert_int_equal(slot_pool_offer(&p, &b, 80), SLOT_OFFER_TAKEN);
@@ -94,6 +94,39 @@ static void nobody_waits_for_one_that_is_gone(void **state)
     slot_pool_fini(&p);
 }
 
+/* Places of two kinds, mixed: each is filled by its own only, and places that move keep to that. */
+static void kinds_are_kept_apart(void **state)
+{
+    uint32_t kinds[] = {1, 0, 1}, other[] = {0, 0, 1};
+    struct slot surplus[3];
+    struct slot_pool p;
+    slot_pool_init(&p, &(struct slot_layout){kinds, 3, 2});
+    struct slot a = slot(1), b = slot(2), c = slot(3), d = slot(4), strange = slot(5);
+    b.kind = c.kind = d.kind = 1;
+    strange.kind = 2;
+    assert_int_equal(slot_pool_offer(&p, &a, 70), SLOT_OFFER_TAKEN);
+    assert_int_equal(slot_pool_get(&p, 1)->worker, 1);
+    assert_int_equal(slot_pool_offer(&p, &b, 70), SLOT_OFFER_TAKEN);
+    assert_int_equal(slot_pool_offer(&p, &c, 80), SLOT_OFFER_TAKEN);
+    assert_int_equal(slot_pool_offer(&p, &d, 80), SLOT_OFFER_UNNEEDED);
+    assert_int_equal(slot_pool_offer(&p, &strange, 80), SLOT_OFFER_UNNEEDED);
+    assert_true(slot_pool_covers(&p, 0, 3));
+    assert_true(slot_pool_remove(&p, &b.allocation_id));
+    assert_true(slot_pool_remove(&p, &c.allocation_id));
+    assert_int_equal(p.n_filled_of[1], 0);
+    assert_int_equal(slot_pool_offer(&p, &d, 80), SLOT_OFFER_TAKEN); /* where c was */
+    assert_int_equal(slot_pool_get(&p, 2)->worker, 4);
+    assert_int_equal(slot_pool_offer(&p, &b, 70), SLOT_OFFER_TAKEN);
+    const uint32_t order[] = {2}; /* d is to stay */
+    assert_int_equal(slot_pool_arrange(&p, &(struct slot_layout){other, 3, 2}, order, 1, surplus),
+                     1);
+    assert_int_equal(surplus[0].worker, 2);
+    assert_int_equal(slot_pool_get(&p, 0)->worker, 1);
+    assert_int_equal(slot_pool_get(&p, 2)->worker, 4);
+    assert_false(slot_pool_covers(&p, 1, 1));
+    slot_pool_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +134,7 @@ int main(void)
         cmocka_unit_test(losses_leave_holes_that_are_filled_first),
         cmocka_unit_test(slots_return_to_where_they_were),
         cmocka_unit_test(nobody_waits_for_one_that_is_gone),
+        cmocka_unit_test(kinds_are_kept_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

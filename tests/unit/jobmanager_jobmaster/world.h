@@ -13,7 +13,7 @@
 #include "tests/unit/jobmanager_jobmaster/graphs.h"
 #include "tests/unit/jobmanager_jobmaster/test_coordinator.h"
 
-enum { WORLD_WORKERS_MAX = 4, WORLD_SLOTS_MAX = 4096 };
+enum { WORLD_WORKERS_MAX = 4, WORLD_SLOTS_MAX = 4096, WORLD_KINDS_MAX = 4 };
 
 /* Slots of the fake provider. */
 struct fake_slot {
@@ -35,7 +35,10 @@ struct world {
     struct slot_provider provider;
     struct fake_slot slots[WORLD_SLOTS_MAX];
     uint32_t n_slots;
-    uint32_t declared, n_declares, n_released;
+    uint32_t declared; /* in all */
+    uint32_t declared_of[WORLD_KINDS_MAX];
+    struct resource_profile profiles[WORLD_KINDS_MAX]; /* as they were declared */
+    uint32_t n_kinds, n_declares, n_released;
     bool offers;         /* the provider offers what it has when slots are declared */
     struct str statuses; /* "CREATED RUNNING " */
     uint32_t n_terminals;
@@ -75,23 +78,35 @@ static inline void world_offer(struct world *w, uint32_t slot)
 
 static inline void world_offer_all(struct world *w)
 {
-    uint32_t with_job = 0;
+    uint32_t with_job[WORLD_KINDS_MAX] = {0};
     for (uint32_t i = 0; i < w->n_slots; i++) {
-        with_job += w->slots[i].with_job;
+        with_job[w->slots[i].slot.kind] += w->slots[i].with_job;
     }
-    for (uint32_t i = 0; i < w->n_slots && with_job < w->declared; i++) {
-        if (!w->slots[i].with_job && !w->slots[i].lost &&
+    for (uint32_t i = 0; i < w->n_slots; i++) {
+        uint32_t kind = w->slots[i].slot.kind;
+        if (with_job[kind] < w->declared_of[kind] && !w->slots[i].with_job && !w->slots[i].lost &&
             !w->workers[w->slots[i].slot.worker].closed) {
             world_offer(w, i);
-            with_job++;
+            with_job[kind]++;
         }
     }
 }
 
-static inline void world_declare(void *arg, struct jobmaster *jm, uint32_t n)
+static inline void world_declare(void *arg, struct jobmaster *jm,
+                                 const struct slot_requirement *requirements, uint32_t n_kinds)
 {
     struct world *w = arg;
-    w->declared = n;
+    assert_true(n_kinds <= WORLD_KINDS_MAX && (w->n_kinds == 0 || w->n_kinds == n_kinds));
+    w->declared = 0;
+    w->n_kinds = n_kinds;
+    for (uint32_t kind = 0; kind < n_kinds; kind++) {
+        assert_int_equal(requirements[kind].profile == NULL, kind == 0);
+        w->declared_of[kind] = requirements[kind].n_slots;
+        w->declared += requirements[kind].n_slots;
+        if (kind > 0) {
+            w->profiles[kind] = *requirements[kind].profile;
+        }
+    }
     w->n_declares++;
     if (w->offers) {
         world_offer_all(w);

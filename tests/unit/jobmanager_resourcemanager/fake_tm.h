@@ -89,7 +89,14 @@ static inline void fake_tm_register(struct fake_tm *t)
     r.rpc_address = (char *)"host:1";
     r.data_port = 2;
     r.data_address = (char *)"host:2";
-    r.n_slots = t->n_slots;
+    struct resource_profile_message slot, total;
+    struct resource_profile slot_profile = t->total;
+    resource_profile_divide(&slot_profile, t->n_static);
+    resource_profile_fill(&slot_profile, &slot);
+    resource_profile_fill(&t->total, &total);
+    r.slot_profile = &slot.profile;
+    r.total_profile = &total.profile;
+    r.n_slots = t->n_static;
     r.slots = &report;
     r.known_leader = fake_data(&t->leader);
     m.body_case = TM_BODY(REGISTER_);
@@ -122,7 +129,15 @@ static inline void fake_tm_connect(struct fake_tm *t, const struct rpc_intercept
 static inline void fake_tm_init(struct fake_tm *t, struct resourcemanager *rm, const char *id,
                                 uint32_t n_slots, uint64_t seed)
 {
-    *t = (struct fake_tm){.rm = rm, .n_slots = n_slots};
+    /* As many dynamic slots as there is room for.  Each static one is worth a core and 100 bytes of everything. */
+    *t = (struct fake_tm){.rm = rm, .n_slots = FAKE_TM_SLOTS_MAX, .n_static = n_slots};
+    t->total = (struct resource_profile){(uint64_t)n_slots * RESOURCE_UNITS,
+                                         n_slots * 100,
+                                         n_slots * 100,
+                                         n_slots * 100,
+                                         n_slots * 100,
+                                         0,
+                                         {{{0}, 0}}};
     snprintf(t->id, sizeof(t->id), "%s", id);
     rng_init(&t->rng, seed);
     id_random(&t->instance, &t->rng);

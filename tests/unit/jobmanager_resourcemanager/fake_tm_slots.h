@@ -16,7 +16,7 @@
 #include <cmocka.h>
 /* clang-format on */
 
-enum { FAKE_TM_SLOTS_MAX = 8, FAKE_TM_WORKERS_MAX = 8 };
+enum { FAKE_TM_SLOTS_MAX = 32, FAKE_TM_WORKERS_MAX = 8 };
 
 #define TM_INIT FLINC__TASK_MANAGER_TO_MASTER__INIT
 #define TM_BODY(name) FLINC__TASK_MANAGER_TO_MASTER__BODY_##name
@@ -32,6 +32,7 @@ enum fake_tm_flags {
 struct fake_tm_slot {
     Flinc__SlotState state;
     struct flinc_id allocation, job_id, token;
+    struct resource_profile profile; /* of a dynamic one */
 };
 
 struct fake_tm_task {
@@ -52,6 +53,9 @@ struct fake_tm {
     struct rng rng;
     unsigned flags;
     uint32_t n_slots;
+    uint32_t n_static; /* slots behind them are dynamic */
+    struct resource_profile total;
+    struct resource_profile_message messages[FAKE_TM_SLOTS_MAX];
     struct fake_tm_slot slots[FAKE_TM_SLOTS_MAX];
     struct fake_tm_worker workers[FAKE_TM_WORKERS_MAX];
     struct mailbox *mailbox;
@@ -98,26 +102,44 @@ static inline void fake_tm_report(struct fake_tm *t, Flinc__SlotReport *report,
 {
     flinc__slot_report__init(report);
     for (uint32_t i = 0; i < t->n_slots; i++) {
+        bool is_free = t->slots[i].state == FLINC__SLOT_STATE__SLOT_FREE;
+        if (is_free && i >= t->n_static) {
+            continue;
+        }
         flinc__slot_status__init(&rows[i]);
         rows[i].index = i;
         rows[i].state = t->slots[i].state;
-        if (t->slots[i].state != FLINC__SLOT_STATE__SLOT_FREE) {
+        if (!is_free) {
             rows[i].allocation_id = fake_data(&t->slots[i].allocation);
             rows[i].job_id = fake_data(&t->slots[i].job_id);
         }
-        pointers[i] = &rows[i];
+        if (i >= t->n_static) {
+            resource_profile_fill(&t->slots[i].profile, &t->messages[i]);
+            rows[i].profile = &t->messages[i].profile;
+        }
+        pointers[report->n_slots++] = &rows[i];
     }
     report->slots = pointers;
-    report->n_slots = t->n_slots;
 }
 
 static inline uint32_t fake_tm_slots_in(const struct fake_tm *t, Flinc__SlotState state)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < t->n_slots; i++) {
-        n += t->slots[i].state == state;
+        bool is_row = i < t->n_static || t->slots[i].state != FLINC__SLOT_STATE__SLOT_FREE;
+        n += is_row && t->slots[i].state == state;
     }
     return n;
+}
+
+/* As others count them: dynamic ones count as static ones. */
+static inline uint32_t fake_tm_shown_free(const struct fake_tm *t)
+{
+    uint32_t n_used = 0;
+    for (uint32_t i = 0; i < t->n_slots; i++) {
+        n_used += t->slots[i].state != FLINC__SLOT_STATE__SLOT_FREE;
+    }
+    return t->n_static - MIN(t->n_static, n_used);
 }
 
 static inline bool fake_tm_has_active(const struct fake_tm *t, const struct flinc_id *job_id)
@@ -224,6 +246,34 @@ static inline void fake_tm_offer(struct fake_tm *t, uint32_t index)
     fake_tm_say(t, &m);
 }
 
+/* What is left of the whole. */
+static inline struct resource_profile fake_tm_left(const struct fake_tm *t)
+{
+    struct resource_profile left = t->total, slot = t->total;
+    resource_profile_divide(&slot, t->n_static);
+    for (uint32_t i = 0; i < t->n_slots; i++) {
+        if (t->slots[i].state != FLINC__SLOT_STATE__SLOT_FREE) {
+            resource_profile_subtract(&left, i < t->n_static ? &slot : &t->slots[i].profile);
+        }
+    }
+    return left;
+}
+
+/* Has it so much left?  Static slots are never too many without dynamic ones. */
+static inline bool fake_tm_has_room(const struct fake_tm *t, const Flinc__RequestSlot *r,
+                                    struct resource_profile *ret_profile)
+{
+    struct resource_profile left = fake_tm_left(t);
+    assert_int_equal(r->profile != NULL, r->slot >= t->n_static);
+    *ret_profile = t->total;
+    resource_profile_divide(ret_profile, t->n_static);
+    if (r->profile != NULL) {
+        assert_int_equal(resource_profile_read(r->profile, ret_profile, NULL), 0);
+        assert_true(ret_profile->network_bytes > 0);
+    }
+    return resource_profile_fits(ret_profile, &left);
+}
+
 static inline void fake_tm_on_request(struct fake_tm *t, const Flinc__RequestSlot *r)
 {
     t->n_requests++;
@@ -239,7 +289,9 @@ static inline void fake_tm_on_request(struct fake_tm *t, const Flinc__RequestSlo
     bool same = !is_free && fake_is(&s->allocation, &r->allocation_id);
     answer.allocation_id = r->allocation_id;
     answer.slot = r->slot;
-    answer.accepted = (is_free || same) && !(t->flags & FAKE_TM_REFUSES);
+    struct resource_profile profile;
+    bool has_room = fake_tm_has_room(t, r, &profile);
+    answer.accepted = ((is_free && has_room) || same) && !(t->flags & FAKE_TM_REFUSES);
     if (!answer.accepted) {
         error.code = ERR_UNAVAILABLE;
         error.error_class = ERROR_CLASS_TRANSIENT;
@@ -251,6 +303,7 @@ static inline void fake_tm_on_request(struct fake_tm *t, const Flinc__RequestSlo
         }
     } else if (is_free) {
         s->state = FLINC__SLOT_STATE__SLOT_ALLOCATED;
+        s->profile = profile;
         fake_copy(&s->allocation, &r->allocation_id);
         fake_copy(&s->job_id, &r->job_id);
         fake_copy(&s->token, &r->master_token);

@@ -118,10 +118,12 @@ static inline void world_on_terminal(void *owner, enum job_status status, const 
     }
 }
 
-static inline struct world_job *world_start_job(struct world *w, uint32_t parallelism)
+/* The sink runs in slots of its own, of this profile; 0 cores: in those of the source. */
+static inline struct world_job *world_start_sized_job(struct world *w, uint32_t parallelism,
+                                                      double cpu, uint64_t task_heap_bytes)
 {
     struct vertex_spec vertices[] = {{"Source", parallelism, NULL, NULL},
-                                     {"Sink", parallelism, NULL, NULL}};
+                                     {"Sink", parallelism, cpu > 0 ? "large" : NULL, NULL}};
     static const struct edge_spec edges[] = {
         {0, 1, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE, 0}};
     if (w->rm == NULL) {
@@ -131,6 +133,9 @@ static inline struct world_job *world_start_job(struct world *w, uint32_t parall
     struct error err = ERROR_INIT;
     *j = (struct world_job){0};
     j->graph = graph_new(vertices, 2, edges, 1);
+    if (cpu > 0) {
+        graph_add_group(j->graph, "large", cpu, task_heap_bytes);
+    }
     j->graph->job_id.data[15] = (uint8_t)w->n_jobs;
     fake_copy(&j->id, &j->graph->job_id);
     memset(j->token.bytes, 0x40 + (int)w->n_jobs, sizeof(j->token.bytes));
@@ -154,6 +159,11 @@ static inline struct world_job *world_start_job(struct world *w, uint32_t parall
     assert_int_equal(jobmaster_start(j->jm, &err), 0);
     world_settle(w);
     return j;
+}
+
+static inline struct world_job *world_start_job(struct world *w, uint32_t parallelism)
+{
+    return world_start_sized_job(w, parallelism, 0, 0);
 }
 
 static inline void world_end_job(struct world *w, struct world_job *j)

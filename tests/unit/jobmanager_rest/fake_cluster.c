@@ -176,6 +176,7 @@ const struct taskmanager_list *resourcemanager_list(struct resourcemanager *rm)
         t->n_usages = 1;
         flinc__resource_profile__init(&t->slot_profile);
         flinc__resource_profile__init(&t->total_profile);
+        flinc__resource_profile__init(&t->free_profile);
         flinc__memory_configuration__init(&t->memory);
         flinc__hardware_description__init(&t->hardware);
     }

@@ -129,7 +129,15 @@ static const char *no_metric(const void *arg, const char *name)
 
 static void task_manager(void **state)
 {
-    struct slot_usage usage = {.n_slots = 2, .n_tasks = 5};
+    Flinc__ExternalResource gpu = FLINC__EXTERNAL_RESOURCE__INIT;
+    Flinc__ExternalResource *extended[] = {&gpu};
+    Flinc__ResourceProfile dynamic = FLINC__RESOURCE_PROFILE__INIT;
+    struct slot_usage usage = {.n_slots = 2, .n_tasks = 5, .n_dynamic = 1, .dynamic = &dynamic};
+    gpu.name = (char *)"gpu";
+    gpu.amount = 0.5;
+    dynamic.managed_bytes = 3 << 20;
+    dynamic.extended = extended;
+    dynamic.n_extended = 1;
     struct taskmanager_details t = {
         .id = (char *)TM_1,
         .rpc_address = (char *)"tm-1:6122",
@@ -141,10 +149,13 @@ static void task_manager(void **state)
     };
     flinc__resource_profile__init(&t.slot_profile);
     flinc__resource_profile__init(&t.total_profile);
+    flinc__resource_profile__init(&t.free_profile);
     flinc__memory_configuration__init(&t.memory);
     flinc__hardware_description__init(&t.hardware);
     t.slot_profile.cpu_cores = 1.5;
     t.slot_profile.managed_bytes = 10 << 20;
+    t.free_profile.cpu_cores = 3;
+    t.free_profile.managed_bytes = 20 << 20;
     t.memory.task_heap = 77;
     struct shape_text s;
     shape_begin(&s);
@@ -162,6 +173,10 @@ static void task_manager(void **state)
     assert_int_equal(int_at(s.root, "memoryConfiguration.taskHeap"), 77);
     assert_int_equal(count_at(s.root, "allocatedSlots"), 2);
     assert_int_equal(int_at(s.root, "allocatedSlots.0.assignedTasks"), 3);
+    assert_int_equal(int_at(s.root, "allocatedSlots.0.resource.managedMemory"), 3);
+    assert_true(double_at(s.root, "allocatedSlots.0.resource.extendedResources.gpu") == 0.5);
+    assert_int_equal(int_at(s.root, "allocatedSlots.1.resource.managedMemory"), 10);
+    assert_int_equal(count_at(s.root, "allocatedSlots.1.resource.extendedResources"), 0);
     assert_int_equal(int_at(s.root, "allocatedSlots.1.assignedTasks"), 2);
     assert_int_equal(int_at(s.root, "metrics.heapUsed"), 12345);
     assert_int_equal(int_at(s.root, "metrics.memorySegmentsTotal"), 0);

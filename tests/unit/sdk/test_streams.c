@@ -125,6 +125,9 @@ static void settings_reach_the_graph(void **state)
     flinc_set_parallelism(s, 2);
     flinc_set_max_parallelism(s, 64);
     flinc_slot_sharing_group(s, "g");
+    flinc_env_register_slot_sharing_group(
+        env, "g", FLINC_SLOT_RESOURCES(.cpu_cores = 0.5, .task_heap_bytes = 7));
+    flinc_env_register_slot_sharing_group(env, "h", FLINC_SLOT_RESOURCES(.cpu_cores = 0));
     flinc_disable_chaining(s);
     flinc_discard(flinc_global(s));
     assert_int_equal(flinc_env_execute(env, NULL), 0);
@@ -132,6 +135,8 @@ static void settings_reach_the_graph(void **state)
     assert_int_equal(job->n_vertices, 3);
     assert_int_equal(job->vertices[1]->max_parallelism, 64);
     assert_string_equal(job->vertices[1]->slot_sharing_group, "g");
+    assert_int_equal(job->n_slot_sharing_groups, 1);
+    assert_true(job->slot_sharing_groups[0]->profile->cpu_cores == 0.5);
     assert_string_equal(job->edges[1]->ship_strategy, "GLOBAL");
     assert_int_equal(job->runtime_mode, FLINC__RUNTIME_MODE__RUNTIME_BATCH);
     assert_int_equal(job->n_config, 2);

@@ -478,8 +478,10 @@ static void op_declared(void *owner, void *payload)
     run_offer(r);
 }
 
-static void slots_declare(void *arg, struct jobmaster *jm, uint32_t n_slots)
+static void slots_declare(void *arg, struct jobmaster *jm,
+                          const struct slot_requirement *requirements, uint32_t n_kinds)
 {
+    uint32_t n_slots = requirements[0].n_slots;
     struct job_run *r = arg;
     (void)!component_post(r->fixture->component, MAILBOX_LANE_DATA, 0, op_declared,
                           (void *)(uintptr_t)n_slots, NULL);

@@ -20,7 +20,7 @@ struct fake_job {
     struct fake_host *host;
     struct flinc_id id, master_token, incarnation;
     uint32_t n_slots, n_starts, n_stops, n_kills, n_sent;
-    uint64_t managed_bytes;
+    uint64_t managed_bytes, task_bytes, network_bytes;
     struct flinc_id link; /* token of the master whose link is open */
     bool ready, link_open, telling_gone;
 };
@@ -156,6 +156,8 @@ static inline int fake_host_start_job(void *arg, const struct worker_job *spec, 
     job->n_starts++;
     job->n_slots = spec->budget.n_slots;
     job->managed_bytes = spec->budget.managed_bytes;
+    job->task_bytes = spec->budget.task_bytes;
+    job->network_bytes = spec->budget.network_bytes;
     return 0;
 }
 

@@ -141,10 +141,26 @@ static void what_contradicts(void **state)
 static void slots_share_evenly(void **state)
 {
     struct tm_memory m = derived("");
-    Flinc__ResourceProfile slot, total;
-    tm_memory_fill_profile(&m, 3, 3, &slot);
-    tm_memory_fill_profile(&m, 3, 1, &total);
-    assert_true(slot.cpu_cores == 1.0 && total.cpu_cores == 3.0);
+    struct conf conf;
+    struct error err = ERROR_INIT;
+    struct resource_profile slot, total;
+    conf_init(&conf, NULL);
+    assert_int_equal(conf_set(&conf, "taskmanager.cpu.cores", "4.5", &err), 0);
+    assert_int_equal(conf_set(&conf, "external-resources", "gpu;fpga;absent", &err), 0);
+    assert_int_equal(conf_set(&conf, "external-resource.gpu.amount", "6", &err), 0);
+    assert_int_equal(conf_set(&conf, "external-resource.fpga.amount", "1", &err), 0);
+    assert_int_equal(tm_memory_total_profile(&m, &conf, 3, &total, &err), 0);
+    slot = total;
+    resource_profile_divide(&slot, 3);
+    assert_true(resource_units_to(slot.cpu_units) == 1.5);
+    assert_true(resource_units_to(total.cpu_units) == 4.5);
+    assert_int_equal(total.n_extended, 2);
+    assert_string_equal(total.extended[1].name, "gpu");
+    assert_true(resource_units_to(slot.extended[1].units) == 2);
+    assert_int_equal(conf_set(&conf, "external-resources", "gpu;gpu", &err), 0);
+    assert_int_equal(tm_memory_total_profile(&m, &conf, 3, &total, &err), ERR_INVALID_CONFIG);
+    assert_string_equal(err.message, "external-resources: external resource 'gpu' is given twice");
+    conf_fini(&conf);
     assert_int_equal(slot.managed_bytes, m.managed / 3);
     assert_int_equal(slot.network_bytes, m.network / 3);
     assert_int_equal(total.task_heap_bytes, m.task_heap);

@@ -1,4 +1,5 @@
 /* Slots: requests, offers, time-outs, what is given up, what masters know. */
+#include "taskmanager/manager/slot_table.h"
 #include "tests/unit/taskmanager_manager/world.h"
 
 /* Slot 0 under allocation 1, and so on, for a job; ACTIVE. */
@@ -380,6 +381,104 @@ static void heartbeats_say_what_runs(void **state)
     world_fini(&w);
 }
 
+/* Half a core, 50 MiB and half of the managed memory. */
+static Flinc__ResourceProfile half(void)
+{
+    Flinc__ResourceProfile p = FLINC__RESOURCE_PROFILE__INIT;
+    p.cpu_cores = 0.5;
+    p.task_heap_bytes = 50 << 20;
+    p.managed_bytes = 536870920 / 2;
+    p.network_bytes = 1 << 20;
+    return p;
+}
+
+static void dynamic_slots_are_worth_what_was_asked_for(void **state)
+{
+    struct world w;
+    world_init(&w, "4");
+    world_start(&w);
+    Flinc__ResourceProfile p = half();
+    master_request_profile(&w, 9, 1, 1, &p);
+    world_settle(&w);
+    Flinc__SlotRequestAnswer *answer = world_last(&w, BODY(SLOT_ANSWER))->slot_answer;
+    assert_true(answer->accepted);
+    assert_int_equal(answer->slot, 9);
+    assert_int_equal(worker(&w, 1)->task_bytes, 50 << 20);
+    assert_int_equal(worker(&w, 1)->managed_bytes, 536870920 / 2);
+    assert_int_equal(worker(&w, 1)->network_bytes, TASKMANAGER_WORKER_NETWORK_MIN);
+    master_request_slot(&w, 0, 2, 1); /* a static one beside it: what they are worth together */
+    world_settle(&w);
+    assert_int_equal(worker(&w, 1)->n_slots, 2);
+    assert_int_equal(worker(&w, 1)->managed_bytes, 536870920 / 2 + 536870920 / 4);
+    master_answer_offer(&w, 1, world_last(&w, BODY(OFFER))->offer->offer_id, (uint32_t[]){1, 2, 0});
+    world_settle(&w);
+    Flinc__SlotReport *report = world_slots(&w, (uint32_t[]){1, 2, 0});
+    assert_int_equal(report->n_slots, 5);
+    assert_null(report->slots[0]->profile);
+    assert_int_equal(report->slots[4]->index, 9);
+    assert_int_equal(report->slots[4]->profile->managed_bytes, 536870920 / 2);
+    master_free_slot(&w, 1);
+    world_settle(&w);
+    assert_int_equal(world_last(&w, BODY(SLOT_FREED))->slot_freed->slot, 9);
+    assert_int_equal(worker(&w, 1)->managed_bytes, 536870920 / 4);
+    assert_int_equal(world_slots(&w, (uint32_t[]){2, 0})->n_slots,
+                     4); /* it is not there any more */
+    world_fini(&w);
+}
+
+/* Static and dynamic slots take from one whole. */
+static void more_than_there_is_is_refused(void **state)
+{
+    struct world w;
+    world_init(&w, "2");
+    world_start(&w);
+    Flinc__ResourceProfile p = half();
+    master_request_profile(&w, 2, 1, 1, &p);
+    p.managed_bytes = 1;
+    master_request_profile(&w, 3, 2, 1, &p);
+    world_settle(&w);
+    assert_true(world_last(&w, BODY(SLOT_ANSWER))->slot_answer->accepted);
+    master_request_slot(&w, 0, 3, 2); /* a byte is missing */
+    world_settle(&w);
+    Flinc__SlotRequestAnswer *answer = world_last(&w, BODY(SLOT_ANSWER))->slot_answer;
+    assert_false(answer->accepted);
+    assert_int_equal(answer->occupied_by.len, 0);
+    assert_non_null(
+        strstr(answer->error->message, "has too little for a slot of ResourceProfile{"));
+    assert_non_null(strstr(answer->error->message, "; free are ResourceProfile{cpuCores=1, "));
+    Flinc__ExternalResource gpu = FLINC__EXTERNAL_RESOURCE__INIT;
+    Flinc__ExternalResource *extended[] = {&gpu};
+    gpu.name = (char *)"gpu";
+    gpu.amount = 0.1;
+    p.extended = extended;
+    p.n_extended = 1;
+    master_request_profile(&w, 4, 4, 1, &p); /* there are none */
+    world_settle(&w);
+    assert_false(world_last(&w, BODY(SLOT_ANSWER))->slot_answer->accepted);
+    master_free_slot(&w, 2);
+    master_request_slot(&w, 0, 5, 2);
+    world_settle(&w);
+    assert_true(world_last(&w, BODY(SLOT_ANSWER))->slot_answer->accepted);
+    world_fini(&w);
+}
+
+static void requests_that_make_no_sense_are_dropped(void **state)
+{
+    struct world w;
+    world_init(&w, "2");
+    world_start(&w);
+    Flinc__ResourceProfile p = half();
+    master_request_profile(&w, 1, 1, 1, &p);                   /* a static slot */
+    master_request_slot(&w, 2, 2, 1);                          /* a dynamic one without a profile */
+    master_request_profile(&w, SLOT_TABLE_ROWS_MAX, 3, 1, &p); /* far away */
+    p.cpu_cores = -1;
+    master_request_profile(&w, 2, 4, 1, &p);
+    world_settle(&w);
+    assert_int_equal(world_stats(&w).tm_messages_malformed, 4);
+    assert_int_equal(world_count(&w, BODY(SLOT_ANSWER)), 0);
+    world_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +497,9 @@ int main(void)
         cmocka_unit_test(slots_of_one_job_have_one_master),
         cmocka_unit_test(what_no_master_knows_is_freed),
         cmocka_unit_test(heartbeats_say_what_runs),
+        cmocka_unit_test(dynamic_slots_are_worth_what_was_asked_for),
+        cmocka_unit_test(more_than_there_is_is_refused),
+        cmocka_unit_test(requests_that_make_no_sense_are_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,8 +104,9 @@ static inline void master_accept(struct world *w)
     vec_clear(&w->unknown);
 }
 
-static inline void master_request_slot(struct world *w, uint32_t slot, uint32_t allocation,
-                                       uint32_t job)
+/* profile: of a dynamic slot; NULL: a static one. */
+static inline void master_request_profile(struct world *w, uint32_t slot, uint32_t allocation,
+                                          uint32_t job, Flinc__ResourceProfile *profile)
 {
     MASTER_MESSAGE(m, REQUEST_SLOT);
     Flinc__RequestSlot r = FLINC__REQUEST_SLOT__INIT;
@@ -115,8 +116,15 @@ static inline void master_request_slot(struct world *w, uint32_t slot, uint32_t 
     r.job_id = bytes_of(&j);
     r.master_token = bytes_of(&t);
     r.job_name = (char *)"a job";
+    r.profile = profile;
     m.request_slot = &r;
     master_send(w, &m);
+}
+
+static inline void master_request_slot(struct world *w, uint32_t slot, uint32_t allocation,
+                                       uint32_t job)
+{
+    master_request_profile(w, slot, allocation, job, NULL);
 }
 
 static inline void master_free_slot(struct world *w, uint32_t allocation)
