@@ -217,12 +217,28 @@ static const struct conf_option checkpoint_options[] = {
                     "stay if it failed or was cancelled. NO_EXTERNALIZED_CHECKPOINTS: they are "
                     "deleted. A job that finished keeps none.",
      .flags = CONF_FLAG_EFFECTIVE},
-    {"execution.checkpointing.file-merging.across-checkpoint-boundary", CONF_TYPE_BOOL, "false"},
-    {"execution.checkpointing.file-merging.enabled", CONF_TYPE_BOOL, "false"},
-    {"execution.checkpointing.file-merging.max-file-size", CONF_TYPE_MEMORY, "32 mb"},
-    {"execution.checkpointing.file-merging.max-space-amplification", CONF_TYPE_FLOAT, "2.0"},
-    {"execution.checkpointing.file-merging.max-subtasks-per-file", CONF_TYPE_INT, "4"},
-    {"execution.checkpointing.file-merging.pool-blocking", CONF_TYPE_BOOL, "false"},
+    {"execution.checkpointing.file-merging.across-checkpoint-boundary", CONF_TYPE_BOOL, "false",
+     .description = "Whether a merged file goes on with the next checkpoint, or ends with each.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"execution.checkpointing.file-merging.enabled", CONF_TYPE_BOOL, "false",
+     .description = "Whether the tasks of a job on one task manager write their state files of up "
+                    "to 4 MB into few files, several into each. Savepoints are not merged.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"execution.checkpointing.file-merging.max-file-size", CONF_TYPE_MEMORY, "32 mb",
+     .description = "Most bytes of a merged file; what would go beyond goes into the next.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"execution.checkpointing.file-merging.max-space-amplification", CONF_TYPE_FLOAT, "2.0",
+     .description = "A merged file that is more than so many times as large as what checkpoints "
+                    "still need of it is written no more, and what is needed is written anew. "
+                    "Up to 1: no bound.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"execution.checkpointing.file-merging.max-subtasks-per-file", CONF_TYPE_INT, "4", .min = "1",
+     .max = "32768", .description = "Most subtasks that have state in one merged file.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"execution.checkpointing.file-merging.pool-blocking", CONF_TYPE_BOOL, "false",
+     .description = "Whether a subtask waits for a merged file that others are writing to, or "
+                    "begins another. The first makes fewer files, the second is done sooner.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"execution.checkpointing.incremental", CONF_TYPE_BOOL, "false",
      .aliases = "state.backend.incremental",
      .description = "Whether a checkpoint writes only what has changed since the one before, where "

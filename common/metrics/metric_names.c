@@ -148,6 +148,14 @@ static const struct metric_name names[] = {
     {METRIC_IN_TASK, "buffers.outputQueueLength", METRIC_GAUGE,
      "Batches that wait to be taken by consumers."},
     /* jobs at task managers */
+    {METRIC_IN_TM_JOB, "fileMerging.logicalFileCount", METRIC_GAUGE,
+     "State files that lie in merged ones of this task manager; with "
+     "execution.checkpointing.file-merging.enabled only, as all of fileMerging."},
+    {METRIC_IN_TM_JOB, "fileMerging.logicalFileSize", METRIC_GAUGE, "Bytes of those."},
+    {METRIC_IN_TM_JOB, "fileMerging.physicalFileCount", METRIC_GAUGE,
+     "Merged files of this task manager that are in use."},
+    {METRIC_IN_TM_JOB, "fileMerging.physicalFileSize", METRIC_GAUGE,
+     "Bytes of those, with what nothing refers to any more."},
     {METRIC_IN_TM_JOB,
      "latency.source_id.<source_id>.operator_id.<operator_id>.operator_subtask_index.<subtask>."
      "latency",

@@ -58,13 +58,48 @@ int state_blob_source(const Flinc__StateBlob *blob, const char *directory, struc
     return 0;
 }
 
+uint64_t state_blob_offset(const Flinc__StateBlob *blob)
+{
+    return blob->local_path[0] == '\0' ? blob->offset : 0; /* a copy is of the section alone */
+}
+
+int state_blob_check_file(const Flinc__StateBlob *blob, const char *name, uint64_t file_size,
+                          struct error *err)
+{
+    bool is_section = blob->merged_since != 0 && blob->local_path[0] == '\0';
+    uint64_t at = state_blob_offset(blob);
+    if (is_section && (at > file_size || blob->size > file_size - at)) {
+        return error_set(err, ERR_CORRUPT,
+                         "%s is damaged: it has %llu bytes, but %llu were written into it from "
+                         "byte %llu on",
+                         name, (unsigned long long)file_size, (unsigned long long)blob->size,
+                         (unsigned long long)at);
+    }
+    if (!is_section && file_size != blob->size) {
+        return error_set(err, ERR_CORRUPT, "%s is damaged: it has %llu bytes, %llu were written",
+                         name, (unsigned long long)file_size, (unsigned long long)blob->size);
+    }
+    return 0;
+}
+
+void state_blob_print(const Flinc__StateBlob *blob, const char *uri, struct str *ret)
+{
+    str_clear(ret);
+    str_append_cstr(ret, uri);
+    if (blob->merged_since != 0 && blob->local_path[0] == '\0') {
+        str_printf(ret, " (%llu bytes from %llu on)", (unsigned long long)blob->size,
+                   (unsigned long long)blob->offset);
+    }
+}
+
 void state_blob_advise(const Flinc__StateBlob *blob, const char *directory)
 {
     STR_AUTO uri = STR_INIT;
     struct fs_input *in = NULL;
     if (blob != NULL && state_blob_source(blob, directory, &uri, NULL) == 0 && uri.len > 0 &&
         fs_open(str_cstr(&uri), FS_ACCESS_SEQUENTIAL, &in, NULL) == 0) {
-        fs_input_advise(in, 0, MIN(blob->size, (uint64_t)STATE_BLOB_ADVISE_MAX));
+        fs_input_advise(in, state_blob_offset(blob),
+                        MIN(blob->size, (uint64_t)STATE_BLOB_ADVISE_MAX));
         fs_input_close(in);
     }
 }
@@ -89,6 +124,26 @@ void keyed_handle_each_blob(const Flinc__KeyedHandle *handle,
     }
 }
 
+void subtask_state_each_blob(const Flinc__OperatorSubtaskState *state, uint64_t checkpoint_id,
+                             void (*fn)(void *arg, const Flinc__StateBlob *blob,
+                                        uint64_t checkpoint_id),
+                             void *arg)
+{
+    for (size_t i = 0; i < state->n_keyed; i++) {
+        keyed_handle_each_blob(state->keyed[i], fn, arg);
+    }
+    for (size_t i = 0; i < state->n_operator_state; i++) {
+        if (state->operator_state[i]->blob != NULL) {
+            fn(arg, state->operator_state[i]->blob, checkpoint_id);
+        }
+    }
+    for (size_t i = 0; i < state->n_channels; i++) {
+        if (state->channels[i]->blob != NULL) {
+            fn(arg, state->channels[i]->blob, checkpoint_id);
+        }
+    }
+}
+
 static int check_crc(const struct blob_reader *r, const Flinc__StateBlob *blob, struct error *err)
 {
     uint32_t crc = crc32c(0, r->data, r->size);
@@ -100,20 +155,17 @@ static int check_crc(const struct blob_reader *r, const Flinc__StateBlob *blob, 
     return 0;
 }
 
-/* The size of an open file is known to be right, so that it may be allocated. */
+/* The size is known to be in the file, so that it may be allocated. */
 static int read_file(struct blob_reader *r, struct fs_input *in, const Flinc__StateBlob *blob,
                      struct error *err)
 {
-    uint64_t size = fs_input_size(in);
-    if (size != blob->size) {
-        return error_set(err, ERR_CORRUPT, "%s has %llu bytes, %llu were written: it is damaged",
-                         r->name, (unsigned long long)size, (unsigned long long)blob->size);
-    }
+    uint64_t size = blob->size;
+    TRY(state_blob_check_file(blob, fs_input_path(in), fs_input_size(in), err));
     r->data = mem_alloc_aligned(BUFFER_PADDING,
                                 (size + 2 * BUFFER_PADDING - 1) / BUFFER_PADDING * BUFFER_PADDING);
     r->size = size;
     size_t n = 0;
-    TRY(fs_input_read_at(in, 0, r->data, size, &n, err));
+    TRY(fs_input_read_at(in, state_blob_offset(blob), r->data, size, &n, err));
     if (n != size) {
         return error_set(err, ERR_CORRUPT, "%s was cut to %zu bytes while it was read", r->name, n);
     }
@@ -141,9 +193,12 @@ static int reader_load(struct blob_reader *r, const Flinc__StateBlob *blob, cons
                        struct error *err)
 {
     STR_AUTO uri = STR_INIT;
+    STR_AUTO name = STR_INIT;
     struct fs_input *in = NULL;
     TRY(state_blob_source(blob, directory, &uri, err));
-    r->name = mem_strdup(uri.len > 0 ? str_cstr(&uri) : "state inside the snapshot's metadata");
+    state_blob_print(blob, uri.len > 0 ? str_cstr(&uri) : "state inside the snapshot's metadata",
+                     &name);
+    r->name = str_take(&name);
     if (uri.len == 0) {
         TRY(take_inline(r, blob, err));
         return check_crc(r, blob, err);

@@ -91,6 +91,14 @@ int savepoint_folder_make(const char *root, const uint8_t job_id[16], const uint
     return 0;
 }
 
+void checkpoint_task_owned_folder(const char *shared_folder, struct str *ret)
+{
+    const char *name = fs_base_name(shared_folder);
+    str_clear(ret);
+    str_append(ret, shared_folder, (size_t)(name - shared_folder));
+    str_append_cstr(ret, "taskowned");
+}
+
 /* ---- files of a snapshot ---------------------------------------------------------------------- */
 
 struct file_walk {
@@ -103,22 +111,9 @@ static void walk_blob(void *arg, const Flinc__StateBlob *blob, uint64_t checkpoi
 {
     struct file_walk *w = arg;
     STR_AUTO uri = STR_INIT;
-    if (blob != NULL && !blob->removed && blob->location[0] != '\0' &&
+    if (!blob->removed && blob->location[0] != '\0' &&
         state_blob_uri(blob, w->directory, &uri, NULL) == 0) {
         w->fn(w->arg, str_cstr(&uri), blob);
-    }
-}
-
-static void walk_state(struct file_walk *w, const Flinc__OperatorSubtaskState *s)
-{
-    for (size_t i = 0; i < s->n_keyed; i++) {
-        keyed_handle_each_blob(s->keyed[i], walk_blob, w);
-    }
-    for (size_t i = 0; i < s->n_operator_state; i++) {
-        walk_blob(w, s->operator_state[i]->blob, 0);
-    }
-    for (size_t i = 0; i < s->n_channels; i++) {
-        walk_blob(w, s->channels[i]->blob, 0);
     }
 }
 
@@ -131,7 +126,7 @@ void snapshot_each_file(const Flinc__CheckpointMetadata *m, const char *director
         for (size_t k = 0; k < m->operators[i]->n_subtasks; k++) {
             const Flinc__SubtaskSnapshot *s = m->operators[i]->subtasks[k];
             if (s->state != NULL) {
-                walk_state(&w, s->state);
+                subtask_state_each_blob(s->state, 0, walk_blob, &w);
             }
         }
     }

@@ -82,28 +82,30 @@ struct local_copies *local_copies_unref(struct local_copies *l)
 
 /* ---- adding ------------------------------------------------------------------------------------- */
 
-static int copy_bytes(struct fs_input *in, struct fs_output *out, struct error *err)
+static int copy_bytes(struct fs_input *in, const Flinc__StateBlob *blob, struct fs_output *out,
+                      struct error *err)
 {
     uint8_t *bytes = mem_alloc(COPY_BYTES);
-    uint64_t at = 0;
-    size_t n = 0;
-    int rc;
-    do {
-        rc = fs_input_read_at(in, at, bytes, COPY_BYTES, &n, err);
-        rc = rc == 0 && n > 0 ? fs_output_write(out, bytes, n, err) : rc;
-        at += n;
-    } while (rc == 0 && n > 0);
+    uint64_t begin = state_blob_offset(blob);
+    size_t n = 1;
+    int rc = 0;
+    for (uint64_t at = 0; rc == 0 && at < blob->size && n > 0; at += n) {
+        size_t size = (size_t)MIN(blob->size - at, (uint64_t)COPY_BYTES);
+        rc = fs_input_read_at(in, begin + at, bytes, size, &n, err);
+        rc = rc == 0 ? fs_output_write(out, bytes, n, err) : rc;
+    }
     mem_free(bytes);
     return rc;
 }
 
-static int copy_file(const char *uri, const char *path, struct error *err)
+static int copy_blob(const Flinc__StateBlob *blob, const char *uri, const char *path,
+                     struct error *err)
 {
     struct fs_input *in = NULL;
     struct fs_output *out = NULL;
     TRY(fs_open(uri, FS_ACCESS_SEQUENTIAL, &in, err));
     int rc = fs_create(path, FS_OVERWRITE, &out, err);
-    rc = rc == 0 ? copy_bytes(in, out, err) : rc;
+    rc = rc == 0 ? copy_bytes(in, blob, out, err) : rc;
     rc = rc == 0 ? fs_output_close(&out, err) : rc;
     fs_output_abandon(out);
     fs_input_close(in);
@@ -120,8 +122,19 @@ static int link_file(const char *uri, const char *path)
     return link(at.path, path) == 0;
 }
 
-static int add_file(const struct local_copies *l, const char *uri, const char *name,
-                    struct error *err)
+/* What a copy of the blob is called. */
+static void copy_name(const Flinc__StateBlob *blob, uint64_t checkpoint_id, struct str *ret)
+{
+    str_clear(ret);
+    str_append_cstr(ret, fs_base_name(blob->location));
+    if (blob->merged_since != 0) {
+        str_printf(ret, "-%llu-%llu", (unsigned long long)checkpoint_id,
+                   (unsigned long long)blob->offset);
+    }
+}
+
+static int add_copy(const struct local_copies *l, const Flinc__StateBlob *blob, const char *uri,
+                    const char *name, struct error *err)
 {
     STR_AUTO path = STR_INIT;
     TRY(FAILPOINT(err, "snapshot.local.add"));
@@ -129,20 +142,23 @@ static int add_file(const struct local_copies *l, const char *uri, const char *n
     TRY(fs_mkdirs(l->directory, err));
     STR_AUTO local = STR_INIT;
     str_printf(&local, "%s/%s", l->directory, name);
-    if (link_file(uri, str_cstr(&local)) > 0) {
+    if (blob->merged_since == 0 && link_file(uri, str_cstr(&local)) > 0) {
         return 0;
     }
-    int rc = copy_file(uri, str_cstr(&path), err);
+    int rc = copy_blob(blob, uri, str_cstr(&path), err);
     if (rc < 0) {
         (void)unlink(str_cstr(&local));
     }
     return rc;
 }
 
-void local_copies_add(struct local_copies *l, const char *uri, const char *name)
+void local_copies_add(struct local_copies *l, const Flinc__StateBlob *blob, const char *uri,
+                      uint64_t checkpoint_id)
 {
     struct error err = ERROR_INIT;
-    if (add_file(l, uri, name, &err) < 0) {
+    STR_AUTO name = STR_INIT;
+    copy_name(blob, checkpoint_id, &name);
+    if (add_copy(l, blob, uri, str_cstr(&name), &err) < 0) {
         LOG_WARN(topic, "There is no local copy of %s: %s. A restart reads it there.", uri,
                  err.message);
     }
@@ -233,28 +249,10 @@ static void start_prune(const struct local_copies *l, uint64_t first, uint64_t l
 static void note_blob(void *arg, const Flinc__StateBlob *blob, uint64_t checkpoint_id)
 {
     struct noted_checkpoint *n = arg;
-    (void)checkpoint_id;
+    STR_AUTO name = STR_INIT;
     if (blob->location[0] != '\0') {
-        (void)map_put(&n->names, fs_base_name(blob->location), n);
-    }
-}
-
-static void each_blob(const Flinc__OperatorSubtaskState *s,
-                      void (*fn)(void *arg, const Flinc__StateBlob *blob, uint64_t checkpoint_id),
-                      void *arg)
-{
-    for (size_t i = 0; i < s->n_keyed; i++) {
-        keyed_handle_each_blob(s->keyed[i], fn, arg);
-    }
-    for (size_t i = 0; i < s->n_operator_state; i++) {
-        if (s->operator_state[i]->blob != NULL) {
-            fn(arg, s->operator_state[i]->blob, 0);
-        }
-    }
-    for (size_t i = 0; i < s->n_channels; i++) {
-        if (s->channels[i]->blob != NULL) {
-            fn(arg, s->channels[i]->blob, 0);
-        }
+        copy_name(blob, checkpoint_id, &name);
+        (void)map_put(&n->names, str_cstr(&name), n);
     }
 }
 
@@ -274,7 +272,7 @@ void local_copies_note(struct local_copies *l, uint64_t checkpoint_id,
 {
     struct noted_checkpoint *n = note_new(l, checkpoint_id);
     for (size_t i = 0; i < snapshot->n_operators; i++) {
-        each_blob(snapshot->operators[i], note_blob, n);
+        subtask_state_each_blob(snapshot->operators[i], checkpoint_id, note_blob, n);
     }
 }
 
@@ -343,10 +341,16 @@ static int check_copy(const char *path, const Flinc__StateBlob *blob, struct err
     return rc;
 }
 
-/* Where the copy of a file is, if there is one: its name begins with the task that wrote it, which need not be this
- * one (union lists, rescaling). */
-static void copy_path(const struct local_copies *l, const char *name, struct str *ret)
+/* Where the copy of a blob is, if there is one: a file's name begins with the task that wrote it, which need not be
+ * this one (union lists, rescaling).  That of a file with sections of several tasks does not say who wrote the
+ * section: it is looked for among this one's. */
+static void copy_path(const struct local_copies *l, const Flinc__StateBlob *blob, const char *name,
+                      struct str *ret)
 {
+    if (blob->merged_since != 0) {
+        str_printf(ret, "%s/%s", l->directory, name);
+        return;
+    }
     size_t n = strcspn(name, "-");
     uint64_t subtask = name[n] == '-' ? strtoull(name + n + 1, NULL, 10) : 0;
     task_directory(l->job_directory, slice_make(name, n), subtask, ret);
@@ -358,11 +362,13 @@ static void find_blob(void *arg, const Flinc__StateBlob *blob, uint64_t checkpoi
     struct finding *f = arg;
     struct error err = ERROR_INIT;
     STR_AUTO path = STR_INIT;
+    STR_AUTO name = STR_INIT;
     if (blob->location[0] == '\0') {
         return;
     }
     note_blob(f->noted, blob, checkpoint_id);
-    copy_path(f->l, fs_base_name(blob->location), &path);
+    copy_name(blob, checkpoint_id, &name);
+    copy_path(f->l, blob, str_cstr(&name), &path);
     int rc = check_copy(str_cstr(&path), blob, &err);
     if (rc == 0) {
         f->found.n_local++;
@@ -385,7 +391,7 @@ void local_copies_find(struct local_copies *l, Flinc__TaskRestore *restore,
 {
     struct finding f = {.l = l, .noted = note_new(l, restore->checkpoint_id)};
     for (size_t i = 0; i < restore->n_operators; i++) {
-        each_blob(restore->operators[i], find_blob, &f);
+        subtask_state_each_blob(restore->operators[i], restore->checkpoint_id, find_blob, &f);
     }
     *ret_found = f.found;
 }
@@ -403,5 +409,5 @@ static void forget_path(void *arg, const Flinc__StateBlob *blob, uint64_t checkp
 
 void local_copies_forget_paths(Flinc__OperatorSubtaskState *state)
 {
-    each_blob(state, forget_path, NULL);
+    subtask_state_each_blob(state, 0, forget_path, NULL);
 }

@@ -2,7 +2,8 @@
  * the checkpoint folder.
  *
  *   written:   a file of a checkpoint is closed ─► a hard link, or a copy, under the same name in the
- *              task's own folder <local>/jid_<job>/vtx_<vertex>_sti_<subtask>/
+ *              task's own folder <local>/jid_<job>/vtx_<vertex>_sti_<subtask>/; of a section in a file with
+ *              others (merging.h) a copy of its bytes, <name>-<checkpoint>-<offset>
  *   pruned:    checkpoint n complete: files that neither n nor a later one refers to; n aborted: those of n
  *   restored:  a blob of the TaskRestore whose copy is there with the right size and check sum is read there
  *              (StateBlob.local_path); any other is read where the snapshot has it
@@ -30,8 +31,9 @@ struct local_copies *local_copies_new(const char *job_directory, const char *ver
 struct local_copies *local_copies_ref(struct local_copies *l);
 struct local_copies *local_copies_unref(struct local_copies *l); /* returns NULL; deletes nothing */
 
-/* A file of a snapshot is complete at `uri`, its last component `name`.  Thread: any. */
-void local_copies_add(struct local_copies *l, const char *uri, const char *name);
+/* A blob of this checkpoint is complete, at `uri`.  Thread: any. */
+void local_copies_add(struct local_copies *l, const Flinc__StateBlob *blob, const char *uri,
+                      uint64_t checkpoint_id);
 /* The task acknowledges a checkpoint of these files: those of them that are here stay while it may be restored. */
 void local_copies_note(struct local_copies *l, uint64_t checkpoint_id,
                        const Flinc__TaskSnapshot *snapshot);

@@ -13,7 +13,7 @@
 #include "proto/graph.pb-c.h"
 #include "proto/snapshot.pb-c.h"
 
-enum { CHECKPOINT_METADATA_VERSION = 2 }; /* 1 is read, too */
+enum { CHECKPOINT_METADATA_VERSION = 3 }; /* 1 and 2 are read, too */
 #define CHECKPOINT_METADATA_NAME "_metadata"
 #define CHECKPOINT_METADATA_BYTES_MAX ((uint64_t)1 << 30)
 
@@ -47,6 +47,8 @@ int metadata_scan_operator(const char *directory, ProtobufCBinaryData operator_i
 int checkpoint_folder_make(const char *root, const uint8_t job_id[16], uint64_t checkpoint_id,
                            bool create_subdir, struct str *ret_exclusive, struct str *ret_shared,
                            struct error *err) MUST_CHECK;
+/* Beside the folder of shared files: files whose sections belong to one checkpoint each (merging.h). */
+void checkpoint_task_owned_folder(const char *shared_folder, struct str *ret);
 int savepoint_folder_make(const char *root, const uint8_t job_id[16], const uint8_t random[6],
                           struct str *ret_folder, struct error *err) MUST_CHECK;
 /* Deletes the files of a snapshot: its exclusive folder with all in it, and the shared blobs for which
@@ -54,7 +56,8 @@ int savepoint_folder_make(const char *root, const uint8_t job_id[16], const uint
 int snapshot_delete(const Flinc__CheckpointMetadata *m, const char *directory,
                     bool (*may_delete)(void *arg, const char *uri), void *arg,
                     struct error *err) MUST_CHECK;
-/* Calls fn for every blob of a snapshot that is a file, with its URI. */
+/* Calls fn for every blob of a snapshot that is in a file, with its URI: a file with several sections comes several
+ * times. */
 void snapshot_each_file(const Flinc__CheckpointMetadata *m, const char *directory,
                         void (*fn)(void *arg, const char *uri, const Flinc__StateBlob *blob),
                         void *arg);

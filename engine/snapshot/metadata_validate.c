@@ -25,6 +25,12 @@ static int check_blob(const Flinc__OperatorSnapshot *o, const Flinc__StateBlob *
     if (is_inline ? blob->inline_data.len != blob->size : blob->inline_data.len != 0) {
         return bad(err, o, "a state whose bytes have another size than it says");
     }
+    if (blob->merged_since == 0 ? blob->offset != 0 : is_inline || !blob->shared) {
+        return bad(err, o, "a section of a file that is none");
+    }
+    if (blob->size > UINT64_MAX - blob->offset) {
+        return bad(err, o, "a section that ends behind every file");
+    }
     return 0;
 }
 

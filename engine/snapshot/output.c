@@ -36,7 +36,9 @@ struct snapshot_output {
     pthread_mutex_t lock;
     struct chunk *first, **end; /* Owns: filled, not written */
     uint32_t n_waiting;
+    uint64_t queued;  /* bytes, in all */
     bool all_queued;  /* no chunk comes any more */
+    bool is_begun;    /* a chunk was taken for writing */
     bool job_active;  /* somebody is the writer */
     bool job_started; /* the submitted job has run: else it is dropped unrun */
     bool abandoned;
@@ -44,8 +46,7 @@ struct snapshot_output {
     int rc;
     struct error err;
     /* Of the writer; after `ended` constant: */
-    struct fs_output *file; /* Owns: open */
-    struct str name, uri;   /* of the file; empty: none was made */
+    struct target_file file;
     uint32_t crc;
 };
 
@@ -79,11 +80,9 @@ static void output_unref(struct snapshot_output *o)
     if (atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
-    ASSERT(o->file == NULL);
+    target_file_fini(&o->file);
     drop_chunks(o->first);
     mem_free(o->chunk);
-    str_fini(&o->name);
-    str_fini(&o->uri);
     pthread_mutex_destroy(&o->lock);
     snapshot_target_unref(o->target);
     mem_free(o);
@@ -181,6 +180,7 @@ static void queue_chunk(struct snapshot_output *o)
     *o->end = c;
     o->end = &c->next;
     o->n_waiting++;
+    o->queued += c->len;
     pthread_mutex_unlock(&o->lock);
 }
 
@@ -246,8 +246,7 @@ int snapshot_output_poll(struct snapshot_output *o, Flinc__StateBlob *ret_blob, 
         ret_blob->inline_data.data = len > 0 ? mem_dup(o->chunk->data, len) : NULL;
         ret_blob->crc32c = len > 0 ? crc32c(0, o->chunk->data, len) : 0;
     } else {
-        ret_blob->shared = snapshot_target_is_shared(o->target, o->scope);
-        ret_blob->location = mem_strdup(str_cstr(ret_blob->shared ? &o->uri : &o->name));
+        target_file_describe(&o->file, o->target, ret_blob);
         ret_blob->crc32c = o->crc;
     }
     o->taken = true;
@@ -258,11 +257,14 @@ int snapshot_output_poll(struct snapshot_output *o, Flinc__StateBlob *ret_blob, 
 
 static int write_chunk(struct snapshot_output *o, const struct chunk *c, struct error *err)
 {
-    if (o->file == NULL) {
-        TRY(snapshot_target_create(o->target, o->scope, &o->name, &o->uri, &o->file, err));
+    if (o->file.out == NULL) {
+        pthread_mutex_lock(&o->lock);
+        int64_t size = o->all_queued ? (int64_t)o->queued : TARGET_SIZE_UNKNOWN;
+        pthread_mutex_unlock(&o->lock);
+        TRY(target_file_open(&o->file, o->target, o->scope, size, err));
     }
     TRY(FAILPOINT(err, "snapshot.output.write"));
-    TRY(fs_output_write(o->file, c->data, c->len, err));
+    TRY(fs_output_write(o->file.out, c->data, c->len, err));
     o->crc = crc32c(o->crc, c->data, c->len);
     return 0;
 }
@@ -270,23 +272,9 @@ static int write_chunk(struct snapshot_output *o, const struct chunk *c, struct 
 static int close_file(struct snapshot_output *o, struct error *err)
 {
     TRY(FAILPOINT(err, "snapshot.output.before_sync"));
-    if (!PLANTED("snapshot_output_without_sync")) {
-        TRY(fs_output_sync(o->file, err));
-    }
-    TRY(fs_output_close(&o->file, err));
-    snapshot_target_keep_copy(o->target, &o->uri, &o->name);
+    TRY(target_file_close(&o->file, o->target, err));
+    target_file_keep_copy(&o->file, o->target, o->queued);
     return FAILPOINT(err, "snapshot.output.after_close");
-}
-
-/* A file that cannot be deleted stays behind: it has a name that nothing refers to. */
-static void discard_file(struct snapshot_output *o)
-{
-    o->file = fs_output_abandon(o->file);
-    if (o->uri.len > 0) {
-        int rc = fs_delete(str_cstr(&o->uri), FS_DELETE_ONE, NULL);
-        (void)rc;
-        str_clear(&o->uri);
-    }
 }
 
 /* What the writer does next; decided under lock. */
@@ -302,6 +290,7 @@ static enum writer_step writer_next(struct snapshot_output *o, struct chunk **re
     }
     if (o->first != NULL) {
         *ret_chunk = o->first;
+        o->is_begun = true;
         o->first = o->first->next;
         if (o->first == NULL) {
             o->end = &o->first;
@@ -346,10 +335,10 @@ static void output_run(struct snapshot_output *o)
         } else if (step == WRITER_CLOSE) {
             rc = close_file(o, &err);
         } else {
-            discard_file(o);
+            target_file_discard(&o->file, o->target);
         }
         if (rc < 0) {
-            discard_file(o);
+            target_file_discard(&o->file, o->target);
         }
         pthread_mutex_lock(&o->lock);
         bool wake = writer_note(o, step, rc, &err) && !o->abandoned;
@@ -403,7 +392,11 @@ static void job_drop(void *arg)
 static bool output_has_work(const struct snapshot_output *o)
 {
     if (o->abandoned || o->rc < 0) {
-        return o->uri.len > 0 || o->first != NULL;
+        return o->file.uri.len > 0 || o->first != NULL;
+    }
+    if (o->target->merging != NULL && !o->is_begun && !o->all_queued &&
+        o->n_waiting < SNAPSHOT_CHUNKS_MAX) {
+        return false; /* it may yet be a small one */
     }
     return o->first != NULL || (o->all_queued && !o->ended);
 }

@@ -34,7 +34,7 @@ int segment_reader_bytes(const struct segment_reader *r, uint64_t offset, void *
     }
     size_t n = 0;
     TRY(FAILPOINT(err, "snapshot.segment.read"));
-    TRY(fs_input_read_at(r->in, offset, ret, size, &n, err));
+    TRY(fs_input_read_at(r->in, r->begin + offset, ret, size, &n, err));
     if (n != size) {
         return error_set(err, ERR_CORRUPT,
                          "%s was cut while it was read: bytes %llu to %llu are gone", r->name,
@@ -49,21 +49,23 @@ static int open_bytes(struct segment_reader *r, const Flinc__StateBlob *blob, co
                       struct error *err)
 {
     STR_AUTO uri = STR_INIT;
+    STR_AUTO name = STR_INIT;
     TRY(state_blob_source(blob, directory, &uri, err));
     if (uri.len == 0) {
         r->name = mem_strdup("keyed state inside the snapshot's metadata");
-        r->size = blob->inline_data.len;
-        r->bytes = r->size > 0 ? mem_dup(blob->inline_data.data, r->size) : NULL;
+        r->bytes = blob->inline_data.len > 0
+                       ? mem_dup(blob->inline_data.data, blob->inline_data.len)
+                       : NULL;
+        TRY(state_blob_check_file(blob, r->name, blob->inline_data.len, err));
     } else {
-        r->name = mem_strdup(str_cstr(&uri));
+        state_blob_print(blob, str_cstr(&uri), &name);
+        r->name = str_take(&name);
         TRY_CTX(err, fs_open(str_cstr(&uri), FS_ACCESS_SEQUENTIAL, &r->in, err),
                 "reading keyed state");
-        r->size = fs_input_size(r->in);
+        TRY(state_blob_check_file(blob, str_cstr(&uri), fs_input_size(r->in), err));
     }
-    if (r->size != blob->size) {
-        return error_set(err, ERR_CORRUPT, "%s is damaged: it has %llu bytes, %llu were written",
-                         r->name, (unsigned long long)r->size, (unsigned long long)blob->size);
-    }
+    r->size = blob->size;
+    r->begin = state_blob_offset(blob);
     uint64_t least = sizeof(struct segment_head) + sizeof(struct segment_index_record) +
                      sizeof(struct segment_foot);
     if (r->size < least || r->size % SEGMENT_ALIGN != 0) {

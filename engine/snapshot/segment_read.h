@@ -19,6 +19,7 @@ struct segment_reader {
     struct fs_input *in; /* Owns; NULL: the bytes are inline */
     uint8_t *bytes;      /* Owns; the inline bytes */
     uint64_t size;
+    uint64_t begin; /* where it begins in the file */
     struct segment_head head;
     uint32_t n_states;
     struct reader_state *states;              /* Owns */

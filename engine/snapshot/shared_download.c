@@ -46,10 +46,10 @@ static int check_going(const struct shared_download *d, struct error *err)
 static int copy_block(struct fs_input *in, const Flinc__SharedFile *file, uint64_t block,
                       uint8_t *bytes, struct fs_output *out, struct error *err)
 {
-    uint64_t at = block * SHARED_FILE_BLOCK_BYTES;
+    uint64_t at = block * SHARED_FILE_BLOCK_BYTES, begin = state_blob_offset(file->blob);
     size_t size = (size_t)MIN(file->blob->size - at, (uint64_t)SHARED_FILE_BLOCK_BYTES), n = 0;
     TRY(FAILPOINT(err, "snapshot.shared.download_block"));
-    TRY(fs_input_read_at(in, at, bytes, size, &n, err));
+    TRY(fs_input_read_at(in, begin + at, bytes, size, &n, err));
     if (n != size) {
         return error_set(err, ERR_CORRUPT, "%s was cut while it was read", fs_input_path(in));
     }
@@ -58,8 +58,8 @@ static int copy_block(struct fs_input *in, const Flinc__SharedFile *file, uint64
         return error_set(err, ERR_CORRUPT,
                          "%s is damaged: its block %llu (%zu bytes from %llu on) has the check sum "
                          "%08x, %08x was written",
-                         fs_input_path(in), (unsigned long long)block, size, (unsigned long long)at,
-                         crc, file->block_crcs[block]);
+                         fs_input_path(in), (unsigned long long)block, size,
+                         (unsigned long long)(begin + at), crc, file->block_crcs[block]);
     }
     return fs_output_write(out, bytes, size, err);
 }
@@ -68,11 +68,11 @@ static int copy_blocks(const struct shared_download *d, struct fs_input *in,
                        const Flinc__SharedFile *file, struct fs_output *out, struct error *err)
 {
     uint64_t n = count_blocks(file->blob);
-    if (fs_input_size(in) != file->blob->size || file->n_block_crcs != n) {
-        return error_set(err, ERR_CORRUPT,
-                         "%s has %llu bytes, %llu in %zu blocks were written: it is damaged",
-                         fs_input_path(in), (unsigned long long)fs_input_size(in),
-                         (unsigned long long)file->blob->size, file->n_block_crcs);
+    TRY(state_blob_check_file(file->blob, fs_input_path(in), fs_input_size(in), err));
+    if (file->n_block_crcs != n) {
+        return error_set(err, ERR_CORRUPT, "%s is damaged: %llu bytes have %zu check sums",
+                         fs_input_path(in), (unsigned long long)file->blob->size,
+                         file->n_block_crcs);
     }
     uint8_t *bytes = mem_alloc(SHARED_FILE_BLOCK_BYTES);
     int rc = 0;

@@ -88,26 +88,21 @@ static int copy_blocks(const struct shared_upload *u, struct fs_input *in, struc
 static int write_file(const struct shared_upload *u, struct fs_input *in, Flinc__SharedFile *file,
                       struct error *err)
 {
-    STR_AUTO name = STR_INIT;
-    STR_AUTO uri = STR_INIT;
-    struct fs_output *out = NULL;
+    struct target_file out = {.out = NULL};
     uint64_t n_blocks = (file->blob->size + SHARED_FILE_BLOCK_BYTES - 1) / SHARED_FILE_BLOCK_BYTES;
     file->block_crcs = MEM_NEW_ARRAY(uint32_t, n_blocks);
-    TRY(snapshot_target_create(u->target, u->scope, &name, &uri, &out, err));
-    int rc = copy_blocks(u, in, out, file, err);
+    TRY(target_file_open(&out, u->target, u->scope, (int64_t)file->blob->size, err));
+    int rc = copy_blocks(u, in, out.out, file, err);
     rc = rc == 0 ? FAILPOINT(err, "snapshot.shared.before_sync") : rc;
-    rc = rc == 0 ? fs_output_sync(out, err) : rc;
-    rc = rc == 0 ? fs_output_close(&out, err) : rc;
-    if (rc < 0) {
-        fs_output_abandon(out);
-        int ignored = fs_delete(str_cstr(&uri), FS_DELETE_ONE, NULL); /* nothing refers to it */
-        (void)ignored;
-        return rc;
+    rc = rc == 0 ? target_file_close(&out, u->target, err) : rc;
+    if (rc == 0) {
+        target_file_keep_copy(&out, u->target, file->blob->size);
+        target_file_describe(&out, u->target, file->blob);
+    } else {
+        target_file_discard(&out, u->target);
     }
-    snapshot_target_keep_copy(u->target, &uri, &name);
-    file->blob->shared = snapshot_target_is_shared(u->target, u->scope);
-    file->blob->location = mem_strdup(str_cstr(file->blob->shared ? &uri : &name));
-    return 0;
+    target_file_fini(&out);
+    return rc;
 }
 
 static int take_inline(struct fs_input *in, Flinc__StateBlob *blob, struct error *err)
@@ -286,12 +281,13 @@ static Flinc__SharedFile *file_new(const struct shared_upload *u,
     return file;
 }
 
-/* The file as earlier checkpoints have it, under the name that it has now; NULL: it is new. */
-static Flinc__SharedFile *file_known(const struct shared_files *f,
+/* The file as earlier checkpoints have it, under the name that it has now; NULL: it is new, or what it is merged
+ * with is mostly garbage. */
+static Flinc__SharedFile *file_known(const struct shared_upload *u, const struct shared_files *f,
                                      const struct shared_file_source *source)
 {
     const Flinc__SharedFile *known = shared_files_find(f, source->id);
-    if (known == NULL) {
+    if (known == NULL || snapshot_target_waste(u->target, known->blob) >= source->size) {
         return NULL;
     }
     ASSERT(known->blob->size == source->size);
@@ -314,7 +310,7 @@ static uint64_t add_set(struct shared_upload *u, const struct shared_files *know
     s->files = MEM_NEW_ARRAY(Flinc__SharedFile *, (size_t)set->n_files + 1);
     for (uint32_t i = 0; i < set->n_files; i++) {
         const struct shared_file_source *source = &set->files[i];
-        Flinc__SharedFile *file = known != NULL ? file_known(known, source) : NULL;
+        Flinc__SharedFile *file = known != NULL ? file_known(u, known, source) : NULL;
         ASSERT(source->name[0] != '\0' && strlen(source->name) <= SHARED_FILE_NAME_MAX);
         if (file == NULL) {
             file = file_new(u, source);

@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
+#include "engine/snapshot/metadata.h"
 
 struct snapshot_target *snapshot_target_new(const struct snapshot_target_options *options)
 {
@@ -14,9 +15,14 @@ struct snapshot_target *snapshot_target_new(const struct snapshot_target_options
     t->location.directory = mem_strdup(options->location->directory);
     t->location.shared_directory = mem_strdup(options->location->shared_directory);
     t->checkpoint_id = options->checkpoint_id;
+    t->latest_completed = options->latest_completed;
     t->owner = mem_strdup(options->owner);
     t->executor = options->executor;
     t->local = options->local != NULL ? local_copies_ref(options->local) : NULL;
+    if (options->merging != NULL && t->location.shared_directory[0] != '\0') {
+        t->merging = file_merging_ref(options->merging);
+        file_merging_begin(t->merging, t->checkpoint_id, t->latest_completed);
+    }
     t->wake = options->wake;
     t->wake_arg = options->wake_arg;
     t->wake_done = options->wake_done;
@@ -43,6 +49,7 @@ struct snapshot_target *snapshot_target_unref(struct snapshot_target *t)
             t->wake_done(t->wake_arg);
         }
         local_copies_unref(t->local);
+        file_merging_unref(t->merging);
         mem_free(t->location.directory);
         mem_free(t->location.shared_directory);
         mem_free(t->owner);
@@ -88,6 +95,11 @@ int snapshot_target_too_large(const struct snapshot_target *t, uint64_t bytes, s
         t->owner, (unsigned long long)bytes, (unsigned long long)t->location.inline_max);
 }
 
+uint64_t snapshot_target_waste(const struct snapshot_target *t, const Flinc__StateBlob *blob)
+{
+    return t->merging != NULL ? file_merging_waste(t->merging, blob) : 0;
+}
+
 /* ---- files ------------------------------------------------------------------------------------ */
 
 /* A checkpoint that was given up has no folder any more; creating a file would make it again. */
@@ -103,12 +115,14 @@ static int check_folder(const struct snapshot_target *t, const char *folder, str
                      folder, (unsigned long long)t->checkpoint_id);
 }
 
-int snapshot_target_create(const struct snapshot_target *t, enum snapshot_scope scope,
-                           struct str *ret_name, struct str *ret_uri, struct fs_output **ret_file,
-                           struct error *err)
+int snapshot_target_check_folder(const struct snapshot_target *t, struct error *err)
 {
-    const char *folder =
-        snapshot_target_is_shared(t, scope) ? t->location.shared_directory : t->location.directory;
+    return check_folder(t, t->location.directory, err);
+}
+
+static int create_in(const struct snapshot_target *t, const char *folder, struct str *ret_name,
+                     struct str *ret_uri, struct fs_output **ret_file, struct error *err)
+{
     struct rng rng;
     struct flinc_id id;
     char hex[ID_HEX_LEN + 1];
@@ -128,12 +142,110 @@ int snapshot_target_create(const struct snapshot_target *t, enum snapshot_scope 
     return 0;
 }
 
-void snapshot_target_keep_copy(const struct snapshot_target *t, const struct str *uri,
-                               const struct str *name)
+int snapshot_target_create_merged(const struct snapshot_target *t, enum snapshot_scope scope,
+                                  struct str *ret_name, struct str *ret_uri,
+                                  struct fs_output **ret_file, struct error *err)
 {
-    if (t->local != NULL) {
-        local_copies_add(t->local, str_cstr(uri), str_cstr(name));
+    STR_AUTO folder = STR_INIT;
+    if (scope == SNAPSHOT_SCOPE_SHARED) {
+        str_append_cstr(&folder, t->location.shared_directory);
+    } else {
+        checkpoint_task_owned_folder(t->location.shared_directory, &folder);
     }
+    return create_in(t, str_cstr(&folder), ret_name, ret_uri, ret_file, err);
+}
+
+static struct merged_request section_of(const struct target_file *f,
+                                        const struct snapshot_target *t)
+{
+    return (struct merged_request){.target = t, .scope = f->scope, .size = f->size};
+}
+
+static int open_section(struct target_file *f, const struct snapshot_target *t, struct error *err)
+{
+    struct merged_request r = section_of(f, t);
+    TRY(file_merging_take(t->merging, &r, &f->merged, err));
+    f->out = merged_file_output(f->merged);
+    f->offset = merged_file_offset(f->merged);
+    f->merged_since = merged_file_since(f->merged);
+    str_clear(&f->uri);
+    str_append_cstr(&f->uri, merged_file_uri(f->merged));
+    return 0;
+}
+
+int target_file_open(struct target_file *f, const struct snapshot_target *t,
+                     enum snapshot_scope scope, int64_t size, struct error *err)
+{
+    f->scope = scope;
+    f->merged_since = 0;
+    if (t->merging != NULL && size != TARGET_SIZE_UNKNOWN &&
+        file_merging_takes(t->merging, (uint64_t)size)) {
+        f->size = (uint64_t)size;
+        return open_section(f, t, err);
+    }
+    const char *folder =
+        snapshot_target_is_shared(t, scope) ? t->location.shared_directory : t->location.directory;
+    return create_in(t, folder, &f->name, &f->uri, &f->out, err);
+}
+
+int target_file_close(struct target_file *f, const struct snapshot_target *t, struct error *err)
+{
+    if (!PLANTED("snapshot_output_without_sync")) {
+        TRY(fs_output_sync(f->out, err));
+    }
+    if (f->merged == NULL) {
+        return fs_output_close(&f->out, err);
+    }
+    TRY(FAILPOINT(err, "snapshot.merging.after_sync"));
+    struct merged_request r = section_of(f, t);
+    f->out = NULL;
+    file_merging_put(t->merging, STEAL(f->merged), &r, MERGED_WRITTEN);
+    return 0;
+}
+
+void target_file_describe(const struct target_file *f, const struct snapshot_target *t,
+                          Flinc__StateBlob *blob)
+{
+    blob->merged_since = f->merged_since;
+    blob->offset = f->merged_since != 0 ? f->offset : 0;
+    blob->shared = f->merged_since != 0 || snapshot_target_is_shared(t, f->scope);
+    blob->location = mem_strdup(str_cstr(blob->shared ? &f->uri : &f->name));
+}
+
+void target_file_keep_copy(const struct target_file *f, const struct snapshot_target *t,
+                           uint64_t size)
+{
+    if (t->local == NULL) {
+        return;
+    }
+    Flinc__StateBlob blob = FLINC__STATE_BLOB__INIT;
+    blob.size = size;
+    target_file_describe(f, t, &blob);
+    local_copies_add(t->local, &blob, str_cstr(&f->uri), t->checkpoint_id);
+    state_blob_clear(&blob);
+}
+
+void target_file_discard(struct target_file *f, const struct snapshot_target *t)
+{
+    if (f->merged != NULL) {
+        struct merged_request r = section_of(f, t);
+        f->out = NULL;
+        file_merging_put(t->merging, STEAL(f->merged), &r, MERGED_FAILED);
+    } else if (f->merged_since != 0 && f->uri.len > 0) {
+        file_merging_discard(t->merging, str_cstr(&f->uri), t->checkpoint_id, f->size);
+    } else if (f->uri.len > 0) {
+        f->out = fs_output_abandon(f->out);
+        int rc = fs_delete(str_cstr(&f->uri), FS_DELETE_ONE, NULL);
+        (void)rc;
+    }
+    str_clear(&f->uri);
+}
+
+void target_file_fini(struct target_file *f)
+{
+    ASSERT(f->out == NULL);
+    str_fini(&f->name);
+    str_fini(&f->uri);
 }
 
 /* ---- blobs that go nowhere -------------------------------------------------------------------- */
@@ -171,6 +283,10 @@ void snapshot_target_discard(struct snapshot_target *t, const Flinc__StateBlob *
 {
     STR_AUTO uri = STR_INIT;
     if (state_blob_uri(blob, t->location.directory, &uri, NULL) < 0 || uri.len == 0) {
+        return;
+    }
+    if (blob->merged_since != 0) {
+        file_merging_discard(t->merging, str_cstr(&uri), t->checkpoint_id, blob->size);
         return;
     }
     struct discarded *d = MEM_NEW(struct discarded);

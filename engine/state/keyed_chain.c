@@ -80,6 +80,17 @@ bool keyed_chain_is_due(const struct keyed_chain *c)
            c->delta_bytes >= c->base_bytes;
 }
 
+bool keyed_chain_is_waste(const struct keyed_chain *c, const struct snapshot_target *target)
+{
+    for (size_t i = 0; i < c->segments.len; i++) {
+        const Flinc__KeyedSegment *s = vec_ptr(&c->segments, i);
+        if (snapshot_target_waste(target, s->blob) > c->base_bytes + c->delta_bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void keyed_handle_add(Flinc__KeyedHandle *h, Flinc__KeyedSegment *take_segment)
 {
     /* By malloc, as protobuf-c frees it. */

@@ -95,7 +95,9 @@ int keyed_backend_freeze(struct keyed_backend *b, const struct keyed_freeze *how
     ASSERT(b->snapshot == NULL);
     TRY(FAILPOINT(err, "state.keyed.freeze"));
     bool in_chain = kind_is_chain(how->kind);
-    bool is_base = !in_chain || keyed_chain_is_due(&b->chain) || keyed_track_needs_base(&b->track);
+    bool is_base = !in_chain || keyed_chain_is_due(&b->chain) ||
+                   keyed_chain_is_waste(&b->chain, how->target) ||
+                   keyed_track_needs_base(&b->track);
     if (is_base) {
         TRY(keyed_restored_open_rest(b, err));
     }

@@ -45,6 +45,9 @@ void keyed_chain_fini(struct keyed_chain *c);
 /* The next checkpoint of the chain has to be a base: there is none, or a new one is cheaper than the
  * increments that would be read with it. */
 bool keyed_chain_is_due(const struct keyed_chain *c);
+/* What is garbage in a file with one of its segments is more than the whole chain: a new base costs less than it
+ * frees. */
+bool keyed_chain_is_waste(const struct keyed_chain *c, const struct snapshot_target *target);
 /* A checkpoint of the chain was written: `take_segment` (NULL: nothing changed) over the chain, or as a
  * base in its place.  Its segments go into the handle as well. */
 void keyed_chain_add(struct keyed_chain *c, uint64_t checkpoint_id, uint32_t frozen_at,

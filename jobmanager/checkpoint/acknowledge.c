@@ -21,27 +21,28 @@ struct registering {
     int rc;
 };
 
-/* A file that an earlier checkpoint wrote must still be there, and ours: a task that refers to one that
- * was deleted, or to one of the snapshot that the job only borrowed, would make a checkpoint that nobody
- * can restore (FLINK-24611, FLINK-25395, FLINK-26985). */
+/* A file that an earlier checkpoint wrote, or began (engine/snapshot/merging.h), must still be there, and ours: a
+ * task that refers to one that was deleted, or to one of the snapshot that the job only borrowed, would make a
+ * checkpoint that nobody can restore (FLINK-24611, FLINK-25395, FLINK-26985). */
 static void register_blob(void *arg, const Flinc__StateBlob *b, uint64_t checkpoint_id)
 {
     struct registering *r = arg;
     if (!b->shared || b->location[0] == '\0') {
         return;
     }
+    uint64_t made_by = b->merged_since != 0 ? b->merged_since : checkpoint_id;
     enum shared_state state = shared_registry_find(&r->c->shared, b->location);
     if (state == SHARED_KNOWN_FOREIGN && !PLANTED("checkpoint.refers_to_foreign")) {
         r->rc = error_set(r->err, ERR_INTERNAL,
                           "checkpoint %llu refers to %s, which belongs to the restored snapshot",
                           (unsigned long long)r->checkpoint_id, b->location);
-    } else if (state == SHARED_UNKNOWN && checkpoint_id < r->checkpoint_id &&
+    } else if (state == SHARED_UNKNOWN && made_by < r->checkpoint_id &&
                !PLANTED("checkpoint.refers_to_deleted")) {
         r->rc = error_set(r->err, ERR_INTERNAL,
                           "checkpoint %llu refers to %s of checkpoint %llu, which is not kept any "
                           "more",
                           (unsigned long long)r->checkpoint_id, b->location,
-                          (unsigned long long)checkpoint_id);
+                          (unsigned long long)made_by);
     } else {
         shared_registry_use(&r->c->shared, b->location, r->checkpoint_id, SHARED_OF_JOB);
     }
@@ -52,10 +53,7 @@ static int register_shared(struct checkpointer *c, uint64_t checkpoint_id,
 {
     struct registering r = {c, checkpoint_id, err, 0};
     for (size_t i = 0; s != NULL && i < s->n_operators; i++) {
-        const Flinc__OperatorSubtaskState *o = s->operators[i];
-        for (size_t j = 0; j < o->n_keyed; j++) {
-            keyed_handle_each_blob(o->keyed[j], register_blob, &r);
-        }
+        subtask_state_each_blob(s->operators[i], checkpoint_id, register_blob, &r);
     }
     return r.rc;
 }

@@ -114,16 +114,6 @@ static bool are_deleted(const struct checkpointer *c, enum checkpoint_job_end ho
     }
 }
 
-static void delete_all(struct checkpointer *c)
-{
-    struct completed_checkpoint *k;
-    while ((k = completed_store_take_above(&c->store, 0)) != NULL) {
-        cleanup_completed(c, k);
-    }
-    cleanup_shared_below(c, UINT64_MAX);
-    cleanup_root(c);
-}
-
 void checkpointer_end(struct checkpointer *c, enum checkpoint_job_end how,
                       const struct error *cause)
 {
@@ -143,7 +133,7 @@ void checkpointer_end(struct checkpointer *c, enum checkpoint_job_end how,
         cleanup_expired_at_end(c);
     }
     if (are_deleted(c, how)) {
-        delete_all(c);
+        cleanup_all(c);
     } else if (how != CHECKPOINT_JOB_SUSPENDED) {
         cleanup_shared_at_end(c);
     }

@@ -176,6 +176,7 @@ void cleanup_completed(struct checkpointer *c, struct completed_checkpoint *take
 void cleanup_shared_below(struct checkpointer *c, uint64_t lowest_id);
 /* No checkpoint will come any more: files that none of those that are kept refers to. */
 void cleanup_shared_at_end(struct checkpointer *c);
-void cleanup_root(struct checkpointer *c); /* folders of the job that are empty now */
+/* None is kept: all completed ones, their shared files, and folders of the job that are empty then. */
+void cleanup_all(struct checkpointer *c);
 
 #endif

@@ -99,21 +99,28 @@ int io_submit(struct checkpointer *c, struct io_job *job, struct error *err)
 
 /* ---- deleting ------------------------------------------------------------------------------------- */
 
+/* In this order; all of char *, owned. */
 struct delete_job {
     struct io_job base;
-    char *folder;    /* Owns; NULL: none */
-    struct vec uris; /* of char *; owned */
-    bool only_empty; /* the folder, when nothing is in it */
+    struct vec uris;    /* files */
+    struct vec folders; /* with all that is in them */
+    struct vec empty;   /* folders, when nothing is in them */
 };
+
+static void fini_names(struct vec *names)
+{
+    for (size_t i = 0; i < names->len; i++) {
+        mem_free(vec_ptr(names, i));
+    }
+    vec_fini(names);
+}
 
 static void fini_delete(struct io_job *job)
 {
     struct delete_job *d = (struct delete_job *)job;
-    for (size_t i = 0; i < d->uris.len; i++) {
-        mem_free(vec_ptr(&d->uris, i));
-    }
-    vec_fini(&d->uris);
-    mem_free(d->folder);
+    fini_names(&d->uris);
+    fini_names(&d->folders);
+    fini_names(&d->empty);
 }
 
 static void log_undeleted(const char *name, const struct error *err)
@@ -135,11 +142,15 @@ static int run_delete(struct io_job *job, struct error *err)
             log_undeleted(uri, &why);
         }
     }
-    struct error why = ERROR_INIT;
-    if (d->folder != NULL && d->only_empty) {
-        files->delete_empty(files->arg, d->folder);
-    } else if (d->folder != NULL && files->delete_folder(files->arg, d->folder, &why) < 0) {
-        log_undeleted(d->folder, &why);
+    for (size_t i = 0; i < d->folders.len; i++) {
+        struct error why = ERROR_INIT;
+        const char *folder = vec_ptr(&d->folders, i);
+        if (files->delete_folder(files->arg, folder, &why) < 0) {
+            log_undeleted(folder, &why);
+        }
+    }
+    for (size_t i = 0; i < d->empty.len; i++) {
+        files->delete_empty(files->arg, vec_ptr(&d->empty, i));
     }
     return 0;
 }
@@ -150,6 +161,8 @@ static struct delete_job *delete_new(void)
     d->base.run = run_delete;
     d->base.fini = fini_delete;
     vec_init(&d->uris, sizeof(char *));
+    vec_init(&d->folders, sizeof(char *));
+    vec_init(&d->empty, sizeof(char *));
     return d;
 }
 
@@ -164,7 +177,7 @@ static void submit_delete(struct checkpointer *c, struct delete_job *d)
         vec_push_ptr(&c->garbage, d);
         return;
     }
-    log_undeleted(d->folder != NULL ? d->folder : "A file of a checkpoint", &err);
+    log_undeleted(d->folders.len > 0 ? vec_ptr(&d->folders, 0) : "A file of a checkpoint", &err);
     io_job_free(&d->base);
 }
 
@@ -186,7 +199,7 @@ void cleanup_folder(struct checkpointer *c, char *take_directory)
         return;
     }
     struct delete_job *d = delete_new();
-    d->folder = take_directory;
+    vec_push_ptr(&d->folders, take_directory);
     submit_delete(c, d);
 }
 
@@ -288,18 +301,28 @@ void cleanup_completed(struct checkpointer *c, struct completed_checkpoint *take
     completed_free(take);
 }
 
-void cleanup_root(struct checkpointer *c)
+/* In one job, one after the other, so that folders are empty when it is looked. */
+void cleanup_all(struct checkpointer *c)
 {
     static const char *const folders[] = {"/shared", "/taskowned", ""};
-    if (c->config.directory == NULL || !c->config.create_subdir) {
-        return;
+    struct delete_job *d = delete_new();
+    struct completed_checkpoint *k;
+    while ((k = completed_store_take_above(&c->store, 0)) != NULL) {
+        if (!k->foreign) {
+            stats_tracker_discarded(&c->stats, k->id);
+        }
+        if (!k->foreign && k->directory != NULL) {
+            vec_push_ptr(&d->folders, STEAL(k->directory));
+        }
+        completed_free(k);
     }
+    shared_registry_release_below(&c->shared, UINT64_MAX, &d->uris);
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         STR_AUTO path = STR_INIT;
-        struct delete_job *d = delete_new();
-        str_printf(&path, "%s/%s%s", c->config.directory, c->job_hex, folders[i]);
-        d->folder = str_take(&path);
-        d->only_empty = true;
-        submit_delete(c, d);
+        if (c->config.directory != NULL && c->config.create_subdir) {
+            str_printf(&path, "%s/%s%s", c->config.directory, c->job_hex, folders[i]);
+            vec_push_ptr(&d->empty, str_take(&path));
+        }
     }
+    submit_delete(c, d);
 }

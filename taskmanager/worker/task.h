@@ -45,7 +45,8 @@ struct task_environment {
     const _Atomic uint32_t *n_tasks;
     struct flinc_id incarnation;
     struct remote_inputs remote;
-    const char *local_dir; /* of the job: copies of snapshot files; NULL: none are kept */
+    struct file_merging *merging; /* NULL: execution.checkpointing.file-merging.enabled is off */
+    const char *local_dir;        /* of the job: copies of snapshot files; NULL: none are kept */
     const struct operator_desc *(*find_operator)(const char *kind);
     struct partition_registry *partitions;
     /* Thread: the task's.  on_ended is the last call; the task's thread touches nothing after it. */

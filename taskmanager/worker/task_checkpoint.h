@@ -153,6 +153,8 @@ void task_learn_completed(struct task_checkpoints *c, uint64_t id);
 struct snapshot_waker *snapshot_waker_new(struct mailbox *mailbox);
 void snapshot_waker_unref(void *waker);
 /* What is being written is given up. */
+/* The attempt has written its last file: others write no more into those that it wrote into (merging.h). */
+void task_leave_merging(const struct task *t);
 void task_snapshot_forget(struct task_checkpoints *c);
 /* One that a newer one took the place of before all of its barriers came. */
 void task_snapshot_give_up(struct task *t, uint64_t newer_id);

@@ -370,6 +370,7 @@ void task_teardown(struct task *t)
         return; /* not set up */
     }
     task_checkpoints_drop(t);
+    task_leave_merging(t);
     t->replay = task_replay_free(t->replay);
     task_local_close(t);
     if (t->chain != NULL) {

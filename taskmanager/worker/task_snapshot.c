@@ -2,10 +2,10 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/rpc/error_info.h"
+#include "engine/snapshot/merging.h"
 #include "taskmanager/worker/task.h"
 #include "taskmanager/worker/task_channels.h"
 #include "taskmanager/worker/task_checkpoint.h"
-#include <stdio.h>
 
 static const char topic[] = "flinc.taskmanager.worker";
 
@@ -98,6 +98,9 @@ static void task_acknowledge(struct task *t, struct task_writing *w)
         w->stats.state_bytes += w->stats.persisted_bytes;
         w->stats.written_bytes += w->stats.persisted_bytes;
     }
+    if (t->env->merging != NULL) {
+        file_merging_note(t->env->merging, ack->checkpoint_id, ack->snapshot);
+    }
     if (t->local != NULL) {
         local_copies_note(t->local, ack->checkpoint_id, ack->snapshot);
     }
@@ -148,15 +151,22 @@ void task_snapshot_give_up(struct task *t, uint64_t newer_id)
     task_snapshot_forget(c);
 }
 
-static struct snapshot_target *task_target(struct task *t, const struct barrier *b)
+/* "<vertex hex>-<subtask>-<attempt>": in the names of the files that it writes. */
+static void task_owner(const struct task *t, struct str *ret)
 {
-    char vertex[ID_HEX_LEN + 1] = "", owner[ID_HEX_LEN + 64];
+    char vertex[ID_HEX_LEN + 1] = "";
     const ProtobufCBinaryData *id = &t->deployment->tasks->vertex->id;
     if (id->len == sizeof(struct flinc_id)) {
         struct flinc_id vertex_id = id_of_bytes(id);
         id_format(&vertex_id, vertex);
     }
-    snprintf(owner, sizeof(owner), "%s-%u-%u", vertex, t->spec->subtask, t->spec->attempt_number);
+    str_printf(ret, "%s-%u-%u", vertex, t->spec->subtask, t->spec->attempt_number);
+}
+
+static struct snapshot_target *task_target(struct task *t, const struct barrier *b)
+{
+    STR_AUTO owner = STR_INIT;
+    task_owner(t, &owner);
     bool is_checkpoint = b->message->kind == FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL ||
                          b->message->kind == FLINC__CHECKPOINT_KIND__CHECKPOINT_FULL;
     bool keeps_copies = t->makes_local_copies && is_checkpoint;
@@ -164,13 +174,24 @@ static struct snapshot_target *task_target(struct task *t, const struct barrier 
     return snapshot_target_new(&(struct snapshot_target_options){
         .location = b->message->location,
         .checkpoint_id = b->checkpoint_id,
-        .owner = owner,
+        .latest_completed = b->message->latest_completed,
+        .owner = str_cstr(&owner),
         .executor = t->env->io_executor,
         .local = keeps_copies ? t->local : NULL,
+        .merging = is_checkpoint ? t->env->merging : NULL,
         .wake = snapshot_waker_wake,
         .wake_arg = t->checkpoints.waker,
         .wake_done = snapshot_waker_unref,
     });
+}
+
+void task_leave_merging(const struct task *t)
+{
+    STR_AUTO owner = STR_INIT;
+    if (t->env->merging != NULL) {
+        task_owner(t, &owner);
+        file_merging_leave(t->env->merging, str_cstr(&owner));
+    }
 }
 
 struct op_checkpoint task_op_checkpoint_of(const struct barrier *b)

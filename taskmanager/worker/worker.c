@@ -3,6 +3,7 @@
  * Tasks post to the worker's mailbox; their posts are in order, so that a task exists until its
  * TASK_ENDED is processed and may be borrowed by all operations before. */
 #include "common/base/log.h"
+#include "engine/snapshot/merging.h"
 #include "taskmanager/worker/state_disk.h"
 #include "taskmanager/worker/worker_internal.h"
 
@@ -406,6 +407,7 @@ struct worker *worker_free(struct worker *w)
     partition_registry_free(w->env.partitions);
     state_disk_free(w->env.state_disk);
     metric_group_free(w->job_metrics);
+    file_merging_unref(w->env.merging); /* its gauges are gone */
     map_fini(&w->tasks);
     map_fini(&w->attempts);
     mem_free(w->token);

@@ -53,6 +53,9 @@ struct worker {
 /* One task more or less. */
 void worker_count_tasks(struct worker *w, int32_t change);
 
+/* worker_merging.c: when the job wants it; before its first task. */
+void worker_start_merging(struct worker *w, const struct deployment *d);
+
 /* worker_send.c: to the job master. */
 void worker_send(struct worker *w, Flinc__WorkerToMaster *message);
 void worker_send_state(struct worker *w, struct task *task, task_state state);

@@ -116,6 +116,7 @@ static void worker_deploy(struct worker *w, Flinc__MasterToWorker *take_message)
         return;
     }
     worker_make_metrics(w, deployment);
+    worker_start_merging(w, deployment);
     w->partition_timeout_ms = MAX(w->partition_timeout_ms, deployment->partition_timeout_ms);
     for (size_t i = 0; i < d->n_subtasks; i++) {
         const Flinc__SubtaskDeployment *spec = d->subtasks[i];

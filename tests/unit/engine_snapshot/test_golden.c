@@ -148,6 +148,7 @@ static void metadata_2(void **state)
     p->n_items = p->index_items = 3;
     p->items_offset = 8;
     p->index_offset = 40;
+    m->version = 2;
     assert_ok(metadata_encode(m, &bytes, &ok_err));
     show("GOLDEN_METADATA_2", (const uint8_t *)bytes.data, bytes.len);
     check_golden(GOLDEN_METADATA_2, (const uint8_t *)bytes.data, bytes.len);
@@ -159,10 +160,32 @@ static void metadata_2(void **state)
     flinc__checkpoint_metadata__free_unpacked(m, NULL);
 }
 
+/* Version 3: blobs that are sections of files with others. */
+static void metadata_3(void **state)
+{
+    (void)state;
+    STR_AUTO bytes = STR_INIT;
+    Flinc__CheckpointMetadata *m = make_metadata(), *got = NULL;
+    Flinc__OperatorSnapshot *o = add_operator(m, 1, "Count", 2, 128);
+    Flinc__SubtaskSnapshot *s = add_subtask(o, 1);
+    Flinc__StateBlob *b = add_keyed(o, s, "file:/c/taskowned/aabb-1-0-41-00fe")->segments[0]->blob;
+    b->offset = 4096;
+    b->merged_since = 41;
+    assert_ok(metadata_encode(m, &bytes, &ok_err));
+    show("GOLDEN_METADATA_3", (const uint8_t *)bytes.data, bytes.len);
+    check_golden(GOLDEN_METADATA_3, (const uint8_t *)bytes.data, bytes.len);
+    assert_ok(metadata_decode((const uint8_t *)bytes.data, bytes.len, "golden", &got, &ok_err));
+    b = got->operators[0]->subtasks[0]->state->keyed[0]->segments[0]->blob;
+    assert_int_equal(b->offset, 4096);
+    assert_int_equal(b->merged_since, 41);
+    flinc__checkpoint_metadata__free_unpacked(got, NULL);
+    flinc__checkpoint_metadata__free_unpacked(m, NULL);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {SNAPSHOT_TEST(segment), SNAPSHOT_TEST(seeded),
+    const struct CMUnitTest tests[] = {SNAPSHOT_TEST(segment),    SNAPSHOT_TEST(seeded),
                                        SNAPSHOT_TEST(compressed), SNAPSHOT_TEST(metadata),
-                                       SNAPSHOT_TEST(metadata_2)};
+                                       SNAPSHOT_TEST(metadata_2), SNAPSHOT_TEST(metadata_3)};
     return cmocka_run_group_tests_name("golden", tests, NULL, NULL);
 }

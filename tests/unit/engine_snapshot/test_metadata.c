@@ -133,7 +133,7 @@ static void what_is_not_one(void **state)
     memcpy(bytes.data, &head, sizeof(head));
     put_file(in_dir("_metadata"), bytes.data, bytes.len);
     check_error(metadata_read(fixture_dir, &got, &directory, &err), ERR_UNSUPPORTED, &err,
-                "has version 3");
+                "has version 4");
     flinc__checkpoint_metadata__free_unpacked(m, NULL);
 }
 

@@ -26,7 +26,7 @@
 static void what_is_refused(void **state)
 {
     (void)state;
-    REFUSED(m->version = 3, "version");
+    REFUSED(m->version = CHECKPOINT_METADATA_VERSION + 1, "version");
     REFUSED(m->job_id.len = 15, "job");
     REFUSED(m->kind = (Flinc__CheckpointKind)9, "kind");
     REFUSED(o->operator_id.len = 4, "'Count': an id");
@@ -46,6 +46,11 @@ static void what_is_refused(void **state)
     REFUSED(f->files[0]->blob->size++, "check sums");
     REFUSED(f->files[0]->n_block_crcs--, "check sums");
     REFUSED(f->files[0]->blob->size = UINT64_MAX, "check sums");
+    REFUSED(f->files[0]->blob->offset = 1, "section");
+    REFUSED((f->files[0]->blob->merged_since = 4, f->files[0]->blob->shared = false), "section");
+    REFUSED((f->files[0]->blob->merged_since = 4, f->files[0]->blob->offset = UINT64_MAX),
+            "behind every file");
+    REFUSED(l->blob->merged_since = 4, "section");
     REFUSED(l->blob->size++, "size");
     REFUSED(l->parts[0]->n_sizes--, "described");
     REFUSED(l->parts[0]->mode = (Flinc__OperatorStateMode)3, "described");
