@@ -378,6 +378,13 @@ int rocks_store_adopt(struct rocks_store *s, const struct rocks_files *parent,
     if (first > last) {
         return 0;
     }
+    if (PLANTED("rocksdb.unclipped")) {
+        first = parent->first_group;
+        last = parent->last_group;
+    }
+    if (PLANTED("rocksdb.file_ids_again")) {
+        s->next_file_id = 0;
+    }
     rocks_store_name(s, "db", &directory);
     TRY(bring_base(parent, str_cstr(&directory), err));
     TRY(rocks_partition_open(s, str_cstr(&directory), first, last, &p, err));

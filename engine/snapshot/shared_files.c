@@ -4,6 +4,7 @@
  * Thread: the task's.  Flink: the uploaded SST files of RocksIncrementalSnapshotStrategy. */
 #include "engine/snapshot/shared_known.h"
 
+#include "common/base/failpoint.h"
 #include "common/base/map.h"
 #include "common/base/vec.h"
 #include "common/rpc/message.h"
@@ -78,9 +79,22 @@ static struct known_file *find(const struct shared_files *f, uint64_t id)
     return map_find_bytes(&f->known, &id, sizeof(id));
 }
 
+static struct known_file *find_unconfirmed(const struct shared_files *f, uint64_t id)
+{
+    struct known_file *k = NULL;
+    for (size_t i = 0; i < f->pending.len && k == NULL; i++) {
+        const struct pending_files *p = VEC_AT(&f->pending, struct pending_files, i);
+        k = map_find_bytes(&p->files, &id, sizeof(id));
+    }
+    return k;
+}
+
 const Flinc__SharedFile *shared_files_find(const struct shared_files *f, uint64_t id)
 {
     const struct known_file *k = find(f, id);
+    if (k == NULL && PLANTED("shared_files.unconfirmed")) {
+        k = find_unconfirmed(f, id);
+    }
     return k != NULL ? k->file : NULL;
 }
 
@@ -99,7 +113,10 @@ static struct known_file *known_new(const Flinc__SharedFile *file)
 
 void shared_files_know(struct shared_files *f, uint64_t id, const Flinc__SharedFile *file)
 {
-    (void)map_put_bytes(&f->known, &id, sizeof(id), known_new(file));
+    const Flinc__StateBlob *b = file->blob;
+    if (b->shared || b->location[0] == '\0') {
+        (void)map_put_bytes(&f->known, &id, sizeof(id), known_new(file));
+    }
 }
 
 void shared_files_note(struct shared_files *f, uint64_t checkpoint_id)

@@ -18,6 +18,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "bench", "cluster"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import disk  # noqa: E402
 import loss  # noqa: E402
 import oracle  # noqa: E402
 import running  # noqa: E402
@@ -53,6 +54,15 @@ FAILPOINTS = (
     "checkpoint.complete.before_write=error,one_in=20",
 )
 
+# What disks do for a while, below io.tmp.dirs or the checkpoint folder (disk.c).
+DISK_FAULTS = {
+    "hashmap": ("write,make {checkpoints} ENOSPC", "write,sync {checkpoints} EIO one_in=10", "write,sync {checkpoints} 20ms",
+                "read {checkpoints} EIO one_in=5", "read {checkpoints} flip one_in=10", "write {checkpoints} short"),
+    "rocksdb": ("write,make {tmp} ENOSPC", "write,sync,make {tmp} EIO one_in=20", "write,sync {tmp} 20ms", "write {tmp} short",
+                "read {tmp} EIO suffix=.sst one_in=20", "read {tmp} flip suffix=.sst one_in=20"),
+}
+DISK_FAULT_S = (0.1, 1.5)
+
 # Bugs that are switched on: each must be found, and by what looks for it: what is said fits the second text.
 PLANTED = {
     "skip_alignment": ("a task takes a checkpoint at the first barrier", "came instead|counted|union|broadcast|list state"),
@@ -67,6 +77,9 @@ PLANTED = {
     "double_commit": ("a file is committed under two names", "twice in the output"),
     "channel_state_not_replayed": ("what was in flight is not processed after a restore", "came instead|counted|missing"),
     "channel_state_twice": ("a recorded batch is written twice", "came instead|counted|twice"),
+    # Of files of state that checkpoints share:
+    "checkpoint.shared_file_in_use": ("a shared file is deleted while a newer checkpoint refers to it", "No such file"),
+    "paged.links_early": ("the files of a checkpoint are linked before the last changes are in them", "VIOLATION"),
     "adaptive.restores_older": ("a rescale takes an older checkpoint than the newest", ""),
 }
 # The same, for the nightly run.
@@ -80,8 +93,18 @@ PLANTED_NIGHTLY = {
     "sink_commits_early": ("files are committed before their checkpoint is complete", "twice in the output"),
     "source.range_skips": ("a restored source skips a number", "came instead|missing"),
     "channel_state_dropped": ("what was in flight is in no snapshot", "came instead|counted|missing"),
+    "shared_files.unconfirmed": ("a checkpoint refers to files of one that was given up", "No such file"),
+    "rocksdb.file_ids_again": ("a file of another subtask with the same number is taken over after rescaling", ""),
     "channel_state_unfiltered": ("after rescaling every subtask processes all that was in flight", ""),
 }
+
+# Without checkpoints that are given up these cannot show; and a second guard is off.
+PLANTED_BESIDE = {
+    "shared_files.unconfirmed": "planted.checkpoint.refers_to_deleted=error;task.checkpoint.ack=error,one_in=10",
+}
+ALL_PLANTED = {**PLANTED, **PLANTED_NIGHTLY}
+# With the rocksdb backend, and each file by itself.
+PLANTED_ROCKSDB = re.compile("shared_file|paged|rocksdb")
 
 # With a planted bug the alignment is not drawn, so that it can show.
 PLANTED_UNALIGNED = re.compile("channel_state")
@@ -161,6 +184,8 @@ class ChaosCluster(loss.LossCluster):
         self.failpoints = failpoints
         if failpoints:
             self.environment["FLINC_FAILPOINTS"] = failpoints
+        self.disk = disk.Disk(self.folder)
+        self.environment.update(self.disk.environment)
 
     def settle(self):
         """Until nothing of a job is left."""
@@ -205,11 +230,13 @@ class Round:
         self.rescales, self.wide = 0, []
         # Its own checkpoints are for the backend that wrote them.
         self.backend = "hashmap" if fixed or self.storage == "jobmanager" else source.choice(("hashmap", "rocksdb"))
+        self.backend = self.fixed.get("state.backend.type", self.backend)
+        self.has_bad_disk = not fixed and self.storage == "filesystem" and source.random() < 0.4
         self.folder = os.path.join(cluster.folder, f"round{number}")
         self.output = os.path.join(self.folder, "output")
         self.log, self.job = [], None
         self.most = max(self.parallelisms)
-        self.runs = self.strikes = self.checkpoints = self.restarts = 0
+        self.runs = self.strikes = self.disk_faults = self.checkpoints = self.restarts = 0
         self.between = []  # completed checkpoints between two losses
         self.live = {}  # job: its first attempt of which no task was killed
 
@@ -331,7 +358,9 @@ class Round:
         self.killed_attempt = self.attempt()
         self.strikes += 1
         name = self.source.choice(sorted(workers))
-        if name == "tm0" or self.source.random() < 0.6:
+        if self.has_bad_disk and self.source.random() < 0.6:
+            self.strike_disk(workers[name])
+        elif name == "tm0" or self.source.random() < 0.6:
             self.say(f"SIGKILL of workers {workers[name]} of {name}")
             for pid in workers[name]:
                 try:
@@ -343,6 +372,23 @@ class Round:
             self.cluster.children[name].kill()
             self.cluster.children[name].wait()
             self.cluster.start_task_manager(int(name[2:]))
+
+    def strike_disk(self, pids):
+        """A bad disk for a while, in half of the cases under tasks that go back to a checkpoint."""
+        faults = DISK_FAULTS["hashmap"] + (DISK_FAULTS["rocksdb"] if self.backend == "rocksdb" else ())
+        fault = self.source.choice(faults).format(tmp=os.path.join(self.cluster.folder, "tmp", "flinc-taskmanager-"),
+                                                  checkpoints=os.path.join(self.folder, "checkpoints"))
+        kills = self.source.random() < 0.5
+        self.say(f"{fault}{f', SIGKILL of workers {pids}' if kills else ''}")
+        self.cluster.disk.fail(fault)
+        for pid in pids if kills else ():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(self.source.uniform(*DISK_FAULT_S))
+        self.cluster.disk.mend()
+        self.disk_faults += 1
 
     # ---- ending --------------------------------------------------------------------------------------
 
@@ -458,7 +504,7 @@ class Round:
     def summary(self):
         between = f"{min(self.between)} to {max(self.between)}" if self.between else "none"
         return (f"{self.runs} runs of parallelism {tuple(self.parallelisms)}, {self.records} records, "
-                f"{self.strikes} losses, {self.rescales} times other bounds, {self.restarts} restarts, {self.checkpoints} checkpoints ({between} between "
+                f"{self.strikes} losses ({self.disk_faults} of the disk), {self.rescales} times other bounds, {self.restarts} restarts, {self.checkpoints} checkpoints ({between} between "
                 f"losses), {self.hidden} unfinished files, {self.storage}, {self.backend}{', at least once' if self.loose else ''}")
 
 
@@ -484,6 +530,8 @@ def run_cluster(home, bundle, seed, rounds=1, records=RECORDS, kills=3, failpoin
         "execution.checkpointing.min-pause": "0 ms", "execution.checkpointing.data-inline-threshold": "20 kb",
         "execution.checkpointing.unaligned.enabled": "true" if PLANTED_UNALIGNED.search(failpoints) else "false",
         "execution.checkpointing.aligned-checkpoint-timeout": "0 ms"}
+    if planted and PLANTED_ROCKSDB.search(failpoints):
+        fixed.update({"state.backend.type": "rocksdb", "execution.checkpointing.data-inline-threshold": "0 kb"})
     config = cluster_config(draw)
     cluster = ChaosCluster(home, failpoints, config)
     current, number = None, 0
@@ -524,10 +572,10 @@ def run_cluster(home, bundle, seed, rounds=1, records=RECORDS, kills=3, failpoin
 
 def find_planted(home, bundle, name, seed, rounds=6):
     """What the checker says of a bug that is switched on; None: it was not found, or something else was."""
-    _, wanted = {**PLANTED, **PLANTED_NIGHTLY}[name]
+    _, wanted = ALL_PLANTED[name]
     for number in range(rounds):
         try:
-            deaths = "" if name == "lost_notify" else ";" + EARLY_DEATHS  # a restart commits, too
+            deaths = "" if name == "lost_notify" else ";" + PLANTED_BESIDE.get(name, EARLY_DEATHS)  # a restart commits, too
             run_cluster(home, bundle, seed + number, failpoints=f"planted.{name}=error{deaths}")
         except Violation as e:
             found = str(e).splitlines()[0]
@@ -543,7 +591,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--records", type=int, default=RECORDS)
-    planted = {**PLANTED, **PLANTED_NIGHTLY}
+    planted = ALL_PLANTED
     parser.add_argument("--planted", choices=[*sorted(planted), "all"],
                         help="a bug that is switched on: the rounds must find it")
     args = parser.parse_args()

@@ -2,6 +2,7 @@
  *
  * An item is its length fields, key and value one behind the other in one string; the index has where each begins, and
  * is sorted.  Thread: the task's, and the executor's between write and the end. */
+#include "common/base/failpoint.h"
 #include "common/base/thread.h"
 #include "engine/state/paged/paged.h"
 
@@ -227,10 +228,14 @@ static int run(void *arg, struct cancel_token *cancel, struct error *err)
     struct paged_piece *x = arg;
     (void)cancel;
     (void)err;
+    bool links_early = x->links_files && PLANTED("paged.links_early");
+    if (links_early) {
+        x->files_rc = rocks_store_link_files(x->rocks, &x->files, &x->files_error);
+    }
     x->rc = write_run(x, &x->error);
     if (x->rc < 0) {
         rocks_run_abandon(x->rocks);
-    } else if (x->links_files) {
+    } else if (x->links_files && !links_early) {
         x->files_rc = rocks_store_link_files(x->rocks, &x->files, &x->files_error);
     }
     x->has_run = true;

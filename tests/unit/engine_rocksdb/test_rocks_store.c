@@ -1,4 +1,5 @@
 /* Runs, reads, scans, snapshots and the taking over of a parent's files. */
+#include "common/base/failpoint.h"
 #include "tests/unit/engine_rocksdb/fixture.h"
 
 static void what_was_put_is_read(void **state)
@@ -287,6 +288,62 @@ static void parents_are_clipped(void **state)
 
 /* ---- damage ---------------------------------------------------------------------------------------- */
 
+/* ---- bugs that are switched on: each guard holds, and without it the same steps show the bug ---------- */
+
+/* What a store of the 64 groups in the middle has of two of 64 groups each. */
+struct taken {
+    uint32_t n_scanned;       /* entries, one for each group */
+    uint32_t n_files, n_same; /* files, and those with the id of another one */
+};
+
+static struct taken take_over(struct place *p)
+{
+    struct rocks_store *a = open_store(p, 0, 63), *b = open_store(p, 64, 127);
+    struct rocks_store *t = open_store(p, 32, 95);
+    struct vec snapshot = VEC_INIT(struct rocks_files);
+    struct taken x = {0};
+    put_groups(a, 0, 63);
+    put_groups(b, 64, 127);
+    assert_ok(rocks_store_link_files(a, &snapshot, &err));
+    assert_ok(rocks_store_link_files(b, &snapshot, &err));
+    for (size_t i = 0; i < snapshot.len; i++) {
+        const struct rocks_files *f = VEC_AT(&snapshot, struct rocks_files, i);
+        assert_ok(rocks_store_adopt(t, f, ids + x.n_files, &err));
+        x.n_files += (uint32_t)f->files.len;
+    }
+    rocks_files_drop(&snapshot);
+    vec_fini(&snapshot);
+    for (uint32_t i = 0; i < x.n_files; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            x.n_same += ids[i] == ids[k];
+        }
+    }
+    struct rocks_scan *c = NULL;
+    struct rocks_bytes key, value;
+    rocks_scan_start(t, key_of(0, ""), key_of(200, ""), &c);
+    while (rocks_scan_next(c, &key, &value, NULL) > 0) {
+        x.n_scanned++;
+    }
+    rocks_scan_free(c);
+    rocks_store_free(t);
+    rocks_store_free(a);
+    rocks_store_free(b);
+    return x;
+}
+
+static void planted_bugs_of_taking_over_show(void **state)
+{
+    struct taken good = take_over(*state);
+    assert_int_equal(good.n_scanned, 64);
+    assert_true(good.n_files > 2 && good.n_same == 0);
+    assert_ok(failpoint_configure("planted.rocksdb.unclipped=error", &err));
+    assert_int_equal(take_over(*state).n_scanned, 128);
+    failpoint_clear_all();
+    assert_ok(failpoint_configure("planted.rocksdb.file_ids_again=error", &err));
+    assert_true(take_over(*state).n_same > 0);
+    failpoint_clear_all();
+}
+
 static void damage(const char *path, long at)
 {
     FILE *f = fopen(path, "r+b");
@@ -351,6 +408,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(runs_that_outweigh_the_base_make_a_new_one, place_setup,
                                         place_teardown),
         cmocka_unit_test_setup_teardown(a_store_takes_over_files, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(planted_bugs_of_taking_over_show, place_setup,
+                                        place_teardown),
         cmocka_unit_test_setup_teardown(parents_are_clipped, place_setup, place_teardown),
         cmocka_unit_test_setup_teardown(damaged_files_are_found, place_setup, place_teardown),
     };

@@ -349,6 +349,54 @@ static void restored_files_are_known(void **state)
     shared_files_free(s.files);
 }
 
+/* Switched on, the bug shows by the same steps: the second checkpoint refers to a file of the first, which was given up. */
+static void files_of_what_was_given_up_are_written_again(void **state)
+{
+    struct error err = ERROR_INIT;
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct snapshot s = {.files = shared_files_new(), .checkpoint_id = 1};
+        struct local_file a;
+        Flinc__KeyedHandle h1, h2;
+        int rc = i == 0 ? 0 : failpoint_configure("planted.shared_files.unconfirmed=error", &err);
+        assert_int_equal(rc, 0);
+        make_local(&a, 1, 500);
+        add(&s, &a);
+        upload_ok(&s, &h1);
+        s.checkpoint_id = 2;
+        upload_ok(&s, &h2);
+        assert_int_equal(file_at(&h2, 0)->checkpoint_id, i == 0 ? 2 : 1);
+        failpoint_clear_all();
+        handle_clear(&h1);
+        handle_clear(&h2);
+        shared_files_free(s.files);
+    }
+}
+
+/* A native savepoint's files lie beside its _metadata: a checkpoint in another folder cannot refer to them. */
+static void restored_files_of_a_savepoint_are_written_again(void **state)
+{
+    (void)state;
+    struct snapshot s = {.files = shared_files_new(),
+                         .checkpoint_id = 1,
+                         .kind = FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_NATIVE};
+    struct local_file a;
+    Flinc__KeyedHandle h1, h2;
+    make_local(&a, 1, 5 * BLOCK);
+    add(&s, &a);
+    upload_ok(&s, &h1);
+    assert_false(file_at(&h1, 0)->blob->shared);
+    shared_files_know(s.files, 1, file_at(&h1, 0));
+    s.kind = FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL;
+    s.checkpoint_id = 2;
+    upload_ok(&s, &h2);
+    assert_true(file_at(&h2, 0)->blob->shared);
+    assert_int_equal(file_at(&h2, 0)->checkpoint_id, 2);
+    handle_clear(&h1);
+    handle_clear(&h2);
+    shared_files_free(s.files);
+}
+
 static void failed_uploads_leave_nothing(void **state)
 {
     (void)state;
@@ -604,6 +652,8 @@ int main(void)
         FILES_TEST(confirmed_files_are_referred_to),
         FILES_TEST(savepoints_and_full_ones_refer_to_nothing),
         FILES_TEST(restored_files_are_known),
+        FILES_TEST(files_of_what_was_given_up_are_written_again),
+        FILES_TEST(restored_files_of_a_savepoint_are_written_again),
         FILES_TEST(failed_uploads_leave_nothing),
         FILES_TEST(a_local_file_that_is_wrong_is_named),
         FILES_TEST(abandoned_uploads_leave_nothing),
