@@ -147,6 +147,24 @@ static const struct metric_name names[] = {
      "Batches that wait to be taken by the task."},
     {METRIC_IN_TASK, "buffers.outputQueueLength", METRIC_GAUGE,
      "Batches that wait to be taken by consumers."},
+    /* state of the rocksdb backend */
+    {METRIC_IN_OPERATOR, "stateCache.bytes", METRIC_GAUGE,
+     "Bytes of keyed state at hand in memory; with the rocksdb backend."},
+    {METRIC_IN_OPERATOR, "stateCache.numReads", METRIC_GAUGE,
+     "Reads of the store, each of many keys."},
+    {METRIC_IN_OPERATOR, "stateCache.numMisses", METRIC_GAUGE,
+     "Keys that were not at hand and were asked of the store."},
+    {METRIC_IN_OPERATOR, "stateCache.numFound", METRIC_GAUGE, "Those of them that it had."},
+    {METRIC_IN_OPERATOR, "stateCache.numEvicted", METRIC_GAUGE, "Keys that made room for others."},
+    {METRIC_IN_OPERATOR, "stateCache.numWritten", METRIC_GAUGE,
+     "Changed and removed keys on their way to the store, in all."},
+    {METRIC_IN_OPERATOR, "stateCache.numPieces", METRIC_GAUGE, "The sorted runs that have them."},
+    {METRIC_IN_OPERATOR, "<state>.rocksdb.<property>", METRIC_GAUGE,
+     "A property of RocksDB, as estimate-num-keys: of the operator's store, which all its states "
+     "share; "
+     "those that state.backend.rocksdb.metrics.* switches on."},
+    {METRIC_IN_OPERATOR, "rocksdb.<ticker>", METRIC_GAUGE,
+     "A ticker of RocksDB's statistics, as bytes_written; switched on likewise."},
     /* jobs at task managers */
     {METRIC_IN_TM_JOB, "fileMerging.logicalFileCount", METRIC_GAUGE,
      "State files that lie in merged ones of this task manager; with "

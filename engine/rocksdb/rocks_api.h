@@ -53,6 +53,7 @@
     X(options_create)                                 \
     X(options_create_copy)                            \
     X(options_destroy)                                \
+    X(options_enable_statistics)                      \
     X(options_set_block_based_table_factory)          \
     X(options_set_compaction_filter)                  \
     X(options_set_compression)                        \
@@ -69,6 +70,7 @@
     X(options_set_paranoid_checks)                    \
     X(options_set_target_file_size_base)              \
     X(options_set_write_buffer_size)                  \
+    X(options_statistics_get_string)                  \
     X(pinnableslice_destroy)                          \
     X(pinnableslice_value)                            \
     X(property_int)                                   \

@@ -45,7 +45,8 @@ struct rocks_store {
     uint32_t first_group, last_group;
     struct rocks_filter filter;
     rocksdb_compactionfilter_t *compaction_filter; /* NULL: none */
-    rocksdb_options_t *options;                    /* with it; else those that all share */
+    rocksdb_options_t *options;    /* with it and statistics; else those that all share */
+    struct rocks_metrics *metrics; /* Borrows; NULL: none */
     struct vec partitions; /* struct rocks_partition *, in the order of their key groups; Owns */
     uint64_t next_name;    /* of files and folders of the store's own */
     uint64_t next_file_id;
@@ -55,6 +56,13 @@ struct rocks_store {
     struct vec pinned; /* rocksdb_pinnableslice_t *; of the last read */
     struct vec keys, sizes, values, errors;
 };
+
+bool rocks_metrics_want_statistics(const struct rocks_metrics *m);
+/* What is sampled of a store; api NULL: it is closed.  Harmless without metrics, as the next two. */
+void rocks_metrics_set_store(struct rocks_metrics *m, const struct rocks_api *api,
+                             rocksdb_options_t *options);
+void rocks_metrics_add(struct rocks_metrics *m, rocksdb_t *db);
+void rocks_metrics_remove(struct rocks_metrics *m, const rocksdb_t *db);
 
 static inline uint32_t rocks_group_of(struct rocks_bytes key)
 {

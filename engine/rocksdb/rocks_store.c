@@ -31,6 +31,7 @@ int rocks_partition_open(struct rocks_store *s, const char *directory, uint32_t 
                                   .base = VEC_INIT(struct rocks_kept),
                                   .runs = VEC_INIT(struct rocks_kept),
                                   .run_path = STR_INIT};
+    rocks_metrics_add(s->metrics, db);
     *ret_partition = p;
     return 0;
 }
@@ -38,6 +39,7 @@ int rocks_partition_open(struct rocks_store *s, const char *directory, uint32_t 
 struct rocks_partition *rocks_partition_free(struct rocks_store *s, struct rocks_partition *p)
 {
     if (p != NULL) {
+        rocks_metrics_remove(s->metrics, p->db);
         rocks_partition_drop_run(s, p);
         s->api->column_family_handle_destroy(p->family);
         s->api->close(p->db);
@@ -141,16 +143,23 @@ static void filter_destroy(void *arg)
     (void)arg; /* of the store */
 }
 
-/* The options of all, and the store's own filter. */
+/* The options of all, and the store's own filter and statistics. */
 static void set_options(struct rocks_store *s)
 {
+    bool counts = rocks_metrics_want_statistics(s->metrics);
     s->options = s->shared->options;
+    if (s->filter.is_dead != NULL || counts) {
+        s->options = s->api->options_create_copy(s->shared->options);
+    }
     if (s->filter.is_dead != NULL) {
         s->compaction_filter =
             s->api->compactionfilter_create(&s->filter, filter_destroy, filter, filter_name);
-        s->options = s->api->options_create_copy(s->shared->options);
         s->api->options_set_compaction_filter(s->options, s->compaction_filter);
     }
+    if (counts) {
+        s->api->options_enable_statistics(s->options);
+    }
+    rocks_metrics_set_store(s->metrics, s->api, s->options);
 }
 
 void rocks_store_compact(struct rocks_store *s)
@@ -171,6 +180,7 @@ int rocks_store_new(const struct rocks_store_options *options, struct rocks_stor
                               .directory = mem_strdup(options->directory),
                               .first_group = options->first_group,
                               .filter = options->filter,
+                              .metrics = options->metrics,
                               .last_group = options->last_group,
                               .partitions = VEC_INIT(void *),
                               .last_key = STR_INIT,
@@ -197,8 +207,11 @@ struct rocks_store *rocks_store_free(struct rocks_store *s)
         rocks_partition_free(s, partition_at(s, i));
     }
     s->api->readoptions_destroy(s->read_options);
-    if (s->compaction_filter != NULL) {
+    rocks_metrics_set_store(s->metrics, NULL, NULL);
+    if (s->options != s->shared->options) {
         s->api->options_destroy(s->options);
+    }
+    if (s->compaction_filter != NULL) {
         s->api->compactionfilter_destroy(s->compaction_filter);
     }
     if (fs_delete(s->directory, FS_DELETE_RECURSIVE, &err) < 0) {

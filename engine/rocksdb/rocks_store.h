@@ -21,6 +21,7 @@
 #define FLINC_ENGINE_ROCKSDB_ROCKS_STORE_H
 
 #include "common/base/vec.h"
+#include "engine/rocksdb/rocks_metrics.h"
 #include "engine/rocksdb/rocks_shared.h"
 
 struct rocks_store;
@@ -47,6 +48,7 @@ struct rocks_store_options {
     const char *directory;            /* made; must not be there; copied */
     uint32_t first_group, last_group; /* up to UINT16_MAX */
     struct rocks_filter filter;       /* is_dead NULL: none */
+    struct rocks_metrics *metrics;    /* Borrows, longer than the store; NULL: none */
 };
 /* An empty store.  Key groups that no rocks_store_adopt() brings get a partition when they are first asked for. */
 int rocks_store_new(const struct rocks_store_options *options, struct rocks_store **ret_store,

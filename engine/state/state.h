@@ -78,8 +78,11 @@ struct keyed_disk {
     struct executor *executor;   /* Borrows: writes to disk; NULL: the task does */
     uint64_t cache_bytes;        /* of what is at hand of the states that are paged, */
     const _Atomic uint32_t
-        *n_sharing;              /* Borrows: shared equally by so many backends; NULL: by one */
-    uint32_t n_transfer_threads; /* files that are uploaded at a time; 0: a default */
+        *n_sharing;                /* Borrows: shared equally by so many backends; NULL: by one */
+    uint32_t n_transfer_threads;   /* files that are uploaded at a time; 0: a default */
+    struct rocks_metrics *metrics; /* Borrows: what is wanted of RocksDB; NULL: nothing */
+    bool
+        names_states; /* in metrics the state is a variable, <column_family>, not a part of names alone */
 };
 
 /* What a backend gets to know; copied. */
@@ -93,6 +96,7 @@ struct keyed_backend_options {
     uint32_t tables_mapped_from;      /* keyed_table_options.mapped_from */
     bool compress_snapshots;          /* LZ4 */
     const struct keyed_disk *disk;    /* Borrows; NULL: the backend keeps all in memory */
+    struct metric_group *metrics;     /* Borrows: the operator's; may be NULL */
 };
 
 /* The last confirmed checkpoint that increments build upon, and those that wait to be confirmed. */

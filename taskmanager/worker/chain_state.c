@@ -54,6 +54,7 @@ int chain_state_keyed(struct chain_op *op, struct keyed_backend **ret_backend, s
             .operator_name = op->ctx.spec->name,
             .pool = op->ctx.pool,
             .budget = op->ctx.state_budget,
+            .metrics = op->ctx.metrics,
             .max_parallelism = op->ctx.max_parallelism,
             .compress_snapshots =
                 op->ctx.conf != NULL &&

@@ -4,6 +4,7 @@
 #include "common/fs/fs.h"
 #include "common/fs/owned_dir.h"
 #include "common/loop/executor.h"
+#include "engine/rocksdb/rocks_metrics.h"
 #include "engine/rocksdb/rocks_shared.h"
 
 #include <inttypes.h>
@@ -24,12 +25,14 @@ struct state_disk {
     struct rocks_shared *shared; /* Owns a ref; likewise */
     uint64_t block_bytes;        /* of its cache, taken from the budget */
     uint64_t next_folder;
+    struct vec open; /* struct open_disk *: those with metrics; under lock */
     _Atomic uint32_t n_open;
 };
 
 struct open_disk {
     struct keyed_disk base;
-    char *directory; /* Owns */
+    struct rocks_metrics *metrics; /* Owns; NULL: nothing is wanted */
+    char *directory;               /* Owns */
 };
 
 struct state_disk *state_disk_new(const struct state_disk_options *options)
@@ -40,6 +43,7 @@ struct state_disk *state_disk_new(const struct state_disk_options *options)
     d->budget = options->budget;
     d->n_slots = options->n_slots;
     pthread_mutex_init(&d->lock, NULL);
+    vec_init(&d->open, sizeof(struct open_disk *));
     return d;
 }
 
@@ -59,6 +63,7 @@ struct state_disk *state_disk_free(struct state_disk *d)
         }
     }
     owned_dir_remove(&d->made);
+    vec_fini(&d->open);
     pthread_mutex_destroy(&d->lock);
     mem_free(d->directory);
     mem_free(d);
@@ -120,6 +125,20 @@ static int make_shared(struct state_disk *d, const struct conf *conf, struct err
     return 0;
 }
 
+/* What state.backend.rocksdb.metrics.* asks for, as bits of the table. */
+static uint64_t metrics_wanted(const struct conf *conf)
+{
+    size_t n;
+    const struct rocks_metric *table = rocks_metric_table(&n);
+    uint64_t wanted = 0;
+    for (size_t i = 0; i < n; i++) {
+        STR_AUTO key = STR_INIT;
+        str_printf(&key, "state.backend.rocksdb.metrics.%s", table[i].option);
+        wanted |= (uint64_t)conf_bool(conf, str_cstr(&key)) << i;
+    }
+    return wanted;
+}
+
 /* ---- making ------------------------------------------------------------------------------------------- */
 
 static int make(struct state_disk *d, const struct conf *conf, struct error *err)
@@ -168,6 +187,15 @@ int state_disk_open(struct state_disk *d, const struct conf *conf, struct keyed_
         .n_transfer_threads =
             (uint32_t)conf_int(conf, "state.backend.rocksdb.checkpoint.transfer.thread.num"),
     };
+    uint64_t wanted = metrics_wanted(conf);
+    if (wanted != 0) {
+        o->metrics = o->base.metrics = rocks_metrics_new(wanted);
+        o->base.names_states =
+            conf_bool(conf, "state.backend.rocksdb.metrics.column-family-as-variable");
+        pthread_mutex_lock(&d->lock);
+        vec_push_ptr(&d->open, o);
+        pthread_mutex_unlock(&d->lock);
+    }
     atomic_fetch_add(&d->n_open, 1);
     *ret_disk = &o->base;
     return 0;
@@ -177,9 +205,28 @@ struct keyed_disk *state_disk_close(struct state_disk *d, struct keyed_disk *dis
 {
     if (disk != NULL) {
         struct open_disk *o = (struct open_disk *)disk;
+        pthread_mutex_lock(&d->lock);
+        for (size_t i = 0; i < d->open.len; i++) {
+            if (vec_ptr(&d->open, i) == o) {
+                vec_remove(&d->open, i);
+                break;
+            }
+        }
+        pthread_mutex_unlock(&d->lock);
         atomic_fetch_sub(&d->n_open, 1);
+        rocks_metrics_free(o->metrics);
         mem_free(o->directory);
         mem_free(o);
     }
     return NULL;
+}
+
+/* RocksDB looks at counters in memory, and waits for no disk. */
+void state_disk_sample(struct state_disk *d)
+{
+    pthread_mutex_lock(&d->lock);
+    for (size_t i = 0; i < d->open.len; i++) {
+        rocks_metrics_sample(((struct open_disk *)vec_ptr(&d->open, i))->metrics);
+    }
+    pthread_mutex_unlock(&d->lock);
 }

@@ -29,5 +29,7 @@ int state_disk_open(struct state_disk *d, const struct conf *conf, struct keyed_
                     struct error *err) MUST_CHECK;
 /* Behind its backend.  NULL is fine; returns NULL. */
 struct keyed_disk *state_disk_close(struct state_disk *d, struct keyed_disk *disk);
+/* Reads RocksDB's figures of those that want metrics (state.backend.rocksdb.metrics.*); about once a second. */
+void state_disk_sample(struct state_disk *d);
 
 #endif

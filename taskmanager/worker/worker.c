@@ -258,6 +258,7 @@ static void worker_update_rates(void *arg)
 {
     struct worker *w = arg;
     (void)metric_registry_update(w->options.metrics); /* it looks at the time itself */
+    state_disk_sample(w->env.state_disk);
     component_schedule(w->component, WORKER_RATES_INTERVAL_MS, worker_update_rates, w);
 }
 

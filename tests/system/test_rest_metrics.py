@@ -55,3 +55,40 @@ def test_metrics_of_a_running_job(cluster, bundle):
     assert len(rest.get(f"/taskmanagers/{tm}/metrics")) > 10
     slots = {m["id"]: m["value"] for m in rest.get("/jobmanager/metrics?get=taskSlotsTotal,taskSlotsAvailable,numRunningJobs")}
     assert slots == {"taskSlotsTotal": "2", "taskSlotsAvailable": "0", "numRunningJobs": "1"}
+
+
+NATIVE = ("estimate-num-keys", "total-sst-files-size", "live-sst-files-size", "num-running-compactions", "background-errors",
+          "block-cache-usage", "num-files-at-level", "bytes-written", "block-cache-hit", "stall-micros")
+
+
+def test_metrics_of_rocksdb(cluster, bundle, tmp_path):
+    """Those that are switched on, under the names that Flink has for them, and those of the cache; no other."""
+    c = cluster(taskmanagers=1, slots=1)
+    rest = Rest("localhost", c.port)
+    (tmp_path / "in").mkdir()
+    for i in range(4):
+        (tmp_path / "in" / f"{i}.txt").write_text("".join(f"key {k * 7919 % 90001}\n" for k in range(i * 20000, i * 20000 + 20000)))
+    job = c.run_jar(c.upload(bundle("recovery")), ["--input", tmp_path / "in", "--output", tmp_path / "out", "--delay-us", "100"],
+                    parallelism=1, config={
+        "state.backend.type": "rocksdb",
+        "state.backend.rocksdb.memory.fixed-per-tm": "256 kb",
+        "state.backend.rocksdb.block.cache-size": "1 mb",
+        "execution.checkpointing.interval": "200 ms",
+        **{f"state.backend.rocksdb.metrics.{name}": "true" for name in NATIVE}})
+    c.wait(lambda: c.all_running(job))
+    vertex = rest.get(f"/jobs/{job}")["vertices"][-1]["id"]
+    base = f"/jobs/{job}/vertices/{vertex}/subtasks/0/metrics"
+
+    def value(name):
+        found = rest.get(f"{base}?get={name}")
+        return int(found[0]["value"]) if found else 0
+
+    state = "Keyed_Aggregation._op_state.rocksdb."
+    c.wait(lambda: value(state + "estimate-num-keys") > 1000 and value("Keyed_Aggregation.stateCache.numMisses") > 0)
+    c.wait(lambda: value(state + "total-sst-files-size") > 10000 and value("Keyed_Aggregation.stateCache.bytes") > 1000)
+    ids = {m["id"] for m in rest.get(base) if "ocksdb" in m["id"]}
+    assert ids == {state + name for name in NATIVE[:6]} | {f"{state}num-files-at-level{i}" for i in range(7)} | {
+        f"Keyed_Aggregation.rocksdb.{name}" for name in ("bytes_written", "block_cache_hit", "stall_micros")}, ids
+    assert value(state + "background-errors") == 0
+    c.cancel(job)
+    c.wait_for_state(job, "CANCELED")

@@ -102,6 +102,7 @@ int paged_table_make_room(struct paged_table *p, uint32_t n_rows, struct error *
 {
     struct keyed_table *t = p->table;
     struct paged_store *s = p->store;
+    paged_store_publish(s);
     TRY(paged_store_settle(s, PAGED_POLL, err));
     if (t->n_slots == 0 || LIKELY(has_room(p, n_rows)) || grow(p, n_rows)) {
         return 0;

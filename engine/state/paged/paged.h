@@ -21,6 +21,7 @@
 #define FLINC_ENGINE_STATE_PAGED_PAGED_H
 
 #include "common/loop/executor.h"
+#include "common/metrics/registry.h"
 #include "engine/rocksdb/rocks_store.h"
 #include "engine/snapshot/shared_files.h"
 #include "engine/state/keyed_snapshot.h"
@@ -31,6 +32,7 @@ enum {
     PAGED_KEY_PREFIX = 6,        /* key group, state */
     PAGED_HEAP_MIN = 1 << 20,    /* bytes of long keys and strings */
     PAGED_PIECE_BYTES = 8 << 20, /* of a piece at most, about */
+    PAGED_FIGURES_MAX = 8,
 };
 
 /* Slots of a table that are used at most when a batch begins. */
@@ -38,6 +40,7 @@ enum {
 
 struct paged_store;
 struct paged_piece;
+struct shown_row;
 
 /* What is paged of a state: its table of NAMESPACE_VOID. */
 struct paged_table {
@@ -56,6 +59,7 @@ struct paged_table {
     uint32_t piece_from, piece_n; /* groups whose entries are in the piece at hand */
     size_t piece_removed;         /* the first items of table->removed that are in it */
     bool is_blind;                /* rows are put without a look at what the store has: restoring */
+    struct metric_group *shown;   /* Owns; NULL: nothing is wanted */
 };
 
 /* A key that a table lacked. */
@@ -93,6 +97,9 @@ struct paged_store {
     uint64_t n_restored;               /* folders of files that were downloaded */
     /* Figures. */
     uint64_t n_reads, n_misses, n_found, n_evicted, n_written, n_pieces;
+    struct vec shown;             /* struct metric_group *; Owns */
+    struct shown_row *shown_rows; /* Owns: what gauges of RocksDB's figures read */
+    struct metric_gauge *gauges[PAGED_FIGURES_MAX]; /* Borrows; NULL: nobody looks */
 };
 
 /* `options`: borrowed as long as the store. */
@@ -106,6 +113,14 @@ int paged_table_new(struct paged_store *s, struct keyed_state *state, struct key
 struct paged_table *paged_table_free(struct paged_table *p);
 /* Of this table, its heap and what it knows. */
 uint64_t paged_table_limit(const struct paged_table *p);
+
+/* ---- metrics.c ------------------------------------------------------------------------------------------ */
+
+/* Gauges of the cache and of RocksDB's tickers in the operator's group; of its properties in one for each state. */
+void paged_store_show(struct paged_store *s);
+void paged_table_show(struct paged_table *p);
+/* Sets those of the cache; once per batch. */
+void paged_store_publish(struct paged_store *s);
 
 /* ---- cache.c: what is at hand ----------------------------------------------------------------------- */
 

@@ -17,18 +17,21 @@ int paged_store_new(const struct keyed_backend_options *o, struct paged_store **
     vec_init(&s->read_values, sizeof(struct rocks_bytes));
     vec_init(&s->linked, sizeof(struct rocks_files));
     vec_init(&s->unopened, sizeof(Flinc__StoredState *));
+    vec_init(&s->shown, sizeof(struct metric_group *));
     s->shared_files = shared_files_new();
     s->ttl = paged_ttl_new();
     int rc = rocks_store_new(&(struct rocks_store_options){.shared = o->disk->shared,
                                                            .directory = o->disk->directory,
                                                            .first_group = o->first_group,
                                                            .last_group = o->last_group,
-                                                           .filter = {paged_ttl_is_over, s->ttl}},
+                                                           .filter = {paged_ttl_is_over, s->ttl},
+                                                           .metrics = o->disk->metrics},
                              &s->rocks, err);
     if (rc < 0) {
         paged_store_free(s);
         return rc;
     }
+    paged_store_show(s);
     *ret_store = s;
     return 0;
 }
@@ -39,6 +42,11 @@ struct paged_store *paged_store_free(struct paged_store *s)
         return NULL;
     }
     ASSERT(s->tables.len == 0);
+    for (size_t i = 0; i < s->shown.len; i++) {
+        metric_group_free(vec_ptr(&s->shown, i));
+    }
+    vec_fini(&s->shown);
+    mem_free(s->shown_rows);
     paged_piece_free(s->piece);
     rocks_files_drop(&s->linked);
     rocks_store_free(s->rocks);
@@ -97,6 +105,7 @@ int paged_table_new(struct paged_store *s, struct keyed_state *state, struct key
     record_row_init(&p->row, &p->value);
     vec_push_ptr(&s->tables, p);
     paged_ttl_add(s->ttl, p);
+    paged_table_show(p);
     *ret_table = p;
     return 0;
 }
@@ -117,6 +126,7 @@ struct paged_table *paged_table_free(struct paged_table *p)
             break;
         }
     }
+    metric_group_free(p->shown);
     keyed_table_fini(&p->gone);
     keyed_table_fini(&p->absent);
     record_row_fini(&p->row);
