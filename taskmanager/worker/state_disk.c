@@ -1,4 +1,4 @@
-/* Folder, threads and cache of state on disk.  Thread: any; a lock guards the making. */
+/* Folder, threads and cache of state on disk.  Thread: any; a lock guards the making, another one what is sampled. */
 #include "taskmanager/worker/state_disk.h"
 
 #include "common/fs/fs.h"
@@ -25,7 +25,8 @@ struct state_disk {
     struct rocks_shared *shared; /* Owns a ref; likewise */
     uint64_t block_bytes;        /* of its cache, taken from the budget */
     uint64_t next_folder;
-    struct vec open; /* struct open_disk *: those with metrics; under lock */
+    pthread_mutex_t open_lock; /* never held over I/O, unlike the other */
+    struct vec open;           /* struct open_disk *: those with metrics; under open_lock */
     _Atomic uint32_t n_open;
 };
 
@@ -43,6 +44,7 @@ struct state_disk *state_disk_new(const struct state_disk_options *options)
     d->budget = options->budget;
     d->n_slots = options->n_slots;
     pthread_mutex_init(&d->lock, NULL);
+    pthread_mutex_init(&d->open_lock, NULL);
     vec_init(&d->open, sizeof(struct open_disk *));
     return d;
 }
@@ -64,6 +66,7 @@ struct state_disk *state_disk_free(struct state_disk *d)
     }
     owned_dir_remove(&d->made);
     vec_fini(&d->open);
+    pthread_mutex_destroy(&d->open_lock);
     pthread_mutex_destroy(&d->lock);
     mem_free(d->directory);
     mem_free(d);
@@ -192,9 +195,9 @@ int state_disk_open(struct state_disk *d, const struct conf *conf, struct keyed_
         o->metrics = o->base.metrics = rocks_metrics_new(wanted);
         o->base.names_states =
             conf_bool(conf, "state.backend.rocksdb.metrics.column-family-as-variable");
-        pthread_mutex_lock(&d->lock);
+        pthread_mutex_lock(&d->open_lock);
         vec_push_ptr(&d->open, o);
-        pthread_mutex_unlock(&d->lock);
+        pthread_mutex_unlock(&d->open_lock);
     }
     atomic_fetch_add(&d->n_open, 1);
     *ret_disk = &o->base;
@@ -205,14 +208,14 @@ struct keyed_disk *state_disk_close(struct state_disk *d, struct keyed_disk *dis
 {
     if (disk != NULL) {
         struct open_disk *o = (struct open_disk *)disk;
-        pthread_mutex_lock(&d->lock);
+        pthread_mutex_lock(&d->open_lock);
         for (size_t i = 0; i < d->open.len; i++) {
             if (vec_ptr(&d->open, i) == o) {
                 vec_remove(&d->open, i);
                 break;
             }
         }
-        pthread_mutex_unlock(&d->lock);
+        pthread_mutex_unlock(&d->open_lock);
         atomic_fetch_sub(&d->n_open, 1);
         rocks_metrics_free(o->metrics);
         mem_free(o->directory);
@@ -224,9 +227,9 @@ struct keyed_disk *state_disk_close(struct state_disk *d, struct keyed_disk *dis
 /* RocksDB looks at counters in memory, and waits for no disk. */
 void state_disk_sample(struct state_disk *d)
 {
-    pthread_mutex_lock(&d->lock);
+    pthread_mutex_lock(&d->open_lock);
     for (size_t i = 0; i < d->open.len; i++) {
         rocks_metrics_sample(((struct open_disk *)vec_ptr(&d->open, i))->metrics);
     }
-    pthread_mutex_unlock(&d->lock);
+    pthread_mutex_unlock(&d->open_lock);
 }
