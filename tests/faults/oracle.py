@@ -16,7 +16,8 @@ class Output:
 
     def __init__(self, folder, records, keys, parallelisms, loose, light):
         self.folder, self.records, self.keys, self.loose = folder, records, keys, loose
-        self.first, self.last = parallelisms  # of the first run, and of that which finished
+        # Of the first run, and of that which finished; None: one that may have been rescaled behind its subtasks' ends.
+        self.first, self.last = parallelisms
         per_key = records // keys
         self.seen = {"R": [bytearray(per_key) for _ in range(keys)]}
         for kind in "TW" if light else "TWV":
@@ -74,7 +75,7 @@ class Output:
         """List, union list and broadcast state, as each subtask says them at its end.  That is of the last run, or
         `in_first`, which was cut between its end and the checkpoint behind that.  (Cut between the ends of its
         subtasks, some of what there is was told by this one and some by that: then nothing is said about it.)"""
-        last = self.first if in_first else self.last
+        last = self.first if in_first else self.last or len(self.shares)
         wanted = {"list state": (self.tokens, range(self.first * TOKENS), self.records),
                   "union list state": (self.shares, range(last), self.records)}
         for what, (table, keys, total) in wanted.items():
