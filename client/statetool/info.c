@@ -39,13 +39,16 @@ struct sizes {
 static void count_file(void *arg, const char *uri, const Flinc__StateBlob *blob)
 {
     struct sizes *s = arg;
-    if (!map_put(&s->seen, uri, s)) {
-        return;
+    bool is_new = map_put(&s->seen, uri, s);
+    s->n_files += is_new;
+    s->n_shared += is_new && blob->shared;
+    if (blob->merged_since != 0) { /* several in a file, each with bytes of its own */
+        STR_AUTO place = STR_INIT;
+        str_printf(&place, "%s %llu", uri, (unsigned long long)blob->offset);
+        is_new = map_put(&s->seen, str_cstr(&place), s);
     }
-    s->n_files++;
-    s->file_bytes += blob->size;
-    s->n_shared += blob->shared != 0;
-    s->shared_bytes += blob->shared ? blob->size : 0;
+    s->file_bytes += is_new ? blob->size : 0;
+    s->shared_bytes += is_new && blob->shared ? blob->size : 0;
 }
 
 struct state_bytes {

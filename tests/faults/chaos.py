@@ -50,6 +50,8 @@ FAILPOINTS = (
     "sink.text.commit.after=kill,one_in=60",
     "sink.text.snapshot=kill,one_in=60",
     "snapshot.output.write=error,one_in=100",
+    "snapshot.merging.take=error,one_in=100",
+    "snapshot.merging.after_sync=kill,one_in=400",
     "jobmaster.checkpoint.before_notify=error,one_in=10",
     "checkpoint.complete.before_write=error,one_in=20",
 )
@@ -95,6 +97,7 @@ PLANTED_NIGHTLY = {
     "channel_state_dropped": ("what was in flight is in no snapshot", "came instead|counted|missing"),
     "shared_files.unconfirmed": ("a checkpoint refers to files of one that was given up", "No such file"),
     "rocksdb.file_ids_again": ("a file of another subtask with the same number is taken over after rescaling", ""),
+    "merging.discard_deletes_file": ("state that is given up takes the file with it that others share", ""),
     "channel_state_unfiltered": ("after rescaling every subtask processes all that was in flight", ""),
 }
 
@@ -131,10 +134,23 @@ def alignment(source, round_):
     }
 
 
+def file_merging(source):
+    """Small files that checkpoints and subtasks share; so small that they are full, and mostly garbage, now and then."""
+    return {"execution.checkpointing.file-merging." + key: source.choice(values) for key, values in {
+        "enabled": ("true", "true", "false"),
+        "across-checkpoint-boundary": ("true", "false"),
+        "max-file-size": ("60 kb", "500 kb", "32 mb"),
+        "max-subtasks-per-file": ("1", "4", "100"),
+        "max-space-amplification": ("1.0", "1.5", "2.0"),
+        "pool-blocking": ("true", "false"),
+    }.items()}
+
+
 def job_config(source, folder, round_):
     """Drawn anew for each run of the job: what a user may change between two of them."""
     return {
         **alignment(source, round_),
+        **file_merging(source),
         "execution.checkpointing.interval": source.choice(("100 ms", "200 ms", "300 ms")),
         "execution.checkpointing.mode": "AT_LEAST_ONCE" if round_.loose else "EXACTLY_ONCE",
         "execution.checkpointing.storage": round_.storage,
@@ -530,7 +546,10 @@ def run_cluster(home, bundle, seed, rounds=1, records=RECORDS, kills=3, failpoin
         "execution.checkpointing.interval": "100 ms", "execution.checkpointing.max-concurrent-checkpoints": "1",
         "execution.checkpointing.min-pause": "0 ms", "execution.checkpointing.data-inline-threshold": "20 kb",
         "execution.checkpointing.unaligned.enabled": "true" if PLANTED_UNALIGNED.search(failpoints) else "false",
-        "execution.checkpointing.aligned-checkpoint-timeout": "0 ms"}
+        "execution.checkpointing.aligned-checkpoint-timeout": "0 ms",
+        "execution.checkpointing.file-merging.enabled": "true" if "planted.merging" in failpoints else "false",
+        "execution.checkpointing.file-merging.across-checkpoint-boundary": "true",
+        "execution.checkpointing.file-merging.max-file-size": "32 mb"}
     if planted and PLANTED_ROCKSDB.search(failpoints):
         fixed.update({"state.backend.type": "rocksdb", "execution.checkpointing.data-inline-threshold": "0 kb"})
     config = cluster_config(draw)

@@ -3,6 +3,7 @@
  *
  * The first byte chooses whether head and check sums are made right first. */
 #include "engine/snapshot/metadata_format.h"
+#include "engine/snapshot/output.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,7 +27,15 @@ static void frame(const uint8_t *data, size_t size, struct str *ret)
 
 static void count(void *arg, const char *uri, const Flinc__StateBlob *blob)
 {
+    struct error err = ERROR_INIT;
     ASSERT(uri[0] != '\0' && blob->location[0] != '\0');
+    ASSERT(blob->merged_since != 0 || blob->offset == 0);
+    ASSERT(blob->offset <= UINT64_MAX - blob->size);
+    for (uint64_t file_size = 0; file_size < 64; file_size += 21) {
+        if (state_blob_check_file(blob, uri, file_size, &err) == 0) {
+            ASSERT(state_blob_offset(blob) + blob->size <= file_size);
+        }
+    }
     (*(uint32_t *)arg)++;
 }
 

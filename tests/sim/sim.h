@@ -83,6 +83,15 @@ struct sim_chain {
     struct vec segments; /* Owns; of struct sim_segment */
 };
 
+/* A file with sections of several checkpoints (engine/snapshot/merging.h). */
+enum { SIM_MERGED_IDS = 8 };
+struct sim_merged {
+    char uri[300]; /* "": none */
+    uint64_t since;
+    uint64_t acknowledged[SIM_MERGED_IDS]; /* the last checkpoints with a section in it */
+    uint32_t n;
+};
+
 struct sim_task {
     struct flinc_id attempt, allocation;
     bool bounded; /* it finishes some time */
@@ -93,6 +102,7 @@ struct sim_task {
     struct sim_chain chain; /* confirmed: what increments build upon */
     struct vec taken;       /* of struct sim_chain; not confirmed yet */
     struct sim_chain older; /* restored, or the first: perhaps deleted, or not the job's own */
+    struct sim_merged merged;
 };
 
 struct sim_worker {

@@ -113,6 +113,8 @@ struct ack {
     Flinc__KeyedSegment segments[CHAIN_MAX + 3], *pointers[CHAIN_MAX + 3];
     Flinc__StateBlob blobs[CHAIN_MAX + 3];
     char own[32]; /* name of a file beside the metadata */
+    Flinc__OperatorStateHandle list, *lists[1];
+    Flinc__StateBlob section;
 };
 
 static Flinc__StateBlob *add_segment(struct ack *a, uint64_t checkpoint_id, bool is_base)
@@ -225,6 +227,46 @@ static void write_own(struct sim_worker *w, struct ack *a, const Flinc__Checkpoi
     add_segment(a, b->checkpoint_id, false)->location = a->own;
 }
 
+static bool is_kept(const struct sim_merged *f, uint64_t latest_completed)
+{
+    for (uint32_t i = 0; i < MIN(f->n, (uint32_t)SIM_MERGED_IDS); i++) {
+        if (f->acknowledged[i] == latest_completed) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A section of a file that goes on where the newest completed checkpoint keeps it; sometimes where it does not. */
+static void write_section(struct sim_worker *w, struct sim_task *t, struct ack *a,
+                          const Flinc__CheckpointBarrier *b)
+{
+    struct sim *s = w->host->node->s;
+    struct sim_merged *f = &t->merged;
+    bool reckless = s->reckless && sim_chance(s, 8);
+    if (f->uri[0] == '\0' || !(is_kept(f, b->latest_completed) || reckless)) {
+        *f = (struct sim_merged){.since = b->checkpoint_id};
+        snprintf(f->uri, sizeof(f->uri), "%s/merged-%llu", b->location->shared_directory,
+                 (unsigned long long)++s->n_written);
+        sim_storage_put(s, f->uri, &w->job_id);
+    }
+    f->acknowledged[f->n++ % SIM_MERGED_IDS] = b->checkpoint_id;
+    flinc__operator_state_handle__init(&a->list);
+    flinc__state_blob__init(&a->section);
+    a->section = (Flinc__StateBlob){.base = a->section.base,
+                                    .inline_data = a->section.inline_data,
+                                    .location = f->uri,
+                                    .size = 1,
+                                    .shared = true,
+                                    .local_path = a->section.local_path,
+                                    .offset = f->n,
+                                    .merged_since = f->since};
+    a->list.blob = &a->section;
+    a->lists[0] = &a->list;
+    a->operator_state.operator_state = a->lists;
+    a->operator_state.n_operator_state = 1;
+}
+
 static bool is_savepoint(const Flinc__CheckpointBarrier *b)
 {
     return b->kind == FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL ||
@@ -239,6 +281,9 @@ static void acknowledge(struct sim_worker *w, struct sim_task *t, const Flinc__C
     if (!b->location->inline_only) {
         if (!is_savepoint(b)) {
             write_shared(w, t, &a, b);
+        }
+        if (!is_savepoint(b) && sim_chance(s, 50)) {
+            write_section(w, t, &a, b);
         }
         if (is_savepoint(b) || sim_chance(s, 30)) {
             write_own(w, &a, b);

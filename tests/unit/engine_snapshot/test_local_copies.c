@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "engine/snapshot/local_copies.h"
+#include "engine/snapshot/merging.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -185,6 +186,49 @@ static void good_copies_are_read(void **state)
     free_blob(old);
 }
 
+/* Of a merged file each task has a copy of its own sections. */
+static void sections_have_copies(void **state)
+{
+    (void)state;
+    char shared[300], owned[300];
+    struct local_copies *l = local_copies_new(job_dir, "aabb", 3, NULL);
+    struct file_merging *m = file_merging_new(
+        &(struct file_merging_options){.max_file_bytes = 1000, .max_subtasks_per_file = 4});
+    Flinc__StateBlob *blobs[2];
+    struct error err = ERROR_INIT;
+    Flinc__CheckpointLocation at = location_in_dir(0);
+    snprintf(shared, sizeof(shared), "%s/shared", fixture_dir);
+    snprintf(owned, sizeof(owned), "%s/taskowned", fixture_dir);
+    assert_ok(fs_mkdirs(owned, &ok_err));
+    at.shared_directory = shared;
+    for (uint32_t i = 0; i < 2; i++) {
+        const char *text = i == 0 ? "one" : "second";
+        struct snapshot_target *t = snapshot_target_new(&(struct snapshot_target_options){
+            .location = &at, .checkpoint_id = 9, .owner = "aabb-3-1", .local = l, .merging = m});
+        struct snapshot_output *o = snapshot_output_open(t, SNAPSHOT_SCOPE_EXCLUSIVE);
+        blobs[i] = MEM_NEW(Flinc__StateBlob);
+        assert_ok(snapshot_output_append(o, text, strlen(text), &ok_err));
+        snapshot_output_finish(o);
+        assert_int_equal(snapshot_output_poll(o, blobs[i], &err), 1);
+        snapshot_output_free(o);
+        snapshot_target_unref(t);
+    }
+    assert_string_equal(blobs[0]->location, blobs[1]->location);
+    assert_int_equal(n_copies(), 2);
+    assert_ok(fs_delete(blobs[0]->location, FS_DELETE_ONE, &ok_err)); /* it is not looked at */
+    struct local_found found = find(l, blobs, 2);
+    assert_int_equal(found.n_local, 2);
+    check_read(blobs[0], "one");
+    check_read(blobs[1], "second");
+    note(l, 13, NULL, 0);
+    local_copies_on_complete(l, 13);
+    assert_int_equal(n_copies(), 0);
+    free_blob(blobs[0]);
+    free_blob(blobs[1]);
+    file_merging_unref(m);
+    local_copies_unref(l);
+}
+
 static void damaged_and_missing_copies_are_not(void **state)
 {
     (void)state;
@@ -252,9 +296,11 @@ static void across_file_systems(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        LOCAL_TEST(copies_are_kept_as_long_as_needed), LOCAL_TEST(good_copies_are_read),
-        LOCAL_TEST(damaged_and_missing_copies_are_not),
-        LOCAL_TEST(a_copy_that_cannot_be_made_costs_nothing), LOCAL_TEST(across_file_systems)};
+    const struct CMUnitTest tests[] = {LOCAL_TEST(copies_are_kept_as_long_as_needed),
+                                       LOCAL_TEST(good_copies_are_read),
+                                       LOCAL_TEST(sections_have_copies),
+                                       LOCAL_TEST(damaged_and_missing_copies_are_not),
+                                       LOCAL_TEST(a_copy_that_cannot_be_made_costs_nothing),
+                                       LOCAL_TEST(across_file_systems)};
     return cmocka_run_group_tests_name("local_copies", tests, NULL, NULL);
 }

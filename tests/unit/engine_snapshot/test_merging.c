@@ -264,6 +264,26 @@ static void discarding(void **state)
     file_merging_unref(m);
 }
 
+/* A section that is given up must not take the file with it: what the checkers look for. */
+static void the_planted_bug_shows(void **state)
+{
+    (void)state;
+    struct file_merging_options o = defaults();
+    struct file_merging *m = file_merging_new(&o);
+    struct snapshot_target *t = target_of(m, "a-0-0", 1, 0);
+    struct error err = ERROR_INIT;
+    Flinc__StateBlob a = write_one(m, "a-0-0", 1, 0, 100), b = write_one(m, "a-0-0", 1, 0, 101);
+    note(m, 1, &a, NULL, 0);
+    assert_ok(failpoint_configure("planted.merging.discard_deletes_file=error", &ok_err));
+    snapshot_target_discard(t, &b);
+    failpoint_clear_all();
+    check_error(try_read(&a, &err), ERR_NOT_FOUND, &err, a.location);
+    state_blob_clear(&a);
+    state_blob_clear(&b);
+    snapshot_target_unref(t);
+    file_merging_unref(m);
+}
+
 static void mostly_garbage(void **state)
 {
     (void)state;
@@ -464,6 +484,7 @@ int main(void)
         MERGING_TEST(each_checkpoint_has_its_files),
         MERGING_TEST(a_file_goes_on_where_it_is_kept),
         MERGING_TEST(discarding),
+        MERGING_TEST(the_planted_bug_shows),
         MERGING_TEST(mostly_garbage),
         MERGING_TEST(a_failed_section_ends_the_file),
         MERGING_TEST(a_file_that_cannot_be_made),

@@ -3,11 +3,13 @@
 #include "tests/unit/engine_snapshot/fixture.h"
 
 #include "common/base/thread.h"
+#include "engine/snapshot/merging.h"
 #include "engine/snapshot/shared_files.h"
 
 enum { BLOCK = SHARED_FILE_BLOCK_BYTES };
 
 static char local_dir[300], shared_dir[300];
+static struct file_merging *merging; /* NULL: every file by itself */
 
 static void make_folders(void)
 {
@@ -40,6 +42,7 @@ static struct snapshot_target *target_of(uint64_t checkpoint_id, struct executor
                                                                  .checkpoint_id = checkpoint_id,
                                                                  .owner = "aabb-3-1",
                                                                  .executor = executor,
+                                                                 .merging = merging,
                                                                  .wake = event ? wake : NULL,
                                                                  .wake_arg = event});
 }
@@ -237,6 +240,45 @@ static void what_goes_up_comes_down(void **state)
         }
         handle_clear(&h);
         shared_files_free(s.files);
+        executor_free(x);
+    }
+}
+
+/* Small ones lie in one file, or in one of each thread; damage is told by file and place. */
+static void small_files_are_merged(void **state)
+{
+    (void)state;
+    for (uint32_t n_threads = 0; n_threads < 4; n_threads += 3) {
+        char folder[400];
+        struct executor *x = n_threads > 0 ? threads(n_threads) : NULL;
+        struct snapshot s = {.files = shared_files_new(), .checkpoint_id = 1, .executor = x};
+        struct local_file files[N_FILES];
+        struct error err = ERROR_INIT;
+        Flinc__KeyedHandle h;
+        uint32_t before = files_in(shared_dir);
+        merging = file_merging_new(&(struct file_merging_options){.max_file_bytes = 64 * BLOCK,
+                                                                  .max_subtasks_per_file = 1});
+        make_all(&s, files);
+        upload_ok(&s, &h);
+        assert_in_range(files_in(shared_dir) - before, 1, MAX(n_threads, 1U));
+        snprintf(folder, sizeof(folder), "%s/merged-%u", fixture_dir, n_threads);
+        assert_ok(download(&h, N_FILES, folder, x, &ok_err));
+        for (uint32_t i = 0; i < N_FILES; i++) {
+            char path[500];
+            assert_int_equal(file_at(&h, i)->blob->merged_since, SIZES[i] > 100 ? 1 : 0);
+            snprintf(path, sizeof(path), "%s/%s", folder, files[i].name);
+            check_local(path, 100 + i, SIZES[i]);
+        }
+        Flinc__StateBlob *last = file_at(&h, 7)->blob;
+        last->offset += 3;
+        snprintf(folder, sizeof(folder), "%s/damaged-%u", fixture_dir, n_threads);
+        check_error(download(&h, N_FILES, folder, x, &err), ERR_CORRUPT, &err, last->location);
+        last->offset = UINT64_MAX - 1;
+        error_clear(&err);
+        check_error(download(&h, N_FILES, folder, x, &err), ERR_CORRUPT, &err, last->location);
+        handle_clear(&h);
+        shared_files_free(s.files);
+        merging = file_merging_unref(merging);
         executor_free(x);
     }
 }
@@ -649,6 +691,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FILES_TEST(what_goes_up_comes_down),
+        FILES_TEST(small_files_are_merged),
         FILES_TEST(confirmed_files_are_referred_to),
         FILES_TEST(savepoints_and_full_ones_refer_to_nothing),
         FILES_TEST(restored_files_are_known),

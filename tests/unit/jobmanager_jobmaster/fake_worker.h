@@ -272,10 +272,10 @@ static inline void fake_trigger(struct fake_worker *fw, const Flinc__TriggerChec
     }
 }
 
-/* Acknowledges with `text` as the state of its operator (NULL: none). */
-static inline void task_acknowledge(struct fake_task *t, uint64_t checkpoint_id, const char *text)
+/* Acknowledges with `blob`, one text, as the state of its operator (NULL: none). */
+static inline void task_acknowledge_blob(struct fake_task *t, uint64_t checkpoint_id,
+                                         Flinc__StateBlob *blob)
 {
-    Flinc__StateBlob blob = FLINC__STATE_BLOB__INIT;
     Flinc__OperatorStatePart part = FLINC__OPERATOR_STATE_PART__INIT, *parts[] = {&part};
     Flinc__OperatorStateHandle handle = FLINC__OPERATOR_STATE_HANDLE__INIT, *handles[] = {&handle};
     Flinc__OperatorSubtaskState state = FLINC__OPERATOR_SUBTASK_STATE__INIT, *states[] = {&state};
@@ -283,22 +283,19 @@ static inline void task_acknowledge(struct fake_task *t, uint64_t checkpoint_id,
     Flinc__CheckpointTaskStats stats = FLINC__CHECKPOINT_TASK_STATS__INIT;
     Flinc__CheckpointAck ack = FLINC__CHECKPOINT_ACK__INIT;
     Flinc__WorkerToMaster m = FLINC__WORKER_TO_MASTER__INIT;
-    uint64_t offset = 0, size = text != NULL ? strlen(text) : 0;
-    blob.inline_data = (ProtobufCBinaryData){size, (uint8_t *)text};
-    blob.size = size;
-    blob.crc32c = text != NULL ? crc32c(0, text, size) : 0;
+    uint64_t offset = 0, size = blob != NULL ? blob->size : 0;
     part.name = (char *)"text";
     part.schema = (char *)"STRING";
     part.n_offsets = part.n_sizes = 1;
     part.offsets = &offset;
     part.sizes = &size;
-    handle.blob = &blob;
+    handle.blob = blob;
     handle.n_parts = 1;
     handle.parts = parts;
     state.operator_id = (ProtobufCBinaryData){sizeof(t->operator_id.bytes), t->operator_id.bytes};
     state.n_operator_state = 1;
     state.operator_state = handles;
-    snapshot.n_operators = text != NULL ? 1 : 0;
+    snapshot.n_operators = blob != NULL ? 1 : 0;
     snapshot.operators = states;
     stats.state_bytes = size;
     stats.written_bytes = size;
@@ -310,6 +307,20 @@ static inline void task_acknowledge(struct fake_task *t, uint64_t checkpoint_id,
     m.body_case = FLINC__WORKER_TO_MASTER__BODY_CHECKPOINT_ACK;
     m.checkpoint_ack = &ack;
     worker_say(t->worker, &m);
+}
+
+/* Acknowledges with `text` as the state of its operator (NULL: none). */
+static inline void task_acknowledge(struct fake_task *t, uint64_t checkpoint_id, const char *text)
+{
+    Flinc__StateBlob blob = FLINC__STATE_BLOB__INIT;
+    if (text == NULL) {
+        task_acknowledge_blob(t, checkpoint_id, NULL);
+        return;
+    }
+    blob.size = strlen(text);
+    blob.inline_data = (ProtobufCBinaryData){(size_t)blob.size, (uint8_t *)text};
+    blob.crc32c = crc32c(0, text, (size_t)blob.size);
+    task_acknowledge_blob(t, checkpoint_id, &blob);
 }
 
 static inline void task_decline(struct fake_task *t, uint64_t checkpoint_id,

@@ -295,6 +295,56 @@ static void test_what_is_written_late_goes_with_the_job(void **state)
     cw_fini(&cw);
 }
 
+/* All acknowledge `id`, the first subtask of Count with a section of the file, if there is one. */
+static void ack_with_section(struct checkpoint_world *cw, uint64_t id, char *uri, uint64_t since)
+{
+    Flinc__StateBlob section = FLINC__STATE_BLOB__INIT;
+    section.location = uri;
+    section.size = 10;
+    section.offset = 10 * id;
+    section.merged_since = since;
+    section.shared = true;
+    task_acknowledge_blob(world_task(&cw->w, "Count", 0), id, uri != NULL ? &section : NULL);
+    for (uint32_t i = 0; i < 2; i++) {
+        task_acknowledge(world_task(&cw->w, "Source", i), id, "s");
+        task_acknowledge(world_task(&cw->w, "Count", i + 1), id, "c");
+    }
+    world_settle(&cw->w);
+}
+
+/* A merged file is deleted with the last checkpoint that has a section in it, and no section comes after that. */
+static void test_a_merged_file_goes_with_its_last_section(void **state)
+{
+    struct checkpoint_world cw;
+    char path[600], uri[620];
+    cw_init(&cw);
+    world_set(&cw.w, "execution.checkpointing.tolerable-failed-checkpoints", "10");
+    cw_start(&cw);
+    uint64_t first = cw_next_trigger(&cw);
+    snprintf(path, sizeof(path), "%s/%s/taskowned/merged", cw.dir, JOB_DIR);
+    snprintf(uri, sizeof(uri), "file:%s", path);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fclose(f), 0);
+    ack_with_section(&cw, first, uri, first);
+    assert_true(cw_exists(&cw, METADATA, first));
+    uint64_t second = cw_next_trigger(&cw);
+    ack_with_section(&cw, second, uri, first);
+    assert_true(cw_exists(&cw, METADATA, second));
+    assert_false(cw_exists(&cw, METADATA, first));
+    assert_int_equal(access(path, F_OK), 0);
+    uint64_t third = cw_next_trigger(&cw);
+    ack_with_section(&cw, third, NULL, 0);
+    assert_true(cw_exists(&cw, METADATA, third));
+    assert_int_equal(access(path, F_OK), -1);
+    uint64_t fourth = cw_next_trigger(&cw);
+    ack_with_section(&cw, fourth, uri, first); /* who does so has not heard of the third */
+    assert_false(cw_exists(&cw, METADATA, fourth));
+    assert_true(cw_exists(&cw, METADATA, third));
+    assert_true(cw_n_notices(&cw, ABORTED, fourth) > 0);
+    cw_fini(&cw);
+}
+
 /* What is stored of an ended job has its checkpoints; damage anywhere is found. */
 static void test_packed_details_have_the_checkpoints(void **state)
 {
@@ -410,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_disk_full_is_a_failed_checkpoint),
         cmocka_unit_test(test_retention_at_the_end_of_the_job),
         cmocka_unit_test(test_what_is_written_late_goes_with_the_job),
+        cmocka_unit_test(test_a_merged_file_goes_with_its_last_section),
         cmocka_unit_test(test_packed_details_have_the_checkpoints),
         cmocka_unit_test(test_tasks_that_have_finished_take_no_part),
         cmocka_unit_test(test_the_end_of_all_data_triggers_one),
