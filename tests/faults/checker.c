@@ -9,7 +9,7 @@
  *   L token count run    an item of list state, and how many records were counted in it
  *   U subtask count run  what a subtask knows by union list state of the records counted before it, and counted itself
  *   B subtask kind count run   rules of a kind in the subtask's broadcast state
- * L, U and B are written at the end of the input by each subtask, of the run of the job that --run says.
+ * L, U and B are written at the end of the input by each subtask, of the run of the job that --run says: run.parallelism.
  * With --light no window keeps records: the state is small.  With --loose records may come again, as they may in the mode AT_LEAST_ONCE; none may be missing. */
 #include <flinc/broadcast.h>
 #include <flinc/flinc.h>
@@ -412,8 +412,8 @@ static int tell(flinc_ctx *ctx, flinc_out *out, const char *what, int64_t value)
 {
     const settings *s = flinc_ctx_config(ctx);
     char text[128];
-    int len =
-        snprintf(text, sizeof(text), "%s %lld %lld", what, (long long)value, (long long)s->run);
+    int len = snprintf(text, sizeof(text), "%s %lld %lld.%d", what, (long long)value,
+                       (long long)s->run, (int)flinc_ctx_parallelism(ctx));
 
     return flinc_emit_string(out, (flinc_string){text, (size_t)len});
 }
@@ -607,7 +607,7 @@ static int job(flinc_env *env, int argc, char **argv)
     static const char *const known[] = {"records", "keys",  "rate", "output",
                                         "loose",   "light", "run",  NULL};
     flinc_params *p = flinc_params_parse(env, argc, argv, known);
-    const settings s = {.keys = flinc_params_int(p, "keys", 3840),
+    const settings s = {.keys = flinc_params_int(p, "keys", 3072),
                         .loose = flinc_params_int(p, "loose", 0),
                         .run = flinc_params_int(p, "run", 0)};
 

@@ -16,7 +16,7 @@ from oracle import Violation  # noqa: E402
 
 RECORDS = chaos.KEYS * oracle.SESSION  # of a short job
 # Of a long one: few, so that its state, two sessions of each, is as large as it gets before one looks.
-KEYS_LONG = chaos.KEYS // 20
+KEYS_LONG = chaos.KEYS // 16
 # A planted leak: 64 KB, as of one batch, are not given back ...
 PLANTED = {
     "jobmaster.leaks": "... by the job manager, after each job",

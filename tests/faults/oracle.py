@@ -14,16 +14,15 @@ class Violation(AssertionError):
 class Output:
     """The finished files of one workload.  `loose`: lines may come more than once, as with AT_LEAST_ONCE."""
 
-    def __init__(self, folder, records, keys, parallelisms, loose, light):
+    def __init__(self, folder, records, keys, first, loose, light):
         self.folder, self.records, self.keys, self.loose = folder, records, keys, loose
-        # Of the first run, and of that which finished; None: one that may have been rescaled behind its subtasks' ends.
-        self.first, self.last = parallelisms
+        self.first = first  # parallelism of the first run
         per_key = records // keys
         self.seen = {"R": [bytearray(per_key) for _ in range(keys)]}
         for kind in "TW" if light else "TWV":
             self.seen[kind] = [bytearray(per_key // SESSION) for _ in range(keys)]
         self.tokens, self.shares, self.rules = {}, {}, {}
-        self.runs = set()  # of the job, that have told of their end
+        self.runs = set()  # of the job, with their parallelism, that have told of their end
 
     def lines(self):
         for name in visible(self.folder):
@@ -43,7 +42,8 @@ class Output:
         if len(self.runs) == 1:
             for item in told:
                 self.take_told(*item)
-            self.check_subtasks(in_first="1" in self.runs)
+            run, parallelism = map(int, self.runs.pop().split("."))
+            self.check_subtasks(parallelism)
 
     def take(self, line, kind, key, number, count=SESSION):
         if count != SESSION and not (self.loose and kind in "WV"):
@@ -71,11 +71,10 @@ class Output:
                 if 0 in row:
                     raise Violation(f"{what} {row.index(0)} of key {key} is missing ({row.count(0)} of this key)")
 
-    def check_subtasks(self, in_first):
-        """List, union list and broadcast state, as each subtask says them at its end.  That is of the last run, or
-        `in_first`, which was cut between its end and the checkpoint behind that.  (Cut between the ends of its
-        subtasks, some of what there is was told by this one and some by that: then nothing is said about it.)"""
-        last = self.first if in_first else self.last or len(self.shares)
+    def check_subtasks(self, last):
+        """List, union list and broadcast state, as each of the `last` subtasks says them at its end.  (Cut between the
+        ends of its subtasks by another run, or another parallelism, some of what there is was told before and some
+        after: then nothing is said about it.)"""
         wanted = {"list state": (self.tokens, range(self.first * TOKENS), self.records),
                   "union list state": (self.shares, range(last), self.records)}
         for what, (table, keys, total) in wanted.items():

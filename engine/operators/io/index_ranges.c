@@ -94,12 +94,19 @@ uint32_t index_ranges_take(struct index_ranges *r, uint32_t max, int64_t *ret_fr
 
 /* ---- pieces ----------------------------------------------------------------------------------------- */
 
+/* The largest power of two up to n (> 0). */
+static uint64_t power_of_two(uint64_t n)
+{
+    return UINT64_C(1) << (63 - __builtin_clzll(n));
+}
+
 /* The numbers are dealt out in turn, as at the start of a job: pieces advance side by side, and a number
- * and the one that follows it by a multiple of the pieces stay with one subtask. */
+ * and the one that follows it by a multiple of the pieces stay with one subtask.  However often they are cut, strides
+ * stay the first ones times powers of two, so that such a multiple can be told beforehand. */
 static void cut(const struct index_range *r, uint64_t n_pieces, struct vec *ret_pieces)
 {
     uint64_t more = after_next(r);
-    uint64_t n = MIN(n_pieces - 1, more) + 1, stride = 0;
+    uint64_t n = power_of_two(MIN(n_pieces - 1, more) + 1), stride = 0;
 
     if (__builtin_mul_overflow(r->stride, n, &stride)) {
         *VEC_PUSH(ret_pieces, struct index_range) = *r; /* strides near 2^64: it stays whole */

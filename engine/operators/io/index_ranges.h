@@ -1,8 +1,8 @@
 /* Numbers that a source has yet to make, as arithmetic progressions: what is left of them is list state,
  * so that every number is made once whatever becomes of the parallelism.
  *
- * A subtask begins with its share.  A checkpoint cuts what is left into up to INDEX_PIECES pieces, of
- * which a larger number of subtasks finds enough; pieces that come back together are joined again.
+ * A subtask begins with its share.  A checkpoint cuts what is left into up to INDEX_PIECES pieces (each
+ * range into a power of two), of which a larger number of subtasks finds enough; pieces that come back together are joined again.
  * Numbers are made in ascending order, but for runs of INDEX_RUN where progressions interleave (behind a
  * change of the parallelism).
  *

@@ -132,6 +132,42 @@ static void live(uint64_t seed, uint64_t n_numbers, bool endless, bool blocks)
     mem_free(seen);
 }
 
+/* Records that lie a multiple of the first stride and a power of two apart stay in their order, however often the
+ * parallelism changes. */
+static void test_strides_stay_powers_of_two(void **state)
+{
+    static const uint32_t parallelisms[] = {1, 2, 3, 4, 6};
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct index_ranges subtasks[SUBTASKS];
+        struct rng rng;
+        rng_init(&rng, seed);
+        uint32_t p = parallelisms[seed % ARRAY_LEN(parallelisms)], first = p;
+        for (uint32_t i = 0; i < SUBTASKS; i++) {
+            subtasks[i] = empty();
+            if (i < p) {
+                index_ranges_add(&subtasks[i], (struct index_range){i, 1000000, p});
+            }
+        }
+        for (int round = 0; round < 40; round++) {
+            uint32_t to = parallelisms[rng_below(&rng, ARRAY_LEN(parallelisms))];
+            redistribute(subtasks, p, to);
+            p = to;
+            for (uint32_t i = 0; i < p; i++) {
+                for (size_t k = 0; k < subtasks[i].heap.len; k++) {
+                    uint64_t stride = VEC_AT(&subtasks[i].heap, struct index_range, k)->stride;
+                    assert_int_equal(((uint64_t)first << 10) % stride, 0);
+                }
+                int64_t from;
+                (void)index_ranges_take(&subtasks[i], 1 + (uint32_t)rng_below(&rng, 300), &from,
+                                        &(uint64_t){0});
+            }
+        }
+        for (uint32_t i = 0; i < SUBTASKS; i++) {
+            index_ranges_fini(&subtasks[i]);
+        }
+    }
+}
+
 static void test_random_lives(void **state)
 {
     for (uint64_t seed = 1; seed <= 150; seed++) {
@@ -171,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_joined_again),
         cmocka_unit_test(test_in_order),
+        cmocka_unit_test(test_strides_stay_powers_of_two),
         cmocka_unit_test(test_random_lives),
         cmocka_unit_test(test_stays_small),
     };
