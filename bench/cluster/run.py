@@ -39,7 +39,7 @@ def quantile(values, q):
 
 class Bench:
     def __init__(self, args):
-        self.home, self.rounds, self.kills = args.home, args.rounds, args.kills
+        self.home, self.rounds, self.kills, self.sink_us = args.home, args.rounds, args.kills, args.sink_us
         self.rows = []
         self.folder = tempfile.mkdtemp(prefix="flinc-bench-")
         self.watched = os.path.join(self.folder, "watched")
@@ -464,10 +464,13 @@ class Bench:
             raise RuntimeError(f"{path}: the counts add up to {total}, the source made {generated}")
 
     def backpressure(self):
-        """Checkpoints of a job whose sink is 100 times slower than its source, all channels full; half of them are remote."""
+        """Checkpoints of a job whose sink is 100 times slower than its source, or takes --sink-us microseconds for each record;
+        all channels are full, half of them are remote."""
         for mode, options, bar in (("aligned", {}, 0), ("unaligned", {"unaligned.enabled": "true"}, 1000),
                                    ("unaligned after 100 ms", {"unaligned.enabled": "true", "aligned-checkpoint-timeout": "100 ms"},
                                     1000)):
+            if mode == "aligned" and self.sink_us:
+                continue  # it takes as long as the sink does for all that is in flight
             cluster = running.Cluster(self.home, workers=2, slots=1, config={
                 "execution.checkpointing.interval": "1 s", "execution.checkpointing.dir": os.path.join(self.folder, "overtaken"),
                 **{"execution.checkpointing." + key: value for key, value in options.items()}})
@@ -484,7 +487,7 @@ class Bench:
                 cluster.cancel(job)
             finally:
                 cluster.stop()
-            self.row(f"checkpoint under full back pressure, sink {fast} times slower, {mode}: median",
+            self.row(f"checkpoint under full back pressure, sink {fast}, {mode}: median",
                      median([c["end_to_end_duration"] for c in done]), "ms", bar)
             self.row(f"the same, longest of {len(done)}", max(c["end_to_end_duration"] for c in done), "ms", bar)
             if bar:
@@ -492,7 +495,9 @@ class Bench:
                          self.in_flight_max() / 1e6)
 
     def slow_and_fast(self, cluster, jar):
-        """Microseconds per record that make the sink 100 times slower than the source is by itself."""
+        """Microseconds per record that make the sink 100 times slower than the source is by itself, or that were asked for."""
+        if self.sink_us:
+            return self.sink_us, f"of {self.sink_us} us a record"
         job = cluster.run_jar(jar, ["--slow", 0], parallelism=2)
         running.wait_until(lambda: cluster.all_running(job), seconds=60)
 
@@ -507,7 +512,7 @@ class Bench:
         rate = (records() - before) / (time.monotonic() - begin) / 2  # of one of two subtasks
         cluster.cancel(job)
         running.wait_until(lambda: cluster.state(job) == "CANCELED")
-        return max(1, round(100 * 1e6 / rate)), 100
+        return max(1, round(100 * 1e6 / rate)), "100 times slower"
 
     @staticmethod
     def in_flight_max():
@@ -552,6 +557,7 @@ def main():
     parser.add_argument("--home", default=os.path.join(TOP, "build", "dist", "flinc"))
     parser.add_argument("--only", default=",".join(parts))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sink-us", type=int, default=0, help="backpressure: what the sink takes for a record")
     parser.add_argument("--kills", type=int, default=50)
     bench = Bench(parser.parse_args())
     for part in parser.parse_args().only.split(","):

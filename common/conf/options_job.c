@@ -307,8 +307,11 @@ static const struct conf_option checkpoint_options[] = {
                     "ends soon under back pressure, too. Exactly once only.",
      .flags = CONF_FLAG_EFFECTIVE},
     {"execution.checkpointing.unaligned.forced", CONF_TYPE_BOOL, "false",
-     .description = "Without effect: custom partitioners stay aligned beside unaligned edges, and "
-                    "there are no iterations."},
+     .description =
+         "Needed in Flink for unaligned checkpoints of jobs with custom partitioners. Here "
+         "these need no leave, and their edges stay aligned beside unaligned ones, with "
+         "this or without: a warning says so.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"execution.checkpointing.unaligned.interruptible-timers.enabled", CONF_TYPE_BOOL, "false"},
     {"execution.checkpointing.unaligned.max-subtasks-per-channel-state-file", CONF_TYPE_INT, "5"},
     {"execution.checkpointing.unaligned.recover-output-on-downstream.enabled", CONF_TYPE_BOOL,

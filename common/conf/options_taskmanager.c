@@ -3,6 +3,12 @@
 #include "common/conf/options.h"
 
 static const struct conf_option task_options[] = {
+    {"task.batch.processing-time", CONF_TYPE_DURATION, "50 ms",
+     .description =
+         "A task takes no more rows at once than it is seen to process in this time, so that "
+         "barriers and cancellations do not wait for long behind slow operators; 0 ms: "
+         "batches are taken whole.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"task.cancellation.interval", CONF_TYPE_DURATION, "30 s",
      .aliases = "task.cancellation-interval", .min = "1 ms",
      .description = "Time between two wake-ups of a task that is being cancelled and does not end.",
@@ -13,6 +19,11 @@ static const struct conf_option task_options[] = {
      .flags = CONF_FLAG_EFFECTIVE},
     {"task.cancellation.timers.timeout", CONF_TYPE_DURATION, "7500 ms",
      .aliases = "timerservice.exceptional.shutdown.timeout"},
+    {"task.standstill.timeout", CONF_TYPE_DURATION, "0 ms",
+     .description =
+         "When a task has something to do and nothing moves in it for this long, the "
+         "stacks of all threads of its worker are written to the log, once; 0 ms: never.",
+     .flags = CONF_FLAG_EFFECTIVE},
 };
 
 static const struct conf_option taskmanager_options[] = {
@@ -124,8 +135,8 @@ static const struct conf_option taskmanager_memory_options[] = {
      .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.memory.segment-size", CONF_TYPE_MEMORY, "32 kb", .min = "4 kb", .max = "64 mb",
      .description = "Unit in which the memory of an exchange is counted out to its channels: one "
-                    "has 16 at most, and no more than "
-                    "512 kb.",
+                    "has 16 at most (or what taskmanager.network.memory.buffers-per-channel says), "
+                    "and no more than 512 kb.",
      .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.memory.starting-segment-size", CONF_TYPE_MEMORY, "1 kb"},
     {"taskmanager.memory.task.heap.size", CONF_TYPE_MEMORY,
@@ -176,8 +187,21 @@ static const struct conf_option network_options[] = {
      .min = "0", .max = "100",
      .description = "Changes of less than this part are not told to the producers.",
      .flags = CONF_FLAG_EFFECTIVE},
+    {"taskmanager.network.memory.buffers-per-channel", CONF_TYPE_INT, .min = "1", .max = "16384",
+     .description =
+         "Segments (taskmanager.memory.segment-size) that a channel has of its own; with "
+         "them it has its share of taskmanager.network.memory.floating-buffers-per-gate. "
+         "Without a value it has 16 in all. A batch that is larger than what a channel has "
+         "goes in parts.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.network.memory.buffers-request-timeout", CONF_TYPE_DURATION, "30000 ms",
      .aliases = "taskmanager.network.memory.exclusive-buffers-request-timeout-ms"},
+    {"taskmanager.network.memory.floating-buffers-per-gate", CONF_TYPE_INT, "8", .min = "0",
+     .max = "16384",
+     .description =
+         "Segments that the channels of a gate share besides their own; dealt out evenly, "
+         "rounded up. Counts when taskmanager.network.memory.buffers-per-channel is set.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"taskmanager.network.memory.read-buffer.required-per-gate.max", CONF_TYPE_INT},
     {"taskmanager.network.netty.client.connectTimeoutSec", CONF_TYPE_INT, "120",
      .aliases = "taskmanager.net.client.connectTimeoutSec", .min = "1", .max = "86400",

@@ -99,7 +99,7 @@ struct operator_desc {
     /* Input number `input` has ended; called once per input.  OP_MORE as above.  NULL: nothing to do. */
     int (*end_of_input)(struct operator* op, struct op_context *ctx, uint32_t input,
                         struct error *err);
-    /* Sources: emits about one batch.  OP_DONE: call again; OP_IDLE; OP_END. */
+    /* Sources: emits about one batch, of op_batch_rows() at most.  OP_DONE: call again; OP_IDLE; OP_END. */
     int (*poll)(struct operator* op, struct op_context *ctx, struct error *err);
     /* A message of the coordinator half (enumerator).  NULL: none expected. */
     int (*on_event)(struct operator* op, struct op_context *ctx, const uint8_t *data, size_t size,
@@ -166,6 +166,7 @@ struct op_context {
     struct executor *io_executor;    /* Borrows: threads for blocking work; may be NULL (harness) */
     uint64_t restored_checkpoint;    /* OP_FLAG_RESTORED: its id */
     int64_t watermark_ms;            /* op_watermark() */
+    uint32_t rows_max;               /* op_batch_rows(); 0: no limit */
     const struct conf *conf; /* Borrows: the job's over the cluster's; may be NULL (harness) */
     const _Atomic bool *cancelled; /* set when the task is being cancelled; poll it in long loops */
 };
@@ -205,6 +206,13 @@ struct op_host {
 static inline void op_emit(struct op_context *ctx, uint32_t output, struct batch *take_batch)
 {
     ctx->host->emit(ctx, output, take_batch);
+}
+/* Sources: how many rows a batch should have at most.  Few where what is below takes long for each, or where channels
+ * are small. */
+static inline uint32_t op_batch_rows(const struct op_context *ctx)
+{
+    return ctx->rows_max > 0 && ctx->rows_max < BATCH_ROWS_TARGET ? ctx->rows_max
+                                                                  : BATCH_ROWS_TARGET;
 }
 /* What is emitted later is not before it.  Only of operators with OPERATOR_OWN_WATERMARKS and sources;
  * one that is not above the last is dropped. */

@@ -280,6 +280,19 @@ struct channel_state_reader *channel_state_reader_close(struct channel_state_rea
     return NULL;
 }
 
+struct channel_state_position channel_state_reader_tell(const struct channel_state_reader *r)
+{
+    return (struct channel_state_position){r->at, r->number, r->n_rows};
+}
+
+void channel_state_reader_seek(struct channel_state_reader *r,
+                               const struct channel_state_position *position)
+{
+    r->at = position->at;
+    r->number = position->number;
+    r->n_rows = position->n_rows;
+}
+
 static int damaged_block(const struct channel_state_reader *r, const char *what, struct error *err)
 {
     return error_set(err, ERR_CORRUPT, "%s is damaged: block %" PRIu64 " at byte %" PRIu64 ": %s",

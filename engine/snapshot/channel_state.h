@@ -65,6 +65,13 @@ uint32_t channel_state_reader_n_channels(const struct channel_state_reader *r);
 int channel_state_reader_next(struct channel_state_reader *r, struct buffer_pool *pool,
                               const struct schema *schema, struct channel_state_block *ret_block,
                               struct error *err) MUST_CHECK;
+/* Where the next block comes from; to go back there. */
+struct channel_state_position {
+    uint64_t at, number, n_rows;
+};
+struct channel_state_position channel_state_reader_tell(const struct channel_state_reader *r);
+void channel_state_reader_seek(struct channel_state_reader *r,
+                               const struct channel_state_position *position);
 struct channel_state_reader *channel_state_reader_close(struct channel_state_reader *r); /* NULL */
 
 #endif

@@ -95,6 +95,18 @@ static int read_interval(const struct conf *conf, struct checkpoint_config *c, s
     return 0;
 }
 
+/* There is nothing to force: no job refuses unaligned checkpoints, and none of its edges can be made to overtake. */
+static void warn_forced(const struct conf *conf, const struct checkpoint_config *c)
+{
+    if (conf_bool(conf, "execution.checkpointing.unaligned.forced")) {
+        LOG_WARN("flinc.jobmanager.checkpoint",
+                 "execution.checkpointing.unaligned.forced changes nothing: %s",
+                 c->unaligned ? "edges of custom partitioners stay aligned beside unaligned ones"
+                              : "checkpoints are aligned, since "
+                                "execution.checkpointing.unaligned.enabled is false or ignored");
+    }
+}
+
 /* Flink: CheckpointCoordinatorConfiguration, StreamingJobGraphGenerator. */
 static int read_alignment(const struct conf *conf, struct checkpoint_config *c, struct error *err)
 {
@@ -107,6 +119,7 @@ static int read_alignment(const struct conf *conf, struct checkpoint_config *c, 
                  "(execution.checkpointing.mode): it is ignored");
         c->unaligned = false;
     }
+    warn_forced(conf, c);
     if (c->unaligned && c->max_concurrent > 1) {
         return error_set(err, ERR_INVALID_CONFIG,
                          "execution.checkpointing.max-concurrent-checkpoints is %u; with "

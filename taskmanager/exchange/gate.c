@@ -1,8 +1,11 @@
 /* Turns between the ready channels, and gathering.
  *
  * A channel is in `ready` (its own list per lane) from the moment it is taken off the ready queue until
- * a poll finds it empty, or until it is found to be blocked: then it waits in `parked`.  Gathered rows are either one batch held as it came, or rows in the builder. */
+ * a poll finds it empty, or until it is found to be blocked: then it waits in `parked`.  Gathered rows are either one
+ * batch held as it came, or rows in the builder.  What is handed out in parts comes before both. */
 #include "taskmanager/exchange/gate.h"
+#include "common/base/failpoint.h"
+#include "taskmanager/exchange/element_parts.h"
 
 /* The channels that may have something: a ring, each at most once. */
 struct ready_list {
@@ -31,7 +34,10 @@ struct gate {
     struct element held; /* Owns: a small batch that came alone so far, when has_held */
     struct element next; /* Owns: to be delivered after what was gathered, when has_next */
     bool has_held, has_next;
+    struct element_parts rest; /* of what was handed out last */
+    uint32_t rows_max;         /* of a part; UINT32_MAX: no parts */
     struct builder builder;
+    uint64_t gather_bytes_max;
     uint64_t taken_bytes;                /* payload of all batches so far */
     uint64_t gathered_bytes;             /* payload of the rows in the builder */
     struct exchange_counters **counters; /* Owns the array; by channel; NULL: not counted */
@@ -73,6 +79,8 @@ struct gate *gate_new(const struct gate_options *options)
         g->counters = mem_dup(options->counters, g->n_channels * sizeof(*g->counters));
     }
     g->flags = options->flags;
+    g->rows_max = UINT32_MAX;
+    g->gather_bytes_max = options->gather_bytes > 0 ? options->gather_bytes : UINT64_MAX;
     g->blocked = MEM_NEW_ARRAY(bool, g->n_channels);
     g->last_barrier = MEM_NEW_ARRAY(uint64_t, g->n_channels);
     g->recording.next = MEM_NEW_ARRAY(uint64_t, g->n_channels);
@@ -108,6 +116,7 @@ struct gate *gate_free(struct gate *g)
     if (g->has_next) {
         element_drop(&g->next);
     }
+    element_parts_fini(&g->rest);
     builder_fini(&g->builder);
     for (size_t lane = 0; lane < CHANNEL_LANES; lane++) {
         mem_free(g->ready[lane].ring);
@@ -228,6 +237,7 @@ static bool gate_take_gathered(struct gate *g, struct element *ret_element)
     }
     *ret_element = (struct element){
         .kind = ELEMENT_BATCH,
+        .channel = GATE_CHANNEL_GATHERED,
         .payload_bytes = g->gathered_bytes < UINT32_MAX ? (uint32_t)g->gathered_bytes : UINT32_MAX,
         .pinned_bytes = batch_pinned_bytes(b),
         .batch = b,
@@ -268,12 +278,20 @@ bool gate_poll_priority(struct gate *g, struct element *ret_element)
     return UNLIKELY(gate_has_priority(g)) && gate_take(g, CHANNEL_LANE_PRIORITY, ret_element);
 }
 
-bool gate_poll(struct gate *g, struct element *ret_element)
+/* No more is gathered: the batch is full, or as large as is handed out at once. */
+static bool gate_has_enough(const struct gate *g)
+{
+    if (g->has_held) {
+        return g->held.batch->n_sel >= g->rows_max || g->held.payload_bytes >= g->gather_bytes_max;
+    }
+    return builder_is_full(&g->builder) || builder_rows(&g->builder) >= g->rows_max ||
+           g->gathered_bytes >= g->gather_bytes_max;
+}
+
+/* The next element of the ordinary lanes, whatever its size. */
+static bool gate_poll_whole(struct gate *g, struct element *ret_element)
 {
     struct element e;
-    if (gate_poll_priority(g, ret_element)) {
-        return true;
-    }
     if (g->has_next) {
         g->has_next = false;
         *ret_element = g->next;
@@ -282,7 +300,7 @@ bool gate_poll(struct gate *g, struct element *ret_element)
     while (gate_take(g, CHANNEL_LANE_DATA, &e)) {
         if (element_is_small(&e)) {
             gate_gather(g, &e);
-            if (builder_is_full(&g->builder)) {
+            if (gate_has_enough(g)) {
                 return gate_take_gathered(g, ret_element);
             }
             continue;
@@ -300,6 +318,29 @@ bool gate_poll(struct gate *g, struct element *ret_element)
     return gate_take_gathered(g, ret_element);
 }
 
+bool gate_poll(struct gate *g, struct element *ret_element)
+{
+    if (gate_poll_priority(g, ret_element)) {
+        return true;
+    }
+    if (LIKELY(!element_parts_has(&g->rest))) {
+        if (!gate_poll_whole(g, ret_element)) {
+            return false;
+        }
+        if (ret_element->kind != ELEMENT_BATCH || ret_element->batch->n_sel <= g->rows_max) {
+            return true;
+        }
+        element_parts_begin(&g->rest, ret_element);
+    }
+    *ret_element = element_parts_take(&g->rest, g->pool, g->rows_max);
+    return true;
+}
+
+void gate_set_rows(struct gate *g, uint32_t rows)
+{
+    g->rows_max = rows;
+}
+
 bool gate_is_ready(const struct gate *g)
 {
     for (size_t lane = 0; lane < CHANNEL_LANES; lane++) {
@@ -307,12 +348,13 @@ bool gate_is_ready(const struct gate *g)
             return true;
         }
     }
-    return g->has_next || g->has_held || builder_rows(&g->builder) > 0;
+    return g->has_next || g->has_held || builder_rows(&g->builder) > 0 ||
+           element_parts_has(&g->rest);
 }
 
 bool gate_has_ended(const struct gate *g)
 {
-    return g->ended && !g->has_next;
+    return g->ended && !g->has_next && !element_parts_has(&g->rest);
 }
 
 void gate_block(struct gate *g, uint32_t channel)
@@ -433,9 +475,13 @@ void gate_record_stop(struct gate *g)
 static void gate_record_gathered(struct gate *g)
 {
     struct gate_recording *r = &g->recording;
+    if (element_parts_has(&g->rest) && !PLANTED("channel_state_parts_dropped")) {
+        struct element rest = element_parts_left(&g->rest, g->pool);
+        r->to.record(r->to.arg, rest.channel, &rest);
+        element_drop(&rest);
+    }
     if (!g->has_held && builder_rows(&g->builder) > 0) {
         g->has_held = gate_take_gathered(g, &g->held);
-        g->held.channel = GATE_CHANNEL_GATHERED;
     }
     if (g->has_held) {
         r->to.record(r->to.arg, g->held.channel, &g->held);

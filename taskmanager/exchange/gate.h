@@ -14,6 +14,9 @@
  * Channels can be blocked one by one: what they have stays where it is, bounded by the channel, until all
  * are unblocked.  The priority lane is not.
  *
+ * gate_set_rows() bounds how much is handed out at once: a batch of more rows comes in parts, between which the
+ * priority lane is looked at.
+ *
  * Recording.  For a checkpoint that overtakes what waits in the channels, the gate shows what lies before the
  * barrier of each channel and was not handed out yet, in the order of each channel: first what it gathered, then
  * the queues, then what comes until the barrier does.  It is handed out all the same.
@@ -38,6 +41,7 @@ struct gate_options {
     struct mailbox *mailbox;         /* what a filling channel wakes; a reference is taken */
     struct channel *const *channels; /* their references are taken; the consumer is attached */
     uint32_t n_channels;             /* > 0 */
+    uint64_t gather_bytes; /* no more is gathered than fits these; 0: what a batch holds */
     /* What comes by each channel is counted here (one writer: the gate); by channel, copied.  NULL: not
      * counted. */
     struct exchange_counters *const *counters;
@@ -60,6 +64,8 @@ struct gate *gate_free(struct gate *g);
 /* The next element; false: nothing now.  The caller owns what the element owns.  After END_OF_PARTITION
  * there is nothing more. */
 bool gate_poll(struct gate *g, struct element *ret_element) MUST_CHECK;
+/* From here on batches of more rows (> 0) are handed out in parts; UINT32_MAX: as they come. */
+void gate_set_rows(struct gate *g, uint32_t rows);
 /* Whether a poll would find something: what a waiter checks between event_count_prepare() and
  * event_count_wait(). */
 bool gate_is_ready(const struct gate *g);

@@ -5,6 +5,7 @@
 #include "taskmanager/exchange/result_partition.h"
 #include "common/base/failpoint.h"
 #include "engine/graph/edge_channels.h"
+#include "taskmanager/exchange/element_parts.h"
 
 enum write_mode {
     WRITE_SINGLE,
@@ -29,6 +30,7 @@ struct result_partition {
     struct exchange_counters *counters; /* Borrows; may be NULL */
     struct rng rng;                     /* of shuffle and of latency markers */
     struct channel_set full;            /* channels over their bounds when last seen */
+    uint64_t part_bytes;                /* of batches; UINT64_MAX: they go as they are */
     /* WRITE_SPREAD */
     struct builder *builders;   /* Owns; by channel */
     struct channel_set started; /* builders that may have rows */
@@ -156,6 +158,7 @@ int result_partition_open(const struct result_partition_options *options,
     p->counters = options->counters;
     rng_init(&p->rng, options->seed);
     channel_set_init(&p->full, p->n_channels);
+    p->part_bytes = options->part_bytes > 0 ? options->part_bytes : UINT64_MAX;
     p->barrier_at = MEM_NEW_ARRAY(uint64_t, p->n_channels);
     for (uint32_t i = 0; i < p->n_channels; i++) {
         channel_attach_producer(p->channels[i], options->mailbox, &options->channel);
@@ -176,6 +179,7 @@ static void result_partition_init_spread(struct result_partition *p,
     p->builders = MEM_NEW_ARRAY(struct builder, p->n_channels);
     for (uint32_t i = 0; i < p->n_channels; i++) {
         builder_init(&p->builders[i], p->pool, p->schema, p->target_rows);
+        p->builders[i].target_bytes = MIN(p->builders[i].target_bytes, p->part_bytes);
         p->builders[i].on_full = result_partition_on_full;
         p->builders[i].on_full_arg = p;
     }
@@ -235,8 +239,8 @@ struct result_partition *result_partition_close(struct result_partition *p)
 
 /* ---- sending ------------------------------------------------------------------------------------ */
 
-static void result_partition_push(struct result_partition *p, uint32_t channel,
-                                  const struct element *take_element)
+static void result_partition_push_whole(struct result_partition *p, uint32_t channel,
+                                        const struct element *take_element)
 {
     struct channel *c = p->channels[channel];
     if (p->counters != NULL && take_element->kind == ELEMENT_BATCH) {
@@ -247,6 +251,34 @@ static void result_partition_push(struct result_partition *p, uint32_t channel,
     if (UNLIKELY(!channel_is_writable(c))) {
         channel_set_add(&p->full, channel);
     }
+}
+
+/* Parts of about part_bytes, at least a row each. */
+static COLD void result_partition_push_parts(struct result_partition *p, uint32_t channel,
+                                             struct element *take_element)
+{
+    const struct batch *b = take_element->batch;
+    uint64_t rows = b->n_sel * p->part_bytes / take_element->payload_bytes;
+    struct element_parts parts = {0};
+    rows = MAX(rows, (uint64_t)1);
+    element_parts_begin(&parts, take_element);
+    while (element_parts_has(&parts)) {
+        struct element part = element_parts_take(&parts, p->pool, (uint32_t)rows);
+        struct element e = element_of_batch(batch_materialize(p->pool, part.batch));
+        result_partition_push_whole(p, channel, &e);
+    }
+}
+
+static void result_partition_push(struct result_partition *p, uint32_t channel,
+                                  const struct element *take_element)
+{
+    if (UNLIKELY(take_element->payload_bytes > p->part_bytes) &&
+        take_element->kind == ELEMENT_BATCH && take_element->batch->n_sel > 1) {
+        struct element e = *take_element;
+        result_partition_push_parts(p, channel, &e);
+        return;
+    }
+    result_partition_push_whole(p, channel, take_element);
 }
 
 /* A batch as it may cross to another task: without a selection, and not holding much more string
@@ -486,6 +518,11 @@ static int result_partition_spread(struct result_partition *p, struct batch *tak
 }
 
 /* ---- space -------------------------------------------------------------------------------------- */
+
+uint64_t result_partition_part_bytes(const struct result_partition *p)
+{
+    return p->part_bytes != UINT64_MAX ? p->part_bytes : 0;
+}
 
 bool result_partition_is_writable(struct result_partition *p)
 {

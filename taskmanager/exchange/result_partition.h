@@ -6,6 +6,9 @@
  * channel in one pass and append them to one builder per channel; what is half built goes out when it
  * is full, at result_partition_flush(), and before any control element.
  *
+ * Where channels are small, a batch that is larger than `part_bytes` goes in parts, copied so that none holds the
+ * memory of all; a row goes whole, however large it is.
+ *
  * Rebalance and rescale deal single rows in turn, as Flink does; once a stream has brought
  * REBALANCE_ROW_WISE_ROWS rows, batches that are full anyway are dealt whole.
  *
@@ -49,6 +52,7 @@ struct result_partition_options {
     struct mailbox
         *mailbox; /* the task's: what a writable channel wakes; channels take references */
     struct channel_options channel; /* bounds of each channel */
+    uint64_t part_bytes; /* larger batches go in parts of so many bytes; 0: as they are */
 };
 
 struct result_partition;
@@ -78,6 +82,8 @@ bool result_partition_is_overtakable(const struct result_partition *p);
  * nothing when another one was sent meanwhile. */
 void result_partition_announce(struct result_partition *p, struct barrier *b);
 
+/* Payload of a part of a batch; 0: batches go as they are. */
+uint64_t result_partition_part_bytes(const struct result_partition *p);
 /* All channels can be written. */
 bool result_partition_is_writable(struct result_partition *p);
 /* Asks those that cannot to signal the task; true: all can be written now. */

@@ -93,6 +93,13 @@ void watermark_valve_init(struct watermark_valve *v, uint32_t n_feeds, uint32_t 
     }
 }
 
+void watermark_valve_copy(const struct watermark_valve *v, struct watermark_valve *ret_copy)
+{
+    *ret_copy = *v;
+    ret_copy->feeds = mem_dup(v->feeds, v->n_feeds * sizeof(*v->feeds));
+    ret_copy->heap = mem_dup(v->heap, v->n_feeds * sizeof(*v->heap));
+}
+
 void watermark_valve_fini(struct watermark_valve *v)
 {
     mem_free(v->feeds);

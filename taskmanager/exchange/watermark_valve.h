@@ -43,6 +43,8 @@ enum valve_change {
 };
 
 void watermark_valve_init(struct watermark_valve *v, uint32_t n_feeds, uint32_t flags);
+/* Another one that knows as much. */
+void watermark_valve_copy(const struct watermark_valve *v, struct watermark_valve *ret_copy);
 void watermark_valve_fini(struct watermark_valve *v); /* again: nothing */
 /* Ignored when it is not above the feed's last one, or the feed is not active. */
 uint32_t watermark_valve_advance(struct watermark_valve *v, uint32_t feed, int64_t watermark_ms);

@@ -486,6 +486,13 @@ int chain_poll_source(struct chain *c, struct error *err)
     return 0;
 }
 
+void chain_set_source_rows(struct chain *c, uint32_t rows)
+{
+    for (uint32_t i = 0; i < c->n_ops; i++) {
+        c->ops[i].ctx.rows_max = rows;
+    }
+}
+
 /* Whether the operator feeds one of those in `above`. */
 static bool chain_op_feeds(const struct chain_op *op, const uint64_t *above)
 {

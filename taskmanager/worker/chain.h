@@ -189,6 +189,7 @@ struct chain {
     uint32_t n_waiting, n_wakers;
     int64_t next_timer_ms;    /* not above the earliest; INT64_MAX: none */
     struct rng rng;           /* where latency markers go */
+    uint64_t source_rows;     /* emitted by sources so far */
     bool sources_paused;      /* they are not polled */
     bool barrier_on;          /* one is on its way through the chain */
     bool barrier_is_prepared; /* by the operator barrier_next: its flush comes next */
@@ -284,6 +285,8 @@ int chain_poll_source(struct chain *c, struct error *err) MUST_CHECK;
 bool chain_has_ready_source(const struct chain *c);
 /* When the next source wants to be woken; INT64_MAX: none. */
 int64_t chain_next_wake_ns(const struct chain *c);
+/* Sources make no more rows than this in one poll; UINT32_MAX: as many as they like. */
+void chain_set_source_rows(struct chain *c, uint32_t rows);
 /* Ends all sources as if they were exhausted; needs a chain without work. */
 int chain_end_sources(struct chain *c, struct error *err) MUST_CHECK;
 

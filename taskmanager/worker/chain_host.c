@@ -30,6 +30,9 @@ static void host_emit(struct op_context *ctx, uint32_t output, struct batch *tak
         chain_send_idle(op, false);
     }
     metric_counter_add(&op->records_out, rows);
+    if (ctx->n_inputs == 0) {
+        op->chain->source_rows += rows;
+    }
     if (rows == 0 || out->n_targets == 0) {
         batch_unref(take_batch);
         return;

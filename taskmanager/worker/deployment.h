@@ -22,8 +22,11 @@ struct deployment {
     bool has_checkpoints;            /* periodic ones are on */
     bool final_checkpoint;           /* a task that has ended its input waits for one */
     bool at_least_once;              /* execution.checkpointing.mode */
+    int64_t batch_time_ns;           /* task.batch.processing-time; 0: batches are taken whole */
     uint64_t segment_bytes;          /* taskmanager.memory.segment-size */
-    struct debloat_settings {        /* taskmanager.network.memory.buffer-debloat.* */
+    /* taskmanager.network.memory.buffers-per-channel (0: no value), .floating-buffers-per-gate: segments */
+    uint32_t exclusive_segments, floating_segments;
+    struct debloat_settings { /* taskmanager.network.memory.buffer-debloat.* */
         bool enabled;
         int64_t period_ns, target_ms;
         uint32_t n_samples, threshold_percent;

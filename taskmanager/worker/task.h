@@ -20,6 +20,7 @@
 #include "taskmanager/worker/deployment.h"
 #include "taskmanager/worker/task_checkpoint.h"
 #include "taskmanager/worker/task_debloat.h"
+#include "taskmanager/worker/task_pace.h"
 #include "taskmanager/worker/task_state.h"
 #include "taskmanager/worker/worker.h"
 
@@ -139,6 +140,7 @@ struct task {
     struct task_memory memory;
     struct task_checkpoints checkpoints;
     struct task_debloat debloat;
+    struct task_pace pace;
     struct task_replay
         *replay; /* Owns: elements in flight that are to be processed first; or NULL */
     struct local_copies *local; /* Owns a ref; NULL: none are kept, nor looked for */

@@ -109,10 +109,11 @@ int task_on_channel_end(struct task *t, struct task_input *in, uint32_t channel,
 
 /* ---- overtaking ----------------------------------------------------------------------------------- */
 
-/* Not while another one starts, or what was restored is not processed yet: they wait. */
+/* Not while another one starts, or what was restored could not be recorded again: they wait. */
 static bool task_listens(const struct task *t)
 {
-    return t->checkpoints.starting == NULL && t->replay == NULL;
+    return t->checkpoints.starting == NULL &&
+           (t->replay == NULL || task_replay_is_recordable(t->replay));
 }
 
 bool task_has_announcements(const struct task *t)

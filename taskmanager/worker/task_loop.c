@@ -158,7 +158,11 @@ static int task_take_input(struct task *t, struct error *err)
     uint32_t turns = t->n_inputs + 1;
     TRY(FAILPOINT(err, "task.run.poll_input"));
     if (UNLIKELY(t->replay != NULL)) {
-        int rc = task_replay_next(t->replay, err);
+        int rc = task_take_announcements(t, err);
+        if (rc != 0) {
+            return rc;
+        }
+        rc = task_replay_next(t->replay, err);
         if (rc == 0) {
             t->replay = task_replay_free(t->replay);
         }
@@ -224,6 +228,7 @@ static int task_check_memory(struct task *t, struct error *err)
 static int task_input_turn(struct task *t, struct error *err)
 {
     int rc = task_check_memory(t, err);
+    task_pace_turn(t);
     if (rc < 0) {
         return rc;
     }

@@ -53,8 +53,21 @@ static void keep_watermarks(struct task_input *in)
     }
 }
 
-struct task_recording *task_recording_start(struct task *t, const struct barrier *b,
-                                            struct snapshot_target *target)
+/* First what was in flight in the checkpoint before and is not processed yet, then what the channels have. */
+static int recorded_input_start(struct task *t, struct recorded_input *ri, uint64_t checkpoint_id,
+                                struct error *err)
+{
+    const struct gate_recorder recorder = {on_record, ri};
+    keep_watermarks(ri->in);
+    if (t->replay != NULL && !PLANTED("channel_state_replay_dropped")) {
+        TRY(task_replay_show(t->replay, ri->in, &recorder, err));
+    }
+    gate_record_start(ri->in->gate, checkpoint_id, &recorder);
+    return 0;
+}
+
+int task_recording_start(struct task *t, const struct barrier *b, struct snapshot_target *target,
+                         struct task_recording **ret_recording, struct error *err)
 {
     struct task_recording *r = MEM_NEW(struct task_recording);
     r->task = t;
@@ -75,11 +88,15 @@ struct task_recording *task_recording_start(struct task *t, const struct barrier
                                             .n_channels = gate_n_channels(in->gate),
                                             .edge_id = &in->spec->edge_id,
                                             .partitioner = in->spec->partitioner->kind});
-        keep_watermarks(in);
-        gate_record_start(in->gate, b->checkpoint_id, &(struct gate_recorder){on_record, ri});
         r->n_open++;
+        int rc = recorded_input_start(t, ri, b->checkpoint_id, err);
+        if (rc < 0) {
+            task_recording_free(r);
+            return rc;
+        }
     }
-    return r;
+    *ret_recording = r;
+    return 0;
 }
 
 bool task_recording_is_open(const struct task_recording *r)

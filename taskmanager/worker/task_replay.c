@@ -1,6 +1,7 @@
 /* What was in flight when the checkpoint was taken, before all other input (task_channels.h).
  * Thread: the task's. */
 #include "common/base/failpoint.h"
+#include "taskmanager/exchange/element_parts.h"
 #include "taskmanager/worker/task.h"
 #include "taskmanager/worker/task_channels.h"
 
@@ -23,6 +24,8 @@ struct task_replay {
     struct vec sources;          /* struct replay_source */
     struct replay_input *inputs; /* Owns; by input of the task */
     size_t next;
+    struct element_parts rest; /* of a batch that comes in parts */
+    struct task_input *rest_of;
 };
 
 /* ---- opening ------------------------------------------------------------------------------------- */
@@ -124,6 +127,7 @@ struct task_replay *task_replay_free(struct task_replay *r)
             key_router_fini(&r->inputs[i].router);
         }
     }
+    element_parts_fini(&r->rest);
     vec_fini(&r->sources);
     mem_free(r->inputs);
     mem_free(r);
@@ -160,6 +164,12 @@ static struct batch *replay_own_rows(struct task_replay *r, const struct task_in
     return n > 0 ? b : batch_unref(b);
 }
 
+static int replay_part(struct task_replay *r, struct error *err)
+{
+    struct element e = element_parts_take(&r->rest, r->task->pool, r->task->pace.rows);
+    return task_on_element(r->task, r->rest_of, &e, err);
+}
+
 static int replay_batch(struct task_replay *r, const struct replay_source *s, struct batch *b,
                         struct error *err)
 {
@@ -171,19 +181,29 @@ static int replay_batch(struct task_replay *r, const struct replay_source *s, st
         return 0;
     }
     struct element e = element_of_batch(b);
-    return task_on_element(r->task, s->in, &e, err);
+    if (b->n_sel <= r->task->pace.rows) {
+        return task_on_element(r->task, s->in, &e, err);
+    }
+    element_parts_begin(&r->rest, &e);
+    r->rest_of = s->in;
+    return replay_part(r, err);
 }
 
 /* A watermark of the greatest time is the end of what the channel says. */
+static uint32_t valve_take(struct watermark_valve *valve, const struct replay_source *s,
+                           const struct channel_state_block *block)
+{
+    uint32_t feed = s->first_channel + block->channel;
+    return block->watermark_ms == INT64_MAX
+               ? watermark_valve_end(valve, feed)
+               : watermark_valve_advance(valve, feed, block->watermark_ms);
+}
+
 static void replay_watermark(struct task_replay *r, const struct replay_source *s,
                              const struct channel_state_block *block)
 {
     struct replay_input *ri = &r->inputs[s->in - r->task->inputs];
-    uint32_t feed = s->first_channel + block->channel;
-    uint32_t changes = block->watermark_ms == INT64_MAX
-                           ? watermark_valve_end(&ri->valve, feed)
-                           : watermark_valve_advance(&ri->valve, feed, block->watermark_ms);
-    if (changes & VALVE_WATERMARK) {
+    if (valve_take(&ri->valve, s, block) & VALVE_WATERMARK) {
         watermark_valve_set_floor(&s->in->valve, ri->valve.watermark_ms);
         chain_push_watermark(r->task->chain, s->in->feed, ri->valve.watermark_ms);
     }
@@ -192,6 +212,10 @@ static void replay_watermark(struct task_replay *r, const struct replay_source *
 int task_replay_next(struct task_replay *r, struct error *err)
 {
     struct task *t = r->task;
+    if (element_parts_has(&r->rest)) {
+        TRY(replay_part(r, err));
+        return 1;
+    }
     while (r->next < r->sources.len) {
         struct replay_source *s = VEC_AT(&r->sources, struct replay_source, r->next);
         const Flinc__GateDescriptor *spec = s->in->spec;
@@ -216,4 +240,98 @@ int task_replay_next(struct task_replay *r, struct error *err)
         return 1;
     }
     return 0;
+}
+
+/* ---- for the next checkpoint --------------------------------------------------------------------- */
+
+bool task_replay_is_recordable(const struct task_replay *r)
+{
+    for (size_t i = r->next; i < r->sources.len; i++) {
+        if (!VEC_AT(&r->sources, struct replay_source, i)->in->is_overtakable) {
+            return false;
+        }
+    }
+    return !element_parts_has(&r->rest) || r->rest_of->is_overtakable;
+}
+
+/* What the replay would do from here on. */
+struct replay_shadow {
+    struct task_replay *replay;
+    struct task_input *in;
+    const struct gate_recorder *to;
+    struct watermark_valve valve;
+};
+
+/* It held for all channels of the replay, so that it holds for all that there are now. */
+static void shadow_watermark(const struct replay_shadow *s)
+{
+    struct element e = element_of_control(ELEMENT_WATERMARK);
+    e.timestamp_ms = s->valve.watermark_ms;
+    for (uint32_t i = 0; i < gate_n_channels(s->in->gate); i++) {
+        s->to->record(s->to->arg, i, &e);
+    }
+}
+
+static void shadow_begin(struct replay_shadow *s)
+{
+    const struct replay_input *ri = &s->replay->inputs[s->in - s->replay->task->inputs];
+    watermark_valve_copy(&ri->valve, &s->valve);
+    if (s->valve.watermark_ms != INT64_MIN) {
+        shadow_watermark(s);
+    }
+}
+
+static void shadow_block(struct replay_shadow *s, const struct replay_source *source,
+                         const struct channel_state_block *block)
+{
+    const struct replay_input *ri = &s->replay->inputs[s->in - s->replay->task->inputs];
+    if (block->kind == CHANNEL_STATE_WATERMARK) {
+        if (valve_take(&s->valve, source, block) & VALVE_WATERMARK) {
+            shadow_watermark(s);
+        }
+        return;
+    }
+    struct batch *b = block->batch;
+    b = ri->has_router ? replay_own_rows(s->replay, s->in, ri, b) : b;
+    if (b != NULL) {
+        struct element e = element_of_batch(b);
+        s->to->record(s->to->arg, GATE_CHANNEL_GATHERED, &e);
+        element_drop(&e);
+    }
+}
+
+/* Reads a source to its end, and goes back to where it was. */
+static int shadow_source(struct replay_shadow *s, struct replay_source *source, struct error *err)
+{
+    struct channel_state_position position = channel_state_reader_tell(source->reader);
+    struct channel_state_block block;
+    int rc;
+    while ((rc = channel_state_reader_next(source->reader, s->replay->task->pool, s->in->schema,
+                                           &block, err)) > 0) {
+        shadow_block(s, source, &block);
+    }
+    channel_state_reader_seek(source->reader, &position);
+    return rc;
+}
+
+int task_replay_show(struct task_replay *r, struct task_input *in,
+                     const struct gate_recorder *recorder, struct error *err)
+{
+    struct replay_shadow s = {.replay = r, .in = in, .to = recorder};
+    if (!r->inputs[in - r->task->inputs].has_valve) {
+        return 0; /* nothing of this input was in flight */
+    }
+    shadow_begin(&s);
+    if (element_parts_has(&r->rest) && r->rest_of == in) {
+        struct element e = element_parts_left(&r->rest, r->task->pool);
+        recorder->record(recorder->arg, GATE_CHANNEL_GATHERED, &e);
+        element_drop(&e);
+    }
+    int rc = 0;
+    for (size_t i = r->next; i < r->sources.len && rc == 0; i++) {
+        struct replay_source *source = VEC_AT(&r->sources, struct replay_source, i);
+        rc = source->in == in ? shadow_source(&s, source, err) : 0;
+    }
+    watermark_valve_fini(&s.valve);
+    return rc;
 }

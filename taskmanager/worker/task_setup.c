@@ -12,7 +12,7 @@
 enum {
     PARTITION_ELEMENTS = 1024,
     CHANNEL_ELEMENTS_MIN = 8,
-    CHANNEL_SEGMENTS = 16, /* of taskmanager.memory.segment-size, that a channel has at most */
+    CHANNEL_SEGMENTS = 16, /* that a channel has at most, when nothing is said */
 };
 #define PARTITION_BYTES ((uint64_t)16 * 1024 * 1024)
 #define CHANNEL_BYTES_MIN ((uint64_t)128 * 1024)
@@ -184,12 +184,27 @@ static int task_open_result(struct task *t, const Flinc__ResultDescriptor *r,
     return 0;
 }
 
+/* Segments of one of n channels: its own, and its share of the floating ones. */
+static uint64_t channel_segments(const struct deployment *d, uint32_t n)
+{
+    if (d->exclusive_segments == 0) {
+        return CHANNEL_SEGMENTS;
+    }
+    return d->exclusive_segments + (uint64_t)(d->floating_segments + n - 1) / n;
+}
+
+/* Channels with less than all have by default: batches are cut to their size. */
+static uint64_t part_bytes_of(const struct channel_options *channel)
+{
+    return channel->capacity_bytes < CHANNEL_BYTES_MIN ? channel->capacity_bytes : 0;
+}
+
 /* The bounds of one of n channels. */
 static struct channel_options channel_share(const struct task *t, uint32_t n)
 {
     uint32_t elements = MAX(PARTITION_ELEMENTS / n, (uint32_t)CHANNEL_ELEMENTS_MIN);
     uint64_t bytes = MAX(PARTITION_BYTES / n, CHANNEL_BYTES_MIN);
-    bytes = MIN(bytes, t->deployment->segment_bytes * CHANNEL_SEGMENTS);
+    bytes = MIN(bytes, t->deployment->segment_bytes * channel_segments(t->deployment, n));
     return (struct channel_options){
         .capacity_elements = MIN(elements, (uint32_t)CHANNEL_ELEMENTS_DEFAULT),
         .capacity_bytes = MIN(bytes, CHANNEL_BYTES_DEFAULT),
@@ -222,6 +237,7 @@ static int task_make_result(struct task *t, const Flinc__ResultDescriptor *r, st
         .mailbox = t->mailbox,
         .channel = channel_share(t, side.peers.n),
     };
+    options.part_bytes = part_bytes_of(&options.channel);
     int rc = task_open_result(t, r, &options, err);
     if (rc < 0) {
         task_drop_channels(channels, side.peers.n, CHANNEL_SIDE_PRODUCER);
@@ -307,12 +323,14 @@ static int task_make_input(struct task *t, const Flinc__GateDescriptor *g, struc
         mem_free(in.origins);
         return rc;
     }
+    const struct channel_options bounds = channel_share(t, in.producers.n);
     const struct gate_options options = {
         .pool = t->pool,
         .schema = in.schema,
         .mailbox = t->mailbox,
         .channels = in.channels,
         .n_channels = in.producers.n,
+        .gather_bytes = part_bytes_of(&bounds),
         .counters = in.origins,
         .flags = GATE_DELIVER_ENDS,
     };
@@ -326,7 +344,7 @@ static int task_make_input(struct task *t, const Flinc__GateDescriptor *g, struc
                                  .first_channel = t->checkpoints.n_channels,
                                  .data_ended = MEM_NEW_ARRAY(bool, in.producers.n)};
     watermark_valve_init(&input->valve, in.producers.n, 0);
-    input->channel_bytes = channel_share(t, in.producers.n).capacity_bytes;
+    input->channel_bytes = bounds.capacity_bytes;
     task_debloat_init(t, input);
     t->checkpoints.n_channels += in.producers.n;
     mem_free(in.channels);
@@ -359,6 +377,7 @@ int task_setup(struct task *t, struct error *err)
     TRY(task_make_chain(t, err));
     TRY(task_make_results(t, err));
     TRY(task_make_inputs(t, err));
+    task_pace_init(t);
     task_checkpoints_init(t);
     task_metrics_add_queues(t->metrics);
     return 0;

@@ -208,13 +208,17 @@ static int task_snapshot(struct task *t, struct barrier *b, struct task_writing 
 {
     const struct op_checkpoint checkpoint = task_op_checkpoint_of(b);
     TRY(FAILPOINT(err, "task.checkpoint.before_snapshot"));
+    ASSERT(t->replay == NULL || t->checkpoints.starting_overtakes);
     if (b->message->location == NULL) {
         return error_set(err, ERR_INVALID_ARGUMENT, "a checkpoint without a location");
     }
     struct snapshot_target *target = task_target(t, b);
     int rc = chain_snapshot_take(t->chain, &checkpoint, target, &w->snapshot, err);
     if (rc == 0 && t->checkpoints.starting_overtakes && t->n_inputs > 0) {
-        w->recording = task_recording_start(t, b, target);
+        rc = task_recording_start(t, b, target, &w->recording, err);
+    }
+    if (rc < 0) {
+        w->snapshot = chain_snapshot_free(w->snapshot);
     }
     snapshot_target_unref(target);
     return rc;

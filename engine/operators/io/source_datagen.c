@@ -204,7 +204,7 @@ static int make_some(struct datagen_source *s, uint32_t most, uint32_t *ret_n, s
 /* How many records may be made now, at most a batch. */
 static uint32_t allowance(struct datagen_source *s)
 {
-    uint64_t n = BATCH_ROWS_TARGET;
+    uint64_t n = op_batch_rows(s->ctx);
 
     if (s->rows_per_ns > 0) {
         int64_t now = clock_monotonic_ns(s->ctx->clock);
@@ -212,7 +212,7 @@ static uint32_t allowance(struct datagen_source *s)
         double due = s->due + (double)(now - s->last_ns) * s->rows_per_ns;
         s->due = MIN(due, most);
         s->last_ns = now;
-        n = (uint64_t)MIN(s->due, (double)BATCH_ROWS_TARGET);
+        n = (uint64_t)MIN(s->due, (double)n);
     }
     return (uint32_t)n;
 }

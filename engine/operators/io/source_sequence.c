@@ -53,7 +53,7 @@ static int sequence_poll(struct operator* op, struct op_context *ctx, struct err
     struct sequence_source *s = (struct sequence_source *)op;
     int64_t from;
     uint64_t stride;
-    uint32_t n = index_ranges_take(&s->ranges, BATCH_ROWS_TARGET, &from, &stride);
+    uint32_t n = index_ranges_take(&s->ranges, op_batch_rows(ctx), &from, &stride);
 
     (void)err;
     if (n == 0) {

@@ -143,6 +143,7 @@ static int socket_poll(struct operator* op, struct op_context *ctx, struct error
     if (bytes.len == 0) {
         return ended ? end_of_stream(s, ctx, err) : OP_IDLE; /* the thread wakes the task */
     }
+    s->builder.target_rows = op_batch_rows(ctx);
     TRY(split_bytes(s, bytes, &used, err));
     socket_reader_take(s->reader, used);
     metric_counter_add(s->bytes_in, (int64_t)used);

@@ -159,7 +159,8 @@ void text_reader_init(struct text_reader *r, struct op_context *ctx, uint64_t ma
     atomic_store(&io->refs, 1);
     pthread_mutex_init(&io->lock, NULL);
     io->waker = op_get_waker(ctx);
-    *r = (struct text_reader){.pool = ctx->pool,
+    *r = (struct text_reader){.ctx = ctx,
+                              .pool = ctx->pool,
                               .io_executor = ctx->io_executor,
                               .io = io,
                               .bytes_in = io_bytes_in(ctx),
@@ -349,7 +350,7 @@ int text_reader_take_lines(struct text_reader *r, const struct schema *schema, s
         .max_line = (uint32_t)r->max_line_bytes,
         .at_eof = r->at_eof,
     };
-    uint32_t n = line_split(&range, (struct view *)(void *)views->data, BATCH_ROWS_TARGET);
+    uint32_t n = line_split(&range, (struct view *)(void *)views->data, op_batch_rows(r->ctx));
 
     r->cursor = range.at;
     if (n == 0) { /* a whole line is there, so that it must be over the limit */

@@ -36,6 +36,7 @@ enum text_state {
 struct text_io; /* the open file, and the read that an I/O thread does */
 
 struct text_reader {
+    const struct op_context *ctx;    /* Borrows */
     struct buffer_pool *pool;        /* Borrows */
     struct executor *io_executor;    /* Borrows; NULL: everything at once */
     struct text_io *io;              /* Owns a reference */
@@ -61,7 +62,7 @@ void text_reader_start(struct text_reader *r, const Flinc__FileSplit *split);
 uint64_t text_reader_position(const struct text_reader *r);
 /* Moves on as far as it can without waiting. */
 int text_reader_advance(struct text_reader *r, enum text_state *ret, struct error *err) MUST_CHECK;
-/* Makes a batch of the whole lines of a ready chunk, at most BATCH_ROWS_TARGET. */
+/* Makes a batch of the whole lines of a ready chunk, at most op_batch_rows(). */
 int text_reader_take_lines(struct text_reader *r, const struct schema *schema, struct batch **ret,
                            struct error *err) MUST_CHECK;
 

@@ -85,6 +85,16 @@ static void poll_rows(struct fixture *f, int64_t first, uint32_t n)
     element_drop(&e);
 }
 
+/* The same of a part, whose payload is its share. */
+static void poll_rows_of_part(struct fixture *f, int64_t first, uint32_t n)
+{
+    struct element e = poll(f);
+    assert_int_equal(e.kind, ELEMENT_BATCH);
+    assert_int_equal(e.batch->n_sel, n);
+    assert_int_equal(numbers_value(e.batch, batch_row(e.batch, 0)), first);
+    element_drop(&e);
+}
+
 static void poll_control(struct fixture *f, enum element_kind kind, uint32_t channel)
 {
     struct element e = poll(f);
@@ -205,6 +215,44 @@ static void test_large_rows_are_not_copied(void **state)
     }
     builder_fini(&b);
     mem_free(text);
+}
+
+/* Parts of a batch come one after the other; what has priority comes in between, other channels behind. */
+static void test_large_batches_come_in_parts(void **state)
+{
+    struct fixture *f = *state;
+    struct element barrier = element_of_control(ELEMENT_WATERMARK_STATUS);
+    gate_set_rows(f->gate, 200);
+    push_rows(f, 0, 0, GATE_SMALL_ROWS);
+    push_control(f, 0, ELEMENT_WATERMARK);
+    push_rows(f, 1, 5000, 10);
+    uint32_t bytes = 0;
+    static const uint32_t parts[] = {200, 200, GATE_SMALL_ROWS - 400};
+    struct batch *whole = numbers_batch(f->pool, f->schema, 0, GATE_SMALL_ROWS);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        struct element e = poll(f);
+        assert_int_equal(e.batch->n_sel, parts[i]);
+        assert_int_equal(numbers_value(e.batch, batch_row(e.batch, 0)), 200 * i);
+        bytes += e.payload_bytes;
+        element_drop(&e);
+        channel_push_priority(f->channels[3], &barrier);
+        poll_control(f, ELEMENT_WATERMARK_STATUS, 3);
+    }
+    assert_int_equal(bytes, batch_bytes(whole));
+    batch_unref(whole);
+    poll_rows(f, 5000, 10);
+    poll_control(f, ELEMENT_WATERMARK, 0);
+    /* No more is gathered than goes out at once. */
+    for (int64_t i = 0; i < 5; i++) {
+        push_rows(f, 2, 100 * i, 100);
+    }
+    poll_rows(f, 0, 200);
+    poll_rows(f, 200, 200);
+    poll_rows(f, 400, 100);
+    poll_nothing(f);
+    /* It is freed with a part left. */
+    push_rows(f, 0, 0, GATE_SMALL_ROWS);
+    poll_rows_of_part(f, 0, 200);
 }
 
 static void test_gathered_rows_before_control_elements(void **state)
@@ -427,11 +475,14 @@ static void hand_out(struct fixture *f, uint32_t n, struct recorded *r)
  * nothing that is behind them. */
 static void test_recording(void **state)
 {
+    static const uint32_t rows[] = {UINT32_MAX, 300, 5};
     struct fixture *f = *state;
-    for (uint32_t handed_out = 0; handed_out < 12; handed_out++) {
+    for (uint32_t turn = 0; turn < 12 * ARRAY_LEN(rows); turn++) {
         struct recorded r = {.n_rows = 0};
         int64_t next[CHANNELS] = {0};
-        uint64_t id = 10 * handed_out + 1, newer_id = id + 1;
+        uint64_t id = 10 * turn + 1, newer_id = id + 1;
+        uint32_t handed_out = turn % 12;
+        gate_set_rows(f->gate, rows[turn / 12]);
         for (uint32_t c = 0; c < CHANNELS; c++) {
             for (int i = 0; i < 5; i++) {
                 uint32_t n = i % 2 == 0 ? 7 : GATE_SMALL_ROWS;
@@ -461,7 +512,7 @@ static void test_recording(void **state)
         }
         assert_int_equal(r.n_watermarks, 1);
         gate_record_stop(f->gate);
-        hand_out(f, 1000, NULL);
+        hand_out(f, 10000, NULL);
         poll_nothing(f);
     }
 }
@@ -496,6 +547,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_small_batches_are_gathered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_selected_rows_are_gathered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_rows_are_not_copied, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_large_batches_come_in_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gathered_rows_before_control_elements, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_gathered_rows_before_full_batches, setup, teardown),

@@ -472,6 +472,74 @@ static void test_failpoint(void **state)
     failpoint_clear_all();
 }
 
+/* Rows that wait in all channels, none in an element of more than `bytes_max`. */
+static uint32_t take_parts(struct fixture *f, uint64_t bytes_max)
+{
+    uint32_t rows = 0;
+    for (uint32_t c = 0; c < f->n_channels; c++) {
+        struct element e;
+        int64_t last = -1;
+        while (channel_poll(f->channels[c], CHANNEL_LANE_DATA, &e)) {
+            assert_true(e.payload_bytes <= bytes_max);
+            assert_true(e.pinned_bytes <= 4 * bytes_max);
+            for (uint32_t i = 0; i < e.batch->n_sel; i++) {
+                int64_t value = COLUMN_VALUES(&e.batch->columns[0], int64_t)[batch_row(e.batch, i)];
+                assert_true(value > last);
+                last = value;
+            }
+            rows += e.batch->n_sel;
+            element_drop(&e);
+        }
+    }
+    return rows;
+}
+
+/* Over small channels a batch goes in parts of their size, each with its own memory; a row is never cut. */
+static void check_parts(struct fixture *f, Flinc__PartitionerKind kind, uint32_t n_channels)
+{
+    static const uint32_t key = 0;
+    enum { PART = 4096, LARGE = 100000 };
+    uint32_t copies = kind == FLINC__PARTITIONER_KIND__PARTITION_BROADCAST ? n_channels : 1;
+    open_partition(f,
+                   (struct result_partition_options){.kind = kind,
+                                                     .key_columns = &key,
+                                                     .n_keys = 1,
+                                                     .max_parallelism = MAX_PARALLELISM,
+                                                     .channel = {.capacity_bytes = PART},
+                                                     .part_bytes = PART},
+                   n_channels);
+    assert_int_equal(result_partition_part_bytes(f->partition), PART);
+    write_rows(f, 0, 2000);
+    result_partition_flush(f->partition);
+    assert_int_equal(take_parts(f, 2 * PART), 2000 * copies);
+    struct builder b;
+    char *text = mem_zalloc(LARGE);
+    builder_init(&b, f->pool, f->schema, 0);
+    builder_put_i64(&b, 0, 7);
+    assert_int_equal(builder_put_bytes(&b, 1, text, LARGE, NULL), 0);
+    builder_end_row(&b);
+    write_batch(f, builder_finish(&b));
+    result_partition_flush(f->partition);
+    assert_int_equal(take_parts(f, LARGE + 64), copies);
+    builder_fini(&b);
+    mem_free(text);
+}
+
+static void test_parts_of_forwarded_batches(void **state)
+{
+    check_parts(*state, FLINC__PARTITIONER_KIND__PARTITION_FORWARD, 1);
+}
+
+static void test_parts_of_broadcast_batches(void **state)
+{
+    check_parts(*state, FLINC__PARTITIONER_KIND__PARTITION_BROADCAST, 3);
+}
+
+static void test_parts_of_dealt_batches(void **state)
+{
+    check_parts(*state, FLINC__PARTITIONER_KIND__PARTITION_HASH, 3);
+}
+
 static void expect_refused(struct result_partition_options options, const char *message)
 {
     struct error err = ERROR_INIT;
@@ -562,6 +630,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_markers_go_to_one_channel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_writable_when_all_channels_are, setup, teardown),
         cmocka_unit_test_setup_teardown(test_closing_drops_what_is_half_built, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_parts_of_forwarded_batches, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_parts_of_broadcast_batches, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_parts_of_dealt_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failpoint, setup, teardown),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test_setup_teardown(test_no_allocation_per_batch, setup, teardown),

@@ -45,7 +45,7 @@ struct job {
     uint32_t n_vertices;
     struct job_edge edges[JOB_EDGES_MAX];
     uint32_t n_edges;
-    Flinc__KeyValue config[4];
+    Flinc__KeyValue config[8];
     uint32_t n_config;
     Flinc__RuntimeMode mode;
 };

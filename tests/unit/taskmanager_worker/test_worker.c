@@ -440,6 +440,9 @@ static void test_no_allocation_on_the_data_path(void **state)
     job.vertices[1].operators[1] = job.vertices[1].operators[0];
     job.vertices[1].operators[0] = (struct job_operator){"test.map", "Map", {0}, 1};
     job.vertices[1].n_operators = 2;
+    static char whole_key[] = "task.batch.processing-time", whole[] = "0 ms"; /* no parts */
+    job.config[job.n_config].key = whole_key;
+    job.config[job.n_config++].value = whole;
     cluster_deploy(&c, &job, JOB_SOURCES_FIRST);
     cluster_run_to_end(&c);
     cluster_assert_all(&c, STATE(FINISHED));
