@@ -190,9 +190,11 @@ void resource_profile_add(struct resource_profile *sum, const struct resource_pr
     for (uint32_t i = 0; i < p->n_extended; i++) {
         bool found = false;
         uint32_t at = position_of(sum, p->extended[i].name, &found);
-        struct extended_resource *e =
-            found ? &sum->extended[at] : insert(sum, at, p->extended[i].name);
-        e->units += p->extended[i].units;
+        if (found) {
+            sum->extended[at].units += p->extended[i].units;
+        } else if (sum->n_extended < RESOURCE_EXTENDED_MAX) {
+            insert(sum, at, p->extended[i].name)->units = p->extended[i].units;
+        }
     }
 }
 

@@ -50,8 +50,7 @@ bool resource_profile_equals(const struct resource_profile *a, const struct reso
 /* Is everything that `need` asks for in `have`? */
 bool resource_profile_fits(const struct resource_profile *need,
                            const struct resource_profile *have);
-/* What fits into one profile together with `sum` fits here; `sum` and `p` name no more than RESOURCE_EXTENDED_MAX
- * external resources together. */
+/* External resources beyond RESOURCE_EXTENDED_MAX names are left out: what fits into one profile has no more. */
 void resource_profile_add(struct resource_profile *sum, const struct resource_profile *p);
 /* Nothing falls below 0. */
 void resource_profile_subtract(struct resource_profile *from, const struct resource_profile *p);

@@ -4,6 +4,7 @@
 #include "jobmanager/adaptive/rescale_history.h"
 
 #include "common/base/mem.h"
+#include "common/rpc/message.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,6 +92,18 @@ static uint32_t slots_of(const struct parallelism_problem *p, uint32_t group,
     return n;
 }
 
+/* NULL: slots of this kind have none of their own. */
+static Flinc__ResourceProfile *copy_profile(const struct parallelism_problem *p, uint32_t slot_kind)
+{
+    const struct resource_profile *profile = slot_kinds_profile(&p->kinds, slot_kind);
+    struct resource_profile_message m;
+    if (profile == NULL) {
+        return NULL;
+    }
+    resource_profile_fill(profile, &m);
+    return message_copy(&m.profile.base);
+}
+
 static void describe_slots(Flinc__Rescale *r, const struct rescale_start *start)
 {
     const struct parallelism_problem *p = start->problem;
@@ -100,6 +113,7 @@ static void describe_slots(Flinc__Rescale *r, const struct rescale_start *start)
         Flinc__RescaledSlots *s = message_zalloc(sizeof(*s));
         flinc__rescaled_slots__init(s);
         s->slot_sharing_group = message_text(p->groups[i].name);
+        s->profile = copy_profile(p, p->groups[i].slot_kind);
         s->desired = p->groups[i].upper;
         s->sufficient = p->groups[i].lower;
         s->before = slots_of(p, i, start->parallelism);

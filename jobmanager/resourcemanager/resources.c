@@ -82,11 +82,14 @@ bool rm_tm_has_room(const struct rm_tm *tm, const struct resource_profile *profi
  * shares of all slots never make more than the whole.  Flink: SsgNetworkMemoryCalculationUtils. */
 static uint64_t network_share(const struct rm_tm *tm, const struct resource_profile *p)
 {
+    struct resource_profile left;
     if (tm->total.task_heap_bytes == 0) {
         return 0;
     }
-    double share = (double)p->task_heap_bytes / (double)tm->total.task_heap_bytes;
-    return (uint64_t)(share * (double)tm->total.network_bytes);
+    unsigned __int128 product = (unsigned __int128)p->task_heap_bytes * tm->total.network_bytes;
+    uint64_t share = (uint64_t)(product / tm->total.task_heap_bytes);
+    rm_tm_get_free(tm, &left);
+    return MIN(share, left.network_bytes); /* static slots leave a few bytes of rounding */
 }
 
 void rm_slot_set_profile(struct rm_slot *s, const struct resource_profile *profile)

@@ -37,7 +37,7 @@ static void account_dynamic(struct rm_slot *s, enum rm_slot_state to)
         }
     } else if (to == RM_SLOT_FREE) {
         tm->n_dynamic--;
-        if (s->profile != NULL) {
+        if (s->profile != NULL && !PLANTED("resourcemanager.keeps_what_was_taken")) {
             resource_profile_subtract(&tm->taken, s->profile);
         }
         mem_free(s->profile);
@@ -271,7 +271,7 @@ static void learn_occupant(struct rm_slot *s, const ProtobufCBinaryData *occupie
         rm_slot_find(s->tm->rm, occupied_by) == NULL) {
         struct flinc_id other;
         rm_id_copy(&other, occupied_by);
-        rm_slot_foreign(s, &other, NULL); /* the next report says what it is worth */
+        rm_slot_foreign(s, &other, NULL); /* nobody says what it is worth */
     }
 }
 

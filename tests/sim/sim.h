@@ -197,12 +197,12 @@ struct sim_snapshot {
     struct flinc_id job_id;
     uint64_t id;
     int64_t generation[SIM_PARALLELISM_MAX]; /* by region: attempt number of its tasks; -1: none */
-    uint32_t parallelism;
-    bool start;                    /* the job started from it */
-    bool savepoint, bounded, held; /* held: its files must stay */
-    bool used, claimed;            /* a job started from it; as its owner */
-    char *directory;               /* Owns */
-    struct vec uris;               /* of char *, owned; all its files */
+    uint32_t parallelism, parallelism_of[SIM_VERTICES]; /* of the job, of each vertex */
+    bool start;                                         /* the job started from it */
+    bool savepoint, bounded, held;                      /* held: its files must stay */
+    bool used, claimed;                                 /* a job started from it; as its owner */
+    char *directory;                                    /* Owns */
+    struct vec uris;                                    /* of char *, owned; all its files */
 };
 
 /* A savepoint that somebody asked for. */
@@ -258,6 +258,8 @@ struct sim_job {
     bool by_regions; /* its edge is pointwise: every subtask number is a region */
     bool adaptive;   /* it runs with the slots that there are, at most `wanted` */
     uint32_t wanted;
+    bool sized; /* its second vertex runs in slots of this profile */
+    struct resource_profile profile;
     enum sim_retention { SIM_DELETE, SIM_DELETE_ON_CANCEL, SIM_RETAIN } retention;
     bool incremental, orphaned; /* orphaned: its job manager died */
     bool calm_end;              /* it was cancelled when no checkpoint was under way */
@@ -272,7 +274,7 @@ struct sim_job {
 
 struct sim_totals { /* of all seeds: that something happened */
     uint64_t jobs, ended, restarts, losses, reconnects, fenced, steps, jm_restarts;
-    uint64_t checkpoints, restored, savepoints, stops, started_from, files, rescales;
+    uint64_t checkpoints, restored, savepoints, stops, started_from, files, rescales, sized;
 };
 
 struct sim {

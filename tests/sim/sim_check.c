@@ -22,12 +22,30 @@ static void check_leader(struct sim *s, const struct taskmanager *tm)
         !id_eq(&tm->leader, &s->leader)) {
         return;
     }
-    for (uint32_t i = 0; i < tm->slots.n; i++) {
-        if (tm->slots.slots[i].state != SLOT_FREE) {
-            const struct sim_job *job = find_job(s, &tm->slots.slots[i].job_id);
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(&tm->slots); i++) {
+        const struct tm_slot *slot = tm_slot_table_row(&tm->slots, i);
+        if (slot->state != SLOT_FREE) {
+            const struct sim_job *job = find_job(s, &slot->job_id);
             SIM_CHECK(s, job != NULL && job->submitted);
         }
     }
+}
+
+/* What the slots in use are worth together is what is not free. */
+static void check_resources(struct sim *s, const struct slot_table *t)
+{
+    struct resource_profile left, used = {0};
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(t); i++) {
+        const struct tm_slot *slot = tm_slot_table_row(t, i);
+        if (slot->state != SLOT_FREE) {
+            SIM_CHECK(s, (slot->profile != NULL) == (i >= t->n));
+            resource_profile_add(&used, slot->profile != NULL ? slot->profile : &t->slot_profile);
+        }
+    }
+    SIM_CHECK(s, resource_profile_fits(&used, &t->total));
+    tm_slot_table_get_free(t, &left);
+    resource_profile_add(&used, &left);
+    SIM_CHECK(s, resource_profile_equals(&used, &t->total));
 }
 
 /* An allocation has one slot in the whole cluster, and a slot has one job by its making. */
@@ -39,9 +57,10 @@ void sim_check_always(struct sim *s)
         const struct taskmanager *tm = s->nodes[i].tm;
         if (tm != NULL) {
             check_leader(s, tm);
+            check_resources(s, &tm->slots);
         }
-        for (uint32_t k = 0; tm != NULL && k < tm->slots.n; k++) {
-            const struct tm_slot *slot = &tm->slots.slots[k];
+        for (uint32_t k = 0; tm != NULL && k < tm_slot_table_n_rows(&tm->slots); k++) {
+            const struct tm_slot *slot = tm_slot_table_row(&tm->slots, k);
             if (slot->state != SLOT_FREE) {
                 SIM_CHECK(s, map_put_bytes(&seen, slot->allocation_id.bytes,
                                            sizeof(slot->allocation_id.bytes), (void *)slot));
@@ -157,10 +176,26 @@ static const char *check_job(struct sim *s, const struct sim_job *job, bool *ret
     return running > 0 || on_hosts > 0 ? "a job runs by half" : NULL;
 }
 
+/* Could a job that waits be given one of every kind of slot that it needs? */
+static bool has_room_for(const struct sim *s, const struct sim_job *job)
+{
+    bool has_static = false;
+    bool has_large = !job->sized;
+    for (uint32_t i = 0; i < s->n_nodes; i++) {
+        const struct slot_table *t = &s->nodes[i].tm->slots;
+        bool has_free = false;
+        for (uint32_t k = 0; k < t->n; k++) {
+            has_free = has_free || t->slots[k].state == SLOT_FREE;
+        }
+        has_static = has_static || (has_free && tm_slot_table_has_room(t, NULL));
+        has_large = has_large || tm_slot_table_has_room(t, &job->profile);
+    }
+    return has_static && has_large;
+}
+
 const char *sim_unsettled(struct sim *s)
 {
     uint32_t n_free = 0;
-    bool waits = false;
     if (s->d == NULL) {
         return "the job manager is down";
     }
@@ -169,7 +204,9 @@ const char *sim_unsettled(struct sim *s)
         bool this_waits = false;
         if (s->jobs[i].submitted) {
             what = check_job(s, &s->jobs[i], &this_waits);
-            waits = waits || this_waits;
+            if (what == NULL && this_waits && has_room_for(s, &s->jobs[i])) {
+                what = "a job waits beside free slots";
+            }
         } else if (count_tasks(s, &s->jobs[i].id) > 0) {
             what = "tasks of a job of an earlier job manager run";
         }
@@ -180,7 +217,7 @@ const char *sim_unsettled(struct sim *s)
     if (what == NULL) {
         what = sim_unanswered(s);
     }
-    return what == NULL && waits && n_free > 0 ? "a job waits beside free slots" : what;
+    return what;
 }
 
 const char *sim_left_over(struct sim *s)

@@ -192,6 +192,19 @@ static void configure_scheduler(const struct sim_job *job, Flinc__JobGraph *g)
     }
 }
 
+/* Slots that are smaller than static ones, and larger, also than what a small task manager has. */
+static void configure_slots(struct sim *s, struct sim_job *job, Flinc__JobGraph *g)
+{
+    static const double cpus[] = {0.25, 0.5, 1, 1.5, 2.5};
+    if (job->sized) {
+        graph_add_group(g, "large", cpus[sim_below(s, ARRAY_LEN(cpus))],
+                        (uint64_t)(1 + sim_below(s, 200)) << 20);
+        SIM_CHECK(
+            s, resource_profile_read(g->slot_sharing_groups[0]->profile, &job->profile, NULL) == 0);
+        s->totals->sized++;
+    }
+}
+
 void sim_rescale(struct sim *s, struct sim_job *job)
 {
     struct error ignored = ERROR_INIT;
@@ -226,8 +239,9 @@ void sim_submit(struct sim *s)
     choose_start(s, job);
     job->n_tasks = SIM_VERTICES * job->parallelism;
     const char *name = job->bounded ? "Bounded" : "Endless";
+    job->sized = sim_chance(s, 30);
     struct vertex_spec vertices[] = {{name, job->parallelism, NULL, NULL},
-                                     {name, job->parallelism, NULL, NULL}};
+                                     {name, job->parallelism, job->sized ? "large" : NULL, NULL}};
     job->adaptive = sim_chance(s, 35);
     job->wanted = job->parallelism;
     job->by_regions = !job->adaptive && sim_chance(s, 60);
@@ -236,6 +250,7 @@ void sim_submit(struct sim *s)
         edges[0].kind = FLINC__PARTITIONER_KIND__PARTITION_FORWARD;
     }
     struct job_submission submission = {.graph = graph_new(vertices, SIM_VERTICES, edges, 1)};
+    configure_slots(s, job, submission.graph);
     id_random(&job->id, &s->rng);
     memcpy(submission.graph->job_id.data, job->id.bytes, sizeof(job->id.bytes));
     configure_checkpoints(s, job, submission.graph);

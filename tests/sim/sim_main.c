@@ -289,7 +289,8 @@ int main(int argc, char **argv)
         "%llu seeds from %llu: %llu jobs, %llu ended before healing was over, %llu restarts; "
         "task managers: %llu lost, %llu back in time; %llu job managers; %llu messages fenced; "
         "%llu steps; checkpoints: %llu, restored by %llu tasks, %llu savepoints, %llu stops; %llu "
-        "jobs started from one, %llu files; %llu changes of bounds\n",
+        "jobs started from one, %llu files; %llu changes of bounds; %llu jobs with slots of "
+        "another size\n",
         (unsigned long long)rounds, (unsigned long long)seed, (unsigned long long)t.jobs,
         (unsigned long long)t.ended, (unsigned long long)t.restarts, (unsigned long long)t.losses,
         (unsigned long long)t.reconnects, (unsigned long long)(rounds + t.jm_restarts),
@@ -297,6 +298,6 @@ int main(int argc, char **argv)
         (unsigned long long)t.checkpoints, (unsigned long long)t.restored,
         (unsigned long long)t.savepoints, (unsigned long long)t.stops,
         (unsigned long long)t.started_from, (unsigned long long)t.files,
-        (unsigned long long)t.rescales);
+        (unsigned long long)t.rescales, (unsigned long long)t.sized);
     return 0;
 }

@@ -80,7 +80,13 @@ static struct sim_snapshot *snapshot_new(struct sim *s, const Flinc__CheckpointM
     memset(k->generation, -1, sizeof(k->generation));
     k->id = m->checkpoint_id;
     k->directory = mem_strdup(directory);
-    k->parallelism = m->operators[0]->parallelism;
+    for (size_t i = 0; i < m->n_operators; i++) {
+        uint32_t vertex = 0; /* see graph_id() */
+        memcpy(&vertex, m->operators[i]->operator_id.data + 1, sizeof(vertex));
+        SIM_CHECK(s, vertex < SIM_VERTICES);
+        k->parallelism_of[vertex] = m->operators[i]->parallelism;
+        k->parallelism = MAX(k->parallelism, m->operators[i]->parallelism);
+    }
     k->savepoint = checkpoint_kind_is_savepoint(m->kind);
     vec_init(&k->uris, sizeof(char *));
     snprintf(path, sizeof(path), "%s/%s", directory, CHECKPOINT_METADATA_NAME);
@@ -195,6 +201,7 @@ static void note_completed(struct sim *s, struct sim_job *job, const char *direc
             sim_failed(s, __FILE__, __LINE__,
                        "a checkpoint is complete with tasks of an older attempt");
         }
+        k->generation[r] = MAX(k->generation[r], job->generation[r]); /* else they had finished */
     }
     hold(s, k);
     job->newest = id;
@@ -375,7 +382,7 @@ static void check_state(struct sim *s, const struct sim_snapshot *k, const struc
     if (!job->bounded && !covers_own_groups(of, spec)) {
         sim_failed(s, __FILE__, __LINE__, "a task does not get the state of all its key groups");
     }
-    if (k->parallelism == of->parallelism && !job->bounded && n_own != 1) {
+    if (k->parallelism_of[vertex] == of->parallelism && !job->bounded && n_own != 1) {
         sim_failed(s, __FILE__, __LINE__, "a task does not get its own state back");
     }
 }

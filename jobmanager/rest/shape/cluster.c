@@ -50,7 +50,7 @@ static int64_t mebibytes(uint64_t bytes)
     return (int64_t)(bytes >> 20);
 }
 
-static void write_resource(struct json_writer *w, const Flinc__ResourceProfile *p)
+void rest_write_resource(struct json_writer *w, const Flinc__ResourceProfile *p)
 {
     json_writer_object(w);
     json_writer_put_double(w, "cpuCores", p->cpu_cores);
@@ -102,9 +102,9 @@ void rest_put_taskmanager(struct json_writer *w, const struct taskmanager_detail
     json_writer_put_int(w, "freeSlots", t->n_free);
     json_writer_put_int(w, "assignedTasks", t->assigned_tasks);
     json_writer_key(w, "totalResource");
-    write_resource(w, &t->total_profile);
+    rest_write_resource(w, &t->total_profile);
     json_writer_key(w, "freeResource");
-    write_resource(w, &t->free_profile);
+    rest_write_resource(w, &t->free_profile);
     json_writer_key(w, "hardware");
     json_writer_object(w);
     json_writer_put_int(w, "cpuCores", t->hardware.cpu_cores);
@@ -126,7 +126,7 @@ void rest_write_slots(struct json_writer *w, const struct taskmanager_details *t
             json_writer_object(w);
             rest_put_id(w, "jobId", &u->job_id);
             json_writer_key(w, "resource");
-            write_resource(w, s < u->n_dynamic ? &u->dynamic[s] : &t->slot_profile);
+            rest_write_resource(w, s < u->n_dynamic ? &u->dynamic[s] : &t->slot_profile);
             json_writer_put_int(w, "assignedTasks", n_tasks);
             json_writer_end(w);
         }

@@ -142,12 +142,16 @@ static void write_vertices(struct json_writer *w, const struct job_details *d,
     json_writer_end(w);
 }
 
-/* As Flink shows a profile that nobody asked for. */
-static void put_unknown_profile(struct json_writer *w, const char *key)
+/* NULL: as Flink shows a profile that nobody asked for. */
+static void put_profile(struct json_writer *w, const char *key, const Flinc__ResourceProfile *p)
 {
     static const char *const fields[] = {"cpuCores", "taskHeapMemory", "taskOffHeapMemory",
                                          "managedMemory", "networkMemory"};
     json_writer_key(w, key);
+    if (p != NULL) {
+        rest_write_resource(w, p);
+        return;
+    }
     json_writer_object(w);
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
         json_writer_put_int(w, fields[i], -1);
@@ -169,12 +173,12 @@ static void write_slots(struct json_writer *w, const struct job_details *d, cons
         json_writer_key(w, hex);
         json_writer_object(w);
         put_group(w, d, s->slot_sharing_group);
-        put_unknown_profile(w, "requestResourceProfile");
+        put_profile(w, "requestResourceProfile", s->profile);
         json_writer_put_int(w, "desiredSlots", s->desired);
         json_writer_put_int(w, "minimalRequiredSlots", s->sufficient);
         put_some(w, "preRescaleSlots", s->before);
         put_some(w, "postRescaleSlots", s->after);
-        put_unknown_profile(w, "acquiredResourceProfile");
+        put_profile(w, "acquiredResourceProfile", s->profile);
         json_writer_end(w);
     }
     json_writer_end(w);

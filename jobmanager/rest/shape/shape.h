@@ -141,6 +141,8 @@ void rest_write_accumulators(struct json_writer *w, const struct task_accumulato
 /* ---- task managers -------------------------------------------------------------------------------- */
 
 /* The fields of a task manager in the list and in its details, without the object around them. */
+/* A resource profile; memory in MiB, as Flink shows it. */
+void rest_write_resource(struct json_writer *w, const Flinc__ResourceProfile *p);
 void rest_put_taskmanager(struct json_writer *w, const struct taskmanager_details *t);
 /* allocatedSlots of the details. */
 void rest_write_slots(struct json_writer *w, const struct taskmanager_details *t);

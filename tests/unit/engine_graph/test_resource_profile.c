@@ -73,6 +73,10 @@ static void bad_ones_are_named(void **state)
     assert_string_equal(err.message, "external resource 'b' is given twice");
     assert_int_equal(resource_profile_add_extended(&p, "z", 1, &err), ERR_INVALID_ARGUMENT);
     assert_string_equal(err.message, "there are more than 8 external resources");
+    struct resource_profile other = profile(1, 1, 3);
+    resource_profile_add(&p, &other); /* there is no room for a ninth name */
+    assert_int_equal(p.n_extended, RESOURCE_EXTENDED_MAX);
+    assert_int_equal(p.task_heap_bytes, 1);
     Flinc__ResourceProfile m = FLINC__RESOURCE_PROFILE__INIT;
     m.managed_bytes = UINT64_MAX;
     assert_int_equal(resource_profile_read(&m, &p, &err), ERR_INVALID_ARGUMENT);

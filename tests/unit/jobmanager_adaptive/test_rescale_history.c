@@ -73,6 +73,25 @@ static void test_a_rescale_from_begin_to_end(void **state)
     fixture_fini(&f);
 }
 
+/* Groups that ask for slots of their own are shown with what they ask for. */
+static void test_profiles_of_groups(void **state)
+{
+    struct fixture f;
+    fixture_init(&f, 3);
+    parallelism_fini(&f.p);
+    graph_add_group(f.graph, "default", 0.5, 100);
+    parallelism_init(&f.p, f.graph);
+    parallelism_set_bounds(&f.p, (struct parallelism_bounds[]){{1, 2}, {1, 4}});
+    assert_int_equal(parallelism_slots_max(&f.p, 0), 0);
+    assert_int_equal(parallelism_slots_max(&f.p, 1), 4);
+    begin(&f, FLINC__RESCALE_CAUSE__RESCALE_INITIAL_SCHEDULE, NULL, 100);
+    const Flinc__ResourceProfile *p = rescale(&f, 0)->slots[0]->profile;
+    assert_non_null(p);
+    assert_true(p->cpu_cores == 0.5);
+    assert_int_equal(p->task_heap_bytes, 100);
+    fixture_fini(&f);
+}
+
 static void test_new_requirements_end_it(void **state)
 {
     struct fixture f;
@@ -135,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_rescale_from_begin_to_end),
+        cmocka_unit_test(test_profiles_of_groups),
         cmocka_unit_test(test_new_requirements_end_it),
         cmocka_unit_test(test_the_oldest_is_forgotten),
         cmocka_unit_test(test_states_are_bounded_and_causes_kept),

@@ -47,12 +47,15 @@ static void check(struct chaos *c)
 {
     struct taskmanager *tm = c->w.tm;
     uint32_t n_used = 0;
-    for (uint32_t i = 0; i < tm->slots.n; i++) {
-        const struct tm_slot *s = &tm->slots.slots[i];
+    struct resource_profile used = {0};
+    for (uint32_t i = 0; i < tm_slot_table_n_rows(&tm->slots); i++) {
+        const struct tm_slot *s = tm_slot_table_row(&tm->slots, i);
+        assert_int_equal(s->profile != NULL, i >= tm->slots.n && s->state != SLOT_FREE);
         if (s->state == SLOT_FREE) {
             assert_int_equal(s->timer, 0);
             continue;
         }
+        resource_profile_add(&used, s->profile != NULL ? s->profile : &tm->slots.slot_profile);
         n_used++;
         const struct tm_job *job = tm_jobs_find(tm, &s->job_id);
         assert_non_null(job);
@@ -62,7 +65,8 @@ static void check(struct chaos *c)
         assert_true((s->timer != 0) == (s->state == SLOT_ALLOCATED));
     }
     assert_int_equal(n_used, tm->slots.allocations.len);
-    assert_int_equal(n_used, atomic_load(&tm->shown.used_slots));
+    assert_int_equal(MIN(n_used, (uint32_t)N_SLOTS), atomic_load(&tm->shown.used_slots));
+    assert_true(resource_profile_fits(&used, &tm->slots.total));
     MAP_FOREACH (&tm->jobs, e) {
         const struct tm_job *job = e->value;
         uint32_t n =
@@ -79,6 +83,19 @@ static void check(struct chaos *c)
 
 /* ---- what the job manager does ------------------------------------------------------------------ */
 
+/* From a tenth of a static slot to more than there is. */
+static void request_dynamic(struct chaos *c, uint32_t allocation)
+{
+    Flinc__ResourceProfile p = FLINC__RESOURCE_PROFILE__INIT;
+    uint32_t tenths = 1 + below(c, 10 * (N_SLOTS + 1));
+    const struct resource_profile *slot = &c->w.tm->slots.slot_profile;
+    p.cpu_cores = tenths / 10.0;
+    p.task_heap_bytes = slot->task_heap_bytes / 10 * tenths;
+    p.managed_bytes = slot->managed_bytes / 10 * below(c, tenths);
+    master_request_profile(&c->w, N_SLOTS + below(c, 4) - (below(c, 20) == 0), allocation,
+                           1 + below(c, N_JOBS), &p);
+}
+
 static void request(struct chaos *c)
 {
     uint32_t allocation = ++c->n_allocations;
@@ -86,6 +103,10 @@ static void request(struct chaos *c)
         allocation = any_allocation(c);
     }
     c->allocations[c->n_allocations % ARRAY_LEN(c->allocations)] = allocation;
+    if (below(c, 5) == 0) {
+        request_dynamic(c, allocation);
+        return;
+    }
     master_request_slot(&c->w, below(c, N_SLOTS + (below(c, 20) == 0)), allocation,
                         1 + below(c, N_JOBS));
 }
