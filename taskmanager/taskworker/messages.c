@@ -98,6 +98,7 @@ static int make_worker(struct taskworker *tw, struct error *err)
         .state_dir = tw->state_dir,
         .report_interval_ms = TASKWORKER_REPORT_MS,
         .on_stuck_task = on_stuck_task,
+        .on_standstill = taskworker_log_stacks,
         .on_n_tasks = on_n_tasks,
         .owner = tw,
     };

@@ -1,4 +1,5 @@
 /* Questions of people that reach this process by its task manager: thread dump, metrics. */
+#include "common/base/log.h"
 #include "common/base/vec.h"
 #include "common/process/stack_dump.h"
 #include "common/rpc/error_info.h"
@@ -18,6 +19,21 @@ static void add_thread(void *arg, const struct stack_dump_thread *thread)
     info->name = mem_strdup(thread->name);
     info->text = mem_strdup(thread->text);
     vec_push_ptr(threads, info);
+}
+
+static void log_thread(void *arg, const struct stack_dump_thread *thread)
+{
+    (void)arg;
+    LOG_WARN("flinc.taskworker", "%s", thread->text);
+}
+
+void taskworker_log_stacks(void *taskworker)
+{
+    struct error err = ERROR_INIT;
+    (void)taskworker;
+    if (stack_dump_all(log_thread, NULL, &err) < 0) {
+        LOG_WARN("flinc.taskworker", "the stacks of the threads cannot be told: %s", err.message);
+    }
 }
 
 static void answer_thread_dump(struct taskworker *tw, Flinc__WorkerToTaskManager *m)

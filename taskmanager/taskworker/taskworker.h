@@ -94,6 +94,8 @@ void taskworker_watch_memory(struct taskworker *tw);
 
 /* queries.c */
 void taskworker_answer(struct taskworker *tw, const Flinc__Query *query);
+/* Writes the stacks of all threads to the log. */
+void taskworker_log_stacks(void *taskworker);
 
 /* network.c */
 int taskworker_network_start(struct taskworker *tw, struct error *err) MUST_CHECK;

@@ -110,6 +110,7 @@ static int deployment_read_conf(struct deployment *d, const struct conf *cluster
     d->final_checkpoint = d->has_checkpoints &&
                           conf_bool(conf, "execution.checkpointing.checkpoints-after-tasks-finish");
     d->at_least_once = conf_enum(conf, "execution.checkpointing.mode") != 0;
+    d->standstill_ms = conf_duration_ms(conf, "task.standstill.timeout");
     d->batch_time_ns = duration_to_ns(conf_duration(conf, "task.batch.processing-time"));
     d->segment_bytes = conf_memory(conf, "taskmanager.memory.segment-size");
     if (conf_has_value(conf, "taskmanager.network.memory.buffers-per-channel")) {

@@ -22,6 +22,7 @@ struct deployment {
     bool has_checkpoints;            /* periodic ones are on */
     bool final_checkpoint;           /* a task that has ended its input waits for one */
     bool at_least_once;              /* execution.checkpointing.mode */
+    int64_t standstill_ms;           /* task.standstill.timeout; 0: nobody looks */
     int64_t batch_time_ns;           /* task.batch.processing-time; 0: batches are taken whole */
     uint64_t segment_bytes;          /* taskmanager.memory.segment-size */
     /* taskmanager.network.memory.buffers-per-channel (0: no value), .floating-buffers-per-gate: segments */

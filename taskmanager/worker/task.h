@@ -104,6 +104,12 @@ struct task_memory {
     int64_t since_ns; /* of the present shortage; 0: none */
 };
 
+/* What the watchdog of standstills has seen.  The worker's thread only. */
+struct task_standstill {
+    int64_t sign, since_ns;
+    bool told;
+};
+
 struct task_metrics;
 
 struct task {
@@ -152,6 +158,7 @@ struct task {
     uint64_t n_events_received, n_events_sent;
     int64_t cancelling_since_ns;
     uint64_t watchdog; /* timer */
+    struct task_standstill standstill;
 };
 
 /* ---- the worker's thread ------------------------------------------------------------------------ */

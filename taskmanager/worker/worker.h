@@ -81,6 +81,9 @@ struct worker_options {
     int64_t report_interval_ms;
     /* A task did not end within task.cancellation.timeout.  NULL: the process ends with a report. */
     void (*on_stuck_task)(void *owner, const struct stuck_task *task);
+    /* A task stands still for task.standstill.timeout: all stacks are to be written to the log.  NULL: only that of
+     * the task is, as far as crash_report.h is installed. */
+    void (*on_standstill)(void *owner);
     /* The number of tasks has changed; thread: the worker's.  May be NULL. */
     void (*on_n_tasks)(void *owner, uint32_t n_tasks);
     void *owner; /* Borrows */

@@ -44,6 +44,7 @@ struct worker {
     int64_t partition_timeout_ms;   /* the longest of the deployments */
     struct vec outbox;              /* Owns: Flinc__WorkerToMaster *, the oldest first */
     uint64_t outbox_timer;          /* timer */
+    uint64_t standstill_timer;      /* likewise */
     int64_t last_report_ns;         /* monotonic time of the last TaskReport */
     _Atomic bool stopping;          /* worker_stop() was heard; thread: any reads */
     _Atomic uint32_t n_tasks;       /* thread: any reads */
@@ -77,5 +78,8 @@ void worker_check_shutdown(struct worker *w);
 /* worker_watchdog.c: starts at a cancellation. */
 void worker_watch(struct worker *w, struct task *task);
 void worker_unwatch(struct worker *w, struct task *task);
+
+/* worker_standstill.c: of tasks that run; when the job wants it. */
+void worker_watch_standstill(struct worker *w, const struct deployment *d);
 
 #endif

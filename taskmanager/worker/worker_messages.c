@@ -65,6 +65,7 @@ static int worker_deploy_task(struct worker *w, struct deployment *d,
     }
     map_put_bytes(&w->tasks, spec->attempt_id.data, spec->attempt_id.len, task);
     worker_count_tasks(w, 1);
+    worker_watch_standstill(w, d);
     LOG_INFO(topic, "deploying task %s, attempt %s", task->name, task->attempt_text);
     return 0;
 }

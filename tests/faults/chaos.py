@@ -36,6 +36,7 @@ RATE = 200_000  # records a second: slow enough for losses in between
 TRIES = 3  # of a round that was over too soon, each at half the rate
 # What kills a worker between the work for a checkpoint and its end: with it rare bugs show soon.
 EARLY_DEATHS = "task.checkpoint.ack=kill,one_in=80"
+STANDSTILL_S = 30  # without a record, a checkpoint or another state: a deadlock
 ENDED = ("FINISHED", "FAILED", "CANCELED")
 
 # Places where a worker kills itself, or a step fails, now and then.
@@ -94,6 +95,7 @@ PLANTED_NIGHTLY = {
     "state.increment_forgets": ("changes since an unconfirmed checkpoint are left out of the next", ""),
     "sink_commits_early": ("files are committed before their checkpoint is complete", "twice in the output"),
     "source.range_skips": ("a restored source skips a number", "came instead|missing"),
+    "channel_state_parts_dropped": ("what is left of a batch is in no snapshot", "came instead|counted|missing"),
     "channel_state_dropped": ("what was in flight is in no snapshot", "came instead|counted|missing"),
     "shared_files.unconfirmed": ("a checkpoint refers to files of one that was given up", "No such file"),
     "rocksdb.file_ids_again": ("a file of another subtask with the same number is taken over after rescaling", ""),
@@ -113,10 +115,21 @@ PLANTED_ROCKSDB = re.compile("shared_file|paged|rocksdb")
 PLANTED_UNALIGNED = re.compile("channel_state")
 
 
+def channels(source):
+    """How much is in flight: from the usual down to one buffer of 4 KB a channel."""
+    size = source.choice(("4 kb", "8 kb", "32 kb", "64 kb"))
+    buffers = source.choice((None, (1, 0), (1, 1), (2, 8)))
+    drawn = {"taskmanager.memory.segment-size": size}
+    if buffers:
+        drawn["taskmanager.network.memory.buffers-per-channel"] = buffers[0]
+        drawn["taskmanager.network.memory.floating-buffers-per-gate"] = buffers[1]
+    return drawn
+
+
 def cluster_config(source):
     """Drawn for each cluster."""
     return {
-        "taskmanager.memory.segment-size": source.choice(("8 kb", "32 kb", "64 kb")),
+        **channels(source),
         "taskmanager.network.compression.codec": source.choice(("LZ4", "NONE")),
         "jobstore.max-capacity": 2,  # what is kept of ended jobs is no leak
         "jobstore.type": "Memory",
@@ -163,6 +176,7 @@ def job_config(source, folder, round_):
         "execution.checkpointing.data-inline-threshold": source.choice(("0 kb", "20 kb", "1 mb")),
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.tolerable-failed-checkpoints": "1000",
+        "task.standstill.timeout": f"{STANDSTILL_S} s",
         "execution.buffer-timeout.interval": source.choice(("0 ms", "5 ms", "50 ms")),
         "pipeline.auto-watermark-interval": source.choice(("10 ms", "200 ms")),
         "restart-strategy.type": "fixed-delay",
@@ -211,6 +225,17 @@ class ChaosCluster(loss.LossCluster):
     def temporary(self):
         return {n for n in oracle.files_below(os.path.join(self.folder, "tmp")) if "/core" not in n}
 
+    def save_stacks(self):
+        """The stacks of all threads of the job manager, of the task managers and of their workers, in a file."""
+        path = os.path.join(self.folder, "stacks.txt")
+        managers = (self.try_get("/taskmanagers") or {}).get("taskmanagers", [])
+        with open(path, "w", encoding="utf-8") as f:
+            for place in ["/jobmanager", *(f"/taskmanagers/{m['id']}" for m in managers)]:
+                f.write(f"==== {place}\n")
+                dump = self.try_get(f"{place}/thread-dump") or {}
+                f.writelines(t["stringifiedThreadInfo"] + "\n" for t in dump.get("threadInfos", []))
+        return path
+
     def check_survivors(self):
         """After each round: descriptors and threads are no more than before.  (Memory: leaks.py.)"""
         for name, samples in self.samples.items():
@@ -254,6 +279,7 @@ class Round:
         self.most = max(self.parallelisms)
         self.runs = self.strikes = self.disk_faults = self.checkpoints = self.restarts = 0
         self.between = []  # completed checkpoints between two losses
+        self.signs, self.looked_at, self.moved_at = None, 0, time.monotonic()
         self.live = {}  # job: its first attempt of which no task was killed
 
     def say(self, text):
@@ -295,10 +321,31 @@ class Round:
     def attempt(self):
         return max(attempt for _, _, attempt in loss.Round.attempts(self, self.job))
 
+    def signs_of_life(self):
+        """What changes when anything moves: records of any task, checkpoints, attempts, states."""
+        vertices = (self.cluster.try_get(f"/jobs/{self.job}") or {}).get("vertices", [])
+        counts = self.checkpoint_statistics().get("counts")
+        return [(v["status"], v["metrics"]["read-records"], v["metrics"]["write-records"]) for v in vertices], counts
+
+    def watch(self):
+        """The watchdog of deadlocks: nothing has moved for STANDSTILL_S.  The stacks of all processes are kept."""
+        now = time.monotonic()
+        if self.job is None or now - self.looked_at < 1:
+            return
+        self.looked_at, signs = now, self.signs_of_life()
+        if signs != self.signs:
+            self.signs, self.moved_at = signs, now
+        elif now - self.moved_at > STANDSTILL_S and self.state() not in ENDED:
+            path = self.cluster.save_stacks()
+            raise Violation(f"standstill: nothing has moved for {STANDSTILL_S} s; stacks of all threads are in {path}")
+
     def until(self, what, condition, seconds):
         """A hang is a violation, too."""
+        self.moved_at = time.monotonic()
+
         def looked():
             self.fail_early()
+            self.watch()
             return condition()
 
         try:

@@ -10,7 +10,7 @@ struct watch {
     struct test_cluster cluster;
     struct clock_manual clock;
     struct test_counts source, sink;
-    uint32_t n_stuck, n_warnings;
+    uint32_t n_stuck, n_warnings, n_standstills;
     struct stuck_task stuck;
     char operator_name[64], task_name[64];
 };
@@ -30,6 +30,7 @@ static void count_warnings(void *arg, enum log_level level, const char *line)
     if (level == LOG_LEVEL_WARN && strstr(line, "it is woken again") != NULL) {
         w->n_warnings++;
     }
+    w->n_standstills += strstr(line, "nothing has moved for") != NULL;
 }
 
 static struct watch *watch_open(void)
@@ -207,6 +208,32 @@ static void flink_4715_8856_37024_guard(void **state)
     check_4715("planted.cancellations_are_not_watched=error", 0);
 }
 
+/* A task that hangs is told of once for as long as it does; when it moves again, the next time counts. */
+static void test_standstill(void **state)
+{
+    (void)state;
+    static char key[] = "task.standstill.timeout", timeout[] = "1 s";
+    struct watch *w = watch_open();
+    struct job job = hanging_job(w, TEST_PROCESS);
+    job.vertices[0].operators[0].config.rows = 10;
+    job.config[job.n_config].key = key;
+    job.config[job.n_config++].value = timeout;
+    cluster_deploy(&w->cluster, &job, JOB_SOURCES_FIRST);
+    cluster_step(&w->cluster);
+    test_counts_wait(&w->sink, is_reached);
+    for (int i = 0; i < 4; i++) {
+        advance(w, 250);
+    }
+    assert_int_equal(w->n_standstills, 0);
+    for (int i = 0; i < 20; i++) {
+        advance(w, 250);
+    }
+    assert_int_equal(w->n_standstills, 1);
+    release(w);
+    cluster_run_to_end(&w->cluster);
+    watch_close(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_quick_cancellations_are_not_watched),
         cmocka_unit_test(flink_4715_8856_37024_a_cancellation_ends),
         cmocka_unit_test(flink_4715_8856_37024_guard),
+        cmocka_unit_test(test_standstill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
