@@ -35,9 +35,7 @@ static int make_layouts(struct entry_space *e, const struct entry_desc *desc, st
 {
     const struct record_layout *record = desc->record;
     uint32_t n_hidden = desc->timestamp_name != NULL;
-    TRY_CTX(err,
-            record_layout_extend(&e->kept, record, &desc->timestamp_name, n_hidden,
-                                 desc->extra_bytes, err),
+    TRY_CTX(err, record_layout_extend(&e->kept, record, &desc->timestamp_name, n_hidden, 0, err),
             "opening state '%s'", desc->name);
     e->timestamp_offset = (record->size + 7) & ~7u;
     record_layout_init_fields(&e->rows, record->schema, record->size, record->fields,
@@ -49,29 +47,51 @@ static int make_layouts(struct entry_space *e, const struct entry_desc *desc, st
     return 0;
 }
 
+/* A head as a row of numbers; only their names where it is none. */
+static int make_head_layout(struct entry_space *e, const struct entry_desc *desc, struct error *err)
+{
+    static const char *const names[] = {"$0", "$1", "$2", "$3"};
+    uint32_t n = desc->head_ops != NULL ? 1 : desc->head_bytes / (uint32_t)sizeof(int64_t);
+    ASSERT(n > 0 && n <= ARRAY_LEN(names));
+    struct schema *numbers = entry_numbers_schema(names, n);
+    int rc = record_layout_init(&e->head, numbers, err);
+    schema_unref(numbers);
+    ASSERT(rc < 0 || e->head.size == n * sizeof(int64_t));
+    return rc;
+}
+
 static int open_states(struct entry_space *e, struct keyed_backend *b,
                        const struct entry_desc *desc, struct error *err)
 {
     STR_AUTO heads = STR_INIT;
-    struct keyed_expiry expiry = desc->expiry;
+    struct keyed_expiry expiry = desc->expiry, head_expiry = desc->expiry;
     expiry.offset = e->timestamp_offset;
+    head_expiry.offset = desc->head_stamp_offset;
     TRY(keyed_backend_state(b,
                             &(struct keyed_state_desc){.name = desc->name,
                                                        .kind = desc->kind,
                                                        .key_schema = e->entry_schema,
                                                        .record = &e->kept,
+                                                       .grows_in_pieces = !desc->stays,
                                                        .ttl_ms = desc->ttl_ms,
                                                        .expiry = expiry,
                                                        .n_key_columns = e->n_group},
                             &e->entries, err));
     str_printf(&heads, "$heads/%s", desc->name);
-    /* Without a layout of its value it is in no snapshot. */
-    return keyed_backend_state(b,
-                               &(struct keyed_state_desc){.name = str_cstr(&heads),
-                                                          .key_schema = e->key_schema,
-                                                          .n_key_columns = e->n_group,
-                                                          .value_bytes = desc->head_bytes},
-                               &e->heads, err);
+    return keyed_backend_state(
+        b,
+        &(struct keyed_state_desc){.name = str_cstr(&heads),
+                                   .kind = desc->head_kind != NULL ? desc->head_kind : "heads",
+                                   .key_schema = e->key_schema,
+                                   .n_key_columns = e->n_group,
+                                   .value_bytes = desc->head_bytes,
+                                   .value_layout = &e->head,
+                                   .ops = desc->head_ops,
+                                   .grows_in_pieces = !desc->stays,
+                                   .is_derived = true,
+                                   .ttl_ms = desc->ttl_ms,
+                                   .expiry = head_expiry},
+        &e->heads, err);
 }
 
 int entry_space_open(struct entry_space *e, struct keyed_backend *b, const struct entry_desc *desc,
@@ -98,6 +118,7 @@ int entry_space_open(struct entry_space *e, struct keyed_backend *b, const struc
     e->gather.target_bytes = UINT64_MAX;
     e->gather.max_row_bytes = UINT64_MAX;
     TRY(make_layouts(e, desc, err));
+    TRY(make_head_layout(e, desc, err));
     return open_states(e, b, desc, err);
 }
 
@@ -107,6 +128,9 @@ void entry_space_fini(struct entry_space *e)
         record_layout_fini(&e->rows);
         record_layout_fini(&e->in);
         record_layout_fini(&e->kept);
+    }
+    if (e->head.schema != NULL) {
+        record_layout_fini(&e->head);
     }
     builder_fini(&e->gather);
     schema_unref(e->key_schema);
@@ -133,6 +157,17 @@ int entry_space_add_heads(struct entry_space *e, const struct state_keys *keys, 
                               e->head_slots, e->is_new, err);
 }
 
+int entry_space_keep_heads(struct entry_space *e, const struct state_keys *keys,
+                           struct buffer *slots, uint32_t *inout_numbering, struct error *err)
+{
+    if (*inout_numbering != keyed_state_numbering(e->heads)) {
+        TRY(entry_space_find_heads(e, keys, err));
+        memcpy(slots->data, e->head_slots, keys->batch->n_sel * sizeof(uint32_t));
+        *inout_numbering = keyed_state_numbering(e->heads);
+    }
+    return 0;
+}
+
 int entry_space_find_owners(struct entry_space *e, const uint32_t *slots, uint32_t n,
                             struct batch **ret_keys, struct error *err)
 {
@@ -147,25 +182,6 @@ int entry_space_find_owners(struct entry_space *e, const uint32_t *slots, uint32
     }
     *ret_keys = b;
     return 0;
-}
-
-int entry_space_next_keys(struct entry_space *e, int64_t name_space, uint32_t *inout_at,
-                          struct batch **ret_keys, struct error *err)
-{
-    uint32_t n = 0, at = *inout_at;
-    while (n < BATCH_ROWS_TARGET && at != KEYED_SLOT_NONE) {
-        at = keyed_state_next(e->heads, name_space, at);
-        if (at != KEYED_SLOT_NONE) {
-            e->head_slots[n++] = at++;
-        }
-    }
-    *inout_at = at;
-    if (n == 0) {
-        return 0;
-    }
-    TRY(keyed_state_read_keys(e->heads, e->head_slots, n, ret_keys, err));
-    keyed_state_hash(e->heads, *ret_keys, e->columns);
-    return 1;
 }
 
 void entry_space_drop_namespace(struct entry_space *e, int64_t name_space)
@@ -259,7 +275,7 @@ int entry_space_put(struct entry_space *e, int64_t name_space, const struct batc
     const int64_t *timestamps =
         in->timestamps != NULL ? (const int64_t *)(const void *)in->timestamps->data : NULL;
     hash_entries(e, b);
-    TRY(keyed_state_upsert(e->entries, name_space, b, e->columns, e->slots, e->is_new, err));
+    TRY(keyed_state_add(e->entries, name_space, b, e->columns, e->slots, e->is_new, err));
     for (uint32_t from = 0; from < in->n_sel; from += RECORD_TILE_ROWS) {
         uint32_t n = MIN(in->n_sel - from, (uint32_t)RECORD_TILE_ROWS);
         TRY(record_read(&e->in, in, from, n, e->tile, &e->nested, err));
@@ -293,21 +309,10 @@ void entry_space_collect(const struct entry_space *e, uint32_t n, struct state_r
 
 /* ---- after a restore --------------------------------------------------------------------------- */
 
-/* Up to a batch of entries from slot *inout_at on. */
-static int rebuild_batch(struct entry_space *e, int64_t name_space, uint32_t *inout_at,
+/* Entries in e->slots. */
+static int rebuild_batch(struct entry_space *e, int64_t name_space, uint32_t n,
                          const struct entry_rebuild *how, struct error *err)
 {
-    uint32_t n = 0, at = *inout_at;
-    while (n < BATCH_ROWS_TARGET && at != KEYED_SLOT_NONE) {
-        at = keyed_state_next(e->entries, name_space, at);
-        if (at != KEYED_SLOT_NONE) {
-            e->slots[n++] = at++;
-        }
-    }
-    *inout_at = at;
-    if (n == 0) {
-        return 0;
-    }
     struct batch *b = NULL;
     TRY(keyed_state_read_keys(e->entries, e->slots, n, &b, err));
     /* The heads' key columns are the first ones of the entries'. */
@@ -322,14 +327,33 @@ static int rebuild_batch(struct entry_space *e, int64_t name_space, uint32_t *in
     return rc;
 }
 
+static int rebuild_namespace(struct entry_space *e, int64_t name_space,
+                             const struct entry_rebuild *how, struct error *err)
+{
+    struct keyed_walk *walk = NULL;
+    if (name_space == NAMESPACE_VOID && e->heads->was_stored) {
+        if (e->entries->was_stored) {
+            return 0;
+        }
+        keyed_state_drop_namespace(e->heads, name_space);
+    }
+    TRY(keyed_walk_start(e->entries, name_space, &walk, err));
+    int rc;
+    while ((rc = keyed_walk_next(walk, BATCH_ROWS_TARGET, e->slots, err)) > 0) {
+        rc = rebuild_batch(e, name_space, (uint32_t)rc, how, err);
+        if (rc < 0) {
+            break;
+        }
+    }
+    keyed_walk_free(walk);
+    return rc;
+}
+
 int entry_space_rebuild(struct entry_space *e, const struct entry_rebuild *how, struct error *err)
 {
     int64_t ns = INT64_MIN;
     while (keyed_state_next_namespace(e->entries, ns, &ns)) {
-        uint32_t at = 0;
-        while (at != KEYED_SLOT_NONE) {
-            TRY(rebuild_batch(e, ns, &at, how, err));
-        }
+        TRY(rebuild_namespace(e, ns, how, err));
         if (ns == INT64_MAX) {
             break;
         }

@@ -56,7 +56,8 @@ static int table_new(struct hashmap_state *h, int64_t name_space, struct keyed_t
     /* The state's own copy: the operator may be closed before its backend. */
     const struct record_layout *owned = s->record != NULL ? &s->rows->layout : NULL;
     /* What is in no snapshot needs no books about its changes. */
-    struct keyed_track *track = s->rows == NULL ? NULL
+    struct keyed_track *track = s->rows == NULL                                 ? NULL
+                                : s->is_derived && name_space != NAMESPACE_VOID ? NULL
                                 : h->void_track != NULL && name_space == NAMESPACE_VOID
                                     ? h->void_track
                                     : &s->backend->track;
@@ -68,7 +69,8 @@ static int table_new(struct hashmap_state *h, int64_t name_space, struct keyed_t
                                       .track = track,
                                       .grows_in_pieces = s->grows_in_pieces,
                                       .mapped_from = s->backend->options.tables_mapped_from,
-                                      .record = owned},
+                                      .record = owned,
+                                      .ops = s->ops},
         ret_table, err);
 }
 

@@ -46,6 +46,7 @@ struct loader {
     uint32_t *key_columns;             /* Owns: 0, 1, ... */
     struct rows_ahead ahead;           /* in the segment at hand */
     bool is_first;                     /* which is the first one, a base: its keys are all new */
+    bool has_void;                     /* there was a block of NAMESPACE_VOID */
     uint32_t slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX];
 };
@@ -399,6 +400,7 @@ static int drop_groups(struct loader *l, int64_t name_space, struct error *err)
 static int load_block(struct loader *l, struct segment_block *block, struct error *err)
 {
     int rc = 0;
+    l->has_void |= block->name_space == NAMESPACE_VOID;
     if (block->kind == SEGMENT_BLOCK_DROP) {
         return drop_groups(l, block->name_space, err);
     }
@@ -599,6 +601,7 @@ static int load_stored_as(struct loader *l, struct segment_state *was, struct er
 {
     TRY(begin_segment(l, was, err));
     int rc = 0;
+    l->state->was_stored = l->values == NULL && !l->adds_stamps && !l->has_void;
     if (l->values != NULL || l->adds_stamps) {
         l->is_first = false;
         paged_state_set_blind(l->state, true);
@@ -607,6 +610,25 @@ static int load_stored_as(struct loader *l, struct segment_state *was, struct er
     }
     l->values = schema_migration_free(l->values);
     return rc;
+}
+
+/* Whether the files have a derived state as it would be written now. */
+static bool derived_is_same(const struct loader *l, const struct stored_schema *was,
+                            const Flinc__StoredState *as)
+{
+    const struct keyed_state *s = l->state;
+    return as->is_derived && strcmp(as->kind, s->kind) == 0 && as->ttl_ms == s->ttl_ms &&
+           as->n_key_columns == s->n_key_columns && schema_equals(was->key, s->rows->key) &&
+           schema_equals(was->value, s->rows->value);
+}
+
+/* One that is not the same is made again. */
+static int load_derived(struct loader *l, const struct stored_schema *was,
+                        const Flinc__StoredState *as, struct error *err)
+{
+    struct keyed_state *s = l->state;
+    s->was_stored = derived_is_same(l, was, as);
+    return s->was_stored ? 0 : paged_table_clear(s->paged, err);
 }
 
 static int load_stored(struct loader *l, struct error *err)
@@ -623,7 +645,7 @@ static int load_stored(struct loader *l, struct error *err)
     }
     struct stored_schema was;
     TRY(stored_schema_init(&was, as, err));
-    int rc = load_stored_as(l, &was.state, err);
+    int rc = s->is_derived ? load_derived(l, &was, as, err) : load_stored_as(l, &was.state, err);
     stored_schema_fini(&was);
     if (rc == 0) {
         paged_store_take_stored(b->paged, s->name);
@@ -668,8 +690,8 @@ static int carry_stored(struct keyed_backend *b, const char *name, struct error 
 {
     const Flinc__StoredState *as = paged_store_find_stored(b->paged, name);
     struct stored_schema was;
-    if (as == NULL) {
-        return 0;
+    if (as == NULL || as->is_derived) {
+        return 0; /* who opens the state makes it again */
     }
     TRY(stored_schema_init(&was, as, err));
     int rc = keyed_backend_carry(b, &was.state, err);

@@ -202,7 +202,7 @@ void keyed_state_note_drop(struct keyed_state *s, int64_t name_space,
                            const struct keyed_table *table)
 {
     struct keyed_track *k = &s->backend->track;
-    if (s->rows == NULL || table->created >= k->chain_frozen_at ||
+    if (!keyed_state_is_in_segments(s) || table->created >= k->chain_frozen_at ||
         keyed_track_ignores_removals(k)) {
         return;
     }
@@ -219,7 +219,7 @@ bool keyed_snapshot_take_table(struct keyed_state *s, int64_t name_space, struct
 {
     struct keyed_snapshot *snapshot = s->backend->snapshot;
     const struct keyed_track *k = &s->backend->track;
-    if (snapshot == NULL || s->rows == NULL || k->what == KEYED_FROZEN_NOTHING ||
+    if (snapshot == NULL || !keyed_state_is_in_segments(s) || k->what == KEYED_FROZEN_NOTHING ||
         table->created >= k->frozen_at || keyed_table_is_written(table)) {
         return false;
     }
@@ -506,7 +506,7 @@ static int begin_state(struct keyed_snapshot *s, struct error *err)
 {
     do {
         s->state++;
-    } while (s->state < s->n_states && state_at_hand(s)->rows == NULL);
+    } while (s->state < s->n_states && !keyed_state_is_in_segments(state_at_hand(s)));
     if (s->state >= s->n_states) {
         s->stage = s->paged != NULL && s->is_canonical ? SNAPSHOT_STORED : SNAPSHOT_ENDING;
         return 0;

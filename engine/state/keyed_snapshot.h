@@ -27,6 +27,11 @@ static inline bool keyed_table_is_cache(const struct keyed_state *s, const struc
     return s->paged != NULL && t->track != &s->backend->track;
 }
 
+static inline bool keyed_state_is_in_segments(const struct keyed_state *s)
+{
+    return s->rows != NULL && !s->is_derived;
+}
+
 /* A namespace that was dropped after a freeze had it. */
 struct keyed_dropped {
     int64_t name_space;

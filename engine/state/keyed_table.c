@@ -5,7 +5,6 @@
  * in a group that has an empty one becomes empty at once, because no probe went past that group.
  * Thread: one owner. */
 #include "engine/state/keyed_table_probe.h"
-#include "engine/state/record.h"
 #include "engine/state/slot_pages.h"
 
 #include "common/base/clock.h"
@@ -77,6 +76,7 @@ int keyed_table_init(struct keyed_table *t, const struct keyed_table_options *op
         .group_shift = 63,
         .track = options->track != NULL ? options->track : &no_track,
         .record = options->record,
+        .ops = options->ops,
         .grows_in_pieces = options->grows_in_pieces,
         .mapped_from = options->mapped_from > 0 ? options->mapped_from : MAPPED_FROM,
     };
@@ -301,9 +301,7 @@ uint32_t keyed_table_next(const struct keyed_table *t, uint32_t from)
 void keyed_table_remove(struct keyed_table *t, uint32_t slot)
 {
     bool key_is_kept = keyed_table_forget(t, slot);
-    if (t->record != NULL) {
-        record_drop(t->record, &t->heap, keyed_table_value(t, slot));
-    }
+    keyed_value_drop(t, &t->heap, keyed_table_value(t, slot));
     struct keyed_group *g = &t->groups[slot / KEYED_GROUP_SLOTS];
     uint32_t shift = slot % KEYED_GROUP_SLOTS * 8;
     t->n_keys--;

@@ -47,6 +47,18 @@ enum {
     KEYED_KEY_COLUMNS_MAX = 64,   /* of a key of a state that pages */
 };
 
+/* What a value is that owns memory in the heap otherwise than the strings of a record, such as an index. */
+struct keyed_value_ops {
+    void *arg; /* Borrows, as long as the table */
+    /* Frees what it owns. */
+    void (*drop)(void *arg, struct state_heap *heap, char *value);
+    /* Appends a value as bytes, for a store on disk, and makes one of them in zeroed memory: ERR_CORRUPT, ERR_LIMIT; then
+     * `ret_value` is zeroed.  The bytes begin with the time stamp in a state with a time to live. */
+    int (*encode)(void *arg, const char *value, struct str *out, struct error *err);
+    int (*decode)(void *arg, struct state_heap *heap, struct slice bytes, char *ret_value,
+                  struct error *err);
+};
+
 struct keyed_table_options {
     const struct schema *key_schema; /* names and types of the key columns */
     uint32_t value_bytes;            /* rounded up to 8; a new value is zeroed */
@@ -55,6 +67,7 @@ struct keyed_table_options {
     struct keyed_track *track;       /* Borrows: for snapshots; NULL: there are none */
     /* Borrows: what values are when they own strings; then copies for snapshots own theirs. */
     const struct record_layout *record;
+    const struct keyed_value_ops *ops; /* Borrows: instead of a record; NULL: values own nothing */
     bool grows_in_pieces; /* when it is large: any upsert may give all keys other slots */
     uint32_t mapped_from; /* bytes of slots from which it grows in pieces; 0: 2 MB */
 };
@@ -106,7 +119,8 @@ struct keyed_table {
     struct state_heap heap;             /* long keys; values may keep bytes there too */
     struct str scratch;                 /* encoded keys of a block of rows */
     struct keyed_track *track;          /* Borrows */
-    const struct record_layout *record; /* Borrows; NULL: values own nothing */
+    const struct record_layout *record; /* Borrows; NULL: values own no strings */
+    const struct keyed_value_ops *ops;  /* Borrows; NULL: nor anything else */
     uint32_t created;                   /* version of the track when it was made */
     bool is_changed;                    /* an entry was marked or removed */
     uint32_t touched;                   /* when, last */
@@ -211,8 +225,7 @@ uint32_t keyed_table_next(const struct keyed_table *t, uint32_t from);
 int keyed_table_read_keys(const struct keyed_table *t, struct buffer_pool *pool,
                           const uint32_t *slots, uint32_t n, struct batch **ret_batch,
                           struct error *err) MUST_CHECK;
-/* Removes one key, with the strings of its record when the table knows of one.  What a value owns
- * otherwise is the caller's to free before. */
+/* Removes one key, with what its value owns as far as the table knows of it. */
 void keyed_table_remove(struct keyed_table *t, uint32_t slot);
 /* The same for many keys. */
 void keyed_table_remove_many(struct keyed_table *t, const uint32_t *slots, uint32_t n);

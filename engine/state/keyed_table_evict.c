@@ -6,7 +6,6 @@
 #include "engine/state/keyed_table_evict.h"
 
 #include "engine/state/keyed_table_probe.h"
-#include "engine/state/record.h"
 
 struct cluster {
     uint32_t first, n; /* groups, around the end of the table */
@@ -49,9 +48,7 @@ static inline uint8_t clean_of(const struct keyed_table *t, struct keyed_group *
 
 static void free_owned(struct keyed_table *t, char *entry)
 {
-    if (t->record != NULL) {
-        record_drop(t->record, &t->heap, entry + t->value_offset);
-    }
+    keyed_value_drop(t, &t->heap, entry + t->value_offset);
     keyed_key_free(t, &t->heap, entry);
 }
 

@@ -3,6 +3,7 @@
 #define FLINC_ENGINE_STATE_KEYED_TABLE_PROBE_H
 
 #include "engine/state/keyed_table_key.h"
+#include "engine/state/record.h"
 
 /* Of a live slot: the high bit, and seven bits of its hash.  Zeroed memory is empty groups. */
 enum {
@@ -107,6 +108,17 @@ static inline uint32_t keyed_claim_slot(struct keyed_table *t, uint64_t mixed)
     return keyed_claim_in(
         t, (struct keyed_region){0, t->n_slots / KEYED_GROUP_SLOTS - 1, t->group_shift}, mixed,
         &t->n_used);
+}
+
+/* Frees what a value owns; it is garbage then. */
+static inline void keyed_value_drop(const struct keyed_table *t, struct state_heap *heap,
+                                    char *value)
+{
+    if (t->record != NULL) {
+        record_drop(t->record, heap, value);
+    } else if (t->ops != NULL) {
+        t->ops->drop(t->ops->arg, heap, value);
+    }
 }
 
 /* Of the groups of so many slots, with that of the NULL key. */

@@ -2,7 +2,6 @@
  * Thread: one owner. */
 #include "common/base/failpoint.h"
 #include "engine/state/keyed_table_probe.h"
-#include "engine/state/record.h"
 
 enum {
     COPIES_FIRST = 8,         /* entries of a table's first block of copies */
@@ -142,12 +141,17 @@ static bool copy_owned(struct keyed_table *t, char *copy, const char *entry)
     if (!keyed_key_own(t, heap, copy)) {
         return false;
     }
-    if (t->record != NULL) {
-        memset(copy + t->value_offset, 0, t->value_bytes);
-        return record_keep(t->record, heap, copy + t->value_offset, entry + t->value_offset,
-                           NULL) == 0;
+    char *value = copy + t->value_offset;
+    if (t->record != NULL || t->ops != NULL) {
+        memset(value, 0, t->value_bytes);
     }
-    return true;
+    if (t->ops != NULL) {
+        STR_AUTO bytes = STR_INIT;
+        return t->ops->encode(t->ops->arg, entry + t->value_offset, &bytes, NULL) == 0 &&
+               t->ops->decode(t->ops->arg, heap, str_slice(&bytes), value, NULL) == 0;
+    }
+    return t->record == NULL ||
+           record_keep(t->record, heap, value, entry + t->value_offset, NULL) == 0;
 }
 
 static void copy_entry(struct keyed_table *t, uint32_t slot)
@@ -187,9 +191,7 @@ void keyed_table_pop_copies(struct keyed_table *t)
     for (uint32_t i = 0; i < c->n; i++) {
         char *entry = c->entries + (size_t)i * t->stride;
         keyed_key_free(t, heap, entry);
-        if (t->record != NULL) {
-            record_drop(t->record, heap, entry + t->value_offset);
-        }
+        keyed_value_drop(t, heap, entry + t->value_offset);
     }
     t->copies = c->next;
     state_heap_free(heap, (char *)c, c->bytes);

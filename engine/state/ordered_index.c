@@ -94,6 +94,25 @@ struct ordered_at ordered_index_lower(const struct ordered_index *ix, struct sli
     return at.item < ix->chunks[at.chunk]->n ? at : (struct ordered_at){at.chunk + 1, 0};
 }
 
+struct ordered_at ordered_index_nth(const struct ordered_index *ix, uint64_t n)
+{
+    struct ordered_at at = {0, 0};
+    while (at.chunk < ix->n_chunks && n >= ix->chunks[at.chunk]->n) {
+        n -= ix->chunks[at.chunk++]->n;
+    }
+    at.item = at.chunk < ix->n_chunks ? (uint32_t)n : 0;
+    return at;
+}
+
+uint64_t ordered_index_before(const struct ordered_index *ix, struct ordered_at at)
+{
+    uint64_t n = at.item;
+    for (uint32_t i = 0; i < at.chunk; i++) {
+        n += ix->chunks[i]->n;
+    }
+    return n;
+}
+
 /* ---- inserting --------------------------------------------------------------------------------- */
 
 /* Room for one more chunk in the directory. */

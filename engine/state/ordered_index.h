@@ -71,6 +71,9 @@ static inline bool ordered_index_previous(const struct ordered_index *ix, struct
     inout->item = ix->chunks[inout->chunk]->n - 1;
     return true;
 }
+/* The place that so many items are before, and their number before a place. */
+struct ordered_at ordered_index_nth(const struct ordered_index *ix, uint64_t n);
+uint64_t ordered_index_before(const struct ordered_index *ix, struct ordered_at at);
 /* Whether the item's first bytes are those (0), below (< 0) or above (> 0). */
 int ordered_item_compare(const struct ordered_item *item, struct slice bytes);
 void ordered_index_remove(struct ordered_index *ix, struct state_heap *heap, struct ordered_at at);

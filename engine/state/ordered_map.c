@@ -40,6 +40,80 @@ static struct state_heap *heap_of(const struct ordered_map *m)
     return &m->space.heads->table->heap;
 }
 
+/* ---- heads as bytes: the next sequence number, then of each row its number and its sort key --------- */
+
+static void head_drop(void *arg, struct state_heap *heap, char *value)
+{
+    (void)arg;
+    ordered_index_clear(&((struct map_head *)(void *)value)->index, heap);
+}
+
+static int head_encode(void *arg, const char *value, struct str *out, struct error *err)
+{
+    (void)arg;
+    (void)err;
+    const struct ordered_index *ix = &((const struct map_head *)(const void *)value)->index;
+    str_append(out, (const char *)&ix->next_seq, sizeof(ix->next_seq));
+    for (uint32_t c = 0; c < ix->n_chunks; c++) {
+        for (uint32_t i = 0; i < ix->chunks[c]->n; i++) {
+            const struct ordered_item *item = &ix->chunks[c]->items[i];
+            str_append(out, (const char *)&item->seq, sizeof(item->seq));
+            str_append(out, (const char *)&item->len, sizeof(item->len));
+            str_append(out, item->bytes, item->len);
+        }
+    }
+    return 0;
+}
+
+/* The row whose item is at *inout_at. */
+static int decode_item(struct ordered_index *ix, struct state_heap *heap, struct slice bytes,
+                       size_t *inout_at, struct error *err)
+{
+    uint64_t seq, len;
+    size_t left = bytes.len - *inout_at;
+    const char *from = bytes.data + *inout_at;
+    if (left < sizeof(seq) + sizeof(len)) {
+        return error_set(err, ERR_CORRUPT, "the order of rows ends in the middle");
+    }
+    memcpy(&seq, from, sizeof(seq));
+    memcpy(&len, from + sizeof(seq), sizeof(len));
+    left -= sizeof(seq) + sizeof(len);
+    if (len > left) {
+        return error_set(err, ERR_CORRUPT, "a sort key of %llu bytes has %zu",
+                         (unsigned long long)len, left);
+    }
+    struct slice key = slice_make(from + sizeof(seq) + sizeof(len), len);
+    struct ordered_at place = ordered_index_lower(ix, key, seq);
+    if (ordered_index_item(ix, place) != NULL) {
+        return error_set(err, ERR_CORRUPT, "the order of rows is none");
+    }
+    *inout_at += sizeof(seq) + sizeof(len) + len;
+    return ordered_index_insert(ix, heap, key, seq, err);
+}
+
+static int head_decode(void *arg, struct state_heap *heap, struct slice bytes, char *ret_value,
+                       struct error *err)
+{
+    (void)arg;
+    struct ordered_index *ix = &((struct map_head *)(void *)ret_value)->index;
+    size_t at = sizeof(ix->next_seq);
+    int rc = bytes.len < at
+                 ? error_set(err, ERR_CORRUPT, "%zu bytes are no order of rows", bytes.len)
+                 : 0;
+    while (rc == 0 && at < bytes.len) {
+        rc = decode_item(ix, heap, bytes, &at, err);
+    }
+    if (rc < 0) {
+        ordered_index_clear(ix, heap);
+        return rc;
+    }
+    memcpy(&ix->next_seq, bytes.data, sizeof(ix->next_seq));
+    return 0;
+}
+
+static const struct keyed_value_ops head_ops = {
+    .drop = head_drop, .encode = head_encode, .decode = head_decode};
+
 /* ---- sort keys --------------------------------------------------------------------------------- */
 
 /* In the key codec a NULL is below all values, and above them where bytes are inverted; where it is to be
@@ -164,6 +238,15 @@ static int check_columns(const struct ordered_map_desc *desc, struct error *err)
     return 0;
 }
 
+/* Heads of another order are of no use. */
+static void name_order(const struct ordered_map_desc *desc, struct str *out)
+{
+    str_append_cstr(out, "ordered heads");
+    for (uint32_t i = 0; i < desc->n_columns; i++) {
+        str_printf(out, " %u/%u", desc->columns[i].column, desc->columns[i].flags);
+    }
+}
+
 int ordered_map_open(struct keyed_backend *b, const struct ordered_map_desc *desc,
                      struct ordered_map **ret_map, struct error *err)
 {
@@ -175,6 +258,8 @@ int ordered_map_open(struct keyed_backend *b, const struct ordered_map_desc *des
     m->n_columns = desc->n_columns;
     memcpy(m->columns, desc->columns, desc->n_columns * sizeof(*desc->columns));
     m->record = mem_alloc_aligned(16, MAX(desc->record->size, 1u));
+    STR_AUTO kind = STR_INIT;
+    name_order(desc, &kind);
     struct schema *extra = entry_numbers_schema(names, ARRAY_LEN(names));
     int rc = entry_space_open(&m->space, b,
                               &(struct entry_desc){.name = desc->name,
@@ -183,7 +268,9 @@ int ordered_map_open(struct keyed_backend *b, const struct ordered_map_desc *des
                                                    .record = desc->record,
                                                    .extra = extra,
                                                    .timestamp_name = "$timestamp",
-                                                   .head_bytes = sizeof(struct map_head)},
+                                                   .head_bytes = sizeof(struct map_head),
+                                                   .head_ops = &head_ops,
+                                                   .head_kind = str_cstr(&kind)},
                               err);
     schema_unref(extra);
     TRY(rc);
@@ -232,10 +319,9 @@ int ordered_map_count(struct ordered_map *m, const struct state_keys *keys, uint
     return 0;
 }
 
-int ordered_map_next_keys(struct ordered_map *m, int64_t name_space, uint32_t *inout_at,
-                          struct batch **ret_keys, struct error *err)
+struct keyed_state *ordered_map_keys(const struct ordered_map *m)
 {
-    return entry_space_next_keys(&m->space, name_space, inout_at, ret_keys, err);
+    return m->space.heads;
 }
 
 void ordered_map_drop_namespace(struct ordered_map *m, int64_t name_space)
@@ -307,7 +393,6 @@ static void remove_empty_heads(struct ordered_map *m, uint32_t n)
         struct map_head *h = slots[i] != KEYED_SLOT_NONE ? head_at(m, slots[i]) : NULL;
         if (h != NULL && h->index.n == 0 && !h->dying) {
             h->dying = 1;
-            ordered_index_clear(&h->index, heap_of(m));
             slots[dying++] = slots[i];
         }
     }
@@ -320,7 +405,9 @@ static int remove_range(struct ordered_map *m, const struct state_keys *keys, ui
                         const struct ordered_ranges *ranges, uint64_t *inout_removed,
                         struct error *err)
 {
-    struct ordered_index *ix = &head_at(m, m->space.head_slots[key])->index;
+    uint32_t slot = m->space.head_slots[key];
+    entry_space_touch_head(&m->space, slot);
+    struct ordered_index *ix = &head_at(m, slot)->index;
     struct found *f = &m->some;
     uint64_t left = ranges->limit > 0 ? ranges->limit : UINT64_MAX;
     struct ordered_at at;
@@ -404,52 +491,14 @@ static int remove_candidate(struct ordered_map *m, const struct state_keys *rows
                             struct error *err)
 {
     const struct found *f = &m->some;
-    struct ordered_index *ix = &head_at(m, m->space.head_slots[f->owners[i]])->index;
+    uint32_t slot = m->space.head_slots[f->owners[i]];
+    entry_space_touch_head(&m->space, slot);
+    struct ordered_index *ix = &head_at(m, slot)->index;
     struct slice key;
     TRY(make_key(m, rows->batch, batch_row(rows->batch, f->owners[i]), &key, err));
     ordered_index_remove(ix, heap_of(m), ordered_index_lower(ix, key, f->numbers[i]));
     keyed_state_remove(m->space.entries, m->space.slots[i]);
     return 0;
-}
-
-static bool fields_equal(const struct record_field *f, const char *a, const char *b)
-{
-    flinc_string s, t;
-    double x, y;
-    float u, v;
-    switch (f->layout) {
-    case LAYOUT_VIEW:
-    case LAYOUT_LIST:
-    case LAYOUT_MAP:
-    case LAYOUT_STRUCT:
-        memcpy(&s, a + f->offset, sizeof(s));
-        memcpy(&t, b + f->offset, sizeof(t));
-        return s.len == t.len && (s.len == 0 || memcmp(s.data, t.data, s.len) == 0);
-    case LAYOUT_F64:
-        memcpy(&x, a + f->offset, sizeof(x));
-        memcpy(&y, b + f->offset, sizeof(y));
-        return x == y || (x != x && y != y);
-    case LAYOUT_F32:
-        memcpy(&u, a + f->offset, sizeof(u));
-        memcpy(&v, b + f->offset, sizeof(v));
-        return u == v || (u != u && v != v);
-    default:
-        return memcmp(a + f->offset, b + f->offset, f->width) == 0;
-    }
-}
-
-/* In all fields; NaN is equal to itself, and -0.0 to 0.0. */
-static bool records_equal(const struct record_layout *l, const char *a, const char *b)
-{
-    for (uint32_t i = 0; i < l->n_fields; i++) {
-        const struct record_field *f = &l->fields[i];
-        bool nullable = f->null_offset != RECORD_NEVER_NULL;
-        bool a_null = nullable && a[f->null_offset], b_null = nullable && b[f->null_offset];
-        if (a_null != b_null || (!a_null && !fields_equal(f, a, b))) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* Removes the first equal one of each row's candidates; *inout_done is the last row that has lost one. */
@@ -471,7 +520,7 @@ static int match_candidates(struct ordered_map *m, const struct state_keys *rows
             TRY(record_read(&e->rows, rows->batch, row, 1, m->record, &m->nested, err));
             read = row;
         }
-        if (records_equal(&e->rows, keyed_state_value(e->entries, slot), m->record)) {
+        if (record_equals(&e->rows, keyed_state_value(e->entries, slot), m->record)) {
             TRY(remove_candidate(m, rows, i, err));
             *inout_done = row;
             if (ret_removed != NULL) {
@@ -521,6 +570,7 @@ int ordered_map_reader_start(struct ordered_map_reader *r, struct ordered_map *m
     r->rows.n = 0;
     r->heads = buffer_get(m->space.heads->backend->options.pool, bytes);
     memcpy(r->heads->data, m->space.head_slots, bytes);
+    r->numbering = keyed_state_numbering(m->space.heads);
     return 0;
 }
 
@@ -530,9 +580,11 @@ static bool take_rows(struct ordered_map_reader *r, const struct ordered_index *
 {
     const struct ordered_ranges *ranges = &r->ranges;
     uint64_t limit = ranges->limit > 0 ? ranges->limit : UINT64_MAX;
-    struct ordered_at at = {r->chunk, r->item};
+    struct ordered_at at = {0, 0};
     bool more = true;
-    if (!r->inside) {
+    if (r->inside) {
+        at = ordered_index_nth(ix, r->next);
+    } else {
         more = range_first(ix, ranges, r->key, &at);
         r->given = 0;
         r->inside = true;
@@ -552,8 +604,7 @@ static bool take_rows(struct ordered_map_reader *r, const struct ordered_index *
             at = ordered_index_next(ix, at);
         }
     }
-    r->chunk = at.chunk;
-    r->item = at.item;
+    r->next = ordered_index_before(ix, at);
     return more;
 }
 
@@ -574,6 +625,7 @@ int ordered_map_reader_next(struct ordered_map_reader *r, uint32_t max, struct e
     const uint32_t *heads = (const uint32_t *)(const void *)r->heads->data;
     ASSERT(max > 0 && max <= STATE_ROWS_MAX);
     r->rows.n = 0;
+    TRY(entry_space_keep_heads(&r->map->space, &r->keys, r->heads, &r->numbering, err));
     while (r->key < r->keys.batch->n_sel && r->rows.n < max) {
         uint32_t slot = heads[r->key];
         if (slot == KEYED_SLOT_NONE || !take_rows(r, &head_at(r->map, slot)->index, max)) {

@@ -70,9 +70,8 @@ int ordered_map_remove_ranges(struct ordered_map *m, const struct state_keys *ke
 int ordered_map_count(struct ordered_map *m, const struct state_keys *keys, uint64_t *ret_counts,
                       struct error *err) MUST_CHECK;
 void ordered_map_drop_namespace(struct ordered_map *m, int64_t name_space);
-/* The keys that have rows, as row_list_next_keys(). */
-int ordered_map_next_keys(struct ordered_map *m, int64_t name_space, uint32_t *inout_at,
-                          struct batch **ret_keys, struct error *err) MUST_CHECK;
+/* For walks over its keys: what has an entry per key. */
+struct keyed_state *ordered_map_keys(const struct ordered_map *m);
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
@@ -82,8 +81,9 @@ struct ordered_map_reader {
     struct state_keys keys;
     struct ordered_ranges ranges;
     struct buffer *heads; /* Owns a ref: slots by selected row */
+    uint32_t numbering;   /* of the heads' slots */
     uint32_t key;         /* selected row whose rows come next */
-    uint32_t chunk, item; /* of that key: where its next row is */
+    uint64_t next;        /* of that key's rows: how many are before its next one */
     uint64_t given;       /* rows of it */
     bool inside;          /* of the rows of that key */
     struct state_rows rows;

@@ -223,3 +223,42 @@ void record_drop(const struct record_layout *l, struct state_heap *heap, char *k
         *s = (flinc_string){NULL, 0};
     }
 }
+
+static bool fields_equal(const struct record_field *f, const char *a, const char *b)
+{
+    flinc_string s, t;
+    double x, y;
+    float u, v;
+    switch (f->layout) {
+    case LAYOUT_VIEW:
+    case LAYOUT_LIST:
+    case LAYOUT_MAP:
+    case LAYOUT_STRUCT:
+        memcpy(&s, a + f->offset, sizeof(s));
+        memcpy(&t, b + f->offset, sizeof(t));
+        return s.len == t.len && (s.len == 0 || memcmp(s.data, t.data, s.len) == 0);
+    case LAYOUT_F64:
+        memcpy(&x, a + f->offset, sizeof(x));
+        memcpy(&y, b + f->offset, sizeof(y));
+        return x == y || (x != x && y != y);
+    case LAYOUT_F32:
+        memcpy(&u, a + f->offset, sizeof(u));
+        memcpy(&v, b + f->offset, sizeof(v));
+        return u == v || (u != u && v != v);
+    default:
+        return memcmp(a + f->offset, b + f->offset, f->width) == 0;
+    }
+}
+
+bool record_equals(const struct record_layout *l, const char *a, const char *b)
+{
+    for (uint32_t i = 0; i < l->n_fields; i++) {
+        const struct record_field *f = &l->fields[i];
+        bool nullable = f->null_offset != RECORD_NEVER_NULL;
+        bool a_null = nullable && a[f->null_offset], b_null = nullable && b[f->null_offset];
+        if (a_null != b_null || (!a_null && !fields_equal(f, a, b))) {
+            return false;
+        }
+    }
+    return true;
+}

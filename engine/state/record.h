@@ -91,6 +91,8 @@ int record_keep(const struct record_layout *l, struct state_heap *heap, char *ke
 size_t record_string_bytes(const struct record_layout *l, const char *record);
 /* Copies a record into `to`, its strings into `bytes` (which is cleared before). */
 void record_copy(const struct record_layout *l, char *to, const char *record, struct str *bytes);
+/* In all fields; NaN is equal to itself, and -0.0 to 0.0. */
+bool record_equals(const struct record_layout *l, const char *a, const char *b);
 /* Frees the strings of a kept record. */
 void record_drop(const struct record_layout *l, struct state_heap *heap, char *kept);
 

@@ -55,6 +55,7 @@ int row_list_open(struct keyed_backend *b, const struct row_list_desc *desc,
                                                    .key_schema = desc->key_schema,
                                                    .n_key_columns = desc->n_key_columns,
                                                    .record = desc->record,
+                                                   .stays = desc->stays,
                                                    .extra = extra,
                                                    .timestamp_name = "$timestamp",
                                                    .head_bytes = sizeof(struct list_head)},
@@ -124,6 +125,7 @@ static struct buffer *ranges_of(struct row_list *l, uint32_t n, enum range_use u
         if (slot != KEYED_SLOT_NONE) {
             ranges[i] = *head_at(l, slot);
             if (use == RANGES_TAKE) {
+                entry_space_touch_head(&l->space, slot);
                 *head_at(l, slot) = (struct list_head){0, 0};
             }
         }
@@ -195,10 +197,9 @@ void row_list_reader_fini(struct row_list_reader *r)
     r->ranges = buffer_unref(r->ranges);
 }
 
-int row_list_next_keys(struct row_list *l, int64_t name_space, uint32_t *inout_at,
-                       struct batch **ret_keys, struct error *err)
+struct keyed_state *row_list_keys(const struct row_list *l)
 {
-    return entry_space_next_keys(&l->space, name_space, inout_at, ret_keys, err);
+    return l->space.heads;
 }
 
 /* ---- removing ---------------------------------------------------------------------------------- */

@@ -20,6 +20,8 @@ struct row_list_desc {
     const struct schema *key_schema;    /* Borrows during the call */
     uint32_t n_key_columns;             /* its first ones, which decide the key group; 0: all */
     const struct record_layout *record; /* of a row; copied */
+    /* All of it is in memory, and found rows stay where they are until some are added, however many others are read. */
+    bool stays;
 };
 
 /* Lives as long as the backend. */
@@ -49,11 +51,8 @@ int row_list_clear(struct row_list *l, const struct state_keys *keys, struct err
 void row_list_drop_namespace(struct row_list *l, int64_t name_space);
 /* Gives the memory of a namespace back whose keys have no rows any more. */
 void row_list_drop_if_empty(struct row_list *l, int64_t name_space);
-/* The keys that have rows in a namespace, in batches of the key schema with hashes, in no order that means
- * anything: 1 and *ret_keys, or 0 at the end.  `*inout_at` is 0 at first; rows of keys that were given may
- * be cleared in between, nothing may be added. */
-int row_list_next_keys(struct row_list *l, int64_t name_space, uint32_t *inout_at,
-                       struct batch **ret_keys, struct error *err) MUST_CHECK;
+/* For walks over its keys: what has an entry per key. */
+struct keyed_state *row_list_keys(const struct row_list *l);
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 

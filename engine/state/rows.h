@@ -1,7 +1,7 @@
 /* What lists and maps of rows take and give: keys that stand in a batch, and blocks of rows found.
  *
  * A found row is the record that the state keeps: nothing is copied until a batch of it is wanted, and
- * it is good until the state is changed.  Thread: one owner (the task). */
+ * it is good until the next call on the list or map, or, where all of it stays in memory, until that is changed.  Thread: one owner (the task). */
 #ifndef FLINC_ENGINE_STATE_ROWS_H
 #define FLINC_ENGINE_STATE_ROWS_H
 

@@ -32,6 +32,59 @@ static struct state_heap *heap_of(const struct sorted_map *m)
     return &m->space.heads->table->heap;
 }
 
+/* ---- heads as bytes: the next sequence number, then the pairs -------------------------------------- */
+
+static void head_drop(void *arg, struct state_heap *heap, char *value)
+{
+    (void)arg;
+    sorted_index_clear(&((struct map_head *)(void *)value)->index, heap);
+}
+
+static int head_encode(void *arg, const char *value, struct str *out, struct error *err)
+{
+    (void)arg;
+    (void)err;
+    const struct sorted_index *ix = &((const struct map_head *)(const void *)value)->index;
+    str_append(out, (const char *)&ix->next_seq, sizeof(ix->next_seq));
+    for (uint32_t i = 0; i < ix->n_chunks; i++) {
+        str_append(out, (const char *)ix->chunks[i]->items,
+                   ix->chunks[i]->n * sizeof(struct sorted_item));
+    }
+    return 0;
+}
+
+static int head_decode(void *arg, struct state_heap *heap, struct slice bytes, char *ret_value,
+                       struct error *err)
+{
+    (void)arg;
+    struct sorted_index *ix = &((struct map_head *)(void *)ret_value)->index;
+    struct sorted_item item, last = {INT64_MIN, 0};
+    size_t at = sizeof(ix->next_seq);
+    if (bytes.len < at || (bytes.len - at) % sizeof(item) != 0) {
+        return error_set(err, ERR_CORRUPT, "%zu bytes are no order of rows", bytes.len);
+    }
+    int rc = 0;
+    for (; at < bytes.len && rc == 0; at += sizeof(item)) {
+        memcpy(&item, bytes.data + at, sizeof(item));
+        if (item.sort < last.sort ||
+            (ix->n > 0 && item.sort == last.sort && item.seq <= last.seq)) {
+            rc = error_set(err, ERR_CORRUPT, "the order of rows is none");
+        } else {
+            rc = sorted_index_insert(ix, heap, item, err);
+        }
+        last = item;
+    }
+    if (rc < 0) {
+        sorted_index_clear(ix, heap);
+        return rc;
+    }
+    memcpy(&ix->next_seq, bytes.data, sizeof(ix->next_seq));
+    return 0;
+}
+
+static const struct keyed_value_ops head_ops = {
+    .drop = head_drop, .encode = head_encode, .decode = head_decode};
+
 /* ---- life -------------------------------------------------------------------------------------- */
 
 static void sorted_map_free(void *object)
@@ -68,9 +121,12 @@ int sorted_map_open(struct keyed_backend *b, const struct sorted_map_desc *desc,
                                                    .kind = "sorted map",
                                                    .key_schema = desc->key_schema,
                                                    .record = desc->record,
+                                                   .stays = desc->stays,
                                                    .extra = extra,
                                                    .timestamp_name = "$timestamp",
-                                                   .head_bytes = sizeof(struct map_head)},
+                                                   .head_bytes = sizeof(struct map_head),
+                                                   .head_ops = &head_ops,
+                                                   .head_kind = "sorted heads"},
                               err);
     schema_unref(extra);
     TRY(rc);
@@ -126,10 +182,9 @@ int sorted_map_count(struct sorted_map *m, const struct state_keys *keys, uint64
     return 0;
 }
 
-int sorted_map_next_keys(struct sorted_map *m, int64_t name_space, uint32_t *inout_at,
-                         struct batch **ret_keys, struct error *err)
+struct keyed_state *sorted_map_keys(const struct sorted_map *m)
 {
-    return entry_space_next_keys(&m->space, name_space, inout_at, ret_keys, err);
+    return m->space.heads;
 }
 
 void sorted_map_drop_namespace(struct sorted_map *m, int64_t name_space)
@@ -174,7 +229,9 @@ struct removal {
 static int remove_rows(struct sorted_map *m, const struct state_keys *keys, struct removal what,
                        struct removals *r, uint64_t *ret_removed, struct error *err)
 {
-    struct sorted_index *ix = &head_at(m, m->space.head_slots[what.key])->index;
+    uint32_t slot = m->space.head_slots[what.key];
+    entry_space_touch_head(&m->space, slot);
+    struct sorted_index *ix = &head_at(m, slot)->index;
     uint64_t left = what.max;
     uint32_t some = 1;
     while (left > 0 && some > 0) {
@@ -201,7 +258,6 @@ static void remove_empty_heads(struct sorted_map *m, uint32_t n)
         struct map_head *h = slots[i] != KEYED_SLOT_NONE ? head_at(m, slots[i]) : NULL;
         if (h != NULL && h->index.n == 0 && !h->dying) {
             h->dying = 1;
-            sorted_index_clear(&h->index, heap_of(m));
             slots[dying++] = slots[i];
         }
     }
@@ -275,6 +331,7 @@ int sorted_map_reader_start(struct sorted_map_reader *r, struct sorted_map *m,
     r->rows.n = 0;
     r->heads = buffer_get(m->space.heads->backend->options.pool, bytes);
     memcpy(r->heads->data, m->space.head_slots, bytes);
+    r->numbering = keyed_state_numbering(m->space.heads);
     return 0;
 }
 
@@ -328,6 +385,7 @@ int sorted_map_reader_next(struct sorted_map_reader *r, uint32_t max, struct err
     const uint32_t *heads = (const uint32_t *)(const void *)r->heads->data;
     ASSERT(max > 0 && max <= STATE_ROWS_MAX);
     r->rows.n = 0;
+    TRY(entry_space_keep_heads(&r->map->space, &r->keys, r->heads, &r->numbering, err));
     while (r->key < r->keys.batch->n_sel && r->rows.n < max) {
         uint32_t slot = heads[r->key];
         if (slot == KEYED_SLOT_NONE ||

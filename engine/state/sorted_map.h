@@ -19,6 +19,8 @@ struct sorted_map_desc {
     const char *name;                   /* of the state, opened once per backend */
     const struct schema *key_schema;    /* Borrows during the call */
     const struct record_layout *record; /* of a row; copied */
+    /* All of it is in memory, and found rows stay where they are until some are added, however many others are read. */
+    bool stays;
 };
 
 /* Lives as long as the backend. */
@@ -51,9 +53,8 @@ int sorted_map_remove_ranges(struct sorted_map *m, const struct state_keys *keys
 int sorted_map_count(struct sorted_map *m, const struct state_keys *keys, uint64_t *ret_counts,
                      struct error *err) MUST_CHECK;
 void sorted_map_drop_namespace(struct sorted_map *m, int64_t name_space);
-/* The keys that have rows, as row_list_next_keys(). */
-int sorted_map_next_keys(struct sorted_map *m, int64_t name_space, uint32_t *inout_at,
-                         struct batch **ret_keys, struct error *err) MUST_CHECK;
+/* For walks over its keys: what has an entry per key. */
+struct keyed_state *sorted_map_keys(const struct sorted_map *m);
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
@@ -64,6 +65,7 @@ struct sorted_map_reader {
     struct state_keys keys;
     struct sorted_ranges ranges;
     struct buffer *heads; /* Owns a ref: slots by selected row */
+    uint32_t numbering;   /* of the heads' slots */
     uint32_t key;         /* selected row whose rows come next */
     int64_t next_sort;    /* of that key */
     uint64_t next_seq;

@@ -2,6 +2,7 @@
  * kind, opening a state once, checking that a second opening agrees.
  * Thread: one owner (the task). */
 #include "engine/state/keyed_snapshot.h"
+#include "engine/state/paged/paged.h"
 
 #include "engine/data/hash.h"
 
@@ -151,11 +152,13 @@ static int state_new(struct keyed_backend *b, const struct keyed_state_desc *des
     s->value_bytes = value_bytes_of(desc);
     s->record = desc->record;
     s->grows_in_pieces = desc->grows_in_pieces;
+    s->is_derived = desc->is_derived;
+    s->ops = desc->ops;
     s->kind = mem_strdup(desc->kind != NULL ? desc->kind : "value");
     s->ttl_ms = desc->ttl_ms;
     s->expiry = desc->expiry;
     vec_init(&s->dropped, sizeof(struct keyed_dropped));
-    if (layout != NULL) {
+    if (layout != NULL && (!desc->is_derived || b->paged != NULL)) {
         ASSERT(layout->size <= s->value_bytes && (desc->record != NULL || layout->n_strings == 0));
         s->rows = MEM_NEW(struct keyed_rows);
         keyed_rows_init(s->rows, desc->key_schema, layout);
@@ -270,6 +273,16 @@ int keyed_state_upsert(struct keyed_state *s, int64_t name_space, const struct b
     TRY(desc->select(s, name_space, true, err));
     int rc = desc->upsert(s, b, key_columns, ret_slots, ret_is_new, err);
     return UNLIKELY(rc < 0) ? keyed_state_failed(s, rc, err) : 0;
+}
+
+int keyed_state_add(struct keyed_state *s, int64_t name_space, const struct batch *b,
+                    const uint32_t *key_columns, uint32_t *ret_slots, uint8_t *ret_is_new,
+                    struct error *err)
+{
+    paged_state_set_blind(s, true);
+    int rc = keyed_state_upsert(s, name_space, b, key_columns, ret_slots, ret_is_new, err);
+    paged_state_set_blind(s, false);
+    return rc;
 }
 
 int keyed_state_reserve(struct keyed_state *s, int64_t name_space, uint64_t n_keys,

@@ -59,10 +59,15 @@ struct keyed_state_desc {
     /* The first columns of the key, which decide the key group; those behind them only distinguish (map
      * keys, time stamps).  0: all. */
     uint32_t n_key_columns;
-    /* Who opens it keeps no slot past an upsert, not even one that adds nothing: then a large table grows a
-     * piece per upsert, and a backend may keep on disk what does not fit memory.  Others grow when a key is
-     * added, by all entries at once, and stay in memory as a whole. */
+    /* Who opens it keeps no slot past a call that takes the state without const, not even one that adds nothing, or looks at
+     * the table's `numbering`: then a large table grows a piece per upsert, and a backend may keep on disk what
+     * does not fit memory.  Others grow when a key is added, by all entries at once, and stay in memory as a whole. */
     bool grows_in_pieces;
+    /* It is made again from the entries of another state where a snapshot does not have it, and only those that consist
+     * of a backend's own files do (keyed_state.was_stored). */
+    bool is_derived;
+    const struct keyed_value_ops
+        *ops;         /* Borrows, as long as the state; of a derived one: what its values own */
     const char *kind; /* for people and checks: "value", "list", "map", "timers"; NULL: "value" */
     /* What a fixed-size value is, for snapshots: the layout of its columns.  With `record` NULL and this
      * NULL the state is not in snapshots. */
@@ -83,6 +88,7 @@ struct keyed_disk {
     struct rocks_metrics *metrics; /* Borrows: what is wanted of RocksDB; NULL: nothing */
     bool
         names_states; /* in metrics the state is a variable, <column_family>, not a part of names alone */
+    bool evicts_always; /* for tests: at each call some of what may leave the cache does */
 };
 
 /* What a backend gets to know; copied. */
@@ -129,12 +135,15 @@ struct keyed_state {
     struct schema *key_schema; /* Owns a ref */
     uint32_t n_key_columns;    /* those that decide the key group; the desc's 0 settled */
     uint32_t value_bytes;      /* of a slot */
-    bool grows_in_pieces;
+    bool grows_in_pieces, is_derived;
+    bool
+        was_stored; /* what it has of NAMESPACE_VOID was restored with a backend's own files, as it was */
     const struct record_layout *record; /* Borrows; NULL: fixed-size */
+    const struct keyed_value_ops *ops;  /* Borrows; may be NULL */
     char *kind;                         /* Owns; for snapshots, as all below */
     uint64_t ttl_ms;
     struct keyed_expiry expiry;
-    struct keyed_rows *rows; /* Owns; NULL: the state is not in snapshots */
+    struct keyed_rows *rows; /* Owns; NULL: the state is in no snapshot */
     struct vec dropped;      /* struct keyed_dropped: namespaces, oldest first; Owns */
     struct record_layout
         *carried; /* Owns; restored and not opened: what its values are; else NULL */
@@ -234,6 +243,11 @@ void keyed_state_hash(const struct keyed_state *s, struct batch *b, const uint32
 int keyed_state_upsert(struct keyed_state *s, int64_t name_space, const struct batch *b,
                        const uint32_t *key_columns, uint32_t *ret_slots, uint8_t *ret_is_new,
                        struct error *err) MUST_CHECK;
+/* The same for keys none of which is there, but for those that stand in the batch twice: who calls knows.  A backend need
+ * not look for them on disk. */
+int keyed_state_add(struct keyed_state *s, int64_t name_space, const struct batch *b,
+                    const uint32_t *key_columns, uint32_t *ret_slots, uint8_t *ret_is_new,
+                    struct error *err) MUST_CHECK;
 /* Room for `n_keys` keys in a namespace, before many are added. */
 int keyed_state_reserve(struct keyed_state *s, int64_t name_space, uint64_t n_keys,
                         struct error *err) MUST_CHECK;
@@ -256,6 +270,11 @@ static inline char *keyed_state_values(const struct keyed_state *s, uint32_t *re
 {
     *ret_stride = s->table->stride;
     return s->table->entries + s->table->value_offset;
+}
+/* Counts the times when slots got other numbers: 0 before the first key. */
+static inline uint32_t keyed_state_numbering(const struct keyed_state *s)
+{
+    return s->table != NULL ? s->table->numbering : 0;
 }
 /* Adds which state of which operator it was. */
 int keyed_state_failed(const struct keyed_state *s, int rc, struct error *err) COLD;

@@ -219,8 +219,10 @@ int contents_open(struct general_window *w, struct op_context *ctx, struct error
     static const char *const names[] = {"window-contents", "window-contents-second"};
     for (uint32_t i = 0; i < w->n_sides; i++) {
         struct general_side *side = &w->sides[i];
-        struct row_list_desc desc = {
-            .name = names[i], .key_schema = w->base.key_schema, .record = &side->record};
+        struct row_list_desc desc = {.name = names[i],
+                                     .key_schema = w->base.key_schema,
+                                     .record = &side->record,
+                                     .stays = true};
         if (w->sessions != NULL) { /* a namespace of its own for each would be too many */
             desc.key_schema = w->entry_keys;
             desc.n_key_columns = w->base.n_keys;

@@ -23,7 +23,8 @@ int pane_rows_open(struct pane_window *w, struct op_context *ctx, struct error *
     w->generation = 1;
     struct sorted_map_desc desc = {.name = "window-pane-rows",
                                    .key_schema = g->base.key_schema,
-                                   .record = &g->sides[0].record};
+                                   .record = &g->sides[0].record,
+                                   .stays = true};
     TRY_CTX(err, sorted_map_open(g->base.backend, &desc, &w->rows, err), "opening operator '%s'",
             ctx->spec->name);
     return 0;

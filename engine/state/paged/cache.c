@@ -10,6 +10,8 @@ enum {
     DIRTY_SHARE = 2, /* of the keys may have changed without a piece being due: one in so many */
     REMOVALS_MAX = 64 * 1024,
     BATCHES_MIN = 2, /* whose keys a table has room for, however little memory there is */
+    ROOM_ROWS =
+        512, /* that room is made for at least: who adds key by key has not to find its slots again for each */
     ROOM_TRIES = 64, /* pieces that are waited for until there is room */
 };
 
@@ -57,10 +59,11 @@ static bool grow(struct paged_table *p, uint32_t n_rows)
     return keyed_table_grow(t, NULL, 0, NULL) == 0 && has_room(p, n_rows);
 }
 
-/* The second hand goes on until there is room, or once around; true: there is. */
+/* The second hand goes on until there is room, and some more, or once around; true: there is. */
 static bool evict(struct paged_table *p, uint32_t n_rows)
 {
     struct keyed_table *t = p->table;
+    uint32_t wanted = MAX(n_rows, (uint32_t)ROOM_ROWS);
     uint32_t n_groups = t->n_slots / KEYED_GROUP_SLOTS;
     uint64_t seen = 0;
     keyed_table_clear(&p->absent);
@@ -71,11 +74,11 @@ static bool evict(struct paged_table *p, uint32_t n_rows)
             seen += ((p->evict_group - from) & (n_groups - 1)) +
                     (p->evict_group == from ? n_groups : 0);
         }
-        if (has_room(p, n_rows)) {
+        if (has_room(p, wanted)) {
             return true;
         }
     }
-    return false;
+    return has_room(p, n_rows);
 }
 
 /* Whether a piece is due: the hands are to be half a table apart, and removals few. */
@@ -98,12 +101,36 @@ static int wait_for_piece(struct paged_table *p, struct error *err)
     return paged_store_settle(s, PAGED_WAIT, err);
 }
 
+/* For tests: some of what may go goes. */
+static int evict_always(struct paged_table *p, struct error *err)
+{
+    enum { CALLS_PER_PIECE = 64, CLUSTERS = 128 };
+    struct keyed_table *t = p->table;
+    struct paged_store *s = p->store;
+    if (t->n_slots == 0 || t->moving.n_slots > 0) {
+        return 0;
+    }
+    if (++p->n_calls % CALLS_PER_PIECE == 0 && !s->is_frozen) {
+        TRY(paged_store_settle(s, PAGED_WAIT, err));
+        TRY(paged_table_write_some(p, err));
+        TRY(paged_store_settle(s, PAGED_WAIT, err));
+    }
+    keyed_table_clear(&p->absent);
+    for (int i = 0; i < CLUSTERS; i++) {
+        s->n_evicted += keyed_table_evict(t, &p->evict_group, &p->random);
+    }
+    return 0;
+}
+
 int paged_table_make_room(struct paged_table *p, uint32_t n_rows, struct error *err)
 {
     struct keyed_table *t = p->table;
     struct paged_store *s = p->store;
     paged_store_publish(s);
     TRY(paged_store_settle(s, PAGED_POLL, err));
+    if (UNLIKELY(s->options->disk->evicts_always)) {
+        TRY(evict_always(p, err));
+    }
     if (t->n_slots == 0 || LIKELY(has_room(p, n_rows)) || grow(p, n_rows)) {
         return 0;
     }
@@ -188,19 +215,40 @@ static void gather_keys(struct paged_table *p, const uint32_t *slots, const uint
     }
 }
 
+static int take_value(struct paged_table *p, uint32_t slot, const struct rocks_bytes *v,
+                      struct error *err)
+{
+    struct keyed_table *t = p->table;
+    char *value = keyed_table_value(t, slot);
+    return t->ops != NULL
+               ? t->ops->decode(t->ops->arg, &t->heap, slice_make(v->data, v->size), value, err)
+               : record_row_decode(&p->row, &t->heap, v->data, v->size, value, err);
+}
+
+/* An entry whose time is over is as none: a compaction may take it, but not before all that stands on it. */
 static int take_values(struct paged_table *p, const uint32_t *slots, uint8_t *inout_is_new,
                        struct error *err)
 {
     struct paged_store *s = p->store;
     struct keyed_table *t = p->table;
+    const struct keyed_expiry *x = &p->state->expiry;
+    int64_t now_ms = x->clock != NULL && s->keys.len > 0 ? clock_now_ms(x->clock) : 0, stamp;
     for (size_t i = 0; i < s->keys.len; i++) {
         const struct rocks_bytes *v = VEC_AT(&s->read_values, struct rocks_bytes, i);
         uint32_t row = VEC_AT(&s->keys, struct paged_key, i)->row;
         if (v->data == NULL) {
             continue;
         }
-        TRY(record_row_decode(&p->row, &t->heap, v->data, v->size, keyed_table_value(t, slots[row]),
-                              err));
+        TRY(take_value(p, slots[row], v, err));
+        if (x->clock != NULL) {
+            char *value = keyed_table_value(t, slots[row]);
+            memcpy(&stamp, value + x->offset, sizeof(stamp));
+            if (keyed_stamp_is_over(stamp, x->ttl_ms, now_ms)) {
+                keyed_value_drop(t, &t->heap, value);
+                memset(value, 0, t->value_bytes);
+                continue;
+            }
+        }
         keyed_table_set_known(t, slots[row], false);
         inout_is_new[row] = 0;
         s->n_found++;

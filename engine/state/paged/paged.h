@@ -58,6 +58,7 @@ struct paged_table {
     uint8_t takes_all;            /* 0xff: the piece has all changed entries; 0: half of them */
     uint32_t piece_from, piece_n; /* groups whose entries are in the piece at hand */
     size_t piece_removed;         /* the first items of table->removed that are in it */
+    uint32_t n_calls;             /* with keyed_disk.evicts_always */
     bool is_blind;                /* rows are put without a look at what the store has: restoring */
     struct metric_group *shown;   /* Owns; NULL: nothing is wanted */
 };

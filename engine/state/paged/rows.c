@@ -1,4 +1,4 @@
-/* Entries of the store as rows: what savepoints, migrations and walks read.
+/* Entries of the store as rows: what savepoints, migrations and walks read; of values that are no rows, their keys.
  *
  * Keys and values of a block are copied to one run of bytes, and made entries of the table's layout that point
  * into it.  Thread: one owner (the task). */
@@ -37,6 +37,7 @@ struct paged_rows *paged_rows_new(struct paged_table *p, const struct record_lay
     r->value_offset = p->table->value_offset;
     r->stride = r->value_offset + ((value->size + 7) & ~7u);
     r->entries = mem_alloc_aligned(16, (size_t)r->stride * BATCH_ROWS_MAX);
+    memset(r->entries, 0, (size_t)r->stride * BATCH_ROWS_MAX);
     rocks_scan_start_infix(p->store->rocks, (struct rocks_bytes){p->infix, sizeof(p->infix)},
                            &r->scan);
     return r;
@@ -100,7 +101,10 @@ static int make_entry(struct paged_rows *r, size_t at, struct error *err)
     char *entry = r->entries + (size_t)r->n * r->stride;
     bool is_null;
     TRY(paged_key_get(r->table, key, entry, &is_null, err));
-    TRY(record_row_read(&r->row, key.data + key.size, r->value.size, entry + t->value_offset, err));
+    if (t->ops == NULL) {
+        TRY(record_row_read(&r->row, key.data + key.size, r->value.size, entry + t->value_offset,
+                            err));
+    }
     if (is_over(r, entry + t->value_offset)) {
         r->bytes.len = at;
         return 0;

@@ -120,9 +120,11 @@ void paged_snapshot_note_written(struct paged_snapshot *x)
     /* Entries are read from now on as they are. */
     for (size_t i = 0; i < x->store->tables.len; i++) {
         struct paged_table *p = vec_ptr(&x->store->tables, i);
-        struct paged_rows *rows = paged_rows_new(p, &p->value);
-        paged_rows_leave_out_expired(rows);
-        vec_push_ptr(&x->rows, rows);
+        if (!p->state->is_derived) {
+            struct paged_rows *rows = paged_rows_new(p, &p->value);
+            paged_rows_leave_out_expired(rows);
+            vec_push_ptr(&x->rows, rows);
+        }
     }
 }
 
@@ -241,6 +243,7 @@ int paged_snapshot_take(struct paged_snapshot *x, Flinc__KeyedHandle *handle, st
         as->n_key_columns = s->n_key_columns;
         as->value_schema = printed(s->rows->value);
         as->ttl_ms = s->ttl_ms;
+        as->is_derived = s->is_derived;
         add_state(as, handle);
     }
     return 0;

@@ -10,6 +10,7 @@ struct ttl_state {
     char infix[4];
     struct record_layout layout; /* Owns */
     struct record_row row;
+    bool is_in_front; /* the stamp, of values that are no rows */
     struct keyed_expiry expiry;
 };
 
@@ -47,6 +48,7 @@ void paged_ttl_add(struct paged_ttl *t, const struct paged_table *p)
     record_layout_init_fields(&s->layout, p->value.schema, p->value.size, p->value.fields,
                               p->value.n_fields);
     record_row_init(&s->row, &s->layout);
+    s->is_in_front = p->table->ops != NULL;
     s->expiry = *x;
     atomic_store(&t->n, n + 1);
 }
@@ -55,6 +57,13 @@ static bool is_over(const struct ttl_state *s, struct rocks_bytes value)
 {
     _Alignas(16) char record[RECORD_BYTES_MAX];
     int64_t stamp;
+    if (s->is_in_front) {
+        if (value.size < sizeof(stamp)) {
+            return false;
+        }
+        memcpy(&stamp, value.data, sizeof(stamp));
+        return keyed_stamp_is_over(stamp, s->expiry.ttl_ms, clock_now_ms(s->expiry.clock));
+    }
     if (record_row_read(&s->row, value.data, value.size, record, NULL) < 0) {
         return false; /* who reads it says so */
     }

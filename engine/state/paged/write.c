@@ -15,7 +15,10 @@ int paged_table_put_entry(struct paged_table *p, const char *entry, bool is_null
     size_t start = out->len;
     paged_key_put(p, entry, keyed_entry_hash(p->table, entry, is_null), is_null, out);
     size_t key_end = out->len;
-    TRY(record_row_encode(&p->row, entry + p->table->value_offset, out, err));
+    const struct keyed_value_ops *ops = p->table->ops;
+    const char *value = entry + p->table->value_offset;
+    TRY(ops != NULL ? ops->encode(ops->arg, value, out, err)
+                    : record_row_encode(&p->row, value, out, err));
     paged_piece_end(x, (uint32_t)(key_end - start), (uint32_t)(out->len - key_end));
     return 0;
 }

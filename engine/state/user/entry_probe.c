@@ -192,3 +192,10 @@ int entry_probe_add(struct entry_probe *p, uint32_t n, struct error *err)
     return keyed_state_upsert(p->state, NAMESPACE_VOID, p->batch, all_columns, p->slots, p->is_new,
                               err);
 }
+
+int entry_probe_add_new(struct entry_probe *p, uint32_t n, struct error *err)
+{
+    begin(p, n);
+    return keyed_state_add(p->state, NAMESPACE_VOID, p->batch, all_columns, p->slots, p->is_new,
+                           err);
+}

@@ -34,5 +34,7 @@ void entry_probe_record(struct entry_probe *p, uint32_t i, const struct record_l
 /* Slots of rows [0, n) in p->slots.  The key is that at hand. */
 int entry_probe_find(struct entry_probe *p, uint32_t n, struct error *err) MUST_CHECK;
 int entry_probe_add(struct entry_probe *p, uint32_t n, struct error *err) MUST_CHECK;
+/* The same for entries none of which is there. */
+int entry_probe_add_new(struct entry_probe *p, uint32_t n, struct error *err) MUST_CHECK;
 
 #endif

@@ -75,6 +75,7 @@ static int find_batch(struct slot_cache *c, struct error *err)
     const struct key_cursor *k = c->cursor;
     TRY(keyed_state_find(c->state, NAMESPACE_VOID, k->batch, k->columns, c->slots, err));
     c->batch_number = k->batch_number;
+    c->numbering = keyed_state_numbering(c->state);
     c->known_row = UINT32_MAX;
     c->added = false;
     c->removed = false;
@@ -85,11 +86,13 @@ int slot_cache_find(struct slot_cache *c, uint32_t *ret_slot, struct error *err)
 {
     struct key_cursor *k = c->cursor;
     uint32_t row = k->row;
-    if (UNLIKELY(c->batch_number != k->batch_number)) {
+    if (UNLIKELY(c->batch_number != k->batch_number ||
+                 c->numbering != keyed_state_numbering(c->state))) {
         TRY(find_batch(c, err));
     }
     bool unsure = c->slots[row] == KEYED_SLOT_NONE ? c->added : c->removed;
     if (UNLIKELY(unsure) && row != c->known_row) {
+        /* The other slots may have other numbers then: the next row finds that. */
         TRY(keyed_state_find(c->state, NAMESPACE_VOID, key_cursor_one(k), first_columns,
                              &c->slots[row], err));
         c->known_row = row;
@@ -105,17 +108,11 @@ int slot_cache_add(struct slot_cache *c, uint32_t *ret_slot, uint8_t *ret_is_new
     TRY(slot_cache_find(c, &slot, err));
     *ret_is_new = slot == KEYED_SLOT_NONE;
     if (*ret_is_new) {
-        const struct keyed_table *t = c->state->table;
-        uint32_t numbering = t != NULL ? t->numbering : 0;
         TRY(keyed_state_upsert(c->state, NAMESPACE_VOID, key_cursor_one(k), first_columns, &slot,
                                ret_is_new, err));
-        if (c->state->table != t || c->state->table->numbering != numbering) {
-            slot_cache_forget(c); /* the table grows: its slots have other numbers */
-        } else {
-            c->slots[k->row] = slot;
-            c->known_row = k->row;
-            c->added = true;
-        }
+        c->slots[k->row] = slot;
+        c->known_row = k->row;
+        c->added = true;
     }
     *ret_slot = slot;
     return 0;

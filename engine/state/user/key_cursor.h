@@ -51,6 +51,7 @@ struct slot_cache {
     struct keyed_state *state; /* Borrows */
     uint32_t *slots;           /* Owns; by selected row, BATCH_ROWS_MAX */
     uint64_t batch_number;     /* that the slots are of; 0: of none */
+    uint32_t numbering;        /* of the state's slots */
     uint32_t known_row;        /* its slot is right whatever happened since */
     bool added, removed;       /* keys, since the slots were found */
 };

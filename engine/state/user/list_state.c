@@ -7,7 +7,8 @@
 
 struct list_head {
     uint64_t first, next; /* numbers of the elements */
-    uint64_t n;           /* how many there are */
+    uint64_t n;           /* how many there are, with those that outlived their time */
+    int64_t stamp_ms;     /* with a time to live: the youngest element's, at least */
 };
 
 /* A block of elements found together. */
@@ -15,6 +16,7 @@ struct list_walk {
     uint64_t changes; /* of the list when it began */
     uint64_t next, end;
     uint32_t at, n;
+    uint32_t numbering; /* of the slots */
     uint32_t slots[PROBE_ROWS];
 };
 
@@ -50,12 +52,14 @@ static int add_restored(void *owner, struct batch *entries, struct error *err)
 {
     struct list_state *l = owner;
     const int64_t *numbers = entry_numbers(&l->space, entries, 0);
+    int64_t now_ms = clock_now_ms(l->heads.cursor->clock);
     for (uint32_t i = 0; i < entries->n_sel; i++) {
         struct list_head *h = head_at(l, l->space.head_slots[i]);
         uint64_t number = (uint64_t)numbers[i];
         h->first = h->n == 0 ? number : MIN(h->first, number);
         h->next = MAX(h->next, number + 1);
         h->n++;
+        h->stamp_ms = now_ms;
     }
     return 0;
 }
@@ -65,18 +69,19 @@ static int open_space(struct list_state *l, struct key_cursor *cursor,
 {
     static const char *const names[] = {"$number"};
     struct schema *extra = entry_numbers_schema(names, 1);
-    int rc =
-        entry_space_open(&l->space, cursor->backend,
-                         &(struct entry_desc){.name = desc->name,
-                                              .kind = "list",
-                                              .key_schema = cursor->key_schema,
-                                              .record = desc->record,
-                                              .extra = extra,
-                                              .timestamp_name = desc->ttl.ms > 0 ? "$ttl" : NULL,
-                                              .head_bytes = sizeof(struct list_head),
-                                              .ttl_ms = desc->ttl.ms,
-                                              .expiry = ttl_expiry(&desc->ttl, cursor->clock, 0)},
-                         err);
+    int rc = entry_space_open(
+        &l->space, cursor->backend,
+        &(struct entry_desc){.name = desc->name,
+                             .kind = "list",
+                             .key_schema = cursor->key_schema,
+                             .record = desc->record,
+                             .extra = extra,
+                             .timestamp_name = desc->ttl.ms > 0 ? "$ttl" : NULL,
+                             .head_bytes = sizeof(struct list_head),
+                             .head_stamp_offset = offsetof(struct list_head, stamp_ms),
+                             .ttl_ms = desc->ttl.ms,
+                             .expiry = ttl_expiry(&desc->ttl, cursor->clock, 0)},
+        err);
     schema_unref(extra);
     return rc;
 }
@@ -116,11 +121,13 @@ int list_state_add(struct list_state *l, const char *element, struct error *err)
     uint32_t slot;
     uint8_t is_new;
     TRY(slot_cache_add(&l->heads, &slot, &is_new, err));
+    entry_space_touch_head(&l->space, slot);
     struct list_head *h = head_at(l, slot);
     entry_probe_number(&l->probe, 0, (int64_t)h->next++);
     h->n++;
+    h->stamp_ms = MAX(h->stamp_ms, l->heads.cursor->now_ms);
     l->changes++;
-    TRY(entry_probe_add(&l->probe, 1, err));
+    TRY(entry_probe_add_new(&l->probe, 1, err));
     memcpy(l->scratch, element, l->space.rows.size);
     if (l->ttl.ms > 0) {
         memcpy(l->scratch + l->space.timestamp_offset, &l->heads.cursor->now_ms, sizeof(int64_t));
@@ -165,27 +172,39 @@ int list_state_begin(struct list_state *l, struct error *err)
     if (slot != KEYED_SLOT_NONE) {
         l->walk.next = head_at(l, slot)->first;
         l->walk.end = head_at(l, slot)->next;
+        if (l->ttl.on_read) {
+            entry_space_touch_head(&l->space, slot);
+            struct list_head *h = head_at(l, slot);
+            h->stamp_ms = MAX(h->stamp_ms, l->heads.cursor->now_ms);
+        }
     }
     return 0;
 }
 
-/* The next block of elements; false at the end. */
+/* Slots of the `n` elements from number `from` on. */
+static int find_block(struct list_state *l, uint64_t from, uint32_t n, struct error *err)
+{
+    struct list_walk *w = &l->walk;
+    for (uint32_t i = 0; i < n; i++) {
+        entry_probe_number(&l->probe, i, (int64_t)from + i);
+    }
+    TRY(entry_probe_find(&l->probe, n, err));
+    memcpy(w->slots, l->probe.slots, n * sizeof(uint32_t));
+    w->at = 0;
+    w->n = n;
+    w->next = from + n;
+    w->numbering = keyed_state_numbering(l->space.entries);
+    return 0;
+}
+
+/* The next block of elements, or what is left of that at hand when it has moved; false at the end. */
 static int next_block(struct list_state *l, bool *ret_more, struct error *err)
 {
     struct list_walk *w = &l->walk;
-    uint64_t left = w->end - w->next;
-    w->at = 0;
-    w->n = (uint32_t)MIN(left, (uint64_t)PROBE_ROWS);
-    *ret_more = w->n > 0;
-    if (w->n == 0) {
-        return 0;
-    }
-    for (uint32_t i = 0; i < w->n; i++) {
-        entry_probe_number(&l->probe, i, (int64_t)w->next++);
-    }
-    TRY(entry_probe_find(&l->probe, w->n, err));
-    memcpy(w->slots, l->probe.slots, w->n * sizeof(uint32_t));
-    return 0;
+    uint64_t from = w->next - (w->n - w->at), left = w->end - from;
+    uint32_t n = (uint32_t)MIN(left, (uint64_t)PROBE_ROWS);
+    *ret_more = n > 0;
+    return n > 0 ? find_block(l, from, n, err) : 0;
 }
 
 /* An element that has a time to live is not shown when it is over, or is made young again, as the state
@@ -217,7 +236,7 @@ int list_state_next(struct list_state *l, const char **ret_element, struct error
     }
     for (;;) {
         bool more = true;
-        if (w->at == w->n) {
+        if (w->at == w->n || w->numbering != keyed_state_numbering(l->space.entries)) {
             TRY(next_block(l, &more, err));
         }
         if (!more) {
@@ -240,9 +259,16 @@ static int remove_slots(struct list_state *l, const uint32_t *slots, uint32_t n,
     struct batch *b = NULL;
     TRY(entry_space_find_owners(e, slots, n, &b, err));
     for (uint32_t i = 0; i < n; i++) {
-        struct list_head *h = head_at(l, e->head_slots[i]);
         uint64_t number = (uint64_t)entry_numbers(e, b, 0)[i];
         keyed_state_remove(e->entries, slots[i]);
+        if (!entry_space_has_head(e, i)) {
+            continue;
+        }
+        struct list_head *h = head_at(l, e->head_slots[i]);
+        if (number < h->first || number >= h->next) {
+            continue; /* of a list that was before this one */
+        }
+        entry_space_touch_head(e, e->head_slots[i]);
         h->first += h->first == number;
         if (--h->n == 0) {
             keyed_state_remove(e->heads, e->head_slots[i]);

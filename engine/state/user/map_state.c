@@ -1,29 +1,26 @@
 /* Maps per key.
  *
- * The head of a key is a list of nodes in the heap of the heads' table, each with a map key; an entry's record
- * holds its node's address behind its columns.  Thread: one owner (the task). */
+ * The head of a key is its map keys, in the order in which they came (map_keys.h).  A key may be listed whose
+ * entry's time is over; no entry is there without being listed.  Thread: one owner (the task). */
 #include "engine/state/user/map_state.h"
 
 #include "engine/state/entries.h"
 #include "engine/state/user/entry_probe.h"
-
-struct map_node {
-    struct map_node *previous, *next;
-    uint64_t pad; /* keys are 8-aligned behind 24 bytes, too; nodes are multiples of 16 with it */
-    char key[] __attribute__((aligned(8)));
-};
+#include "engine/state/user/map_keys.h"
 
 struct map_head {
-    struct map_node *first, *last;
+    struct map_keys keys;
+    int64_t stamp_ms; /* with a time to live: the youngest entry's, at least */
 };
 
 /* A block of entries found together. */
 struct map_walk {
     uint64_t changes; /* of the map when it began */
-    struct map_node *next;
-    uint32_t at, n;
-    uint32_t current; /* slot of the entry at hand */
-    struct map_node *nodes[PROBE_ROWS];
+    uint64_t first;   /* number of the block's first key among those of the map */
+    uint32_t at, n;   /* of the block */
+    uint32_t numbering, heads_numbering; /* of the slots, and of where the keys are */
+    bool has_current;                    /* the one before `at` is there */
+    struct map_node *nodes[PROBE_ROWS], *next;
     uint32_t slots[PROBE_ROWS];
 };
 
@@ -31,9 +28,9 @@ struct map_state {
     struct entry_space space;
     struct slot_cache heads;
     struct entry_probe probe;
-    struct record_layout key;    /* Owns */
-    struct record_layout key_in; /* Owns; the same fields in a batch of entry keys */
-    uint32_t node_offset;        /* in a kept record */
+    struct map_keys_kind keys;
+    struct keyed_value_ops head_ops;
+    struct record_layout key_in; /* Owns; of map keys in a batch of entry keys */
     struct state_ttl ttl;
     struct ttl_sweep sweep;
     struct map_walk walk;
@@ -53,64 +50,40 @@ static struct state_heap *heap_of(const struct map_state *m)
     return &m->space.heads->table->heap;
 }
 
-static struct map_node *node_of(const struct map_state *m, uint32_t slot)
+static uint64_t hash_at(const struct map_state *m, uint32_t slot)
 {
-    struct map_node *node;
-    memcpy(&node, (char *)keyed_state_value(m->space.entries, slot) + m->node_offset, sizeof(node));
-    return node;
+    return keyed_table_hash(m->space.entries->table, slot);
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------- */
+/* ---- heads as bytes: the time stamp, then the keys ------------------------------------------------ */
 
-static size_t node_bytes(const struct map_state *m)
+static void head_drop(void *arg, struct state_heap *heap, char *value)
 {
-    return sizeof(struct map_node) + m->key.size;
+    struct map_state *m = arg;
+    map_keys_clear(&((struct map_head *)(void *)value)->keys, &m->keys, heap);
 }
 
-/* A node with a copy of the key, last in the list. */
-static int node_add(struct map_state *m, struct map_head *h, const char *key,
-                    struct map_node **ret_node, struct error *err)
+static int head_encode(void *arg, const char *value, struct str *out, struct error *err)
 {
-    struct map_node *node = (struct map_node *)(void *)state_heap_alloc(heap_of(m), node_bytes(m));
-    if (node == NULL) {
-        return state_over_budget(heap_of(m)->budget, node_bytes(m), "a key of a map", err);
+    struct map_state *m = arg;
+    const struct map_head *h = (const struct map_head *)(const void *)value;
+    str_append(out, (const char *)&h->stamp_ms, sizeof(h->stamp_ms));
+    return map_keys_encode(&h->keys, &m->keys, out, err);
+}
+
+static int head_decode(void *arg, struct state_heap *heap, struct slice bytes, char *ret_value,
+                       struct error *err)
+{
+    struct map_state *m = arg;
+    struct map_head *h = (struct map_head *)(void *)ret_value;
+    size_t at = sizeof(h->stamp_ms);
+    if (bytes.len < at) {
+        return error_set(err, ERR_CORRUPT, "%zu bytes are no keys of a map", bytes.len);
     }
-    memset(node, 0, node_bytes(m));
-    int rc = record_keep(&m->key, heap_of(m), node->key, key, err);
-    if (rc < 0) {
-        state_heap_free(heap_of(m), (char *)node, node_bytes(m));
-        return rc;
-    }
-    node->previous = h->last;
-    if (h->last != NULL) {
-        h->last->next = node;
-    } else {
-        h->first = node;
-    }
-    h->last = node;
-    *ret_node = node;
+    TRY(map_keys_decode(&h->keys, &m->keys, heap, slice_make(bytes.data + at, bytes.len - at),
+                        err));
+    memcpy(&h->stamp_ms, bytes.data, sizeof(h->stamp_ms));
     return 0;
-}
-
-static void node_free(struct map_state *m, struct map_node *node)
-{
-    record_drop(&m->key, heap_of(m), node->key);
-    state_heap_free(heap_of(m), (char *)node, node_bytes(m));
-}
-
-static void node_remove(struct map_state *m, struct map_head *h, struct map_node *node)
-{
-    if (node->previous != NULL) {
-        node->previous->next = node->next;
-    } else {
-        h->first = node->next;
-    }
-    if (node->next != NULL) {
-        node->next->previous = node->previous;
-    } else {
-        h->last = node->previous;
-    }
-    node_free(m, node);
 }
 
 /* ---- life -------------------------------------------------------------------------------------- */
@@ -121,9 +94,7 @@ static void map_state_free(void *object)
     slot_cache_fini(&m->heads);
     entry_probe_fini(&m->probe);
     entry_space_fini(&m->space);
-    if (m->key.schema != NULL) {
-        record_layout_fini(&m->key);
-    }
+    map_keys_kind_fini(&m->keys);
     if (m->key_in.schema != NULL) {
         record_layout_fini(&m->key_in);
     }
@@ -133,27 +104,39 @@ static void map_state_free(void *object)
     mem_free(m);
 }
 
-/* Map keys of a batch of entry keys, a tile at a time. */
-static int add_restored(void *owner, struct batch *entries, struct error *err)
+/* Calls add() for each row of a batch of entry keys with its map key. */
+struct each_key {
+    int (*add)(struct map_state *m, uint32_t row, const char *key, struct error *err);
+};
+static int each_key(struct map_state *m, struct batch *entries, const struct each_key *how,
+                    struct error *err)
 {
-    struct map_state *m = owner;
-    char *tile = mem_alloc_aligned(64, (size_t)m->key.size * RECORD_TILE_ROWS);
+    const size_t size = m->keys.layout.size;
+    char *tile = mem_alloc_aligned(64, size * RECORD_TILE_ROWS);
     STR_AUTO nested = STR_INIT;
     int rc = 0;
-    memset(tile, 0, (size_t)m->key.size * RECORD_TILE_ROWS);
+    memset(tile, 0, size * RECORD_TILE_ROWS);
     for (uint32_t from = 0; from < entries->n_sel && rc == 0; from += RECORD_TILE_ROWS) {
         uint32_t n = MIN(entries->n_sel - from, (uint32_t)RECORD_TILE_ROWS);
         rc = record_read(&m->key_in, entries, from, n, tile, &nested, err);
         for (uint32_t i = 0; i < n && rc == 0; i++) {
-            struct map_node *node = NULL;
-            rc = node_add(m, head_at(m, m->space.head_slots[from + i]),
-                          tile + (size_t)i * m->key.size, &node, err);
-            char *kept = keyed_state_value(m->space.entries, m->space.slots[from + i]);
-            memcpy(kept + m->node_offset, &node, sizeof(node));
+            rc = how->add(m, from + i, tile + i * size, err);
         }
     }
     mem_free(tile);
     return rc;
+}
+
+static int add_key(struct map_state *m, uint32_t row, const char *key, struct error *err)
+{
+    struct map_head *h = head_at(m, m->space.head_slots[row]);
+    h->stamp_ms = MAX(h->stamp_ms, clock_now_ms(m->heads.cursor->clock));
+    return map_keys_add(&h->keys, &m->keys, heap_of(m), hash_at(m, m->space.slots[row]), key, err);
+}
+
+static int add_restored(void *owner, struct batch *entries, struct error *err)
+{
+    return each_key(owner, entries, &(struct each_key){add_key}, err);
 }
 
 /* Columns of map keys, whose names must differ from those of the owner's key. */
@@ -191,8 +174,9 @@ static int open_space(struct map_state *m, struct key_cursor *cursor,
                                               .record = desc->record,
                                               .extra = extra,
                                               .timestamp_name = desc->ttl.ms > 0 ? "$ttl" : NULL,
-                                              .extra_bytes = sizeof(struct map_node *),
                                               .head_bytes = sizeof(struct map_head),
+                                              .head_ops = &m->head_ops,
+                                              .head_kind = "map heads",
                                               .ttl_ms = desc->ttl.ms,
                                               .expiry = ttl_expiry(&desc->ttl, cursor->clock, 0)},
                          err);
@@ -203,7 +187,6 @@ static int open_space(struct map_state *m, struct key_cursor *cursor,
 static void open_keys(struct map_state *m, const struct record_layout *key)
 {
     struct record_field *fields = mem_dup(key->fields, key->n_fields * sizeof(*fields));
-    record_layout_init_fields(&m->key, key->schema, key->size, fields, key->n_fields);
     for (uint32_t i = 0; i < key->n_fields; i++) {
         fields[i].column += m->space.n_keys;
     }
@@ -218,9 +201,11 @@ int map_state_open(struct key_cursor *cursor, const struct map_state_desc *desc,
     /* From here on the backend frees it, after its states. */
     keyed_backend_adopt(cursor->backend, m, map_state_free);
     m->ttl = desc->ttl;
+    m->head_ops = (struct keyed_value_ops){
+        .arg = m, .drop = head_drop, .encode = head_encode, .decode = head_decode};
+    map_keys_kind_init(&m->keys, desc->key);
     TRY(open_space(m, cursor, desc, err));
     open_keys(m, desc->key);
-    m->node_offset = m->space.timestamp_offset + (desc->ttl.ms > 0 ? 8 : 0);
     m->scratch = mem_alloc_aligned(16, m->space.kept.size);
     m->last = mem_alloc_aligned(16, m->space.kept.size);
     memset(m->scratch, 0, m->space.kept.size);
@@ -234,7 +219,7 @@ int map_state_open(struct key_cursor *cursor, const struct map_state_desc *desc,
 
 const struct record_layout *map_state_key_layout(const struct map_state *m)
 {
-    return &m->key;
+    return &m->keys.layout;
 }
 
 struct keyed_state *map_state_keys(const struct map_state *m)
@@ -251,88 +236,144 @@ const struct record_layout *map_state_layout(const struct map_state *m)
 
 static int find_entry(struct map_state *m, const char *key, uint32_t *ret_slot, struct error *err)
 {
-    entry_probe_record(&m->probe, 0, &m->key, key);
+    entry_probe_record(&m->probe, 0, &m->keys.layout, key);
     TRY(entry_probe_find(&m->probe, 1, err));
     *ret_slot = m->probe.slots[0];
     return 0;
 }
 
-/* The entry of a slot goes, its map key with it, and the head when it was the last one. */
-static int remove_entry(struct map_state *m, uint32_t slot, struct error *err)
+/* Whether it is the key that the walk at hand has given last. */
+static bool is_current(const struct map_state *m, const struct map_keys *keys,
+                       const struct map_node *node)
+{
+    const struct map_walk *w = &m->walk;
+    if (w->changes != m->changes || !w->has_current) {
+        return false;
+    }
+    return node == (w->heads_numbering == keyed_state_numbering(m->space.heads)
+                        ? w->nodes[w->at - 1]
+                        : map_keys_nth(keys, w->first + w->at - 1));
+}
+
+/* A map key goes, and the head with its last one. */
+static int unlist_key(struct map_state *m, uint64_t hash, const char *key, struct error *err)
 {
     uint32_t head;
     TRY(slot_cache_find(&m->heads, &head, err));
-    ASSERT(head != KEYED_SLOT_NONE);
-    node_remove(m, head_at(m, head), node_of(m, slot));
-    keyed_state_remove(m->space.entries, slot);
-    if (head_at(m, head)->first == NULL) {
+    struct map_keys *keys = head != KEYED_SLOT_NONE ? &head_at(m, head)->keys : NULL;
+    struct map_node *node = keys != NULL ? map_keys_find_listed(keys, &m->keys, hash, key) : NULL;
+    if (node == NULL) {
+        m->changes++;
+        return 0;
+    }
+    if (is_current(m, keys, node)) {
+        m->walk.has_current = false;
+        m->walk.first--; /* those behind it move up */
+    } else {
+        m->changes++;
+    }
+    entry_space_touch_head(&m->space, head);
+    map_keys_remove(keys, &m->keys, heap_of(m), node);
+    if (keys->n == 0) {
         slot_cache_remove(&m->heads, head);
     }
-    m->changes += slot != m->walk.current;
     return 0;
 }
 
-enum living { LIVING, OVER };
+static int remove_entry(struct map_state *m, uint32_t slot, const char *key, struct error *err)
+{
+    TRY(unlist_key(m, hash_at(m, slot), key, err));
+    keyed_state_remove(m->space.entries, slot);
+    return 0;
+}
+
+/* With a time to live: the head is as young as an entry that has become young. */
+static int stamp_head(struct map_state *m, struct error *err)
+{
+    uint32_t head;
+    TRY(slot_cache_find(&m->heads, &head, err));
+    if (head != KEYED_SLOT_NONE && head_at(m, head)->stamp_ms < m->heads.cursor->now_ms) {
+        entry_space_touch_head(&m->space, head);
+        head_at(m, head)->stamp_ms = m->heads.cursor->now_ms;
+    }
+    return 0;
+}
+
 /* Whether the entry's time is over; makes it young again where reading does. */
-static enum living look_at(struct map_state *m, uint32_t slot)
+static int look_at(struct map_state *m, uint32_t slot, bool *ret_over, struct error *err)
 {
     int64_t now_ms = m->heads.cursor->now_ms, stamp;
     char *kept = keyed_state_value(m->space.entries, slot);
     memcpy(&stamp, kept + m->space.timestamp_offset, sizeof(stamp));
     m->sweep.accesses++;
-    if (ttl_is_over(&m->ttl, stamp, now_ms)) {
-        return OVER;
+    *ret_over = ttl_is_over(&m->ttl, stamp, now_ms);
+    if (*ret_over || !m->ttl.on_read || stamp == now_ms) {
+        return 0;
     }
-    if (m->ttl.on_read && stamp != now_ms) {
-        keyed_state_touch(m->space.entries, slot);
-        kept = keyed_state_value(m->space.entries, slot);
-        memcpy(kept + m->space.timestamp_offset, &now_ms, sizeof(now_ms));
-    }
-    return LIVING;
+    keyed_state_touch(m->space.entries, slot);
+    memcpy(kept + m->space.timestamp_offset, &now_ms, sizeof(now_ms));
+    return stamp_head(m, err);
 }
 
 int map_state_get(struct map_state *m, const char *key, const char **ret_value, struct error *err)
 {
     uint32_t slot;
+    bool is_over = false;
     TRY(find_entry(m, key, &slot, err));
     if (slot == KEYED_SLOT_NONE) {
         *ret_value = NULL;
         return 0;
     }
-    if (m->ttl.ms > 0 && look_at(m, slot) == OVER) {
-        const char *kept = keyed_state_value(m->space.entries, slot);
-        if (m->ttl.returns_expired) {
-            record_copy(&m->space.rows, m->last, kept, &m->bytes);
-        }
-        *ret_value = m->ttl.returns_expired ? m->last : NULL;
-        /* A walk is not disturbed: the sweep will find the entry. */
-        bool walking = m->walk.changes == m->changes && m->walk.n > 0;
-        return walking ? 0 : remove_entry(m, slot, err);
+    if (m->ttl.ms > 0) {
+        TRY(look_at(m, slot, &is_over, err));
     }
-    *ret_value = keyed_state_value(m->space.entries, slot);
-    return 0;
+    const char *kept = keyed_state_value(m->space.entries, slot);
+    if (!is_over) {
+        *ret_value = kept;
+        return 0;
+    }
+    if (m->ttl.returns_expired) {
+        record_copy(&m->space.rows, m->last, kept, &m->bytes);
+    }
+    *ret_value = m->ttl.returns_expired ? m->last : NULL;
+    /* A walk is not disturbed: the sweep will find the entry. */
+    bool walking = m->walk.changes == m->changes && m->walk.n > 0;
+    return walking ? 0 : remove_entry(m, slot, key, err);
+}
+
+/* The map key of a new entry; it may be listed still, as that of one that went when its time was over. */
+static int list_key(struct map_state *m, uint32_t slot, const char *key, struct error *err)
+{
+    uint32_t head;
+    uint8_t is_new;
+    TRY(slot_cache_add(&m->heads, &head, &is_new, err));
+    entry_space_touch_head(&m->space, head);
+    struct map_head *h = head_at(m, head);
+    uint64_t hash = hash_at(m, slot);
+    m->changes++;
+    if (m->ttl.ms > 0 && map_keys_find(&h->keys, &m->keys, hash, key) != NULL) {
+        return 0;
+    }
+    return map_keys_add(&h->keys, &m->keys, heap_of(m), hash, key, err);
 }
 
 int map_state_put(struct map_state *m, const char *key, const char *value, struct error *err)
 {
-    struct map_node *node = NULL;
-    entry_probe_record(&m->probe, 0, &m->key, key);
+    entry_probe_record(&m->probe, 0, &m->keys.layout, key);
     TRY(entry_probe_add(&m->probe, 1, err));
     uint32_t slot = m->probe.slots[0];
     if (m->probe.is_new[0]) {
-        uint32_t head;
-        uint8_t is_new;
-        TRY(slot_cache_add(&m->heads, &head, &is_new, err));
-        TRY(node_add(m, head_at(m, head), key, &node, err));
-        m->changes++;
-    } else {
-        node = node_of(m, slot);
+        int rc = list_key(m, slot, key, err);
+        if (rc < 0) {
+            keyed_state_remove(m->space.entries, slot);
+            return rc;
+        }
     }
     memmove(m->scratch, value, m->space.rows.size);
-    memcpy(m->scratch + m->node_offset, &node, sizeof(node));
     if (m->ttl.ms > 0) {
         memcpy(m->scratch + m->space.timestamp_offset, &m->heads.cursor->now_ms, sizeof(int64_t));
         m->sweep.accesses++;
+        TRY(stamp_head(m, err));
     }
     return keyed_state_keep(m->space.entries, slot, m->scratch, err);
 }
@@ -341,26 +382,29 @@ int map_state_remove(struct map_state *m, const char *key, struct error *err)
 {
     uint32_t slot;
     TRY(find_entry(m, key, &slot, err));
-    return slot != KEYED_SLOT_NONE ? remove_entry(m, slot, err) : 0;
+    return slot != KEYED_SLOT_NONE ? remove_entry(m, slot, key, err) : 0;
 }
 
 /* ---- whole maps -------------------------------------------------------------------------------- */
 
-/* Fills a block from node `next` on: nodes and slots; returns the node behind them. */
-static int find_block(struct map_state *m, struct map_node *next, struct error *err)
+/* Fills a block from a key on, whose number is `first`; NULL: it is empty. */
+static int find_block(struct map_state *m, struct map_node *node, uint64_t first, struct error *err)
 {
     struct map_walk *w = &m->walk;
+    w->first = first;
     w->at = 0;
     w->n = 0;
-    for (; next != NULL && w->n < PROBE_ROWS; next = next->next) {
-        entry_probe_record(&m->probe, w->n, &m->key, next->key);
-        w->nodes[w->n++] = next;
+    for (; node != NULL && w->n < PROBE_ROWS; node = node->next) {
+        entry_probe_record(&m->probe, w->n, &m->keys.layout, node->key);
+        w->nodes[w->n++] = node;
     }
-    w->next = next;
+    w->next = node;
     if (w->n > 0) {
         TRY(entry_probe_find(&m->probe, w->n, err));
         memcpy(w->slots, m->probe.slots, w->n * sizeof(uint32_t));
     }
+    w->numbering = keyed_state_numbering(m->space.entries);
+    w->heads_numbering = keyed_state_numbering(m->space.heads);
     return 0;
 }
 
@@ -371,28 +415,47 @@ int map_state_clear(struct map_state *m, struct error *err)
     if (head == KEYED_SLOT_NONE) {
         return 0;
     }
-    m->walk.next = head_at(m, head)->first;
-    while (m->walk.next != NULL) {
-        TRY(find_block(m, m->walk.next, err));
+    struct map_node *node = head_at(m, head)->keys.first;
+    while (node != NULL) {
+        TRY(find_block(m, node, 0, err));
         for (uint32_t i = 0; i < m->walk.n; i++) {
-            keyed_state_remove(m->space.entries, m->walk.slots[i]);
-            node_free(m, m->walk.nodes[i]);
+            if (m->walk.slots[i] != KEYED_SLOT_NONE) {
+                keyed_state_remove(m->space.entries, m->walk.slots[i]);
+            }
         }
+        node = m->walk.next;
     }
     slot_cache_remove(&m->heads, head);
-    m->walk = (struct map_walk){.changes = ++m->changes, .current = KEYED_SLOT_NONE};
+    m->walk = (struct map_walk){.changes = ++m->changes};
     return 0;
 }
 
 int map_state_begin(struct map_state *m, struct error *err)
 {
+    (void)err;
+    m->walk = (struct map_walk){.changes = m->changes};
+    return 0;
+}
+
+/* The block that the walk goes on with; empty at the end. */
+static int next_block(struct map_state *m, struct error *err)
+{
+    struct map_walk *w = &m->walk;
+    uint64_t from = w->first + w->at;
+    if (w->n > 0 && w->heads_numbering == keyed_state_numbering(m->space.heads)) {
+        return find_block(m, w->at < w->n ? w->nodes[w->at] : w->next, from, err);
+    }
     uint32_t head;
     TRY(slot_cache_find(&m->heads, &head, err));
-    m->walk = (struct map_walk){.changes = m->changes, .current = KEYED_SLOT_NONE};
-    if (head != KEYED_SLOT_NONE) {
-        m->walk.next = head_at(m, head)->first;
-    }
-    return 0;
+    return find_block(
+        m, head != KEYED_SLOT_NONE ? map_keys_nth(&head_at(m, head)->keys, from) : NULL, from, err);
+}
+
+static bool block_is_over(const struct map_state *m)
+{
+    const struct map_walk *w = &m->walk;
+    return w->at == w->n || w->numbering != keyed_state_numbering(m->space.entries) ||
+           w->heads_numbering != keyed_state_numbering(m->space.heads);
 }
 
 int map_state_next(struct map_state *m, const char **ret_key, const char **ret_value,
@@ -405,43 +468,64 @@ int map_state_next(struct map_state *m, const char **ret_key, const char **ret_v
                          m->space.entries->name);
     }
     for (;;) {
-        if (w->at == w->n) {
-            TRY(find_block(m, w->next, err));
+        bool is_over = false;
+        w->has_current = false;
+        if (block_is_over(m)) {
+            TRY(next_block(m, err));
         }
         if (w->n == 0) {
-            w->current = KEYED_SLOT_NONE;
             *ret_key = NULL;
             *ret_value = NULL;
             return 0;
         }
-        uint32_t i = w->at++;
-        if (m->ttl.ms > 0 && look_at(m, w->slots[i]) == OVER && !m->ttl.returns_expired) {
+        uint32_t i = w->at++, slot = w->slots[i];
+        if (slot != KEYED_SLOT_NONE && m->ttl.ms > 0) {
+            TRY(look_at(m, slot, &is_over, err));
+        }
+        if (slot == KEYED_SLOT_NONE || (is_over && !m->ttl.returns_expired)) {
             continue;
         }
-        w->current = w->slots[i];
+        w->has_current = true;
         *ret_key = w->nodes[i]->key;
-        *ret_value = keyed_state_value(m->space.entries, w->slots[i]);
+        *ret_value = keyed_state_value(m->space.entries, slot);
         return 0;
     }
 }
 
 /* ---- what outlived its time -------------------------------------------------------------------- */
 
+static int unlist_found(struct map_state *m, uint32_t row, const char *key, struct error *err)
+{
+    (void)err;
+    struct entry_space *e = &m->space;
+    uint32_t slot = e->head_slots[row];
+    if (!entry_space_has_head(e, row)) {
+        return 0;
+    }
+    struct map_keys *keys = &head_at(m, slot)->keys;
+    struct map_node *node = map_keys_find_listed(keys, &m->keys, hash_at(m, e->slots[row]), key);
+    if (node != NULL) {
+        entry_space_touch_head(e, slot);
+        map_keys_remove(keys, &m->keys, heap_of(m), node);
+    }
+    if (keys->n == 0) {
+        keyed_state_remove(e->heads, slot);
+    }
+    return 0;
+}
+
 static int remove_slots(struct map_state *m, const uint32_t *slots, uint32_t n, struct error *err)
 {
     struct entry_space *e = &m->space;
     struct batch *b = NULL;
+    memcpy(e->slots, slots, n * sizeof(*slots));
     TRY(entry_space_find_owners(e, slots, n, &b, err));
-    for (uint32_t i = 0; i < n; i++) {
-        struct map_head *h = head_at(m, e->head_slots[i]);
-        node_remove(m, h, node_of(m, slots[i]));
-        keyed_state_remove(e->entries, slots[i]);
-        if (h->first == NULL) {
-            keyed_state_remove(e->heads, e->head_slots[i]);
-        }
-    }
+    int rc = each_key(m, b, &(struct each_key){unlist_found}, err);
     batch_unref(b);
-    return 0;
+    if (rc == 0) {
+        keyed_state_remove_many(e->entries, slots, n);
+    }
+    return rc;
 }
 
 int map_state_sweep(struct map_state *m, struct error *err)

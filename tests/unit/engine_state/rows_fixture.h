@@ -18,20 +18,23 @@ struct rows_fixture {
     struct record_layout layout;
     struct builder builder, key_builder;
     struct rng rng;
+    struct fixture_disk disk;
 };
 
 /* A backend with some of the groups of a snapshot, if there is one. */
 static inline void rows_fixture_backend(struct rows_fixture *f, uint32_t first, uint32_t last,
                                         Flinc__KeyedHandle *handle)
 {
-    assert_ok(keyed_backend_new("hashmap",
-                                &(struct keyed_backend_options){.operator_name = "Test",
-                                                                .pool = f->pool,
-                                                                .budget = &f->budget,
-                                                                .max_parallelism = 128,
-                                                                .first_group = first,
-                                                                .last_group = last},
-                                &f->backend, &err));
+    assert_ok(
+        keyed_backend_new(fixture_backend,
+                          &(struct keyed_backend_options){.operator_name = "Test",
+                                                          .pool = f->pool,
+                                                          .budget = &f->budget,
+                                                          .max_parallelism = 128,
+                                                          .first_group = first,
+                                                          .last_group = last,
+                                                          .disk = fixture_disk_init(&f->disk, 0)},
+                          &f->backend, &err));
     if (handle != NULL) {
         assert_ok(restore(f->backend, &handle, 1, &err));
     }

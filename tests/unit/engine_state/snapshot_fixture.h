@@ -34,6 +34,7 @@ static inline int dir_teardown(void **state)
 /* The backend that a test's states are of, and what it needs: the smallest cache there can be. */
 static const char *fixture_backend = "hashmap";
 static struct rocks_shared *fixture_rocks;
+static bool fixture_evicts_always;
 
 static inline int rocksdb_setup(void **state)
 {
@@ -50,6 +51,26 @@ static inline int rocksdb_teardown(void **state)
     return dir_teardown(state);
 }
 
+/* Those that go to disk are fewer. */
+static inline uint32_t fixture_steps(uint32_t n)
+{
+    return fixture_evicts_always ? n / 10 : n;
+}
+
+/* The same with a cache that keeps nothing that may go. */
+static inline int evicting_setup(void **state)
+{
+    fixture_evicts_always = true;
+    return rocksdb_setup(state);
+}
+
+static inline int evicting_teardown(void **state)
+{
+    fixture_evicts_always = false;
+    return rocksdb_teardown(state);
+}
+
+#define EVICTING_TEST(fn) cmocka_unit_test_setup_teardown(fn, evicting_setup, evicting_teardown)
 #define ROCKSDB_TEST(fn) cmocka_unit_test_setup_teardown(fn, rocksdb_setup, rocksdb_teardown)
 
 struct fixture_disk {
@@ -61,12 +82,41 @@ struct fixture_disk {
 static inline const struct keyed_disk *fixture_disk_init(struct fixture_disk *d, uint32_t number)
 {
     snprintf(d->directory, sizeof(d->directory), "%s/rocksdb-%u", fixture_dir, number);
-    d->disk =
-        (struct keyed_disk){.shared = fixture_rocks, .directory = d->directory, .cache_bytes = 1};
+    d->disk = (struct keyed_disk){.shared = fixture_rocks,
+                                  .directory = d->directory,
+                                  .cache_bytes = 1,
+                                  .evicts_always = fixture_evicts_always};
     return fixture_rocks != NULL ? &d->disk : NULL;
 }
 
 #define SNAPSHOT_TEST(fn) cmocka_unit_test_setup_teardown(fn, dir_setup, dir_teardown)
+
+/* Keys that a namespace has, 0 for NULL, each at most once; their number. */
+static inline uint32_t walk_numbers(struct keyed_state *s, int64_t name_space, uint32_t max,
+                                    bool *ret_seen)
+{
+    struct keyed_walk *walk = NULL;
+    uint32_t *slots = MEM_NEW_ARRAY(uint32_t, BATCH_ROWS_MAX), found = 0;
+    int n;
+    memset(ret_seen, 0, max * sizeof(*ret_seen));
+    assert_ok(keyed_walk_start(s, name_space, &walk, &err));
+    while ((n = keyed_walk_next(walk, BATCH_ROWS_MAX, slots, NULL)) > 0) {
+        struct batch *b = NULL;
+        assert_ok(keyed_state_read_keys(s, slots, (uint32_t)n, &b, &err));
+        for (uint32_t i = 0; i < b->n_sel; i++) {
+            bool is_null = column_is_null(&b->columns[0], i);
+            int64_t key = is_null ? 0 : COLUMN_VALUES(&b->columns[0], int64_t)[i];
+            assert_true(key < max && !ret_seen[key]);
+            ret_seen[key] = true;
+            found++;
+        }
+        batch_unref(b);
+    }
+    assert_int_equal(n, 0);
+    keyed_walk_free(walk);
+    mem_free(slots);
+    return found;
+}
 
 static inline struct snapshot_target *target_for(uint64_t checkpoint_id, uint64_t threshold)
 {

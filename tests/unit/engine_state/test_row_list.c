@@ -1,5 +1,6 @@
 /* Row lists: order, namespaces, reading in blocks and as batches, clearing, the budget; and random steps
  * against plain arrays. */
+#include "engine/state/paged/paged.h"
 #include "engine/state/row_list.h"
 #include "tests/unit/engine_state/rows_fixture.h"
 #include "tests/unit/seeds.h"
@@ -135,15 +136,11 @@ static void lists_are_restored_with_their_key_groups(void **state)
             batch_unref(k.batch);
             owned++;
         }
-        uint32_t at = 0;
-        struct batch *keys = NULL;
-        assert_int_equal(row_list_next_keys(l, -3, &at, &keys, NULL), 1);
-        for (uint32_t i = 0; i < keys->n_sel; i++) {
-            bool is_null = column_is_null(&keys->columns[0], i);
-            int64_t key = is_null ? 0 : COLUMN_VALUES(&keys->columns[0], int64_t)[i];
-            assert_in_range(group_of_key(key), first, last);
+        bool seen[N_KEYS];
+        assert_true(walk_numbers(row_list_keys(l), -3, N_KEYS, seen) > 0);
+        for (int64_t key = 0; key < N_KEYS; key++) {
+            assert_true(!seen[key] || (group_of_key(key) >= first && group_of_key(key) <= last));
         }
-        batch_unref(keys);
         f.backend = keyed_backend_free(f.backend);
     }
     assert_int_equal(owned, N_KEYS);
@@ -325,21 +322,8 @@ static void step_clear(struct model *m, uint32_t space)
 
 static void step_keys(struct model *m, uint32_t space)
 {
-    uint32_t at = 0, found = 0, expected = 0;
-    bool seen[KEYS] = {false};
-    struct batch *b = NULL;
-    int more;
-    while ((more = row_list_next_keys(m->list, space, &at, &b, NULL)) > 0) {
-        for (uint32_t i = 0; i < b->n_sel; i++) {
-            bool is_null = column_is_null(&b->columns[0], i);
-            int64_t key = is_null ? 0 : COLUMN_VALUES(&b->columns[0], int64_t)[i];
-            assert_true(key < KEYS && !seen[key]);
-            seen[key] = true;
-            found++;
-        }
-        batch_unref(b);
-    }
-    assert_int_equal(more, 0);
+    bool seen[KEYS];
+    uint32_t found = walk_numbers(row_list_keys(m->list), space, KEYS, seen), expected = 0;
     for (uint32_t k = 0; k < KEYS; k++) {
         expected += m->rows[space][k].len > 0;
         assert_int_equal(seen[k], m->rows[space][k].len > 0);
@@ -358,7 +342,7 @@ static void random_steps_agree_with_arrays(void **state)
         for (uint32_t s = 0; s < SPACES * KEYS; s++) {
             vec_init(&m->rows[s / KEYS][s % KEYS], sizeof(int64_t));
         }
-        for (uint32_t step = 0; step < STEPS && m->next_id < IDS_MAX; step++) {
+        for (uint32_t step = 0; step < fixture_steps(STEPS) && m->next_id < IDS_MAX; step++) {
             uint32_t space = (uint32_t)rng_below(&m->f.rng, SPACES);
             uint64_t what = rng_below(&m->f.rng, 100);
             if (what < 50) {
@@ -379,6 +363,7 @@ static void random_steps_agree_with_arrays(void **state)
         for (uint32_t s = 0; s < SPACES * KEYS; s++) {
             vec_fini(&m->rows[s / KEYS][s % KEYS]);
         }
+        assert_true(!fixture_evicts_always || m->f.backend->paged->n_found > 0);
         rows_fixture_close(&m->f);
         mem_free(m);
     }
@@ -394,6 +379,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_append_over_the_budget_says_so, pool_setup,
                                         pool_teardown),
         cmocka_unit_test_setup_teardown(random_steps_agree_with_arrays, pool_setup, pool_teardown),
+        EVICTING_TEST(rows_come_back_in_order),
+        EVICTING_TEST(found_rows_become_batches),
+        EVICTING_TEST(lists_are_restored_with_their_key_groups),
+        EVICTING_TEST(lists_of_longer_keys_are_moved),
+        EVICTING_TEST(random_steps_agree_with_arrays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -378,6 +378,12 @@ int main(void)
         SNAPSHOT_TEST(restored_entries_know_their_age),
         SNAPSHOT_TEST(a_time_to_live_that_is_new_begins_with_the_restore),
         SNAPSHOT_TEST(without_its_time_to_live_a_state_keeps_all),
+        EVICTING_TEST(writing_makes_young_again_and_reading_does_not),
+        EVICTING_TEST(reading_makes_young_again_where_it_is_wanted),
+        EVICTING_TEST(editing_starts_anew_after_its_time),
+        EVICTING_TEST(restored_entries_know_their_age),
+        EVICTING_TEST(a_time_to_live_that_is_new_begins_with_the_restore),
+        EVICTING_TEST(without_its_time_to_live_a_state_keeps_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

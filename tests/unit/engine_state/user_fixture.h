@@ -23,6 +23,7 @@ struct user_fixture {
 /* A subtask: some key groups, and the states of a function. */
 struct user_side {
     struct mem_budget budget;
+    struct fixture_disk disk;
     struct keyed_backend *backend;
     struct key_cursor cursor;
     struct value_state *value;
@@ -57,16 +58,19 @@ static inline void user_fixture_fini(struct user_fixture *f)
 static inline void user_side_open(struct user_fixture *f, struct user_side *s, uint32_t first,
                                   uint32_t last, Flinc__KeyedHandle **handles, size_t n_handles)
 {
+    static uint32_t number; /* several are open at a time */
     memset(s, 0, sizeof(*s));
     mem_budget_init(&s->budget, "managed", 0, NULL);
-    assert_ok(keyed_backend_new("hashmap",
-                                &(struct keyed_backend_options){.operator_name = "Test",
-                                                                .pool = f->pool,
-                                                                .budget = &s->budget,
-                                                                .max_parallelism = 128,
-                                                                .first_group = first,
-                                                                .last_group = last},
-                                &s->backend, &err));
+    assert_ok(keyed_backend_new(
+        fixture_backend,
+        &(struct keyed_backend_options){.operator_name = "Test",
+                                        .pool = f->pool,
+                                        .budget = &s->budget,
+                                        .max_parallelism = 128,
+                                        .first_group = first,
+                                        .last_group = last,
+                                        .disk = fixture_disk_init(&s->disk, number++)},
+        &s->backend, &err));
     if (n_handles > 0) {
         assert_ok(restore(s->backend, handles, n_handles, &err));
     }
