@@ -159,6 +159,18 @@ static int deal_anew(struct checkpointer *c, struct graph_ref *graph, struct sta
     return 0;
 }
 
+/* Whether `to` has tasks that the same graph did not have before. */
+static bool grows(struct graph_ref *from, const Flinc__JobGraph *to)
+{
+    const Flinc__JobGraph *old = graph_ref_get(from);
+    for (size_t v = 0; v < to->n_vertices; v++) {
+        if (to->vertices[v]->parallelism > old->vertices[v]->parallelism) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int checkpointer_rescale(struct checkpointer *c, const Flinc__JobGraph *graph, struct error *err)
 {
     struct graph_ref *fresh = graph_ref_new(graph);
@@ -177,7 +189,7 @@ int checkpointer_rescale(struct checkpointer *c, const Flinc__JobGraph *graph, s
         return rc;
     }
     struct completed_checkpoint *latest = completed_store_latest(&c->store);
-    if (PLANTED("adaptive.keeps_assignment")) {
+    if (latest != NULL && PLANTED("adaptive.keeps_assignment") && !grows(latest->graph, g)) {
         state_assignment_free(assignment);
     } else if (latest != NULL) {
         state_assignment_free(latest->assignment);

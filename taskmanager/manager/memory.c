@@ -313,7 +313,9 @@ static int external_amount(const struct conf *conf, const char *name, int64_t *r
                            struct error *err)
 {
     STR_AUTO key = STR_INIT;
-    str_printf(&key, "external-resource.%s.amount", name);
+    static const char option[] = "external-resource.<resource_name>.amount";
+    const char *from = strchr(option, '<'), *behind = strchr(option, '>') + 1;
+    str_printf(&key, "%.*s%s%s", (int)(from - option), option, name, behind);
     const char *text = conf_raw(conf, str_cstr(&key));
     *ret = 0;
     if (text != NULL && number_parse_int64(slice_trim(slice_cstr(text)), ret) < 0) {

@@ -54,7 +54,7 @@ static inline int rocksdb_teardown(void **state)
 /* Those that go to disk are fewer. */
 static inline uint32_t fixture_steps(uint32_t n)
 {
-    return fixture_evicts_always ? n / 10 : n;
+    return fixture_evicts_always ? MAX(n / 10, 250u) : n;
 }
 
 /* The same with a cache that keeps nothing that may go. */
