@@ -168,7 +168,7 @@ def job_config(source, folder, round_):
         "execution.checkpointing.mode": "AT_LEAST_ONCE" if round_.loose else "EXACTLY_ONCE",
         "execution.checkpointing.storage": round_.storage,
         "state.backend.type": round_.backend,
-        "state.backend.rocksdb.memory.fixed-per-tm": source.choice(("256 kb", "8 mb")),
+        "state.backend.rocksdb.memory.fixed-per-tm": source.choice(("2 mb", "8 mb")),
         "execution.checkpointing.dir": os.path.join(folder, "checkpoints"),
         "execution.checkpointing.incremental": source.choice(("true", "false")),
         "execution.checkpointing.num-retained": source.choice(("1", "3")),

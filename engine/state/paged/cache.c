@@ -22,7 +22,9 @@ uint64_t paged_table_limit(const struct paged_table *p)
     const struct paged_store *s = p->store;
     const struct keyed_disk *disk = s->options->disk;
     uint32_t n_sharing = disk->n_sharing != NULL ? atomic_load(disk->n_sharing) : 1;
-    return disk->cache_bytes / MAX(n_sharing, 1u) / MAX(s->tables.len, (size_t)1);
+    uint64_t share = disk->cache_bytes / MAX(n_sharing, 1u) / MAX(s->tables.len, (size_t)1);
+    uint64_t least = MIN(disk->cache_bytes, (uint64_t)PAGED_TABLE_MIN);
+    return MAX(share, least);
 }
 
 /* Of slots and what is in the heap; pieces of the heap that are free are used again. */

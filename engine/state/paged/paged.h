@@ -29,8 +29,10 @@
 #include "engine/state/record_row.h"
 
 enum {
-    PAGED_KEY_PREFIX = 6,        /* key group, state */
-    PAGED_HEAP_MIN = 1 << 20,    /* bytes of long keys and strings */
+    PAGED_KEY_PREFIX = 6,     /* key group, state */
+    PAGED_HEAP_MIN = 1 << 20, /* bytes of long keys and strings */
+    PAGED_TABLE_MIN =
+        256 << 10, /* bytes of a table's slots at least, if the cache as a whole has so many */
     PAGED_PIECE_BYTES = 8 << 20, /* of a piece at most, about */
     PAGED_FIGURES_MAX = 8,
 };
