@@ -537,7 +537,7 @@ class Round:
                     break
                 self.note_run()
                 self.job = None
-        self.until("the end of the job", lambda: self.state() in ENDED, 120)
+        self.until("the end of the job", lambda: self.state() in ENDED, 300)  # through channels of one 4 KB buffer, maybe
         if self.state() != "FINISHED":
             raise Violation(self.failure() or f"the job is {self.state()}")
         if self.is_elastic():
