@@ -1,6 +1,9 @@
 """Unaligned checkpoints of a job under back pressure, with channels inside workers and between them: they end while nothing
 else moves, hold what is in flight, and the job goes on from them at any parallelism without losing or repeating a record."""
 
+import os
+import signal
+
 import pytest
 from checkpoints import Jobs, check_records, counts_of, restoring, settings
 from cluster import Cluster
@@ -49,3 +52,38 @@ def test_rescaled_with_records_in_flight(jobs, stateful, tmp_path, timeout):
     jobs.wait_for_end(job)
     assert check_records(tmp_path / "out") == RECORDS
     assert sum(n for numbers in counts_of(tmp_path / "out")["W"].values() for n in numbers) == RECORDS
+
+
+# Where workers kill themselves: while something in flight is written, before it is read, in the middle of its processing.
+DEATHS = ("task.checkpoint.record=kill,one_in=400", "task.restore.channel_state=kill,one_in=12", "task.restore.replay=kill,one_in=500")
+
+
+@pytest.mark.parametrize("death", DEATHS, ids=lambda d: d.split("=")[0])
+def test_deaths_with_records_in_flight(flinc, stateful, tmp_path, death):
+    """Each attempt may end where what is in flight is recorded or restored: the next one begins anew, and each record is
+    counted once."""
+    c = Cluster(flinc.home, tmp_path / "cluster", slots=2, config={"taskmanager.memory.segment-size": "4 kb"})
+    c.environment["FLINC_FAILPOINTS"] = death
+    c.leaves_files = True  # of who is killed
+    try:
+        jobs = Jobs(c.start(2))
+        config = {**unaligned(tmp_path), "restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": 1000,
+                  "restart-strategy.fixed-delay.delay": "0 s", "execution.checkpointing.tolerable-failed-checkpoints": 1000}
+        output = ["--output", tmp_path / "out"]
+        job = jobs.start(stateful, SLOW + output, config, 4)
+        kills = 0
+        while jobs.metric(job, "numRestarts") <= kills:  # none of its own yet
+            if "restore" in death:
+                jobs.wait_for_checkpoints(job, 2)
+                for pid in c.workers()[:1]:
+                    os.kill(pid, signal.SIGKILL)
+                    kills += 1
+                c.wait(lambda n=kills: jobs.metric(job, "numRestarts") >= n)
+            jobs.wait_for_checkpoints(job)
+        path = jobs.cancel(job)
+        job = jobs.start(stateful, ["--records", RECORDS] + output, {**config, **restoring(path)}, parallelism=3)
+        jobs.wait_for_end(job)
+        assert check_records(tmp_path / "out") == RECORDS
+        c.stop()
+    finally:
+        c.kill_all()

@@ -5,6 +5,8 @@
 
 #include "common/base/failpoint.h"
 #include "tests/unit/taskmanager_worker/test_job.h"
+#include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +210,26 @@ static inline void trigger_in_folder(struct test_cluster *c, const struct job *j
     cluster_trigger(
         c, job,
         &(struct test_checkpoint){.id = id, .kind = kind, .stop = stop, .directory = folder});
+}
+
+static inline uint32_t files_left(void)
+{
+    uint32_t n = 0;
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        n += e->d_name[0] != '.';
+    }
+    closedir(d);
+    return n;
+}
+
+/* The executor deletes what nobody needs. */
+static inline void wait_until_empty(void)
+{
+    while (files_left() > 0) {
+        sched_yield();
+    }
 }
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

@@ -1,7 +1,5 @@
 /* Checkpoints that fail in a task: it declines and lives on, or fails, and leaves no file behind. */
 #include "tests/unit/taskmanager_worker/checkpoint_fixture.h"
-#include <dirent.h>
-#include <sched.h>
 
 static void test_snapshot_fails(void **state)
 {
@@ -94,18 +92,6 @@ static void test_trigger_after_the_end(void **state)
     }
 }
 
-static uint32_t files_left(void)
-{
-    uint32_t n = 0;
-    DIR *d = opendir(folder);
-    assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        n += e->d_name[0] != '.';
-    }
-    closedir(d);
-    return n;
-}
-
 /* What was written of a checkpoint that is declined then goes. */
 static void test_declined_leaves_no_file(void **state)
 {
@@ -119,9 +105,7 @@ static void test_declined_leaves_no_file(void **state)
                       FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_NONE);
     cluster_run_until(c, is_answered);
     assert_int_equal(cluster_n_declines(c, 1), TASKS);
-    while (files_left() > 0) { /* the executor deletes them */
-        sched_yield();
-    }
+    wait_until_empty();
     failpoint_clear_all();
     release();
     cluster_run_to_end(c);

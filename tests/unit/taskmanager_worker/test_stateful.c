@@ -189,6 +189,22 @@ static void count_close(struct operator* op, struct op_context *ctx)
     }
 }
 
+/* What comes meanwhile stays in flight. */
+static void count_stall(struct stateful *s)
+{
+    struct stateful_counts *counts = s->config.counts;
+    atomic_fetch_add(&counts->stalled, 1);
+    changed(s);
+    for (;;) {
+        uint32_t ticket = event_count_prepare(&counts->changed);
+        if (!atomic_load(&counts->stall)) {
+            event_count_cancel(&counts->changed);
+            return;
+        }
+        event_count_wait(&counts->changed, ticket, -1);
+    }
+}
+
 static int count_process(struct operator* op, struct op_context *ctx, uint32_t input,
                          struct batch *take_batch, struct error *err)
 {
@@ -196,6 +212,9 @@ static int count_process(struct operator* op, struct op_context *ctx, uint32_t i
     static const uint32_t key_column = 0;
     uint32_t slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX];
+    if (atomic_load(&s->config.counts->stall)) {
+        count_stall(s);
+    }
     struct batch *b = batch_make_unique(ctx->pool, take_batch);
     keyed_state_hash(s->state, b, &key_column);
     int rc = keyed_state_upsert(s->state, NAMESPACE_VOID, b, &key_column, slots, is_new, err);

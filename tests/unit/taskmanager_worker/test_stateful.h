@@ -17,7 +17,9 @@ struct stateful_counts {
     _Atomic int64_t last_complete;
     _Atomic int64_t prepared, snapshots;
     _Atomic int64_t timers;
-    _Atomic bool hold; /* sources emit nothing while it is set */
+    _Atomic bool hold;  /* sources emit nothing while it is set */
+    _Atomic bool stall; /* counts do not return from process() while it is set */
+    _Atomic int64_t stalled;
     struct event_count changed;
 };
 
