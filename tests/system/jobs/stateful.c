@@ -181,6 +181,11 @@ static flinc_stream *with_more(flinc_env *env, flinc_stream *events)
                        flinc_uid(flinc_from_elements(env, few, 3, FLINC_TYPE(event)), "few"));
 }
 
+static int by_time(flinc_ctx *ctx, const event *in, int n_channels)
+{
+    return (int)(in->at_ms % n_channels);
+}
+
 static flinc_stream *unchained(flinc_stream *s)
 {
 #ifdef UNCHAINED
@@ -221,8 +226,8 @@ static flinc_stream *count_lines(flinc_stream *events, const settings *s)
 
 static int job(flinc_env *env, int argc, char **argv)
 {
-    static const char *const known[] = {"records", "keys",   "rate", "payload",
-                                        "beside",  "output", "slow", NULL};
+    static const char *const known[] = {"records", "keys", "rate",   "payload", "beside",
+                                        "output",  "slow", "custom", NULL};
     flinc_params *p = flinc_params_parse(env, argc, argv, known);
     const settings s = {.keys = flinc_params_int(p, "keys", 480),
                         .payload = flinc_params_int(p, "payload", 0),
@@ -239,6 +244,9 @@ static int job(flinc_env *env, int argc, char **argv)
         "events");
     if (flinc_params_int(p, "beside", 0) != 0) {
         events = with_more(env, events);
+    }
+    if (flinc_params_int(p, "custom", 0) != 0) {
+        events = flinc_partition_custom(events, FLINC_FN(by_time));
     }
     flinc_stream *lines = count_lines(events, &s);
     if (output[0] != '\0') {

@@ -1,11 +1,15 @@
 /* Reading execution.checkpointing.*: defaults are Flink's, near misses are explained. */
+#include "common/base/log.h"
 #include "jobmanager/checkpoint/checkpoint_config.h"
 /* clang-format off */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 /* clang-format on */
+
+enum { WARNING_BYTES = 512 };
 
 /* Keys and values, NULL-terminated. */
 static int read_config(const char *const *settings, struct checkpoint_config *ret,
@@ -89,12 +93,57 @@ static void test_mistakes_are_explained(void **state)
     }
 }
 
+static void keep_line(void *arg, enum log_level level, const char *line)
+{
+    if (level == LOG_LEVEL_WARN && strstr(line, "unaligned.forced") != NULL) {
+        snprintf(arg, WARNING_BYTES, "%s", line);
+    }
+}
+
+/* Flink refuses jobs of custom partitioners without it; here it changes nothing, and a warning says why. */
+static void test_forced_is_accepted(void **state)
+{
+    static const struct {
+        const char *unaligned, *forced, *mode, *warning;
+    } cases[] = {
+        {"true", "false", "EXACTLY_ONCE", NULL},
+        {"true", "true", "EXACTLY_ONCE",
+         "edges of custom partitioners stay aligned beside unaligned"},
+        {"false", "true", "EXACTLY_ONCE", "checkpoints are aligned, since"},
+        {"true", "true", "AT_LEAST_ONCE", "checkpoints are aligned, since"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct checkpoint_config c;
+        char warning[WARNING_BYTES] = "";
+        const char *const settings[] = {"execution.checkpointing.unaligned.enabled",
+                                        cases[i].unaligned,
+                                        "execution.checkpointing.unaligned.forced",
+                                        cases[i].forced,
+                                        "execution.checkpointing.mode",
+                                        cases[i].mode,
+                                        NULL};
+        log_set_sink(keep_line, warning);
+        assert_int_equal(read_config(settings, &c, NULL), 0);
+        log_set_sink(NULL, NULL);
+        if (cases[i].warning == NULL) {
+            assert_string_equal(warning, "");
+        } else {
+            assert_non_null(strstr(warning, "unaligned.forced changes nothing"));
+            assert_non_null(strstr(warning, cases[i].warning));
+        }
+        bool is_exact = strcmp(cases[i].mode, "EXACTLY_ONCE") == 0;
+        assert_int_equal(c.unaligned, is_exact && strcmp(cases[i].unaligned, "true") == 0);
+        checkpoint_config_fini(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_what_follows_from_what),
         cmocka_unit_test(test_mistakes_are_explained),
+        cmocka_unit_test(test_forced_is_accepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
