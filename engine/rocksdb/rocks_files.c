@@ -382,6 +382,9 @@ int rocks_store_adopt(struct rocks_store *s, const struct rocks_files *parent,
         first = parent->first_group;
         last = parent->last_group;
     }
+    if (PLANTED("rocksdb.clips_one_less")) {
+        last = MIN(last + 1, parent->last_group);
+    }
     if (PLANTED("rocksdb.file_ids_again")) {
         s->next_file_id = 0;
     }

@@ -6,6 +6,7 @@
  *
  * Thread: any, one at a time.  Flink: StateAssignmentOperation.reDistributeInputChannelStates,
  * SubtaskStateMapper. */
+#include "common/base/failpoint.h"
 #include "engine/data/hash.h"
 #include "engine/snapshot/assign_deal.h"
 
@@ -54,13 +55,20 @@ static bool groups_of_subtasks_meet(const struct deal *d, uint32_t old, uint32_t
 
 static bool is_for(const struct deal *d, const struct deal_channel *c, uint32_t subtask)
 {
+    if (PLANTED("snapshot.channels_to_two") && (c->subtask + 1) % d->parallelism == subtask) {
+        return true;
+    }
     switch (c->kind) {
     case HASH:
+        if (PLANTED("snapshot.hash_channels_by_number")) {
+            return c->subtask == subtask;
+        }
         return c->handle->partitioner != HASH || groups_of_subtasks_meet(d, c->subtask, subtask);
     case FLINC__PARTITIONER_KIND__PARTITION_GLOBAL:
         return subtask == 0;
     default:
-        return c->subtask % d->parallelism == subtask;
+        return (PLANTED("snapshot.channels_by_number") ? c->subtask
+                                                       : c->subtask % d->parallelism) == subtask;
     }
 }
 

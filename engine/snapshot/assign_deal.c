@@ -197,15 +197,22 @@ static bool groups_meet(uint32_t first, uint32_t last, uint32_t from, uint32_t t
     return first <= to && last >= from;
 }
 
+/* Whether what has the groups `first` to `last` is for who has the others. */
+static bool groups_are_for(uint32_t first, uint32_t last, uint32_t from, uint32_t to)
+{
+    return groups_meet(first, last, from, to) &&
+           ((first >= from && last <= to) || !PLANTED("snapshot.narrows_too_far"));
+}
+
 static bool has_all(const Flinc__KeyedHandle *h, uint32_t first, uint32_t last)
 {
     for (size_t i = 0; i < h->n_segments; i++) {
-        if (!groups_meet(h->segments[i]->first_group, h->segments[i]->last_group, first, last)) {
+        if (!groups_are_for(h->segments[i]->first_group, h->segments[i]->last_group, first, last)) {
             return false;
         }
     }
     for (size_t i = 0; i < h->n_files; i++) {
-        if (!groups_meet(h->files[i]->first_group, h->files[i]->last_group, first, last)) {
+        if (!groups_are_for(h->files[i]->first_group, h->files[i]->last_group, first, last)) {
             return false;
         }
     }
@@ -225,12 +232,12 @@ static Flinc__KeyedHandle *narrow_handle(struct deal *d, Flinc__KeyedHandle *h, 
     narrow->files = arena_alloc(d->arena, (h->n_files + 1) * sizeof(Flinc__SharedFiles *));
     narrow->n_segments = narrow->n_files = 0;
     for (size_t i = 0; i < h->n_segments; i++) {
-        if (groups_meet(h->segments[i]->first_group, h->segments[i]->last_group, first, last)) {
+        if (groups_are_for(h->segments[i]->first_group, h->segments[i]->last_group, first, last)) {
             narrow->segments[narrow->n_segments++] = h->segments[i];
         }
     }
     for (size_t i = 0; i < h->n_files; i++) {
-        if (groups_meet(h->files[i]->first_group, h->files[i]->last_group, first, last)) {
+        if (groups_are_for(h->files[i]->first_group, h->files[i]->last_group, first, last)) {
             narrow->files[narrow->n_files++] = h->files[i];
         }
     }
@@ -266,6 +273,9 @@ static void deal_keyed(struct deal *d, uint32_t subtask, Flinc__OperatorSubtaskS
     for (; to_handle < d->keyed.len; to_handle++) {
         const Flinc__KeyedHandle *h = vec_ptr(&d->keyed, to_handle);
         if (d->keyed_in_order && h->first_group > last) {
+            break;
+        }
+        if (n > 0 && PLANTED("snapshot.deals_one_handle")) {
             break;
         }
         n += groups_meet(h->first_group, h->last_group, first, last);

@@ -30,7 +30,8 @@ static void register_blob(void *arg, const Flinc__StateBlob *b, uint64_t checkpo
     if (!b->shared || b->location[0] == '\0') {
         return;
     }
-    uint64_t made_by = b->merged_since != 0 ? b->merged_since : checkpoint_id;
+    bool is_merged = b->merged_since != 0 && !PLANTED("checkpoint.sections_are_new");
+    uint64_t made_by = is_merged ? b->merged_since : checkpoint_id;
     enum shared_state state = shared_registry_find(&r->c->shared, b->location);
     if (state == SHARED_KNOWN_FOREIGN && !PLANTED("checkpoint.refers_to_foreign")) {
         r->rc = error_set(r->err, ERR_INTERNAL,

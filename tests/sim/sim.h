@@ -96,6 +96,8 @@ struct sim_task {
     struct flinc_id attempt, allocation;
     bool bounded; /* it finishes some time */
     uint32_t vertex, subtask, attempt_number, first_group, last_group;
+    struct flinc_id edge_id; /* of its input */
+    Flinc__PartitionerKind edge;
     int64_t counter;        /* its state */
     uint64_t last_barrier;  /* checkpoints up to here are not taken again */
     uint64_t stop_at;       /* it finishes when this one is complete; 0: none */
@@ -189,8 +191,8 @@ struct sim_state {
     uint32_t vertex, subtask, attempt_number, pad;
     int64_t counter;
 };
-/* False: the segment is a file, or empty. */
-bool sim_state_read(const Flinc__KeyedSegment *segment, struct sim_state *ret);
+/* False: the blob is a file, or none. */
+bool sim_state_read(const Flinc__StateBlob *blob, struct sim_state *ret);
 
 /* A snapshot that is (or was) complete. */
 struct sim_snapshot {
@@ -198,11 +200,13 @@ struct sim_snapshot {
     uint64_t id;
     int64_t generation[SIM_PARALLELISM_MAX]; /* by region: attempt number of its tasks; -1: none */
     uint32_t parallelism, parallelism_of[SIM_VERTICES]; /* of the job, of each vertex */
-    bool start;                                         /* the job started from it */
-    bool savepoint, bounded, held;                      /* held: its files must stay */
-    bool used, claimed;                                 /* a job started from it; as its owner */
-    char *directory;                                    /* Owns */
-    struct vec uris;                                    /* of char *, owned; all its files */
+    uint32_t in_flight;            /* a bit for each subtask to which something was */
+    Flinc__PartitionerKind edge;   /* on this */
+    bool start;                    /* the job started from it */
+    bool savepoint, bounded, held; /* held: its files must stay */
+    bool used, claimed;            /* a job started from it; as its owner */
+    char *directory;               /* Owns */
+    struct vec uris;               /* of char *, owned; all its files */
 };
 
 /* A savepoint that somebody asked for. */
@@ -219,6 +223,8 @@ void sim_snapshots_fini(struct sim *s);
 /* A task is deployed: what it is to restore from is the newest that its generation may know. */
 void sim_check_restore(struct sim *s, const struct flinc_id *job_id, const Flinc__JobVertex *vertex,
                        const Flinc__SubtaskDeployment *spec);
+/* All tasks of a job run: what was in flight in the checkpoint that they come from has gone to somebody. */
+void sim_check_all_is_given(struct sim *s, const struct sim_job *job);
 void sim_ask_savepoint(struct sim *s);
 /* One that a new job may start from; NULL: none. */
 struct sim_snapshot *sim_snapshots_choose(struct sim *s, bool bounded, bool claim);
@@ -247,6 +253,14 @@ struct sim_node { /* a machine with a task manager */
     struct vec stale_up, stale_down; /* the same, of the leadership before */
 };
 
+/* Who got what was in flight, since tasks restore from this checkpoint. */
+struct sim_given {
+    uint64_t checkpoint_id;
+    uint32_t parallelism;
+    uint32_t in_flight;               /* what is to be given: as in the snapshot */
+    uint32_t to[SIM_PARALLELISM_MAX]; /* by old subtask: who, from 1; 0: nobody */
+};
+
 struct sim_job {
     struct flinc_id id;
     uint32_t n_tasks;
@@ -255,6 +269,8 @@ struct sim_job {
     bool noted;             /* it ran in full */
     int64_t noted_restarts; /* by then */
     uint32_t parallelism;
+    Flinc__PartitionerKind edge;
+    struct sim_given given;
     bool by_regions; /* its edge is pointwise: every subtask number is a region */
     bool adaptive;   /* it runs with the slots that there are, at most `wanted` */
     uint32_t wanted;

@@ -265,6 +265,9 @@ void sim_note_running(struct sim *s)
     for (uint32_t i = 0; i < s->n_jobs; i++) {
         s->jobs[i].noted_restarts = restarts_of(s, &s->jobs[i]);
         s->jobs[i].noted = s->jobs[i].noted_restarts >= 0;
+        if (s->jobs[i].noted) {
+            sim_check_all_is_given(s, &s->jobs[i]);
+        }
     }
 }
 

@@ -245,10 +245,10 @@ void sim_submit(struct sim *s)
     job->adaptive = sim_chance(s, 35);
     job->wanted = job->parallelism;
     job->by_regions = !job->adaptive && sim_chance(s, 60);
-    struct edge_spec edges[] = {{0, 1, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE, 0}};
-    if (job->by_regions) {
-        edges[0].kind = FLINC__PARTITIONER_KIND__PARTITION_FORWARD;
-    }
+    job->edge = job->by_regions                  ? FLINC__PARTITIONER_KIND__PARTITION_FORWARD
+                : (s->seed + s->n_jobs) % 2 == 0 ? FLINC__PARTITIONER_KIND__PARTITION_REBALANCE
+                                                 : FLINC__PARTITIONER_KIND__PARTITION_HASH;
+    const struct edge_spec edges[] = {{0, 1, job->edge, 0}};
     struct job_submission submission = {.graph = graph_new(vertices, SIM_VERTICES, edges, 1)};
     configure_slots(s, job, submission.graph);
     id_random(&job->id, &s->rng);

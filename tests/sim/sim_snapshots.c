@@ -4,6 +4,7 @@
  *     that runs;
  *   - numbers grow, and what a job only borrowed is not referred to;
  *   - a task restores from the newest one that attempts before its own have completed, and gets its own state back;
+ *   - what was in flight goes to all who have some of its keys, or, on edges without keys, to one task;
  *   - what is kept (sim_file.refs) is not deleted, what is not is.
  *
  * See sim.h. */
@@ -72,6 +73,17 @@ static void add_uri(void *arg, const char *uri, const Flinc__StateBlob *blob)
     vec_push_ptr(&k->uris, mem_strdup(uri));
 }
 
+static void note_in_flight(struct sim_snapshot *k, const Flinc__OperatorSnapshot *o)
+{
+    for (size_t i = 0; i < o->n_subtasks; i++) {
+        const Flinc__OperatorSubtaskState *state = o->subtasks[i]->state;
+        if (state != NULL && state->n_channels > 0) {
+            k->in_flight |= 1u << o->subtasks[i]->subtask;
+            k->edge = state->channels[0]->partitioner;
+        }
+    }
+}
+
 static struct sim_snapshot *snapshot_new(struct sim *s, const Flinc__CheckpointMetadata *m,
                                          const char *directory)
 {
@@ -86,6 +98,7 @@ static struct sim_snapshot *snapshot_new(struct sim *s, const Flinc__CheckpointM
         SIM_CHECK(s, vertex < SIM_VERTICES);
         k->parallelism_of[vertex] = m->operators[i]->parallelism;
         k->parallelism = MAX(k->parallelism, m->operators[i]->parallelism);
+        note_in_flight(k, m->operators[i]);
     }
     k->savepoint = checkpoint_kind_is_savepoint(m->kind);
     vec_init(&k->uris, sizeof(char *));
@@ -153,7 +166,7 @@ static void check_states(struct sim *s, const struct sim_job *job, struct sim_sn
                 SIM_CHECK(s, t->finished);
                 continue;
             }
-            SIM_CHECK(s, sim_state_read(t->state->keyed[0]->segments[0], &state));
+            SIM_CHECK(s, sim_state_read(t->state->keyed[0]->segments[0]->blob, &state));
             SIM_CHECK(s, state.checkpoint_id == m->checkpoint_id && state.vertex == v &&
                              state.subtask == t->subtask);
             int64_t *generation = &k->generation[region_of(job, t->subtask)];
@@ -184,6 +197,16 @@ static void check_borrowed(struct sim *s, const struct sim_job *job, const struc
     }
 }
 
+void sim_check_all_is_given(struct sim *s, const struct sim_job *job)
+{
+    for (uint32_t old = 0; old < SIM_PARALLELISM_MAX; old++) {
+        if ((job->given.in_flight >> old & 1) != 0 && job->given.to[old] == 0 && !job->by_regions &&
+            !job->bounded) {
+            sim_failed(s, __FILE__, __LINE__, "what was in flight is given to nobody");
+        }
+    }
+}
+
 static void note_completed(struct sim *s, struct sim_job *job, const char *directory, uint64_t id)
 {
     if (id <= job->newest) {
@@ -196,6 +219,7 @@ static void note_completed(struct sim *s, struct sim_job *job, const char *direc
     check_states(s, job, k, m);
     flinc__checkpoint_metadata__free_unpacked(m, NULL);
     check_borrowed(s, job, k);
+    sim_check_all_is_given(s, job); /* all tasks have restored by now */
     for (uint32_t r = 0; r < SIM_PARALLELISM_MAX; r++) {
         if (k->generation[r] >= 0 && k->generation[r] < job->generation[r]) {
             sim_failed(s, __FILE__, __LINE__,
@@ -340,6 +364,15 @@ static const struct sim_snapshot *newest_before(const struct sim *s, const struc
     return newest;
 }
 
+static bool has_group(const Flinc__KeyedHandle *h, uint32_t group)
+{
+    bool has = false;
+    for (size_t i = 0; i < h->n_segments; i++) {
+        has = has || (group >= h->segments[i]->first_group && group <= h->segments[i]->last_group);
+    }
+    return has;
+}
+
 /* Whatever the parallelism was when the snapshot was taken. */
 static bool covers_own_groups(const Flinc__JobVertex *of, const Flinc__SubtaskDeployment *spec)
 {
@@ -349,14 +382,63 @@ static bool covers_own_groups(const Flinc__JobVertex *of, const Flinc__SubtaskDe
     for (uint32_t group = first; group <= last; group++) {
         bool covered = false;
         for (size_t i = 0; r->n_operators > 0 && i < r->operators[0]->n_keyed; i++) {
-            const Flinc__KeyedHandle *h = r->operators[0]->keyed[i];
-            covered = covered || (group >= h->first_group && group <= h->last_group);
+            covered = covered || has_group(r->operators[0]->keyed[i], group);
         }
         if (!covered) {
             return false;
         }
     }
     return true;
+}
+
+static bool subtasks_share_groups(const Flinc__JobVertex *of, uint32_t subtask, uint32_t old,
+                                  uint32_t old_parallelism)
+{
+    uint32_t first, last, from, to;
+    key_group_range(subtask, of->max_parallelism, of->parallelism, &first, &last);
+    key_group_range(old, of->max_parallelism, old_parallelism, &from, &to);
+    return first <= to && last >= from;
+}
+
+/* A bit for each old subtask. */
+static uint32_t read_in_flight(struct sim *s, const struct sim_snapshot *k,
+                               const Flinc__TaskRestore *r)
+{
+    uint32_t got = 0;
+    for (size_t i = 0; r->n_operators > 0 && i < r->operators[0]->n_channels; i++) {
+        struct sim_state state;
+        SIM_CHECK(s, sim_state_read(r->operators[0]->channels[i]->blob, &state));
+        SIM_CHECK(s, state.checkpoint_id == k->id && (k->in_flight >> state.subtask & 1) != 0);
+        SIM_CHECK(s, (got >> state.subtask & 1) == 0);
+        got |= 1u << state.subtask;
+    }
+    return got;
+}
+
+static void check_in_flight(struct sim *s, const struct sim_snapshot *k, struct sim_job *job,
+                            const Flinc__JobVertex *of, const Flinc__SubtaskDeployment *spec)
+{
+    const Flinc__PartitionerKind hash = FLINC__PARTITIONER_KIND__PARTITION_HASH;
+    uint32_t got = read_in_flight(s, k, spec->restore);
+    struct sim_given *g = &job->given;
+    if (g->checkpoint_id != k->id || g->parallelism != of->parallelism) {
+        *g = (struct sim_given){k->id, of->parallelism, k->in_flight, {0}};
+    }
+    for (uint32_t old = 0; old < SIM_PARALLELISM_MAX; old++) {
+        bool has = (got >> old & 1) != 0;
+        bool is_wanted = (k->in_flight >> old & 1) != 0 &&
+                         (k->edge != hash ||
+                          subtasks_share_groups(of, spec->subtask, old, k->parallelism_of[1]));
+        if (job->edge == hash && has != is_wanted) {
+            sim_failed(s, __FILE__, __LINE__,
+                       has ? "a task gets what was in flight to keys that are not its own"
+                           : "a task does not get what was in flight to its keys");
+        }
+        if (job->edge != hash && has && g->to[old] != 0 && g->to[old] != spec->subtask + 1) {
+            sim_failed(s, __FILE__, __LINE__, "what was in flight is given to two tasks");
+        }
+        g->to[old] = has ? spec->subtask + 1 : g->to[old];
+    }
 }
 
 static void check_state(struct sim *s, const struct sim_snapshot *k, const struct sim_job *job,
@@ -371,7 +453,7 @@ static void check_state(struct sim *s, const struct sim_snapshot *k, const struc
         for (size_t j = 0; j < h->n_segments; j++) {
             struct sim_state state;
             const Flinc__StateBlob *b = h->segments[j]->blob;
-            if (sim_state_read(h->segments[j], &state)) {
+            if (sim_state_read(b, &state)) {
                 n_own += state.subtask == spec->subtask;
                 SIM_CHECK(s, state.checkpoint_id == k->id && state.vertex == vertex);
             } else if (b->shared) {
@@ -407,6 +489,9 @@ void sim_check_restore(struct sim *s, const struct flinc_id *job_id, const Flinc
     }
     if (newest != NULL) {
         check_state(s, newest, job, vertex, spec);
+        if (vertex->id.data[1] > 0) { /* see graph_id() */
+            check_in_flight(s, newest, job, vertex, spec);
+        }
         s->totals->restored++;
     }
     job->generation[region] = MAX(job->generation[region], (int64_t)spec->attempt_number);

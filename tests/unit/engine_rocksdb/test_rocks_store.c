@@ -339,6 +339,9 @@ static void planted_bugs_of_taking_over_show(void **state)
     assert_ok(failpoint_configure("planted.rocksdb.unclipped=error", &err));
     assert_int_equal(take_over(*state).n_scanned, 128);
     failpoint_clear_all();
+    assert_ok(failpoint_configure("planted.rocksdb.clips_one_less=error", &err));
+    assert_int_equal(take_over(*state).n_scanned, 65);
+    failpoint_clear_all();
     assert_ok(failpoint_configure("planted.rocksdb.file_ids_again=error", &err));
     assert_true(take_over(*state).n_same > 0);
     failpoint_clear_all();

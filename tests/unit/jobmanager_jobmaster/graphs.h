@@ -82,6 +82,10 @@ static inline Flinc__JobEdge *graph_edge(const struct edge_spec *spec, uint32_t 
     e->partitioner = graph_zalloc(sizeof(*e->partitioner));
     flinc__partitioner__init(e->partitioner);
     e->partitioner->kind = spec->kind;
+    if (spec->kind == FLINC__PARTITIONER_KIND__PARTITION_HASH) { /* by the first column */
+        e->partitioner->n_key_columns = 1;
+        e->partitioner->key_columns = graph_zalloc(sizeof(e->partitioner->key_columns[0]));
+    }
     e->mode = spec->mode;
     e->schema = strdup(TEST_SCHEMA);
     return e;
