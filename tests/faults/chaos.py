@@ -104,6 +104,7 @@ PLANTED_NIGHTLY = {
     "shared_files.unconfirmed": ("a checkpoint refers to files of one that was given up", "No such file"),
     "rocksdb.file_ids_again": ("a file of another subtask with the same number is taken over after rescaling", ""),
     "merging.discard_deletes_file": ("state that is given up takes the file with it that others share", ""),
+    "network.credit_is_lost": ("producers never hear that there is room again: a deadlock", "standstill: nothing has moved"),
     "channel_state_unfiltered": ("after rescaling every subtask processes all that was in flight", ""),
 }
 
@@ -111,6 +112,8 @@ PLANTED_NIGHTLY = {
 PLANTED_BESIDE = {
     "shared_files.unconfirmed": "planted.checkpoint.refers_to_deleted=error;task.checkpoint.ack=error,one_in=10",
 }
+# A restart commits what nobody was told of, and ends a deadlock.
+PLANTED_WITHOUT_DEATHS = ("lost_notify", "network.credit_is_lost")
 ALL_PLANTED = {**PLANTED, **PLANTED_NIGHTLY}
 # With the rocksdb backend, and each file by itself.
 PLANTED_ROCKSDB = re.compile("shared_file|paged|rocksdb")
@@ -184,7 +187,7 @@ def job_config(source, folder, round_):
         "execution.checkpointing.data-inline-threshold": source.choice(("0 kb", "20 kb", "1 mb")),
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.tolerable-failed-checkpoints": "1000",
-        "task.standstill.timeout": f"{STANDSTILL_S} s",
+        "task.standstill.timeout": f"{STANDSTILL_S * 2 // 3} s",  # before the cluster ends
         "execution.buffer-timeout.interval": source.choice(("0 ms", "5 ms", "50 ms")),
         "pipeline.auto-watermark-interval": source.choice(("10 ms", "200 ms")),
         "restart-strategy.type": "fixed-delay",
@@ -638,9 +641,9 @@ def run_cluster(home, bundle, seed, rounds=1, records=RECORDS, kills=3, failpoin
         if not isinstance(e, Violation):
             print(text, file=sys.stderr)
             raise
-        if planted:
-            shutil.rmtree(cluster.folder)
-        raise Violation(text) from e
+        found = Violation(text)
+        found.folder = cluster.folder
+        raise found from e
     shutil.rmtree(cluster.folder)
     return cluster
 
@@ -650,9 +653,10 @@ def find_planted(home, bundle, name, seed, rounds=6):
     _, wanted = ALL_PLANTED[name]
     for number in range(rounds):
         try:
-            deaths = "" if name == "lost_notify" else ";" + PLANTED_BESIDE.get(name, EARLY_DEATHS)  # a restart commits, too
+            deaths = "" if name in PLANTED_WITHOUT_DEATHS else ";" + PLANTED_BESIDE.get(name, EARLY_DEATHS)
             run_cluster(home, bundle, seed + number, failpoints=f"planted.{name}=error{deaths}")
         except Violation as e:
+            shutil.rmtree(e.folder)
             found = str(e).splitlines()[0]
             if re.search(wanted, found):
                 return found

@@ -1,6 +1,8 @@
 """The checker: a few rounds, and the proof that it finds bugs and leaks; scripts/chaos.sh has more."""
 
 import os
+import re
+import shutil
 import sys
 
 import pytest
@@ -9,6 +11,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(TOP, "tests", "faults"))
 import chaos  # noqa: E402
 import leaks  # noqa: E402
+import loss  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +27,27 @@ def test_exactly_once(flinc, checker, seed, rounds):
 @pytest.mark.parametrize("name", sorted(chaos.PLANTED))
 def test_planted_bugs_are_found(flinc, checker, name):
     assert chaos.find_planted(flinc.home, checker, name, seed=1), chaos.PLANTED[name][0]
+
+
+def test_a_deadlock_is_seen(flinc, checker):
+    """Producers wait for credit that never comes: the watchdog ends the round with that cause, and what every thread of every
+    process waited for is kept; the workers have told it by themselves."""
+    with pytest.raises(chaos.Violation, match=f"standstill: nothing has moved for {chaos.STANDSTILL_S} s") as violation:
+        chaos.run_cluster(flinc.home, checker, seed=1, failpoints="planted.network.credit_is_lost=error")
+    folder = violation.value.folder
+    with open(os.path.join(folder, "stacks.txt"), encoding="utf-8") as f:
+        places = {text.split()[0]: text for text in f.read().split("==== ")[1:]}
+    assert len(places) == 1 + loss.TASK_MANAGERS and '"dispatcher" Id=' in places["/jobmanager"]
+    told = "\n".join(places.values())
+    for subtask in ("Co-Process-Broadcast-Keyed (1/2)", "Co-Process-Broadcast-Keyed (2/2)"):
+        assert re.search(f'"{re.escape(subtask)}" Id=\\d+ WAITING\n\tat ', told), told
+    logs = [os.path.join(folder, name) for name in os.listdir(folder) if "taskworker" in name]
+    said = ""
+    for path in logs:
+        with open(path, encoding="utf-8") as f:
+            said += f.read()
+    assert "nothing has moved for" in said, said[-5000:]
+    shutil.rmtree(folder)
 
 
 def test_short_jobs_leave_nothing(flinc, checker):
