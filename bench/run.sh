@@ -13,6 +13,7 @@ benchmarks=(
     "record_rows|records of state as bytes|build/release/bench/bench_state_record_rows"
     "rocksdb|a hand-written loop on RocksDB|build/release/bench/bench_rocksdb_limit --dir build/bench/rocksdb"
     "paged|counts by key with a cache smaller than the state (rocksdb)|build/release/bench/bench_state_paged"
+    "paged_timers|timers that do not fit memory (rocksdb)|build/release/bench/bench_state_paged_timers"
     "large_state|state 20 times managed memory with incremental checkpoints; 4 GB restored (rocksdb)|build/release/bench/bench_state_large_state"
     "timers|timers set and fired|build/release/bench/bench_ops_timers"
     "user_state|values, maps and lists of user functions|build/release/bench/bench_ops_user_state"

@@ -63,15 +63,37 @@ static uint8_t quarter(uint64_t *inout_random)
     return (uint8_t)(x >> 16 & x >> 32);
 }
 
-/* Frees what some of the clean entries of a group own and empties their slots; returns their number.  Each has the same
- * chance, whatever its group, and no region loses all of them at once: else some groups would be full, and all chains
- * there long, while others are empty. */
+/* Which clean entries go: some at random, or those that a rule names. */
+struct choice {
+    uint64_t *inout_random;
+    const struct keyed_evict_rule *rule; /* NULL: at random */
+};
+
+/* Those of a group that go.  At random each has the same chance, whatever its group, and no region loses all of them at
+ * once: else some groups would be full, and all chains there long, while others are empty. */
+static uint8_t chosen(const struct keyed_table *t, uint32_t group, uint8_t clean,
+                      const struct choice *how)
+{
+    uint8_t go = 0;
+    if (how->rule == NULL) {
+        return clean & quarter(how->inout_random);
+    }
+    for (uint8_t m = clean; m != 0; m &= (uint8_t)(m - 1)) {
+        uint32_t slot = group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctz(m);
+        bool goes = how->rule->may_go(how->rule->arg, keyed_table_entry(t, slot),
+                                      keyed_table_hash(t, slot));
+        go |= goes ? (uint8_t)(m & -m) : 0;
+    }
+    return go;
+}
+
+/* Frees what the chosen entries of a group own and empties their slots; returns their number. */
 static uint32_t drop_clean(struct keyed_table *t, uint32_t group, uint8_t tag,
-                           uint64_t *inout_random)
+                           const struct choice *how)
 {
     struct keyed_group *g = &t->groups[group];
     uint32_t n = 0;
-    for (uint8_t m = clean_of(t, g) & quarter(inout_random); m != 0; m &= (uint8_t)(m - 1), n++) {
+    for (uint8_t m = chosen(t, group, clean_of(t, g), how); m != 0; m &= (uint8_t)(m - 1), n++) {
         uint32_t at = (uint32_t)__builtin_ctz(m);
         free_owned(t, t->entries + ((size_t)group * KEYED_GROUP_SLOTS + at) * t->stride);
         g->tags = (g->tags & ~(UINT64_C(0xff) << at * 8)) | (uint64_t)tag << at * 8;
@@ -113,7 +135,8 @@ static void place_anew(struct keyed_table *t, const struct cluster *c)
     }
 }
 
-uint32_t keyed_table_evict(struct keyed_table *t, uint32_t *inout_group, uint64_t *inout_random)
+static uint32_t evict_cluster(struct keyed_table *t, uint32_t *inout_group,
+                              const struct choice *how)
 {
     uint32_t n_groups = t->n_slots / KEYED_GROUP_SLOTS, n = 0;
     ASSERT(t->moving.n_slots == 0 && n_groups > 0);
@@ -122,17 +145,34 @@ uint32_t keyed_table_evict(struct keyed_table *t, uint32_t *inout_group, uint64_
     *inout_group = (c.first + c.n) & (n_groups - 1);
     t->numbering++;
     if (c.n == 1) {
-        n = drop_clean(t, group, KEYED_TAG_EMPTY, inout_random);
+        n = drop_clean(t, group, KEYED_TAG_EMPTY, how);
         t->n_used -= n;
         t->n_keys -= n;
         return n;
     }
     for (uint32_t i = 0; i < c.n; i++, group = behind(t, group)) {
-        n += drop_clean(t, group, KEYED_TAG_REMOVED, inout_random);
+        n += drop_clean(t, group, KEYED_TAG_REMOVED, how);
     }
     t->n_keys -= n;
     look_again(t, &c);
     place_anew(t, &c);
+    return n;
+}
+
+uint32_t keyed_table_evict(struct keyed_table *t, uint32_t *inout_group, uint64_t *inout_random)
+{
+    return evict_cluster(t, inout_group, &(struct choice){.inout_random = inout_random});
+}
+
+uint32_t keyed_table_evict_all(struct keyed_table *t, const struct keyed_evict_rule *rule)
+{
+    uint32_t n_groups = t->n_slots / KEYED_GROUP_SLOTS, group = 0, seen = 0, n = 0;
+    while (seen < n_groups) {
+        uint32_t from = group;
+        n += evict_cluster(t, &group, &(struct choice){.rule = rule});
+        uint32_t went = (group - from) & (n_groups - 1);
+        seen += went > 0 ? went : n_groups;
+    }
     return n;
 }
 

@@ -12,6 +12,12 @@
  * what is left gets new slots close to its home, so that no removed slots gather.  *inout_random: not 0; which ones.
  * The table does not grow (asserted).  Returns the number of entries dropped.  The NULL key stays. */
 uint32_t keyed_table_evict(struct keyed_table *t, uint32_t *inout_group, uint64_t *inout_random);
+/* Drops all clean entries that the rule names, of a table that does not grow. */
+struct keyed_evict_rule {
+    bool (*may_go)(const void *arg, const char *entry, uint64_t hash);
+    const void *arg; /* Borrows */
+};
+uint32_t keyed_table_evict_all(struct keyed_table *t, const struct keyed_evict_rule *rule);
 /* An entry goes that came for nothing: no snapshot hears of it. */
 void keyed_table_drop_unknown(struct keyed_table *t, uint32_t slot);
 /* The entry is now as it is elsewhere, which has it. */

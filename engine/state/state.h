@@ -25,6 +25,9 @@ struct paged_table;
 struct rocks_shared;
 
 #define NAMESPACE_VOID INT64_C(0)
+/* A state of this kind has a BIGINT NOT NULL behind the columns that decide the key group, and no other columns but such
+ * behind it: a store on disk has the entries of a key group in the order of that number (paged/order.h). */
+#define KEYED_KIND_TIMERS "timers"
 
 enum {
     STATE_NAME_MAX = 255,

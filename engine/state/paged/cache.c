@@ -9,7 +9,8 @@ enum {
     CLUSTERS_AT_ONCE = 16, /* that the second hand looks at between two looks at the room */
     DIRTY_SHARE = 2, /* of the keys may have changed without a piece being due: one in so many */
     REMOVALS_MAX = 64 * 1024,
-    BATCHES_MIN = 2, /* whose keys a table has room for, however little memory there is */
+    ORDERED_SHARE = 8, /* of the cache beside other states, of one that sorts by a number */
+    BATCHES_MIN = 2,   /* whose keys a table has room for, however little memory there is */
     ROOM_ROWS =
         512, /* that room is made for at least: who adds key by key has not to find its slots again for each */
     ROOM_TRIES = 64, /* pieces that are waited for until there is room */
@@ -22,7 +23,11 @@ uint64_t paged_table_limit(const struct paged_table *p)
     const struct paged_store *s = p->store;
     const struct keyed_disk *disk = s->options->disk;
     uint32_t n_sharing = disk->n_sharing != NULL ? atomic_load(disk->n_sharing) : 1;
-    uint64_t share = disk->cache_bytes / MAX(n_sharing, 1u) / MAX(s->tables.len, (size_t)1);
+    uint64_t all = disk->cache_bytes / MAX(n_sharing, 1u);
+    uint64_t ordered = s->n_ordered < s->tables.len ? all / ORDERED_SHARE : all / s->n_ordered;
+    uint64_t others = all - MIN(all / 2, s->n_ordered * ordered);
+    uint64_t share =
+        p->order_column > 0 ? ordered : others / MAX(s->tables.len - s->n_ordered, (size_t)1);
     uint64_t least = MIN(disk->cache_bytes, (uint64_t)PAGED_TABLE_MIN);
     return MAX(share, least);
 }

@@ -4,7 +4,8 @@
  *   one string                      its bytes
  *   others                          a string first: its length (4 bytes) and bytes; then the words, as they lie
  *
- * with a byte in front that is 0 for a NULL, which has nothing behind it, and else 1.
+ * with a byte in front that is 0 for a NULL, which has nothing behind it, and else 1.  Where entries sort by a number
+ * (order.h), it stands between that byte and the key, big endian, the sign turned.
  * Thread: one owner. */
 #include "engine/state/paged/paged.h"
 
@@ -41,6 +42,9 @@ void paged_key_put(const struct paged_table *p, const char *key, uint64_t hash, 
     if (is_null) {
         return;
     }
+    if (p->order_column > 0) {
+        put_word((uint64_t)keyed_key_number(&p->order_number, key), out);
+    }
     if (t->key_kind == KEYED_KEY_FIXED) {
         uint64_t word;
         memcpy(&word, key, sizeof(word));
@@ -75,6 +79,12 @@ int paged_key_get(const struct paged_table *p, struct rocks_bytes bytes, char *r
     *ret_is_null = bytes.data[PAGED_KEY_PREFIX] == 0;
     if (*ret_is_null) {
         return at == end ? 0 : corrupt(p, err);
+    }
+    if (p->order_column > 0) {
+        if (end - at < (ptrdiff_t)sizeof(uint64_t)) {
+            return corrupt(p, err);
+        }
+        at += sizeof(uint64_t);
     }
     if (t->key_kind == KEYED_KEY_FIXED) {
         uint64_t word;

@@ -26,6 +26,7 @@
 #include "engine/snapshot/shared_files.h"
 #include "engine/state/keyed_snapshot.h"
 #include "engine/state/keyed_table_evict.h"
+#include "engine/state/keyed_table_key.h"
 #include "engine/state/record_row.h"
 
 enum {
@@ -61,8 +62,10 @@ struct paged_table {
     uint32_t piece_from, piece_n; /* groups whose entries are in the piece at hand */
     size_t piece_removed;         /* the first items of table->removed that are in it */
     uint32_t n_calls;             /* with keyed_disk.evicts_always */
-    bool is_blind;                /* rows are put without a look at what the store has: restoring */
-    struct metric_group *shown;   /* Owns; NULL: nothing is wanted */
+    uint32_t order_column;        /* of the number that its entries sort by; 0: none (order.h) */
+    struct keyed_number order_number; /* where it is in a key */
+    bool is_blind;              /* rows are put without a look at what the store has: restoring */
+    struct metric_group *shown; /* Owns; NULL: nothing is wanted */
 };
 
 /* A key that a table lacked. */
@@ -79,6 +82,7 @@ struct paged_store {
     struct rocks_store *rocks;                   /* Owns */
     struct paged_ttl *ttl;                       /* Owns */
     struct vec tables;                           /* struct paged_table *; Owns */
+    uint32_t n_ordered;                          /* of them those that sort by a number */
     struct paged_piece *piece;                   /* Owns: being filled or written; NULL: none */
     struct paged_table *writing;                 /* Borrows: whose entries the piece has */
     bool is_empty;                               /* nothing was ever written to it */
@@ -202,6 +206,10 @@ void paged_rows_leave_out_expired(struct paged_rows *r);
 int paged_rows_next(struct paged_rows *r, uint32_t max, struct batch **ret_rows,
                     struct segment_run *ret_runs, uint32_t *ret_n_runs,
                     struct error *err) MUST_CHECK;
+/* Starts anew with the entries whose keys in the store are in [from, until). */
+void paged_rows_seek(struct paged_rows *r, struct rocks_bytes from, struct rocks_bytes until);
+/* The entry that the next block begins with, good until then; false: the last block was the end. */
+bool paged_rows_peek(const struct paged_rows *r, struct rocks_bytes *ret_key);
 struct keyed_state *paged_rows_state(const struct paged_rows *r);
 struct paged_rows *paged_rows_free(struct paged_rows *r); /* NULL is fine; returns NULL */
 

@@ -43,6 +43,19 @@ struct paged_rows *paged_rows_new(struct paged_table *p, const struct record_lay
     return r;
 }
 
+void paged_rows_seek(struct paged_rows *r, struct rocks_bytes from, struct rocks_bytes until)
+{
+    rocks_scan_free(r->scan);
+    r->has_next = false;
+    rocks_scan_start(r->table->store->rocks, from, until, &r->scan);
+}
+
+bool paged_rows_peek(const struct paged_rows *r, struct rocks_bytes *ret_key)
+{
+    *ret_key = r->key;
+    return r->has_next;
+}
+
 struct paged_rows *paged_rows_free(struct paged_rows *r)
 {
     if (r != NULL) {

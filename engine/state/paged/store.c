@@ -79,6 +79,23 @@ static void value_layout(const struct keyed_rows *rows, struct record_layout *re
     mem_free(fields);
 }
 
+/* The first column of the key behind those that decide the key group, of states whose kind says so. */
+static void set_order(struct paged_table *p)
+{
+    const struct keyed_state *s = p->state;
+    uint32_t column = s->n_key_columns;
+    bool is_ordered = strcmp(s->kind, KEYED_KIND_TIMERS) == 0 && column < s->key_schema->n_fields;
+    for (uint32_t i = column; i < s->key_schema->n_fields; i++) {
+        const struct data_type *type = s->key_schema->fields[i].type;
+        is_ordered = is_ordered && type->layout == LAYOUT_I64 && !type->nullable;
+    }
+    if (is_ordered) {
+        p->order_column = column;
+        p->order_number = keyed_key_find_number(p->table, column);
+        p->store->n_ordered++;
+    }
+}
+
 int paged_table_new(struct paged_store *s, struct keyed_state *state, struct keyed_table *table,
                     struct paged_table **ret_table, struct error *err)
 {
@@ -103,6 +120,7 @@ int paged_table_new(struct paged_store *s, struct keyed_state *state, struct key
     memcpy(p->infix, &hash, sizeof(p->infix));
     value_layout(state->rows, &p->value);
     record_row_init(&p->row, &p->value);
+    set_order(p);
     vec_push_ptr(&s->tables, p);
     paged_ttl_add(s->ttl, p);
     paged_table_show(p);
@@ -126,6 +144,7 @@ struct paged_table *paged_table_free(struct paged_table *p)
             break;
         }
     }
+    s->n_ordered -= p->order_column > 0;
     metric_group_free(p->shown);
     keyed_table_fini(&p->gone);
     keyed_table_fini(&p->absent);

@@ -3,6 +3,7 @@
 #define FLINC_ENGINE_STATE_TIMERS_TIMER_INTERNAL_H
 
 #include "engine/state/keyed_table_key.h"
+#include "engine/state/paged/order.h"
 #include "engine/state/timers/timer_queue.h"
 #include "engine/state/timers/timers.h"
 
@@ -37,8 +38,9 @@ struct timer_seen {
 /* Timers of one kind. */
 struct timer_half {
     struct keyed_state *state; /* Borrows: the backend's */
+    struct paged_order *order; /* Owns; NULL: all of the state is in memory */
     struct timer_queue queue;
-    uint64_t n_set; /* in the state; the queue has these, and some that were deleted */
+    uint64_t n_set; /* in the state, at hand; the queue has these, and some that were deleted */
     struct timer_pending adds, deletes;
     struct timer_seen seen;
     /* Firing one by one: a batch of due timers. */
@@ -88,9 +90,12 @@ static inline const int64_t *timer_name_spaces(const struct timer_service *t, co
     return COLUMN_VALUES(&b->columns[t->n_keys + 1], const int64_t);
 }
 
-/* The slots of the rows of `b` in the state; b->hashes stay those of the key. */
-int timer_half_find(struct timer_service *t, struct timer_half *h, struct batch *b,
-                    uint32_t *ret_slots, struct error *err) MUST_CHECK;
+/* The slots of the rows [from, from + n) of `b`, which has no selection, for those that are removed next; b->hashes stay those of the
+ * key. */
+int timer_half_find(struct timer_service *t, struct timer_half *h, struct batch *b, uint32_t from,
+                    uint32_t n, uint32_t *ret_slots, struct error *err) MUST_CHECK;
+/* Removes them from the state. */
+void timer_half_remove(struct timer_half *h, const uint32_t *slots, uint32_t n);
 /* True the first time that it is asked for a slot since the set was cleared. */
 bool timer_slot_set_add(struct timer_slot_set *s, uint32_t slot);
 void timer_slot_set_clear(struct timer_slot_set *s);
@@ -98,6 +103,17 @@ void timer_slot_set_clear(struct timer_slot_set *s);
 int timer_half_order(struct timer_service *t, struct timer_half *h, struct error *err) MUST_CHECK;
 int timer_half_drop_fired(struct timer_service *t, struct timer_half *h,
                           struct error *err) MUST_CHECK;
+/* ---- timer_far.c: timers that are in the store alone ------------------------------------------------ */
+
+/* There is room for `n` more at hand: else those that come last go. */
+int timer_half_make_room(struct timer_half *h, uint32_t n, struct error *err) MUST_CHECK;
+/* All timers that come before the first one at hand, up to `limit_ms`, are at hand; *ret_limit_ms: in the order of the
+ * queue up to here. */
+int timer_half_reach(struct timer_half *h, int64_t limit_ms, int64_t *ret_limit_ms,
+                     struct error *err) MUST_CHECK;
+
+/* ---- timer_pending.c ---------------------------------------------------------------------------------- */
+
 /* Does what was asked for. */
 int timer_pending_apply(struct timer_service *t, struct error *err) MUST_CHECK;
 void timer_pending_fini(struct timer_pending *p);

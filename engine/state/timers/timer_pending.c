@@ -114,7 +114,7 @@ static int apply_deletes(struct timer_service *t, struct timer_half *h, struct e
         }
     }
     struct batch *b = batch_of(t, &h->deletes);
-    int rc = timer_half_find(t, h, b, slots, err);
+    int rc = timer_half_find(t, h, b, 0, b->n_rows, slots, err);
     batch_unref(b);
     TRY(rc);
     timer_slot_set_clear(&t->slot_set);
@@ -123,8 +123,7 @@ static int apply_deletes(struct timer_service *t, struct timer_half *h, struct e
             slots[n++] = slots[i];
         }
     }
-    keyed_state_remove_many(h->state, slots, n);
-    h->n_set -= n;
+    timer_half_remove(h, slots, n);
     pending_clear(&h->deletes);
     return 0;
 }
@@ -137,10 +136,15 @@ static int apply_adds(struct timer_service *t, struct timer_half *h, struct erro
     }
     uint32_t slots[TIMER_PENDING_ROWS], n_new = 0;
     uint8_t is_new[TIMER_PENDING_ROWS];
+    if (h->order != NULL) {
+        TRY(timer_half_make_room(h, p->n, err));
+    }
     TRY(timer_queue_reserve(&h->queue, p->n, p->least_ms, err));
     struct batch *b = batch_of(t, p);
     batch_extend_hashes(t->pool, b, t->columns + t->n_keys, 2);
-    int rc = keyed_state_upsert(h->state, NAMESPACE_VOID, b, t->columns, slots, is_new, err);
+    int rc = h->order != NULL
+                 ? paged_order_upsert(h->order, b, t->columns, slots, is_new, err)
+                 : keyed_state_upsert(h->state, NAMESPACE_VOID, b, t->columns, slots, is_new, err);
     if (rc < 0) {
         batch_unref(b);
         /* Some may be in the state now, and have to be in order too. */
@@ -170,6 +174,9 @@ int timer_pending_apply(struct timer_service *t, struct error *err)
             TRY(apply_deletes(t, h, err));
             TRY(apply_adds(t, h, err));
             h->seen.n = 0;
+        }
+        if (h->order != NULL) {
+            TRY(paged_order_tend(h->order, err));
         }
         if (UNLIKELY(h->queue.n > 2 * h->n_set + GARBAGE_ROWS_MIN)) {
             TRY(timer_half_order(t, h, err));

@@ -1,6 +1,7 @@
 /* Timers in order of time (timer_queue.h).  Thread: one owner. */
 #include "engine/state/timers/timer_queue.h"
 
+#include "common/base/vec.h"
 #include "engine/state/state_heap.h"
 
 #include <stdio.h>
@@ -412,4 +413,77 @@ uint32_t timer_queue_take(struct timer_queue *q, int64_t limit_ms, uint32_t max,
     q->n -= n;
     settle_budget(q);
     return n;
+}
+
+/* ---- the last ones ------------------------------------------------------------------------------- */
+
+/* Appends up to `n` of the next marks of times up to `limit_ms`; false: there are no more of them. */
+static bool append_next(struct timer_queue *q, int64_t limit_ms, uint64_t n, struct vec *marks)
+{
+    uint32_t max = (uint32_t)MIN(n, (uint64_t)TIMER_FRONT_MAX);
+    vec_reserve(marks, MAX(marks->len + max, marks->cap));
+    struct timer_mark *at = (struct timer_mark *)marks->data + marks->len;
+    uint32_t taken = timer_queue_take(q, limit_ms, max, at);
+    marks->len += taken;
+    return taken > 0;
+}
+
+/* Of the marks from `from` on, all of one time, those of the first key groups stay, about `keep`; all of a key group or none.
+ * Returns the group behind them. */
+static uint32_t keep_groups(struct vec *marks, size_t from, uint64_t keep, uint32_t n_groups)
+{
+    struct timer_mark *m = marks->data;
+    uint32_t *counts = MEM_NEW_ARRAY(uint32_t, n_groups), end = 0;
+    memset(counts, 0, n_groups * sizeof(*counts));
+    for (size_t i = from; i < marks->len; i++) {
+        counts[(uint32_t)m[i].hash % n_groups]++;
+    }
+    for (uint64_t sum = 0; end < n_groups && (sum += counts[end]) <= keep;) {
+        end++;
+    }
+    size_t n = from;
+    for (size_t i = from; i < marks->len; i++) {
+        m[n] = m[i];
+        n += (uint32_t)m[i].hash % n_groups < end;
+    }
+    marks->len = n;
+    mem_free(counts);
+    return end;
+}
+
+void timer_queue_cut(struct timer_queue *q, uint64_t keep, uint32_t max_parallelism,
+                     int64_t *ret_time_ms, uint32_t *ret_end_group)
+{
+    struct vec marks = VEC_INIT(struct timer_mark);
+    ASSERT(keep < q->n);
+    while (marks.len < keep && append_next(q, INT64_MAX, keep - marks.len, &marks)) {
+    }
+    const int64_t time_ms = timer_queue_head(q);
+    size_t before = marks.len;
+    while (before > 0 && VEC_AT(&marks, struct timer_mark, before - 1)->time_ms == time_ms) {
+        before--;
+    }
+    uint32_t end_group = 0;
+    if (before * 2 < keep) {
+        /* Most of them are of this one time. */
+        while (append_next(q, time_ms, TIMER_FRONT_MAX, &marks)) {
+        }
+        end_group = keep_groups(&marks, before, keep - before, max_parallelism);
+    } else {
+        marks.len = before;
+    }
+    timer_queue_clear(q);
+    if (marks.len > 0) {
+        /* Without it they are taken over the limit. */
+        int rc = timer_queue_reserve(q, (uint32_t)marks.len,
+                                     VEC_AT(&marks, struct timer_mark, 0)->time_ms, NULL);
+        q->base_ms = rc < 0 ? INT64_MIN : q->base_ms;
+    }
+    for (size_t i = 0; i < marks.len; i++) {
+        const struct timer_mark *m = VEC_AT(&marks, struct timer_mark, i);
+        timer_queue_add(q, m->time_ms, m->hash);
+    }
+    vec_fini(&marks);
+    *ret_time_ms = time_ms;
+    *ret_end_group = end_group;
 }

@@ -66,6 +66,10 @@ int timer_queue_reserve(struct timer_queue *q, uint32_t n, int64_t least_ms,
 void timer_queue_add(struct timer_queue *q, int64_t time_ms, uint64_t hash);
 /* The time of the first mark; INT64_MAX: there is none. */
 int64_t timer_queue_head(const struct timer_queue *q);
+/* The last marks go, so that about `keep` are left: those of times above *ret_time_ms, and those of this time whose hash is of key
+ * group *ret_end_group or above.  Some are left to go (asserted). */
+void timer_queue_cut(struct timer_queue *q, uint64_t keep, uint32_t max_parallelism,
+                     int64_t *ret_time_ms, uint32_t *ret_end_group);
 /* Takes up to `max` marks of times up to `limit_ms`, in order of time; returns how many. */
 uint32_t timer_queue_take(struct timer_queue *q, int64_t limit_ms, uint32_t max,
                           struct timer_mark *ret_marks);

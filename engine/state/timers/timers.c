@@ -65,7 +65,8 @@ static int half_open(struct timer_service *t, enum timer_kind kind,
         .name = str_cstr(&name),
         .key_schema = t->schema,
         .n_key_columns = t->n_keys,
-        .kind = "timers",
+        .kind = KEYED_KIND_TIMERS,
+        .grows_in_pieces = t->backend->paged != NULL,
         .value_layout = t->no_value,
     };
     TRY(keyed_backend_state(t->backend, &desc, &h->state, err));
@@ -73,7 +74,11 @@ static int half_open(struct timer_service *t, enum timer_kind kind,
     h->adds.least_ms = h->deletes.least_ms = INT64_MAX;
     h->firing_until_ms = INT64_MIN;
     h->fire_rows = TIMER_FIRE_ROWS;
-    return timer_half_order(t, h, err);
+    h->order = paged_order_new(h->state);
+    TRY(timer_half_order(t, h, err));
+    /* The first ones of each key group, so that the next time is known. */
+    int64_t limit_ms;
+    return h->order != NULL ? timer_half_reach(h, INT64_MIN, &limit_ms, err) : 0;
 }
 
 static void no_value_free(void *layout)
@@ -136,6 +141,7 @@ struct timer_service *timer_service_free(struct timer_service *t)
     for (int kind = 0; kind < TIMER_KINDS; kind++) {
         struct timer_half *h = &t->halves[kind];
         timer_queue_fini(&h->queue);
+        paged_order_free(h->order);
         timer_pending_fini(&h->adds);
         timer_pending_fini(&h->deletes);
         mem_free(h->seen.entries);
@@ -153,17 +159,31 @@ struct timer_service *timer_service_free(struct timer_service *t)
 /* ---- in the state ---------------------------------------------------------------------------------- */
 
 /* Through a header of its own, because `b` may have other holders. */
-int timer_half_find(struct timer_service *t, struct timer_half *h, struct batch *b,
-                    uint32_t *ret_slots, struct error *err)
+int timer_half_find(struct timer_service *t, struct timer_half *h, struct batch *b, uint32_t from,
+                    uint32_t n, uint32_t *ret_slots, struct error *err)
 {
     for (uint32_t i = 0; i < t->n_keys + 2; i++) {
         t->column_map[i] = (int32_t)i;
     }
     struct batch *own = batch_project(t->pool, b, t->schema, t->column_map);
+    if (from > 0 || n < b->n_rows) {
+        struct buffer *sel = buffer_get(t->pool, n * sizeof(uint16_t));
+        memcpy(sel->data, t->in_order + from, n * sizeof(uint16_t));
+        sel->size = n * sizeof(uint16_t);
+        batch_set_selection(own, sel, n);
+    }
     batch_extend_hashes(t->pool, own, t->columns + t->n_keys, 2);
-    int rc = keyed_state_find(h->state, NAMESPACE_VOID, own, t->columns, ret_slots, err);
+    int rc = h->order != NULL
+                 ? paged_order_claim(h->order, own, t->columns, ret_slots, err)
+                 : keyed_state_find(h->state, NAMESPACE_VOID, own, t->columns, ret_slots, err);
     batch_unref(own);
     return rc;
+}
+
+void timer_half_remove(struct timer_half *h, const uint32_t *slots, uint32_t n)
+{
+    keyed_state_remove_many(h->state, slots, n);
+    h->n_set = h->order != NULL ? keyed_table_len(h->state->table) : h->n_set - n;
 }
 
 bool timer_slot_set_add(struct timer_slot_set *s, uint32_t slot)
@@ -225,7 +245,11 @@ static int take_due(struct timer_service *t, struct timer_half *h, int64_t limit
 {
     uint32_t n;
     do {
-        n = timer_queue_take(&h->queue, limit_ms, max, marks);
+        int64_t until_ms = limit_ms;
+        if (h->order != NULL) {
+            TRY(timer_half_reach(h, limit_ms, &until_ms, err));
+        }
+        n = timer_queue_take(&h->queue, until_ms, max, marks);
         if (n == 0) {
             *ret_n = 0;
             return 0;
@@ -248,8 +272,10 @@ int timer_half_drop_fired(struct timer_service *t, struct timer_half *h, struct 
     }
     if (!h->slots_good) {
         /* The state was changed since they were found. */
-        TRY(timer_half_find(t, h, h->firing, h->fire_slots, err));
-        h->slots_good = true;
+        uint32_t n = h->order != NULL ? h->fired - h->dropped : h->fire_n - h->dropped;
+        TRY(timer_half_find(t, h, h->firing, h->dropped, n, h->fire_slots + h->dropped, err));
+        /* What the store alone has is only found to be removed. */
+        h->slots_good = h->order == NULL;
     }
     uint32_t slots[TIMER_FIRE_ROWS], n = 0;
     for (; h->dropped < h->fired; h->dropped++) {
@@ -258,8 +284,7 @@ int timer_half_drop_fired(struct timer_service *t, struct timer_half *h, struct 
             slots[n++] = h->fire_slots[h->dropped];
         }
     }
-    keyed_state_remove_many(h->state, slots, n);
-    h->n_set -= n;
+    timer_half_remove(h, slots, n);
     return 0;
 }
 
@@ -336,8 +361,7 @@ int timer_service_take(struct timer_service *t, enum timer_kind kind, int64_t li
     TRY(timer_service_settle(t, err));
     TRY(take_due(t, h, limit_ms, TIMER_FIRE_ROWS, marks, slots, &n, &b, err));
     if (n > 0) {
-        keyed_state_remove_many(h->state, slots, n);
-        h->n_set -= n;
+        timer_half_remove(h, slots, n);
         *ret_due = (struct timer_batch){
             .batch = b,
             .rows = t->in_order,
@@ -354,7 +378,10 @@ int timer_service_take(struct timer_service *t, enum timer_kind kind, int64_t li
 int64_t timer_service_next_time(const struct timer_service *t, enum timer_kind kind)
 {
     const struct timer_half *h = &t->halves[kind];
-    int64_t next_ms = MIN(timer_queue_head(&h->queue), h->adds.least_ms);
+    int64_t next_ms = MIN(timer_queue_head(&h->queue), h->adds.least_ms), far_ms;
+    if (h->order != NULL && paged_order_horizon(h->order, &far_ms)) {
+        next_ms = MIN(next_ms, far_ms);
+    }
     if (h->firing != NULL && h->fired < h->fire_n) {
         next_ms = MIN(next_ms, h->fire_marks[h->fired].time_ms);
     }

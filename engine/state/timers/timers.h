@@ -15,6 +15,9 @@
  *                 or, many at once: timer_service_take(t, TIMER_EVENT, watermark_ms, &due)
  *   both, last:   op_timer_at(ctx, timer_service_next_time(t, TIMER_PROCESSING))
  *
+ * With a backend that pages (paged/order.h) memory holds the timers that come next and those that were set last; the
+ * others are on disk, in order of their time.
+ *
  * Timers fire in order of their time.  One that is set while others fire, for a time that is due, fires in
  * the same round; one that is deleted does not fire any more.
  *
@@ -72,7 +75,8 @@ int timer_service_settle(struct timer_service *t, struct error *err) MUST_CHECK;
 
 /* No timer is before this time; TIMER_NONE without any.  There may be none at it: it was deleted. */
 int64_t timer_service_next_time(const struct timer_service *t, enum timer_kind kind);
-uint64_t timer_service_count(const struct timer_service *t, enum timer_kind kind); /* settled */
+/* Settled; with a backend that keeps timers on disk, too, those at hand. */
+uint64_t timer_service_count(const struct timer_service *t, enum timer_kind kind);
 
 struct timer {
     int64_t time_ms, name_space;
