@@ -109,6 +109,13 @@ static const struct metric_name names[] = {
     {IN_RECORDS, "numBytesInPerSecond", METRIC_METER, "Bytes received per second."},
     {METRIC_IN_TASK, "numBytesOut", METRIC_COUNTER, "Bytes sent."},
     {METRIC_IN_TASK, "numBytesOutPerSecond", METRIC_METER, "Bytes sent per second."},
+    {METRIC_IN_OPERATOR, "pendingRecords", METRIC_GAUGE,
+     "Records that a source could give and has not given: of a sequence and of a data generator "
+     "with a "
+     "count those that are left, with a rate those that are due."},
+    {METRIC_IN_OPERATOR, "pendingBytes", METRIC_GAUGE,
+     "Bytes that a source could give and has not given: of files those of the splits in hand, of a "
+     "socket those that were received."},
     {METRIC_IN_OPERATOR, "numBytesSend", METRIC_COUNTER, "Bytes that a sink has written."},
     {METRIC_IN_OPERATOR, "numBytesSendPerSecond", METRIC_METER,
      "Bytes that a sink writes per second."},

@@ -92,3 +92,59 @@ def test_metrics_of_rocksdb(cluster, bundle, tmp_path):
     assert value(state + "background-errors") == 0
     c.cancel(job)
     c.wait_for_state(job, "CANCELED")
+
+
+def test_what_sources_have_pending(cluster, bundle, tmp_path):
+    """Of numbers those that are left, with a rate those that are due; of files the bytes of the splits in hand."""
+    c = cluster(taskmanagers=1, slots=2)
+    rest = Rest("localhost", c.port)
+    (tmp_path / "in").mkdir()
+    for i in range(2):
+        (tmp_path / "in" / f"{i}.txt").write_text("".join(f"key {k % 100}\n" for k in range(20000)))
+    size = sum(f.stat().st_size for f in (tmp_path / "in").iterdir())
+
+    def begin(name, args, parallelism):
+        """The job, and the sum of a gauge over its sources; None: there is no such gauge."""
+        job = c.run_jar(c.upload(bundle(name)), args, parallelism, {"taskmanager.memory.segment-size": "4 kb"})
+        c.wait(lambda: c.all_running(job))
+        source = next(v["id"] for v in rest.get(f"/jobs/{job}")["vertices"] if v["name"].startswith("Source"))
+        base = f"/jobs/{job}/vertices/{source}/subtasks/metrics"
+
+        def pending(what):
+            ids = [m["id"] for m in rest.get(base) if m["id"].startswith("Source_") and m["id"].endswith(".pending" + what)]
+            found = rest.get(f"{base}?get={ids[0]}") if ids else []
+            return found[0]["sum"] if found else None
+
+        return job, pending
+
+    def end(job):
+        c.cancel(job)
+        c.wait_for_state(job, "CANCELED")
+
+    job, pending = begin("stateful", ["--records", 1000000, "--slow", 20], 2)
+    seen = c.wait(lambda: pending("Records"))
+    assert 0 < seen < 1000000
+    c.wait(lambda: 0 < pending("Records") < seen)
+    assert pending("Bytes") is None
+    end(job)
+
+    job, pending = begin("stateful", ["--rate", 100], 1)  # nothing holds it up
+    c.wait(lambda: pending("Records") is not None)
+    assert pending("Records") < 100
+    end(job)
+
+    job, pending = begin("stateful", ["--rate", 500000, "--slow", 1000], 1)  # a second's worth, when it is held up for longer
+    assert c.wait(lambda: (pending("Records") or 0) >= 400000)
+    assert pending("Records") <= 500000
+    end(job)
+
+    job, pending = begin("stateful", ["--slow", 1000], 1)  # without an end and a rate nobody knows
+    c.wait(lambda: rest.get(f"/jobs/{job}")["vertices"][0]["metrics"]["write-records"] > 0)
+    assert pending("Records") is None
+    end(job)
+
+    job, pending = begin("recovery", ["--input", tmp_path / "in", "--output", tmp_path / "out", "--delay-us", 100], 1)
+    seen = set()
+    c.wait(lambda: seen.add(pending("Bytes")) or len(seen - {None}) > 1)
+    assert all(0 <= n < size for n in seen - {None}) and pending("Records") is None
+    c.wait_for_state(job, "FINISHED")

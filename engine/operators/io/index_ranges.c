@@ -65,6 +65,17 @@ bool index_ranges_is_empty(const struct index_ranges *r)
     return r->heap.len == 0;
 }
 
+int64_t index_ranges_left(const struct index_ranges *r)
+{
+    uint64_t left = 0;
+
+    for (size_t i = 0; i < r->heap.len && left < INT64_MAX; i++) {
+        uint64_t more = after_next(VEC_AT(&r->heap, struct index_range, i));
+        left += MIN(more, (uint64_t)INT64_MAX - 1) + 1; /* no overflow: each is below 2^63 */
+    }
+    return (int64_t)MIN(left, (uint64_t)INT64_MAX);
+}
+
 uint32_t index_ranges_take(struct index_ranges *r, uint32_t max, int64_t *ret_from,
                            uint64_t *ret_stride)
 {

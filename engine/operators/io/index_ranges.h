@@ -41,6 +41,7 @@ void index_ranges_fini(struct index_ranges *r); /* safe on a zeroed struct */
 uint32_t index_ranges_take(struct index_ranges *r, uint32_t max, int64_t *ret_from,
                            uint64_t *ret_stride);
 bool index_ranges_is_empty(const struct index_ranges *r);
+int64_t index_ranges_left(const struct index_ranges *r); /* numbers; INT64_MAX: so many, or more */
 /* Brings the operator's state up to date. */
 int index_ranges_snapshot(struct index_ranges *r, struct error *err) MUST_CHECK;
 

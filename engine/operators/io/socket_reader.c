@@ -24,6 +24,7 @@ struct socket_reader {
     int64_t retry_delay_ms;
     struct executor *io_executor; /* Borrows; may be NULL */
     struct op_waker *waker;       /* Borrows */
+    struct metric_gauge *pending; /* Borrows */
     int signal_fd;
     _Atomic bool stop;
 
@@ -276,6 +277,7 @@ static int read_connection(struct socket_reader *r, int fd, struct error *err)
         if (n > 0) {
             pthread_mutex_lock(&r->lock);
             r->tail += (uint64_t)n;
+            metric_gauge_set(r->pending, (int64_t)(r->tail - r->head));
             pthread_mutex_unlock(&r->lock);
             op_wake(r->waker);
         }
@@ -342,6 +344,7 @@ int socket_reader_open(const struct socket_reader_options *o, struct socket_read
     r->retry_delay_ms = MAX(o->retry_delay_ms, (int64_t)0);
     r->io_executor = o->io_executor;
     r->waker = o->waker;
+    r->pending = o->pending;
     r->signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = r->signal_fd < 0 ? error_set_errno(err, errno, "making an event descriptor")
                               : thread_start(&r->thread, "socket-source", socket_thread, r, err);
@@ -380,6 +383,7 @@ void socket_reader_take(struct socket_reader *r, size_t n)
     bool wanted = r->wants_room && n > 0;
     ASSERT(n <= r->tail - r->head);
     r->head += n;
+    metric_gauge_set(r->pending, (int64_t)(r->tail - r->head));
     r->wants_room = r->wants_room && !wanted;
     pthread_mutex_unlock(&r->lock);
     if (wanted) {

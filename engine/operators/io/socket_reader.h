@@ -7,6 +7,7 @@
 
 #include "common/base/str.h"
 #include "common/loop/executor.h"
+#include "common/metrics/metric.h"
 #include "engine/operators/operator.h"
 
 enum {
@@ -21,6 +22,7 @@ struct socket_reader_options {
     int64_t retry_delay_ms;
     struct executor *io_executor; /* Borrows: looks names up; NULL: the thread does */
     struct op_waker *waker;       /* Borrows: told when there are bytes, or the end */
+    struct metric_gauge *pending; /* Borrows: bytes that were read and not taken */
 };
 
 struct socket_reader;

@@ -6,6 +6,7 @@
  * start, and no more than DATAGEN_BURST_MS worth of records after it was held up.
  * Flink: DataGeneratorSource, RateLimiterStrategy. */
 #include "engine/operators/io/index_ranges.h"
+#include "engine/operators/io/io_pending.h"
 #include "engine/operators/registry.h"
 #include "engine/operators/row_reader.h"
 #include "engine/operators/user_function.h"
@@ -42,6 +43,7 @@ struct datagen_source {
     double rows_per_ns; /* of this subtask; 0: no limit */
     double due;         /* records that may be made now */
     int64_t last_ns;    /* when `due` was brought up to date */
+    struct io_pending pending;
 };
 
 /* A batch is full. */
@@ -71,6 +73,32 @@ static int apply_config(struct datagen_source *s, struct op_context *ctx,
     return 0;
 }
 
+/* More than this is not made up for. */
+static double most_due(const struct datagen_source *s)
+{
+    return MAX(s->rows_per_ns * DATAGEN_BURST_MS * 1e6, 1.0);
+}
+
+static void tell_pending(struct datagen_source *s)
+{
+    int64_t left = index_ranges_left(&s->ranges);
+    double due_ns = s->rows_per_ns > 0 ? s->due / s->rows_per_ns : 0;
+
+    io_pending_set(&s->pending, left < INT64_MAX - s->run ? left + s->run : INT64_MAX,
+                   s->last_ns - (int64_t)due_ns);
+}
+
+/* Of a generator without an end and without a rate nothing can be said. */
+static void open_pending(struct datagen_source *s, struct op_context *ctx, bool has_end)
+{
+    s->pending = (struct io_pending){
+        .rows_per_ns = s->rows_per_ns, .rows_max = most_due(s), .clock = ctx->clock};
+    tell_pending(s);
+    if (has_end || s->rows_per_ns > 0) {
+        io_pending_open(&s->pending, ctx);
+    }
+}
+
 static int datagen_open(struct operator* op, struct op_context *ctx, struct error *err)
 {
     static const uint32_t kinds[] = {FLINC_FN_GENERATE};
@@ -79,8 +107,9 @@ static int datagen_open(struct operator* op, struct op_context *ctx, struct erro
         flinc__datagen_source_config__unpack(NULL, ctx->spec->config.len, ctx->spec->config.data);
     struct index_range share = {ctx->subtask, INT64_MAX, ctx->parallelism};
     int rc = apply_config(s, ctx, c, err);
+    bool has_end = c != NULL && c->count >= 0;
 
-    if (c != NULL && c->count >= 0) {
+    if (has_end) {
         share.last = c->count - 1;
     }
     if (c != NULL) {
@@ -88,6 +117,7 @@ static int datagen_open(struct operator* op, struct op_context *ctx, struct erro
     }
     TRY(rc);
     TRY(index_ranges_open(&s->ranges, ctx, share.next <= share.last ? &share : NULL, err));
+    open_pending(s, ctx, has_end);
     s->has_function = ctx->spec->n_functions > 0;
     return s->has_function ? user_functions_open(&s->functions, ctx, kinds, 1, err) : 0;
 }
@@ -208,9 +238,8 @@ static uint32_t allowance(struct datagen_source *s)
 
     if (s->rows_per_ns > 0) {
         int64_t now = clock_monotonic_ns(s->ctx->clock);
-        double most = MAX(s->rows_per_ns * DATAGEN_BURST_MS * 1e6, 1.0);
         double due = s->due + (double)(now - s->last_ns) * s->rows_per_ns;
-        s->due = MIN(due, most);
+        s->due = MIN(due, most_due(s));
         s->last_ns = now;
         n = (uint64_t)MIN(s->due, (double)n);
     }
@@ -260,6 +289,7 @@ static int datagen_poll(struct operator* op, struct op_context *ctx, struct erro
     s->emitted = 0;
     TRY(make_records(s, n, &made, err));
     s->due -= s->rows_per_ns > 0 ? made : 0;
+    tell_pending(s);
     struct batch *b = row_writer_finish(&s->writer);
     if (b != NULL) {
         op_emit(ctx, 0, b);

@@ -1,12 +1,14 @@
 /* flinc.source.sequence: the numbers of a range, split evenly over the subtasks, in order within each.
  * What is left of them is list state (index_ranges.h).  Flink: NumberSequenceSource. */
 #include "engine/operators/io/index_ranges.h"
+#include "engine/operators/io/io_pending.h"
 #include "engine/operators/registry.h"
 #include "proto/operators.pb-c.h"
 
 struct sequence_source {
     struct operator op;
     struct index_ranges ranges;
+    struct metric_gauge *pending; /* Borrows */
 };
 
 /* Subtask i of p has [i * n / p, (i + 1) * n / p) of the n numbers; n may be 2^64.  False: nothing. */
@@ -38,7 +40,10 @@ static int sequence_open(struct operator* op, struct op_context *ctx, struct err
     }
     bool some = share_of(ctx, c->from, c->to, &share);
     flinc__sequence_source_config__free_unpacked(c, NULL);
-    return index_ranges_open(&s->ranges, ctx, some ? &share : NULL, err);
+    TRY(index_ranges_open(&s->ranges, ctx, some ? &share : NULL, err));
+    s->pending = io_pending_gauge(ctx, "pendingRecords");
+    metric_gauge_set(s->pending, index_ranges_left(&s->ranges));
+    return 0;
 }
 
 static void fill(int64_t *restrict to, int64_t from, uint64_t stride, uint32_t n)
@@ -65,6 +70,7 @@ static int sequence_poll(struct operator* op, struct op_context *ctx, struct err
     values->size = n * sizeof(int64_t);
     b->n_rows = b->n_sel = n;
     column_set_values(&b->columns[0], values);
+    metric_gauge_set(s->pending, index_ranges_left(&s->ranges));
     op_emit(ctx, 0, b);
     return OP_DONE;
 }

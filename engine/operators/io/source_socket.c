@@ -4,6 +4,7 @@
  * Flink: SocketTextStreamFunction. */
 #include "engine/data/builder.h"
 #include "engine/operators/io/io_counter.h"
+#include "engine/operators/io/io_pending.h"
 #include "engine/operators/io/socket_reader.h"
 #include "engine/operators/registry.h"
 #include "proto/operators.pb-c.h"
@@ -44,7 +45,8 @@ static int read_config(struct socket_source *s, struct op_context *ctx,
                                         .max_retries = c->max_retries,
                                         .retry_delay_ms = (int64_t)c->retry_delay_ms,
                                         .io_executor = ctx->io_executor,
-                                        .waker = op_get_waker(ctx)},
+                                        .waker = op_get_waker(ctx),
+                                        .pending = io_pending_gauge(ctx, "pendingBytes")},
         &s->reader, err);
 }
 

@@ -6,6 +6,7 @@
  * Flink: FileSource, FileSourceReader. */
 #include "common/base/failpoint.h"
 #include "common/base/vec.h"
+#include "engine/operators/io/io_pending.h"
 #include "engine/operators/io/list_state.h"
 #include "engine/operators/io/text_enumerator_state.h"
 #include "engine/operators/io/text_reader.h"
@@ -20,6 +21,7 @@ struct text_source {
     bool reading;                /* the first one is being read */
     bool requested;              /* a request for splits is out */
     bool no_more;
+    struct metric_gauge *pending; /* Borrows */
 };
 
 /* ---- state ------------------------------------------------------------------------------------------- */
@@ -74,6 +76,36 @@ static int text_source_snapshot(struct operator* op, struct op_context *ctx,
     return 0;
 }
 
+/* ---- metrics ----------------------------------------------------------------------------------------- */
+
+/* Of a packed file, whose lines lie nobody knows where in it, all bytes until its end. */
+static uint64_t bytes_left(const struct text_source *s, size_t index)
+{
+    const Flinc__FileSplit *split = vec_ptr(&s->splits, index);
+    uint64_t position = split->position;
+
+    if (split->whole_file) {
+        return split->length;
+    }
+    if (index == 0 && s->reading) {
+        position = text_reader_position(&s->reader);
+    }
+    position = MAX(position, split->offset);
+    uint64_t end = split->offset + split->length;
+    return end - MIN(position, end);
+}
+
+/* Of the splits in hand. */
+static void tell_pending(struct text_source *s)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < s->splits.len; i++) {
+        bytes += bytes_left(s, i);
+    }
+    metric_gauge_set(s->pending, (int64_t)MIN(bytes, (uint64_t)INT64_MAX));
+}
+
 /* ---- life -------------------------------------------------------------------------------------------- */
 
 static int text_source_open(struct operator* op, struct op_context *ctx, struct error *err)
@@ -96,7 +128,10 @@ static int text_source_open(struct operator* op, struct op_context *ctx, struct 
     text_reader_init(&s->reader, ctx, max_line_bytes);
     TRY(list_state_open(ctx, "splits", FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_SPLIT, &s->state,
                         err));
-    return s->state != NULL ? restore_splits(s, err) : 0;
+    s->pending = io_pending_gauge(ctx, "pendingBytes");
+    TRY(s->state != NULL ? restore_splits(s, err) : 0);
+    tell_pending(s);
+    return 0;
 }
 
 /* ---- splits ------------------------------------------------------------------------------------------ */
@@ -145,6 +180,7 @@ static void end_split(struct text_source *s)
     flinc__file_split__free_unpacked(vec_ptr(&s->splits, 0), NULL);
     vec_remove(&s->splits, 0); /* a few at most: what one answer assigns */
     s->reading = false;
+    tell_pending(s);
 }
 
 static int text_source_poll(struct operator* op, struct op_context *ctx, struct error *err)
@@ -170,6 +206,7 @@ static int text_source_poll(struct operator* op, struct op_context *ctx, struct 
         }
         TRY(text_reader_take_lines(&s->reader, ctx->output_schemas[0], &lines, err));
     }
+    tell_pending(s);
     op_emit(ctx, 0, lines);
     return OP_DONE;
 }
@@ -187,6 +224,7 @@ static int text_source_on_event(struct operator* op, struct op_context *ctx, con
             vec_push_ptr(&s->splits, STEAL(e->assign->splits[i]));
         }
         e->assign->n_splits = 0; /* taken */
+        tell_pending(s);
     } else if (e != NULL && e->body_case == FLINC__ENUMERATOR_EVENT__BODY_NO_MORE) {
         s->no_more = true;
     } else {

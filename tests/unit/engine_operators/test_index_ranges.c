@@ -202,14 +202,32 @@ static void test_stays_small(void **state)
     }
 }
 
+static void test_left(void **state)
+{
+    struct index_ranges r = empty();
+    int64_t from;
+    uint64_t stride;
+    assert_int_equal(index_ranges_left(&r), 0);
+    index_ranges_add(&r, (struct index_range){0, 99, 1});
+    index_ranges_add(&r, (struct index_range){3, 1000, 16});
+    assert_int_equal(index_ranges_left(&r), 100 + 63);
+    uint32_t n = index_ranges_take(&r, 40, &from, &stride);
+    assert_int_equal(index_ranges_left(&r), 163 - n);
+    index_ranges_add(&r, (struct index_range){INT64_MIN, INT64_MAX, 1}); /* 2^64 */
+    assert_true(index_ranges_left(&r) == INT64_MAX);
+    index_ranges_fini(&r);
+    r = empty();
+    index_ranges_add(&r, (struct index_range){INT64_MAX - 2, INT64_MAX, 1});
+    assert_int_equal(index_ranges_left(&r), 3);
+    index_ranges_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_joined_again),
-        cmocka_unit_test(test_in_order),
-        cmocka_unit_test(test_strides_stay_powers_of_two),
-        cmocka_unit_test(test_random_lives),
-        cmocka_unit_test(test_stays_small),
+        cmocka_unit_test(test_left),         cmocka_unit_test(test_joined_again),
+        cmocka_unit_test(test_in_order),     cmocka_unit_test(test_strides_stay_powers_of_two),
+        cmocka_unit_test(test_random_lives), cmocka_unit_test(test_stays_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
