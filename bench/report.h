@@ -6,7 +6,10 @@
 #define FLINC_BENCH_REPORT_H
 
 #include "common/base/clock.h"
+#include "common/base/error.h"
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum bench_better { BENCH_MORE_IS_BETTER, BENCH_LESS_IS_BETTER };
 
@@ -22,9 +25,30 @@ struct bench_report {
     int n;
 };
 
+/* Of this thread. */
 static inline double bench_cpu_seconds(void)
 {
     return (double)clock_thread_cpu_ns() * 1e-9;
+}
+
+/* Of all threads of the process. */
+static inline double bench_process_cpu_seconds(void)
+{
+    return (double)clock_process_cpu_ns() * 1e-9;
+}
+
+static inline double bench_wall_seconds(void)
+{
+    return (double)clock_monotonic_ns(&clock_system) * 1e-9;
+}
+
+/* Ends the program when something of it has failed. */
+static inline void bench_check(int rc, const struct error *err)
+{
+    if (rc < 0) {
+        fprintf(stderr, "%s: %s\n", program_invocation_short_name, err->message);
+        exit(1);
+    }
 }
 
 static inline void bench_report_add(struct bench_report *r, const char *name, double figure,

@@ -28,27 +28,19 @@ FLINC_STRUCT(line, FLINC_STRING(text));
 
 static volatile uint64_t sink_value; /* keeps results alive */
 
-static void check(int rc, const struct error *err)
-{
-    if (rc < 0) {
-        fprintf(stderr, "bench_operators: %s\n", err->message);
-        exit(1);
-    }
-}
-
 static struct harness *start(const struct harness_options *options)
 {
     struct error err = ERROR_INIT;
     struct harness *h = NULL;
-    check(harness_new(options, &h, &err), &err);
-    check(harness_open(h, &err), &err);
+    bench_check(harness_new(options, &h, &err), &err);
+    bench_check(harness_open(h, &err), &err);
     return h;
 }
 
 static void push(struct harness *h, struct batch *take_batch)
 {
     struct error err = ERROR_INIT;
-    check(harness_push(h, 0, take_batch, &err), &err);
+    bench_check(harness_push(h, 0, take_batch, &err), &err);
 }
 
 /* Best of a few runs: millions of rows per CPU second. */

@@ -24,14 +24,6 @@ struct side {
     uint64_t random;
 };
 
-static void check(int rc, const struct error *err)
-{
-    if (rc < 0) {
-        fprintf(stderr, "bench_user_state: %s\n", err->message);
-        exit(1);
-    }
-}
-
 static uint64_t random_next(uint64_t *state)
 {
     *state ^= *state << 13;
@@ -51,7 +43,7 @@ static struct batch *keys_new(struct side *s, uint32_t n_keys, bool strings)
         if (strings) {
             char text[32];
             int len = snprintf(text, sizeof(text), "user-%lld", (long long)key);
-            check(builder_put_bytes(&b, 0, text, (size_t)len, NULL), NULL);
+            bench_check(builder_put_bytes(&b, 0, text, (size_t)len, NULL), NULL);
         } else {
             builder_put_i64(&b, 0, key);
         }
@@ -70,19 +62,19 @@ static void open_side(struct side *s, uint32_t n_keys, bool strings)
     s->pool = buffer_pool_new(&(struct buffer_pool_options){.name = "bench"});
     buffer_pool_adopt(s->pool);
     const char *keys = strings ? "ROW<k STRING NOT NULL>" : "ROW<k BIGINT NOT NULL>";
-    check(schema_parse(slice_cstr(keys), &s->keys, &err), &err);
-    check(schema_parse(slice_cstr("ROW<n BIGINT NOT NULL>"), &s->number, &err), &err);
-    check(record_layout_init(&s->record, s->number, &err), &err);
+    bench_check(schema_parse(slice_cstr(keys), &s->keys, &err), &err);
+    bench_check(schema_parse(slice_cstr("ROW<n BIGINT NOT NULL>"), &s->number, &err), &err);
+    bench_check(record_layout_init(&s->record, s->number, &err), &err);
     struct keyed_backend_options options = {
         .operator_name = "bench", .pool = s->pool, .max_parallelism = 128, .last_group = 127};
-    check(keyed_backend_new("hashmap", &options, &s->backend, &err), &err);
+    bench_check(keyed_backend_new("hashmap", &options, &s->backend, &err), &err);
     key_cursor_init(&s->cursor, s->backend, s->keys, &clock_system);
     struct value_state_desc value = {.name = "value", .kind = "value", .record = &s->record};
     struct map_state_desc map = {.name = "map", .key = &s->record, .record = &s->record};
     struct list_state_desc list = {.name = "list", .record = &s->record};
-    check(value_state_open(&s->cursor, &value, &s->value, &err), &err);
-    check(map_state_open(&s->cursor, &map, &s->map, &err), &err);
-    check(list_state_open(&s->cursor, &list, &s->list, &err), &err);
+    bench_check(value_state_open(&s->cursor, &value, &s->value, &err), &err);
+    bench_check(map_state_open(&s->cursor, &map, &s->map, &err), &err);
+    bench_check(list_state_open(&s->cursor, &list, &s->list, &err), &err);
     for (int i = 0; i < RING; i++) {
         s->ring[i] = keys_new(s, n_keys, strings);
     }
@@ -159,7 +151,7 @@ static double rate(uint32_t n_keys, bool strings, int (*process)(struct side *s,
             key_cursor_begin(&s.cursor, s.ring[i], key_columns);
             for (uint32_t row = 0; row < ROWS; row++) {
                 s.cursor.row = row;
-                check(process(&s, &err), &err);
+                bench_check(process(&s, &err), &err);
             }
             key_cursor_end(&s.cursor);
         }

@@ -223,12 +223,12 @@ static void measure(struct limit_loop *l)
 
 int main(int argc, char **argv)
 {
-    struct limit_options options;
+    struct limit_options options = limit_defaults;
     struct limit_loop *l = MEM_NEW(struct limit_loop);
-    limit_parse(&options, argc, argv);
+    bench_options_parse(&limit_program, &options, argc, argv);
     if (options.batch == 0 || options.batch > LIMIT_BATCH_MAX || options.keys < 2 ||
         options.run_entries == 0) {
-        limit_usage();
+        bench_options_usage(&limit_program);
         return 2;
     }
     l->options = &options;

@@ -2,12 +2,7 @@
 #ifndef FLINC_BENCH_ROCKSDB_LIMIT_OPTIONS_H
 #define FLINC_BENCH_ROCKSDB_LIMIT_OPTIONS_H
 
-#include "common/base/macros.h"
-#include <inttypes.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "bench/options.h"
 
 struct limit_options {
     const char *directory, *filter, *checksum, *index, *access, *compaction, *text;
@@ -44,20 +39,9 @@ static const struct limit_options limit_defaults = {
     .format = 5,
 };
 
-enum limit_kind { LIMIT_NUMBER, LIMIT_REAL, LIMIT_TEXT, LIMIT_FLAG };
-
-struct limit_option {
-    const char *name;
-    enum limit_kind kind;
-    size_t at; /* in struct limit_options */
-    const char *help;
-};
-
-#define LIMIT_OPTION(name, kind, member, help)                           \
-    {                                                                    \
-        name, LIMIT_##kind, offsetof(struct limit_options, member), help \
-    }
-static const struct limit_option limit_option_table[] = {
+#define LIMIT_OPTION(name, kind, member, help) \
+    BENCH_OPTION(name, kind, struct limit_options, member, help)
+static const struct bench_option limit_option_table[] = {
     LIMIT_OPTION("dir", TEXT, directory, "folder of the database, which is not there yet; deleted"),
     LIMIT_OPTION("keys", NUMBER, keys, "BIGINT keys, all of them there from the beginning"),
     LIMIT_OPTION("zipf", REAL, zipf, "exponent of Zipf's law; 0: uniform keys"),
@@ -95,49 +79,15 @@ static const struct limit_option limit_option_table[] = {
 };
 #undef LIMIT_OPTION
 
-static inline void limit_usage(void)
-{
-    printf(
-        "usage: bench_rocksdb_limit [OPTION...]\n\n"
+static const struct bench_options limit_program = {
+    .program = "bench_rocksdb_limit",
+    .summary =
         "Counts records by key in RocksDB, as a program would that was written for it: the keys\n"
-        "of a batch are sorted, read together and written together.  No log.  Prints JSON "
-        "lines.\n\n");
-    for (size_t i = 0; i < ARRAY_LEN(limit_option_table); i++) {
-        const struct limit_option *o = &limit_option_table[i];
-        const char *value = (const char *)&limit_defaults + o->at;
-        printf("  --%-18s %s", o->name, o->help);
-        if (o->kind == LIMIT_NUMBER) {
-            printf(" (%" PRIu64 ")", *(const uint64_t *)(const void *)value);
-        } else if (o->kind == LIMIT_TEXT && *(const char *const *)(const void *)value != NULL) {
-            printf(" (%s)", *(const char *const *)(const void *)value);
-        }
-        printf("\n");
-    }
-}
-
-static inline void limit_parse(struct limit_options *ret, int argc, char **argv)
-{
-    *ret = limit_defaults;
-    for (int i = 1; i < argc; i++) {
-        const struct limit_option *o = NULL;
-        for (size_t k = 0; k < ARRAY_LEN(limit_option_table) && argv[i][0] == '-'; k++) {
-            bool same = strcmp(argv[i] + 2, limit_option_table[k].name) == 0;
-            o = same && argv[i][1] == '-' ? &limit_option_table[k] : o;
-        }
-        if (o == NULL || (o->kind != LIMIT_FLAG && i + 1 == argc)) {
-            limit_usage();
-            exit(strcmp(argv[i], "--help") == 0 ? 0 : 2);
-        }
-        void *to = (char *)ret + o->at;
-        if (o->kind == LIMIT_TEXT) {
-            *(const char **)to = argv[++i];
-        } else if (o->kind == LIMIT_REAL) {
-            *(double *)to = strtod(argv[++i], NULL);
-        } else {
-            *(uint64_t *)to = o->kind == LIMIT_FLAG ? 1 : strtoull(argv[++i], NULL, 10);
-        }
-    }
-}
+        "of a batch are sorted, read together and written together.  No log.  Prints JSON lines.",
+    .table = limit_option_table,
+    .n = ARRAY_LEN(limit_option_table),
+    .defaults = &limit_defaults,
+};
 
 /* The number of a name in a list that ends with NULL. */
 static inline int limit_choice(const char *option, const char *name, const char *const *names)

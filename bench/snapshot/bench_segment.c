@@ -13,19 +13,11 @@ enum { BLOCKS = 1000, ROWS = BATCH_ROWS_MAX };
 
 static struct bench_report report;
 
-static void check(int rc, const struct error *err)
-{
-    if (rc < 0) {
-        fprintf(stderr, "bench: %s\n", err->message);
-        exit(1);
-    }
-}
-
 static struct schema *parse(const char *text)
 {
     struct schema *s = NULL;
     struct error err = ERROR_INIT;
-    check(schema_parse(slice_cstr(text), &s, &err), &err);
+    bench_check(schema_parse(slice_cstr(text), &s, &err), &err);
     return s;
 }
 
@@ -76,23 +68,23 @@ static void write_segment(struct subject *s, Flinc__KeyedSegment *ret)
         .max_parallelism = 128,
         .checkpoint_id = 1,
         .is_base = true};
-    check(segment_writer_new(&options, &w, &err), &err);
+    bench_check(segment_writer_new(&options, &w, &err), &err);
     const struct segment_state state = {.name = "orders",
                                         .kind = "value",
                                         .key_schema = s->key,
                                         .n_key_columns = 1,
                                         .value_schema = s->value};
-    check(segment_writer_add_state(w, &state, &id, &err), &err);
+    bench_check(segment_writer_add_state(w, &state, &id, &err), &err);
     for (uint32_t i = 0; i < BLOCKS; i++) {
         struct batch *rows = make_rows(s, i);
         const struct segment_run run = {i * 128 / BLOCKS, 0, ROWS};
         double t0 = bench_cpu_seconds();
-        check(segment_writer_put(w, id, SEGMENT_BLOCK_PUT, 0, rows, &run, 1, &err), &err);
+        bench_check(segment_writer_put(w, id, SEGMENT_BLOCK_PUT, 0, rows, &run, 1, &err), &err);
         s->write_seconds += bench_cpu_seconds() - t0;
         batch_unref(rows);
     }
-    check(segment_writer_finish(w, &err), &err);
-    check(segment_writer_poll(w, ret, &err), &err);
+    bench_check(segment_writer_finish(w, &err), &err);
+    bench_check(segment_writer_poll(w, ret, &err), &err);
     s->size_bytes = ret->blob->size;
     segment_writer_free(w);
     snapshot_target_unref(t);
@@ -125,7 +117,7 @@ static void write_snapshot(struct subject *s)
     m.job_id = (ProtobufCBinaryData){sizeof(id), id};
     m.n_operators = 1;
     m.operators = &operators;
-    check(metadata_write(s->folder, &m, &err), &err);
+    bench_check(metadata_write(s->folder, &m, &err), &err);
 }
 
 static double read_seconds(struct subject *s)
@@ -136,15 +128,15 @@ static double read_seconds(struct subject *s)
     struct segment_reader *r = NULL;
     struct segment_block b;
     int rc;
-    check(metadata_read(s->folder, &m, &directory, &err), &err);
+    bench_check(metadata_read(s->folder, &m, &directory, &err), &err);
     double t0 = bench_cpu_seconds();
-    check(segment_reader_open(m->operators[0]->subtasks[0]->state->keyed[0]->segments[0],
-                              str_cstr(&directory), &r, &err),
-          &err);
+    bench_check(segment_reader_open(m->operators[0]->subtasks[0]->state->keyed[0]->segments[0],
+                                    str_cstr(&directory), &r, &err),
+                &err);
     while ((rc = segment_reader_next(r, s->pool, 0, 127, &b, &err)) == 1) {
         batch_unref(b.rows);
     }
-    check(rc, &err);
+    bench_check(rc, &err);
     double seconds = bench_cpu_seconds() - t0;
     segment_reader_close(r);
     flinc__checkpoint_metadata__free_unpacked(m, NULL);

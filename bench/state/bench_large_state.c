@@ -10,6 +10,7 @@
  *          the store's; beside it how fast the same files are copied.
  *
  * Files go to TMPDIR.  A row has a BIGINT key and 100 bytes. */
+#include "bench/options.h"
 #include "bench/report.h"
 #include "common/fs/fs.h"
 #include "engine/data/hash.h"
@@ -45,34 +46,14 @@ struct rig {
     struct schema *key, *value;
     struct record_layout layout;
     struct builder builder;
-    uint64_t n_opened, checkpoint_id, random;
+    uint64_t n_opened, checkpoint_id;
+    struct rng rng;
     uint32_t slots[ROWS];
     uint8_t is_new[ROWS];
     char text[TEXT_BYTES];
 };
 
 static const uint32_t KEY_COLUMN = 0;
-
-static void check(int rc, const struct error *err)
-{
-    if (rc < 0) {
-        fprintf(stderr, "bench_state_large_state: %s\n", err->message);
-        exit(1);
-    }
-}
-
-static double wall_seconds(void)
-{
-    return (double)clock_monotonic_ns(&clock_system) * 1e-9;
-}
-
-static uint64_t random_next(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
 
 /* Of this process. */
 static uint64_t pss_bytes(void)
@@ -104,20 +85,21 @@ static void open_rig(struct rig *r, const struct options *o)
         exit(1);
     }
     str_printf(&shared, "%s/shared", r->dir);
-    check(fs_mkdirs(str_cstr(&shared), &err), &err);
-    check(rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = 0}, &r->shared, &err),
-          &err);
-    check(executor_new(&(struct executor_options){.name = "disk", .n_threads = 4}, &r->executor,
-                       &err),
-          &err);
+    bench_check(fs_mkdirs(str_cstr(&shared), &err), &err);
+    bench_check(
+        rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = 0}, &r->shared, &err), &err);
+    bench_check(executor_new(&(struct executor_options){.name = "disk", .n_threads = 4},
+                             &r->executor, &err),
+                &err);
     r->pool = buffer_pool_new(&(struct buffer_pool_options){.name = "bench"});
     buffer_pool_adopt(r->pool);
-    check(schema_parse(slice_cstr("ROW<k BIGINT NOT NULL>"), &r->key, &err), &err);
-    check(schema_parse(slice_cstr("ROW<n BIGINT NOT NULL, text STRING NOT NULL>"), &r->value, &err),
-          &err);
-    check(record_layout_init(&r->layout, r->value, &err), &err);
+    bench_check(schema_parse(slice_cstr("ROW<k BIGINT NOT NULL>"), &r->key, &err), &err);
+    bench_check(
+        schema_parse(slice_cstr("ROW<n BIGINT NOT NULL, text STRING NOT NULL>"), &r->value, &err),
+        &err);
+    bench_check(record_layout_init(&r->layout, r->value, &err), &err);
     builder_init(&r->builder, r->pool, r->key, ROWS);
-    r->random = 88172645463325252u;
+    rng_init(&r->rng, 1);
 }
 
 static void close_rig(struct rig *r)
@@ -130,7 +112,7 @@ static void close_rig(struct rig *r)
     executor_free(r->executor);
     rocks_shared_unref(r->shared);
     buffer_pool_close(r->pool);
-    check(fs_delete(r->dir, FS_DELETE_RECURSIVE, &err), &err);
+    bench_check(fs_delete(r->dir, FS_DELETE_RECURSIVE, &err), &err);
 }
 
 /* The groups [first, last], out of handles if there are any. */
@@ -143,28 +125,29 @@ static void open_subtask(struct rig *r, struct subtask *s, uint64_t cache_bytes,
                                   .directory = s->db,
                                   .executor = r->executor,
                                   .cache_bytes = cache_bytes};
-    check(keyed_backend_new("rocksdb",
-                            &(struct keyed_backend_options){.operator_name = "rows",
-                                                            .pool = r->pool,
-                                                            .max_parallelism = GROUPS,
-                                                            .first_group = first,
-                                                            .last_group = last,
-                                                            .disk = &s->disk},
-                            &s->backend, &err),
-          &err);
+    bench_check(keyed_backend_new("rocksdb",
+                                  &(struct keyed_backend_options){.operator_name = "rows",
+                                                                  .pool = r->pool,
+                                                                  .max_parallelism = GROUPS,
+                                                                  .first_group = first,
+                                                                  .last_group = last,
+                                                                  .disk = &s->disk},
+                                  &s->backend, &err),
+                &err);
     if (n_handles > 0) {
         Flinc__OperatorSubtaskState state = FLINC__OPERATOR_SUBTASK_STATE__INIT;
         state.n_keyed = n_handles;
         state.keyed = handles;
-        check(keyed_backend_restore(s->backend, &state, r->dir, r->checkpoint_id, &err), &err);
+        bench_check(keyed_backend_restore(s->backend, &state, r->dir, r->checkpoint_id, &err),
+                    &err);
     }
-    check(keyed_backend_state(s->backend,
-                              &(struct keyed_state_desc){.name = "rows",
-                                                         .key_schema = r->key,
-                                                         .record = &r->layout,
-                                                         .grows_in_pieces = true},
-                              &s->state, &err),
-          &err);
+    bench_check(keyed_backend_state(s->backend,
+                                    &(struct keyed_state_desc){.name = "rows",
+                                                               .key_schema = r->key,
+                                                               .record = &r->layout,
+                                                               .grows_in_pieces = true},
+                                    &s->state, &err),
+                &err);
 }
 
 /* Keys of the batch that was built get another text. */
@@ -175,19 +158,20 @@ static void update(struct rig *r, struct subtask *s)
     const struct record_field *text = record_layout_find(&r->layout, 1);
     struct batch *b = builder_finish(&r->builder);
     batch_hash_keys(r->pool, b, &KEY_COLUMN, 1);
-    check(keyed_state_upsert(s->state, NAMESPACE_VOID, b, &KEY_COLUMN, r->slots, r->is_new, &err),
-          &err);
+    bench_check(
+        keyed_state_upsert(s->state, NAMESPACE_VOID, b, &KEY_COLUMN, r->slots, r->is_new, &err),
+        &err);
     for (uint32_t i = 0; i < b->n_sel; i++) {
-        uint64_t x = random_next(&r->random);
+        uint64_t x = rng_next(&r->rng);
         /* Half of it does not compress. */
         for (size_t at = 0; at + sizeof(x) <= TEXT_BYTES / 2; at += sizeof(x)) {
-            x = random_next(&r->random);
+            x = rng_next(&r->rng);
             memcpy(r->text + at, &x, sizeof(x));
         }
         flinc_string string = {r->text, TEXT_BYTES};
         memcpy(record, &x, sizeof(x));
         memcpy(record + text->offset, &string, sizeof(string));
-        check(keyed_state_keep(s->state, r->slots[i], record, &err), &err);
+        bench_check(keyed_state_keep(s->state, r->slots[i], record, &err), &err);
     }
     batch_unref(b);
 }
@@ -218,7 +202,7 @@ static void change(struct rig *r, struct subtask *s, uint64_t changes, uint64_t 
     for (uint64_t i = 0; i < changes; i += ROWS) {
         builder_begin(&r->builder);
         for (uint32_t row = 0; row < ROWS; row++) {
-            builder_put_i64(&r->builder, 0, (int64_t)(random_next(&r->random) % n_keys));
+            builder_put_i64(&r->builder, 0, (int64_t)(rng_below(&r->rng, n_keys)));
             builder_end_row(&r->builder);
         }
         update(r, s);
@@ -234,7 +218,7 @@ static uint64_t bytes_of(const struct rig *r)
     STR_AUTO shared = STR_INIT;
     uint64_t bytes = 0;
     str_printf(&shared, "%s/shared", r->dir);
-    check(fs_list_dir(str_cstr(&shared), &list, &err), &err);
+    bench_check(fs_list_dir(str_cstr(&shared), &list, &err), &err);
     for (size_t i = 0; i < list.n; i++) {
         bytes += list.entries[i].status.size_bytes;
     }
@@ -259,18 +243,18 @@ static void checkpoint(struct rig *r, struct subtask *s, Flinc__CheckpointKind k
     struct snapshot_target *target = snapshot_target_new(&(struct snapshot_target_options){
         .location = &l, .checkpoint_id = ++r->checkpoint_id, .owner = owner});
     flinc__keyed_handle__init(ret_handle);
-    check(keyed_backend_freeze(s->backend,
-                               &(struct keyed_freeze){.checkpoint_id = r->checkpoint_id,
-                                                      .kind = kind,
-                                                      .target = target},
-                               &x, &err),
-          &err);
+    bench_check(keyed_backend_freeze(s->backend,
+                                     &(struct keyed_freeze){.checkpoint_id = r->checkpoint_id,
+                                                            .kind = kind,
+                                                            .target = target},
+                                     &x, &err),
+                &err);
     while ((rc = keyed_snapshot_step(x, ROWS, ret_handle, &err)) == 1) {
         while (!keyed_snapshot_is_writable(x)) {
             (void)usleep(200);
         }
     }
-    check(rc, &err);
+    bench_check(rc, &err);
     keyed_snapshot_free(x);
     snapshot_target_unref(target);
     keyed_backend_confirm(s->backend, r->checkpoint_id);
@@ -299,13 +283,13 @@ static void measure_changes(const struct options *o, struct bench_report *report
     struct subtask s;
     Flinc__KeyedHandle handle;
     uint64_t n_keys = o->managed_bytes * 20 / ROW_BYTES, before = 0, peak = 0;
-    double began = wall_seconds();
+    double began = bench_wall_seconds();
     open_rig(r, o);
     uint64_t base = pss_bytes();
     open_subtask(r, &s, o->managed_bytes / 2, 0, GROUPS - 1, NULL, 0);
     fill(r, &s, n_keys);
     fprintf(stderr, "changes: filled %llu keys, %.0f MB, in %.1f s\n", (unsigned long long)n_keys,
-            (double)(n_keys * ROW_BYTES) * 1e-6, wall_seconds() - began);
+            (double)(n_keys * ROW_BYTES) * 1e-6, bench_wall_seconds() - began);
     for (uint64_t i = 0; i < o->checkpoints; i++) {
         change(r, &s, o->changes, n_keys);
         checkpoint(r, &s, FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL, &handle);
@@ -320,7 +304,7 @@ static void measure_changes(const struct options *o, struct bench_report *report
     bench_report_add(report, "checkpoint bytes per byte changed",
                      (double)(bytes_of(r) - before) / changed, "", 3, 0, BENCH_LESS_IS_BETTER);
     fprintf(stderr, "changes: %llu checkpoints in %.1f s in all\n",
-            (unsigned long long)o->checkpoints, wall_seconds() - began);
+            (unsigned long long)o->checkpoints, bench_wall_seconds() - began);
     keyed_backend_free(s.backend);
     close_rig(r);
     mem_free(r);
@@ -330,16 +314,16 @@ static void measure_changes(const struct options *o, struct bench_report *report
 static double restore_at(struct rig *r, const struct options *o, uint32_t n,
                          Flinc__KeyedHandle **handles, uint32_t n_handles)
 {
-    double began = wall_seconds();
+    double began = bench_wall_seconds();
     for (uint32_t i = 0; i < n; i++) {
         struct subtask s;
         uint32_t first = i * GROUPS / n, last = (i + 1) * GROUPS / n - 1;
         open_subtask(r, &s, o->managed_bytes / 2, first, last, handles, n_handles);
-        began += wall_seconds(); /* closing is not restoring */
+        began += bench_wall_seconds(); /* closing is not restoring */
         keyed_backend_free(s.backend);
-        began -= wall_seconds();
+        began -= bench_wall_seconds();
     }
-    return wall_seconds() - began;
+    return bench_wall_seconds() - began;
 }
 
 /* Bytes per second at which the files of the checkpoints are copied. */
@@ -347,10 +331,10 @@ static double copy_speed(const struct rig *r)
 {
     STR_AUTO command = STR_INIT;
     uint64_t bytes = bytes_of(r);
-    double began = wall_seconds();
+    double began = bench_wall_seconds();
     str_printf(&command, "cp -r '%s/shared' '%s/copy'", r->dir, r->dir);
     int rc = system(str_cstr(&command));
-    double seconds = wall_seconds() - began;
+    double seconds = bench_wall_seconds() - began;
     return rc == 0 ? (double)bytes / seconds : 0;
 }
 
@@ -360,7 +344,7 @@ static void measure_restore(const struct options *o, struct bench_report *report
     struct rig *r = MEM_NEW(struct rig);
     struct subtask s[WRITERS];
     Flinc__KeyedHandle handles[WRITERS], *all[WRITERS];
-    double began = wall_seconds();
+    double began = bench_wall_seconds();
     open_rig(r, o);
     for (uint32_t i = 0; i < WRITERS; i++) {
         open_subtask(r, &s[i], o->managed_bytes / 2, i * GROUPS / WRITERS,
@@ -372,7 +356,7 @@ static void measure_restore(const struct options *o, struct bench_report *report
     }
     double bytes = (double)bytes_of(r), rows = (double)o->state_bytes;
     fprintf(stderr, "restore: %.0f MB of rows, %.0f MB of files, written in %.1f s\n", rows * 1e-6,
-            bytes * 1e-6, wall_seconds() - began);
+            bytes * 1e-6, bench_wall_seconds() - began);
     double limit = copy_speed(r);
     double half = restore_at(r, o, 1, all, WRITERS), twice = restore_at(r, o, 4, all, WRITERS);
     /* With twice the subtasks every file is read by two of them. */
@@ -388,47 +372,36 @@ static void measure_restore(const struct options *o, struct bench_report *report
 
 /* ---- options ------------------------------------------------------------------------------------------- */
 
-static void usage(void)
-{
-    puts("bench_state_large_state [--only changes|restore] [--state-mb N] [--managed-mb N]\n"
-         "                        [--checkpoints N] [--changes N]\n"
-         "State that is far larger than memory: changes with checkpoints, and restoring.");
-}
+static const struct options defaults = {
+    .state_bytes = UINT64_C(4) << 30,
+    .managed_bytes = UINT64_C(64) << 20,
+    .checkpoints = 60,
+    .changes = 200000,
+};
 
-static struct options parse(int argc, char **argv)
-{
-    struct options o = {.state_bytes = UINT64_C(4) << 30,
-                        .managed_bytes = UINT64_C(64) << 20,
-                        .checkpoints = 60,
-                        .changes = 200000};
-    for (int i = 1; i < argc; i += 2) {
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(argv[i], "--help") == 0 || value == NULL) {
-            usage();
-            exit(strcmp(argv[i], "--help") == 0 ? 0 : 2);
-        }
-        uint64_t n = strtoull(value, NULL, 10);
-        if (strcmp(argv[i], "--state-mb") == 0) {
-            o.state_bytes = n << 20;
-        } else if (strcmp(argv[i], "--managed-mb") == 0) {
-            o.managed_bytes = n << 20;
-        } else if (strcmp(argv[i], "--checkpoints") == 0) {
-            o.checkpoints = MAX(n, UINT64_C(11));
-        } else if (strcmp(argv[i], "--changes") == 0) {
-            o.changes = n;
-        } else if (strcmp(argv[i], "--only") == 0) {
-            o.only = value;
-        } else {
-            usage();
-            exit(2);
-        }
-    }
-    return o;
-}
+#define OPTION(name, kind, member, help) BENCH_OPTION(name, kind, struct options, member, help)
+static const struct bench_option option_table[] = {
+    OPTION("only", TEXT, only, "changes or restore; both"),
+    OPTION("state-mb", MB, state_bytes, "MB of rows that are restored"),
+    OPTION("managed-mb", MB, managed_bytes, "MB of managed memory"),
+    OPTION("checkpoints", NUMBER, checkpoints, "of the changes; more than 10"),
+    OPTION("changes", NUMBER, changes, "rows between two of them"),
+};
+#undef OPTION
+
+static const struct bench_options program = {
+    .program = "bench_state_large_state",
+    .summary = "State that is far larger than memory: changes with checkpoints, and restoring.",
+    .table = option_table,
+    .n = ARRAY_LEN(option_table),
+    .defaults = &defaults,
+};
 
 int main(int argc, char **argv)
 {
-    struct options o = parse(argc, argv);
+    struct options o = defaults;
+    bench_options_parse(&program, &o, argc, argv);
+    o.checkpoints = MAX(o.checkpoints, UINT64_C(11));
     struct bench_report report = {.n = 0};
     if (o.only == NULL || strcmp(o.only, "changes") == 0) {
         measure_changes(&o, &report);

@@ -6,13 +6,13 @@
  *
  * Files go to TMPDIR.  The state is filled first, key after key. */
 #include "bench/key_stream.h"
+#include "bench/options.h"
 #include "bench/report.h"
 #include "common/fs/fs.h"
 #include "engine/data/hash.h"
 #include "engine/state/paged/paged.h"
 
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { ROWS = BATCH_ROWS_TARGET };
@@ -40,27 +40,6 @@ struct rig {
 
 static const uint32_t KEY_COLUMN = 0;
 
-static void check(int rc, const struct error *err)
-{
-    if (rc < 0) {
-        fprintf(stderr, "bench_state_paged: %s\n", err->message);
-        exit(1);
-    }
-}
-
-static double cpu_seconds(void)
-{
-    struct rusage u;
-    (void)getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
-}
-
-static double wall_seconds(void)
-{
-    return (double)clock_monotonic_ns(&clock_system) * 1e-9;
-}
-
 /* ---- the state ---------------------------------------------------------------------------------------- */
 
 static void open_rig(struct rig *r, const struct options *o)
@@ -73,37 +52,37 @@ static void open_rig(struct rig *r, const struct options *o)
         exit(1);
     }
     snprintf(r->db, sizeof(r->db), "%s/db", r->dir);
-    check(rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = o->block_bytes},
-                           &r->shared, &err),
-          &err);
-    check(executor_new(&(struct executor_options){.name = "disk", .n_threads = 1}, &r->executor,
-                       &err),
-          &err);
+    bench_check(rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = o->block_bytes},
+                                 &r->shared, &err),
+                &err);
+    bench_check(executor_new(&(struct executor_options){.name = "disk", .n_threads = 1},
+                             &r->executor, &err),
+                &err);
     r->disk = (struct keyed_disk){.shared = r->shared,
                                   .directory = r->db,
                                   .executor = r->executor,
                                   .cache_bytes = o->cache_bytes};
     r->pool = buffer_pool_new(&(struct buffer_pool_options){.name = "bench"});
     buffer_pool_adopt(r->pool);
-    check(keyed_backend_new("rocksdb",
-                            &(struct keyed_backend_options){.operator_name = "count",
-                                                            .pool = r->pool,
-                                                            .max_parallelism = 128,
-                                                            .last_group = 127,
-                                                            .disk = &r->disk},
-                            &r->backend, &err),
-          &err);
-    check(schema_parse(slice_cstr("ROW<k BIGINT NOT NULL>"), &r->key, &err), &err);
-    check(schema_parse(slice_cstr("ROW<n BIGINT NOT NULL>"), &r->value, &err), &err);
-    check(record_layout_init(&r->layout, r->value, &err), &err);
-    check(keyed_backend_state(r->backend,
-                              &(struct keyed_state_desc){.name = "count",
-                                                         .key_schema = r->key,
-                                                         .value_bytes = sizeof(int64_t),
-                                                         .value_layout = &r->layout,
-                                                         .grows_in_pieces = true},
-                              &r->state, &err),
-          &err);
+    bench_check(keyed_backend_new("rocksdb",
+                                  &(struct keyed_backend_options){.operator_name = "count",
+                                                                  .pool = r->pool,
+                                                                  .max_parallelism = 128,
+                                                                  .last_group = 127,
+                                                                  .disk = &r->disk},
+                                  &r->backend, &err),
+                &err);
+    bench_check(schema_parse(slice_cstr("ROW<k BIGINT NOT NULL>"), &r->key, &err), &err);
+    bench_check(schema_parse(slice_cstr("ROW<n BIGINT NOT NULL>"), &r->value, &err), &err);
+    bench_check(record_layout_init(&r->layout, r->value, &err), &err);
+    bench_check(keyed_backend_state(r->backend,
+                                    &(struct keyed_state_desc){.name = "count",
+                                                               .key_schema = r->key,
+                                                               .value_bytes = sizeof(int64_t),
+                                                               .value_layout = &r->layout,
+                                                               .grows_in_pieces = true},
+                                    &r->state, &err),
+                &err);
     builder_init(&r->builder, r->pool, r->key, ROWS);
 }
 
@@ -118,7 +97,7 @@ static void close_rig(struct rig *r)
     executor_free(r->executor);
     rocks_shared_unref(r->shared);
     buffer_pool_close(r->pool);
-    check(fs_delete(r->dir, FS_DELETE_RECURSIVE, &err), &err);
+    bench_check(fs_delete(r->dir, FS_DELETE_RECURSIVE, &err), &err);
 }
 
 static void count_batch(struct rig *r)
@@ -126,8 +105,9 @@ static void count_batch(struct rig *r)
     struct error err = ERROR_INIT;
     struct batch *b = builder_finish(&r->builder);
     batch_hash_keys(r->pool, b, &KEY_COLUMN, 1);
-    check(keyed_state_upsert(r->state, NAMESPACE_VOID, b, &KEY_COLUMN, r->slots, r->is_new, &err),
-          &err);
+    bench_check(
+        keyed_state_upsert(r->state, NAMESPACE_VOID, b, &KEY_COLUMN, r->slots, r->is_new, &err),
+        &err);
     uint32_t stride;
     char *values = keyed_state_values(r->state, &stride);
     for (uint32_t i = 0; i < b->n_sel; i++) {
@@ -142,7 +122,7 @@ static void step_checkpoint(struct rig *r)
     struct paged_store *s = r->backend->paged;
     if (s->is_frozen) {
         int rc = paged_store_step(s, ROWS, &err);
-        check(rc, &err);
+        bench_check(rc, &err);
     }
 }
 
@@ -168,7 +148,7 @@ static struct figures count(struct rig *r, struct key_stream *keys, uint64_t rec
                             uint64_t checkpoint_records)
 {
     struct paged_store *s = r->backend->paged;
-    struct figures f = {-wall_seconds(), -cpu_seconds()};
+    struct figures f = {-bench_wall_seconds(), -bench_process_cpu_seconds()};
     double keys_s = 0;
     for (uint64_t i = 0; i < records; i += ROWS) {
         double began = bench_cpu_seconds();
@@ -184,8 +164,8 @@ static struct figures count(struct rig *r, struct key_stream *keys, uint64_t rec
         }
         step_checkpoint(r);
     }
-    f.wall_s += wall_seconds() - keys_s;
-    f.cpu_s += cpu_seconds() - keys_s;
+    f.wall_s += bench_wall_seconds() - keys_s;
+    f.cpu_s += bench_process_cpu_seconds() - keys_s;
     return f;
 }
 
@@ -215,57 +195,43 @@ static void measure(struct rig *r, const struct options *o, struct bench_report 
                      BENCH_MORE_IS_BETTER);
 }
 
-static void usage(void)
-{
-    puts("bench_state_paged [--keys N] [--cache-mb N] [--blocks-mb N] [--records N]\n"
-         "                  [--checkpoint-records N] [--only zipf|uniform]\n"
-         "Counts per key with a cache that is smaller than the state.");
-}
+static const struct options defaults = {
+    .keys = 10000000,
+    .records = 4000000,
+    .checkpoint_records = 10000000,
+    .cache_bytes = UINT64_C(20) << 20,
+};
 
-static struct options parse(int argc, char **argv)
-{
-    struct options o = {.keys = 10000000,
-                        .records = 4000000,
-                        .checkpoint_records = 10000000,
-                        .cache_bytes = UINT64_C(20) << 20,
-                        .block_bytes = 0};
-    for (int i = 1; i < argc; i += 2) {
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(argv[i], "--help") == 0 || value == NULL) {
-            usage();
-            exit(strcmp(argv[i], "--help") == 0 ? 0 : 2);
-        }
-        uint64_t n = strtoull(value, NULL, 10);
-        if (strcmp(argv[i], "--keys") == 0) {
-            o.keys = n;
-        } else if (strcmp(argv[i], "--cache-mb") == 0) {
-            o.cache_bytes = n << 20;
-        } else if (strcmp(argv[i], "--blocks-mb") == 0) {
-            o.block_bytes = n << 20;
-        } else if (strcmp(argv[i], "--records") == 0) {
-            o.records = n;
-        } else if (strcmp(argv[i], "--checkpoint-records") == 0) {
-            o.checkpoint_records = n;
-        } else if (strcmp(argv[i], "--only") == 0) {
-            o.only = value;
-        } else {
-            usage();
-            exit(2);
-        }
-    }
-    return o;
-}
+#define OPTION(name, kind, member, help) BENCH_OPTION(name, kind, struct options, member, help)
+static const struct bench_option option_table[] = {
+    OPTION("keys", NUMBER, keys, "BIGINT keys, all of them there from the beginning"),
+    OPTION("cache-mb", MB, cache_bytes, "MB of rows at hand"),
+    OPTION("blocks-mb", MB, block_bytes, "MB of RocksDB's block cache"),
+    OPTION("records", NUMBER, records, "records that are measured"),
+    OPTION("checkpoint-records", NUMBER, checkpoint_records, "records between two checkpoints"),
+    OPTION("only", TEXT, only, "zipf or uniform; both"),
+};
+#undef OPTION
+
+static const struct bench_options program = {
+    .program = "bench_state_paged",
+    .summary = "Counts per key with a cache that is smaller than the state.",
+    .table = option_table,
+    .n = ARRAY_LEN(option_table),
+    .defaults = &defaults,
+};
 
 int main(int argc, char **argv)
 {
-    struct options o = parse(argc, argv);
+    struct options o = defaults;
+    bench_options_parse(&program, &o, argc, argv);
     struct bench_report report = {.n = 0};
     struct rig *r = MEM_NEW(struct rig);
     open_rig(r, &o);
-    double began = wall_seconds();
+    double began = bench_wall_seconds();
     fill(r, o.keys);
     fprintf(stderr, "filled %llu keys in %.1f s\n", (unsigned long long)o.keys,
-            wall_seconds() - began);
+            bench_wall_seconds() - began);
     measure(r, &o, &report, "zipf", 1);
     measure(r, &o, &report, "uniform", 0);
     bench_report_print(&report);

@@ -50,19 +50,11 @@ struct rig {
 
 static const uint32_t KEY_COLUMN = 0;
 
-static void check(int rc, const struct error *err)
-{
-    if (rc < 0) {
-        fprintf(stderr, "bench_state: %s\n", err->message);
-        exit(1);
-    }
-}
-
 static struct schema *schema_of(const char *text)
 {
     struct error err = ERROR_INIT;
     struct schema *s = NULL;
-    check(schema_parse(slice_cstr(text), &s, &err), &err);
+    bench_check(schema_parse(slice_cstr(text), &s, &err), &err);
     return s;
 }
 
@@ -76,19 +68,19 @@ static void open_state(struct rig *r)
                                     .value_bytes = r->layout.size,
                                     .value_layout = &r->layout,
                                     .grows_in_pieces = true};
-    check(keyed_backend_state(r->backend, &desc, &r->state, &err), &err);
+    bench_check(keyed_backend_state(r->backend, &desc, &r->state, &err), &err);
 }
 
 static void new_backend(struct rig *r)
 {
     struct error err = ERROR_INIT;
-    check(keyed_backend_new("hashmap",
-                            &(struct keyed_backend_options){.operator_name = "bench",
-                                                            .pool = r->pool,
-                                                            .max_parallelism = 128,
-                                                            .last_group = 127},
-                            &r->backend, &err),
-          &err);
+    bench_check(keyed_backend_new("hashmap",
+                                  &(struct keyed_backend_options){.operator_name = "bench",
+                                                                  .pool = r->pool,
+                                                                  .max_parallelism = 128,
+                                                                  .last_group = 127},
+                                  &r->backend, &err),
+                &err);
 }
 
 static struct rig *rig_new(const char *value)
@@ -103,12 +95,12 @@ static struct rig *rig_new(const char *value)
     }
     r->pool = buffer_pool_new(&(struct buffer_pool_options){.name = "bench"});
     buffer_pool_adopt(r->pool);
-    check(executor_new(&(struct executor_options){.name = "bench", .n_threads = 1}, &r->executor,
-                       &err),
-          &err);
+    bench_check(executor_new(&(struct executor_options){.name = "bench", .n_threads = 1},
+                             &r->executor, &err),
+                &err);
     r->key = schema_of("ROW<k BIGINT NOT NULL>");
     r->value = schema_of(value);
-    check(record_layout_init(&r->layout, r->value, &err), &err);
+    bench_check(record_layout_init(&r->layout, r->value, &err), &err);
     r->rng = 88172645463325252u;
     r->pauses = MEM_NEW_ARRAY(double, PAUSES_MAX);
     new_backend(r);
@@ -138,7 +130,7 @@ static void rig_free(struct rig *r)
     record_layout_fini(&r->layout);
     schema_unref(r->key);
     schema_unref(r->value);
-    check(fs_delete(r->dir, FS_DELETE_RECURSIVE, &err), &err);
+    bench_check(fs_delete(r->dir, FS_DELETE_RECURSIVE, &err), &err);
     mem_free(r->pauses);
     mem_free(r);
 }
@@ -174,8 +166,9 @@ static void count(struct rig *r, int64_t from, uint32_t n)
 {
     struct error err = ERROR_INIT;
     struct batch *b = make_keys(r, from, n);
-    check(keyed_state_upsert(r->state, NAMESPACE_VOID, b, &KEY_COLUMN, r->slots, r->is_new, &err),
-          &err);
+    bench_check(
+        keyed_state_upsert(r->state, NAMESPACE_VOID, b, &KEY_COLUMN, r->slots, r->is_new, &err),
+        &err);
     uint32_t stride;
     char *values = keyed_state_values(r->state, &stride);
     for (int i = 0; i < ROWS; i++) {
@@ -195,8 +188,8 @@ static void freeze(struct rig *r)
     r->checkpoint_id++;
     snprintf(exclusive, sizeof(exclusive), "%s/chk", r->dir);
     snprintf(shared, sizeof(shared), "%s/shared", r->dir);
-    check(fs_mkdirs(exclusive, &err), &err);
-    check(fs_mkdirs(shared, &err), &err);
+    bench_check(fs_mkdirs(exclusive, &err), &err);
+    bench_check(fs_mkdirs(shared, &err), &err);
     l.directory = exclusive;
     l.shared_directory = shared;
     struct snapshot_target *target =
@@ -207,7 +200,7 @@ static void freeze(struct rig *r)
     struct keyed_freeze how = {.checkpoint_id = r->checkpoint_id,
                                .kind = FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL,
                                .target = target};
-    check(keyed_backend_freeze(r->backend, &how, &r->snapshot, &err), &err);
+    bench_check(keyed_backend_freeze(r->backend, &how, &r->snapshot, &err), &err);
     snapshot_target_unref(target);
 }
 
@@ -221,7 +214,7 @@ static void complete(struct rig *r, Flinc__KeyedHandle *handle)
             kept = kept || strcmp(old, handle->segments[k]->blob->location) == 0;
         }
         if (!kept && old[0] != '\0') {
-            check(fs_delete(old, FS_DELETE_ONE, NULL), &(struct error)ERROR_INIT);
+            bench_check(fs_delete(old, FS_DELETE_ONE, NULL), &(struct error)ERROR_INIT);
         }
     }
     for (size_t i = 0; i < handle->n_segments; i++) {
@@ -250,7 +243,7 @@ static void step(struct rig *r)
     if (r->n_pauses < PAUSES_MAX) {
         r->pauses[r->n_pauses++] = (bench_cpu_seconds() - from) * 1e3;
     }
-    check(rc, &err);
+    bench_check(rc, &err);
     if (rc == 0) {
         complete(r, &handle);
     }
@@ -387,7 +380,7 @@ static double restore_rate(struct rig *r)
     keyed_backend_free(r->backend);
     new_backend(r);
     double from = bench_cpu_seconds();
-    check(keyed_backend_restore(r->backend, &state, r->dir, r->checkpoint_id, &err), &err);
+    bench_check(keyed_backend_restore(r->backend, &state, r->dir, r->checkpoint_id, &err), &err);
     open_state(r);
     return (double)bytes / (bench_cpu_seconds() - from) * 1e-6;
 }
