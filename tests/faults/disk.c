@@ -298,43 +298,39 @@ int sync_file_range(int fd, off_t at, off_t n, unsigned flags)
 
 /* ---- making ------------------------------------------------------------------------------------------ */
 
-int openat(int at, const char *path, int flags, ...)
+static unsigned mode_of(int flags, va_list args)
 {
-    va_list args;
-    va_start(args, flags);
-    unsigned mode = __OPEN_NEEDS_MODE(flags) ? va_arg(args, unsigned) : 0;
-    va_end(args);
+    return __OPEN_NEEDS_MODE(flags) ? va_arg(args, unsigned) : 0;
+}
+
+static int open_at(int at, const char *path, int flags, unsigned mode)
+{
     struct fate f = (flags & O_CREAT) != 0 && access(path, F_OK) != 0 ? fate_of_path(OP_MAKE, path)
                                                                       : (struct fate){0};
     return f.error ? fail(f.error) : (int)syscall(SYS_openat, at, path, flags, mode);
 }
 
-int openat64(int at, const char *path, int flags, ...)
+int openat(int at, const char *path, int flags, ...)
 {
     va_list args;
     va_start(args, flags);
-    unsigned mode = __OPEN_NEEDS_MODE(flags) ? va_arg(args, unsigned) : 0;
+    unsigned mode = mode_of(flags, args);
     va_end(args);
-    return openat(at, path, flags, mode);
+    return open_at(at, path, flags, mode);
 }
+
+int openat64(int at, const char *path, int flags, ...) __attribute__((alias("openat")));
 
 int open(const char *path, int flags, ...)
 {
     va_list args;
     va_start(args, flags);
-    unsigned mode = __OPEN_NEEDS_MODE(flags) ? va_arg(args, unsigned) : 0;
+    unsigned mode = mode_of(flags, args);
     va_end(args);
-    return openat(AT_FDCWD, path, flags, mode);
+    return open_at(AT_FDCWD, path, flags, mode);
 }
 
-int open64(const char *path, int flags, ...)
-{
-    va_list args;
-    va_start(args, flags);
-    unsigned mode = __OPEN_NEEDS_MODE(flags) ? va_arg(args, unsigned) : 0;
-    va_end(args);
-    return openat(AT_FDCWD, path, flags, mode);
-}
+int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 
 int mkdir(const char *path, mode_t mode)
 {

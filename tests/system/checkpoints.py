@@ -2,7 +2,10 @@
 REST says of its checkpoints, and the oracle of its output."""
 
 import collections
+import contextlib
 import os
+
+from cluster import Cluster
 
 KEYS = 480  # of stateful.c and rescale.c: a multiple of the pieces of their sources at the parallelisms of the tests
 LITERAL = "<checkpoint-not-externally-addressable>"
@@ -24,6 +27,19 @@ def settings(folder, interval="50 ms", **more):
 def restoring(path, claim="NO_CLAIM", lenient=False):
     return {"execution.state-recovery.path": str(path), "execution.state-recovery.claim-mode": claim,
             **({"execution.state-recovery.ignore-unclaimed-state": "true"} if lenient else {})}
+
+
+@contextlib.contextmanager
+def jobs_of(home, folder, slots=2, task_managers=1, config=None, failpoints=""):
+    """The jobs of a cluster of their own, which is stopped in order, and killed when something went wrong."""
+    c = Cluster(home, folder, slots=slots, config=config)
+    if failpoints:
+        c.environment["FLINC_FAILPOINTS"] = failpoints
+    try:
+        yield Jobs(c.start(task_managers))
+        c.stop()
+    finally:
+        c.kill_all()
 
 
 class Jobs:

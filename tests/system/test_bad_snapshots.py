@@ -7,18 +7,13 @@ import shutil
 import struct
 
 import pytest
-from checkpoints import Jobs, check_records, files_below, restoring, settings
-from cluster import Cluster
+from checkpoints import Jobs, check_records, files_below, jobs_of, restoring, settings
 
 
 @pytest.fixture(scope="module")
 def jobs(flinc, tmp_path_factory):
-    c = Cluster(flinc.home, tmp_path_factory.mktemp("bad") / "cluster", slots=2).start(1)
-    try:
-        yield Jobs(c)
-        c.stop()
-    finally:
-        c.kill_all()
+    with jobs_of(flinc.home, tmp_path_factory.mktemp("bad") / "cluster") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

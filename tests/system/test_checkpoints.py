@@ -3,18 +3,13 @@
 import os
 
 import pytest
-from checkpoints import LITERAL, Jobs, check_records, counts_of, files_below, local, restoring, settings
-from cluster import Cluster
+from checkpoints import LITERAL, check_records, counts_of, files_below, jobs_of, local, restoring, settings
 
 
 @pytest.fixture(scope="module")
 def jobs(flinc, tmp_path_factory):
-    c = Cluster(flinc.home, tmp_path_factory.mktemp("checkpoints") / "cluster", slots=4).start(1)
-    try:
-        yield Jobs(c)
-        c.stop()
-    finally:
-        c.kill_all()
+    with jobs_of(flinc.home, tmp_path_factory.mktemp("checkpoints") / "cluster", slots=4) as found:
+        yield found
 
 
 @pytest.fixture

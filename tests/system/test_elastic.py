@@ -4,8 +4,7 @@ that come and go, by REST and by the command line.  Nothing is lost and nothing 
 import subprocess
 
 import pytest
-from checkpoints import KEYS, Jobs, counts_of, settings
-from cluster import Cluster
+from checkpoints import KEYS, counts_of, jobs_of, settings
 
 TIMER_EACH = 5  # of rescale.c
 ADAPTIVE = {
@@ -19,12 +18,8 @@ ADAPTIVE = {
 
 @pytest.fixture
 def jobs(flinc, tmp_path):
-    c = Cluster(flinc.home, tmp_path / "cluster", slots=2, config=ADAPTIVE).start(1)
-    try:
-        yield Jobs(c)
-        c.stop()
-    finally:
-        c.kill_all()
+    with jobs_of(flinc.home, tmp_path / "cluster", config=ADAPTIVE) as found:
+        yield found
 
 
 def parallelism(jobs, job):

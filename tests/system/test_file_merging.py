@@ -6,8 +6,7 @@ import random
 import shutil
 
 import pytest
-from checkpoints import KEYS, Jobs, counts_of, files_below, restoring, settings
-from cluster import Cluster
+from checkpoints import KEYS, counts_of, files_below, jobs_of, restoring, settings
 from test_rescale import has_started, merged, numbers_of
 
 MERGING = {"execution.checkpointing.file-merging.enabled": "true"}
@@ -19,12 +18,8 @@ RESTARTS = {"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-dela
 
 @pytest.fixture(scope="module")
 def jobs(flinc, tmp_path_factory):
-    c = Cluster(flinc.home, tmp_path_factory.mktemp("merging") / "cluster", slots=8).start(1)
-    try:
-        yield Jobs(c)
-        c.stop()
-    finally:
-        c.kill_all()
+    with jobs_of(flinc.home, tmp_path_factory.mktemp("merging") / "cluster", slots=8) as found:
+        yield found
 
 
 def start(jobs, bundle, folder, parallelism, config, records=40 * KEYS, rate=0):

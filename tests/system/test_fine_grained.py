@@ -2,8 +2,7 @@
 loss, under both schedulers; and what is too large, which is said."""
 
 import pytest
-from cluster import Cluster
-from checkpoints import Jobs
+from checkpoints import jobs_of
 
 CONFIG = {
     "taskmanager.cpu.cores": 4,
@@ -29,12 +28,8 @@ SMALL, LARGE = "0.25,40,0", "1.5,120,96,1"
 @pytest.fixture(params=["default", "adaptive"])
 def jobs(request, flinc, tmp_path):
     config = {**CONFIG, **(ADAPTIVE if request.param == "adaptive" else {})}
-    c = Cluster(flinc.home, tmp_path / "cluster", slots=2, config=config).start(1)
-    try:
-        yield Jobs(c)
-        c.stop()
-    finally:
-        c.kill_all()
+    with jobs_of(flinc.home, tmp_path / "cluster", config=config) as found:
+        yield found
 
 
 def task_managers(jobs):

@@ -4,20 +4,15 @@ restores at other parallelisms, with other fields, and as JSON."""
 import json
 
 import pytest
-from checkpoints import Jobs, counts_of, restoring, settings
-from cluster import Cluster
+from checkpoints import counts_of, jobs_of, restoring, settings
 
 KEYS = 60
 
 
 @pytest.fixture(scope="module")
 def jobs(flinc, tmp_path_factory):
-    c = Cluster(flinc.home, tmp_path_factory.mktemp("nested") / "cluster", slots=3).start(1)
-    try:
-        yield Jobs(c)
-        c.stop()
-    finally:
-        c.kill_all()
+    with jobs_of(flinc.home, tmp_path_factory.mktemp("nested") / "cluster", slots=3) as found:
+        yield found
 
 
 @pytest.fixture

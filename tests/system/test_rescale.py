@@ -1,20 +1,15 @@
 """A job with state of every kind is stopped and restored with more and with fewer subtasks: 1, 5, 2."""
 
 import pytest
-from checkpoints import KEYS, Jobs, counts_of, restoring, settings
-from cluster import Cluster
+from checkpoints import KEYS, counts_of, jobs_of, restoring, settings
 
 RULES, TIMER_EACH = 7, 5  # of rescale.c
 
 
 @pytest.fixture(scope="module")
 def jobs(flinc, tmp_path_factory):
-    c = Cluster(flinc.home, tmp_path_factory.mktemp("rescale") / "cluster", slots=3).start(2)
-    try:
-        yield Jobs(c)
-        c.stop()
-    finally:
-        c.kill_all()
+    with jobs_of(flinc.home, tmp_path_factory.mktemp("rescale") / "cluster", slots=3, task_managers=2) as found:
+        yield found
 
 
 def snapshot_of(jobs, job, how, tmp_path):

@@ -4,8 +4,7 @@ their trigger ids, and what is refused.  Their shapes: rest_shapes.py."""
 import time
 
 import pytest
-from checkpoints import LITERAL, Jobs, local, settings
-from cluster import Cluster
+from checkpoints import LITERAL, jobs_of, local, settings
 from rest_client import Rest
 from rest_shapes import CHECKPOINTS, OPERATIONS, check
 
@@ -14,12 +13,8 @@ NONE = "0" * 31 + "2"
 
 @pytest.fixture(scope="module")
 def jobs(flinc, tmp_path_factory):
-    c = Cluster(flinc.home, tmp_path_factory.mktemp("rest") / "cluster", slots=4).start(1)
-    try:
-        yield Jobs(c)
-        c.stop()
-    finally:
-        c.kill_all()
+    with jobs_of(flinc.home, tmp_path_factory.mktemp("rest") / "cluster", slots=4) as found:
+        yield found
 
 
 @pytest.fixture

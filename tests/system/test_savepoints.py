@@ -8,20 +8,15 @@ import shutil
 import time
 
 import pytest
-from checkpoints import Jobs, check_records, counts_of, files_below, local, restoring, settings
-from cluster import Cluster
+from checkpoints import check_records, counts_of, files_below, jobs_of, local, restoring, settings
 
 NONE = "0" * 31 + "1"
 
 
 @pytest.fixture(scope="module")
 def jobs(flinc, tmp_path_factory):
-    c = Cluster(flinc.home, tmp_path_factory.mktemp("savepoints") / "cluster", slots=4).start(1)
-    try:
-        yield Jobs(c)
-        c.stop()
-    finally:
-        c.kill_all()
+    with jobs_of(flinc.home, tmp_path_factory.mktemp("savepoints") / "cluster", slots=4) as found:
+        yield found
 
 
 @pytest.fixture

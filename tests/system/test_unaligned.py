@@ -1,13 +1,11 @@
 """Unaligned checkpoints of a job under back pressure, with channels inside workers and between them: they end while nothing
 else moves, hold what is in flight, and the job goes on from them at any parallelism without losing or repeating a record."""
 
-import contextlib
 import os
 import signal
 
 import pytest
-from checkpoints import Jobs, check_records, counts_of, restoring, settings
-from cluster import Cluster
+from checkpoints import check_records, counts_of, jobs_of, restoring, settings
 
 RECORDS = 400000
 SLOW = ["--records", RECORDS, "--slow", 40]  # some 10,000 records per second and task; the source makes millions
@@ -16,12 +14,8 @@ SLOW = ["--records", RECORDS, "--slow", 40]  # some 10,000 records per second an
 @pytest.fixture(scope="module")
 def jobs(flinc, tmp_path_factory):
     """Two task managers: half of the channels of a hash edge are local, half remote."""
-    c = Cluster(flinc.home, tmp_path_factory.mktemp("unaligned") / "cluster", slots=2).start(2)
-    try:
-        yield Jobs(c)
-        c.stop()
-    finally:
-        c.kill_all()
+    with jobs_of(flinc.home, tmp_path_factory.mktemp("unaligned") / "cluster", task_managers=2) as found:
+        yield found
 
 
 @pytest.fixture
@@ -55,16 +49,10 @@ def test_rescaled_with_records_in_flight(jobs, stateful, tmp_path, timeout):
     assert sum(n for numbers in counts_of(tmp_path / "out")["W"].values() for n in numbers) == RECORDS
 
 
-@contextlib.contextmanager
 def small_channels(flinc, tmp_path, failpoints=""):
     """A cluster in which little is in flight, so that what is not overtaken comes soon."""
-    c = Cluster(flinc.home, tmp_path / "cluster", slots=2, config={"taskmanager.memory.segment-size": "4 kb"})
-    c.environment["FLINC_FAILPOINTS"] = failpoints
-    try:
-        yield Jobs(c.start(2))
-        c.stop()
-    finally:
-        c.kill_all()
+    return jobs_of(flinc.home, tmp_path / "cluster", task_managers=2, config={"taskmanager.memory.segment-size": "4 kb"},
+                   failpoints=failpoints)
 
 
 def test_custom_partitioners_stay_aligned(flinc, stateful, tmp_path):

@@ -105,10 +105,9 @@ static void map_state_free(void *object)
 }
 
 /* Calls add() for each row of a batch of entry keys with its map key. */
-struct each_key {
-    int (*add)(struct map_state *m, uint32_t row, const char *key, struct error *err);
-};
-static int each_key(struct map_state *m, struct batch *entries, const struct each_key *how,
+static int each_key(struct map_state *m, struct batch *entries,
+                    int (*add)(struct map_state *m, uint32_t row, const char *key,
+                               struct error *err),
                     struct error *err)
 {
     const size_t size = m->keys.layout.size;
@@ -120,7 +119,7 @@ static int each_key(struct map_state *m, struct batch *entries, const struct eac
         uint32_t n = MIN(entries->n_sel - from, (uint32_t)RECORD_TILE_ROWS);
         rc = record_read(&m->key_in, entries, from, n, tile, &nested, err);
         for (uint32_t i = 0; i < n && rc == 0; i++) {
-            rc = how->add(m, from + i, tile + i * size, err);
+            rc = add(m, from + i, tile + i * size, err);
         }
     }
     mem_free(tile);
@@ -136,7 +135,7 @@ static int add_key(struct map_state *m, uint32_t row, const char *key, struct er
 
 static int add_restored(void *owner, struct batch *entries, struct error *err)
 {
-    return each_key(owner, entries, &(struct each_key){add_key}, err);
+    return each_key(owner, entries, add_key, err);
 }
 
 /* Columns of map keys, whose names must differ from those of the owner's key. */
@@ -520,7 +519,7 @@ static int remove_slots(struct map_state *m, const uint32_t *slots, uint32_t n, 
     struct batch *b = NULL;
     memcpy(e->slots, slots, n * sizeof(*slots));
     TRY(entry_space_find_owners(e, slots, n, &b, err));
-    int rc = each_key(m, b, &(struct each_key){unlist_found}, err);
+    int rc = each_key(m, b, unlist_found, err);
     batch_unref(b);
     if (rc == 0) {
         keyed_state_remove_many(e->entries, slots, n);

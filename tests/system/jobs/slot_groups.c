@@ -2,15 +2,19 @@
  * counting in group "large": --small and --large give their profiles as "cpu,heapMb,managedMb,gpu" (left out: none). */
 #include <flinc/flinc.h>
 #include <stdio.h>
-#include <unistd.h>
 
 FLINC_STRUCT(counted, FLINC_INT64(key), FLINC_INT64(count));
 
+enum { RATE = 50000 }; /* records a second: slots are looked at, not speed */
+
+static int number(flinc_ctx *ctx, int64_t index, int64_t *out)
+{
+    *out = index;
+    return 0;
+}
+
 static int digits(flinc_ctx *ctx, const int64_t *in, counted *out)
 {
-    if (*in % 512 == 0) {
-        usleep(10000);
-    }
     *out = (counted){.key = *in % 100, .count = 1};
     return 0;
 }
@@ -39,7 +43,6 @@ static int job(flinc_env *env, int argc, char **argv)
 {
     static const char *const known[] = {"small", "large", "again", "records", NULL};
     flinc_params *p = flinc_params_parse(env, argc, argv, known);
-    int64_t records = flinc_params_int(p, "records", INT64_MAX - 1);
 
     ask_for(env, p, "small");
     ask_for(env, p, "large");
@@ -48,7 +51,9 @@ static int job(flinc_env *env, int argc, char **argv)
             env, "large", FLINC_SLOT_RESOURCES(.cpu_cores = 7, .task_heap_bytes = 1 << 20));
     }
     flinc_env_set_runtime_mode(env, FLINC_STREAMING);
-    flinc_stream *numbers = flinc_from_sequence(env, 0, records);
+    flinc_stream *numbers = flinc_from_datagen(
+        env, FLINC_DATAGEN(.generate = FLINC_FN(number), .type = FLINC_TYPE(flinc_int64),
+                           .count = flinc_params_int(p, "records", -1), .rows_per_second = RATE));
     flinc_slot_sharing_group(numbers, "small");
     flinc_stream *sums = flinc_sum(
         flinc_key_by(flinc_map(numbers, FLINC_FN(digits), FLINC_TYPE(counted)), "key"), "count");
