@@ -22,6 +22,7 @@
 
 #include "common/base/str.h"
 #include "engine/operators/operator.h"
+#include "engine/state/state.h"
 #include "flinc/function.h"
 
 enum {
@@ -68,6 +69,9 @@ struct harness_options {
 
 struct harness;
 
+/* Keyed state of harnesses that are opened from now on is of the backend rocksdb, in folders of their own below disk->directory
+ * (borrowed); NULL: of hashmap again.  Thread: the tests'. */
+void harness_set_disk(const struct keyed_disk *disk);
 /* ERR_NOT_FOUND for an unknown kind.  The operator is not opened yet. */
 int harness_new(const struct harness_options *options, struct harness **ret_harness,
                 struct error *err) MUST_CHECK;

@@ -156,6 +156,27 @@ static uint32_t host_hold_sources(struct op_context *ctx, bool hold)
 
 /* ---- state ------------------------------------------------------------------------------------- */
 
+static const struct keyed_disk *all_disks; /* Borrows; NULL: none */
+static uint64_t n_disks;
+
+void harness_set_disk(const struct keyed_disk *disk)
+{
+    all_disks = disk;
+}
+
+/* A folder that was not used before. */
+static const struct keyed_disk *own_disk(struct harness *h)
+{
+    STR_AUTO path = STR_INIT;
+    if (all_disks == NULL) {
+        return NULL;
+    }
+    str_printf(&path, "%s/%llu", all_disks->directory, (unsigned long long)n_disks++);
+    h->disk = *all_disks;
+    h->disk.directory = mem_strdup(str_cstr(&path));
+    return &h->disk;
+}
+
 static int host_keyed_backend(struct op_context *ctx, struct keyed_backend **ret_backend,
                               struct error *err)
 {
@@ -166,10 +187,12 @@ static int host_keyed_backend(struct op_context *ctx, struct keyed_backend **ret
             .pool = ctx->pool,
             .budget = ctx->state_budget,
             .max_parallelism = ctx->max_parallelism,
+            .disk = own_disk(h),
         };
         key_group_range(ctx->subtask, ctx->max_parallelism, ctx->parallelism, &options.first_group,
                         &options.last_group);
-        TRY(keyed_backend_new("hashmap", &options, &h->backend, err));
+        TRY(keyed_backend_new(options.disk != NULL ? "rocksdb" : "hashmap", &options, &h->backend,
+                              err));
         if (h->restore != NULL) {
             TRY(keyed_backend_restore(h->backend, h->restore, "", ctx->restored_checkpoint, err));
         }
@@ -195,6 +218,7 @@ static int host_operator_state(struct op_context *ctx, struct operator_state **r
 void harness_free_state(struct harness *h)
 {
     h->backend = keyed_backend_free(h->backend);
+    mem_free((char *)(uintptr_t)h->disk.directory);
     h->operator_state = operator_state_free(h->operator_state);
 }
 

@@ -49,6 +49,7 @@ struct harness {
     bool holds_sources;
     int64_t timer_ms;                           /* op_timer_at(); INT64_MAX: none */
     struct keyed_backend *backend;              /* Owns; NULL: the operator asked for none */
+    struct keyed_disk disk;                     /* of the backend; without a directory: none */
     struct operator_state *operator_state;      /* Owns; likewise */
     const Flinc__OperatorSubtaskState *restore; /* Borrows until open() is done */
 };

@@ -96,14 +96,12 @@ int session_add_slowly(struct session_window *w, const struct batch *b, uint16_t
     *session_at(w, at) = own;
     accumulate_row(w, b, row, words_at(w, at));
     n++;
+    const int64_t was_due_ms = w->timers != NULL ? session_due_ms(w, e) : e->due_ms;
     bool meets_before = at > 0 && session_at(w, at - 1)->end >= own.start;
     n = join_from(w, meets_before ? at - 1 : at, n);
     int64_t due_ms = session_at(w, 0)->end - 1;
     TRY(store_list(w, slot, n, err));
-    if (due_ms < e->due_ms) {
-        session_schedule(w, slot, e);
-    }
-    return 0;
+    return due_ms < was_due_ms ? session_schedule(w, slot, e, err) : 0;
 }
 
 static void add_result(struct session_window *w, uint32_t slot, struct session s, const char *words,
@@ -119,23 +117,22 @@ static void add_result(struct session_window *w, uint32_t slot, struct session s
 }
 
 /* The usual case: one session.  It is over, or was extended since it was put into the index. */
-static void fire_latest(struct session_window *w, uint32_t slot, struct session_entry *e,
-                        int64_t now)
+static int fire_latest(struct session_window *w, uint32_t slot, struct session_entry *e,
+                       int64_t now, struct error *err)
 {
     if (e->latest.end - 1 > now) {
-        session_schedule(w, slot, e);
-        return;
+        return session_schedule(w, slot, e, err);
     }
     e->due_ms = INT64_MIN; /* gone once its result is made */
     add_result(w, slot, e->latest, session_words(e), true);
+    return 0;
 }
 
 int session_fire_entry(struct session_window *w, uint32_t slot, int64_t now, struct error *err)
 {
     struct session_entry *e = session_entry_at(w, slot);
     if (LIKELY(session_earlier(w, e)->len == 0)) {
-        fire_latest(w, slot, e, now);
-        return 0;
+        return fire_latest(w, slot, e, now, err);
     }
     size_t n = load_list(w, e), fired = 0;
     while (fired < n && session_at(w, fired)->end - 1 <= now && w->n_results < BATCH_ROWS_TARGET) {
@@ -150,6 +147,5 @@ int session_fire_entry(struct session_window *w, uint32_t slot, int64_t now, str
         memmove(session_at(w, 0), session_at(w, fired), (n - fired) * w->session_bytes);
         TRY(store_list(w, slot, n - fired, err));
     }
-    session_schedule(w, slot, e);
-    return 0;
+    return session_schedule(w, slot, e, err);
 }

@@ -51,23 +51,25 @@ static void make_layout(struct session_window *w)
     mem_free(fields);
 }
 
-void session_schedule(struct session_window *w, uint32_t slot, struct session_entry *e)
+int session_schedule(struct session_window *w, uint32_t slot, struct session_entry *e,
+                     struct error *err)
 {
-    const flinc_string *earlier = session_earlier(w, e);
-    int64_t end = e->latest.end;
-    if (earlier->len > 0) {
-        memcpy(&end, earlier->data + offsetof(struct session, end), sizeof(end));
+    e->due_ms = session_due_ms(w, e);
+    if (w->timers != NULL) {
+        return timer_service_add(w->timers, w->timer_kind, w->timer_row, NAMESPACE_VOID, e->due_ms,
+                                 err);
     }
-    e->due_ms = end - 1;
     due_index_push(&w->due, e->due_ms, slot);
+    return 0;
 }
 
 /* Makes the index anew when the table has other slots than it knows. */
-static void check_index(struct session_window *w)
+static int check_index(struct session_window *w, struct error *err)
 {
     const struct keyed_table *t = w->state->table;
-    if (LIKELY(t->entries == w->indexed_entries && t->n_slots == w->indexed_slots)) {
-        return;
+    if (w->timers != NULL ||
+        LIKELY(t->entries == w->indexed_entries && t->n_slots == w->indexed_slots)) {
+        return 0;
     }
     w->indexed_entries = t->entries;
     w->indexed_slots = t->n_slots;
@@ -75,15 +77,17 @@ static void check_index(struct session_window *w)
     for (uint32_t slot = 0; (slot = keyed_table_next(t, slot)) != KEYED_SLOT_NONE; slot++) {
         struct session_entry *e = session_entry_at(w, slot);
         if (!session_is_empty(e) && !(slot % 8 == 0 && PLANTED("sessions.lost"))) {
-            session_schedule(w, slot, e);
+            TRY(session_schedule(w, slot, e, err));
         }
     }
+    return 0;
 }
 
 static void set_timer(struct session_window *w, struct op_context *ctx)
 {
     if (w->base.processing_time) {
-        op_timer_at(ctx, due_index_least(&w->due));
+        op_timer_at(ctx, w->timers != NULL ? timer_service_next_time(w->timers, w->timer_kind)
+                                           : due_index_least(&w->due));
     }
 }
 
@@ -129,11 +133,13 @@ static int session_open(struct operator* op, struct op_context *ctx, struct erro
     struct keyed_state_desc desc = {.name = "window-sessions",
                                     .key_schema = w->base.key_schema,
                                     .record = &w->layout,
+                                    .grows_in_pieces = w->base.backend->paged != NULL,
                                     .kind = "window"};
     TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &w->state, err),
             "opening operator '%s'", ctx->spec->name);
     (void)keyed_state_next(w->state, NAMESPACE_VOID, 0); /* selects the table */
-    check_index(w);
+    TRY(session_timers_open(w, ctx, err));
+    TRY(check_index(w, err));
     set_timer(w, ctx);
     return 0;
 }
@@ -142,6 +148,7 @@ static void session_close(struct operator* op, struct op_context *ctx)
 {
     struct session_window *w = (struct session_window *)op;
     due_index_fini(&w->due);
+    w->timers = timer_service_free(w->timers);
     user_functions_close(&w->functions);
     session_gap_close(&w->gap);
     window_columns_fini(&w->columns);
@@ -156,7 +163,7 @@ static void session_close(struct operator* op, struct op_context *ctx)
 
 /* ---- firing ------------------------------------------------------------------------------------ */
 
-static int emit_results(struct session_window *w, struct op_context *ctx, struct error *err)
+int session_emit(struct session_window *w, struct op_context *ctx, struct error *err)
 {
     struct window_results r = {
         .accumulators = w->accumulators, .starts = w->starts, .ends = w->ends};
@@ -205,7 +212,7 @@ static bool look_ahead(struct session_window *w)
     return w->n_looked_at > 0;
 }
 
-static int fire(struct session_window *w, struct op_context *ctx, struct error *err)
+static int fire_slots(struct session_window *w, struct op_context *ctx, struct error *err)
 {
     uint32_t batches = 0;
     while (w->next_looked_at < w->n_looked_at || look_ahead(w)) {
@@ -215,14 +222,23 @@ static int fire(struct session_window *w, struct op_context *ctx, struct error *
         }
         TRY(session_fire_entry(w, item->slot, w->fire_now, err));
         if (w->n_results == BATCH_ROWS_TARGET) {
-            TRY(emit_results(w, ctx, err));
+            TRY(session_emit(w, ctx, err));
             if (++batches == WINDOW_EMIT_BATCHES) {
                 return OP_MORE;
             }
         }
     }
     if (w->n_results > 0) {
-        TRY(emit_results(w, ctx, err));
+        TRY(session_emit(w, ctx, err));
+    }
+    return OP_DONE;
+}
+
+static int fire(struct session_window *w, struct op_context *ctx, struct error *err)
+{
+    int rc = w->timers != NULL ? session_timers_fire(w, ctx, err) : fire_slots(w, ctx, err);
+    if (rc != OP_DONE) {
+        return rc;
     }
     w->base.time_ms = MAX(w->base.time_ms, w->fire_now);
     set_timer(w, ctx);
@@ -275,8 +291,8 @@ static inline void run_add(struct session_window *w, uint32_t row, uint32_t slot
 }
 
 /* A record of a key without sessions. */
-static void open_session(struct session_window *w, struct op_context *ctx, uint32_t row,
-                         uint32_t slot, struct session own, int64_t now)
+static int open_session(struct session_window *w, struct op_context *ctx, uint32_t row,
+                        uint32_t slot, struct session own, int64_t now, struct error *err)
 {
     struct session_entry *e = session_entry_at(w, slot);
     if (!w->base.processing_time) {
@@ -284,12 +300,12 @@ static void open_session(struct session_window *w, struct op_context *ctx, uint3
             window_key_now(&w->base, ctx, keyed_table_hash(w->state->table, slot), now);
         if (UNLIKELY(own.end - 1 <= key_now)) {
             window_mark_late(&w->base, row);
-            return;
+            return 0;
         }
     }
     e->latest = own;
-    session_schedule(w, slot, e);
     run_add(w, row, slot, 1);
+    return session_schedule(w, slot, e, err);
 }
 
 /* True when the record alone would make a session that is over, and meets none of its key's. */
@@ -322,9 +338,9 @@ static int add_record(struct session_window *w, struct op_context *ctx, const st
         run_add(w, row, slot, 0);
         return 0;
     }
+    w->timer_row = row;
     if (session_is_empty(e)) {
-        open_session(w, ctx, row, slot, own, now);
-        return 0;
+        return open_session(w, ctx, row, slot, own, now, err);
     }
     if (is_late_beside(w, ctx, slot, e, own, now)) {
         window_mark_late(&w->base, row);
@@ -355,9 +371,12 @@ static int add_batch(struct session_window *w, struct op_context *ctx, struct ba
     struct batch *keys = window_keys(&w->base, ctx, b);
     int rc = keyed_state_upsert(w->state, NAMESPACE_VOID, keys, w->base.key_columns, w->slots,
                                 w->is_new, err);
+    if (rc == 0 && w->timers != NULL) {
+        rc = timer_service_begin(w->timers, keys, w->base.key_columns, err);
+    }
     batch_unref(keys);
     TRY(rc);
-    check_index(w);
+    TRY(check_index(w, err));
     const int64_t *times =
         w->base.processing_time ? NULL : (const int64_t *)(const void *)b->timestamps->data;
     int64_t now = window_now(&w->base, ctx), clock_ms = clock_now_ms(ctx->clock);
@@ -371,6 +390,9 @@ static int add_batch(struct session_window *w, struct op_context *ctx, struct ba
     flush_run(w, b);
     if (w->base.n_marked > 0) {
         remove_empty(w, b->n_sel);
+    }
+    if (rc >= 0 && w->timers != NULL) {
+        rc = timer_service_settle(w->timers, err);
     }
     set_timer(w, ctx);
     return rc;

@@ -5,6 +5,9 @@
  * an addition in place.  An entry is due when its earliest session was last known to end; then it fires, or
  * is put off to the end that it has by now, so that extending a session costs nothing.
  *
+ * With a backend that pages, entries go to disk and come back elsewhere; then a key's moment is a timer of a derived
+ * service, which has one at or before the end of each key's earliest session (session_paged.c).
+ *
  *   entry: start, end (exclusive), when it is looked at next, accumulator words, earlier sessions
  *   earlier session: start, end, accumulator words
  * Thread: the task's.  Flink: WindowOperator with MergingWindowSet. */
@@ -15,6 +18,7 @@
 #include "engine/operators/window/session_gap.h"
 #include "engine/operators/window/window_base.h"
 #include "engine/operators/window/window_columns.h"
+#include "engine/state/timers/timers.h"
 
 #include "flinc/out.h"
 
@@ -45,6 +49,9 @@ struct session_window {
     struct keyed_state *state;
     struct record_layout layout; /* of an entry */
     uint32_t words_bytes, earlier_offset, session_bytes;
+    struct timer_service *timers; /* Owns: when keys are looked at; NULL: the index says it */
+    enum timer_kind timer_kind;
+    uint32_t timer_row; /* of the key at hand, in the batch that the timers are about */
     struct due_index due;
     /* Of the table when the index was made: a rebuilt table has other slots. */
     const char *indexed_entries;
@@ -88,8 +95,30 @@ static inline bool session_is_empty(const struct session_entry *e)
     return e->latest.start == e->latest.end;
 }
 
-/* Puts an entry into the index under the end of its earliest session. */
-void session_schedule(struct session_window *w, uint32_t slot, struct session_entry *e);
+/* When the earliest session of an entry is over. */
+static inline int64_t session_due_ms(const struct session_window *w, struct session_entry *e)
+{
+    const flinc_string *earlier = session_earlier(w, e);
+    int64_t end = e->latest.end;
+    if (earlier->len > 0) {
+        memcpy(&end, earlier->data + offsetof(struct session, end), sizeof(end));
+    }
+    return end - 1;
+}
+/* Has an entry looked at then. */
+int session_schedule(struct session_window *w, uint32_t slot, struct session_entry *e,
+                     struct error *err) MUST_CHECK;
+/* The results go out, and the entries that are empty by then go. */
+int session_emit(struct session_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
+
+/* ---- session_paged.c: with a backend that pages ------------------------------------------------------- */
+
+/* Opens the timers, and sets them again where they were not restored.  Nothing to do with other backends. */
+int session_timers_open(struct session_window *w, struct op_context *ctx,
+                        struct error *err) MUST_CHECK;
+/* Fires what is due: OP_DONE, or OP_MORE. */
+int session_timers_fire(struct session_window *w, struct op_context *ctx,
+                        struct error *err) MUST_CHECK;
 
 /* ---- session_merge.c: keys with several sessions ------------------------------------------------- */
 

@@ -66,6 +66,7 @@ static int half_open(struct timer_service *t, enum timer_kind kind,
         .key_schema = t->schema,
         .n_key_columns = t->n_keys,
         .kind = KEYED_KIND_TIMERS,
+        .is_derived = o->is_derived,
         .grows_in_pieces = t->backend->paged != NULL,
         .value_layout = t->no_value,
     };
@@ -386,6 +387,11 @@ int64_t timer_service_next_time(const struct timer_service *t, enum timer_kind k
         next_ms = MIN(next_ms, h->fire_marks[h->fired].time_ms);
     }
     return next_ms;
+}
+
+bool timer_service_was_stored(const struct timer_service *t, enum timer_kind kind)
+{
+    return t->halves[kind].state->was_stored;
 }
 
 uint64_t timer_service_count(const struct timer_service *t, enum timer_kind kind)

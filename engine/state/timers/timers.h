@@ -40,6 +40,9 @@ struct timer_service;
 struct timer_service_options {
     const char *name;                /* stable: "user-timers", "window-timers" */
     const struct schema *key_schema; /* key columns, as the operator's keyed state has them */
+    /* They can be made again from other state: snapshots have them only where they consist of the backend's own files, and
+     * then they are as they were (timer_service_was_stored()). */
+    bool is_derived;
 };
 /* Opens the states, with what was restored, and puts restored timers in order.  ERR_LIMIT: more keys
  * columns or states than there may be. */
@@ -47,6 +50,9 @@ int timer_service_new(struct keyed_backend *backend, const struct timer_service_
                       struct timer_service **ret_service, struct error *err) MUST_CHECK;
 /* The state stays with the backend.  NULL is fine; returns NULL. */
 struct timer_service *timer_service_free(struct timer_service *t);
+
+/* Whether the timers of this kind were restored; of a service that is derived. */
+bool timer_service_was_stored(const struct timer_service *t, enum timer_kind kind);
 
 /* ---- setting and deleting ---------------------------------------------------------------------- */
 

@@ -1,4 +1,5 @@
 /* Count windows: global windows with a count trigger, purging (tumbling) or with a count evictor (sliding). */
+#include "tests/unit/engine_operators/disk_fixture.h"
 #include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define GLOBAL FLINC__WINDOW_ASSIGNER_KIND__WINDOW_GLOBAL
@@ -64,5 +65,5 @@ int main(void)
         cmocka_unit_test(tumbling),
         cmocka_unit_test(sliding),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

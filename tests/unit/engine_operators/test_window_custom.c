@@ -1,6 +1,7 @@
 /* flinc.window.general: triggers of user functions, by a trigger that does what its records say. */
 #include "common/base/clock.h"
 #include "flinc/time.h"
+#include "tests/unit/engine_operators/disk_fixture.h"
 #include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define TUMBLING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING
@@ -357,5 +358,5 @@ int main(void)
         cmocka_unit_test(failing_functions_are_named),
         cmocka_unit_test(sessions_need_on_merge),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

@@ -1,5 +1,6 @@
 /* flinc.window.general: the delta trigger, the delta evictor, and aggregates of one column (sum, min, max,
  * minBy, maxBy). */
+#include "tests/unit/engine_operators/disk_fixture.h"
 #include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define TUMBLING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING
@@ -207,5 +208,5 @@ int main(void)
         cmocka_unit_test(min_by_and_max_by_give_the_whole_record),
         cmocka_unit_test(strings_have_no_sum),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

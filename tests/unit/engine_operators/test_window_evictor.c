@@ -1,5 +1,6 @@
 /* flinc.window.general: evictors that are functions. */
 #include "flinc/time.h"
+#include "tests/unit/engine_operators/disk_fixture.h"
 #include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define TUMBLING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING
@@ -153,5 +154,5 @@ int main(void)
         cmocka_unit_test(reduce_sees_what_is_left),
         cmocka_unit_test(mistakes),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

@@ -1,4 +1,5 @@
 /* flinc.window.join: coGroup and inner join of two streams in tumbling and sliding windows. */
+#include "tests/unit/engine_operators/disk_fixture.h"
 #include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define TUMBLING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING
@@ -147,5 +148,5 @@ int main(void)
         cmocka_unit_test(co_group_sees_sides_that_are_empty),
         cmocka_unit_test(a_restored_join_goes_on),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

@@ -1,4 +1,5 @@
 /* flinc.window.sessions: when records make one session, when sessions join, against the naive evaluator. */
+#include "tests/unit/engine_operators/disk_fixture.h"
 #include "tests/unit/engine_operators/window_fixture.h"
 
 #define SUM FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_SUM
@@ -242,5 +243,5 @@ int main(void)
         cmocka_unit_test(gaps_of_records_against_the_naive_evaluator),
         cmocka_unit_test(many_sessions_leave_batch_by_batch),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

@@ -1,4 +1,5 @@
 /* flinc.window.general: triggers and evictors, one by one. */
+#include "tests/unit/engine_operators/disk_fixture.h"
 #include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define TUMBLING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING
@@ -155,5 +156,5 @@ int main(void)
         cmocka_unit_test(evictor_by_count),
         cmocka_unit_test(evictor_by_time),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }
