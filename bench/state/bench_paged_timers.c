@@ -1,9 +1,10 @@
 /* Timers that do not fit memory (backend rocksdb), one task's thread: set, and fired in order, per second of the clock and per
  * CPU second of that thread; what memory holds of them meanwhile.
  *
- *   bench_state_paged_timers [million timers] [MB of cache] [a word of the rows]
+ *   bench_state_paged_timers [--timers N] [--cache-mb N] [--only TEXT]
  *
  * Files go to TMPDIR. */
+#include "bench/options.h"
 #include "bench/report.h"
 #include "common/base/clock.h"
 #include "common/fs/fs.h"
@@ -34,19 +35,6 @@ struct rig {
 
 static const uint32_t KEY_COLUMN = 0;
 
-static void check(int rc, const struct error *err)
-{
-    if (rc < 0) {
-        fprintf(stderr, "bench_state_paged_timers: %s\n", err->message);
-        exit(1);
-    }
-}
-
-static double wall_seconds(void)
-{
-    return (double)clock_monotonic_ns(&clock_system) * 1e-9;
-}
-
 static void open_rig(struct rig *r, const char *kind, uint64_t cache_bytes)
 {
     struct error err = ERROR_INIT;
@@ -57,12 +45,12 @@ static void open_rig(struct rig *r, const char *kind, uint64_t cache_bytes)
         exit(1);
     }
     snprintf(r->db, sizeof(r->db), "%s/db", r->dir);
-    check(rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = cache_bytes / 4},
-                           &r->shared, &err),
-          &err);
-    check(executor_new(&(struct executor_options){.name = "disk", .n_threads = 1}, &r->executor,
-                       &err),
-          &err);
+    bench_check(rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = cache_bytes / 4},
+                                 &r->shared, &err),
+                &err);
+    bench_check(executor_new(&(struct executor_options){.name = "disk", .n_threads = 1},
+                             &r->executor, &err),
+                &err);
     r->disk = (struct keyed_disk){.shared = r->shared,
                                   .directory = r->db,
                                   .executor = r->executor,
@@ -72,20 +60,21 @@ static void open_rig(struct rig *r, const char *kind, uint64_t cache_bytes)
     r->most_bytes = 0;
     r->pool = buffer_pool_new(&(struct buffer_pool_options){.name = "bench"});
     buffer_pool_adopt(r->pool);
-    check(schema_parse(slice_cstr("ROW<k BIGINT NOT NULL>"), &r->key, &err), &err);
-    check(keyed_backend_new(kind,
-                            &(struct keyed_backend_options){.operator_name = "bench",
-                                                            .pool = r->pool,
-                                                            .budget = &r->budget,
-                                                            .max_parallelism = 128,
-                                                            .last_group = 127,
-                                                            .disk = &r->disk},
-                            &r->backend, &err),
-          &err);
-    check(timer_service_new(r->backend,
-                            &(struct timer_service_options){.name = "bench", .key_schema = r->key},
-                            &r->timers, &err),
-          &err);
+    bench_check(schema_parse(slice_cstr("ROW<k BIGINT NOT NULL>"), &r->key, &err), &err);
+    bench_check(keyed_backend_new(kind,
+                                  &(struct keyed_backend_options){.operator_name = "bench",
+                                                                  .pool = r->pool,
+                                                                  .budget = &r->budget,
+                                                                  .max_parallelism = 128,
+                                                                  .last_group = 127,
+                                                                  .disk = &r->disk},
+                                  &r->backend, &err),
+                &err);
+    bench_check(
+        timer_service_new(r->backend,
+                          &(struct timer_service_options){.name = "bench", .key_schema = r->key},
+                          &r->timers, &err),
+        &err);
     builder_init(&r->builder, r->pool, r->key, ROWS);
 }
 
@@ -99,7 +88,7 @@ static void close_rig(struct rig *r)
     executor_free(r->executor);
     rocks_shared_unref(r->shared);
     buffer_pool_close(r->pool);
-    check(fs_delete(r->dir, FS_DELETE_RECURSIVE, &err), &err);
+    bench_check(fs_delete(r->dir, FS_DELETE_RECURSIVE, &err), &err);
 }
 
 static void note_bytes(struct rig *r)
@@ -118,12 +107,12 @@ static void set(struct rig *r, uint64_t first, uint64_t n, int64_t now_ms, bool 
         }
         struct batch *b = builder_finish(&r->builder);
         batch_hash_keys(r->pool, b, &KEY_COLUMN, 1);
-        check(timer_service_begin(r->timers, b, &KEY_COLUMN, &err), &err);
+        bench_check(timer_service_begin(r->timers, b, &KEY_COLUMN, &err), &err);
         for (uint32_t row = 0; row < ROWS; row++) {
             int64_t at_ms = now_ms + 1 + (at_once ? 0 : (int64_t)rng_below(&r->rng, SPREAD_MS));
-            check(timer_service_add(r->timers, TIMER_EVENT, row, 0, at_ms, &err), &err);
+            bench_check(timer_service_add(r->timers, TIMER_EVENT, row, 0, at_ms, &err), &err);
         }
-        check(timer_service_settle(r->timers, &err), &err);
+        bench_check(timer_service_settle(r->timers, &err), &err);
         batch_unref(b);
         note_bytes(r);
     }
@@ -146,7 +135,7 @@ static uint64_t fire(struct rig *r, int64_t until_ms)
             note_bytes(r);
         }
     }
-    check(rc, &err);
+    bench_check(rc, &err);
     return n;
 }
 
@@ -164,16 +153,16 @@ static void measure(struct bench_report *report, const struct row *row, const ch
     char name[80];
     uint64_t n = n_timers / ROWS * ROWS, fired = 0, again = n / STEPS / ROWS * ROWS;
     open_rig(&rig, kind, cache_bytes);
-    double wall = wall_seconds(), cpu = bench_cpu_seconds();
+    double wall = bench_wall_seconds(), cpu = bench_cpu_seconds();
     set(&rig, 0, n, 0, row->at_once);
-    double filled = wall_seconds();
+    double filled = bench_wall_seconds();
     for (uint64_t i = 0; i < STEPS && row->steady; i++) {
         int64_t now_ms = (int64_t)i * SPREAD_MS / STEPS;
         fired += fire(&rig, now_ms);
         set(&rig, n + i * again, again, now_ms, false);
     }
     fired += fire(&rig, INT64_MAX - 1);
-    double end = wall_seconds();
+    double end = bench_wall_seconds();
     cpu = bench_cpu_seconds() - cpu;
     if (fired != n + (row->steady ? STEPS * again : 0)) {
         fprintf(stderr, "bench_state_paged_timers: %llu fired of %llu\n", (unsigned long long)fired,
@@ -191,6 +180,27 @@ static void measure(struct bench_report *report, const struct row *row, const ch
     close_rig(&rig);
 }
 
+struct options {
+    uint64_t timers, cache_bytes;
+    const char *only;
+};
+static const struct options defaults = {.timers = 10000000, .cache_bytes = 64ull << 20};
+#define OPTION(name, kind, member, help) BENCH_OPTION(name, kind, struct options, member, help)
+static const struct bench_option option_table[] = {
+    OPTION("timers", NUMBER, timers, "timers, each of a key of its own"),
+    OPTION("cache-mb", MB, cache_bytes, "MB of timers at hand"),
+    OPTION("only", TEXT, only, "rows whose names have this in them"),
+};
+#undef OPTION
+
+static const struct bench_options program = {
+    .program = "bench_state_paged_timers",
+    .summary = "Timers that do not fit memory: set, and fired in order.",
+    .table = option_table,
+    .n = ARRAY_LEN(option_table),
+    .defaults = &defaults,
+};
+
 int main(int argc, char **argv)
 {
     static struct bench_report report;
@@ -199,14 +209,14 @@ int main(int argc, char **argv)
         {.name = "timers of 10 minutes, set on", .steady = true},
         {.name = "timers of one millisecond", .at_once = true},
     };
-    uint64_t n_timers = (argc > 1 ? strtoull(argv[1], NULL, 10) : 10) * 1000000;
-    uint64_t cache_bytes = (argc > 2 ? strtoull(argv[2], NULL, 10) : 64) << 20;
+    struct options o = defaults;
+    bench_options_parse(&program, &o, argc, argv);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (argc > 3 && strstr(rows[i].name, argv[3]) == NULL) {
+        if (o.only != NULL && strstr(rows[i].name, o.only) == NULL) {
             continue;
         }
-        measure(&report, &rows[i], "hashmap", n_timers, cache_bytes);
-        measure(&report, &rows[i], "rocksdb", n_timers, cache_bytes);
+        measure(&report, &rows[i], "hashmap", o.timers, o.cache_bytes);
+        measure(&report, &rows[i], "rocksdb", o.timers, o.cache_bytes);
     }
     bench_report_print(&report);
     return 0;
