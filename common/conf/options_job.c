@@ -252,9 +252,11 @@ static const struct conf_option checkpoint_options[] = {
     {"execution.checkpointing.interval-during-backlog", CONF_TYPE_DURATION},
     {"execution.checkpointing.local-backup.dirs", CONF_TYPE_STRING,
      .aliases = "taskmanager.state.local.root-dirs",
-     .description =
-         "Where a task manager keeps local copies of snapshot files, the first of several folders; "
-         "without a value in its folder below process.taskmanager.working-dir or io.tmp.dirs.",
+     .description = "Where a task manager keeps local copies of snapshot files: of several folders "
+                    "(up to 16), as "
+                    "of several disks, each takes the copies of a checkpoint in turn; without a "
+                    "value in its folder "
+                    "below process.taskmanager.working-dir or io.tmp.dirs.",
      .flags = CONF_FLAG_EFFECTIVE},
     {"execution.checkpointing.local-backup.enabled", CONF_TYPE_BOOL, "false",
      .aliases = "state.backend.local-recovery", .fallbacks = "execution.state-recovery.from-local",

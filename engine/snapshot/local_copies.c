@@ -1,6 +1,6 @@
 /* Copies of snapshot files on a local disk; see local_copies.h.
  *
- * Thread: the task's; `directory` is constant, so that any may add.  Flink: TaskLocalStateStoreImpl. */
+ * Thread: the task's; `directories` are constant, so that any may add.  Flink: TaskLocalStateStoreImpl. */
 #include "engine/snapshot/local_copies.h"
 
 #include "common/base/crc32c.h"
@@ -25,30 +25,49 @@ struct noted_checkpoint {
 
 struct local_copies {
     _Atomic uint32_t refs;
-    char *job_directory;       /* Owns */
-    char *directory;           /* Owns; of the task */
-    struct executor *executor; /* Borrows */
-    struct vec noted;          /* struct noted_checkpoint, by id */
+    struct local_dirs job_directories; /* Owns */
+    struct local_dirs directories;     /* Owns; of the task */
+    struct executor *executor;         /* Borrows */
+    struct vec noted;                  /* struct noted_checkpoint, by id */
 };
+
+/* ---- names ---- */
+
+/* "<vertex>-<subtask>-<attempt>-<checkpoint>-<hex>"; UINT64_MAX: it is no such name. */
+static uint64_t checkpoint_of(const char *name)
+{
+    const char *at = strrchr(name, '-');
+    uint64_t id = 0, factor = 1;
+    if (at == NULL) {
+        return UINT64_MAX;
+    }
+    const char *end = at;
+    while (at > name && at[-1] >= '0' && at[-1] <= '9' && end - at < 19) {
+        at--;
+        id += (uint64_t)(*at - '0') * factor;
+        factor *= 10;
+    }
+    return at < end && at > name && at[-1] == '-' ? id : UINT64_MAX;
+}
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
-static void task_directory(const char *job_directory, struct slice vertex_hex, uint64_t subtask,
-                           struct str *ret)
+static void append_task_name(struct str *ret, struct slice vertex_hex, uint64_t subtask)
 {
-    str_printf(ret, "%s/vtx_%.*s_sti_%llu", job_directory, (int)vertex_hex.len, vertex_hex.data,
+    str_printf(ret, "vtx_%.*s_sti_%llu", (int)vertex_hex.len, vertex_hex.data,
                (unsigned long long)subtask);
 }
 
-struct local_copies *local_copies_new(const char *job_directory, const char *vertex_hex,
-                                      uint32_t subtask, struct executor *executor)
+struct local_copies *local_copies_new(const struct local_dirs *job_directories,
+                                      const char *vertex_hex, uint32_t subtask,
+                                      struct executor *executor)
 {
     struct local_copies *l = MEM_NEW(struct local_copies);
-    STR_AUTO directory = STR_INIT;
-    task_directory(job_directory, slice_cstr(vertex_hex), subtask, &directory);
+    STR_AUTO task = STR_INIT;
+    append_task_name(&task, slice_cstr(vertex_hex), subtask);
     atomic_init(&l->refs, 1);
-    l->job_directory = mem_strdup(job_directory);
-    l->directory = str_take(&directory);
+    local_dirs_copy(job_directories, NULL, &l->job_directories);
+    local_dirs_copy(job_directories, str_cstr(&task), &l->directories);
     l->executor = executor;
     vec_init(&l->noted, sizeof(struct noted_checkpoint));
     return l;
@@ -73,8 +92,8 @@ struct local_copies *local_copies_unref(struct local_copies *l)
             forget_noted(l, l->noted.len - 1);
         }
         vec_fini(&l->noted);
-        mem_free(l->job_directory);
-        mem_free(l->directory);
+        local_dirs_fini(&l->job_directories);
+        local_dirs_fini(&l->directories);
         mem_free(l);
     }
     return NULL;
@@ -137,11 +156,12 @@ static int add_copy(const struct local_copies *l, const Flinc__StateBlob *blob, 
                     const char *name, struct error *err)
 {
     STR_AUTO path = STR_INIT;
+    const char *directory = local_dirs_of(&l->directories, checkpoint_of(name));
     TRY(FAILPOINT(err, "snapshot.local.add"));
-    TRY(fs_join(l->directory, name, &path, err));
-    TRY(fs_mkdirs(l->directory, err));
+    TRY(fs_join(directory, name, &path, err));
+    TRY(fs_mkdirs(directory, err));
     STR_AUTO local = STR_INIT;
-    str_printf(&local, "%s/%s", l->directory, name);
+    str_printf(&local, "%s/%s", directory, name);
     if (blob->merged_since == 0 && link_file(uri, str_cstr(&local)) > 0) {
         return 0;
     }
@@ -166,34 +186,17 @@ void local_copies_add(struct local_copies *l, const Flinc__StateBlob *blob, cons
 
 /* ---- pruning ------------------------------------------------------------------------------------ */
 
-/* What lies in the folder and is not needed. */
+/* What lies in the folders and is not needed. */
 struct prune_job {
-    char *directory;      /* Owns */
-    struct map keep;      /* names */
-    uint64_t first, last; /* checkpoints whose files go */
+    struct local_dirs directories; /* Owns */
+    struct map keep;               /* names */
+    uint64_t first, last;          /* checkpoints whose files go */
 };
 
-/* "<vertex>-<subtask>-<attempt>-<checkpoint>-<hex>"; UINT64_MAX: it is no such name. */
-static uint64_t checkpoint_of(const char *name)
-{
-    const char *at = strrchr(name, '-');
-    uint64_t id = 0, factor = 1;
-    if (at == NULL) {
-        return UINT64_MAX;
-    }
-    const char *end = at;
-    while (at > name && at[-1] >= '0' && at[-1] <= '9' && end - at < 19) {
-        at--;
-        id += (uint64_t)(*at - '0') * factor;
-        factor *= 10;
-    }
-    return at < end && at > name && at[-1] == '-' ? id : UINT64_MAX;
-}
-
-static void prune(const struct prune_job *p)
+static void prune_one(const struct prune_job *p, const char *directory)
 {
     struct fs_list list = FS_LIST_INIT;
-    if (fs_list_dir(p->directory, &list, NULL) < 0) {
+    if (fs_list_dir(directory, &list, NULL) < 0) {
         return; /* nothing was copied yet */
     }
     for (size_t i = 0; i < list.n; i++) {
@@ -205,6 +208,13 @@ static void prune(const struct prune_job *p)
         }
     }
     fs_list_fini(&list);
+}
+
+static void prune(const struct prune_job *p)
+{
+    for (uint32_t i = 0; i < p->directories.n; i++) {
+        prune_one(p, p->directories.paths[i]);
+    }
 }
 
 static int prune_run(void *arg, struct cancel_token *cancel, struct error *err)
@@ -219,7 +229,7 @@ static void prune_drop(void *arg)
 {
     struct prune_job *p = arg;
     map_fini(&p->keep);
-    mem_free(p->directory);
+    local_dirs_fini(&p->directories);
     mem_free(p);
 }
 
@@ -227,7 +237,7 @@ static void prune_drop(void *arg)
 static void start_prune(const struct local_copies *l, uint64_t first, uint64_t last)
 {
     struct prune_job *p = MEM_NEW(struct prune_job);
-    p->directory = mem_strdup(l->directory);
+    local_dirs_copy(&l->directories, NULL, &p->directories);
     p->first = first;
     p->last = last;
     map_init(&p->keep, NULL);
@@ -347,13 +357,15 @@ static int check_copy(const char *path, const Flinc__StateBlob *blob, struct err
 static void copy_path(const struct local_copies *l, const Flinc__StateBlob *blob, const char *name,
                       struct str *ret)
 {
+    uint64_t id = checkpoint_of(name);
     if (blob->merged_since != 0) {
-        str_printf(ret, "%s/%s", l->directory, name);
+        str_printf(ret, "%s/%s", local_dirs_of(&l->directories, id), name);
         return;
     }
     size_t n = strcspn(name, "-");
     uint64_t subtask = name[n] == '-' ? strtoull(name + n + 1, NULL, 10) : 0;
-    task_directory(l->job_directory, slice_make(name, n), subtask, ret);
+    str_printf(ret, "%s/", local_dirs_of(&l->job_directories, id));
+    append_task_name(ret, slice_make(name, n), subtask);
     str_printf(ret, "/%s", name);
 }
 

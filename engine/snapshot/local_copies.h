@@ -3,7 +3,8 @@
  *
  *   written:   a file of a checkpoint is closed ─► a hard link, or a copy, under the same name in the
  *              task's own folder <local>/jid_<job>/vtx_<vertex>_sti_<subtask>/; of a section in a file with
- *              others (merging.h) a copy of its bytes, <name>-<checkpoint>-<offset>
+ *              others (merging.h) a copy of its bytes, <name>-<checkpoint>-<offset>.
+ *              Where there are several folders <local>, that of the checkpoint (local_dirs.h)
  *   pruned:    checkpoint n complete: files that neither n nor a later one refers to; n aborted: those of n
  *   restored:  a blob of the TaskRestore whose copy is there with the right size and check sum is read there
  *              (StateBlob.local_path); any other is read where the snapshot has it
@@ -19,15 +20,17 @@
 
 #include "common/base/error.h"
 #include "common/loop/executor.h"
+#include "engine/snapshot/local_dirs.h"
 #include "proto/snapshot.pb-c.h"
 
 enum { LOCAL_COPIES_NOTED_MAX = 32 }; /* checkpoints that are neither complete nor aborted */
 
 struct local_copies; /* counted */
-/* `job_directory`: of the job on this machine; the task's folder in it is made with the first copy.  `executor`
- * may be NULL: the caller's thread deletes. */
-struct local_copies *local_copies_new(const char *job_directory, const char *vertex_hex,
-                                      uint32_t subtask, struct executor *executor);
+/* `job_directories`: of the job on this machine, one at least; the task's folder in one is made with the first copy.
+ * `executor` may be NULL: the caller's thread deletes. */
+struct local_copies *local_copies_new(const struct local_dirs *job_directories,
+                                      const char *vertex_hex, uint32_t subtask,
+                                      struct executor *executor);
 struct local_copies *local_copies_ref(struct local_copies *l);
 struct local_copies *local_copies_unref(struct local_copies *l); /* returns NULL; deletes nothing */
 

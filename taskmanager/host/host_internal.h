@@ -100,9 +100,9 @@ struct host_query {
 
 struct worker_host {
     struct worker_host_options options;
-    char *tm_id, *host_name, *work_dir, *local_dir, *log_dir, *taskworker_path,
-        *data_address; /* Own */
-    char *log_stem;    /* Owns; NULL without a log folder */
+    char *tm_id, *host_name, *work_dir, *log_dir, *taskworker_path, *data_address; /* Own */
+    struct local_dirs local_dirs;                                                  /* Owns */
+    char *log_stem; /* Owns; NULL without a log folder */
     struct log_rolling log_rolling;
     struct host_handle *handle;
     struct blob_cache *blobs;

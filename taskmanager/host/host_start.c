@@ -215,16 +215,16 @@ void host_worker_send_hello(struct host_worker *w)
     host_worker_state_dir(w, &state_dir);
     hello.state_dir = (char *)(uintptr_t)str_cstr(&state_dir);
     hello.log_dir = h->log_dir != NULL ? h->log_dir : (char *)(uintptr_t) "";
-    STR_AUTO local_dir = STR_INIT;
-    if (h->local_dir != NULL) {
-        char hex[ID_HEX_LEN + 1];
-        id_format(&w->job_id, hex);
-        str_printf(&local_dir, "%s/" LOCAL_STATE_JOB_PREFIX "%s", h->local_dir, hex);
-    }
-    hello.local_state_dir = (char *)(uintptr_t)str_cstr(&local_dir);
+    struct local_dirs local_dirs;
+    char folder[sizeof(LOCAL_STATE_JOB_PREFIX) + ID_HEX_LEN] = LOCAL_STATE_JOB_PREFIX;
+    id_format(&w->job_id, folder + strlen(LOCAL_STATE_JOB_PREFIX));
+    local_dirs_copy(&h->local_dirs, folder, &local_dirs);
+    hello.local_state_dirs = local_dirs.paths;
+    hello.n_local_state_dirs = local_dirs.n;
     m.body_case = FLINC__TASK_MANAGER_TO_WORKER__BODY_HELLO;
     m.hello = &hello;
     host_worker_send_now(w, &m);
+    local_dirs_fini(&local_dirs);
     mem_free(entries);
     mem_free(list);
 }

@@ -108,7 +108,7 @@ int worker_host_new(const struct worker_host_options *options, struct worker_hos
     h->host_name = mem_strdup(options->host);
     h->work_dir = mem_strdup(options->work_dir);
     h->log_dir = mem_strdup(options->log_dir);
-    h->local_dir = mem_strdup(options->local_dir);
+    local_dirs_copy(&options->local_dirs, NULL, &h->local_dirs);
     host_open_logs(h);
     h->taskworker_path = mem_strdup(options->taskworker_path);
     h->handle = MEM_NEW(struct host_handle);
@@ -175,7 +175,7 @@ struct worker_host *worker_host_free(struct worker_host *h)
     mem_free(h->host_name);
     mem_free(h->work_dir);
     mem_free(h->log_dir);
-    mem_free(h->local_dir);
+    local_dirs_fini(&h->local_dirs);
     mem_free(h->log_stem);
     mem_free(h->taskworker_path);
     mem_free(h->data_address);

@@ -13,6 +13,7 @@
 #include "common/loop/executor.h"
 #include "common/loop/loop.h"
 #include "common/spawner/spawner.h"
+#include "engine/snapshot/local_dirs.h"
 #include "proto/cluster.pb-c.h"
 #include "proto/worker.pb-c.h"
 
@@ -32,7 +33,7 @@ struct worker_host_callbacks {
                     const struct error *why);
 };
 
-/* Of a job's folder in local_dir; its id in hex follows. */
+/* Of a job's folder in each of local_dirs; its id in hex follows. */
 #define LOCAL_STATE_JOB_PREFIX "jid_"
 
 struct worker_host_options {
@@ -44,7 +45,7 @@ struct worker_host_options {
     struct spawner *spawner;      /* Borrows */
     const char *tm_id, *host;     /* Borrows */
     const char *work_dir;         /* Borrows; of this process: blobs/, removed at the end */
-    const char *local_dir;        /* Borrows; copies of snapshot files, by job; NULL: none */
+    struct local_dirs local_dirs; /* Borrows; copies of snapshot files, by job; empty: none */
     const char *log_dir;  /* Borrows; of workers; NULL: they write to this process's output */
     const char *log_file; /* Borrows; this process's own, names workers' files; may be NULL */
     const char *taskworker_path;              /* Borrows; libexec/flinc-taskworker */

@@ -28,18 +28,21 @@ static int delete_run(void *arg, struct cancel_token *cancel, struct error *err)
     return 0;
 }
 
-static void delete_folder(const struct taskmanager *tm, const struct flinc_id *id)
+static void delete_folders(const struct taskmanager *tm, const struct flinc_id *id)
 {
-    STR_AUTO path = STR_INIT;
+    const struct local_dirs *dirs = &tm->options.local_state_dirs;
     char hex[ID_HEX_LEN + 1];
     id_format(id, hex);
-    str_printf(&path, "%s/" LOCAL_STATE_JOB_PREFIX "%s", tm->options.local_state_dir, hex);
-    const struct executor_job job = {.name = "deleting local state",
-                                     .run = delete_run,
-                                     .arg = mem_strdup(str_cstr(&path)),
-                                     .drop = mem_free};
-    if (executor_submit(tm->options.io_executor, &job, NULL) < 0) {
-        mem_free(job.arg);
+    for (uint32_t i = 0; i < dirs->n; i++) {
+        STR_AUTO path = STR_INIT;
+        str_printf(&path, "%s/" LOCAL_STATE_JOB_PREFIX "%s", dirs->paths[i], hex);
+        const struct executor_job job = {.name = "deleting local state",
+                                         .run = delete_run,
+                                         .arg = mem_strdup(str_cstr(&path)),
+                                         .drop = mem_free};
+        if (executor_submit(tm->options.io_executor, &job, NULL) < 0) {
+            mem_free(job.arg);
+        }
     }
 }
 
@@ -59,14 +62,14 @@ static void on_due(void *arg)
     struct taskmanager *tm = left->tm;
     remove_left(tm, left);
     if (tm_jobs_find(tm, &left->id) == NULL) { /* it has not come back */
-        delete_folder(tm, &left->id);
+        delete_folders(tm, &left->id);
     }
     mem_free(left);
 }
 
 void tm_local_state_on_left(struct taskmanager *tm, const struct flinc_id *job_id)
 {
-    if (tm->options.local_state_dir == NULL || tm->options.io_executor == NULL) {
+    if (tm->options.local_state_dirs.n == 0 || tm->options.io_executor == NULL) {
         return;
     }
     for (size_t i = 0; i < tm->left_jobs.len; i++) {

@@ -36,8 +36,9 @@ struct process {
     struct conf conf;
     struct tm_settings settings;
     struct tm_memory memory;
-    struct owned_dir work_dir, local_dir; /* the second only where it is configured */
-    struct str local_state_dir;           /* copies of snapshot files: in one of them */
+    struct owned_dir work_dir;
+    struct owned_dir local_dirs[LOCAL_DIRS_MAX]; /* where they are configured */
+    struct local_dirs local_state_dirs; /* Owns; copies of snapshot files: in some of them */
     struct metric_registry *metrics;
     struct process_metrics *process_metrics;
     struct prometheus_reporters *reporters;
@@ -175,7 +176,7 @@ static int make_task_manager(struct process *p, struct error *err)
         .memory = p->memory,
         .connector = {connect_stream, p, p->settings.jobmanager_address},
         .io_executor = p->executor,
-        .local_state_dir = str_cstr(&p->local_state_dir),
+        .local_state_dirs = p->local_state_dirs,
         .metrics = p->metrics,
         .on_end = on_end,
         .owner = p,
@@ -195,7 +196,7 @@ static int make_host(struct process *p, struct error *err)
         .tm_id = s->resource_id,
         .host = s->host,
         .work_dir = p->work_dir.path,
-        .local_dir = str_cstr(&p->local_state_dir),
+        .local_dirs = p->local_state_dirs,
         .log_dir = s->log_dir,
         .log_file = s->log_file,
         .taskworker_path = s->taskworker_path,
@@ -264,18 +265,27 @@ static void log_memory(const struct process *p)
     }
 }
 
-/* The folder is made by the first worker that has something to keep. */
-static int make_local_dir(struct process *p, struct error *err)
+static void add_local_state_dir(struct process *p, const char *root)
 {
-    const char *root = p->work_dir.path;
-    if (p->settings.local_parent != NULL) {
+    STR_AUTO path = STR_INIT;
+    str_printf(&path, "%s/localState", root);
+    local_dirs_add(&p->local_state_dirs, str_cstr(&path));
+}
+
+/* What is in them is made by the first worker that has something to keep. */
+static int make_local_dirs(struct process *p, struct error *err)
+{
+    const struct local_dirs *parents = &p->settings.local_parents;
+    for (uint32_t i = 0; i < parents->n; i++) {
         TRY_CTX(
             err,
-            owned_dir_make(&p->local_dir, p->settings.local_parent, "flinc-taskmanager-local", err),
-            "making the folder of local state (execution.checkpointing.local-backup.dirs)");
-        root = p->local_dir.path;
+            owned_dir_make(&p->local_dirs[i], parents->paths[i], "flinc-taskmanager-local", err),
+            "making a folder of local state (execution.checkpointing.local-backup.dirs)");
+        add_local_state_dir(p, p->local_dirs[i].path);
     }
-    str_printf(&p->local_state_dir, "%s/localState", root);
+    if (parents->n == 0) {
+        add_local_state_dir(p, p->work_dir.path);
+    }
     return 0;
 }
 
@@ -288,7 +298,7 @@ static int start(struct process *p, struct error *err)
     TRY(tm_settings_init(&p->settings, &p->conf, err));
     TRY(tm_settings_find_taskworker(&p->settings, err));
     TRY(owned_dir_make(&p->work_dir, p->settings.work_parent, "flinc-taskmanager", err));
-    TRY(make_local_dir(p, err));
+    TRY(make_local_dirs(p, err));
     TRY(make_metrics(p, err));
     TRY(make_threads(p, err));
     TRY(make_client(p, err));
@@ -327,9 +337,11 @@ static void release(struct process *p)
     }
     p->io_loop = loop_free(p->io_loop);
     p->metrics = metric_registry_free(p->metrics);
-    owned_dir_remove(&p->local_dir);
+    for (size_t i = 0; i < ARRAY_LEN(p->local_dirs); i++) {
+        owned_dir_remove(&p->local_dirs[i]);
+    }
     owned_dir_remove(&p->work_dir);
-    str_fini(&p->local_state_dir);
+    local_dirs_fini(&p->local_state_dirs);
     p->loop = loop_free(p->loop);
     p->spawner = spawner_free(p->spawner);
     tm_settings_fini(&p->settings);
@@ -351,8 +363,7 @@ int main(int argc, char **argv)
 {
     struct process p = {.settings.rpc_fd = -1,
                         .work_dir = OWNED_DIR_INIT,
-                        .local_dir = OWNED_DIR_INIT,
-                        .local_state_dir = STR_INIT};
+                        .local_dirs = {[0 ... LOCAL_DIRS_MAX - 1] = OWNED_DIR_INIT}};
     struct error err = ERROR_INIT;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);

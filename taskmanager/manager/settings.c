@@ -195,6 +195,33 @@ static char *first_tmp_dir(const char *dirs)
     return first.len > 0 ? mem_strndup(first.data, first.len) : mem_strdup("/tmp");
 }
 
+/* All of them. */
+static int set_local_parents(struct tm_settings *s, const char *dirs, struct error *err)
+{
+    struct slice rest = slice_cstr(dirs);
+    while (rest.len > 0) {
+        size_t n = 0;
+        while (n < rest.len && strchr(",:|", rest.data[n]) == NULL) {
+            n++;
+        }
+        struct slice one = slice_trim(slice_make(rest.data, n));
+        n += n < rest.len;
+        rest = slice_make(rest.data + n, rest.len - n);
+        if (one.len == 0) {
+            continue;
+        }
+        if (s->local_parents.n == LOCAL_DIRS_MAX) {
+            return error_set(err, ERR_INVALID_CONFIG,
+                             "execution.checkpointing.local-backup.dirs names more than %d folders",
+                             LOCAL_DIRS_MAX);
+        }
+        char *path = mem_strndup(one.data, one.len);
+        local_dirs_add(&s->local_parents, path);
+        mem_free(path);
+    }
+    return 0;
+}
+
 static char *work_parent(const struct conf *conf)
 {
     const char *configured = option_or_null(conf, "process.taskmanager.working-dir");
@@ -313,7 +340,7 @@ static int fill(struct tm_settings *s, const struct conf *conf, struct error *er
     TRY(check_name("taskmanager.resource-id", s->resource_id, err));
     s->work_parent = work_parent(conf);
     const char *local = option_or_null(conf, "execution.checkpointing.local-backup.dirs");
-    s->local_parent = local != NULL ? first_tmp_dir(local) : NULL;
+    TRY(set_local_parents(s, local != NULL ? local : "", err));
     set_log_paths(s, conf);
     return 0;
 }
@@ -331,15 +358,15 @@ int tm_settings_init(struct tm_settings *s, const struct conf *conf, struct erro
 void tm_settings_fini(struct tm_settings *s)
 {
     char **const texts[] = {
-        &s->jobmanager_host, &s->jobmanager_address, &s->host,        &s->bind_host,
-        &s->resource_id,     &s->rpc_address,        &s->work_parent, &s->local_parent,
-        &s->log_dir,         &s->log_file,           &s->out_file,    &s->taskworker_path,
-        &s->data_address,
+        &s->jobmanager_host, &s->jobmanager_address, &s->host,    &s->bind_host, &s->resource_id,
+        &s->rpc_address,     &s->work_parent,        &s->log_dir, &s->log_file,  &s->out_file,
+        &s->taskworker_path, &s->data_address,
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         mem_free(*texts[i]);
         *texts[i] = NULL;
     }
+    local_dirs_fini(&s->local_parents);
     if (s->rpc_fd > 0) {
         close(s->rpc_fd);
     }

@@ -9,6 +9,7 @@
 #define FLINC_TASKMANAGER_MANAGER_SETTINGS_H
 
 #include "common/conf/conf.h"
+#include "engine/snapshot/local_dirs.h"
 
 struct tm_settings {
     char *jobmanager_host, *jobmanager_address; /* Owns; "localhost", "localhost:6123" */
@@ -21,7 +22,8 @@ struct tm_settings {
     uint32_t data_advertised;        /* what others connect to (a proxy's); 0: the one bound */
     char *data_address;              /* Owns; "localhost:data_advertised"; NULL: the one bound */
     char *work_parent;               /* Owns; where the work folder is made */
-    char *local_parent; /* Owns; where that of local state is; NULL: in the work folder */
+    struct local_dirs
+        local_parents; /* Owns; where those of local state are; empty: in the work folder */
     char *log_dir, *log_file, *out_file; /* Owns; NULL: none */
     char *taskworker_path;               /* Owns; NULL: not looked for */
 };

@@ -92,9 +92,9 @@ struct taskmanager_options {
     uint64_t seed;             /* of the instance id; 0: from the system */
     struct tm_memory memory;
     struct taskmanager_connector connector;
-    struct executor *io_executor;    /* Borrows; log files, thread dumps */
-    const char *local_state_dir;     /* Borrows; copies of snapshot files by job; NULL: none */
-    struct metric_registry *metrics; /* Borrows; may be NULL: no metrics are shown */
+    struct executor *io_executor;       /* Borrows; log files, thread dumps */
+    struct local_dirs local_state_dirs; /* Borrows; copies of snapshot files by job; empty: none */
+    struct metric_registry *metrics;    /* Borrows; may be NULL: no metrics are shown */
     /* The end, once, on the component's thread: code 0 after taskmanager_shutdown() or when the job manager
      * asked for it; else why the process must not go on. */
     void (*on_end)(void *owner, const struct error *why);

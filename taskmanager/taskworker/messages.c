@@ -29,9 +29,11 @@ static int hello_configure(struct taskworker *tw, const Flinc__WorkerHello *h, s
     tw->job_name = mem_strdup(h->job_name);
     tw->tm_id = mem_strdup(h->tm_id);
     tw->host = mem_strdup(h->host);
-    if (h->local_state_dir[0] != '\0') {
-        tw->local_state_dir = mem_strdup(h->local_state_dir);
+    if (h->n_local_state_dirs > LOCAL_DIRS_MAX) {
+        return error_set(err, ERR_CORRUPT, "%zu folders of local state", h->n_local_state_dirs);
     }
+    const struct local_dirs dirs = {h->local_state_dirs, (uint32_t)h->n_local_state_dirs};
+    local_dirs_copy(&dirs, NULL, &tw->local_state_dirs);
     tw->state_dir = h->state_dir[0] != '\0' ? mem_strdup(h->state_dir) : NULL;
     job_code_init(&tw->code, h->blob_dir);
     return 0;
@@ -91,7 +93,7 @@ static int make_worker(struct taskworker *tw, struct error *err)
         .code = &tw->code.resolver,
         .metrics = tw->metrics,
         .io_executor = tw->io,
-        .local_state_dir = tw->local_state_dir,
+        .local_state_dirs = tw->local_state_dirs,
         .budget = &tw->pools,
         .state_budget = &tw->managed,
         .n_slots = &tw->n_slots,

@@ -152,7 +152,7 @@ static void taskworker_fini(struct taskworker *tw)
     mem_free(tw->state_dir);
     mem_free(tw->tm_id);
     mem_free(tw->host);
-    mem_free(tw->local_state_dir);
+    local_dirs_fini(&tw->local_state_dirs);
     pthread_mutex_destroy(&tw->link_lock);
 }
 

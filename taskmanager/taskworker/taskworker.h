@@ -51,9 +51,9 @@ struct taskworker {
     struct rpc_channel *manager;
     struct conf conf;
     struct flinc_id job_id, incarnation;
-    char *job_name, *tm_id, *host; /* Own */
-    char *local_state_dir;         /* Owns; NULL: none */
-    char *state_dir;               /* Owns; NULL: none was given */
+    char *job_name, *tm_id, *host;      /* Own */
+    struct local_dirs local_state_dirs; /* Owns */
+    char *state_dir;                    /* Owns; NULL: none was given */
     struct job_code code;
     struct metric_registry *metrics;
     struct metric_group *own_metrics; /* the process's, as a part of its task manager */

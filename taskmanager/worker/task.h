@@ -47,7 +47,8 @@ struct task_environment {
     struct flinc_id incarnation;
     struct remote_inputs remote;
     struct file_merging *merging; /* NULL: execution.checkpointing.file-merging.enabled is off */
-    const char *local_dir;        /* of the job: copies of snapshot files; NULL: none are kept */
+    struct local_dirs
+        local_dirs; /* Borrows; of the job: copies of snapshot files; empty: none are kept */
     const struct operator_desc *(*find_operator)(const char *kind);
     struct partition_registry *partitions;
     /* Thread: the task's.  on_ended is the last call; the task's thread touches nothing after it. */

@@ -37,12 +37,12 @@ void task_local_open(struct task *t)
     const ProtobufCBinaryData *id = &t->deployment->tasks->vertex->id;
     bool writes = is_on(t, "execution.checkpointing.local-backup.enabled");
     bool reads = is_on(t, "execution.state-recovery.from-local");
-    if (t->env->local_dir == NULL || (!writes && !reads) || id->len != sizeof(struct flinc_id)) {
+    if (t->env->local_dirs.n == 0 || (!writes && !reads) || id->len != sizeof(struct flinc_id)) {
         return;
     }
     struct flinc_id vertex_id = id_of_bytes(id);
     id_format(&vertex_id, vertex);
-    t->local = local_copies_new(t->env->local_dir, vertex, t->spec->subtask, t->env->io_executor);
+    t->local = local_copies_new(&t->env->local_dirs, vertex, t->spec->subtask, t->env->io_executor);
     t->makes_local_copies = writes;
     if (reads) {
         find_copies(t);

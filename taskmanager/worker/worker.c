@@ -198,7 +198,7 @@ struct worker *worker_new(const struct worker_options *options)
         .n_tasks = &w->n_tasks,
         .incarnation = options->incarnation,
         .remote = options->remote,
-        .local_dir = options->local_state_dir,
+        .local_dirs = options->local_state_dirs,
         .find_operator = options->find_operator != NULL ? options->find_operator : operator_find,
         .partitions = partition_registry_new(w->options.clock),
         .on_state = worker_on_task_state,

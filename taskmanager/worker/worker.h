@@ -21,6 +21,7 @@
 #include "common/metrics/registry.h"
 #include "common/rpc/channel.h"
 #include "engine/operators/operator.h"
+#include "engine/snapshot/local_dirs.h"
 #include "proto/control.pb-c.h"
 #include "taskmanager/exchange/partition_registry.h"
 #include "taskmanager/network/network.h"
@@ -71,7 +72,8 @@ struct worker_options {
     /* Borrows; of all buffer pools; may be NULL.  At its limit tasks that would add to it wait; one that
      * waits in vain, or holds most of what is far over it, fails. */
     struct mem_budget *budget;
-    const char *local_state_dir;     /* Borrows; of the job: copies of snapshot files; NULL: none */
+    struct local_dirs
+        local_state_dirs; /* Borrows; of the job: copies of snapshot files; empty: none */
     struct mem_budget *state_budget; /* Borrows; of keyed state; may be NULL */
     _Atomic uint32_t *n_slots;       /* Borrows; that the worker has; NULL: one */
     const char

@@ -20,9 +20,9 @@ def files_below(folder, skipped=()):
     return [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names if name not in skipped]
 
 
-def local_state(c):
+def local_state(root):
     """The folders of jobs with local copies."""
-    return [os.path.join(at, name) for at, names, _ in os.walk(c.tmp) if at.endswith("/localState") for name in names]
+    return [os.path.join(at, name) for at, names, _ in os.walk(root) if at.endswith("/localState") for name in names]
 
 
 def take_checkpoint(c, job):
@@ -66,14 +66,14 @@ def test_a_killed_worker_reads_local_copies(cluster, bundle, tmp_path):
     c.wait(lambda: all_run(c, job))
 
     take_checkpoint(c, job)
-    assert len(local_state(c)) == 1 and files_below(local_state(c)[0])
+    assert len(local_state(c.tmp)) == 1 and files_below(local_state(c.tmp)[0])
     for path in files_below(checkpoints, skipped="_metadata"):
         os.remove(path)  # whoever reads one of these fails
     lines = kill_worker(c, job)
     assert lines and all(" 0 files (0 bytes) from the checkpoint folder" in line for line in lines), lines
 
     take_checkpoint(c, job)
-    for path in files_below(local_state(c)[0]):
+    for path in files_below(local_state(c.tmp)[0]):
         try:
             size = os.path.getsize(path)
             os.remove(path)  # a link: the checkpoint's own file stays as it is
@@ -87,4 +87,31 @@ def test_a_killed_worker_reads_local_copies(cluster, bundle, tmp_path):
     c.wait_for_state(job, "FINISHED")
     check_output(tmp_path / "out", counts)
     c.stop()
-    assert not local_state(c)
+    assert not local_state(c.tmp)
+
+
+def test_folders_take_turns(cluster, bundle, tmp_path):
+    """Each checkpoint's copies are in one of the folders; a task finds them there."""
+    disks = [tmp_path / "disk1", tmp_path / "disk2"]
+    c = cluster(taskmanagers=1, slots=2, config={"taskmanager.state.local.root-dirs": ",".join(map(str, disks))})
+    counts = write_input(tmp_path / "in", random.Random(4))
+    checkpoints = tmp_path / "checkpoints"
+    job = c.run_jar(c.upload(bundle("recovery")),
+                    ["--input", tmp_path / "in", "--output", tmp_path / "out", "--delay-us", "500"], parallelism=2,
+                    config={**LOCAL, "execution.checkpointing.dir": str(checkpoints)})
+    c.wait(lambda: all_run(c, job))
+    assert not local_state(c.tmp)
+    for _ in range(3):
+        take_checkpoint(c, job)
+        newest = c.get(f"/jobs/{job}/checkpoints")["latest"]["completed"]["id"]
+        own, other = disks[newest % 2], disks[1 - newest % 2]
+        assert len(local_state(own)) == 1 and files_below(local_state(own)[0])
+        c.wait(lambda folder=other: not any(map(files_below, local_state(folder))))  # the one before is not needed
+    for path in files_below(checkpoints, skipped="_metadata"):
+        os.remove(path)  # whoever reads one of these fails
+    lines = kill_worker(c, job)
+    assert lines and all(" 0 files (0 bytes) from the checkpoint folder" in line for line in lines), lines
+    c.wait_for_state(job, "FINISHED")
+    check_output(tmp_path / "out", counts)
+    c.stop()
+    assert not any(map(files_below, disks))

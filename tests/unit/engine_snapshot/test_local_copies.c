@@ -21,6 +21,12 @@ static int setup_local(void **state)
 
 #define LOCAL_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup_local, teardown)
 
+static struct local_copies *copies_in(const char *job_directory, uint32_t subtask)
+{
+    char *paths[] = {(char *)(uintptr_t)job_directory};
+    return local_copies_new(&(struct local_dirs){paths, 1}, "aabb", subtask, NULL);
+}
+
 static uint32_t n_copies(void)
 {
     struct stat st;
@@ -110,7 +116,7 @@ static void check_read(const Flinc__StateBlob *blob, const char *text)
 static void copies_are_kept_as_long_as_needed(void **state)
 {
     (void)state;
-    struct local_copies *l = local_copies_new(job_dir, "aabb", 3, NULL);
+    struct local_copies *l = copies_in(job_dir, 3);
     Flinc__StateBlob *base = write_blob(l, 1, "base"), *d2 = write_blob(l, 2, "second");
     Flinc__StateBlob *d3 = write_blob(l, 3, "third"), *d4 = write_blob(l, 4, "fourth");
     assert_int_equal(n_copies(), 4);
@@ -142,7 +148,7 @@ static void copies_are_kept_as_long_as_needed(void **state)
 static void good_copies_are_read(void **state)
 {
     (void)state;
-    struct local_copies *l = local_copies_new(job_dir, "aabb", 3, NULL);
+    struct local_copies *l = copies_in(job_dir, 3);
     Flinc__StateBlob *a = write_blob(l, 1, "one"), *b = write_blob(l, 1, "two");
     Flinc__StateBlob *old = write_blob(l, 1, "of an older one");
     local_copies_unref(l);
@@ -150,11 +156,11 @@ static void good_copies_are_read(void **state)
     STR_AUTO remote = STR_INIT;
     assert_ok(state_blob_uri(a, fixture_dir, &remote, &ok_err));
     assert_ok(fs_delete(str_cstr(&remote), FS_DELETE_ONE, &ok_err)); /* it is not looked at */
-    l = local_copies_new(job_dir, "aabb", 5, NULL); /* another subtask finds it, too */
+    l = copies_in(job_dir, 5); /* another subtask finds it, too */
     struct local_found found = find(l, (Flinc__StateBlob *[]){a, b}, 2);
     assert_int_equal(found.n_local, 2);
     local_copies_unref(l);
-    l = local_copies_new(job_dir, "aabb", 3, NULL);
+    l = copies_in(job_dir, 3);
     mem_free(a->local_path);
     mem_free(b->local_path);
     a->local_path = b->local_path = (char *)(uintptr_t)protobuf_c_empty_string;
@@ -191,7 +197,7 @@ static void sections_have_copies(void **state)
 {
     (void)state;
     char shared[300], owned[300];
-    struct local_copies *l = local_copies_new(job_dir, "aabb", 3, NULL);
+    struct local_copies *l = copies_in(job_dir, 3);
     struct file_merging *m = file_merging_new(
         &(struct file_merging_options){.max_file_bytes = 1000, .max_subtasks_per_file = 4});
     Flinc__StateBlob *blobs[2];
@@ -232,7 +238,7 @@ static void sections_have_copies(void **state)
 static void damaged_and_missing_copies_are_not(void **state)
 {
     (void)state;
-    struct local_copies *l = local_copies_new(job_dir, "aabb", 3, NULL);
+    struct local_copies *l = copies_in(job_dir, 3);
     Flinc__StateBlob *bad = write_blob(l, 1, "flipped"), *cut = write_blob(l, 1, "cut short");
     Flinc__StateBlob *gone = write_blob(l, 1, "gone"), *good = write_blob(l, 1, "good");
     static const char *const TEXTS[] = {"flippad", "cut"};
@@ -265,7 +271,7 @@ static void damaged_and_missing_copies_are_not(void **state)
 static void a_copy_that_cannot_be_made_costs_nothing(void **state)
 {
     (void)state;
-    struct local_copies *l = local_copies_new("/proc/nowhere", "aabb", 3, NULL);
+    struct local_copies *l = copies_in("/proc/nowhere", 3);
     log_set_level(LOG_LEVEL_ERROR);
     Flinc__StateBlob *a = write_blob(l, 1, "one");
     note(l, 1, (Flinc__StateBlob *[]){a}, 1);
@@ -276,6 +282,72 @@ static void a_copy_that_cannot_be_made_costs_nothing(void **state)
     free_blob(a);
 }
 
+static uint32_t files_of_task_in(const char *job_directory)
+{
+    STR_AUTO path = STR_INIT;
+    struct stat st;
+    str_printf(&path, "%s/vtx_aabb_sti_3", job_directory);
+    return stat(str_cstr(&path), &st) == 0 ? files_in(str_cstr(&path)) : 0;
+}
+
+/* Checkpoints take turns; each copy is found where its checkpoint's are, and goes from there. */
+static void several_folders_take_turns(void **state)
+{
+    (void)state;
+    enum { FOLDERS = 3, CHECKPOINTS = 7 };
+    char folders[FOLDERS][340];
+    char *paths[FOLDERS];
+    Flinc__StateBlob *blobs[CHECKPOINTS];
+    for (uint32_t i = 0; i < FOLDERS; i++) {
+        snprintf(folders[i], sizeof(folders[i]), "%s/disk%u/jid_1", fixture_dir, i);
+        paths[i] = folders[i];
+    }
+    const struct local_dirs dirs = {paths, FOLDERS};
+    struct local_copies *l = local_copies_new(&dirs, "aabb", 3, NULL);
+    for (uint32_t i = 0; i < CHECKPOINTS; i++) {
+        char text[40];
+        snprintf(text, sizeof(text), "of checkpoint %u", i);
+        blobs[i] = write_blob(l, i, text);
+    }
+    for (uint32_t i = 0; i < FOLDERS; i++) {
+        assert_int_equal(files_of_task_in(folders[i]), i == 0 ? 3 : 2); /* 0, 3, 6; 1, 4; 2, 5 */
+    }
+    note(l, 4, (Flinc__StateBlob *[]){blobs[2], blobs[4]}, 2);
+    local_copies_on_complete(l, 4); /* 0, 1 and 3 are not needed */
+    local_copies_on_abort(l, 5);
+    assert_int_equal(files_of_task_in(folders[0]), 1);
+    assert_int_equal(files_of_task_in(folders[1]), 1);
+    assert_int_equal(files_of_task_in(folders[2]), 1);
+    local_copies_unref(l);
+
+    l = local_copies_new(&dirs, "aabb", 5, NULL); /* what another subtask left */
+    struct local_found found = find(l, (Flinc__StateBlob *[]){blobs[2], blobs[4], blobs[6]}, 3);
+    assert_int_equal(found.n_local, 3);
+    check_read(blobs[4], "of checkpoint 4");
+    local_copies_unref(l);
+    for (uint32_t i = 0; i < CHECKPOINTS; i++) {
+        free_blob(blobs[i]);
+    }
+}
+
+/* A disk that fails costs the copies of its turns. */
+static void one_of_several_folders_fails(void **state)
+{
+    (void)state;
+    char *paths[] = {job_dir, (char *)(uintptr_t) "/proc/nowhere"};
+    struct local_copies *l = local_copies_new(&(struct local_dirs){paths, 2}, "aabb", 3, NULL);
+    log_set_level(LOG_LEVEL_ERROR);
+    Flinc__StateBlob *good = write_blob(l, 2, "two"), *none = write_blob(l, 3, "three");
+    assert_int_equal(n_copies(), 1);
+    struct local_found found = find(l, (Flinc__StateBlob *[]){good, none}, 2);
+    assert_int_equal(found.n_local, 1);
+    assert_int_equal(found.n_remote, 1);
+    check_read(none, "three");
+    local_copies_unref(l);
+    free_blob(good);
+    free_blob(none);
+}
+
 /* Another file system: copied, where it cannot be linked. */
 static void across_file_systems(void **state)
 {
@@ -284,7 +356,7 @@ static void across_file_systems(void **state)
     if (access("/dev/shm", W_OK) != 0 || mkdtemp(dir) == NULL) {
         skip();
     }
-    struct local_copies *l = local_copies_new(dir, "aabb", 3, NULL);
+    struct local_copies *l = copies_in(dir, 3);
     Flinc__StateBlob *a = write_blob(l, 1, "far away");
     assert_int_equal(files_in(dir), 1); /* the task's folder */
     assert_int_equal(find(l, (Flinc__StateBlob *[]){a}, 1).n_local, 1);
@@ -301,6 +373,8 @@ int main(void)
                                        LOCAL_TEST(sections_have_copies),
                                        LOCAL_TEST(damaged_and_missing_copies_are_not),
                                        LOCAL_TEST(a_copy_that_cannot_be_made_costs_nothing),
+                                       LOCAL_TEST(several_folders_take_turns),
+                                       LOCAL_TEST(one_of_several_folders_fails),
                                        LOCAL_TEST(across_file_systems)};
     return cmocka_run_group_tests_name("local_copies", tests, NULL, NULL);
 }

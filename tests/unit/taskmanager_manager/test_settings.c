@@ -118,8 +118,28 @@ static void options_say_otherwise(void **state)
     tm_settings_fini(&s);
 }
 
+/* Between commas, colons or bars; what is empty is none. */
+static void folders_of_local_state(void **state)
+{
+    struct tm_settings s = settings_of(LOCAL);
+    assert_int_equal(s.local_parents.n, 0);
+    tm_settings_fini(&s);
+    s = settings_of(LOCAL "execution.checkpointing.local-backup.dirs=/a");
+    assert_int_equal(s.local_parents.n, 1);
+    assert_string_equal(s.local_parents.paths[0], "/a");
+    tm_settings_fini(&s);
+    s = settings_of(LOCAL "taskmanager.state.local.root-dirs=/a,/b/c::/d|,");
+    assert_int_equal(s.local_parents.n, 3);
+    assert_string_equal(s.local_parents.paths[1], "/b/c");
+    assert_string_equal(s.local_parents.paths[2], "/d");
+    tm_settings_fini(&s);
+}
+
 static void mistakes_are_named(void **state)
 {
+    assert_refused(LOCAL "execution.checkpointing.local-backup.dirs="
+                         "/1,/2,/3,/4,/5,/6,/7,/8,/9,/10,/11,/12,/13,/14,/15,/16,/17",
+                   "more than 16 folders");
     assert_refused("", "jobmanager.rpc.address is not set");
     assert_refused(LOCAL "jobmanager.rpc.port=70000", "jobmanager.rpc.port");
     assert_refused(LOCAL "taskmanager.rpc.port=none", "taskmanager.rpc.port cannot be \"none\"");
@@ -162,9 +182,13 @@ int main(void)
 {
     unsetenv("FLINK_LOG_DIR");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ports_and_ranges),       cmocka_unit_test(names_come_from_host_and_port),
-        cmocka_unit_test(options_say_otherwise),  cmocka_unit_test(mistakes_are_named),
-        cmocka_unit_test(a_port_in_use_is_named), cmocka_unit_test(logs_are_where_the_scripts_say),
+        cmocka_unit_test(ports_and_ranges),
+        cmocka_unit_test(names_come_from_host_and_port),
+        cmocka_unit_test(options_say_otherwise),
+        cmocka_unit_test(folders_of_local_state),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(a_port_in_use_is_named),
+        cmocka_unit_test(logs_are_where_the_scripts_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
