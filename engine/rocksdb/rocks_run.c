@@ -110,6 +110,26 @@ int rocks_run_remove_range(struct rocks_store *s, struct rocks_bytes from, struc
     return check(s, text, "writing", p, err);
 }
 
+int rocks_run_remove_infixes(struct rocks_store *s, struct rocks_bytes from,
+                             struct rocks_bytes until, struct error *err)
+{
+    STR_AUTO first = STR_INIT;
+    STR_AUTO last = STR_INIT;
+    int rc = 0;
+    for (uint32_t group = s->first_group; group <= s->last_group && rc == 0; group++) {
+        const char bytes[] = {(char)(group >> 8), (char)group};
+        str_clear(&first);
+        str_clear(&last);
+        str_append(&first, bytes, sizeof(bytes));
+        str_append(&last, bytes, sizeof(bytes));
+        str_append(&first, from.data, from.size);
+        str_append(&last, until.data, until.size);
+        rc = rocks_run_remove_range(s, (struct rocks_bytes){first.data, first.len},
+                                    (struct rocks_bytes){last.data, last.len}, err);
+    }
+    return rc;
+}
+
 /* Closes the files first: when one cannot be written, none is taken in. */
 static int finish_files(struct rocks_store *s, struct error *err)
 {

@@ -382,6 +382,14 @@ void rocks_scan_start_infix(struct rocks_store *s, struct rocks_bytes infix,
     *ret_scan = c;
 }
 
+void rocks_scan_restart_infix(struct rocks_scan *c, struct rocks_bytes infix)
+{
+    str_clear(&c->infix);
+    str_append(&c->infix, infix.data, infix.size);
+    c->partition = 0;
+    c->is_inside = false;
+}
+
 static void seek_group(struct rocks_scan *c, uint32_t group)
 {
     const char first[] = {(char)(group >> 8), (char)group};
@@ -404,6 +412,12 @@ static void enter_partition(struct rocks_scan *c)
         c->store->api->iter_seek(iterator_of(c), c->from.data, c->from.len);
     }
     c->is_inside = true;
+    c->is_fresh = true;
+}
+
+void rocks_scan_skip(struct rocks_scan *c, struct rocks_bytes key)
+{
+    c->store->api->iter_seek(iterator_of(c), key.data, key.size);
     c->is_fresh = true;
 }
 

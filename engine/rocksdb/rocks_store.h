@@ -73,6 +73,10 @@ void rocks_scan_start(struct rocks_store *s, struct rocks_bytes from, struct roc
 /* The entries whose keys have these bytes behind their key group. */
 void rocks_scan_start_infix(struct rocks_store *s, struct rocks_bytes infix,
                             struct rocks_scan **ret_scan);
+/* The same scan, of what was there when it started, with other bytes. */
+void rocks_scan_restart_infix(struct rocks_scan *c, struct rocks_bytes infix);
+/* Leaves out entries of the key group at hand that are below `key`, which is of it and above the last one. */
+void rocks_scan_skip(struct rocks_scan *c, struct rocks_bytes key);
 /* 1: there is one, good until the next call; 0: no more. */
 int rocks_scan_next(struct rocks_scan *c, struct rocks_bytes *ret_key,
                     struct rocks_bytes *ret_value, struct error *err) MUST_CHECK;
@@ -90,6 +94,9 @@ int rocks_run_remove(struct rocks_store *s, struct rocks_bytes key, struct error
  * in any order between the other calls. */
 int rocks_run_remove_range(struct rocks_store *s, struct rocks_bytes from, struct rocks_bytes until,
                            struct error *err) MUST_CHECK;
+/* The same of every key group of the store: keys whose bytes behind the group are in [from, until). */
+int rocks_run_remove_infixes(struct rocks_store *s, struct rocks_bytes from,
+                             struct rocks_bytes until, struct error *err) MUST_CHECK;
 /* An empty run leaves no file.  On failure a part of it may be there: the store is of no use any more. */
 int rocks_run_finish(struct rocks_store *s, struct error *err) MUST_CHECK;
 void rocks_run_abandon(struct rocks_store *s); /* harmless without one */

@@ -331,7 +331,7 @@ static int rebuild_namespace(struct entry_space *e, int64_t name_space,
                              const struct entry_rebuild *how, struct error *err)
 {
     struct keyed_walk *walk = NULL;
-    if (name_space == NAMESPACE_VOID && e->heads->was_stored) {
+    if (e->heads->was_stored) {
         if (e->entries->was_stored) {
             return 0;
         }

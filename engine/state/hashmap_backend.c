@@ -49,18 +49,11 @@ static struct name_space_table *entry_at(const struct hashmap_state *h, size_t a
     return NULL;
 }
 
-static int table_new(struct hashmap_state *h, int64_t name_space, struct keyed_table **ret_table,
-                     struct error *err)
+int hashmap_table_new(const struct keyed_state *s, struct keyed_track *track,
+                      struct keyed_table **ret_table, struct error *err)
 {
-    const struct keyed_state *s = &h->base;
     /* The state's own copy: the operator may be closed before its backend. */
     const struct record_layout *owned = s->record != NULL ? &s->rows->layout : NULL;
-    /* What is in no snapshot needs no books about its changes. */
-    struct keyed_track *track = s->rows == NULL                                 ? NULL
-                                : s->is_derived && name_space != NAMESPACE_VOID ? NULL
-                                : h->void_track != NULL && name_space == NAMESPACE_VOID
-                                    ? h->void_track
-                                    : &s->backend->track;
     return keyed_table_new(
         &(struct keyed_table_options){.key_schema = s->key_schema,
                                       .value_bytes = s->value_bytes,
@@ -99,7 +92,9 @@ int hashmap_select(struct keyed_state *s, int64_t name_space, bool create, struc
     s->table = e != NULL ? e->table : NULL;
     if (e == NULL && create) {
         struct keyed_table *table;
-        TRY(table_new(h, name_space, &table, err));
+        /* What is in no snapshot needs no books about its changes. */
+        TRY(hashmap_table_new(s, keyed_state_is_in_segments(s) ? &s->backend->track : NULL, &table,
+                              err));
         int rc = insert_table(h, at, name_space, table, err);
         if (rc < 0) {
             keyed_table_free(table);

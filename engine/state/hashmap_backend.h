@@ -10,10 +10,11 @@ struct hashmap_state {
     struct keyed_state base;
     struct vec tables; /* struct name_space_table, sorted by namespace; Owns */
     int64_t selected;  /* namespace of base.table when that is not NULL */
-    /* Borrows: who keeps track of the table of NAMESPACE_VOID; NULL: the backend, as of the others. */
-    struct keyed_track *void_track;
 };
 
+/* A table of a state, `track`: NULL: it is in no snapshot. */
+int hashmap_table_new(const struct keyed_state *s, struct keyed_track *track,
+                      struct keyed_table **ret_table, struct error *err) MUST_CHECK;
 int hashmap_open_state(struct keyed_state *s, struct error *err) MUST_CHECK;
 void hashmap_close_state(struct keyed_state *s);
 int hashmap_select(struct keyed_state *s, int64_t name_space, bool create,

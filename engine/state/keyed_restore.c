@@ -46,7 +46,7 @@ struct loader {
     uint32_t *key_columns;             /* Owns: 0, 1, ... */
     struct rows_ahead ahead;           /* in the segment at hand */
     bool is_first;                     /* which is the first one, a base: its keys are all new */
-    bool has_void;                     /* there was a block of NAMESPACE_VOID */
+    bool has_rows;                     /* segments have some */
     uint32_t slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX];
 };
@@ -400,7 +400,11 @@ static int drop_groups(struct loader *l, int64_t name_space, struct error *err)
 static int load_block(struct loader *l, struct segment_block *block, struct error *err)
 {
     int rc = 0;
-    l->has_void |= block->name_space == NAMESPACE_VOID;
+    l->has_rows = true;
+    if (l->state->paged != NULL) {
+        /* The files have them from now on; were they to stay in segments, too, these would come over what becomes of them. */
+        keyed_chain_forget(&l->state->backend->chain);
+    }
     if (block->kind == SEGMENT_BLOCK_DROP) {
         return drop_groups(l, block->name_space, err);
     }
@@ -574,6 +578,17 @@ static size_t largest_handle(const Flinc__OperatorSubtaskState *handles)
     return largest;
 }
 
+static struct paged_rows *all_stored_rows(struct paged_state *ps, const struct record_layout *value)
+{
+    struct vec name_spaces = VEC_INIT(int64_t);
+    for (size_t i = 0; i < ps->all.len; i++) {
+        *VEC_PUSH(&name_spaces, int64_t) = VEC_AT(&ps->all, struct paged_space, i)->name_space;
+    }
+    struct paged_rows *rows = paged_rows_new(ps, value, name_spaces.data, name_spaces.len);
+    vec_fini(&name_spaces);
+    return rows;
+}
+
 /* Rows of a state that are in the store as they were written: into the state as it is now. */
 static int convert_stored(struct loader *l, const struct segment_state *was, struct error *err)
 {
@@ -582,11 +597,12 @@ static int convert_stored(struct loader *l, const struct segment_state *was, str
     uint32_t n_runs;
     int rc;
     TRY(record_layout_init(&old, was->value_schema, err));
-    struct paged_rows *rows = paged_rows_new(l->state->paged, &old);
+    struct paged_rows *rows = all_stored_rows(l->state->paged, &old);
     do {
-        struct segment_block block = {.kind = SEGMENT_BLOCK_PUT, .name_space = NAMESPACE_VOID};
+        struct segment_block block = {.kind = SEGMENT_BLOCK_PUT};
         rc = paged_rows_next(rows, BATCH_ROWS_MAX, &block.rows, runs, &n_runs, err);
         if (rc > 0) {
+            block.name_space = paged_rows_name_space(rows);
             int loaded = load_block(l, &block, err);
             rc = loaded < 0 ? loaded : rc;
         }
@@ -601,7 +617,7 @@ static int load_stored_as(struct loader *l, struct segment_state *was, struct er
 {
     TRY(begin_segment(l, was, err));
     int rc = 0;
-    l->state->was_stored = l->values == NULL && !l->adds_stamps && !l->has_void;
+    l->state->was_stored = l->values == NULL && !l->adds_stamps && !l->has_rows;
     if (l->values != NULL || l->adds_stamps) {
         l->is_first = false;
         paged_state_set_blind(l->state, true);
@@ -623,12 +639,14 @@ static bool derived_is_same(const struct loader *l, const struct stored_schema *
 }
 
 /* One that is not the same is made again. */
-static int load_derived(struct loader *l, const struct stored_schema *was,
-                        const Flinc__StoredState *as, struct error *err)
+static void load_derived(struct loader *l, const struct stored_schema *was,
+                         const Flinc__StoredState *as)
 {
     struct keyed_state *s = l->state;
     s->was_stored = derived_is_same(l, was, as);
-    return s->was_stored ? 0 : paged_table_clear(s->paged, err);
+    if (!s->was_stored) {
+        paged_state_clear(s->paged);
+    }
 }
 
 static int load_stored(struct loader *l, struct error *err)
@@ -645,7 +663,12 @@ static int load_stored(struct loader *l, struct error *err)
     }
     struct stored_schema was;
     TRY(stored_schema_init(&was, as, err));
-    int rc = s->is_derived ? load_derived(l, &was, as, err) : load_stored_as(l, &was.state, err);
+    int rc = 0;
+    if (s->is_derived) {
+        load_derived(l, &was, as);
+    } else {
+        rc = load_stored_as(l, &was.state, err);
+    }
     stored_schema_fini(&was);
     if (rc == 0) {
         paged_store_take_stored(b->paged, s->name);

@@ -536,11 +536,12 @@ static int put_stored(struct keyed_snapshot *s, struct error *err)
     struct keyed_state *state = NULL;
     struct batch *rows = NULL;
     uint32_t n_runs = 0;
+    int64_t name_space = NAMESPACE_VOID;
     if (paged_snapshot_is_frozen(s->paged)) {
         s->work = 0;
         return 0;
     }
-    int rc = paged_snapshot_rows(s->paged, &state, &rows, s->runs, &n_runs, err);
+    int rc = paged_snapshot_rows(s->paged, &state, &name_space, &rows, s->runs, &n_runs, err);
     if (rc <= 0) {
         s->stage = SNAPSHOT_ENDING;
         return rc;
@@ -549,7 +550,7 @@ static int put_stored(struct keyed_snapshot *s, struct error *err)
     ASSERT(s->state < s->n_states);
     s->declared = s->all_declared[s->state];
     s->is_declared = true;
-    rc = put_block(s, SEGMENT_BLOCK_PUT, NAMESPACE_VOID, rows, n_runs, err);
+    rc = put_block(s, SEGMENT_BLOCK_PUT, name_space, rows, n_runs, err);
     s->work -= MIN(s->work, rows->n_rows);
     batch_unref(rows);
     return rc;

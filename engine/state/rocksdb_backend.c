@@ -1,15 +1,15 @@
 /* The backend for state that is larger than memory: keyed tables as a cache over RocksDB (paged/).
  *
- * The table of NAMESPACE_VOID of a state that keeps no slots (aggregates, values of user functions) is paged.
- * Tables of other namespaces and states are in memory as a whole, as in the hashmap backend.
+ * The tables of a state that keeps no slots (grows_in_pieces) are paged, that of each namespace for itself.  Those of other states
+ * are in memory as a whole, as in the hashmap backend.
  * Thread: one owner (the task).  Flink: EmbeddedRocksDBStateBackend. */
 #include "engine/state/hashmap_backend.h"
 #include "engine/state/paged/paged.h"
 
-/* What is paged of the state at hand; NULL: nothing of it. */
+/* The table at hand; NULL: the state is not paged. */
 static struct paged_table *paged_of(const struct keyed_state *s)
 {
-    return s->paged != NULL && s->paged->table == s->table ? s->paged : NULL;
+    return s->paged != NULL ? s->paged->at_hand : NULL;
 }
 
 static int rocksdb_open(struct keyed_backend *b, struct error *err)
@@ -28,25 +28,25 @@ static void rocksdb_close(struct keyed_backend *b)
 
 static int rocksdb_open_state(struct keyed_state *s, struct error *err)
 {
-    struct paged_store *store = s->backend->paged;
     bool is_paged =
         s->grows_in_pieces && s->rows != NULL && s->key_schema->n_fields <= KEYED_KEY_COLUMNS_MAX;
-    ((struct hashmap_state *)s)->void_track = is_paged ? &store->track : NULL;
-    TRY(hashmap_open_state(s, err));
-    if (!is_paged) {
-        return 0;
-    }
-    int rc = paged_table_new(store, s, s->table, &s->paged, err);
-    if (rc < 0) {
-        hashmap_close_state(s);
-    }
-    return rc;
+    return is_paged ? paged_state_new(s->backend->paged, s, &s->paged, err)
+                    : hashmap_open_state(s, err);
 }
 
 static void rocksdb_close_state(struct keyed_state *s)
 {
-    s->paged = paged_table_free(s->paged);
-    hashmap_close_state(s);
+    if (s->paged != NULL) {
+        s->paged = paged_state_free(s->paged);
+    } else {
+        hashmap_close_state(s);
+    }
+}
+
+static int rocksdb_select(struct keyed_state *s, int64_t name_space, bool create, struct error *err)
+{
+    return s->paged != NULL ? paged_state_select(s->paged, name_space, create, err)
+                            : hashmap_select(s, name_space, create, err);
 }
 
 static int rocksdb_upsert(struct keyed_state *s, const struct batch *b, const uint32_t *key_columns,
@@ -80,15 +80,30 @@ static void rocksdb_remove(struct keyed_state *s, const uint32_t *slots, uint32_
 
 static void rocksdb_drop_namespace(struct keyed_state *s, int64_t name_space)
 {
-    if (s->paged == NULL || name_space != NAMESPACE_VOID) {
+    if (s->paged != NULL) {
+        paged_state_drop(s->paged, name_space);
+    } else {
         hashmap_drop_namespace(s, name_space);
-        return;
     }
-    struct error err = ERROR_INIT;
-    if (paged_table_clear(s->paged, &err) < 0) {
-        /* Its next call fails with what the disk said. */
-        s->backend->paged->failed = err;
-    }
+}
+
+static bool rocksdb_next_namespace(const struct keyed_state *s, int64_t from,
+                                   int64_t *ret_name_space)
+{
+    return s->paged != NULL ? paged_state_next_space(s->paged, from, ret_name_space)
+                            : hashmap_next_namespace(s, from, ret_name_space);
+}
+
+static struct keyed_table *rocksdb_table_from(const struct keyed_state *s,
+                                              int64_t *inout_name_space)
+{
+    return s->paged != NULL ? paged_state_table_from(s->paged, inout_name_space)
+                            : hashmap_table_from(s, inout_name_space);
+}
+
+static uint64_t rocksdb_bytes(const struct keyed_state *s)
+{
+    return s->paged != NULL ? paged_state_bytes(s->paged) : hashmap_bytes(s);
 }
 
 extern const struct keyed_backend_desc rocksdb_backend;
@@ -101,13 +116,13 @@ const struct keyed_backend_desc rocksdb_backend = {
     .close = rocksdb_close,
     .open_state = rocksdb_open_state,
     .close_state = rocksdb_close_state,
-    .select = hashmap_select,
+    .select = rocksdb_select,
     .upsert = rocksdb_upsert,
     .find = rocksdb_find,
     .find_hashed = hashmap_find_hashed,
     .remove = rocksdb_remove,
     .drop_namespace = rocksdb_drop_namespace,
-    .next_namespace = hashmap_next_namespace,
-    .table_from = hashmap_table_from,
-    .bytes = hashmap_bytes,
+    .next_namespace = rocksdb_next_namespace,
+    .table_from = rocksdb_table_from,
+    .bytes = rocksdb_bytes,
 };

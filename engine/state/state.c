@@ -355,7 +355,13 @@ void keyed_state_drop_if_empty(struct keyed_state *s, int64_t name_space)
     /* Selecting without creating cannot fail. */
     int rc = s->backend->desc->select(s, name_space, false, NULL);
     ASSERT(rc == 0);
-    if (s->table != NULL && s->table->n_keys == 0) {
+    bool is_empty = s->table != NULL && s->table->n_keys == 0;
+    if (is_empty && s->paged != NULL) {
+        /* If the disk cannot tell, the next call that needs it says so. */
+        struct error unread = ERROR_INIT;
+        is_empty = paged_state_is_empty(s->paged, name_space, &is_empty, &unread) == 0 && is_empty;
+    }
+    if (is_empty) {
         s->backend->desc->drop_namespace(s, name_space);
     }
 }

@@ -20,8 +20,8 @@
 #include "proto/snapshot.pb-c.h"
 
 struct executor;
+struct paged_state;
 struct paged_store;
-struct paged_table;
 struct rocks_shared;
 
 #define NAMESPACE_VOID INT64_C(0)
@@ -64,7 +64,8 @@ struct keyed_state_desc {
     uint32_t n_key_columns;
     /* Who opens it keeps no slot past a call that takes the state without const, not even one that adds nothing, or looks at
      * the table's `numbering`: then a large table grows a piece per upsert, and a backend may keep on disk what
-     * does not fit memory.  Others grow when a key is added, by all entries at once, and stay in memory as a whole. */
+     * does not fit memory: keys of a namespace, and namespaces as a whole, whose tables go while others are used.
+     * Others grow when a key is added, by all entries at once, and stay in memory as a whole. */
     bool grows_in_pieces;
     /* It is made again from the entries of another state where a snapshot does not have it, and only those that consist
      * of a backend's own files do (keyed_state.was_stored). */
@@ -139,8 +140,7 @@ struct keyed_state {
     uint32_t n_key_columns;    /* those that decide the key group; the desc's 0 settled */
     uint32_t value_bytes;      /* of a slot */
     bool grows_in_pieces, is_derived;
-    bool
-        was_stored; /* what it has of NAMESPACE_VOID was restored with a backend's own files, as it was */
+    bool was_stored; /* all that it has was restored with a backend's own files, as it was */
     const struct record_layout *record; /* Borrows; NULL: fixed-size */
     const struct keyed_value_ops *ops;  /* Borrows; may be NULL */
     char *kind;                         /* Owns; for snapshots, as all below */
@@ -152,8 +152,8 @@ struct keyed_state {
         *carried; /* Owns; restored and not opened: what its values are; else NULL */
     /* The table that the last batched call was about: where slots point into.  NULL: nothing yet. */
     struct keyed_table *table; /* Borrows: the backend's */
-    /* Owns: the cache that its table of NAMESPACE_VOID is; NULL: all of it is in memory. */
-    struct paged_table *paged;
+    /* Owns: the cache that its tables are; NULL: all of it is in memory. */
+    struct paged_state *paged;
 };
 
 /* One kind of backend; const, last in its file. */
@@ -177,9 +177,9 @@ struct keyed_backend_desc {
                        uint32_t n, uint32_t *ret_slots, struct error *err);
     void (*remove)(struct keyed_state *s, const uint32_t *slots, uint32_t n);
     void (*drop_namespace)(struct keyed_state *s, int64_t name_space);
-    /* The least namespace that has a table and is not below `from`. */
+    /* The least namespace that has a table, or keys on disk, and is not below `from`. */
     bool (*next_namespace)(const struct keyed_state *s, int64_t from, int64_t *ret_name_space);
-    /* The table of the least namespace that is not below *inout_name_space, which it becomes; NULL. */
+    /* The table of the least namespace that has one at hand and is not below *inout_name_space, which it becomes; NULL. */
     struct keyed_table *(*table_from)(const struct keyed_state *s, int64_t *inout_name_space);
     uint64_t (*bytes)(const struct keyed_state *s);
 };
@@ -195,6 +195,11 @@ struct keyed_backend *keyed_backend_free(struct keyed_backend *b);
  * layouts. */
 void keyed_backend_adopt(struct keyed_backend *b, void *take_object, void (*free)(void *object));
 uint64_t keyed_backend_bytes(const struct keyed_backend *b);
+/* Whether it keeps on disk what does not fit memory, of states with grows_in_pieces. */
+static inline bool keyed_backend_pages(const struct keyed_backend *b)
+{
+    return b->paged != NULL;
+}
 
 /* Opens a state, or gives the one of this name when key and value agree (else ERR_STATE).  It lives
  * as long as the backend. */
@@ -316,7 +321,7 @@ void keyed_state_remove_many(struct keyed_state *s, const uint32_t *slots, uint3
 void keyed_state_drop_namespace(struct keyed_state *s, int64_t name_space);
 /* The same when no key is left in it: a table keeps its size, and its place among the namespaces. */
 void keyed_state_drop_if_empty(struct keyed_state *s, int64_t name_space);
-/* The least namespace with a table that is not below `from`; false: there is none.  All of them:
+/* The least namespace with a table, or with keys on disk, that is not below `from`; false: there is none.  All of them:
  *   for (int64_t ns = INT64_MIN; keyed_state_next_namespace(s, ns, &ns) && ...; ns++) */
 bool keyed_state_next_namespace(const struct keyed_state *s, int64_t from, int64_t *ret_name_space);
 uint64_t keyed_state_bytes(const struct keyed_state *s);

@@ -11,51 +11,55 @@ static int64_t *presence_of(const struct slice_window *w, char *accumulator)
     return (int64_t *)(void *)(accumulator + window_columns_bytes(&w->columns));
 }
 
-/* Up to BATCH_ROWS_TARGET slots of a namespace into w->slots, and their keys, hashed; 0: no more. */
+/* The next block of slots into w->slots, and their keys, hashed; their number. */
 static int next_keys(struct slice_window *w, struct op_context *ctx, struct keyed_state *from,
-                     int64_t name_space, uint32_t *inout_slot, uint32_t *ret_n,
-                     struct batch **ret_keys, struct error *err)
+                     struct keyed_walk *walk, struct batch **ret_keys, struct error *err)
 {
-    uint32_t n = 0;
-    while (n < BATCH_ROWS_TARGET && *inout_slot != KEYED_SLOT_NONE) {
-        *inout_slot = keyed_state_next(from, name_space, *inout_slot);
-        if (*inout_slot != KEYED_SLOT_NONE) {
-            w->slots[n++] = (*inout_slot)++;
-        }
-    }
-    *ret_n = n;
+    int n = keyed_walk_next(walk, BATCH_ROWS_TARGET, w->slots, err);
     if (n > 0) {
-        TRY(keyed_state_read_keys(from, w->slots, n, ret_keys, err));
-        window_copy_hashes(ctx, from, w->slots, n, *ret_keys);
+        TRY(keyed_state_read_keys(from, w->slots, (uint32_t)n, ret_keys, err));
+        window_copy_hashes(ctx, from, w->slots, (uint32_t)n, *ret_keys);
+    }
+    return n;
+}
+
+/* Adds the `n` accumulators of w->slots, whose keys these are, to those of a namespace. */
+static int merge_block(struct slice_window *w, const struct keyed_state *from,
+                       const struct batch *keys, uint32_t n, struct keyed_state *to,
+                       int64_t to_name_space, struct error *err)
+{
+    TRY(keyed_state_upsert(to, to_name_space, keys, w->base.plain_columns, w->other_slots,
+                           w->other_is_new, err));
+    for (uint32_t i = 0; i < n; i++) {
+        char *sum = keyed_state_value(to, w->other_slots[i]);
+        window_columns_merge(&w->columns, sum, keyed_state_value(from, w->slots[i]),
+                             w->other_is_new[i]);
+        if (w->mode == SLICE_RUNNING) {
+            *presence_of(w, sum) += 1;
+        }
     }
     return 0;
 }
 
-/* Adds all accumulators of a namespace to those of another one. */
+/* Adds all accumulators of a namespace to those of another one, which is of another state: slots of the one are good while
+ * the other is changed. */
 static int merge_tables(struct slice_window *w, struct op_context *ctx, struct keyed_state *from,
                         int64_t name_space, struct keyed_state *to, int64_t to_name_space,
                         struct error *err)
 {
-    for (uint32_t slot = 0;;) {
-        uint32_t n;
-        struct batch *keys = NULL;
-        TRY(next_keys(w, ctx, from, name_space, &slot, &n, &keys, err));
-        if (n == 0) {
-            return 0;
-        }
-        int rc = keyed_state_upsert(to, to_name_space, keys, w->base.plain_columns, w->other_slots,
-                                    w->other_is_new, err);
+    struct keyed_walk *walk = NULL;
+    struct batch *keys = NULL;
+    TRY(keyed_walk_start(from, name_space, &walk, err));
+    int rc;
+    while ((rc = next_keys(w, ctx, from, walk, &keys, err)) > 0) {
+        rc = merge_block(w, from, keys, (uint32_t)rc, to, to_name_space, err);
         batch_unref(keys);
-        TRY(rc);
-        for (uint32_t i = 0; i < n; i++) {
-            char *sum = keyed_state_value(to, w->other_slots[i]);
-            window_columns_merge(&w->columns, sum, keyed_state_value(from, w->slots[i]),
-                                 w->other_is_new[i]);
-            if (w->mode == SLICE_RUNNING) {
-                *presence_of(w, sum) += 1;
-            }
+        if (rc < 0) {
+            break;
         }
     }
+    keyed_walk_free(walk);
+    return rc;
 }
 
 /* ---- running ----------------------------------------------------------------------------------- */
@@ -76,30 +80,40 @@ static int run_up_to(struct slice_window *w, struct op_context *ctx, int64_t end
     return 0;
 }
 
+/* Takes the `n` accumulators of w->slots, whose keys these are, out of the running ones. */
+static int subtract_block(struct slice_window *w, const struct batch *keys, uint32_t n,
+                          struct error *err)
+{
+    TRY(keyed_state_find(w->merged, NAMESPACE_VOID, keys, w->base.plain_columns, w->other_slots,
+                         err));
+    for (uint32_t i = 0; i < n; i++) {
+        ASSERT(w->other_slots[i] != KEYED_SLOT_NONE);
+        keyed_state_touch(w->merged, w->other_slots[i]);
+        char *sum = keyed_state_value(w->merged, w->other_slots[i]);
+        window_columns_subtract(&w->columns, sum, keyed_state_value(w->slices, w->slots[i]));
+        if (--*presence_of(w, sum) == 0) {
+            keyed_state_remove(w->merged, w->other_slots[i]);
+        }
+    }
+    return 0;
+}
+
 static int subtract_slice(struct slice_window *w, struct op_context *ctx, int64_t end,
                           struct error *err)
 {
-    for (uint32_t slot = 0;;) {
-        uint32_t n;
-        struct batch *keys = NULL;
-        TRY(next_keys(w, ctx, w->slices, end, &slot, &n, &keys, err));
-        if (n == 0) {
-            return 0;
-        }
-        int rc = keyed_state_find(w->merged, NAMESPACE_VOID, keys, w->base.plain_columns,
-                                  w->other_slots, err);
+    struct keyed_walk *walk = NULL;
+    struct batch *keys = NULL;
+    TRY(keyed_walk_start(w->slices, end, &walk, err));
+    int rc;
+    while ((rc = next_keys(w, ctx, w->slices, walk, &keys, err)) > 0) {
+        rc = subtract_block(w, keys, (uint32_t)rc, err);
         batch_unref(keys);
-        TRY(rc);
-        for (uint32_t i = 0; i < n; i++) {
-            ASSERT(w->other_slots[i] != KEYED_SLOT_NONE);
-            keyed_state_touch(w->merged, w->other_slots[i]);
-            char *sum = keyed_state_value(w->merged, w->other_slots[i]);
-            window_columns_subtract(&w->columns, sum, keyed_state_value(w->slices, w->slots[i]));
-            if (--*presence_of(w, sum) == 0) {
-                keyed_state_remove(w->merged, w->other_slots[i]);
-            }
+        if (rc < 0) {
+            break;
         }
     }
+    keyed_walk_free(walk);
+    return rc;
 }
 
 /* ---- tree -------------------------------------------------------------------------------------- */
@@ -190,22 +204,42 @@ static void drop_nodes(struct slice_window *w, int64_t index)
 
 /* ---- both -------------------------------------------------------------------------------------- */
 
-static int open_table(struct slice_window *w, const char *name, uint32_t bytes,
+/* What is on disk of an earlier run is not looked at. */
+static int open_table(struct slice_window *w, const char *name, const struct record_layout *layout,
                       struct keyed_state **ret, struct error *err)
 {
-    struct keyed_state_desc desc = {
-        .name = name, .key_schema = w->base.key_schema, .value_bytes = bytes, .kind = "derived"};
-    return keyed_backend_state(w->base.backend, &desc, ret, err);
+    struct keyed_state_desc desc = {.name = name,
+                                    .key_schema = w->base.key_schema,
+                                    .value_bytes = layout->size,
+                                    .value_layout = layout,
+                                    .grows_in_pieces = true,
+                                    .is_derived = true,
+                                    .kind = "derived"};
+    TRY(keyed_backend_state(w->base.backend, &desc, ret, err));
+    for (int64_t at = INT64_MIN; keyed_state_next_namespace(*ret, at, &at); at++) {
+        keyed_state_drop_namespace(*ret, at);
+    }
+    return 0;
+}
+
+/* Behind the accumulator the number of slices. */
+static int open_running(struct slice_window *w, struct error *err)
+{
+    static const char *const names[] = {"<slices>"};
+    struct record_layout layout;
+    TRY(record_layout_extend(&layout, &w->columns.layout, names, ARRAY_LEN(names), 0, err));
+    int rc = open_table(w, "window-running", &layout, &w->merged, err);
+    record_layout_fini(&layout);
+    return rc;
 }
 
 int slice_merge_open(struct slice_window *w, struct op_context *ctx, struct error *err)
 {
-    uint32_t bytes = window_columns_bytes(&w->columns);
     w->merged_end = INT64_MIN;
     if (w->mode == SLICE_TUMBLING) {
         return 0;
     }
-    TRY(open_table(w, "window-running", bytes + 8, &w->merged, err));
+    TRY(open_running(w, err));
     if (w->mode == SLICE_RUNNING) {
         /* After a restore: as it was when the last window had fired. */
         return w->fired_end > INT64_MIN ? run_up_to(w, ctx, w->fired_end, err) : 0;
@@ -217,7 +251,7 @@ int slice_merge_open(struct slice_window *w, struct op_context *ctx, struct erro
         snprintf(name, sizeof(name), "window-nodes-%u", w->n_levels);
         vec_init(&l->built, sizeof(int64_t));
         w->n_levels++;
-        TRY(open_table(w, name, bytes, &l->state, err));
+        TRY(open_table(w, name, &w->columns.layout, &l->state, err));
     }
     return 0;
 }

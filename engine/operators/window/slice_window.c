@@ -97,17 +97,30 @@ static int open_shape(struct slice_window *w, const struct op_context *ctx, stru
     return 0;
 }
 
+/* Whether a slice has a key. */
+static int look_at_slice(struct slice_window *w, int64_t end, struct error *err)
+{
+    struct keyed_walk *walk = NULL;
+    TRY(keyed_walk_start(w->slices, end, &walk, err));
+    int n = keyed_walk_next(walk, 1, w->slots, err);
+    keyed_walk_free(walk);
+    return n;
+}
+
 /* What a restore brought back: the slices, and the last window that had fired by then. */
-static void find_slices(struct slice_window *w)
+static int find_slices(struct slice_window *w, struct error *err)
 {
     int64_t end = INT64_MIN;
     for (; keyed_state_next_namespace(w->slices, end, &end); end++) {
-        if (keyed_state_next(w->slices, end, 0) != KEYED_SLOT_NONE) {
+        int n = look_at_slice(w, end, err);
+        TRY(n);
+        if (n > 0) {
             note_slice(w, end);
         }
     }
     bool fired = w->base.restored_low > INT64_MIN && !PLANTED("window_forgets_what_fired");
     w->fired_end = fired ? last_end_at(w, w->base.restored_low) : INT64_MIN;
+    return 0;
 }
 
 static int slice_open(struct operator* op, struct op_context *ctx, struct error *err)
@@ -127,10 +140,11 @@ static int slice_open(struct operator* op, struct op_context *ctx, struct error 
                                     .key_schema = w->base.key_schema,
                                     .value_bytes = window_columns_bytes(&w->columns),
                                     .value_layout = &w->columns.layout,
+                                    .grows_in_pieces = true,
                                     .kind = "window"};
     TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &w->slices, err),
             "opening operator '%s'", ctx->spec->name);
-    find_slices(w);
+    TRY_CTX(err, find_slices(w, err), "opening operator '%s'", ctx->spec->name);
     TRY(slice_merge_open(w, ctx, err));
     int64_t end;
     if (w->base.processing_time && next_window(w, &end)) {
@@ -142,6 +156,7 @@ static int slice_open(struct operator* op, struct op_context *ctx, struct error 
 static void slice_close(struct operator* op, struct op_context *ctx)
 {
     struct slice_window *w = (struct slice_window *)op;
+    w->walk = keyed_walk_free(w->walk);
     slice_merge_close(w);
     window_columns_fini(&w->columns);
     vec_fini(&w->ends);
@@ -155,7 +170,6 @@ static int begin_window(struct slice_window *w, struct op_context *ctx, int64_t 
 {
     w->emitting = true;
     w->fire_end = end;
-    w->next_slot = 0;
     if (w->mode == SLICE_TUMBLING) {
         w->source = w->slices;
         w->source_name_space = end;
@@ -169,6 +183,7 @@ static int begin_window(struct slice_window *w, struct op_context *ctx, int64_t 
 static int end_window(struct slice_window *w, struct op_context *ctx, struct error *err)
 {
     w->emitting = false;
+    w->walk = keyed_walk_free(w->walk);
     w->fired_end = w->fire_end;
     while (w->ends.len > 0) {
         int64_t end = *VEC_AT(&w->ends, int64_t, 0);
@@ -183,24 +198,25 @@ static int end_window(struct slice_window *w, struct op_context *ctx, struct err
     return 0;
 }
 
-/* Slots of the next batch of results: keys that have not been here before the restore. */
-static uint32_t next_results(struct slice_window *w, const struct op_context *ctx)
+/* Slots of the next batch of results: keys that have not been here before the restore; their number. */
+static int next_results(struct slice_window *w, const struct op_context *ctx, struct error *err)
 {
-    int64_t last = w->fire_end - 1;
-    bool filter = window_has_ahead(&w->base, last);
-    uint32_t n = 0;
-    while (n < BATCH_ROWS_TARGET && w->next_slot != KEYED_SLOT_NONE) {
-        w->next_slot = keyed_state_next(w->source, w->source_name_space, w->next_slot);
-        if (w->next_slot == KEYED_SLOT_NONE) {
-            break;
-        }
-        uint32_t slot = w->next_slot++;
-        if (filter && window_key_now(&w->base, ctx, keyed_table_hash(w->source->table, slot),
-                                     INT64_MIN) >= last) {
-            continue;
-        }
-        w->slots[n++] = slot;
+    const int64_t last = w->fire_end - 1;
+    const bool filter = window_has_ahead(&w->base, last);
+    int found, n = 0;
+    if (w->walk == NULL) {
+        TRY(keyed_walk_start(w->source, w->source_name_space, &w->walk, err));
     }
+    do {
+        found = keyed_walk_next(w->walk, BATCH_ROWS_TARGET, w->slots, err);
+        TRY(found);
+        for (int i = 0; i < found; i++) {
+            w->slots[n] = w->slots[i];
+            n += !filter ||
+                 window_key_now(&w->base, ctx, keyed_table_hash(w->source->table, w->slots[i]),
+                                INT64_MIN) < last;
+        }
+    } while (found > 0 && n == 0);
     return n;
 }
 
@@ -229,13 +245,14 @@ static int fire(struct slice_window *w, struct op_context *ctx, struct error *er
             }
             TRY(begin_window(w, ctx, end, err));
         }
-        uint32_t n;
-        while ((n = next_results(w, ctx)) > 0) {
-            TRY(emit_results(w, ctx, n, err));
+        int n;
+        while ((n = next_results(w, ctx, err)) > 0) {
+            TRY(emit_results(w, ctx, (uint32_t)n, err));
             if (++batches == WINDOW_EMIT_BATCHES) {
                 return OP_MORE;
             }
         }
+        TRY(n);
         TRY(end_window(w, ctx, err));
     }
     /* Windows without records are over, too. */

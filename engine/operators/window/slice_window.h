@@ -8,7 +8,9 @@
  *                      leave: for counts and whole sums
  *   tree               nodes of 2, 4, 8 ... slices are put together once and then used by all windows
  *                      that hold them: for minima, maxima and floating-point sums
- * Running accumulators and nodes follow from the slices; they are in no snapshot.
+ * Running accumulators and nodes follow from the slices: states of their own, which are made anew when the operator is opened.
+ *
+ * States may be larger than memory: tables are gone over by walks (keyed_walk_next()), and no slot is kept past a call.
  * Thread: the task's. */
 #ifndef FLINC_ENGINE_OPERATORS_WINDOW_SLICE_WINDOW_H
 #define FLINC_ENGINE_OPERATORS_WINDOW_SLICE_WINDOW_H
@@ -57,7 +59,7 @@ struct slice_window {
     int64_t fire_end, fire_now;
     struct keyed_state *source;
     int64_t source_name_space;
-    uint32_t next_slot;
+    struct keyed_walk *walk; /* Owns: over it, what is left to emit; NULL: it has not begun */
     uint32_t slots[BATCH_ROWS_MAX], other_slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX], other_is_new[BATCH_ROWS_MAX];
     struct slice_row order[BATCH_ROWS_MAX];

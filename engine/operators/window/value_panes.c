@@ -89,10 +89,12 @@ static size_t note_pane(struct value_window *w, int64_t end)
     (void)VEC_PUSH(&w->panes, struct value_pane);
     struct value_pane *p = value_pane_at(w, at);
     memmove(p + 1, p, (w->panes.len - 1 - at) * sizeof(*p));
-    *p = (struct value_pane){.end = end,
-                             .table = w->values->table,
-                             .entries = w->values->table->entries,
-                             .n_slots = w->values->table->n_slots};
+    *p = (struct value_pane){.end = end};
+    if (w->has_stacks) {
+        p->table = w->values->table;
+        p->entries = p->table->entries;
+        p->n_slots = p->table->n_slots;
+    }
     return at;
 }
 
@@ -174,10 +176,10 @@ static int add_nodes(struct value_window *w, struct value_pane *p, const struct 
     uint32_t number_slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX];
     const uint64_t *hashes = (const uint64_t *)(const void *)keys->hashes->data;
-    TRY(keyed_state_upsert(w->numbers, NAMESPACE_VOID, keys, key_columns, number_slots, is_new,
+    TRY(keyed_state_upsert(w->key_numbers, NAMESPACE_VOID, keys, key_columns, number_slots, is_new,
                            err));
     for (uint32_t i = 0; i < keys->n_sel; i++) {
-        int64_t *number = keyed_state_value(w->numbers, number_slots[i]);
+        int64_t *number = keyed_state_value(w->key_numbers, number_slots[i]);
         if (*number == 0) {
             *number = new_key(w, hashes[batch_row(keys, i)]);
         }
@@ -217,12 +219,14 @@ static int open_pane(struct value_window *w, int64_t end, struct error *err)
 {
     size_t at = value_panes_above(w, end - 1);
     bool is_there = at < w->panes.len && value_pane_at(w, at)->end == end;
-    if (is_there || at == 0) {
+    if (is_there || at == 0 || keyed_backend_pages(w->general.base.backend)) {
         return 0;
     }
+    (void)keyed_state_next(w->values, value_pane_at(w, at - 1)->end, 0); /* selects the table */
+    const struct keyed_table *before = w->values->table;
+    uint32_t n_keys = before != NULL ? keyed_table_len(before) : 0;
     /* Where there is no memory for so many, there may still be for those that come. */
-    int rc =
-        keyed_state_reserve(w->values, end, keyed_table_len(value_pane_at(w, at - 1)->table), NULL);
+    int rc = keyed_state_reserve(w->values, end, n_keys, NULL);
     return rc < 0 && rc != ERR_LIMIT ? error_set(err, rc, "a pane of windows cannot be opened") : 0;
 }
 
@@ -249,7 +253,7 @@ static int find_entries(struct value_window *w, struct op_context *ctx, const ui
         w->tables[numbers[i]] = w->values->table;
     }
     size_t at = note_pane(w, end);
-    return w->is_sliding ? note_entries(w, ctx, value_pane_at(w, at), numbers, n, err) : 0;
+    return w->has_stacks ? note_entries(w, ctx, value_pane_at(w, at), numbers, n, err) : 0;
 }
 
 /* All rows of the batch, which are of one pane. */
@@ -257,16 +261,15 @@ static int find_all_entries(struct value_window *w, struct op_context *ctx, stru
 {
     struct general_window *g = &w->general;
     const int64_t end = g->ends[w->batch_rows[0]];
-    uint32_t numbers[BATCH_ROWS_MAX];
     TRY(open_pane(w, end, err));
     TRY(keyed_state_upsert(w->values, end, g->pass_rows, g->sides[0].row_columns, w->slots,
                            w->is_new, err));
     for (uint32_t i = 0; i < w->n_rows; i++) {
         w->tables[i] = w->values->table;
-        numbers[i] = i;
     }
     size_t at = note_pane(w, end);
-    return w->is_sliding ? note_entries(w, ctx, value_pane_at(w, at), numbers, w->n_rows, err) : 0;
+    return w->has_stacks ? note_entries(w, ctx, value_pane_at(w, at), w->numbers, w->n_rows, err)
+                         : 0;
 }
 
 /* A row of the batch at hand and its pane. */
@@ -282,18 +285,11 @@ static int compare_panes(const void *a, const void *b)
     return c != 0 ? c : (x->number > y->number) - (x->number < y->number);
 }
 
-int value_panes_find(struct value_window *w, struct op_context *ctx, struct error *err)
+/* Numbers of the rows in the order of their panes. */
+static void sort_rows(const struct value_window *w, uint32_t *ret_numbers)
 {
     struct pane_of_row order[BATCH_ROWS_MAX];
-    uint32_t numbers[BATCH_ROWS_MAX];
-    const int64_t end = w->general.ends[w->batch_rows[0]];
-    bool sorted = true, is_one = true;
-    for (uint32_t i = 0; i < w->n_rows; i++) {
-        is_one &= w->general.ends[w->batch_rows[i]] == end;
-    }
-    if (LIKELY(is_one)) {
-        return find_all_entries(w, ctx, err);
-    }
+    bool sorted = true;
     for (uint32_t i = 0; i < w->n_rows; i++) {
         order[i] = (struct pane_of_row){w->general.ends[w->batch_rows[i]], i};
         sorted = sorted && (i == 0 || order[i - 1].end <= order[i].end);
@@ -301,13 +297,69 @@ int value_panes_find(struct value_window *w, struct op_context *ctx, struct erro
     if (!sorted) {
         qsort(order, w->n_rows, sizeof(order[0]), compare_panes);
     }
-    for (uint32_t from = 0, n; from < w->n_rows; from += n) {
-        for (n = 0; from + n < w->n_rows && order[from + n].end == order[from].end; n++) {
-            numbers[n] = order[from + n].number;
+    for (uint32_t i = 0; i < w->n_rows; i++) {
+        ret_numbers[i] = order[i].number;
+    }
+}
+
+/* With stacks rows are taken as they came, whose panes are found together, and so are those that may fire windows at once. */
+void value_panes_order(struct value_window *w)
+{
+    const int64_t end = w->general.ends[w->batch_rows[0]];
+    bool is_one = true;
+    for (uint32_t i = 0; i < w->n_rows; i++) {
+        is_one &= w->general.ends[w->batch_rows[i]] == end;
+        w->numbers[i] = i;
+    }
+    if (UNLIKELY(!is_one) && !w->has_stacks && w->general.lateness == 0) {
+        sort_rows(w, w->numbers);
+    }
+}
+
+static int64_t end_of(const struct value_window *w, const uint32_t *numbers, uint32_t i)
+{
+    return w->general.ends[w->batch_rows[numbers[i]]];
+}
+
+/* Rows of one pane, which come one after another; behind one that fires a window at once others have to be found again. */
+static uint32_t run_of(const struct value_window *w, const struct op_context *ctx,
+                       const uint32_t *numbers, uint32_t from)
+{
+    const struct general_window *g = &w->general;
+    const bool stops = w->is_sliding && !w->has_stacks && g->lateness > 0;
+    uint32_t to = from;
+    while (to < w->n_rows && end_of(w, numbers, to) == end_of(w, numbers, from)) {
+        int64_t late_end = INT64_MIN;
+        to++;
+        if (stops && pane_next_late(g, ctx, w->batch_rows[numbers[to - 1]], &late_end)) {
+            break;
         }
-        TRY(find_entries(w, ctx, numbers, n, err));
+    }
+    return to - from;
+}
+
+/* Pane by pane, but the rows stay in their order. */
+static int find_all_panes(struct value_window *w, struct op_context *ctx, struct error *err)
+{
+    uint32_t numbers[BATCH_ROWS_MAX];
+    sort_rows(w, numbers);
+    for (uint32_t from = 0, n; from < w->n_rows; from += n) {
+        n = run_of(w, ctx, numbers, from);
+        TRY(find_entries(w, ctx, numbers + from, n, err));
     }
     return 0;
+}
+
+int value_panes_find(struct value_window *w, struct op_context *ctx, struct error *err)
+{
+    const uint32_t from = w->n_found, n = run_of(w, ctx, w->numbers, from);
+    if (LIKELY(n == w->n_rows)) {
+        w->n_found = n;
+        return find_all_entries(w, ctx, err);
+    }
+    w->n_found = w->has_stacks ? w->n_rows : from + n;
+    return w->has_stacks ? find_all_panes(w, ctx, err)
+                         : find_entries(w, ctx, w->numbers + from, n, err);
 }
 
 /* ---- panes that are over ------------------------------------------------------------------------- */
@@ -321,11 +373,11 @@ static int forget_keys(struct value_window *w, struct op_context *ctx, const uin
     struct batch *keys = NULL;
     TRY(keyed_state_read_keys(w->values, slots, n, &keys, err));
     batch_hash_keys(ctx->pool, keys, g->base.plain_columns, g->base.n_keys);
-    int rc = keyed_state_find(w->numbers, NAMESPACE_VOID, keys, g->base.plain_columns, number_slots,
-                              err);
+    int rc = keyed_state_find(w->key_numbers, NAMESPACE_VOID, keys, g->base.plain_columns,
+                              number_slots, err);
     batch_unref(keys);
     TRY(rc);
-    keyed_state_remove_many(w->numbers, number_slots, n);
+    keyed_state_remove_many(w->key_numbers, number_slots, n);
     return 0;
 }
 
@@ -400,7 +452,7 @@ int value_panes_expire(struct value_window *w, struct op_context *ctx, int64_t n
         if (pane_expiry(&w->general, w->pane_ms, p->end) > now) {
             break;
         }
-        if (w->is_sliding) {
+        if (w->has_stacks) {
             TRY(forget_nodes(w, ctx, p, err));
         }
         keyed_state_drop_namespace(w->values, p->end);
@@ -444,11 +496,11 @@ static int restore_entries(struct value_window *w, struct op_context *ctx, struc
     struct general_window *g = &w->general;
     struct batch *keys = NULL;
     for (uint32_t i = 0; i < n; i++) {
-        struct value_meta *meta = meta_at(w, p->table, slots[i]);
+        struct value_meta *meta = meta_at(w, w->values->table, slots[i]);
         meta->node = 0;
         w->arrivals = MAX(w->arrivals, meta->arrival);
     }
-    if (!w->is_sliding) {
+    if (!w->has_stacks) {
         return 0;
     }
     TRY(keyed_state_read_keys(w->values, slots, n, &keys, err));
@@ -458,22 +510,24 @@ static int restore_entries(struct value_window *w, struct op_context *ctx, struc
     return rc;
 }
 
+/* Of tumbling windows on disk the first entry is enough: arrivals matter between panes. */
 static int restore_pane(struct value_window *w, struct op_context *ctx, int64_t end,
                         struct error *err)
 {
-    uint32_t slots[BATCH_ROWS_MAX], n = 0, slot = keyed_state_next(w->values, end, 0);
-    if (slot == KEYED_SLOT_NONE) {
-        return 0;
-    }
-    struct value_pane *p = value_pane_at(w, note_pane(w, end));
-    for (; slot != KEYED_SLOT_NONE; slot = keyed_table_next(p->table, slot + 1)) {
-        slots[n++] = slot;
-        if (n == BATCH_ROWS_MAX) {
-            TRY(restore_entries(w, ctx, p, slots, n, err));
-            n = 0;
+    struct keyed_walk *walk = NULL;
+    uint32_t slots[BATCH_ROWS_TARGET];
+    const bool is_brief = !w->is_sliding && keyed_backend_pages(w->general.base.backend);
+    TRY(keyed_walk_start(w->values, end, &walk, err));
+    int rc;
+    while ((rc = keyed_walk_next(walk, BATCH_ROWS_TARGET, slots, err)) > 0) {
+        size_t at = note_pane(w, end);
+        rc = restore_entries(w, ctx, value_pane_at(w, at), slots, (uint32_t)rc, err);
+        if (rc < 0 || is_brief) {
+            break;
         }
     }
-    return restore_entries(w, ctx, p, slots, n, err);
+    keyed_walk_free(walk);
+    return rc;
 }
 
 int value_panes_open(struct value_window *w, struct op_context *ctx, struct error *err)
@@ -489,13 +543,18 @@ int value_panes_open(struct value_window *w, struct op_context *ctx, struct erro
     struct keyed_state_desc values = {.name = "window-panes",
                                       .key_schema = g->base.key_schema,
                                       .record = &w->layout,
+                                      .grows_in_pieces = !w->has_stacks,
                                       .kind = "window"};
     struct keyed_state_desc numbers = {
         .name = "window-pane-keys", .key_schema = g->base.key_schema, .value_bytes = 8};
     TRY_CTX(err, keyed_backend_state(g->base.backend, &values, &w->values, err),
             "opening operator '%s'", ctx->spec->name);
-    TRY_CTX(err, keyed_backend_state(g->base.backend, &numbers, &w->numbers, err),
-            "opening operator '%s'", ctx->spec->name);
+    if (w->has_stacks) {
+        TRY_CTX(err, keyed_backend_state(g->base.backend, &numbers, &w->key_numbers, err),
+                "opening operator '%s'", ctx->spec->name);
+    } else if (w->is_sliding) {
+        TRY(value_sums_open(w, ctx, err));
+    }
     int64_t end = INT64_MIN;
     for (; keyed_state_next_namespace(w->values, end, &end); end++) {
         TRY_CTX(err, restore_pane(w, ctx, end, err), "opening operator '%s'", ctx->spec->name);

@@ -29,9 +29,8 @@ static int combine(struct value_window *w, const char *a, const char *b, int64_t
     return 0;
 }
 
-/* Two values, either of which may be NULL; the result is one of them or w->scratch. */
-static int merge(struct value_window *w, const char *a, const char *b, const char **ret,
-                 struct error *err)
+int value_merge(struct value_window *w, const char *a, const char *b, const char **ret,
+                struct error *err)
 {
     if (a == NULL || b == NULL) {
         *ret = a != NULL ? a : b;
@@ -124,7 +123,7 @@ int value_add(struct value_window *w, uint32_t i, struct error *err)
         TRY(user_function_check_cancelled(&g->rows.functions.items[0], err));
     }
     TRY(add_record(w, w->tables[i], entry, record, arrival, err));
-    return UNLIKELY(w->is_sliding && end <= w->back_end)
+    return UNLIKELY(w->has_stacks && end <= w->back_end)
                ? add_to_stacks(w, entry, end, record, arrival, err)
                : 0;
 }
@@ -137,7 +136,7 @@ static int fill_node(struct value_window *w, struct value_node *n, struct error 
     struct value_node *next = n->next != 0 ? value_node_at(w, n->next) : NULL;
     const char *behind = next != NULL && next->end <= w->front_end ? value_of_node(next) : NULL;
     const char *value = NULL;
-    TRY(merge(w, value_in_state(w, n), behind, &value, err));
+    TRY(value_merge(w, value_in_state(w, n), behind, &value, err));
     return keep(w, value_of_node(n), value, err);
 }
 
@@ -159,7 +158,7 @@ static int fold_pane(struct value_window *w, const struct value_pane *p, struct 
         const struct value_node *n = value_node_at(w, number);
         struct value_key *k = value_key_at(w, n->key);
         const char *back = k->back_round == w->back_round ? value_of_back(k) : NULL, *value = NULL;
-        TRY(merge(w, back, value_in_state(w, n), &value, err));
+        TRY(value_merge(w, back, value_in_state(w, n), &value, err));
         TRY(keep(w, value_of_back(k), value, err));
         k->back_round = w->back_round;
         value_key_activate(w, n->key);
@@ -252,7 +251,7 @@ int value_stacks_get(struct value_window *w, struct value_key *k, const char **r
     }
     const char *front = k->head != 0 && head->end <= w->front_end ? value_of_node(head) : NULL;
     const char *back = k->back_round == w->back_round ? value_of_back(k) : NULL;
-    return merge(w, front, back, ret_value, err);
+    return value_merge(w, front, back, ret_value, err);
 }
 
 int value_put_together(struct value_window *w, const struct value_key *k, int64_t end,
@@ -264,7 +263,7 @@ int value_put_together(struct value_window *w, const struct value_key *k, int64_
         if (n->end <= end - w->general.size || n->end > end) {
             continue;
         }
-        TRY(merge(w, value, value_in_state(w, n), &value, err));
+        TRY(value_merge(w, value, value_in_state(w, n), &value, err));
         if (value == w->scratch) {
             TRY(keep(w, w->so_far, value, err));
             value = w->so_far;

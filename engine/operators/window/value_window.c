@@ -41,6 +41,7 @@ static int read_config(struct value_window *w, const struct op_context *ctx, str
     const Flinc__WindowConfig *c = g->base.config;
     TRY(general_read_config(g, ctx, err));
     w->is_sliding = g->slide < g->size;
+    w->has_stacks = w->is_sliding && !keyed_backend_pages(g->base.backend);
     w->pane_ms = g->slide > 0 ? gcd64(g->size, g->slide) : 0;
     bool is_sized = c->assigner->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING ||
                     c->assigner->kind == FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING;
@@ -82,6 +83,7 @@ static int value_open(struct operator* op, struct op_context *ctx, struct error 
 static void value_close(struct operator* op, struct op_context *ctx)
 {
     struct value_window *w = (struct value_window *)op;
+    w->walk = keyed_walk_free(w->walk);
     value_panes_close(w);
     general_fini(&w->general);
 }
@@ -102,21 +104,53 @@ static bool has_fired(const struct value_window *w, const struct op_context *ctx
     return window_key_now(&w->general.base, ctx, hash, INT64_MIN) >= w->fire_end - 1;
 }
 
-/* 1: more is to come. */
-static int emit_pane(struct value_window *w, struct op_context *ctx, struct error *err)
+/* The next block of a walk; 0: there is none. */
+static int next_block(struct value_window *w, struct keyed_state *from, int64_t name_space,
+                      struct error *err)
+{
+    if (w->walk == NULL) {
+        TRY(keyed_walk_start(from, name_space, &w->walk, err));
+    }
+    int n = keyed_walk_next(w->walk, BATCH_ROWS_TARGET, w->fire_slots, err);
+    w->n_fire = (uint32_t)MAX(n, 0);
+    w->next_fire = 0;
+    return n;
+}
+
+/* All values of a namespace.  1: more is to come. */
+static int emit_values(struct value_window *w, struct op_context *ctx, struct keyed_state *from,
+                       int64_t name_space, struct error *err)
 {
     const bool some_have = window_has_ahead(&w->general.base, w->fire_end - 1);
     while (emit_queue_len(&w->general.rows.queue) < EMIT_QUEUE_STOP) {
-        uint32_t slot = keyed_state_next(w->values, w->fire_end, w->at);
-        if (slot == KEYED_SLOT_NONE) {
-            return 0;
+        if (w->next_fire == w->n_fire) {
+            int n = next_block(w, from, name_space, err);
+            if (n <= 0) {
+                w->walk = keyed_walk_free(w->walk);
+                return n;
+            }
         }
-        w->at = slot + 1;
-        if (LIKELY(!some_have) || !has_fired(w, ctx, keyed_table_hash(w->values->table, slot))) {
-            TRY(fire_value(w, ctx, w->fire_end, keyed_state_value(w->values, slot), err));
+        const uint32_t slot = w->fire_slots[w->next_fire++];
+        if (LIKELY(!some_have) || !has_fired(w, ctx, keyed_table_hash(from->table, slot))) {
+            TRY(fire_value(w, ctx, w->fire_end, keyed_state_value(from, slot), err));
         }
     }
     return 1;
+}
+
+/* 1: more is to come. */
+static int emit_pane(struct value_window *w, struct op_context *ctx, struct error *err)
+{
+    return emit_values(w, ctx, w->values, w->fire_end, err);
+}
+
+static int emit_sums(struct value_window *w, struct op_context *ctx, struct error *err)
+{
+    int rc = emit_values(w, ctx, w->sums, NAMESPACE_VOID, err);
+    if (rc == 0) {
+        value_sums_done(w);
+    }
+    return rc;
 }
 
 /* Keys and their first nodes lie anywhere: those of the next ones are on their way meanwhile. */
@@ -161,14 +195,19 @@ static int emit_keys(struct value_window *w, struct op_context *ctx, struct erro
 static int fire_window(struct value_window *w, struct op_context *ctx, struct error *err)
 {
     int rc = 0;
-    if (w->is_sliding && w->step != VALUE_EMIT) {
-        rc = value_stacks_step(w, err);
-    } else if (!w->is_sliding && w->step == VALUE_IDLE) {
-        w->step = VALUE_EMIT;
-        w->at = 0;
+    if (w->step != VALUE_EMIT) {
+        if (w->has_stacks) {
+            rc = value_stacks_step(w, err);
+        } else if (w->is_sliding) {
+            rc = value_sums_step(w, ctx, err);
+        }
+        w->step = rc == 0 ? VALUE_EMIT : w->step;
+        w->n_fire = w->next_fire = 0;
     }
     if (rc == 0) {
-        rc = w->is_sliding ? emit_keys(w, ctx, err) : emit_pane(w, ctx, err);
+        rc = w->has_stacks   ? emit_keys(w, ctx, err)
+             : w->is_sliding ? emit_sums(w, ctx, err)
+                             : emit_pane(w, ctx, err);
     }
     if (rc == 0) {
         w->step = VALUE_IDLE;
@@ -226,19 +265,22 @@ static int value_processing_time(struct operator* op, struct op_context *ctx, in
 
 /* ---- records ----------------------------------------------------------------------------------- */
 
-/* Adds rows up to and without `to`. */
+/* Adds rows up to and without the one that comes as number `to`. */
 static int add_rows(struct value_window *w, uint32_t to, struct error *err)
 {
     for (; w->n_added < to; w->n_added++) {
-        TRY(value_add(w, w->n_added, err));
+        TRY(value_add(w, w->numbers[w->n_added], err));
     }
     return 0;
 }
 
 /* What a window that has fired comes to with a late record, the number of whose entry is `i`. */
-static int late_value(struct value_window *w, uint32_t i, int64_t end, const char **ret_value,
-                      struct error *err)
+static int late_value(struct value_window *w, struct op_context *ctx, uint32_t i, int64_t end,
+                      const char **ret_value, struct error *err)
 {
+    if (w->is_sliding && !w->has_stacks) {
+        return value_sums_of_row(w, ctx, i, end, ret_value, err);
+    }
     const char *entry = keyed_table_value(w->tables[i], w->slots[i]);
     if (!w->is_sliding) {
         *ret_value = entry;
@@ -252,8 +294,8 @@ static int late_value(struct value_window *w, uint32_t i, int64_t end, const cha
 static int fire_late(struct value_window *w, struct op_context *ctx, struct error *err)
 {
     struct general_window *g = &w->general;
-    while (w->next_row < w->n_rows) {
-        const uint32_t i = w->next_row;
+    while (w->next_row < w->n_found) {
+        const uint32_t i = w->numbers[w->next_row];
         const char *value = NULL;
         if (emit_queue_len(&g->rows.queue) >= EMIT_QUEUE_STOP) {
             (void)emit_queue_drain(&g->rows.queue, ctx);
@@ -264,24 +306,39 @@ static int fire_late(struct value_window *w, struct op_context *ctx, struct erro
             w->next_row++;
             continue;
         }
-        TRY(add_rows(w, i + 1, err));
-        TRY(late_value(w, i, w->late_end, &value, err));
+        TRY(add_rows(w, w->next_row + 1, err));
+        TRY(late_value(w, ctx, i, w->late_end, &value, err));
         TRY(fire_value(w, ctx, w->late_end, value, err));
     }
     return 0;
 }
 
+/* The rows whose entries are found.  1: more is to come. */
+static int run_found(struct value_window *w, struct op_context *ctx, struct error *err)
+{
+    if (w->general.lateness > 0) {
+        int rc = fire_late(w, ctx, err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return add_rows(w, w->n_found, err);
+}
+
 static int run_batch(struct value_window *w, struct op_context *ctx, struct error *err)
 {
     struct general_window *g = &w->general;
-    if (g->lateness > 0) {
-        int rc = fire_late(w, ctx, err);
+    for (;;) {
+        int rc = run_found(w, ctx, err);
         TRY(rc);
         if (rc == 1) {
             return OP_MORE;
         }
+        if (w->n_found == w->n_rows) {
+            break;
+        }
+        TRY(value_panes_find(w, ctx, err));
     }
-    TRY(add_rows(w, w->n_rows, err));
     w->arrivals += w->n_rows;
     general_mark_late_rows(g, ctx);
     window_emit_late(&g->base, ctx, g->input);
@@ -309,12 +366,12 @@ static int value_process(struct operator* op, struct op_context *ctx, uint32_t i
     const int64_t fired_ms = MAX(g->base.time_ms, g->base.restored_low);
     g->now_ms = MAX(clock_now_ms(ctx->clock), time_add(fired_ms, 1));
     w->n_rows = pane_take_rows(g, ctx, w->pane_ms, w->batch_rows);
-    w->next_row = w->n_added = 0;
+    w->next_row = w->n_added = w->n_found = 0;
     w->late_end = INT64_MIN;
     if (w->n_rows > 0) {
         g->values.tile.n = 0;
         general_set_pass_rows(g, ctx, w->batch_rows, w->n_rows);
-        TRY(value_panes_find(w, ctx, err));
+        value_panes_order(w);
     }
     return run_batch(w, ctx, err);
 }

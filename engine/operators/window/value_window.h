@@ -13,9 +13,15 @@
  * Nodes and keys lie in pools and know each other by number; 0 is nobody.  They follow from the panes, as the
  * stacks do, and are in no snapshot.
  *
+ * Where the backend keeps on disk what does not fit memory there are no stacks, which are memory for each key and pane: a sliding
+ * window that fires adds up its panes, one after the other, in a state of their sums, which is larger than memory, too.
+ * That costs size / slide values of a key for each window instead of two.  No slot is kept past a call then, so the rows of a batch
+ * are taken pane by pane.
+ *
  *   value_window.c   records into panes, firing, life
  *   value_panes.c    panes, keys, nodes
  *   value_stacks.c   front and back
+ *   value_sums.c     panes added up
  * Thread: the task's.  Flink: WindowOperator over ReducingState and AggregatingState. */
 #ifndef FLINC_ENGINE_OPERATORS_WINDOW_VALUE_WINDOW_H
 #define FLINC_ENGINE_OPERATORS_WINDOW_VALUE_WINDOW_H
@@ -74,12 +80,13 @@ struct value_key {
     bool is_active;
 };
 
-enum value_step { VALUE_IDLE, VALUE_FLIP, VALUE_FOLD, VALUE_EMIT };
+enum value_step { VALUE_IDLE, VALUE_FLIP, VALUE_FOLD, VALUE_SUM, VALUE_EMIT };
 
 struct value_window {
     struct general_window general; /* configuration, functions, input, output */
     int64_t pane_ms;
     bool is_sliding;
+    bool has_stacks;             /* of sliding windows; else their panes are added up */
     struct record_layout layout; /* of an entry */
     uint32_t meta_offset;        /* in it */
     struct keyed_state *values;  /* the backend's; namespace: end of the pane */
@@ -88,20 +95,28 @@ struct value_window {
     char *scratch;               /* Owns: one entry */
     int64_t fired_end;           /* of the last window that fired; INT64_MIN */
     /* Sliding windows. */
-    struct keyed_state *numbers; /* the backend's, in no snapshot: key -> its number */
+    struct keyed_state *key_numbers; /* the backend's, in no snapshot: key -> its number */
     struct value_pool nodes, keys;
     char *so_far;              /* Owns: one entry, of a window out of its turn */
     struct state_heap strings; /* of what nodes, keys and so_far have */
     struct vec active;         /* uint32_t: keys that the next window may have something of */
     int64_t front_end, back_end;
     uint32_t back_round;
+    struct keyed_state *sums; /* the backend's, without stacks: of the window that fires */
     /* The window at hand. */
     enum value_step step;
     int64_t fire_end;
-    uint32_t at; /* pane from the end, number in `active`, or slot */
+    uint32_t at;                /* pane, pane from the end, or number in `active` */
+    struct keyed_walk *walk;    /* Owns: over a pane or over the sums; NULL: it has not begun */
+    uint32_t n_fire, next_fire; /* of its block: slots, and those that were fired */
+    uint32_t fire_slots[BATCH_ROWS_TARGET];
     /* The batch at hand. */
     uint32_t n_rows, next_row, n_added;
-    int64_t late_end; /* of the late window of the next row that fired last */
+    uint32_t n_found; /* rows whose entries are found */
+    uint32_t numbers
+        [BATCH_ROWS_MAX]; /* in batch_rows, in the order in which they are taken; those of the batch are
+                                         counted so */
+    int64_t late_end;     /* of the late window of the next row that fired last */
     uint16_t batch_rows[BATCH_ROWS_MAX];
     struct keyed_table *tables[BATCH_ROWS_MAX]; /* by number in batch_rows, as those below */
     uint32_t slots[BATCH_ROWS_MAX];
@@ -138,7 +153,9 @@ static inline struct value_meta *value_meta_in(const struct value_window *w, con
 
 int value_panes_open(struct value_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
 void value_panes_close(struct value_window *w);
-/* The rows of the batch at hand get their entries: w->tables, w->slots. */
+/* The order in which the rows of the batch at hand are taken. */
+void value_panes_order(struct value_window *w);
+/* More of them get their entries, w->tables and w->slots: those up to w->n_found. */
 int value_panes_find(struct value_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
 /* The first pane whose end is above `ms`: 0 .. number of panes. */
 size_t value_panes_above(const struct value_window *w, int64_t ms);
@@ -166,5 +183,20 @@ int value_stacks_get(struct value_window *w, struct value_key *k, const char **r
 /* The value of a window out of its turn; NULL: none. */
 int value_put_together(struct value_window *w, const struct value_key *k, int64_t end,
                        const char **ret_value, struct error *err) MUST_CHECK;
+
+/* ---- value_sums.c --------------------------------------------------------------------------------- */
+
+int value_sums_open(struct value_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
+/* The sums become those of the window w->fire_end, some steps at a time.  1: call again. */
+int value_sums_step(struct value_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
+/* They were emitted. */
+void value_sums_done(struct value_window *w);
+/* The value of a window out of its turn for the key of row number `i` of the batch at hand; the slots of entries are not good any
+ * more. */
+int value_sums_of_row(struct value_window *w, struct op_context *ctx, uint32_t i, int64_t end,
+                      const char **ret_value, struct error *err) MUST_CHECK;
+/* Two values, either of which may be NULL; the result is one of them or w->scratch. */
+int value_merge(struct value_window *w, const char *a, const char *b, const char **ret,
+                struct error *err) MUST_CHECK;
 
 #endif

@@ -9,7 +9,6 @@ enum {
     CLUSTERS_AT_ONCE = 16, /* that the second hand looks at between two looks at the room */
     DIRTY_SHARE = 2, /* of the keys may have changed without a piece being due: one in so many */
     REMOVALS_MAX = 64 * 1024,
-    ORDERED_SHARE = 8, /* of the cache beside other states, of one that sorts by a number */
     BATCHES_MIN = 2,   /* whose keys a table has room for, however little memory there is */
     ROOM_ROWS =
         512, /* that room is made for at least: who adds key by key has not to find its slots again for each */
@@ -18,52 +17,42 @@ enum {
 
 /* ---- room ------------------------------------------------------------------------------------------ */
 
-uint64_t paged_table_limit(const struct paged_table *p)
-{
-    const struct paged_store *s = p->store;
-    const struct keyed_disk *disk = s->options->disk;
-    uint32_t n_sharing = disk->n_sharing != NULL ? atomic_load(disk->n_sharing) : 1;
-    uint64_t all = disk->cache_bytes / MAX(n_sharing, 1u);
-    uint64_t ordered = s->n_ordered < s->tables.len ? all / ORDERED_SHARE : all / s->n_ordered;
-    uint64_t others = all - MIN(all / 2, s->n_ordered * ordered);
-    uint64_t share =
-        p->order_column > 0 ? ordered : others / MAX(s->tables.len - s->n_ordered, (size_t)1);
-    uint64_t least = MIN(disk->cache_bytes, (uint64_t)PAGED_TABLE_MIN);
-    return MAX(share, least);
-}
-
-/* Of slots and what is in the heap; pieces of the heap that are free are used again. */
-static uint64_t bytes_in_use(const struct keyed_table *t)
-{
-    return t->held_bytes + t->heap.used_bytes;
-}
-
 static bool has_room(const struct paged_table *p, uint32_t n_rows)
 {
     const struct keyed_table *t = p->table;
     return t->moving.n_slots > 0 ||
            (t->n_used + (uint64_t)n_rows <= PAGED_FULL(t->n_slots) &&
-            (t->heap.used_bytes == 0 || bytes_in_use(t) <= paged_table_limit(p) + PAGED_HEAP_MIN));
+            (t->heap.used_bytes == 0 ||
+             paged_table_bytes(p) <= paged_table_limit(p) + PAGED_HEAP_MIN));
 }
 
-/* True: a larger table, or one of the same size without removed slots, was begun or made, and has room. */
-static bool grow(struct paged_table *p, uint32_t n_rows)
+/* 1: a larger table, or one of the same size without removed slots, was begun or made, and has room; others may have gone for
+ * it. */
+static int grow(struct paged_table *p, uint32_t n_rows, struct error *err)
 {
     struct keyed_table *t = p->table;
     if (PAGED_FULL(t->n_slots) < BATCHES_MIN * (uint64_t)n_rows) {
         /* The keys of a batch must find room. */
+        TRY(paged_state_balance(p, BATCHES_MIN * (uint64_t)n_rows * 2 * t->stride, err));
         return keyed_table_reserve(t, BATCHES_MIN * (uint64_t)n_rows, NULL) == 0 &&
                has_room(p, n_rows);
     }
     uint64_t bytes = keyed_table_slots_bytes(t, keyed_table_next_size(t));
-    if (bytes + t->heap.used_bytes > paged_table_limit(p)) {
-        return false;
+    if (bytes + t->heap.used_bytes > paged_table_limit(p) && p->n_walks == 0) {
+        return 0;
     }
+    TRY(paged_state_balance(p, bytes, err));
     if (keyed_table_grows_gradually(t)) {
         keyed_table_make_room(t, n_rows);
         return t->moving.n_slots > 0;
     }
     return keyed_table_grow(t, NULL, 0, NULL) == 0 && has_room(p, n_rows);
+}
+
+static void forget_absent(struct paged_table *p)
+{
+    keyed_table_clear(&p->of->absent);
+    p->of->absent_of = p;
 }
 
 /* The second hand goes on until there is room, and some more, or once around; true: there is. */
@@ -73,7 +62,8 @@ static bool evict(struct paged_table *p, uint32_t n_rows)
     uint32_t wanted = MAX(n_rows, (uint32_t)ROOM_ROWS);
     uint32_t n_groups = t->n_slots / KEYED_GROUP_SLOTS;
     uint64_t seen = 0;
-    keyed_table_clear(&p->absent);
+    forget_absent(p);
+    p->is_whole = false;
     while (seen < n_groups * (uint64_t)KEYED_GROUP_SLOTS) {
         for (int i = 0; i < CLUSTERS_AT_ONCE; i++) {
             uint32_t from = p->evict_group;
@@ -111,10 +101,13 @@ static int wait_for_piece(struct paged_table *p, struct error *err)
 /* For tests: some of what may go goes. */
 static int evict_always(struct paged_table *p, struct error *err)
 {
-    enum { CALLS_PER_PIECE = 64, CLUSTERS = 128 };
+    enum { CALLS_PER_PIECE = 64, CALLS_PER_TABLE = 64, CLUSTERS = 128 };
     struct keyed_table *t = p->table;
     struct paged_store *s = p->store;
-    if (t->n_slots == 0 || t->moving.n_slots > 0) {
+    if (p->of->n_calls % CALLS_PER_TABLE == 0) {
+        TRY(paged_state_let_go(p, err));
+    }
+    if (t->n_slots == 0 || t->moving.n_slots > 0 || p->n_walks > 0) {
         return 0;
     }
     if (++p->n_calls % CALLS_PER_PIECE == 0 && !s->is_frozen) {
@@ -122,10 +115,12 @@ static int evict_always(struct paged_table *p, struct error *err)
         TRY(paged_table_write_some(p, err));
         TRY(paged_store_settle(s, PAGED_WAIT, err));
     }
-    keyed_table_clear(&p->absent);
+    forget_absent(p);
+    uint64_t before = s->n_evicted;
     for (int i = 0; i < CLUSTERS; i++) {
         s->n_evicted += keyed_table_evict(t, &p->evict_group, &p->random);
     }
+    p->is_whole = p->is_whole && s->n_evicted == before;
     return 0;
 }
 
@@ -135,11 +130,16 @@ int paged_table_make_room(struct paged_table *p, uint32_t n_rows, struct error *
     struct paged_store *s = p->store;
     paged_store_publish(s);
     TRY(paged_store_settle(s, PAGED_POLL, err));
+    TRY(paged_state_note_use(p, err));
     if (UNLIKELY(s->options->disk->evicts_always)) {
         TRY(evict_always(p, err));
     }
-    if (t->n_slots == 0 || LIKELY(has_room(p, n_rows)) || grow(p, n_rows)) {
+    if (t->n_slots > 0 && LIKELY(has_room(p, n_rows))) {
         return 0;
+    }
+    int rc = grow(p, n_rows, err);
+    if (rc != 0) {
+        return MIN(rc, 0);
     }
     if (piece_is_due(p)) {
         TRY(paged_table_write_some(p, err));
@@ -155,7 +155,7 @@ int paged_table_make_room(struct paged_table *p, uint32_t n_rows, struct error *
                              "the cache of state '%s' has no room for a batch: its keys and values "
                              "are too long for "
                              "%llu bytes; raise taskmanager.memory.managed.size",
-                             p->state->name, (unsigned long long)paged_table_limit(p));
+                             p->of->state->name, (unsigned long long)paged_table_limit(p));
         }
         TRY(wait_for_piece(p, err));
     }
@@ -176,7 +176,8 @@ static int compare_keys(const void *a, const void *b, void *bytes)
 static bool may_be_stored(struct paged_table *p, uint32_t slot)
 {
     struct keyed_table *t = p->table;
-    if (LIKELY(p->gone.n_keys + p->absent.n_keys == 0)) {
+    const struct keyed_table *absent = &p->of->absent;
+    if (LIKELY(p->gone.n_keys + absent->n_keys == 0)) {
         return true;
     }
     bool is_null = slot == t->null_slot;
@@ -186,7 +187,8 @@ static bool may_be_stored(struct paged_table *p, uint32_t slot)
         keyed_table_set_known(t, slot, false);
         return false;
     }
-    return keyed_table_find_entry(&p->absent, key, hash, is_null) == KEYED_SLOT_NONE;
+    return p->of->absent_of != p ||
+           keyed_table_find_entry(absent, key, hash, is_null) == KEYED_SLOT_NONE;
 }
 
 /* The keys to be read, in their order. */
@@ -229,32 +231,51 @@ static int take_value(struct paged_table *p, uint32_t slot, const struct rocks_b
     char *value = keyed_table_value(t, slot);
     return t->ops != NULL
                ? t->ops->decode(t->ops->arg, &t->heap, slice_make(v->data, v->size), value, err)
-               : record_row_decode(&p->row, &t->heap, v->data, v->size, value, err);
+               : record_row_decode(&p->of->row, &t->heap, v->data, v->size, value, err);
 }
 
-/* An entry whose time is over is as none: a compaction may take it, but not before all that stands on it. */
+/* An entry whose time is over is as none: a compaction may take it, but not before all that stands on it.  1: it is. */
+static int take_living_value(struct paged_table *p, uint32_t slot, const struct rocks_bytes *v,
+                             int64_t now_ms, struct error *err)
+{
+    struct keyed_table *t = p->table;
+    const struct keyed_expiry *x = &p->of->state->expiry;
+    int64_t stamp;
+    TRY(take_value(p, slot, v, err));
+    if (x->clock != NULL) {
+        char *value = keyed_table_value(t, slot);
+        memcpy(&stamp, value + x->offset, sizeof(stamp));
+        if (keyed_stamp_is_over(stamp, x->ttl_ms, now_ms)) {
+            keyed_value_drop(t, &t->heap, value);
+            memset(value, 0, t->value_bytes);
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int64_t now_of(const struct paged_table *p)
+{
+    const struct keyed_expiry *x = &p->of->state->expiry;
+    return x->clock != NULL ? clock_now_ms(x->clock) : 0;
+}
+
 static int take_values(struct paged_table *p, const uint32_t *slots, uint8_t *inout_is_new,
                        struct error *err)
 {
     struct paged_store *s = p->store;
     struct keyed_table *t = p->table;
-    const struct keyed_expiry *x = &p->state->expiry;
-    int64_t now_ms = x->clock != NULL && s->keys.len > 0 ? clock_now_ms(x->clock) : 0, stamp;
+    int64_t now_ms = s->keys.len > 0 ? now_of(p) : 0;
     for (size_t i = 0; i < s->keys.len; i++) {
         const struct rocks_bytes *v = VEC_AT(&s->read_values, struct rocks_bytes, i);
         uint32_t row = VEC_AT(&s->keys, struct paged_key, i)->row;
         if (v->data == NULL) {
             continue;
         }
-        TRY(take_value(p, slots[row], v, err));
-        if (x->clock != NULL) {
-            char *value = keyed_table_value(t, slots[row]);
-            memcpy(&stamp, value + x->offset, sizeof(stamp));
-            if (keyed_stamp_is_over(stamp, x->ttl_ms, now_ms)) {
-                keyed_value_drop(t, &t->heap, value);
-                memset(value, 0, t->value_bytes);
-                continue;
-            }
+        int rc = take_living_value(p, slots[row], v, now_ms, err);
+        if (rc <= 0) {
+            TRY(rc);
+            continue;
         }
         keyed_table_set_known(t, slots[row], false);
         inout_is_new[row] = 0;
@@ -267,11 +288,11 @@ int paged_table_load(struct paged_table *p, const uint32_t *slots, uint8_t *inou
                      uint32_t n, struct error *err)
 {
     struct paged_store *s = p->store;
-    if ((s->is_empty && p->gone.n_keys == 0) || memchr(inout_is_new, 1, n) == NULL) {
+    if ((p->is_whole && p->gone.n_keys == 0) || memchr(inout_is_new, 1, n) == NULL) {
         return 0;
     }
     gather_keys(p, slots, inout_is_new, n);
-    if (s->keys.len == 0 || p->is_blind) {
+    if (s->keys.len == 0 || p->is_whole || p->of->is_blind) {
         return 0;
     }
     s->n_reads++;
@@ -280,7 +301,7 @@ int paged_table_load(struct paged_table *p, const uint32_t *slots, uint8_t *inou
                          err));
     int rc = take_values(p, slots, inout_is_new, err);
     if (rc < 0) {
-        error_context(err, "reading state '%s' from local disk", p->state->name);
+        error_context(err, "reading state '%s' from local disk", p->of->state->name);
         error_set_class(err, ERROR_CLASS_TRANSIENT);
     }
     return rc;
@@ -301,7 +322,7 @@ static int take_in(struct paged_table *p, struct batch *missing, struct error *e
     TRY(paged_table_load(p, slots, is_new, missing->n_sel, err));
     for (uint32_t i = 0; i < missing->n_sel; i++) {
         if (is_new[i]) {
-            TRY(keyed_table_add_entry(&p->absent, keyed_table_entry(t, slots[i]),
+            TRY(keyed_table_add_entry(&p->of->absent, keyed_table_entry(t, slots[i]),
                                       keyed_table_hash(t, slots[i]), slots[i] == t->null_slot,
                                       &absent, err));
             keyed_table_drop_unknown(t, slots[i]);
@@ -317,7 +338,7 @@ static struct batch *missing_rows(struct paged_table *p, const struct batch *b,
                                   const uint32_t *key_columns, const uint32_t *slots)
 {
     struct buffer_pool *pool = p->store->options->pool;
-    const struct schema *schema = p->state->key_schema;
+    const struct schema *schema = p->of->state->key_schema;
     int32_t map[KEYED_KEY_COLUMNS_MAX];
     struct buffer *sel = buffer_get(pool, b->n_sel * sizeof(uint16_t));
     uint16_t *rows = (uint16_t *)(void *)sel->data;
@@ -344,17 +365,85 @@ int paged_table_find(struct paged_table *p, const struct batch *b, const uint32_
 {
     TRY(paged_table_make_room(p, b->n_sel, err));
     TRY(keyed_table_find(p->table, b, key_columns, ret_slots, err));
-    if (p->store->is_empty) {
+    if (p->is_whole) {
         return 0;
     }
     struct batch *missing = missing_rows(p, b, key_columns, ret_slots);
     if (missing == NULL) {
         return 0;
     }
-    keyed_table_clear(&p->absent);
+    forget_absent(p);
     int rc = take_in(p, missing, err);
     batch_unref(missing);
     return rc < 0 ? rc : keyed_table_find(p->table, b, key_columns, ret_slots, err);
+}
+
+/* ---- walks ----------------------------------------------------------------------------------------- */
+
+/* Rows of a block of the store that the table lacks: those that were not removed since come into it. */
+static int take_missing(struct paged_table *p, const struct batch *missing, const uint32_t *columns,
+                        const struct rocks_bytes *values, struct error *err)
+{
+    struct keyed_table *t = p->table;
+    uint32_t slots[BATCH_ROWS_MAX];
+    uint8_t is_new[BATCH_ROWS_MAX];
+    int64_t now_ms = now_of(p);
+    int rc = keyed_table_upsert(t, missing, columns, slots, is_new, err);
+    for (uint32_t i = 0; i < missing->n_sel && rc >= 0; i++) {
+        const char *entry = keyed_table_entry(t, slots[i]);
+        bool is_gone = p->gone.n_keys > 0 &&
+                       keyed_table_find_entry(&p->gone, entry, keyed_table_hash(t, slots[i]),
+                                              slots[i] == t->null_slot) != KEYED_SLOT_NONE;
+        rc = is_gone ? 0
+                     : take_living_value(p, slots[i], &values[batch_row(missing, i)], now_ms, err);
+        if (rc > 0) {
+            keyed_table_set_known(t, slots[i], true);
+        } else {
+            keyed_table_drop_unknown(t, slots[i]);
+        }
+    }
+    return MIN(rc, 0);
+}
+
+static int take_block(struct paged_table *p, struct batch *keys, const struct rocks_bytes *values,
+                      uint32_t *ret_slots, struct error *err)
+{
+    uint32_t columns[KEYED_KEY_COLUMNS_MAX];
+    for (uint32_t i = 0; i < keys->schema->n_fields; i++) {
+        columns[i] = i;
+    }
+    keyed_state_hash(p->of->state, keys, columns);
+    TRY(paged_table_make_room(p, keys->n_sel, err));
+    TRY(keyed_table_find(p->table, keys, columns, ret_slots, err));
+    struct batch *missing = missing_rows(p, keys, columns, ret_slots);
+    if (missing == NULL) {
+        return 0;
+    }
+    int rc = take_missing(p, missing, columns, values, err);
+    batch_unref(missing);
+    return rc < 0 ? rc : keyed_table_find(p->table, keys, columns, ret_slots, err);
+}
+
+int paged_table_take_rows(struct paged_table *p, struct paged_rows *rows, uint32_t max,
+                          uint32_t *ret_slots, struct error *err)
+{
+    struct rocks_bytes values[BATCH_ROWS_MAX];
+    uint32_t n = 0;
+    while (n == 0) {
+        struct batch *keys = NULL;
+        int rc = paged_rows_next_keys(rows, max, &keys, values, err);
+        if (rc <= 0) {
+            return rc;
+        }
+        rc = take_block(p, keys, values, ret_slots, err);
+        for (uint32_t i = 0; i < keys->n_sel && rc == 0; i++) {
+            ret_slots[n] = ret_slots[i];
+            n += ret_slots[i] != KEYED_SLOT_NONE;
+        }
+        batch_unref(keys);
+        TRY(rc);
+    }
+    return (int)n;
 }
 
 /* ---- removal --------------------------------------------------------------------------------------- */

@@ -15,20 +15,34 @@ void paged_store_freeze(struct paged_store *s, enum paged_files files,
     keyed_track_freeze(&s->track, KEYED_FROZEN_CHANGES, true);
     s->is_frozen = true;
     s->frozen_table = 0;
+    s->frozen_drops = s->drops.len;
+    s->last_is_sent = false;
     s->wants_files = files == PAGED_FILES;
     s->target = target;
     rocks_files_drop(&s->linked);
     s->unlinked = (struct error)ERROR_INIT;
 }
 
+/* Of namespaces that were dropped meanwhile. */
+static void free_doomed(struct paged_store *s)
+{
+    for (size_t i = s->tables.len; i-- > 0;) {
+        struct paged_table *p = vec_ptr(&s->tables, i);
+        if (p->is_doomed) {
+            paged_table_free(p);
+        }
+    }
+}
+
 void paged_store_thaw(struct paged_store *s)
 {
     if (s->is_frozen) {
+        free_doomed(s);
         keyed_track_thaw(&s->track);
         s->is_frozen = false;
         s->target = NULL;
         if (s->piece != NULL && !paged_piece_is_sent(s->piece)) {
-            s->piece = paged_piece_free(s->piece);
+            paged_store_drop_piece(s);
         }
     }
 }
@@ -65,6 +79,7 @@ static void begin_table(struct paged_table *p)
     struct keyed_table *t = p->table;
     t->scan_at = t->track->frozen_at;
     t->scan_group = 0;
+    p->n_puts++;
     p->piece_removed = removals_of(p);
     for (size_t i = 0; i < p->piece_removed; i++) {
         paged_table_put_removal(p, VEC_AT(&t->removed, struct keyed_removed, t->removed_start + i));
@@ -126,6 +141,7 @@ static void confirm(struct paged_store *s)
         struct paged_table *p = vec_ptr(&s->tables, i);
         paged_table_forget_removals(p, removals_of(p));
     }
+    free_doomed(s);
     keyed_track_thaw(&s->track);
     keyed_track_confirm(&s->track);
     s->is_frozen = false;
@@ -165,8 +181,7 @@ int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *er
     }
     TRY(check_lost(s, err));
     if (s->piece == NULL) {
-        s->piece = paged_piece_new(s->rocks, s->options->budget);
-        s->writing = NULL;
+        paged_store_begin_piece(s, NULL, s->frozen_drops);
     }
     while (s->frozen_table < s->tables.len) {
         int rc = put_table(vec_ptr(&s->tables, s->frozen_table), &work, err);
@@ -182,16 +197,15 @@ int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *er
         }
         s->frozen_table++;
     }
-    if (s->frozen_table == s->tables.len && (paged_piece_len(s->piece) > 0 || s->wants_files)) {
-        /* The last one. */
-        s->frozen_table++;
+    if (!s->last_is_sent && (!paged_piece_is_empty(s->piece) || s->wants_files)) {
+        s->last_is_sent = true;
         if (s->wants_files) {
             paged_piece_link_files(s->piece);
         }
         TRY(paged_store_write_piece(s, err));
         return PAGED_WRITING;
     }
-    s->piece = paged_piece_free(s->piece);
+    paged_store_drop_piece(s);
     confirm(s);
     return PAGED_DONE;
 }

@@ -1,4 +1,5 @@
-/* Keys of the store: key group (2 bytes, big endian), the state (4 bytes of its name's hash), and the key.
+/* Keys of the store: key group (2 bytes, big endian), the state (4 bytes of its name's hash), in other namespaces than
+ * NAMESPACE_VOID the namespace (8 bytes, big endian, the sign turned; the 4 bytes before it are others), and the key.
  *
  *   one column of at most 8 bytes   its word, big endian, the sign turned: in the order of the values
  *   one string                      its bytes
@@ -35,15 +36,16 @@ void paged_key_put(const struct paged_table *p, const char *key, uint64_t hash, 
 {
     const struct keyed_table *t = p->table;
     const uint32_t group = (uint32_t)hash % p->store->options->max_parallelism;
-    char prefix[PAGED_KEY_PREFIX + 1] = {(char)(group >> 8), (char)group};
-    memcpy(prefix + 2, p->infix, sizeof(p->infix));
-    prefix[PAGED_KEY_PREFIX] = is_null ? 0 : 1;
-    str_append(out, prefix, sizeof(prefix));
+    char prefix[2 + PAGED_SPACE_INFIX + 1] = {(char)(group >> 8), (char)group};
+    const uint32_t size = 2 + p->infix.size;
+    memcpy(prefix + 2, p->infix.bytes, sizeof(p->infix.bytes));
+    prefix[size] = is_null ? 0 : 1;
+    str_append(out, prefix, size + 1);
     if (is_null) {
         return;
     }
-    if (p->order_column > 0) {
-        put_word((uint64_t)keyed_key_number(&p->order_number, key), out);
+    if (p->of->order_column > 0) {
+        put_word((uint64_t)keyed_key_number(&p->of->order_number, key), out);
     }
     if (t->key_kind == KEYED_KEY_FIXED) {
         uint64_t word;
@@ -61,35 +63,35 @@ void paged_key_put(const struct paged_table *p, const char *key, uint64_t hash, 
 
 /* ---- back ----------------------------------------------------------------------------------------- */
 
-static int corrupt(const struct paged_table *p, struct error *err)
+static int corrupt(const struct paged_state *ps, struct error *err)
 {
     return error_set(err, ERR_CORRUPT, "state '%s': bytes in its RocksDB files are no key of it",
-                     p->state->name);
+                     ps->state->name);
 }
 
-int paged_key_get(const struct paged_table *p, struct rocks_bytes bytes, char *ret_key,
-                  bool *ret_is_null, struct error *err)
+int paged_key_get(const struct paged_state *ps, struct rocks_bytes bytes, uint32_t prefix,
+                  char *ret_key, bool *ret_is_null, struct error *err)
 {
-    const struct keyed_table *t = p->table;
-    const char *at = bytes.data + PAGED_KEY_PREFIX + 1, *end = bytes.data + bytes.size;
-    if (bytes.size < PAGED_KEY_PREFIX + 1) {
-        return corrupt(p, err);
+    const struct keyed_table *t = ps->shape;
+    const char *at = bytes.data + prefix + 1, *end = bytes.data + bytes.size;
+    if (bytes.size < prefix + 1) {
+        return corrupt(ps, err);
     }
     memset(ret_key, 0, t->hash_offset);
-    *ret_is_null = bytes.data[PAGED_KEY_PREFIX] == 0;
+    *ret_is_null = bytes.data[prefix] == 0;
     if (*ret_is_null) {
-        return at == end ? 0 : corrupt(p, err);
+        return at == end ? 0 : corrupt(ps, err);
     }
-    if (p->order_column > 0) {
+    if (ps->order_column > 0) {
         if (end - at < (ptrdiff_t)sizeof(uint64_t)) {
-            return corrupt(p, err);
+            return corrupt(ps, err);
         }
         at += sizeof(uint64_t);
     }
     if (t->key_kind == KEYED_KEY_FIXED) {
         uint64_t word;
         if (end - at != sizeof(word)) {
-            return corrupt(p, err);
+            return corrupt(ps, err);
         }
         memcpy(&word, at, sizeof(word));
         word = __builtin_bswap64(word) ^ UINT64_C(1) << 63;
@@ -100,14 +102,14 @@ int paged_key_get(const struct paged_table *p, struct rocks_bytes bytes, char *r
     if (t->key_has_view) {
         if (t->key_words > 2) {
             if (end - at < (ptrdiff_t)sizeof(len)) {
-                return corrupt(p, err);
+                return corrupt(ps, err);
             }
             memcpy(&len, at, sizeof(len));
             len = __builtin_bswap32(len);
             at += sizeof(len);
         }
         if (len > (uint64_t)(end - at)) {
-            return corrupt(p, err);
+            return corrupt(ps, err);
         }
         uint64_t view[2];
         probe_key_set_bytes(view, at, len);
@@ -117,7 +119,7 @@ int paged_key_get(const struct paged_table *p, struct rocks_bytes bytes, char *r
     }
     size_t rest = (t->key_words - from) * sizeof(uint64_t);
     if ((size_t)(end - at) != rest) {
-        return corrupt(p, err);
+        return corrupt(ps, err);
     }
     memcpy(ret_key + from * sizeof(uint64_t), at, rest);
     return 0;

@@ -69,24 +69,23 @@ void paged_store_show(struct paged_store *s)
     vec_push_ptr(&s->shown, rocksdb);
 }
 
-void paged_table_show(struct paged_table *p)
+void paged_state_show(struct paged_state *ps)
 {
-    struct paged_store *s = p->store;
+    struct paged_store *s = ps->store;
     if (s->options->metrics == NULL || s->options->disk->metrics == NULL) {
         return;
     }
-    p->shown = s->options->disk->names_states
-                   ? metric_group_add_pair(s->options->metrics, "column_family", p->state->name)
-                   : metric_group_add(s->options->metrics, p->state->name);
-    show_rows(s, metric_group_add(p->shown, "rocksdb"), false);
+    ps->shown = s->options->disk->names_states
+                    ? metric_group_add_pair(s->options->metrics, "column_family", ps->state->name)
+                    : metric_group_add(s->options->metrics, ps->state->name);
+    show_rows(s, metric_group_add(ps->shown, "rocksdb"), false);
 }
 
 static uint64_t bytes_in_use(const struct paged_store *s)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < s->tables.len; i++) {
-        const struct keyed_table *t = ((struct paged_table *)vec_ptr(&s->tables, i))->table;
-        bytes += t->held_bytes + t->heap.used_bytes;
+        bytes += paged_table_bytes(vec_ptr(&s->tables, i));
     }
     return bytes;
 }

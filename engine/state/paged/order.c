@@ -74,10 +74,13 @@ static bool may_be_stored(const struct paged_order *o, uint64_t hash, int64_t nu
 
 struct paged_order *paged_order_new(struct keyed_state *s)
 {
-    struct paged_table *p = s->paged;
-    if (p == NULL || p->order_column == 0) {
+    if (s->paged == NULL || s->paged->order_column == 0) {
         return NULL;
     }
+    /* The first one of a key type that is known to do; it is the only one of the state, and never goes. */
+    int rc = paged_state_select(s->paged, NAMESPACE_VOID, true, NULL);
+    ASSERT(rc == 0);
+    struct paged_table *p = s->paged->at_hand;
     const struct keyed_backend_options *options = p->store->options;
     struct paged_order *o = MEM_NEW(struct paged_order);
     o->table = p;
@@ -161,7 +164,7 @@ static bool is_behind(const void *arg, const char *entry, uint64_t hash)
 {
     const struct cut *c = arg;
     const struct paged_order *o = c->order;
-    int64_t number = keyed_key_number(&o->table->order_number, entry);
+    int64_t number = keyed_key_number(&o->table->of->order_number, entry);
     return number > c->number ||
            (number == c->number && o->first_group + index_of(o, hash) >= c->end_group);
 }
@@ -171,6 +174,7 @@ void paged_order_cut(struct paged_order *o, int64_t number, uint32_t end_group)
     struct keyed_table *t = o->table->table;
     const struct cut cut = {o, number, end_group};
     if (t->n_slots > 0) {
+        o->table->is_whole = false;
         keyed_table_finish_growth(t);
         o->table->store->n_evicted +=
             keyed_table_evict_all(t, &(struct keyed_evict_rule){is_behind, &cut});
@@ -199,7 +203,7 @@ static void seek(struct paged_order *o, uint32_t i)
     uint32_t group = o->first_group + i;
     char from[KEY_BYTES] = {(char)(group >> 8), (char)group}, until[PAGED_KEY_PREFIX + 1];
     uint64_t number = __builtin_bswap64((uint64_t)h->number ^ UINT64_C(1) << 63);
-    memcpy(from + 2, p->infix, sizeof(p->infix));
+    memcpy(from + 2, p->infix.bytes, p->infix.size);
     memcpy(until, from, PAGED_KEY_PREFIX);
     from[PAGED_KEY_PREFIX] = 1;
     until[PAGED_KEY_PREFIX] = 2;
@@ -209,7 +213,7 @@ static void seek(struct paged_order *o, uint32_t i)
         start = (struct rocks_bytes){h->from.data, h->from.len};
     }
     if (o->rows == NULL) {
-        o->rows = paged_rows_new(p, &p->value);
+        o->rows = paged_rows_new(p->of, &p->of->value, &p->name_space, 1);
     }
     paged_rows_seek(o->rows, start, (struct rocks_bytes){until, sizeof(until)});
 }
@@ -228,7 +232,7 @@ static int move_on(struct paged_order *o, uint32_t i, struct error *err)
     if (next.size < KEY_BYTES) {
         return error_set(err, ERR_CORRUPT,
                          "state '%s': bytes in its RocksDB files are no key of it",
-                         o->table->state->name);
+                         o->table->of->state->name);
     }
     uint64_t number;
     memcpy(&number, next.data + PAGED_KEY_PREFIX + 1, sizeof(number));
@@ -245,7 +249,7 @@ static int take_in(struct paged_order *o, const struct batch *b, struct paged_or
     struct paged_table *p = o->table;
     struct keyed_table *t = p->table;
     const uint64_t *hashes = (const uint64_t *)(const void *)b->hashes->data;
-    const int64_t *numbers = COLUMN_VALUES(&b->columns[p->order_column], const int64_t);
+    const int64_t *numbers = COLUMN_VALUES(&b->columns[p->of->order_column], const int64_t);
     uint32_t slots[LOAD_ROWS_MAX];
     uint8_t is_new[LOAD_ROWS_MAX];
     ASSERT(b->sel == NULL && b->n_rows <= LOAD_ROWS_MAX);
@@ -280,13 +284,13 @@ int paged_order_load(struct paged_order *o, struct paged_order_entries *ret, str
     p->store->n_reads++;
     int rc = paged_rows_next(o->rows, max, &rows, runs, &n_runs, err);
     if (rc > 0) {
-        keyed_state_hash(p->state, rows, o->columns);
+        keyed_state_hash(p->of->state, rows, o->columns);
         rc = take_in(o, rows, ret, err);
         batch_unref(rows);
     }
     rc = rc < 0 ? rc : move_on(o, at, err);
     if (rc < 0) {
-        error_context(err, "reading state '%s' from local disk", p->state->name);
+        error_context(err, "reading state '%s' from local disk", p->of->state->name);
         error_set_class(err, ERROR_CLASS_TRANSIENT);
     }
     return rc;
@@ -297,7 +301,7 @@ int paged_order_load(struct paged_order *o, struct paged_order_entries *ret, str
 static const int64_t *numbers_of(const struct paged_order *o, const struct batch *b,
                                  const uint32_t *columns)
 {
-    return COLUMN_VALUES(&b->columns[columns[o->table->order_column]], const int64_t);
+    return COLUMN_VALUES(&b->columns[columns[o->table->of->order_column]], const int64_t);
 }
 
 int paged_order_upsert(struct paged_order *o, const struct batch *b, const uint32_t *columns,
@@ -325,7 +329,7 @@ static struct batch *rows_stored(struct paged_order *o, struct batch *b, const u
                                  const uint32_t *slots)
 {
     struct buffer_pool *pool = o->table->store->options->pool;
-    const struct schema *schema = o->table->state->key_schema;
+    const struct schema *schema = o->table->of->state->key_schema;
     const uint64_t *hashes = (const uint64_t *)(const void *)b->hashes->data;
     const int64_t *numbers = numbers_of(o, b, columns);
     struct buffer *sel = buffer_get(pool, b->n_sel * sizeof(uint16_t));

@@ -26,8 +26,9 @@ struct paged_piece {
     struct rocks_store *rocks; /* Borrows */
     struct mem_budget *budget; /* Borrows; may be NULL */
     struct str bytes;
-    struct vec places; /* struct place */
-    size_t item_at;    /* of the item that is being put */
+    struct vec places;  /* struct place */
+    struct vec infixes; /* struct paged_infix: what is removed as a whole */
+    size_t item_at;     /* of the item that is being put */
     uint64_t taken_bytes;
     atomic_int state; /* enum piece_state */
     struct event_count ended;
@@ -49,6 +50,7 @@ struct paged_piece *paged_piece_new(struct rocks_store *rocks, struct mem_budget
     x->budget = budget;
     x->bytes = (struct str)STR_INIT;
     vec_init(&x->places, sizeof(struct place));
+    vec_init(&x->infixes, sizeof(struct paged_infix));
     vec_init(&x->files, sizeof(struct rocks_files));
     atomic_init(&x->state, PIECE_OPEN);
     atomic_init(&x->n_refs, 1);
@@ -61,6 +63,7 @@ static void unref(struct paged_piece *x)
         rocks_files_drop(&x->files);
         vec_fini(&x->files);
         vec_fini(&x->places);
+        vec_fini(&x->infixes);
         snapshot_target_unref(x->wake);
         str_fini(&x->bytes);
         mem_free(x);
@@ -146,6 +149,11 @@ void paged_piece_end_removal(struct paged_piece *x, uint32_t key_bytes)
     end(x, key_bytes, VALUE_REMOVED);
 }
 
+void paged_piece_remove_all(struct paged_piece *x, const struct paged_infix *infix)
+{
+    *VEC_PUSH(&x->infixes, struct paged_infix) = *infix;
+}
+
 uint64_t paged_piece_size(const struct paged_piece *x)
 {
     return x->bytes.len + x->places.len * sizeof(struct place);
@@ -164,6 +172,11 @@ bool paged_piece_has_ended(const struct paged_piece *x)
 uint32_t paged_piece_len(const struct paged_piece *x)
 {
     return (uint32_t)x->places.len;
+}
+
+bool paged_piece_is_empty(const struct paged_piece *x)
+{
+    return x->places.len == 0 && x->infixes.len == 0;
 }
 
 /* ---- writing ---------------------------------------------------------------------------------------- */
@@ -206,6 +219,16 @@ static int put(struct paged_piece *x, const char *key, struct error *err)
     return rocks_run_put(x->rocks, k, (struct rocks_bytes){key + i.key_bytes, i.value_bytes}, err);
 }
 
+/* Keys have 0 or 1 behind the infix; NAMESPACE_VOID's one is no beginning of another. */
+static int remove_all(struct paged_piece *x, const struct paged_infix *infix, struct error *err)
+{
+    char until[PAGED_SPACE_INFIX + 1];
+    memcpy(until, infix->bytes, infix->size);
+    until[infix->size] = 2;
+    return rocks_run_remove_infixes(x->rocks, (struct rocks_bytes){infix->bytes, infix->size},
+                                    (struct rocks_bytes){until, infix->size + 1}, err);
+}
+
 static int write_run(struct paged_piece *x, struct error *err)
 {
     const char *last = NULL;
@@ -213,6 +236,9 @@ static int write_run(struct paged_piece *x, struct error *err)
         qsort_r(x->places.data, x->places.len, sizeof(struct place), compare_places, x->bytes.data);
     }
     TRY(rocks_run_begin(x->rocks, err));
+    for (size_t i = 0; i < x->infixes.len; i++) {
+        TRY(remove_all(x, VEC_AT(&x->infixes, struct paged_infix, i), err));
+    }
     for (size_t i = 0; i < x->places.len; i++) {
         const char *key = x->bytes.data + VEC_AT(&x->places, struct place, i)->at;
         if (last == NULL || compare_keys(last, key) != 0) {

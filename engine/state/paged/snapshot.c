@@ -22,13 +22,28 @@ struct paged_snapshot {
     struct error lost;            /* why it was given up */
     struct vec files;             /* struct rocks_files; Owns */
     struct shared_upload *upload; /* Owns */
-    struct vec rows;              /* struct paged_rows *, by table; Owns */
+    struct vec rows;              /* struct paged_rows *, by state; Owns */
+    struct vec name_spaces; /* int64_t: of the states, one after the other, when it was frozen */
+    struct vec states;      /* struct paged_state *: of each */
     size_t next_rows;
 };
 
 static bool is_canonical(const struct paged_snapshot *x)
 {
     return x->kind == FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL;
+}
+
+/* Of states that are in snapshots. */
+static void note_spaces(struct paged_snapshot *x)
+{
+    for (size_t i = 0; i < x->store->states.len; i++) {
+        struct paged_state *ps = vec_ptr(&x->store->states, i);
+        for (size_t k = 0; !ps->state->is_derived && k < ps->all.len; k++) {
+            *VEC_PUSH(&x->name_spaces, int64_t) =
+                VEC_AT(&ps->all, struct paged_space, k)->name_space;
+            vec_push_ptr(&x->states, ps);
+        }
+    }
 }
 
 struct paged_snapshot *paged_snapshot_begin(struct paged_store *s, const struct keyed_freeze *how)
@@ -40,6 +55,11 @@ struct paged_snapshot *paged_snapshot_begin(struct paged_store *s, const struct 
     x->target = snapshot_target_ref(how->target);
     vec_init(&x->files, sizeof(struct rocks_files));
     vec_init(&x->rows, sizeof(struct paged_rows *));
+    vec_init(&x->name_spaces, sizeof(int64_t));
+    vec_init(&x->states, sizeof(struct paged_state *));
+    if (is_canonical(x)) {
+        note_spaces(x);
+    }
     s->snapshot = x;
     paged_store_freeze(s, is_canonical(x) ? PAGED_NO_FILES : PAGED_FILES, x->target);
     return x;
@@ -61,6 +81,8 @@ struct paged_snapshot *paged_snapshot_free(struct paged_snapshot *x)
         paged_rows_free(vec_ptr(&x->rows, i));
     }
     vec_fini(&x->rows);
+    vec_fini(&x->name_spaces);
+    vec_fini(&x->states);
     snapshot_target_unref(x->target);
     mem_free(x);
     return NULL;
@@ -118,13 +140,14 @@ void paged_snapshot_note_written(struct paged_snapshot *x)
         return;
     }
     /* Entries are read from now on as they are. */
-    for (size_t i = 0; i < x->store->tables.len; i++) {
-        struct paged_table *p = vec_ptr(&x->store->tables, i);
-        if (!p->state->is_derived) {
-            struct paged_rows *rows = paged_rows_new(p, &p->value);
-            paged_rows_leave_out_expired(rows);
-            vec_push_ptr(&x->rows, rows);
+    for (size_t from = 0, to; from < x->states.len; from = to) {
+        struct paged_state *ps = vec_ptr(&x->states, from);
+        for (to = from + 1; to < x->states.len && vec_ptr(&x->states, to) == ps; to++) {
         }
+        struct paged_rows *rows =
+            paged_rows_new(ps, &ps->value, VEC_AT(&x->name_spaces, int64_t, from), to - from);
+        paged_rows_leave_out_expired(rows);
+        vec_push_ptr(&x->rows, rows);
     }
 }
 
@@ -182,14 +205,15 @@ bool paged_snapshot_is_frozen(const struct paged_snapshot *x)
 }
 
 int paged_snapshot_rows(struct paged_snapshot *x, struct keyed_state **ret_state,
-                        struct batch **ret_rows, struct segment_run *ret_runs, uint32_t *ret_n_runs,
-                        struct error *err)
+                        int64_t *ret_name_space, struct batch **ret_rows,
+                        struct segment_run *ret_runs, uint32_t *ret_n_runs, struct error *err)
 {
     for (; x->next_rows < x->rows.len; x->next_rows++) {
         struct paged_rows *r = vec_ptr(&x->rows, x->next_rows);
         int rc = paged_rows_next(r, BATCH_ROWS_MAX, ret_rows, ret_runs, ret_n_runs, err);
         if (rc != 0) {
             *ret_state = paged_rows_state(r);
+            *ret_name_space = paged_rows_name_space(r);
             return rc;
         }
     }
@@ -232,8 +256,8 @@ int paged_snapshot_take(struct paged_snapshot *x, Flinc__KeyedHandle *handle, st
         const Flinc__StoredState *as = vec_ptr(&x->store->unopened, i);
         add_state(message_copy(&as->base), handle);
     }
-    for (size_t i = 0; i < x->store->tables.len; i++) {
-        const struct keyed_state *s = ((struct paged_table *)vec_ptr(&x->store->tables, i))->state;
+    for (size_t i = 0; i < x->store->states.len; i++) {
+        const struct keyed_state *s = ((struct paged_state *)vec_ptr(&x->store->states, i))->state;
         Flinc__StoredState *as = malloc(sizeof(*as));
         ASSERT(as != NULL);
         flinc__stored_state__init(as);

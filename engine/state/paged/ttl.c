@@ -7,7 +7,7 @@
 enum { RECORD_BYTES_MAX = 4096 /* larger ones are left to who reads them */ };
 
 struct ttl_state {
-    char infix[4];
+    char infix[PAGED_INFIX], spaces[PAGED_INFIX];
     struct record_layout layout; /* Owns */
     struct record_row row;
     bool is_in_front; /* the stamp, of values that are no rows */
@@ -36,19 +36,21 @@ struct paged_ttl *paged_ttl_free(struct paged_ttl *t)
     return NULL;
 }
 
-void paged_ttl_add(struct paged_ttl *t, const struct paged_table *p)
+void paged_ttl_add(struct paged_ttl *t, const struct paged_state *ps)
 {
-    const struct keyed_expiry *x = &p->state->expiry;
+    const struct keyed_expiry *x = &ps->state->expiry;
     uint32_t n = atomic_load(&t->n);
-    if (x->clock == NULL || x->ttl_ms == 0 || p->value.size > RECORD_BYTES_MAX || n == STATES_MAX) {
+    if (x->clock == NULL || x->ttl_ms == 0 || ps->value.size > RECORD_BYTES_MAX ||
+        n == STATES_MAX) {
         return;
     }
     struct ttl_state *s = &t->states[n];
-    memcpy(s->infix, p->infix, sizeof(s->infix));
-    record_layout_init_fields(&s->layout, p->value.schema, p->value.size, p->value.fields,
-                              p->value.n_fields);
+    memcpy(s->infix, ps->infix.bytes, sizeof(s->infix));
+    memcpy(s->spaces, ps->spaces.bytes, sizeof(s->spaces));
+    record_layout_init_fields(&s->layout, ps->value.schema, ps->value.size, ps->value.fields,
+                              ps->value.n_fields);
     record_row_init(&s->row, &s->layout);
-    s->is_in_front = p->table->ops != NULL;
+    s->is_in_front = ps->state->ops != NULL;
     s->expiry = *x;
     atomic_store(&t->n, n + 1);
 }
@@ -75,8 +77,9 @@ bool paged_ttl_is_over(const void *arg, struct rocks_bytes key, struct rocks_byt
 {
     const struct paged_ttl *t = arg;
     uint32_t n = atomic_load(&t->n);
-    for (uint32_t i = 0; i < n && key.size >= PAGED_KEY_PREFIX; i++) {
-        if (memcmp(key.data + 2, t->states[i].infix, sizeof(t->states[i].infix)) == 0) {
+    for (uint32_t i = 0; i < n && key.size >= 2 + PAGED_INFIX; i++) {
+        if (memcmp(key.data + 2, t->states[i].infix, PAGED_INFIX) == 0 ||
+            memcmp(key.data + 2, t->states[i].spaces, PAGED_INFIX) == 0) {
             return is_over(&t->states[i], value);
         }
     }

@@ -18,7 +18,8 @@ int paged_table_put_entry(struct paged_table *p, const char *entry, bool is_null
     const struct keyed_value_ops *ops = p->table->ops;
     const char *value = entry + p->table->value_offset;
     TRY(ops != NULL ? ops->encode(ops->arg, value, out, err)
-                    : record_row_encode(&p->row, value, out, err));
+                    : record_row_encode(&p->of->row, value, out, err));
+    p->is_stored = true;
     paged_piece_end(x, (uint32_t)(key_end - start), (uint32_t)(out->len - key_end));
     return 0;
 }
@@ -81,6 +82,23 @@ static int put_changes(struct paged_table *p, struct error *err)
     return 0;
 }
 
+void paged_store_begin_piece(struct paged_store *s, struct paged_table *writing, size_t n_drops)
+{
+    s->piece = paged_piece_new(s->rocks, s->options->budget);
+    s->writing = writing;
+    for (size_t i = 0; i < n_drops; i++) {
+        paged_piece_remove_all(s->piece, VEC_AT(&s->drops, struct paged_infix, i));
+    }
+    s->piece_drops = n_drops;
+}
+
+void paged_store_drop_piece(struct paged_store *s)
+{
+    s->piece = paged_piece_free(s->piece);
+    s->writing = NULL;
+    s->piece_drops = 0;
+}
+
 int paged_table_write_some(struct paged_table *p, struct error *err)
 {
     struct paged_store *s = p->store;
@@ -89,16 +107,30 @@ int paged_table_write_some(struct paged_table *p, struct error *err)
         return 0;
     }
     keyed_table_finish_growth(t);
-    s->piece = paged_piece_new(s->rocks, s->options->budget);
-    s->writing = p;
+    paged_store_begin_piece(s, p, s->drops.len);
+    p->n_puts++;
     put_removals(p);
     TRY(put_changes(p, err));
-    if (paged_piece_len(s->piece) == 0) {
-        s->piece = paged_piece_free(s->piece);
-        s->writing = NULL;
+    if (paged_piece_is_empty(s->piece)) {
+        paged_store_drop_piece(s);
         return 0;
     }
     return paged_store_write_piece(s, err);
+}
+
+int paged_table_flush(struct paged_table *p, struct error *err)
+{
+    struct paged_store *s = p->store;
+    bool is_sent = true;
+    TRY(paged_store_finish(s, err));
+    TRY(paged_store_settle(s, PAGED_WAIT, err));
+    while (is_sent) {
+        p->takes_all = 0; /* the piece has all of it */
+        TRY(paged_table_write_some(p, err));
+        is_sent = s->piece != NULL;
+        TRY(paged_store_settle(s, PAGED_WAIT, err));
+    }
+    return 0;
 }
 
 int paged_store_write_piece(struct paged_store *s, struct error *err)
@@ -130,6 +162,18 @@ void paged_table_forget_removals(struct paged_table *p, size_t n)
     keyed_table_drop_removed(t, n);
     if (p->gone.n_keys == 0) {
         keyed_table_clear(&p->gone);
+    }
+}
+
+/* The store has forgotten what a piece told it to. */
+static void confirm_drops(struct paged_store *s)
+{
+    size_t left = s->drops.len - s->piece_drops;
+    if (s->piece_drops > 0) {
+        memmove(s->drops.data, (struct paged_infix *)s->drops.data + s->piece_drops,
+                left * sizeof(struct paged_infix));
+        s->drops.len = left;
+        s->frozen_drops -= MIN(s->frozen_drops, s->piece_drops);
     }
 }
 
@@ -172,8 +216,10 @@ int paged_store_settle(struct paged_store *s, enum paged_wait wait, struct error
             error_context(&s->unlinked, "state of operator '%s'", s->options->operator_name);
         }
     }
-    s->piece = paged_piece_free(s->piece);
-    s->writing = NULL;
+    if (rc > 0) {
+        confirm_drops(s);
+    }
+    paged_store_drop_piece(s);
     if (rc < 0) {
         return error_context(err, "writing state of operator '%s' to local disk",
                              s->options->operator_name),

@@ -1,6 +1,7 @@
 /* flinc.window.general: process, reduce and aggregate functions, alone and together. */
 #include "engine/operators/harness_internal.h"
 #include "engine/state/state.h"
+#include "tests/unit/engine_operators/disk_fixture.h"
 #include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define TUMBLING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING
@@ -333,5 +334,5 @@ int main(void)
         cmocka_unit_test(a_restored_operator_goes_on),
         cmocka_unit_test(a_window_that_is_over_takes_no_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

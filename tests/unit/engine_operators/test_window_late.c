@@ -1,4 +1,5 @@
 /* flinc.window.general: allowed lateness, firing again, late records. */
+#include "tests/unit/engine_operators/disk_fixture.h"
 #include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define TUMBLING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING
@@ -69,5 +70,5 @@ int main(void)
         cmocka_unit_test(purging_and_lateness),
         cmocka_unit_test(lateness_across_a_restore),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

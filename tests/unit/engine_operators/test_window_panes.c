@@ -2,6 +2,7 @@
  * flinc.window.general does, where every window keeps its own: random records, early, late and too late,
  * through snapshots and restores. */
 #include "engine/operators/window/value_window.h"
+#include "tests/unit/engine_operators/disk_fixture.h"
 #include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define SLIDING FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING
@@ -236,7 +237,7 @@ static void run_trial(const struct trial *t)
     rng_init(&rng, t->seed);
     pair_start(&p, t);
     int64_t now = -2 * t->size, watermark = INT64_MIN;
-    for (int step = 0; step < 120; step++) {
+    for (int step = 0; step < 120 / (int)fixture_stride(4); step++) {
         STR_AUTO rows = STR_INIT;
         random_rows(&rng, t, now, &rows);
         if (rows.len > 0) {
@@ -256,7 +257,7 @@ static void panes_give_what_windows_give(void **state)
 {
     static const int64_t sizes[][2] = {{10, 5}, {12, 1}, {9, 6}, {40, 4}, {7, 3}};
     for (enum shape shape = 0; shape < SHAPES; shape++) {
-        for (size_t s = 0; s < ARRAY_LEN(sizes); s++) {
+        for (size_t s = 0; s < ARRAY_LEN(sizes); s += fixture_stride(3)) {
             for (uint64_t k = 0; k < 3; k++) {
                 run_trial(&(struct trial){.seed = s * 10 + k,
                                           .shape = shape,
@@ -318,7 +319,7 @@ static void processing_time_fires_by_the_clock(void **state)
         rng_init(&rng, t.seed);
         clock_manual_init(&p.clock);
         pair_start(&p, &t);
-        for (int step = 0; step < 100; step++) {
+        for (int step = 0; step < 100 / (int)fixture_stride(4); step++) {
             STR_AUTO rows = STR_INIT;
             random_rows(&rng, &t, 0, &rows);
             if (rows.len > 0) {
@@ -371,6 +372,9 @@ static void a_failing_function_is_named(void **state)
 /* What sliding windows remember beside the panes is of the budget of state, too. */
 static void nodes_are_of_the_budget(void **state)
 {
+    if (fixture_stride(2) > 1) {
+        skip(); /* there are none */
+    }
     struct mem_budget budget;
     mem_budget_init(&budget, "managed", 1 << 30, NULL);
     struct general g;
@@ -448,5 +452,5 @@ int main(void)
         cmocka_unit_test(nodes_are_of_the_budget),
         cmocka_unit_test(what_has_no_panes_is_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

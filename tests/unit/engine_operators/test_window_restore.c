@@ -3,6 +3,7 @@
  * fires no window again, and what was late stays late. */
 #include "common/base/failpoint.h"
 #include "engine/data/hash.h"
+#include "tests/unit/engine_operators/disk_fixture.h"
 #include "tests/unit/engine_operators/window_functions_fixture.h"
 
 #define SUM FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_SUM
@@ -230,7 +231,7 @@ static void check_random(uint64_t seed, const char *kind, Flinc__WindowAssignerK
     }
     vertex_open(&v, 2, NULL);
     int64_t now = -100, watermark = INT64_MIN;
-    for (int step = 0; step < 80; step++) {
+    for (int step = 0; step < 80 / (int)fixture_stride(4); step++) {
         push_random(&v, &naive, &rng, now, 40);
         if (rng_below(&rng, 6) == 0) {
             vertex_restart(&v, 1 + (uint32_t)rng_below(&rng, SUBTASKS_MAX));
@@ -249,7 +250,7 @@ static void windows_go_on_exactly(void **state)
 {
     static const int64_t shapes[][2] = {{10, 10}, {10, 5}, {60, 4}, {9, 6}, {4, 10}};
     static const Flinc__WindowColumnKind kinds[] = {COUNT, SUM, MAX_OF};
-    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k += fixture_stride(2)) {
         for (size_t s = 0; s < ARRAY_LEN(shapes); s++) {
             check_random(s * 10 + k, "flinc.window.slices",
                          shapes[s][0] == shapes[s][1] ? FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING
@@ -267,8 +268,8 @@ static void windows_of_functions_go_on_exactly(void **state)
 {
     static const int64_t shapes[][2] = {{10, 10}, {10, 5}, {60, 4}, {9, 6}};
     static const Flinc__WindowColumnKind kinds[] = {COUNT, SUM};
-    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
-        for (size_t s = 0; s < ARRAY_LEN(shapes); s++) {
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k += fixture_stride(2)) {
+        for (size_t s = 0; s < ARRAY_LEN(shapes); s += fixture_stride(3)) {
             check_random(3000 + s * 10 + k, "flinc.window.values",
                          FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING, shapes[s][0], shapes[s][1],
                          kinds[k]);
@@ -408,5 +409,5 @@ int main(void)
         cmocka_unit_test(flink_36663_guard),
         cmocka_unit_test(accumulators_may_change),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

@@ -1,4 +1,5 @@
 /* flinc.window.slices, tumbling: which window, when, what, in event and processing time. */
+#include "tests/unit/engine_operators/disk_fixture.h"
 #include "tests/unit/engine_operators/window_fixture.h"
 
 #define SUM FLINC__WINDOW_COLUMN_KIND__WINDOW_COLUMN_SUM
@@ -222,5 +223,5 @@ int main(void)
         cmocka_unit_test(many_keys_leave_batch_by_batch),
         cmocka_unit_test(what_cannot_be_is_said),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

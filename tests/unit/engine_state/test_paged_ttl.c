@@ -33,7 +33,8 @@ static void stamp(struct keyed_state *s, struct builder *b, uint32_t from, uint3
 static uint32_t count_stored(struct keyed_state *s)
 {
     struct segment_run runs[BATCH_ROWS_MAX];
-    struct paged_rows *rows = paged_rows_new(s->paged, &s->paged->value);
+    const int64_t name_space = NAMESPACE_VOID;
+    struct paged_rows *rows = paged_rows_new(s->paged, &s->paged->value, &name_space, 1);
     struct batch *b = NULL;
     uint32_t n = 0, n_runs, n_rows = 1;
     while (n_rows > 0) {
