@@ -4,6 +4,7 @@
 #include "common/base/build_info.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/fs/s3/s3.h"
 #include <limits.h>
 #include <pwd.h>
 #include <signal.h>
@@ -237,6 +238,9 @@ static int run_action(const struct cli_action *action, int argc, char **argv)
     if (rc == 0) {
         open_log(&args.conf);
         show_conf_warnings(&args.conf);
+        rc = s3_register(&args.conf, &err);
+    }
+    if (rc == 0) {
         rc = install_handlers(&err);
     }
     int status = rc < 0 ? cli_fail(&err) : action->run(&args);

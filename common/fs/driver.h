@@ -79,6 +79,7 @@ struct fs_driver {
     int (*remove)(const struct fs_location *at, enum fs_delete_mode mode, struct error *err);
     int (*sync_folder)(const struct fs_location *at, struct error *err); /* NULL: nothing to do */
     const struct recoverable_ops *recoverable; /* NULL: no recoverable writer */
+    bool has_no_folders;                       /* fs_has_folders() is false */
 };
 
 extern const struct fs_driver fs_driver_local;

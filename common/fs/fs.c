@@ -227,6 +227,13 @@ int fs_rename(const char *from_uri, const char *to_uri, struct error *err)
     return from.driver->rename(&from, &to, err);
 }
 
+int fs_has_folders(const char *uri, struct error *err)
+{
+    CLEANUP(fs_location_fini) struct fs_location at = {.authority = NULL};
+    TRY(fs_location_parse(uri, &at, err));
+    return !at.driver->has_no_folders;
+}
+
 int fs_sync_folder(const char *uri, struct error *err)
 {
     CLEANUP(fs_location_fini) struct fs_location at = {.authority = NULL};

@@ -147,6 +147,10 @@ bool fs_is_glob(const char *pattern);
 /* Whether a name matches one component of a pattern. */
 bool fs_glob_match(const char *pattern, const char *name);
 
+/* Whether folders are things of their own, which are there once they are made and gone once they are deleted.  Else (object
+ * stores) one is there while a file lies in it, making one does nothing, and a file is seen when its output is closed,
+ * whole, so that writers need no names to rename from.  1, 0 or negative. */
+int fs_has_folders(const char *uri, struct error *err) MUST_CHECK;
 int fs_mkdirs(const char *uri, struct error *err) MUST_CHECK; /* fine when it is there */
 /* Atomic within one file system, and replaces a file of the new name. */
 int fs_rename(const char *from_uri, const char *to_uri, struct error *err) MUST_CHECK;

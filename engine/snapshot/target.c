@@ -102,10 +102,15 @@ uint64_t snapshot_target_waste(const struct snapshot_target *t, const Flinc__Sta
 
 /* ---- files ------------------------------------------------------------------------------------ */
 
-/* A checkpoint that was given up has no folder any more; creating a file would make it again. */
+/* A checkpoint that was given up has no folder any more; creating a file would make it again.  Where there are no folders,
+ * a file that comes late stays behind. */
 static int check_folder(const struct snapshot_target *t, const char *folder, struct error *err)
 {
-    int rc = fs_exists(folder, err);
+    int rc = fs_has_folders(folder, err);
+    if (rc <= 0) {
+        return rc;
+    }
+    rc = fs_exists(folder, err);
     if (rc != 0) {
         return MIN(rc, 0);
     }

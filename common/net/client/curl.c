@@ -15,14 +15,15 @@ static const struct {
     const char *symbol;
     size_t at; /* in struct curl_functions */
 } symbols[] = {
-    CURL_ROW(global_init),      CURL_ROW(easy_init),           CURL_ROW(easy_setopt),
-    CURL_ROW(easy_getinfo),     CURL_ROW(easy_reset),          CURL_ROW(easy_cleanup),
-    CURL_ROW(easy_strerror),    CURL_ROW(multi_init),          CURL_ROW(multi_cleanup),
-    CURL_ROW(multi_add_handle), CURL_ROW(multi_remove_handle), CURL_ROW(multi_perform),
-    CURL_ROW(multi_poll),       CURL_ROW(multi_info_read),     CURL_ROW(slist_append),
-    CURL_ROW(slist_free_all),   CURL_ROW(mime_init),           CURL_ROW(mime_free),
-    CURL_ROW(mime_addpart),     CURL_ROW(mime_name),           CURL_ROW(mime_filename),
-    CURL_ROW(mime_type),        CURL_ROW(mime_data),           CURL_ROW(mime_filedata),
+    CURL_ROW(global_init),         CURL_ROW(easy_init),     CURL_ROW(easy_setopt),
+    CURL_ROW(easy_getinfo),        CURL_ROW(easy_reset),    CURL_ROW(easy_cleanup),
+    CURL_ROW(easy_strerror),       CURL_ROW(multi_init),    CURL_ROW(multi_setopt),
+    CURL_ROW(multi_wakeup),        CURL_ROW(multi_cleanup), CURL_ROW(multi_add_handle),
+    CURL_ROW(multi_remove_handle), CURL_ROW(multi_perform), CURL_ROW(multi_poll),
+    CURL_ROW(multi_info_read),     CURL_ROW(slist_append),  CURL_ROW(slist_free_all),
+    CURL_ROW(mime_init),           CURL_ROW(mime_free),     CURL_ROW(mime_addpart),
+    CURL_ROW(mime_name),           CURL_ROW(mime_filename), CURL_ROW(mime_type),
+    CURL_ROW(mime_data),           CURL_ROW(mime_filedata),
 };
 _Static_assert(ARRAY_LEN(symbols) * sizeof(void *) == sizeof(struct curl_functions),
                "a row per function");
@@ -45,7 +46,7 @@ static int load(struct error *err)
         if (symbol == NULL) {
             dlclose(handle);
             return error_set(err, ERR_UNAVAILABLE,
-                             "%s has no %s: it is too old, 7.66 or newer is needed", library,
+                             "%s has no %s: it is too old, 7.85 or newer is needed", library,
                              symbols[i].symbol);
         }
         memcpy((char *)&functions + symbols[i].at, &symbol, sizeof(symbol));

@@ -18,6 +18,8 @@ struct curl_functions {
     void (*easy_cleanup)(CURL *curl);
     const char *(*easy_strerror)(CURLcode code);
     CURLM *(*multi_init)(void);
+    CURLMcode (*multi_setopt)(CURLM *multi, CURLMoption option, ...);
+    CURLMcode (*multi_wakeup)(CURLM *multi);
     CURLMcode (*multi_cleanup)(CURLM *multi);
     CURLMcode (*multi_add_handle)(CURLM *multi, CURL *curl);
     CURLMcode (*multi_remove_handle)(CURLM *multi, CURL *curl);

@@ -1,0 +1,69 @@
+/* Inside of the room: the file system of the process and what its files share. */
+#ifndef FLINC_COMMON_FS_S3_INSIDE_H
+#define FLINC_COMMON_FS_S3_INSIDE_H
+
+#include "common/fs/s3/client.h"
+#include "common/fs/s3/s3.h"
+
+struct s3_fs {
+    struct s3_client *client; /* Owns */
+    uint64_t part_bytes;
+    uint32_t n_uploads; /* parts of one file at once */
+    char *entropy_key;  /* Owns; NULL: none */
+    uint32_t entropy_length;
+};
+/* The one of the process, made now if it is the first time. */
+int s3_fs_get(struct s3_fs **ret_fs, struct error *err) MUST_CHECK;
+
+/* "/a/b" of a location is the key "a/b". */
+static inline const char *s3_key_of(const struct fs_location *at)
+{
+    return at->path + (at->path[0] == '/');
+}
+
+/* input.c */
+int s3_open(const struct fs_location *at, enum fs_access access, struct fs_input **ret_input,
+            struct error *err);
+/* output.c */
+int s3_create(const struct fs_location *at, enum fs_write_mode mode, struct fs_output **ret_output,
+              struct error *err);
+/* names.c */
+int s3_stat(const struct fs_location *at, struct fs_status *ret_status, struct error *err);
+int s3_list(const struct fs_location *at, struct fs_list *ret_list, struct error *err);
+int s3_mkdirs(const struct fs_location *at, struct error *err);
+int s3_rename(const struct fs_location *from, const struct fs_location *to, struct error *err);
+int s3_remove(const struct fs_location *at, enum fs_delete_mode mode, struct error *err);
+/* Of an object alone; ERR_NOT_FOUND: there is none, but maybe a folder. */
+struct s3_object {
+    uint64_t size;
+    int64_t modified_ms;
+    char etag[128];
+    char writer[64]; /* x-amz-meta-flinc-writer */
+};
+/* Why there is no object: the bucket is not there, it is a folder, or there is nothing.  Negative always. */
+int s3_explain_missing(struct s3_fs *fs, const char *bucket, const char *key,
+                       struct error *err) MUST_CHECK;
+int s3_head(struct s3_fs *fs, const char *bucket, const char *key, struct s3_object *ret_object,
+            struct error *err) MUST_CHECK;
+
+/* multipart.c: uploads in parts, which become an object together. */
+struct s3_upload {
+    struct s3_fs *fs;   /* Borrows */
+    char *bucket, *key; /* Own */
+    char *id;           /* Owns; NULL: not begun */
+    struct vec etags;   /* char *: by part; Owns */
+};
+int s3_upload_begin(struct s3_fs *fs, const char *bucket, const char *key, const char *writer,
+                    struct s3_upload *ret_upload, struct error *err) MUST_CHECK;
+/* A call that sends bytes as the next part; its etag is noted by s3_upload_part_done(). */
+void s3_upload_part(struct s3_upload *u, uint32_t number, struct slice bytes, struct s3_call *call,
+                    char ret_number[12]);
+void s3_upload_note(struct s3_upload *u, uint32_t number, const char *etag);
+/* The object is there.  `is_new`: ERR_ALREADY_EXISTS when one was there.  `writer`: it is ours though the answer was lost. */
+int s3_upload_complete(struct s3_upload *u, bool is_new, const char *writer,
+                       struct error *err) MUST_CHECK;
+/* Harmless for one that was completed; what fails is left to the bucket's own rules. */
+void s3_upload_abort(struct s3_upload *u);
+void s3_upload_fini(struct s3_upload *u);
+
+#endif

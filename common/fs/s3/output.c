@@ -1,0 +1,253 @@
+/* Writing objects: a small one by one request when it is closed, a larger one in parts that are sent while it is
+ * written.  Nothing is seen of it before it is closed.  Thread: one owner. */
+#include "common/fs/s3/inside.h"
+
+#include "common/base/failpoint.h"
+
+/* A piece of the file, filled or on its way. */
+struct part {
+    uint8_t *bytes; /* Owns; the file system's part_bytes */
+    size_t used;
+    uint32_t number; /* from 1 */
+    bool is_sent;
+    char number_text[12];
+    struct s3_call call;
+};
+
+struct s3_output {
+    struct fs_output base;
+    struct s3_fs *fs;   /* Borrows */
+    char *bucket, *key; /* Own */
+    char writer[ID_HEX_LEN + 1];
+    enum fs_write_mode mode;
+    struct s3_upload upload; /* begun with the second part */
+    bool is_begun, has_failed;
+    uint32_t n_parts;   /* filled so far */
+    struct part *parts; /* Owns; n_slots */
+    uint32_t n_slots, at;
+};
+
+static struct s3_output *output_of(struct fs_output *out)
+{
+    return (struct s3_output *)out;
+}
+
+static int wait_for(struct s3_output *o, struct part *p, struct error *err)
+{
+    if (!p->is_sent) {
+        return 0;
+    }
+    p->is_sent = false;
+    int rc = s3_call_wait(&p->call, err);
+    if (rc == 0 && p->call.x.etag[0] == '\0') {
+        rc = error_set(err, ERR_CORRUPT, "writing %s: the server gave no ETag for a part",
+                       o->base.path);
+    }
+    if (rc == 0) {
+        s3_upload_note(&o->upload, p->number, p->call.x.etag);
+    }
+    p->used = 0;
+    return rc;
+}
+
+/* Sends what is filled; the slot at hand is empty then. */
+static int send_part(struct s3_output *o, struct error *err)
+{
+    struct part *p = &o->parts[o->at];
+    TRY_CTX(err, FAILPOINT(err, "fs.s3.upload.part"), "writing %s", o->base.path);
+    if (!o->is_begun) {
+        TRY(s3_upload_begin(o->fs, o->bucket, o->key, o->writer, &o->upload, err));
+        o->is_begun = true;
+    }
+    if (o->n_parts == S3_PARTS_MAX) {
+        return error_set(err, ERR_TOO_LARGE,
+                         "writing %s: S3 takes %d parts of a file; raise s3.upload.min.part.size "
+                         "(now %llu bytes)",
+                         o->base.path, S3_PARTS_MAX, (unsigned long long)o->fs->part_bytes);
+    }
+    p->number = ++o->n_parts;
+    s3_upload_part(&o->upload, p->number, slice_make((const char *)p->bytes, p->used), &p->call,
+                   p->number_text);
+    TRY(s3_call_start(o->fs->client, &p->call, err));
+    p->is_sent = true;
+    o->at = (o->at + 1) % o->n_slots;
+    return wait_for(o, &o->parts[o->at], err);
+}
+
+static int write_some(struct s3_output *o, const uint8_t *data, size_t size, struct error *err)
+{
+    while (size > 0) {
+        struct part *p = &o->parts[o->at];
+        if (p->used == o->fs->part_bytes) {
+            TRY(send_part(o, err));
+            continue;
+        }
+        p->bytes = p->bytes != NULL ? p->bytes : mem_alloc(o->fs->part_bytes);
+        size_t n = MIN(size, (size_t)o->fs->part_bytes - p->used);
+        memcpy(p->bytes + p->used, data, n);
+        p->used += n;
+        data += n;
+        size -= n;
+    }
+    return 0;
+}
+
+static int output_write(struct fs_output *base, const void *data, size_t size, struct error *err)
+{
+    struct s3_output *o = output_of(base);
+    if (o->has_failed) {
+        return error_set(err, ERR_IO, "writing %s: a write before has failed", base->path);
+    }
+    int rc = write_some(o, data, size, err);
+    o->has_failed = rc < 0;
+    return rc;
+}
+
+/* Bytes are as safe as S3 makes them once the file is closed, and not seen before. */
+static int output_flush(struct fs_output *base, struct error *err)
+{
+    return 0;
+}
+
+/* The whole of a small file; the one that a lost answer left behind is ours. */
+static int put(struct s3_output *o, struct error *err)
+{
+    struct part *p = &o->parts[0];
+    struct error why = ERROR_INIT;
+    struct s3_object object;
+    struct s3_call call = {.method = "PUT",
+                           .bucket = o->bucket,
+                           .key = o->key,
+                           .body = slice_make((const char *)p->bytes, p->used),
+                           .doing = "writing"};
+    s3_call_add_header(&call, "x-amz-meta-flinc-writer", o->writer);
+    if (o->mode == FS_CREATE_NEW) {
+        s3_call_add_header(&call, "if-none-match", "*");
+    }
+    int rc = FAILPOINT(&why, "fs.s3.put");
+    rc = rc == 0 ? s3_call_run(o->fs->client, &call, &why) : rc;
+    /* libcurl, too, sends a request again when a kept connection turns out to be broken. */
+    if (rc == ERR_ALREADY_EXISTS && s3_head(o->fs, o->bucket, o->key, &object, NULL) == 0 &&
+        strcmp(object.writer, o->writer) == 0) {
+        rc = 0;
+    }
+    s3_call_fini(&call);
+    if (rc < 0 && err != NULL) {
+        error_copy(err, &why);
+    }
+    return rc;
+}
+
+static int finish(struct s3_output *o, struct error *err)
+{
+    if (o->has_failed) {
+        return error_set(err, ERR_IO, "closing %s: a write before has failed", o->base.path);
+    }
+    if (!o->is_begun) {
+        return put(o, err);
+    }
+    if (o->parts[o->at].used > 0) {
+        TRY(send_part(o, err));
+    }
+    for (uint32_t i = 0; i < o->n_slots; i++) {
+        TRY(wait_for(o, &o->parts[i], err));
+    }
+    return s3_upload_complete(&o->upload, o->mode == FS_CREATE_NEW, o->writer, err);
+}
+
+static void output_free(struct s3_output *o)
+{
+    for (uint32_t i = 0; i < o->n_slots; i++) {
+        s3_call_fini(&o->parts[i].call);
+        mem_free(o->parts[i].bytes);
+    }
+    mem_free(o->parts);
+    if (o->is_begun) {
+        s3_upload_abort(&o->upload); /* of what was completed there is none */
+        s3_upload_fini(&o->upload);
+    }
+    mem_free(o->bucket);
+    mem_free(o->key);
+    mem_free(o->base.path);
+    mem_free(o);
+}
+
+static int output_close(struct fs_output *base, struct error *err)
+{
+    struct s3_output *o = output_of(base);
+    int rc = finish(o, err);
+    if (rc == ERR_ALREADY_EXISTS && o->mode == FS_CREATE_NEW) {
+        rc = error_set(err, ERR_ALREADY_EXISTS, "%s is there already", base->path);
+    }
+    output_free(o);
+    return rc;
+}
+
+static void output_abandon(struct fs_output *base)
+{
+    output_free(output_of(base));
+}
+
+static const struct fs_output_ops output_ops = {
+    .write = output_write,
+    .flush = output_flush,
+    .sync = output_flush,
+    .close = output_close,
+    .abandon = output_abandon,
+};
+
+/* The key with its entropy: the mark becomes random letters, so that the names of many files spread over the
+ * server's partitions. */
+static char *key_with_entropy(const struct s3_fs *fs, const char *key, struct rng *random)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    const char *mark = fs->entropy_key != NULL ? strstr(key, fs->entropy_key) : NULL;
+    STR_AUTO with = STR_INIT;
+    if (mark == NULL) {
+        return mem_strdup(key);
+    }
+    str_append(&with, key, (size_t)(mark - key));
+    for (uint32_t i = 0; i < fs->entropy_length; i++) {
+        str_append_char(&with, letters[rng_below(random, sizeof(letters) - 1)]);
+    }
+    str_append_cstr(&with, mark + strlen(fs->entropy_key));
+    return str_take(&with);
+}
+
+int s3_create(const struct fs_location *at, enum fs_write_mode mode, struct fs_output **ret_output,
+              struct error *err)
+{
+    struct s3_fs *fs;
+    struct s3_object object;
+    STR_AUTO uri = STR_INIT;
+    struct rng random;
+    struct flinc_id id;
+    TRY(s3_fs_get(&fs, err));
+    TRY(FAILPOINT(err, "fs.s3.create"));
+    fs_location_format(at, &uri);
+    if (s3_key_of(at)[0] == '\0') {
+        return error_set(err, ERR_INVALID_ARGUMENT, "%s is a bucket, not a file", str_cstr(&uri));
+    }
+    if (mode == FS_CREATE_NEW) { /* said before gigabytes are sent; the server decides at the end */
+        int rc = s3_head(fs, at->authority, s3_key_of(at), &object, err);
+        if (rc == 0) {
+            return error_set(err, ERR_ALREADY_EXISTS, "%s is there already", str_cstr(&uri));
+        }
+        if (rc != ERR_NOT_FOUND) {
+            return rc;
+        }
+    }
+    rng_init(&random, (uint64_t)clock_monotonic_ns(&clock_system) ^ (uint64_t)(uintptr_t)&random);
+    struct s3_output *o = MEM_NEW(struct s3_output);
+    o->base = (struct fs_output){.ops = &output_ops, .path = str_take(&uri)};
+    o->fs = fs;
+    o->bucket = mem_strdup(at->authority);
+    o->key = key_with_entropy(fs, s3_key_of(at), &random);
+    o->mode = mode;
+    o->n_slots = fs->n_uploads + 1;
+    o->parts = MEM_NEW_ARRAY(struct part, o->n_slots);
+    id_random(&id, &random);
+    id_format(&id, o->writer);
+    *ret_output = &o->base;
+    return 0;
+}

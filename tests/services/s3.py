@@ -1,0 +1,95 @@
+"""An S3 server that checks signatures: versitygw on a folder of the test."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+MODULE = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+CACHE = os.environ.get("FLINC_SERVICES") or os.path.join(os.path.expanduser("~"), ".cache", "flinc-services")
+ACCESS_KEY, SECRET_KEY = "flinckey", "flincsecret"
+PATIENCE = 60  # seconds
+
+
+def go_is_new_enough():
+    go = shutil.which("go")
+    if not go:
+        return False
+    found = re.search(r"go(\d+)\.(\d+)", subprocess.run([go, "version"], capture_output=True, text=True, check=True).stdout)
+    return found is not None and (int(found[1]), int(found[2])) >= (1, 24)
+
+
+def program():
+    """Built once; a second test run that needs it meanwhile waits for the first by the lock of go's cache."""
+    path = os.path.join(CACHE, "bin", "versitygw")
+    if not os.path.exists(path):
+        if not go_is_new_enough():
+            pytest.skip("no S3 server: versitygw is built by Go 1.24 or newer")
+        built = os.path.join(CACHE, f"build-{os.getpid()}")
+        done = subprocess.run(["go", "install", "-trimpath", "-ldflags=-s -w", MODULE], capture_output=True, text=True,
+                              env={**os.environ, "GOBIN": built, "CGO_ENABLED": "0"}, check=False)
+        if done.returncode:
+            pytest.skip("no S3 server: versitygw could not be built: " + done.stderr.strip().splitlines()[-1])
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.replace(os.path.join(built, "versitygw"), path)
+        shutil.rmtree(built, ignore_errors=True)
+    return path
+
+
+class Server:
+    """Buckets are folders below `root`, objects are files."""
+
+    def __init__(self, folder):
+        self.root = os.path.join(folder, "buckets")
+        self.log = os.path.join(folder, "versitygw.log")
+        self.process = None
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        os.makedirs(self.root)
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def make_bucket(self, name):
+        os.mkdir(os.path.join(self.root, name))
+
+    def config(self):
+        """Of a cluster that uses it."""
+        return {"s3.endpoint": self.endpoint, "s3.access-key": ACCESS_KEY, "s3.secret-key": SECRET_KEY,
+                "s3.path-style-access": "true"}
+
+    def start(self):
+        # pylint: disable=consider-using-with
+        self.process = subprocess.Popen(
+            [program(), "--port", f"127.0.0.1:{self.port}", "--health", "/health", "posix", self.root],
+            env={**os.environ, "ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY},
+            stdin=subprocess.DEVNULL, stdout=open(self.log, "ab"), stderr=subprocess.STDOUT)  # noqa: SIM115
+        until = time.monotonic() + PATIENCE
+        while not self.answers():
+            assert self.process.poll() is None, open(self.log, encoding="utf-8").read()
+            assert time.monotonic() < until, "the S3 server does not answer"
+        return self
+
+    def answers(self):
+        try:
+            with urllib.request.urlopen(self.endpoint + "/health", timeout=5) as r:
+                return r.status == 200
+        except OSError:
+            time.sleep(0.02)  # between two questions
+            return False
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()

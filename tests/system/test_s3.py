@@ -1,0 +1,130 @@
+"""Checkpoints and savepoints on S3, against a server that checks signatures: kills, restores with other parallelisms,
+both backends, and what a user sees of a wrong key, a bucket that is not there and a server that is gone."""
+
+import os
+import random
+import sys
+
+import pytest
+from checkpoints import KEYS, Jobs, check_records, counts_of, restoring, settings
+from cluster import Cluster
+from test_rescale import has_started, merged, numbers_of
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "services"))
+import s3  # noqa: E402  pylint: disable=wrong-import-position
+
+RESTARTS = {"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": "100",
+            "restart-strategy.fixed-delay.delay": "50 ms"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    found = s3.Server(tmp_path_factory.mktemp("s3")).start()
+    found.make_bucket("state")
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="module")
+def jobs(flinc, tmp_path_factory, server):
+    c = Cluster(flinc.home, tmp_path_factory.mktemp("on-s3") / "cluster", slots=8, config=server.config()).start(1)
+    try:
+        yield Jobs(c)
+        c.stop()
+    finally:
+        c.kill_all()
+
+
+def on_s3(tmp_path, name, **more):
+    found = settings(tmp_path, **more)
+    found["execution.checkpointing.dir"] = f"s3://state/{name}/checkpoints"
+    return found
+
+
+def files_of(server, name):
+    """Of all that lies below, without what the server keeps for itself."""
+    top = os.path.join(server.root, "state", name)
+    return {os.path.relpath(os.path.join(d, n), top) for d, _, names in os.walk(top) for n in names if ".sgwtmp" not in d}
+
+
+def start(jobs, bundle, folder, parallelism, config, records=40 * KEYS, rate=0):
+    return jobs.start(bundle("rescale"), ["--records", records, "--rate", rate, "--output", folder], config, parallelism)
+
+
+@pytest.mark.parametrize("backend", ["hashmap", "rocksdb"])
+def test_kills_and_restores(jobs, bundle, tmp_path, server, backend):
+    c, name = jobs.cluster, backend
+    common = {**on_s3(tmp_path, name, incremental="true", data_inline_threshold="0 kb"), **RESTARTS,
+              "state.backend.type": backend}
+    records, out = 40 * KEYS, tmp_path / "out"
+    first = start(jobs, bundle, out / "1", 4, common, records, 4000)
+    c.wait(lambda: has_started(jobs, first, out / "1", 4))
+    jobs.wait_for_checkpoints(first, 3)
+    os.kill(random.choice(c.workers()), 9)
+    jobs.wait_for_checkpoints(first, 2)
+    path = jobs.cancel(first)
+    assert path.startswith(f"s3://state/{name}/") or path.startswith(f"s3:/state/{name}/"), path
+    path = f"s3://state/{name}/checkpoints/{first}/{os.path.basename(path)}"
+
+    second = start(jobs, bundle, out / "2", 2, {**common, **restoring(path, claim="CLAIM")}, records, 4000)
+    c.wait(lambda: has_started(jobs, second, out / "2", 2))
+    jobs.wait_for_checkpoints(second, 2)
+    found = jobs.operation(f"/jobs/{second}/stop", {"targetDirectory": f"s3://state/{name}/savepoints", "drain": False,
+                                                    "formatType": "CANONICAL"}, poll=f"/jobs/{second}/savepoints")
+    jobs.wait_for_end(second)
+    # What was claimed is gone with the job, and so is what it had of its own.
+    c.wait(lambda: not [n for n in files_of(server, name + "/checkpoints") if n.startswith(second)])
+
+    third = start(jobs, bundle, out / "3", 5, {**common, **restoring(found["location"])}, records)
+    jobs.wait_for_end(third)
+    c.wait(lambda: not [n for n in files_of(server, name + "/checkpoints") if n.startswith(third)])
+    folders = [out / n for n in "123"]
+    assert len(numbers_of(folders, "R")) == records
+    assert merged(folders)["R"] == {key: list(range(1, 41)) for key in range(KEYS)}
+    assert counts_of(folders[2])["B"]
+
+
+def test_wrong_key(jobs, bundle, tmp_path, flinc, server):
+    """A cluster with a key that the server does not take: the checkpoint fails, and says where and why."""
+    config = {**server.config(), "s3.secret-key": "wrong"}
+    c = Cluster(flinc.home, tmp_path / "cluster", slots=2, config=config).start(1)
+    try:
+        wrong = Jobs(c)
+        job = start(wrong, bundle, tmp_path / "out", 1, on_s3(tmp_path, "wrong"), rate=100)
+        why = wrong.fails(job)
+        assert "s3://state/wrong" in why and server.endpoint.split("//")[1] in why, why
+        assert "403" in why and "key" in why, why
+        c.stop()
+    finally:
+        c.kill_all()
+
+
+def test_missing_bucket(jobs, bundle, tmp_path):
+    config = {**on_s3(tmp_path, "x"), "execution.checkpointing.dir": "s3://no-such-bucket/checkpoints"}
+    why = jobs.fails(start(jobs, bundle, tmp_path / "out", 1, config, rate=100))
+    assert "no-such-bucket" in why and "create the bucket" in why, why
+
+
+def test_server_that_is_gone(jobs, bundle, tmp_path, flinc, server):
+    """Checkpoints fail while it is away, the job goes on; when it is back, so are they."""
+    config = {**server.config(), "s3.retry.max-num-retries": "0"}
+    c = Cluster(flinc.home, tmp_path / "cluster", slots=2, config=config).start(1)
+    try:
+        mine = Jobs(c)
+        common = {**on_s3(tmp_path, "gone", tolerable_failed_checkpoints="1000"), **RESTARTS}
+        job = start(mine, bundle, tmp_path / "out", 2, common, records=400 * KEYS, rate=4000)
+        c.wait(lambda: has_started(mine, job, tmp_path / "out", 2))
+        server.stop()
+        failed = mine.statistics(job)["counts"]["failed"]
+        c.wait(lambda: mine.statistics(job)["counts"]["failed"] >= failed + 3)
+        assert c.state(job) == "RUNNING"
+        server.start()
+        mine.wait_for_checkpoints(job, 3)
+        c.cancel(job)
+        mine.wait_for_end(job, "CANCELED")
+        c.stop()
+    finally:
+        c.kill_all()
+        if server.process.poll() is not None:
+            server.start()
+    assert check_records(tmp_path / "out", 0) >= 0

@@ -1,0 +1,568 @@
+#include "fake_s3.h"
+
+#include "common/base/clock.h"
+#include "common/base/thread.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct connection {
+    struct fake_s3 *server;
+    int fd;
+    struct str in; /* bytes that came */
+    size_t used;   /* of the request before */
+};
+
+struct request {
+    char method[8];
+    char path[2048]; /* decoded, "bucket/key" */
+    char query[2048];
+    struct slice headers, body;
+};
+
+struct answer {
+    int status;
+    struct str headers, body;
+    size_t content_length; /* of HEAD; else the body's */
+    bool is_head;
+};
+
+static void free_object(void *o)
+{
+    if (o != NULL) {
+        str_fini(&((struct fake_object *)o)->bytes);
+        mem_free(o);
+    }
+}
+
+/* ---- requests --------------------------------------------------------------------------------------- */
+
+static int hex(char c)
+{
+    return c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
+}
+
+static void decode(const char *from, size_t n, char *to, size_t size)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < n && k + 1 < size; i++) {
+        if (from[i] == '%' && i + 2 < n) {
+            to[k++] = (char)(hex(from[i + 1]) * 16 + hex(from[i + 2]));
+            i += 2;
+        } else {
+            to[k++] = from[i];
+        }
+    }
+    to[k] = '\0';
+}
+
+static bool header(const struct request *rq, const char *name, char *ret, size_t size)
+{
+    struct slice rest = rq->headers, line;
+    size_t len = strlen(name);
+    while (slice_next(&rest, '\n', &line)) {
+        if (line.len > len && strncasecmp(line.data, name, len) == 0 && line.data[len] == ':') {
+            struct slice v = slice_trim(slice_make(line.data + len + 1, line.len - len - 1));
+            snprintf(ret, size, "%.*s", (int)v.len, v.data);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parameter(const struct request *rq, const char *name, char *ret, size_t size)
+{
+    struct slice rest = slice_cstr(rq->query), pair;
+    size_t len = strlen(name);
+    while (slice_next(&rest, '&', &pair)) {
+        if (pair.len >= len && memcmp(pair.data, name, len) == 0 &&
+            (pair.len == len || pair.data[len] == '=')) {
+            size_t skip = MIN(len + 1, pair.len);
+            decode(pair.data + skip, pair.len - skip, ret, size);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool fill(struct connection *c)
+{
+    char bytes[65536];
+    ssize_t n = recv(c->fd, bytes, sizeof(bytes), 0);
+    if (n <= 0) {
+        return false;
+    }
+    str_append(&c->in, bytes, (size_t)n);
+    return true;
+}
+
+/* The next request; false: the connection has ended. */
+static bool next_request(struct connection *c, struct request *rq)
+{
+    if (c->used > 0) {
+        memmove(c->in.data, c->in.data + c->used, c->in.len - c->used);
+        c->in.len -= c->used;
+        c->used = 0;
+    }
+    char *end;
+    while (c->in.len == 0 || (end = memmem(c->in.data, c->in.len, "\r\n\r\n", 4)) == NULL) {
+        if (!fill(c)) {
+            return false;
+        }
+    }
+    size_t head = (size_t)(end - c->in.data) + 4;
+    char length[32] = "0";
+    struct request probe = {.headers = slice_make(c->in.data, head)};
+    (void)header(&probe, "content-length", length, sizeof(length));
+    size_t body = strtoull(length, NULL, 10);
+    while (c->in.len < head + body) {
+        if (!fill(c)) {
+            return false;
+        }
+    }
+    *rq = (struct request){.headers = slice_make(c->in.data, head),
+                           .body = slice_make(c->in.data + head, body)};
+    const char *blank = memchr(c->in.data, ' ', head), *target = blank + 1;
+    snprintf(rq->method, sizeof(rq->method), "%.*s", (int)(blank - c->in.data), c->in.data);
+    size_t target_len = (size_t)((const char *)memchr(target, ' ', head) - target);
+    const char *mark = memchr(target, '?', target_len);
+    size_t path_len = mark != NULL ? (size_t)(mark - target) : target_len;
+    decode(target + 1, path_len - 1, rq->path, sizeof(rq->path));
+    if (mark != NULL) {
+        snprintf(rq->query, sizeof(rq->query), "%.*s", (int)(target_len - path_len - 1), mark + 1);
+    }
+    c->used = head + body;
+    return true;
+}
+
+/* ---- what it does ------------------------------------------------------------------------------------------- */
+
+static void refuse(struct answer *a, int status, const char *code)
+{
+    a->status = status;
+    str_clear(&a->body);
+    str_printf(&a->body, "<Error><Code>%s</Code><Message>as the test wants it</Message></Error>",
+               code);
+}
+
+static struct fake_object *put_object(struct map *to, const char *name, struct slice bytes)
+{
+    struct fake_object *o = MEM_NEW(struct fake_object);
+    str_append_slice(&o->bytes, bytes);
+    snprintf(o->etag, sizeof(o->etag), "\"%016llx\"",
+             (unsigned long long)hash_bytes(bytes.data, bytes.len, bytes.len));
+    (void)map_put(to, name, o);
+    return o;
+}
+
+static void begin_upload(struct fake_s3 *s, const struct request *rq, struct answer *a)
+{
+    char id[32], name[64];
+    snprintf(id, sizeof(id), "u%u", ++s->n_uploads);
+    snprintf(name, sizeof(name), "%s/0", id);
+    struct fake_object *o = put_object(&s->parts, name, SLICE_LIT(""));
+    (void)header(rq, "x-amz-meta-flinc-writer", o->writer, sizeof(o->writer));
+    str_printf(
+        &a->body,
+        "<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>",
+        id);
+}
+
+/* Drops its parts; false: there is no such upload. */
+static bool end_upload(struct fake_s3 *s, const char *id, struct str *ret_bytes,
+                       char ret_writer[64])
+{
+    char name[128];
+    for (uint32_t i = 0;; i++) {
+        snprintf(name, sizeof(name), "%s/%u", id, i);
+        struct fake_object *o = map_take(&s->parts, name);
+        if (o == NULL) {
+            return i > 0;
+        }
+        if (i == 0) {
+            memcpy(ret_writer, o->writer, sizeof(o->writer));
+        }
+        str_append_slice(ret_bytes, str_slice(&o->bytes));
+        free_object(o);
+    }
+}
+
+static void complete_upload(struct fake_s3 *s, const struct request *rq, const char *id,
+                            struct answer *a)
+{
+    char writer[64] = "", condition[8];
+    STR_AUTO bytes = STR_INIT;
+    if (header(rq, "if-none-match", condition, sizeof(condition)) &&
+        map_has(&s->objects, rq->path)) {
+        refuse(a, 412, "PreconditionFailed");
+    } else if (!end_upload(s, id, &bytes, writer)) {
+        refuse(a, 404, "NoSuchUpload");
+    } else {
+        struct fake_object *o = put_object(&s->objects, rq->path, str_slice(&bytes));
+        memcpy(o->writer, writer, sizeof(writer));
+        str_printf(&a->body,
+                   "<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>");
+    }
+}
+
+static void do_put(struct fake_s3 *s, const struct request *rq, struct answer *a)
+{
+    char source[2048], decoded[2048], id[64], number[16], name[128], condition[8];
+    struct slice bytes = rq->body;
+    bool is_copy = header(rq, "x-amz-copy-source", source, sizeof(source));
+    if (is_copy) {
+        decode(source + 1, strlen(source) - 1, decoded, sizeof(decoded));
+        const struct fake_object *from = map_find(&s->objects, decoded);
+        if (from == NULL) {
+            refuse(a, 404, "NoSuchKey");
+            return;
+        }
+        bytes = str_slice(&from->bytes);
+    }
+    if (parameter(rq, "uploadId", id, sizeof(id)) &&
+        parameter(rq, "partNumber", number, sizeof(number))) {
+        snprintf(name, sizeof(name), "%s/%s", id, number);
+        struct fake_object *o = put_object(&s->parts, name, bytes);
+        str_printf(&a->headers, "ETag: %s\r\n", o->etag);
+        return;
+    }
+    if (header(rq, "if-none-match", condition, sizeof(condition)) &&
+        map_has(&s->objects, rq->path)) {
+        refuse(a, 412, "PreconditionFailed");
+        return;
+    }
+    STR_AUTO copied = STR_INIT;
+    str_append_slice(&copied, bytes);
+    struct fake_object *o = put_object(&s->objects, rq->path, str_slice(&copied));
+    (void)header(rq, "x-amz-meta-flinc-writer", o->writer, sizeof(o->writer));
+    str_printf(&a->headers, "ETag: %s\r\n", o->etag);
+    if (is_copy) {
+        str_printf(&a->body, "<CopyObjectResult><ETag>x</ETag></CopyObjectResult>");
+    }
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Pages of three, so that paging is met. */
+static void do_list(struct fake_s3 *s, const char *bucket, const struct request *rq,
+                    struct answer *a)
+{
+    enum { PAGE = 3 };
+    char prefix[1024] = "", delimiter[4] = "", token[1024] = "", last_folder[2048] = "";
+    const char *names[512];
+    size_t n = 0, skip = strlen(bucket) + 1, given = 0;
+    bool more = false;
+    (void)parameter(rq, "prefix", prefix, sizeof(prefix));
+    (void)parameter(rq, "delimiter", delimiter, sizeof(delimiter));
+    (void)parameter(rq, "continuation-token", token, sizeof(token));
+    for (const struct map_entry *e = map_next(&s->objects, NULL); e != NULL && n < 512;
+         e = map_next(&s->objects, e)) {
+        if (strncmp(e->key, bucket, skip - 1) == 0 && cstr_starts_with(e->key + skip, prefix)) {
+            names[n++] = e->key + skip;
+        }
+    }
+    qsort(names, n, sizeof(names[0]), compare_names);
+    str_append_cstr(&a->body, "<ListBucketResult>");
+    for (size_t i = 0; i < n; i++) {
+        const char *slash = delimiter[0] != '\0' ? strchr(names[i] + strlen(prefix), '/') : NULL;
+        char shown[2048];
+        snprintf(shown, sizeof(shown), "%.*s", slash != NULL ? (int)(slash + 1 - names[i]) : 2000,
+                 names[i]);
+        if (strcmp(shown, token) <= 0 || strcmp(shown, last_folder) == 0) {
+            continue;
+        }
+        if (given == PAGE) {
+            more = true;
+            break;
+        }
+        given++;
+        snprintf(last_folder, sizeof(last_folder), "%s", shown);
+        if (slash != NULL) {
+            str_printf(&a->body, "<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>", shown);
+        } else {
+            STR_AUTO full = STR_INIT;
+            str_printf(&full, "%s/%s", bucket, names[i]);
+            const struct fake_object *o = map_find(&s->objects, str_cstr(&full));
+            str_printf(
+                &a->body,
+                "<Contents><Key>%s</Key><Size>%zu</Size><LastModified>2026-11-22T08:00:00.250Z"
+                "</LastModified></Contents>",
+                names[i], o->bytes.len);
+        }
+    }
+    if (more) {
+        str_printf(&a->body, "<NextContinuationToken>%s</NextContinuationToken>", last_folder);
+    }
+    str_printf(&a->body, "<IsTruncated>%s</IsTruncated></ListBucketResult>",
+               more ? "true" : "false");
+}
+
+static void do_get(struct fake_s3 *s, const struct request *rq, struct answer *a)
+{
+    char range[64], condition[64];
+    const struct fake_object *o = map_find(&s->objects, rq->path);
+    if (o == NULL) {
+        refuse(a, 404, "NoSuchKey");
+        return;
+    }
+    if (header(rq, "if-match", condition, sizeof(condition)) && strcmp(condition, o->etag) != 0) {
+        refuse(a, 412, "PreconditionFailed");
+        return;
+    }
+    str_printf(&a->headers, "ETag: %s\r\nLast-Modified: Sun, 22 Nov 2026 08:00:00 GMT\r\n",
+               o->etag);
+    str_printf(&a->headers, "x-amz-meta-flinc-writer: %s\r\n", o->writer);
+    struct slice bytes = str_slice(&o->bytes);
+    if (header(rq, "range", range, sizeof(range))) {
+        unsigned long long first = 0, last = 0;
+        (void)sscanf(range, "bytes=%llu-%llu", &first, &last);
+        bytes = slice_make(bytes.data + first,
+                           (size_t)MIN(last + 1, (unsigned long long)bytes.len) - first);
+        a->status = 206;
+    }
+    a->content_length = bytes.len;
+    if (!a->is_head) {
+        str_append_slice(&a->body, bytes);
+    }
+}
+
+static void do_post(struct fake_s3 *s, const struct request *rq, struct answer *a)
+{
+    char id[64];
+    if (parameter(rq, "uploads", id, sizeof(id))) {
+        begin_upload(s, rq, a);
+    } else if (parameter(rq, "uploadId", id, sizeof(id))) {
+        complete_upload(s, rq, id, a);
+    } else {
+        struct slice rest = rq->body, piece;
+        char *text = mem_dup(rest.data, rest.len + 1);
+        text[rest.len] = '\0';
+        for (char *at = text; (at = strstr(at, "<Key>")) != NULL; at++) {
+            char *end = strstr(at, "</Key>");
+            STR_AUTO name = STR_INIT;
+            str_printf(&name, "%s/%.*s", rq->path, (int)(end - at - 5), at + 5);
+            (void)map_remove(&s->objects, str_cstr(&name));
+        }
+        (void)piece;
+        mem_free(text);
+        str_append_cstr(&a->body, "<DeleteResult></DeleteResult>");
+    }
+}
+
+static void act(struct fake_s3 *s, struct request *rq, struct answer *a)
+{
+    char id[64];
+    size_t len = strlen(rq->path);
+    bool is_bucket = strchr(rq->path, '/') == NULL || rq->path[len - 1] == '/';
+    if (is_bucket && len > 0 && rq->path[len - 1] == '/') {
+        rq->path[len - 1] = '\0';
+    }
+    if (cstr_starts_with(rq->path, "missing")) {
+        refuse(a, 404, "NoSuchBucket");
+    } else if (strcmp(rq->method, "PUT") == 0) {
+        do_put(s, rq, a);
+    } else if (strcmp(rq->method, "POST") == 0) {
+        do_post(s, rq, a);
+    } else if (strcmp(rq->method, "DELETE") == 0) {
+        char writer[64];
+        STR_AUTO bytes = STR_INIT;
+        if (parameter(rq, "uploadId", id, sizeof(id))) {
+            s->n_aborted += end_upload(s, id, &bytes, writer);
+        } else {
+            (void)map_remove(&s->objects, rq->path);
+        }
+        a->status = 204;
+    } else if (is_bucket && strcmp(rq->method, "GET") == 0) {
+        do_list(s, rq->path, rq, a);
+    } else {
+        do_get(s, rq, a);
+    }
+}
+
+/* ---- connections -------------------------------------------------------------------------------------------------- */
+
+static bool send_all(int fd, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t sent = send(fd, bytes, n, MSG_NOSIGNAL);
+        if (sent <= 0) {
+            return false;
+        }
+        bytes += sent;
+        n -= (size_t)sent;
+    }
+    return true;
+}
+
+static enum fake_fault take_fault(struct fake_s3 *s, const struct request *rq)
+{
+    if (s->n_faults == 0 || (s->fault_method != NULL && strcmp(s->fault_method, rq->method) != 0)) {
+        return FAKE_NONE;
+    }
+    s->n_faults--;
+    return s->fault;
+}
+
+static void note_region(struct fake_s3 *s, const struct request *rq)
+{
+    char text[512];
+    if (header(rq, "authorization", text, sizeof(text))) {
+        (void)sscanf(text, "%*[^/]/%*[^/]/%39[^/]", s->last_region);
+    }
+}
+
+/* false: the connection ends. */
+static bool serve(struct connection *c, struct request *rq)
+{
+    struct fake_s3 *s = c->server;
+    struct answer a = {.status = 200, .is_head = strcmp(rq->method, "HEAD") == 0};
+    STR_AUTO out = STR_INIT;
+    pthread_mutex_lock(&s->lock);
+    s->n_requests++;
+    note_region(s, rq);
+    enum fake_fault fault = take_fault(s, rq);
+    switch (fault) {
+    case FAKE_SLOW_DOWN:
+        refuse(&a, 503, "SlowDown");
+        break;
+    case FAKE_ERROR:
+        refuse(&a, 500, "InternalError");
+        break;
+    case FAKE_SKEWED:
+        refuse(&a, 403, "RequestTimeTooSkewed");
+        break;
+    case FAKE_DENIED:
+        refuse(&a, 403, "AccessDenied");
+        break;
+    case FAKE_ERROR_IN_200:
+        refuse(&a, 200, "InternalError");
+        break;
+    case FAKE_OTHER_REGION:
+        refuse(&a, 301, "PermanentRedirect");
+        str_append_cstr(&a.headers, "x-amz-bucket-region: eu-test-9\r\n");
+        break;
+    case FAKE_RESET:
+        break;
+    default:
+        act(s, rq, &a);
+    }
+    pthread_mutex_unlock(&s->lock);
+    size_t length = a.is_head ? a.content_length : a.body.len;
+    str_printf(
+        &out,
+        "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nDate: Sun, 22 Nov 2026 08:00:00 GMT\r\n%s\r\n",
+        a.status, length, str_cstr(&a.headers));
+    size_t body = a.is_head ? 0 : fault == FAKE_CUT ? a.body.len / 2 : a.body.len;
+    bool goes_on = fault != FAKE_RESET && fault != FAKE_LOST &&
+                   send_all(c->fd, out.data, out.len) && send_all(c->fd, a.body.data, body) &&
+                   fault != FAKE_CUT;
+    str_fini(&a.headers);
+    str_fini(&a.body);
+    return goes_on;
+}
+
+static void *connection_main(void *arg)
+{
+    struct connection *c = arg;
+    struct fake_s3 *s = c->server;
+    struct request *rq = MEM_NEW(struct request);
+    while (next_request(c, rq) && serve(c, rq)) {
+    }
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->connections.len; i++) {
+        if (*VEC_AT(&s->connections, int, i) == c->fd) {
+            vec_remove_swap(&s->connections, i);
+            break;
+        }
+    }
+    close(c->fd);
+    s->n_threads--;
+    pthread_cond_signal(&s->thread_ended);
+    pthread_mutex_unlock(&s->lock);
+    mem_free(rq);
+    str_fini(&c->in);
+    mem_free(c);
+    return NULL;
+}
+
+static void *listener_main(void *arg)
+{
+    struct fake_s3 *s = arg;
+    int fd;
+    while ((fd = accept(s->listener, NULL, NULL)) >= 0) {
+        struct connection *c = MEM_NEW(struct connection);
+        pthread_t thread;
+        c->server = s;
+        c->fd = fd;
+        pthread_mutex_lock(&s->lock);
+        *VEC_PUSH(&s->connections, int) = fd;
+        s->n_threads++;
+        s->n_connections++;
+        pthread_mutex_unlock(&s->lock);
+        (void)pthread_create(&thread, NULL, connection_main, c);
+        (void)pthread_detach(thread);
+    }
+    return NULL;
+}
+
+void fake_s3_start(struct fake_s3 *s)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    *s = (struct fake_s3){.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->thread_ended, NULL);
+    map_init(&s->objects, free_object);
+    map_init(&s->parts, free_object);
+    vec_init(&s->connections, sizeof(int));
+    ASSERT(bind(s->listener, (struct sockaddr *)&at, sizeof(at)) == 0);
+    ASSERT(listen(s->listener, 64) == 0);
+    ASSERT(getsockname(s->listener, (struct sockaddr *)&at, &len) == 0);
+    s->port = ntohs(at.sin_port);
+    ASSERT(pthread_create(&s->thread, NULL, listener_main, s) == 0);
+}
+
+void fake_s3_stop(struct fake_s3 *s)
+{
+    shutdown(s->listener, SHUT_RDWR);
+    pthread_join(s->thread, NULL);
+    close(s->listener);
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->connections.len; i++) {
+        shutdown(*VEC_AT(&s->connections, int, i), SHUT_RDWR);
+    }
+    while (s->n_threads > 0) {
+        pthread_cond_wait(&s->thread_ended, &s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    map_fini(&s->objects);
+    map_fini(&s->parts);
+    vec_fini(&s->connections);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->thread_ended);
+}
+
+void fake_s3_fail(struct fake_s3 *s, enum fake_fault fault, const char *method, uint32_t n)
+{
+    pthread_mutex_lock(&s->lock);
+    s->fault = fault;
+    s->fault_method = method;
+    s->n_faults = n;
+    pthread_mutex_unlock(&s->lock);
+}
+
+const struct fake_object *fake_s3_find(struct fake_s3 *s, const char *bucket_and_key)
+{
+    pthread_mutex_lock(&s->lock);
+    const struct fake_object *o = map_find(&s->objects, bucket_and_key);
+    pthread_mutex_unlock(&s->lock);
+    return o;
+}

@@ -1,0 +1,55 @@
+/* A server of S3 in memory, for tests: objects, ranges, conditions, listings, uploads in parts, copies; and faults on
+ * demand.  It looks at no signature (servers that do are in tests/system).  Thread: any. */
+#ifndef FLINC_TESTS_UNIT_COMMON_FS_S3_FAKE_S3_H
+#define FLINC_TESTS_UNIT_COMMON_FS_S3_FAKE_S3_H
+
+#include "common/base/map.h"
+#include "common/base/str.h"
+#include "common/base/vec.h"
+
+#include <pthread.h>
+
+enum fake_fault {
+    FAKE_NONE,
+    FAKE_SLOW_DOWN,    /* 503 */
+    FAKE_ERROR,        /* 500 */
+    FAKE_CUT,          /* half of the body, and the connection ends */
+    FAKE_RESET,        /* no answer; nothing was done */
+    FAKE_LOST,         /* it is done, and the answer is lost */
+    FAKE_SKEWED,       /* 403 RequestTimeTooSkewed */
+    FAKE_OTHER_REGION, /* 301 with another region */
+    FAKE_ERROR_IN_200, /* of a completion */
+    FAKE_DENIED,       /* 403 AccessDenied */
+};
+
+struct fake_object {
+    struct str bytes;
+    char etag[40], writer[64];
+};
+
+struct fake_s3 {
+    int listener;
+    uint16_t port;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of all below */
+    struct map objects;   /* "bucket/key": struct fake_object */
+    struct map parts;     /* "upload/number": struct fake_object */
+    uint32_t n_uploads, n_aborted;
+    enum fake_fault fault;    /* of the next n requests */
+    const char *fault_method; /* of these alone; NULL: all */
+    uint32_t n_faults;
+    uint32_t n_requests, n_connections;
+    char last_region[40]; /* of the last signature */
+    bool is_ending;
+    struct vec connections; /* int: open ones */
+    uint32_t n_threads;
+    pthread_cond_t thread_ended;
+};
+
+void fake_s3_start(struct fake_s3 *s);
+void fake_s3_stop(struct fake_s3 *s);
+void fake_s3_fail(struct fake_s3 *s, enum fake_fault fault, const char *method, uint32_t n);
+/* NULL: there is none. */
+const struct fake_object *fake_s3_find(struct fake_s3 *s, const char *bucket_and_key);
+
+#endif
