@@ -89,7 +89,8 @@ int fs_create(const char *uri, enum fs_write_mode mode, struct fs_output **ret_o
 int fs_output_write(struct fs_output *out, const void *data, size_t size,
                     struct error *err) MUST_CHECK;
 int fs_output_flush(struct fs_output *out, struct error *err) MUST_CHECK; /* to the system */
-int fs_output_sync(struct fs_output *out, struct error *err) MUST_CHECK;  /* to the disk */
+/* To the disk; where a file is seen when it is closed (fs_has_folders()) nothing: closing does it. */
+int fs_output_sync(struct fs_output *out, struct error *err) MUST_CHECK;
 uint64_t fs_output_position(const struct fs_output *out); /* bytes written, buffered ones too */
 const char *fs_output_path(const struct fs_output *out);
 /* Flushes and closes; an error means that the last bytes may be lost.  *out becomes NULL either way. */

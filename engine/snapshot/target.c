@@ -7,6 +7,13 @@
 #include "common/base/failpoint.h"
 #include "engine/snapshot/metadata.h"
 
+/* Sections are read while their file still grows: where a file is seen when it is closed, each blob has one of its own. */
+static bool can_merge(const Flinc__CheckpointLocation *location)
+{
+    return location->shared_directory[0] != '\0' &&
+           fs_has_folders(location->shared_directory, NULL) == 1;
+}
+
 struct snapshot_target *snapshot_target_new(const struct snapshot_target_options *options)
 {
     struct snapshot_target *t = MEM_NEW(struct snapshot_target);
@@ -19,7 +26,7 @@ struct snapshot_target *snapshot_target_new(const struct snapshot_target_options
     t->owner = mem_strdup(options->owner);
     t->executor = options->executor;
     t->local = options->local != NULL ? local_copies_ref(options->local) : NULL;
-    if (options->merging != NULL && t->location.shared_directory[0] != '\0') {
+    if (options->merging != NULL && can_merge(&t->location)) {
         t->merging = file_merging_ref(options->merging);
         file_merging_begin(t->merging, t->checkpoint_id, t->latest_completed);
     }

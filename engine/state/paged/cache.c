@@ -9,7 +9,7 @@ enum {
     CLUSTERS_AT_ONCE = 16, /* that the second hand looks at between two looks at the room */
     DIRTY_SHARE = 2, /* of the keys may have changed without a piece being due: one in so many */
     REMOVALS_MAX = 64 * 1024,
-    BATCHES_MIN = 2,   /* whose keys a table has room for, however little memory there is */
+    BATCHES_MIN = 2, /* whose keys a table has room for, however little memory there is */
     ROOM_ROWS =
         512, /* that room is made for at least: who adds key by key has not to find its slots again for each */
     ROOM_TRIES = 64, /* pieces that are waited for until there is room */

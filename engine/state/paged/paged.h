@@ -36,7 +36,7 @@
 #include "engine/state/record_row.h"
 
 enum {
-    PAGED_KEY_PREFIX = 6, /* key group, state */
+    PAGED_KEY_PREFIX = 6,      /* key group, state */
     PAGED_INFIX = 4,           /* bytes of a state in keys of the store */
     PAGED_SPACE_INFIX = 4 + 8, /* of another namespace than NAMESPACE_VOID */
     PAGED_HEAP_MIN = 1 << 20,  /* bytes of long keys and strings */
@@ -77,7 +77,7 @@ struct paged_state {
     struct keyed_table *shape;  /* Owns: empty, what all tables are like */
     struct record_layout value; /* Owns: of the value alone */
     struct record_row row;      /* of it */
-    uint32_t order_column; /* of the number that its entries sort by; 0: none (order.h) */
+    uint32_t order_column;      /* of the number that its entries sort by; 0: none (order.h) */
     struct keyed_number order_number; /* where it is in a key */
     struct vec all; /* struct paged_space, by namespace; NAMESPACE_VOID is always there */
     struct paged_table *at_hand; /* Borrows: the one of state->table; NULL: none */
