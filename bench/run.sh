@@ -24,6 +24,7 @@ benchmarks=(
     "cluster|a cluster of real processes: start, submission, memory, losses|bench/cluster/run.py"
     "text_source|reading lines of text files|build/release/bench/bench_ops_text_source"
     "windows|tumbling, sliding and session windows|build/release/bench/bench_ops_windows"
+    "paged_windows|windows over ten times the cache (rocksdb) beside the same in memory|build/release/bench/bench_ops_paged_windows"
     "window_functions|windows of user functions: sliding beside tumbling|build/release/bench/bench_ops_window_functions"
     "http|requests to the HTTP server|build/release/bench/bench_cluster_http"
     "mailbox|mailboxes and in-memory channels|build/release/bench/bench_loop_mailbox"

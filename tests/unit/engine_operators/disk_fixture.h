@@ -5,6 +5,7 @@
 #include "common/fs/fs.h"
 #include "engine/rocksdb/rocks_shared.h"
 #include "tests/unit/engine_operators/fixture.h"
+#include "tests/unit/seeds.h"
 
 #include <unistd.h>
 
@@ -38,7 +39,7 @@ static inline int evicting_group_teardown(void **state)
 /* Of so many cases some are left out on disk. */
 static inline size_t fixture_stride(size_t n)
 {
-    return fixture_disk.shared != NULL ? n : 1;
+    return fixture_disk.shared == NULL ? 1 : UNDER_SANITIZER ? 3 * n : n;
 }
 
 /* All tests of a list: in memory, and on disk. */
