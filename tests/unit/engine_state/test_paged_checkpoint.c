@@ -149,11 +149,110 @@ static void a_checkpoint_without_links_fails_alone(void **state)
     }
 }
 
+/* ---- namespaces ------------------------------------------------------------------------------------ */
+
+enum { SPACE = 5, SPACE_KEYS = 1000 };
+
+static struct batch *space_keys(struct sums *x)
+{
+    for (int64_t i = 0; i < SPACE_KEYS; i++) {
+        builder_put_i64(&x->builder, 0, i);
+        builder_end_row(&x->builder);
+    }
+    return finish_hashed(&x->builder, 1);
+}
+
+/* All keys of the namespace are as they are expected (0: not there), and become `n`. */
+static void put_space(struct sums *x, int64_t expected, int64_t n)
+{
+    static uint32_t slots[BATCH_ROWS_MAX];
+    static uint8_t is_new[BATCH_ROWS_MAX];
+    struct batch *b = space_keys(x);
+    assert_ok(keyed_state_upsert(x->state, SPACE, b, &KEY_COLUMN, slots, is_new, &err));
+    for (uint32_t i = 0; i < SPACE_KEYS; i++) {
+        int64_t *sum = (int64_t *)keyed_state_value(x->state, slots[i]);
+        assert_int_equal(is_new[i], expected == 0);
+        assert_int_equal(*sum, expected);
+        *sum = n;
+    }
+    batch_unref(b);
+}
+
+/* How many keys a restored namespace has, all of which are `n`. */
+static uint32_t restored_space(struct buffer_pool *pool, Flinc__KeyedHandle *handle, int64_t n)
+{
+    static uint32_t slots[BATCH_ROWS_MAX];
+    struct sums *after = MEM_NEW(struct sums);
+    uint32_t found = 0;
+    int64_t space = INT64_MIN;
+    sums_open(after, pool, 1);
+    assert_ok(restore(after->backend, &handle, 1, &err));
+    sums_open_state(after);
+    bool is_there = keyed_state_next_namespace(after->state, SPACE, &space) && space == SPACE;
+    struct batch *b = space_keys(after);
+    assert_ok(keyed_state_find(after->state, SPACE, b, &KEY_COLUMN, slots, &err));
+    for (uint32_t i = 0; i < SPACE_KEYS; i++) {
+        if (slots[i] != KEYED_SLOT_NONE) {
+            assert_int_equal(*(int64_t *)keyed_state_value(after->state, slots[i]), n);
+            found++;
+        }
+    }
+    assert_int_equal(is_there, found > 0);
+    batch_unref(b);
+    sums_close(after);
+    mem_free(after);
+    return found;
+}
+
+/* A namespace goes, and comes again, while a checkpoint still has to write it. */
+static void drop_while_frozen(struct buffer_pool *pool, Flinc__CheckpointKind kind,
+                              uint32_t expected)
+{
+    struct sums *x = MEM_NEW(struct sums);
+    Flinc__KeyedHandle handle;
+    sums_open(x, pool, 0);
+    sums_open_state(x);
+    put_space(x, 0, 7);
+    struct keyed_snapshot *s = freeze(x->backend, 1, kind, 0);
+    keyed_state_drop_namespace(x->state, SPACE);
+    put_space(x, 0, 8);
+    finish_snapshot(s, &handle);
+    assert_int_equal(restored_space(pool, &handle, 7), expected);
+    handle_fini(&handle);
+    /* The next one has the new keys alone, and the one behind a drop none. */
+    finish_snapshot(freeze(x->backend, 2, kind, 0), &handle);
+    assert_int_equal(restored_space(pool, &handle, 8), SPACE_KEYS);
+    handle_fini(&handle);
+    put_space(x, 8, 9);
+    keyed_state_drop_namespace(x->state, SPACE);
+    finish_snapshot(freeze(x->backend, 3, kind, 0), &handle);
+    assert_int_equal(restored_space(pool, &handle, 9), 0);
+    handle_fini(&handle);
+    put_space(x, 0, 1);
+    sums_close(x);
+    mem_free(x);
+}
+
+static void a_checkpoint_has_what_is_dropped_meanwhile(void **state)
+{
+    drop_while_frozen(*state, INCREMENTAL, SPACE_KEYS);
+    drop_while_frozen(*state, SAVEPOINT, SPACE_KEYS);
+}
+
+static void a_checkpoint_has_what_is_dropped_meanwhile_guard(void **state)
+{
+    assert_ok(failpoint_configure("planted.paged.drop_forgets_frozen=error", &err));
+    drop_while_frozen(*state, INCREMENTAL, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROCKSDB_TEST(a_checkpoint_without_copies_fails_alone),
         ROCKSDB_TEST(a_checkpoint_without_links_fails_alone),
+        ROCKSDB_TEST(a_checkpoint_has_what_is_dropped_meanwhile),
+        EVICTING_TEST(a_checkpoint_has_what_is_dropped_meanwhile),
+        ROCKSDB_TEST(a_checkpoint_has_what_is_dropped_meanwhile_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
