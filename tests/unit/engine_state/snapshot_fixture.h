@@ -17,13 +17,13 @@
 #define SAVEPOINT FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL
 
 static char fixture_dir[256];
-static bool fixture_evicts_always;
+static struct rocks_shared *fixture_rocks;
 
 /* Runs of a small cache are many and small: what waits for a disk would be most of the time. */
 static inline const char *fixture_tmp(void)
 {
     const char *tmp = getenv("TMPDIR");
-    return fixture_evicts_always && access("/dev/shm", W_OK) == 0 ? "/dev/shm"
+    return fixture_rocks != NULL && access("/dev/shm", W_OK) == 0 ? "/dev/shm"
            : tmp != NULL                                          ? tmp
                                                                   : "/tmp";
 }
@@ -43,7 +43,7 @@ static inline int dir_teardown(void **state)
 
 /* The backend that a test's states are of, and what it needs: the smallest cache there can be. */
 static const char *fixture_backend = "hashmap";
-static struct rocks_shared *fixture_rocks;
+static bool fixture_evicts_always;
 
 static inline int rocksdb_setup(void **state)
 {
