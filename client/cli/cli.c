@@ -249,6 +249,20 @@ static int run_action(const struct cli_action *action, int argc, char **argv)
     return status;
 }
 
+/* Of the configuration it needs how file systems are reached, and -Dkey=value. */
+static int run_state(int argc, char **argv)
+{
+    struct conf conf;
+    struct error err = ERROR_INIT;
+
+    int rc = load_conf(&conf, &err);
+    rc = rc == 0 ? conf_take_dynamic_args(&conf, &argc, argv, &err) : rc;
+    rc = rc == 0 ? s3_register(&conf, &err) : rc;
+    int status = rc < 0 ? cli_fail(&err) : statetool_main(argc, argv, stdout);
+    conf_fini(&conf);
+    return status;
+}
+
 __attribute__((visibility("default"))) int flinc_private_cli_main(int argc, char **argv);
 
 int flinc_private_cli_main(int argc, char **argv)
@@ -267,7 +281,7 @@ int flinc_private_cli_main(int argc, char **argv)
         return CLI_EXIT_OK;
     }
     if (strcmp(argv[1], "state") == 0) {
-        return statetool_main(argc - 2, argv + 2, stdout); /* needs no configuration */
+        return run_state(argc - 2, argv + 2);
     }
     for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
         if (strcmp(argv[1], actions[i].name) == 0) {

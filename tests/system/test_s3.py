@@ -52,7 +52,7 @@ def start(jobs, bundle, folder, parallelism, config, records=40 * KEYS, rate=0):
 
 
 @pytest.mark.parametrize("backend", ["hashmap", "rocksdb"])
-def test_kills_and_restores(jobs, bundle, tmp_path, server, backend):
+def test_kills_and_restores(jobs, bundle, tmp_path, server, flinc, backend):
     c, name = jobs.cluster, backend
     # Sections of a file that is not closed yet would not be there: nothing is merged on S3.
     common = {**on_s3(tmp_path, name, incremental="true", data_inline_threshold="0 kb"), **RESTARTS,
@@ -73,6 +73,8 @@ def test_kills_and_restores(jobs, bundle, tmp_path, server, backend):
     found = jobs.operation(f"/jobs/{second}/stop", {"targetDirectory": f"s3://state/{name}/savepoints", "drain": False,
                                                     "formatType": "CANONICAL"}, poll=f"/jobs/{second}/savepoints")
     jobs.wait_for_end(second)
+    said = flinc.run("state", "info", *(f"-D{key}={value}" for key, value in server.config().items()), found["location"])
+    assert said.returncode == 0 and "savepoint" in said.stdout, said.stdout + said.stderr
     # What was claimed is gone with the job, and so is what it had of its own.
     c.wait(lambda: not [n for n in files_of(server, name + "/checkpoints") if n.startswith(second)])
 
@@ -83,6 +85,19 @@ def test_kills_and_restores(jobs, bundle, tmp_path, server, backend):
     assert len(numbers_of(folders, "R")) == records
     assert merged(folders)["R"] == {key: list(range(1, 41)) for key in range(KEYS)}
     assert counts_of(folders[2])["B"]
+
+
+def test_input(flinc, server):
+    """Files of a bucket are what a job reads, one by one, all of a folder, or by a pattern."""
+    text = os.path.join(server.root, "state", "input")
+    os.makedirs(text)
+    for name in ("a.txt", "b.txt", "c.log"):
+        with open(os.path.join(text, name), "w", encoding="ascii") as f:
+            f.write("one two two\n")
+    options = [f"-D{key}={value}" for key, value in server.config().items()]
+    for path, twos in (("input/a.txt", 2), ("input", 6), ("input/*.txt", 4)):
+        said = flinc.run_local(*options, flinc.example("wordcount"), "--input", "s3://state/" + path).stdout
+        assert f"(two,{twos})" in said or f"two,{twos}" in said or f"two {twos}" in said, said
 
 
 def test_wrong_key(jobs, bundle, tmp_path, flinc, server):

@@ -453,6 +453,27 @@ static void value_layout(const struct keyed_rows *rows, struct record_layout *re
     mem_free(fields);
 }
 
+/* The names of states are there as numbers: two of the same number would be one state.  ERR_STATE names both. */
+static int check_infixes(const struct paged_state *ps, struct error *err)
+{
+    const struct paged_store *s = ps->store;
+    for (size_t i = 0; i < s->states.len; i++) {
+        const struct paged_state *other = vec_ptr(&s->states, i);
+        const char *theirs[] = {other->infix.bytes, other->spaces.bytes};
+        for (size_t k = 0; k < ARRAY_LEN(theirs); k++) {
+            if (memcmp(ps->infix.bytes, theirs[k], ps->infix.size) == 0 ||
+                memcmp(ps->spaces.bytes, theirs[k], ps->spaces.size) == 0) {
+                return error_set(
+                    err, ERR_STATE,
+                    "states '%s' and '%s' of operator %s cannot be told apart in files of "
+                    "RocksDB; rename one of them",
+                    other->state->name, ps->state->name, s->options->operator_name);
+            }
+        }
+    }
+    return 0;
+}
+
 static void set_infixes(struct paged_state *ps)
 {
     const char *name = ps->state->name;
@@ -557,7 +578,8 @@ int paged_state_new(struct paged_store *s, struct keyed_state *state,
     set_infixes(ps);
     value_layout(state->rows, &ps->value);
     record_row_init(&ps->row, &ps->value);
-    int rc = open_tables(ps, err);
+    int rc = check_infixes(ps, err);
+    rc = rc < 0 ? rc : open_tables(ps, err);
     if (rc < 0) {
         paged_state_free(ps);
         return rc;

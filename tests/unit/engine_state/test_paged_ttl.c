@@ -1,5 +1,6 @@
 /* Entries of paged state whose time is over: compactions of the store and savepoints leave them out, and
- * only them. */
+ * only them.  And names of states that files cannot tell apart. */
+#include "engine/data/hash.h"
 #include "engine/state/paged/paged.h"
 #include "tests/unit/engine_state/snapshot_fixture.h"
 
@@ -159,11 +160,68 @@ static void savepoints_leave_out_what_is_over(void **state)
     values_fini(&x);
 }
 
+/* ---- names ------------------------------------------------------------------------------------------- */
+
+enum { NAMES = 300000 };
+
+struct named {
+    uint32_t hash, number;
+};
+
+static int compare_named(const void *a, const void *b)
+{
+    const struct named *x = a, *y = b;
+    return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+/* Two names whose numbers in files are the same. */
+static void find_twins(char ret_first[16], char ret_second[16])
+{
+    struct named *all = MEM_NEW_ARRAY(struct named, NAMES);
+    for (uint32_t i = 0; i < NAMES; i++) {
+        snprintf(ret_first, 16, "s%u", i);
+        all[i] = (struct named){(uint32_t)key_hash_bytes(ret_first, strlen(ret_first)), i};
+    }
+    qsort(all, NAMES, sizeof(*all), compare_named);
+    uint32_t at = 1;
+    while (at < NAMES && all[at].hash != all[at - 1].hash) {
+        at++;
+    }
+    assert_true(at < NAMES);
+    snprintf(ret_first, 16, "s%u", all[at - 1].number);
+    snprintf(ret_second, 16, "s%u", all[at].number);
+    mem_free(all);
+}
+
+static void names_that_are_one(void **state)
+{
+    struct values x;
+    struct error err = ERROR_INIT;
+    struct keyed_state *second = NULL;
+    char first[16], other[16];
+    find_twins(first, other);
+    values_init(&x, *state);
+    values_open(&x, *state, "rocksdb", NULL);
+    struct keyed_state_desc desc = {.name = first,
+                                    .key_schema = x.keys,
+                                    .value_bytes = sizeof(struct kept),
+                                    .value_layout = &x.layout,
+                                    .grows_in_pieces = true};
+    assert_int_equal(keyed_backend_state(x.backend, &desc, &second, &err), 0);
+    desc.name = other;
+    assert_int_equal(keyed_backend_state(x.backend, &desc, &second, &err), ERR_STATE);
+    assert_non_null(strstr(err.message, first));
+    assert_non_null(strstr(err.message, other));
+    keyed_backend_free(x.backend);
+    values_fini(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROCKSDB_TEST(compactions_leave_out_what_is_over),
         ROCKSDB_TEST(savepoints_leave_out_what_is_over),
+        ROCKSDB_TEST(names_that_are_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
