@@ -9,25 +9,43 @@ enum { COUNTS = 3, BEFORE_COUNTS = TASKS - COUNTS, WITH_INPUTS = TASKS - SOURCES
 
 #define UNALIGNED FLINC__CHECKPOINT_ALIGNMENT__CHECKPOINT_UNALIGNED
 
+/* Rows of all sources that channels have room for while the counts are stalled: more than those have in their first batches. */
+enum { FULL_ROWS = 10000 };
+
+/* ---- checkpoints ---------------------------------------------------------------------------------- */
+
 static bool channels_are_full(struct test_cluster *c)
 {
-    return atomic_load(&counts.stalled) == COUNTS &&
-           atomic_load(&counts.rows_out) >= SOURCES * ROWS / 4;
+    return atomic_load(&counts.stalled) == COUNTS && atomic_load(&counts.rows_out) >= FULL_ROWS;
 }
 
 /* The barriers lie before the counts then. */
 static bool others_have_answered(struct test_cluster *c)
 {
-    return cluster_n_acks(c, wanted) + cluster_n_declines(c, wanted) == BEFORE_COUNTS;
+    return cluster_n_acks(c, wanted) + cluster_n_declines(c, wanted) >= BEFORE_COUNTS;
+}
+
+static bool all_have_answered(struct test_cluster *c)
+{
+    return cluster_n_acks(c, wanted) + cluster_n_declines(c, wanted) == TASKS;
 }
 
 static uint64_t bytes_in_flight(struct test_cluster *c, uint64_t id)
 {
     uint64_t n = 0;
-    for (uint32_t i = 0; i < COUNTS; i++) {
-        n += cluster_ack(c, id, 2, i)->stats->persisted_bytes;
+    for (uint32_t i = 0; i < c->n_tasks; i++) {
+        const struct job_task *t = &c->tasks[i];
+        if (t->attempt == c->attempt) {
+            n += cluster_ack(c, id, t->vertex, t->subtask)->stats->persisted_bytes;
+        }
     }
     return n;
+}
+
+static void stall(void)
+{
+    atomic_store(&counts.stalled, 0);
+    atomic_store(&counts.stall, true);
 }
 
 static void unstall(void)
@@ -36,43 +54,57 @@ static void unstall(void)
     event_count_signal(&counts.changed);
 }
 
-/* Everything is answered behind it; sources wait in the middle of their rows. */
-static void take_checkpoint_in_flight(struct test_cluster *c, const struct job *job, uint64_t id)
+/* Of counts that may be stalled, and are not any more behind it; everybody has answered then. */
+static void take_unaligned(struct test_cluster *c, const struct job *job, uint64_t id)
 {
-    hold();
-    atomic_store(&counts.stalled, 0);
-    atomic_store(&counts.stall, true);
-    deploy(c, job);
-    run_until_counted(c, channels_are_full);
+    const struct test_checkpoint checkpoint = {
+        .id = id,
+        .kind = FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL,
+        .directory = folder,
+        .alignment = UNALIGNED,
+    };
     wanted = id;
-    cluster_trigger(
-        c, job,
-        &(struct test_checkpoint){.id = id,
-                                  .kind = FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL,
-                                  .directory = folder,
-                                  .alignment = UNALIGNED});
+    cluster_trigger(c, job, &checkpoint);
     cluster_run_until(c, others_have_answered);
     unstall();
-    cluster_run_until(c, is_answered);
+    cluster_run_until(c, all_have_answered);
 }
 
-static bool one_has_failed(struct test_cluster *c)
+static void take_first(struct test_cluster *c, const struct job *job)
 {
-    for (uint32_t i = 0; i < c->n_tasks; i++) {
-        if (c->tasks[i].attempt == c->attempt && job_task_state(&c->tasks[i]) == STATE(FAILED)) {
-            return true;
-        }
-    }
-    return false;
+    hold();
+    stall();
+    deploy(c, job);
+    run_until_counted(c, channels_are_full);
+    take_unaligned(c, job, 1);
 }
 
-static bool all_have_failed_that_restore(struct test_cluster *c)
+static void take_good_first(struct test_cluster *c, const struct job *job)
+{
+    take_first(c, job);
+    assert_int_equal(cluster_n_acks(c, 1), TASKS);
+    assert_true(bytes_in_flight(c, 1) > 0);
+}
+
+/* ---- restoring ------------------------------------------------------------------------------------ */
+
+static uint32_t n_failed(struct test_cluster *c)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < c->n_tasks; i++) {
         n += c->tasks[i].attempt == c->attempt && job_task_state(&c->tasks[i]) == STATE(FAILED);
     }
-    return n == TASKS;
+    return n;
+}
+
+static bool one_has_failed(struct test_cluster *c)
+{
+    return n_failed(c) > 0;
+}
+
+static bool all_have_failed(struct test_cluster *c)
+{
+    return n_failed(c) == TASKS;
 }
 
 static void assert_failed_at(struct test_cluster *c, const char *place)
@@ -81,14 +113,17 @@ static void assert_failed_at(struct test_cluster *c, const char *place)
         const struct job_task *t = &c->tasks[i];
         if (t->attempt == c->attempt && job_task_state(t) == STATE(FAILED)) {
             assert_non_null(strstr(t->error.message, place));
-            assert_int_equal(t->error.cls,
-                             ERROR_CLASS_TRANSIENT); /* the restart strategy may try again */
+            assert_int_equal(t->error.cls, ERROR_CLASS_TRANSIENT); /* it may be tried again */
         }
     }
 }
 
-static void assert_attempt_finished(struct test_cluster *c)
+static void restore_to_the_end(struct test_cluster *c, const struct job *job, uint64_t id)
 {
+    release();
+    c->restore_directory = folder;
+    restore(c, job, id);
+    cluster_run_to_end(c);
     for (uint32_t i = 0; i < c->n_tasks; i++) {
         const struct job_task *t = &c->tasks[i];
         if (t->attempt == c->attempt && job_task_state(t) != STATE(FINISHED)) {
@@ -96,52 +131,72 @@ static void assert_attempt_finished(struct test_cluster *c)
                      job_task_state(t), t->error.message);
         }
     }
-}
-
-/* Attempts fail where it is told, one after the other; then one does not. */
-static void restore_fails(struct test_cluster *c, const char *place, const char *const *actions,
-                          bool (*failed)(struct test_cluster *c))
-{
-    struct job job = make_job(&HELD);
-    take_checkpoint_in_flight(c, &job, 1);
-    assert_int_equal(cluster_n_acks(c, 1), TASKS);
-    assert_true(bytes_in_flight(c, 1) > 0);
-    c->restore_directory = folder;
-    for (; *actions != NULL; actions++) {
-        char spec[128];
-        snprintf(spec, sizeof(spec), "%s=%s", place, *actions);
-        assert_int_equal(failpoint_configure(spec, NULL), 0);
-        restore(c, &job, 1);
-        cluster_run_until(c, failed);
-        assert_failed_at(c, place);
-        failpoint_clear_all();
-    }
-    release();
-    restore(c, &job, 1);
-    cluster_run_to_end(c);
-    assert_attempt_finished(c);
     assert_right();
     c->restore_directory = NULL;
 }
 
+static void arm(const char *place, const char *action)
+{
+    char spec[128];
+    snprintf(spec, sizeof(spec), "%s=%s", place, action);
+    assert_int_equal(failpoint_configure(spec, NULL), 0);
+}
+
+/* How often the place is passed while the first checkpoint is restored. */
+static uint64_t count_hits(struct test_cluster *c, const struct job *job, const char *place)
+{
+    arm(place, "delay:0");
+    restore_to_the_end(c, job, 1);
+    uint64_t n = failpoint_hits(place);
+    failpoint_clear_all();
+    return n;
+}
+
+static void restore_fails(struct test_cluster *c, const struct job *job, const char *place,
+                          const char *action, bool (*failed)(struct test_cluster *c))
+{
+    arm(place, action);
+    c->restore_directory = folder;
+    restore(c, job, 1);
+    cluster_run_until(c, failed);
+    assert_failed_at(c, place);
+    failpoint_clear_all();
+}
+
+/* Attempts fail at the first time that they come to a place, in the middle, and at the last; then one does not. */
+static void restores_fail(struct test_cluster *c, const char *place, uint64_t least)
+{
+    struct job job = make_job(&HELD);
+    take_good_first(c, &job);
+    uint64_t n = count_hits(c, &job, place);
+    assert_true(n >= least);
+    const uint64_t at[] = {1, (n + 1) / 2, n};
+    for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+        char action[40];
+        snprintf(action, sizeof(action), "error,nth=%llu", (unsigned long long)at[i]);
+        restore_fails(c, &job, place, action, one_has_failed);
+    }
+    restore_to_the_end(c, &job, 1);
+}
+
 static void test_channel_state_cannot_be_opened(void **state)
 {
-    restore_fails(*state, "task.restore.channel_state",
-                  (const char *const[]){"error,nth=1", "error,nth=7", NULL}, one_has_failed);
+    restores_fail(*state, "task.restore.channel_state", TASKS);
 }
 
 static void test_no_channel_state_can_be_opened(void **state)
 {
-    restore_fails(*state, "task.restore.channel_state", (const char *const[]){"error", NULL},
-                  all_have_failed_that_restore);
+    struct test_cluster *c = *state;
+    struct job job = make_job(&HELD);
+    take_good_first(c, &job);
+    restore_fails(c, &job, "task.restore.channel_state", "error", all_have_failed);
+    restore_to_the_end(c, &job, 1);
 }
 
-/* Before anything was processed again, when some was, and when nearly all was. */
+/* Before anything was processed again, when some was, and when all was. */
 static void test_replay_fails(void **state)
 {
-    restore_fails(*state, "task.restore.replay",
-                  (const char *const[]){"error,nth=1", "error,nth=4", "error,nth=9", NULL},
-                  one_has_failed);
+    restores_fail(*state, "task.restore.replay", COUNTS);
 }
 
 /* Replay takes its time, and is overtaken by barriers: what is left of it is in flight in the next checkpoint, too. */
@@ -149,41 +204,27 @@ static void test_slow_replay_is_recorded_again(void **state)
 {
     struct test_cluster *c = *state;
     struct job job = make_job(&HELD);
-    take_checkpoint_in_flight(c, &job, 1);
-    assert_int_equal(cluster_n_acks(c, 1), TASKS);
+    take_good_first(c, &job);
+    arm("task.restore.channel_state", "delay:20");
+    arm("task.restore.replay", "delay:20");
     c->restore_directory = folder;
-    assert_int_equal(failpoint_configure("task.restore.channel_state=delay:20;"
-                                         "task.restore.replay=delay:20",
-                                         NULL),
-                     0);
     restore(c, &job, 1);
     cluster_run_until(c, all_running);
-    wanted = 2;
-    cluster_trigger(
-        c, &job,
-        &(struct test_checkpoint){.id = 2,
-                                  .kind = FLINC__CHECKPOINT_KIND__CHECKPOINT_INCREMENTAL,
-                                  .directory = folder,
-                                  .alignment = UNALIGNED});
-    cluster_run_until(c, is_complete);
-    assert_true(bytes_in_flight(c, 2) > 0);
-    release();
-    for (uint64_t id = 1; id <= 2; id++) { /* slowly, and then as fast as it is */
-        restore(c, &job, 3 - id);
-        cluster_run_to_end(c);
-        assert_attempt_finished(c);
-        assert_right();
-        failpoint_clear_all();
-    }
-    c->restore_directory = NULL;
+    take_unaligned(c, &job, 2);
+    assert_int_equal(cluster_n_acks(c, 2), TASKS);
+    restore_to_the_end(c, &job, 2); /* slowly, and then as fast as it is */
+    failpoint_clear_all();
+    restore_to_the_end(c, &job, 1);
 }
 
+/* ---- recording ------------------------------------------------------------------------------------ */
+
 /* A recording that fails is declined; the job lives on, and another attempt from its next checkpoint, too. */
-static void recording_fails(struct test_cluster *c, const char *spec, uint32_t declines)
+static void recording_fails(struct test_cluster *c, const char *action, uint32_t declines)
 {
     struct job job = make_job(&HELD);
-    assert_int_equal(failpoint_configure(spec, NULL), 0);
-    take_checkpoint_in_flight(c, &job, 1);
+    arm("task.checkpoint.record", action);
+    take_first(c, &job);
     failpoint_clear_all();
     assert_int_equal(cluster_n_declines(c, 1), declines);
     const Flinc__CheckpointDecline *d = vec_ptr(&c->declines, 0);
@@ -193,46 +234,33 @@ static void recording_fails(struct test_cluster *c, const char *spec, uint32_t d
                       FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_NONE);
     wanted = 2;
     cluster_run_until(c, is_complete);
-    release();
-    c->restore_directory = folder;
-    restore(c, &job, 2);
-    cluster_run_to_end(c);
-    assert_attempt_finished(c);
-    assert_right();
-    c->restore_directory = NULL;
+    restore_to_the_end(c, &job, 2);
 }
 
 static void test_recording_fails(void **state)
 {
-    recording_fails(*state, "task.checkpoint.record=error,nth=1", 1);
+    recording_fails(*state, "error,nth=1", 1);
 }
 
+/* Each task that has inputs comes there at least once. */
 static void test_recording_fails_in_the_middle(void **state)
 {
-    recording_fails(*state, "task.checkpoint.record=error,nth=5", 1);
+    recording_fails(*state, "error,nth=5", 1);
 }
 
 static void test_no_recording_succeeds(void **state)
 {
-    recording_fails(*state, "task.checkpoint.record=error", WITH_INPUTS);
+    recording_fails(*state, "error", WITH_INPUTS);
 }
 
 static void test_slow_recording(void **state)
 {
     struct test_cluster *c = *state;
     struct job job = make_job(&HELD);
-    assert_int_equal(failpoint_configure("task.checkpoint.record=delay:20", NULL), 0);
-    take_checkpoint_in_flight(c, &job, 1);
-    assert_int_equal(cluster_n_acks(c, 1), TASKS);
-    assert_true(bytes_in_flight(c, 1) > 0);
+    arm("task.checkpoint.record", "delay:20");
+    take_good_first(c, &job);
     failpoint_clear_all();
-    release();
-    c->restore_directory = folder;
-    restore(c, &job, 1);
-    cluster_run_to_end(c);
-    assert_attempt_finished(c);
-    assert_right();
-    c->restore_directory = NULL;
+    restore_to_the_end(c, &job, 1);
 }
 
 int main(void)
