@@ -79,7 +79,8 @@ int session_set_open(struct keyed_backend *b, const struct session_set_desc *des
                             &(struct keyed_state_desc){.name = desc->name,
                                                        .kind = "sessions",
                                                        .key_schema = desc->key_schema,
-                                                       .record = &s->layout},
+                                                       .record = &s->layout,
+                                                       .grows_in_pieces = b->paged != NULL},
                             &s->state, err));
     *ret_set = s;
     return 0;

@@ -222,13 +222,14 @@ int contents_open(struct general_window *w, struct op_context *ctx, struct error
         struct row_list_desc desc = {.name = names[i],
                                      .key_schema = w->base.key_schema,
                                      .record = &side->record,
-                                     .stays = true};
+                                     .stays = !general_is_paged(w)};
         if (w->sessions != NULL) { /* a namespace of its own for each would be too many */
             desc.key_schema = w->entry_keys;
             desc.n_key_columns = w->base.n_keys;
         }
         TRY(row_list_open(w->base.backend, &desc, &side->contents, err));
         state_rows_writer_init(&side->writer, row_list_layout(side->contents), ctx->pool);
+        state_heap_init(&side->copies, w->base.backend->options.budget);
     }
     return user_functions_start(&w->rows.functions, err);
 }
@@ -241,6 +242,7 @@ void contents_close(struct general_window *w)
     for (uint32_t i = 0; i < OPERATOR_INPUTS_MAX; i++) {
         struct general_side *side = &w->sides[i];
         state_rows_writer_fini(&side->writer);
+        state_heap_fini(&side->copies);
         if (side->record.schema != NULL) {
             record_layout_fini(&side->record);
         }
@@ -341,6 +343,20 @@ int contents_forget(struct general_window *w, struct op_context *ctx,
     return 0;
 }
 
+/* A copy of a record, which goes with the others. */
+static int copy_record(struct general_side *side, const char **inout_record, struct error *err)
+{
+    char *copy = state_heap_alloc(&side->copies, side->record.size);
+    if (copy == NULL) {
+        return state_over_budget(side->copies.budget, side->record.size, "the records of a window",
+                                 err);
+    }
+    memset(copy, 0, side->record.size);
+    TRY(record_keep(&side->record, &side->copies, copy, *inout_record, err));
+    *inout_record = copy;
+    return 0;
+}
+
 static void keep_block(struct general_side *side, const struct state_rows *rows)
 {
     if (side->n_records + rows->n > side->cap_records) {
@@ -353,14 +369,19 @@ static void keep_block(struct general_side *side, const struct state_rows *rows)
     side->n_records += rows->n;
 }
 
-/* The window's records by address; good until the list is changed. */
-static int load_records(struct general_side *side, const struct state_keys *keys, struct error *err)
+/* The window's records by address; good until the list is changed, or as copies until the next window's. */
+static int load_records(const struct general_window *w, struct general_side *side,
+                        const struct state_keys *keys, struct error *err)
 {
     struct row_list_reader r;
     memset(&r, 0, sizeof(r));
     side->n_records = 0;
+    state_heap_clear(&side->copies);
     int rc = row_list_reader_start(&r, side->contents, keys, err);
     while (rc >= 0 && (rc = row_list_reader_next(&r, STATE_ROWS_MAX, err)) == 1) {
+        for (uint32_t i = 0; i < r.rows.n && general_is_paged(w) && rc >= 0; i++) {
+            rc = copy_record(side, &r.rows.records[i], err);
+        }
         keep_block(side, &r.rows);
     }
     row_list_reader_fini(&r);
@@ -659,7 +680,7 @@ int contents_fire(struct general_window *w, struct op_context *ctx, const struct
     TRY(key_of(w, ctx, at, &keys, err));
     int rc = 0;
     for (uint32_t i = 0; i < w->n_sides && rc >= 0; i++) {
-        rc = load_records(&w->sides[i], &keys, err);
+        rc = load_records(w, &w->sides[i], &keys, err);
     }
     size_t evicted = 0;
     if (rc >= 0) {
@@ -675,6 +696,9 @@ int contents_fire(struct general_window *w, struct op_context *ctx, const struct
     }
     if (rc >= 0 && evicted > 0) {
         rc = store_left(side, &keys, err);
+    }
+    for (uint32_t i = 0; i < w->n_sides; i++) {
+        state_heap_clear(&w->sides[i].copies);
     }
     batch_unref(keys.batch);
     return rc;

@@ -73,6 +73,7 @@ int custom_open(struct general_window *w, struct op_context *ctx, struct error *
                                     .key_schema = w->entry_keys,
                                     .n_key_columns = w->base.n_keys,
                                     .record = &c->record,
+                                    .grows_in_pieces = general_is_paged(w),
                                     .kind = "window"};
     TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &c->state, err),
             "opening operator '%s'", ctx->spec->name);
@@ -92,6 +93,7 @@ void custom_close(struct general_window *w)
     pass_tile_close(&c->tile);
     mem_free(c->scratch);
     mem_free(c->other);
+    str_fini(&c->other_bytes);
     vec_fini(&c->timers);
     if (c->record.schema != NULL) {
         record_layout_fini(&c->record);
@@ -375,12 +377,21 @@ int custom_on_merge(struct general_window *w, uint32_t i, const struct window_at
         TRY(find_slot(w, from, &slot, err));
         memcpy(c->other, keyed_state_value(c->state, slot), c->record.size);
     }
+    if (from != NULL &&
+        w->timers != NULL) { /* the strings of `other` are copies, and slots are others now */
+        record_copy(&c->record, c->scratch, c->other, &c->other_bytes);
+        memcpy(c->other, c->scratch, c->record.size);
+        TRY(find_slot(w, into, &c->slots[i], err));
+    }
     take_window(w, into, c->slots[i]);
     drop_timers(c);
     const void *other = from != NULL ? c->other : NULL;
     int rc = ((trigger_merge_fn)(void (*)(void))f->call)(&f->ctx, other, c->scratch);
     TRY(check_call(w, f, rc, err));
     TRY(keep_window(w, c->slots[i], err));
+    if (from != NULL && w->timers != NULL) {
+        TRY(find_slot(w, from, &slot, err));
+    }
     if (from != NULL) {
         TRY(tell_end(w, from, slot, err));
         keyed_state_remove(c->state, slot);

@@ -40,8 +40,9 @@ struct general_custom {
     /* The window at hand. */
     struct user_window_timers face;
     struct window_entry *entry;
-    char *scratch;     /* Owns: its record */
-    char *other;       /* Owns: the record of a window that comes into it */
+    char *scratch; /* Owns: its record */
+    char *other;   /* Owns: the record of a window that comes into it */
+    struct str other_bytes;
     struct vec timers; /* struct custom_timer */
     bool timers_known, timers_changed;
 };

@@ -16,6 +16,7 @@ int delta_open(struct general_window *w, struct op_context *ctx, struct error *e
                                     .key_schema = w->entry_keys,
                                     .n_key_columns = w->base.n_keys,
                                     .record = record,
+                                    .grows_in_pieces = general_is_paged(w),
                                     .kind = "window"};
     TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &w->delta.last, err),
             "opening operator '%s'", ctx->spec->name);

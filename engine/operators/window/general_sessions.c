@@ -238,14 +238,37 @@ static int join_lists(struct general_window *w, struct batch *into, struct batch
     return 0;
 }
 
+/* Both windows' entries at once, where a look at one may move the other. */
+static int find_both(struct general_window *w, uint32_t i, int64_t from, uint32_t *ret_from,
+                     struct error *err)
+{
+    const uint32_t twice[] = {w->slots[i], w->slots[i]};
+    uint32_t slots[2];
+    struct batch *keys = NULL;
+    TRY(keyed_state_read_keys(w->entries, twice, 2, &keys, err));
+    COLUMN_VALUES(&keys->columns[w->base.n_keys], int64_t)[1] = from;
+    keyed_state_hash(w->entries, keys, w->entry_columns);
+    int rc = keyed_state_find(w->entries, NAMESPACE_VOID, keys, w->entry_columns, slots, err);
+    batch_unref(keys);
+    TRY(rc);
+    ASSERT(slots[0] != KEYED_SLOT_NONE);
+    keyed_state_touch(w->entries, slots[0]);
+    w->slots[i] = slots[0];
+    *ret_from = slots[1];
+    return 0;
+}
+
 /* What is kept of one window into another; `keys` are those of their entries. */
 static int join_windows(struct general_window *w, uint32_t i, struct batch *into_keys,
                         struct batch *from_keys, struct error *err)
 {
-    struct window_at_hand into = {.slot = w->slots[i], .entry = general_entry(w, w->slots[i])};
     struct window_at_hand from = {.slot = KEYED_SLOT_NONE};
     keyed_state_hash(w->entries, from_keys, w->entry_columns);
-    TRY(keyed_state_find(w->entries, NAMESPACE_VOID, from_keys, w->entry_columns, &from.slot, err));
+    const int64_t state = COLUMN_VALUES(&from_keys->columns[w->base.n_keys], const int64_t)[0];
+    TRY(w->timers != NULL ? find_both(w, i, state, &from.slot, err)
+                          : keyed_state_find(w->entries, NAMESPACE_VOID, from_keys,
+                                             w->entry_columns, &from.slot, err));
+    struct window_at_hand into = {.slot = w->slots[i], .entry = general_entry(w, w->slots[i])};
     if (from.slot == KEYED_SLOT_NONE) {
         return error_set(err, ERR_CORRUPT,
                          "a session has no window: its state was not restored as a whole");

@@ -12,19 +12,29 @@ static enum general_time cleanup_kind(const struct general_window *w)
     return w->base.processing_time ? GENERAL_PROCESSING : GENERAL_EVENT;
 }
 
-/* Puts a window into the indexes where it must be looked at sooner than they know. */
-static void schedule(struct general_window *w, const struct window_at_hand *at)
+int64_t general_due(const struct general_window *w, const struct window_at_hand *at,
+                    enum general_time kind)
+{
+    int64_t due = at->entry->wait[kind];
+    return kind == cleanup_kind(w) ? MIN(due, general_cleanup_time(w, at->end)) : due;
+}
+
+int general_schedule(struct general_window *w, const struct window_at_hand *at, struct error *err)
 {
     for (enum general_time kind = 0; kind < GENERAL_TIMES; kind++) {
-        int64_t due = at->entry->wait[kind];
-        if (kind == cleanup_kind(w)) {
-            due = MIN(due, general_cleanup_time(w, at->end));
+        const int64_t due = general_due(w, at, kind);
+        if (due >= at->entry->due[kind] && (w->timers == NULL || at->entry->due[kind] != 0)) {
+            continue;
         }
-        if (due < at->entry->due[kind]) {
-            at->entry->due[kind] = due;
+        at->entry->due[kind] = due;
+        if (w->timers == NULL) {
             due_index_push(&w->due[kind], due, at->slot);
+        } else if (due < INT64_MAX) {
+            TRY(timer_service_add(w->timers, (enum timer_kind)kind, w->timer_row, w->timer_space,
+                                  due, err));
         }
     }
+    return 0;
 }
 
 /* The window of a slot; `end`: that of read_end(). */
@@ -58,11 +68,21 @@ static int read_end(struct general_window *w, uint32_t slot, int64_t *ret_end, s
     return 0;
 }
 
+int general_at(struct general_window *w, uint32_t slot, struct window_at_hand *ret,
+               struct error *err)
+{
+    int64_t end;
+    TRY(read_end(w, slot, &end, err));
+    *ret = window_at(w, slot, end);
+    return 0;
+}
+
 /* Makes the indexes anew when the table has other slots than they know. */
 static int check_index(struct general_window *w, struct error *err)
 {
     const struct keyed_table *t = w->entries->table;
-    if (LIKELY(t->entries == w->indexed_entries && t->n_slots == w->indexed_slots)) {
+    if (w->timers != NULL ||
+        LIKELY(t->entries == w->indexed_entries && t->n_slots == w->indexed_slots)) {
         return 0;
     }
     w->indexed_entries = t->entries;
@@ -73,11 +93,10 @@ static int check_index(struct general_window *w, struct error *err)
     for (uint32_t slot = 0; (slot = keyed_table_next(t, slot)) != KEYED_SLOT_NONE; slot++) {
         struct window_entry *e = general_entry(w, slot);
         if (e->is_open) {
-            int64_t end;
-            TRY(read_end(w, slot, &end, err));
+            struct window_at_hand at;
+            TRY(general_at(w, slot, &at, err));
             e->due[GENERAL_EVENT] = e->due[GENERAL_PROCESSING] = INT64_MAX;
-            struct window_at_hand at = window_at(w, slot, end);
-            schedule(w, &at);
+            TRY(general_schedule(w, &at, err));
         }
     }
     return 0;
@@ -85,7 +104,8 @@ static int check_index(struct general_window *w, struct error *err)
 
 static void set_timer(struct general_window *w, struct op_context *ctx)
 {
-    op_timer_at(ctx, due_index_least(&w->due[GENERAL_PROCESSING]));
+    op_timer_at(ctx, w->timers != NULL ? timer_service_next_time(w->timers, TIMER_PROCESSING)
+                                       : due_index_least(&w->due[GENERAL_PROCESSING]));
 }
 
 /* ---- life -------------------------------------------------------------------------------------- */
@@ -185,6 +205,7 @@ static int open_entries(struct general_window *w, struct op_context *ctx, struct
                                     .key_schema = w->entry_keys,
                                     .n_key_columns = w->base.n_keys,
                                     .record = &w->entry_layout,
+                                    .grows_in_pieces = general_is_paged(w),
                                     .kind = w->values.is_kept ? "window value" : "window"};
     TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &w->entries, err),
             "opening operator '%s'", ctx->spec->name);
@@ -233,6 +254,7 @@ static int general_open(struct operator* op, struct op_context *ctx, struct erro
     }
     TRY(delta_open(w, ctx, err));
     TRY(custom_open(w, ctx, err));
+    TRY(general_timers_open(w, ctx, err));
     TRY(check_index(w, err));
     set_timer(w, ctx);
     return 0;
@@ -243,6 +265,7 @@ void general_fini(struct general_window *w)
     w->input = batch_unref(w->input);
     w->batch = batch_unref(w->batch);
     w->pass_rows = batch_unref(w->pass_rows);
+    general_timers_close(w);
     contents_close(w);
     values_close(w);
     sessions_close(w);
@@ -278,35 +301,39 @@ static int obey(struct general_window *w, struct op_context *ctx, const struct w
     if (result & TRIGGER_PURGE) {
         TRY(contents_clear(w, ctx, at, err));
     }
-    schedule(w, at);
-    return 0;
+    return general_schedule(w, at, err);
 }
 
-/* A window whose time has come in one of the two times. */
-static int on_due(struct general_window *w, struct op_context *ctx, const struct due_item *item,
-                  struct error *err)
+/* An item of an index, which may be stale. */
+static int on_item(struct general_window *w, struct op_context *ctx, const struct due_item *item,
+                   struct error *err)
 {
     if (keyed_table_next(w->entries->table, item->slot) != item->slot) {
         return 0;
     }
-    struct window_entry *e = general_entry(w, item->slot);
-    if (!e->is_open || e->due[w->fire_kind] != item->time_ms) {
-        return 0; /* stale */
-    }
-    int64_t end;
-    TRY(read_end(w, item->slot, &end, err));
-    struct window_at_hand at = window_at(w, item->slot, end);
-    keyed_state_touch(w->entries, item->slot);
+    const struct window_entry *e = general_entry(w, item->slot);
+    return e->is_open && e->due[w->fire_kind] == item->time_ms
+               ? general_on_due(w, ctx, item->slot, item->time_ms, err)
+               : 0;
+}
+
+int general_on_due(struct general_window *w, struct op_context *ctx, uint32_t slot, int64_t time_ms,
+                   struct error *err)
+{
+    struct window_entry *e = general_entry(w, slot);
+    struct window_at_hand at;
+    TRY(general_at(w, slot, &at, err));
+    keyed_state_touch(w->entries, slot);
     e->due[w->fire_kind] = INT64_MAX;
     unsigned result = TRIGGER_CONTINUE;
-    if (e->wait[w->fire_kind] <= item->time_ms) {
+    if (e->wait[w->fire_kind] <= time_ms) {
         if (w->custom != NULL) {
             TRY(custom_on_time(w, &at, w->fire_kind, &result, err));
         } else {
-            result = trigger_on_time(w, &at, w->fire_kind, item->time_ms);
+            result = trigger_on_time(w, &at, w->fire_kind, time_ms);
         }
     }
-    if (w->fire_kind != cleanup_kind(w) || item->time_ms < general_cleanup_time(w, end)) {
+    if (w->fire_kind != cleanup_kind(w) || time_ms < general_cleanup_time(w, at.end)) {
         return obey(w, ctx, &at, result, err);
     }
     if (result & TRIGGER_FIRE) {
@@ -314,11 +341,11 @@ static int on_due(struct general_window *w, struct op_context *ctx, const struct
     }
     TRY(custom_forget(w, &at, err));
     if (w->sessions != NULL) {
-        return sessions_end(w, item->slot, err);
+        return sessions_end(w, slot, err);
     }
     TRY(contents_forget(w, ctx, &at, err));
     TRY(delta_forget(w, &at, err));
-    keyed_state_remove(w->entries, item->slot);
+    keyed_state_remove(w->entries, slot);
     return 0;
 }
 
@@ -363,16 +390,24 @@ static bool next_due(struct general_window *w, struct due_item *ret)
     return true;
 }
 
-static int fire(struct general_window *w, struct op_context *ctx, struct error *err)
+/* 1: there is more; 0: that was all. */
+static int fire_items(struct general_window *w, struct op_context *ctx, struct error *err)
 {
     struct due_item item;
     while (emit_queue_len(&w->rows.queue) < EMIT_QUEUE_STOP) {
         if (!next_due(w, &item)) {
-            w->is_firing = false;
-            break;
+            return 0;
         }
-        TRY(on_due(w, ctx, &item, err));
+        TRY(on_item(w, ctx, &item, err));
     }
+    return 1;
+}
+
+static int fire(struct general_window *w, struct op_context *ctx, struct error *err)
+{
+    int rc = w->timers != NULL ? general_timers_fire(w, ctx, err) : fire_items(w, ctx, err);
+    TRY(rc);
+    w->is_firing = rc > 0;
     if (w->sessions != NULL) {
         TRY(sessions_remove_closed(w, err));
     }
@@ -474,7 +509,7 @@ struct batch *general_entry_keys(struct general_window *w, struct op_context *ct
 static int upsert_entries(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
                           uint32_t n, struct error *err)
 {
-    if (w->sessions != NULL && w->values.is_kept && w->custom == NULL) {
+    if (w->sessions != NULL && w->values.is_kept && w->custom == NULL && w->timers == NULL) {
         TRY(sessions_find_entries(w, ctx, rows, n, err));
         return begin_pass(w, ctx, NULL, rows, n, err);
     }
@@ -505,6 +540,7 @@ static int find_entries(struct general_window *w, struct op_context *ctx, const 
             e->end = w->sessions != NULL ? 0 : w->ends[rows[i]];
         }
     }
+    general_note_slots(w);
     return check_index(w, err);
 }
 
@@ -564,10 +600,14 @@ static int run_pass(struct general_window *w, struct op_context *ctx, uint32_t p
     if (n == 0) {
         return 0;
     }
+    TRY(general_timers_begin(w, err));
     TRY(find_entries(w, ctx, rows, n, err));
     for (uint32_t i = 0; i < n; i++) {
+        w->timer_row = rows[i];
+        w->timer_space = w->ends[rows[i]];
         if (w->sessions != NULL) {
             TRY(grow_session(w, ctx, rows, i, &added, err));
+            TRY(general_keep_slots(w, ctx, rows, i, n, err));
         }
         struct window_at_hand at = window_at(w, w->slots[i], w->ends[rows[i]]);
         unsigned result = TRIGGER_CONTINUE;
@@ -584,7 +624,10 @@ static int run_pass(struct general_window *w, struct op_context *ctx, uint32_t p
         }
         TRY(obey(w, ctx, &at, result, err));
     }
-    return added < n ? contents_append(w, ctx, rows, added, n, err) : 0;
+    if (added < n) {
+        TRY(contents_append(w, ctx, rows, added, n, err));
+    }
+    return general_timers_settle(w, err);
 }
 
 void general_mark_late_rows(struct general_window *w, const struct op_context *ctx)

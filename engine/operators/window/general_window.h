@@ -13,6 +13,7 @@
  *   general_values.c    values of reduce and aggregate functions
  *   general_contents.c  what fires: records, functions
  *   general_evictor.c   records that a firing window forgets
+ *   general_paged.c     with a backend that pages: when windows are due, and slots that move
  *   general_sessions.c  windows that grow together (general_sessions.h); the end in keys is their state then
  * Thread: the task's.  Flink: WindowOperator, EvictingWindowOperator. */
 #ifndef FLINC_ENGINE_OPERATORS_WINDOW_GENERAL_WINDOW_H
@@ -24,6 +25,7 @@
 #include "engine/operators/window/window_base.h"
 #include "engine/operators/window/window_columns.h"
 #include "engine/state/row_list.h"
+#include "engine/state/timers/timers.h"
 
 #include "flinc/window.h"
 
@@ -53,7 +55,7 @@ struct window_entry {
     int64_t is_open;             /* 0: made by an upsert a moment ago */
     int64_t has_value;           /* of reduce and aggregate functions */
     int64_t start, end;          /* of sessions */
-    int64_t due[GENERAL_TIMES];  /* of its items in the indexes */
+    int64_t due[GENERAL_TIMES];  /* of its items in the indexes; 0: it was on disk, nobody knows */
 };
 
 /* The window at hand. */
@@ -74,6 +76,7 @@ struct general_side {
     const char **records; /* Owns */
     int64_t *times;       /* Owns */
     size_t n_records, cap_records;
+    struct state_heap copies; /* of records, where found rows do not stay */
 };
 
 /* Some rows of the pass at hand as structs. */
@@ -132,6 +135,14 @@ struct general_window {
     struct due_index due[GENERAL_TIMES];
     const char *indexed_entries;
     uint32_t indexed_slots;
+    /* With a backend that pages; the indexes are not used then. */
+    struct timer_service
+        *timers;              /* Owns: when windows are looked at, by (key, end or session); NULL */
+    uint32_t timer_row;       /* of the window at hand, in the batch that the timers are about, */
+    int64_t timer_space;      /* and the end in its key */
+    struct batch *fired;      /* Owns a ref: timers whose windows were asked for together, */
+    struct batch *fired_keys; /* Owns a ref: and the keys of these */
+    uint32_t numbering, custom_numbering; /* of the tables that the pass has slots of */
     /* The batch at hand: one pass per window that a record may belong to. */
     uint32_t side;       /* its input */
     struct batch *input; /* Owns a ref */
@@ -187,8 +198,41 @@ void general_set_pass_rows(struct general_window *w, struct op_context *ctx, con
 void general_mark_late_rows(struct general_window *w, const struct op_context *ctx);
 /* Emits what is queued and what is half built. */
 int general_drain(struct general_window *w, struct op_context *ctx);
+/* When a window is to be looked at in one of the two times; INT64_MAX: never. */
+int64_t general_due(const struct general_window *w, const struct window_at_hand *at,
+                    enum general_time kind);
+/* Puts a window into the indexes, or sets timers, where it must be looked at sooner than they know. */
+int general_schedule(struct general_window *w, const struct window_at_hand *at,
+                     struct error *err) MUST_CHECK;
+/* The window of a slot is looked at, as its time `time_ms` has come. */
+int general_on_due(struct general_window *w, struct op_context *ctx, uint32_t slot, int64_t time_ms,
+                   struct error *err) MUST_CHECK;
+/* The window of a slot. */
+int general_at(struct general_window *w, uint32_t slot, struct window_at_hand *ret,
+               struct error *err) MUST_CHECK;
 /* Gives back what general_window.c holds. */
 void general_fini(struct general_window *w);
+
+/* ---- general_paged.c ----------------------------------------------------------------------------- */
+
+static inline bool general_is_paged(const struct general_window *w)
+{
+    return w->base.backend->paged != NULL;
+}
+/* Opens the timers, and sets them again where they were not restored; nothing to do with other backends. */
+int general_timers_open(struct general_window *w, struct op_context *ctx,
+                        struct error *err) MUST_CHECK;
+void general_timers_close(struct general_window *w);
+/* The rows of a pass come next, or have come.  Nothing to do without timers, as the next one. */
+int general_timers_begin(struct general_window *w, struct error *err) MUST_CHECK;
+int general_timers_settle(struct general_window *w, struct error *err) MUST_CHECK;
+/* Slots of the rows [i, n) of the pass are right, whatever was looked up since. */
+void general_note_slots(struct general_window *w);
+int general_keep_slots(struct general_window *w, struct op_context *ctx, const uint16_t *rows,
+                       uint32_t i, uint32_t n, struct error *err) MUST_CHECK;
+/* Fires what is due until the queue is full: 1: there is more; 0: that was all. */
+int general_timers_fire(struct general_window *w, struct op_context *ctx,
+                        struct error *err) MUST_CHECK;
 
 /* ---- general_trigger.c ---------------------------------------------------------------------------- */
 
