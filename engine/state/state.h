@@ -319,7 +319,8 @@ void keyed_state_remove(struct keyed_state *s, uint32_t slot);
 void keyed_state_remove_many(struct keyed_state *s, const uint32_t *slots, uint32_t n);
 /* Removes a namespace with all its keys, and gives its memory back. */
 void keyed_state_drop_namespace(struct keyed_state *s, int64_t name_space);
-/* The same when no key is left in it: a table keeps its size, and its place among the namespaces. */
+/* The same when no key is left in it: a table keeps its size, and its place among the namespaces.  Where it is paged that
+ * may happen later. */
 void keyed_state_drop_if_empty(struct keyed_state *s, int64_t name_space);
 /* The least namespace with a table, or with keys on disk, that is not below `from`; false: there is none.  All of them:
  *   for (int64_t ns = INT64_MIN; keyed_state_next_namespace(s, ns, &ns) && ...; ns++) */

@@ -27,12 +27,17 @@ int s3_open(const struct fs_location *at, enum fs_access access, struct fs_input
 /* output.c */
 int s3_create(const struct fs_location *at, enum fs_write_mode mode, struct fs_output **ret_output,
               struct error *err);
+/* recoverable.c */
+extern const struct recoverable_ops s3_recoverable_ops;
 /* names.c */
 int s3_stat(const struct fs_location *at, struct fs_status *ret_status, struct error *err);
 int s3_list(const struct fs_location *at, struct fs_list *ret_list, struct error *err);
 int s3_mkdirs(const struct fs_location *at, struct error *err);
 int s3_rename(const struct fs_location *from, const struct fs_location *to, struct error *err);
 int s3_remove(const struct fs_location *at, enum fs_delete_mode mode, struct error *err);
+/* All objects whose keys begin so. */
+int s3_delete_below(struct s3_fs *fs, const char *bucket, const char *prefix,
+                    struct error *err) MUST_CHECK;
 /* Of an object alone; ERR_NOT_FOUND: there is none, but maybe a folder. */
 struct s3_object {
     uint64_t size;

@@ -349,7 +349,7 @@ static int delete_one(struct s3_fs *fs, const char *bucket, const char *key, str
     return rc;
 }
 
-static int delete_below(struct s3_fs *fs, const char *bucket, const char *prefix, struct error *err)
+int s3_delete_below(struct s3_fs *fs, const char *bucket, const char *prefix, struct error *err)
 {
     struct listing l;
     int rc;
@@ -385,7 +385,7 @@ int s3_remove(const struct fs_location *at, enum fs_delete_mode mode, struct err
                          key);
     }
     prefix_of(key, &prefix);
-    return delete_below(fs, at->authority, str_cstr(&prefix), err);
+    return s3_delete_below(fs, at->authority, str_cstr(&prefix), err);
 }
 
 /* ---- renaming ------------------------------------------------------------------------------------------------------- */
@@ -523,7 +523,7 @@ static int rename_folder(struct s3_fs *fs, const struct fs_location *from,
         listing_clear(&l);
     } while (rc > 0);
     listing_fini(&l);
-    return rc < 0 ? rc : delete_below(fs, from->authority, str_cstr(&from_prefix), err);
+    return rc < 0 ? rc : s3_delete_below(fs, from->authority, str_cstr(&from_prefix), err);
 }
 
 int s3_rename(const struct fs_location *from, const struct fs_location *to, struct error *err)

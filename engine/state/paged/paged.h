@@ -42,6 +42,7 @@ enum {
     PAGED_HEAP_MIN = 1 << 20,  /* bytes of long keys and strings */
     PAGED_TABLE_MIN =
         256 << 10, /* bytes of a table's slots at least, if the cache as a whole has so many */
+    PAGED_SPACES_MIN = 1 << 20,  /* the same of all tables of a state with several namespaces */
     PAGED_PIECE_BYTES = 8 << 20, /* of a piece at most, about */
     PAGED_WARM_CALLS = 64, /* a table that was not used in so many calls of its state is cold */
     PAGED_FIGURES_MAX = 8,
@@ -103,6 +104,7 @@ struct paged_table {
     bool is_whole;   /* the store has no key that is not here, but for removed ones */
     bool
         is_doomed; /* the namespace was dropped; a checkpoint still has to write what was frozen of it */
+    uint32_t n_asked; /* whether it is empty, when nothing of it was at hand */
     uint32_t
         n_walks; /* that go over its slots: it stays, and so does each entry that is not removed */
     uint64_t n_puts;         /* pieces that something of it was put into */
@@ -203,7 +205,8 @@ static inline uint64_t paged_table_bytes(const struct paged_table *p)
 int paged_state_note_use(struct paged_table *p, struct error *err) MUST_CHECK;
 /* Makes room for so many more bytes of a table by letting go of others, the coldest first, as far as there are any. */
 int paged_state_balance(struct paged_table *p, uint64_t more_bytes, struct error *err) MUST_CHECK;
-/* Whether a namespace has no key, which may need a look at the disk. */
+/* Whether a namespace is known to have no key, which may need a look at the disk; one that has none may be found out later, when it
+ * is asked again or its table goes. */
 int paged_state_is_empty(struct paged_state *ps, int64_t name_space, bool *ret_is_empty,
                          struct error *err) MUST_CHECK;
 /* For tests: another table than this one goes. */

@@ -280,30 +280,42 @@ uint64_t paged_state_bytes(const struct paged_state *ps)
     return bytes;
 }
 
-int paged_state_is_empty(struct paged_state *ps, int64_t name_space, bool *ret_is_empty,
-                         struct error *err)
+/* Of what the store has heard of so far. */
+static int is_empty_in_store(const struct paged_state *ps, int64_t name_space, bool *ret_is_empty,
+                             struct error *err)
 {
     struct rocks_scan *scan = NULL;
     struct rocks_bytes key, value;
+    struct paged_infix infix = paged_state_infix(ps, name_space);
+    rocks_scan_start_infix(ps->store->rocks, (struct rocks_bytes){infix.bytes, infix.size}, &scan);
+    int rc = rocks_scan_next(scan, &key, &value, err);
+    rocks_scan_free(scan);
+    *ret_is_empty = rc == 0;
+    return MIN(rc, 0);
+}
+
+int paged_state_is_empty(struct paged_state *ps, int64_t name_space, bool *ret_is_empty,
+                         struct error *err)
+{
     const struct paged_space *e = find_space(ps, name_space);
     *ret_is_empty = e == NULL || !is_there(e);
     if (*ret_is_empty) {
         return 0;
     }
     struct paged_table *p = e->table;
-    if (p != NULL && (p->is_whole || p->table->n_keys > 0)) {
+    if (p == NULL) {
+        return is_empty_in_store(ps, name_space, ret_is_empty, err);
+    }
+    if (p->is_whole || p->table->n_keys > 0) {
         *ret_is_empty = p->table->n_keys == 0;
         return 0;
     }
-    if (p != NULL) {
-        TRY(paged_table_flush(p, err));
+    /* Who removes key after key asks each time: the store is asked each second, fourth, eighth ... of them. */
+    p->n_asked++;
+    if (p->gone.n_keys > 0 || (p->n_asked & (p->n_asked - 1)) != 0) {
+        return 0;
     }
-    struct paged_infix infix = paged_state_infix(ps, name_space);
-    rocks_scan_start_infix(ps->store->rocks, (struct rocks_bytes){infix.bytes, infix.size}, &scan);
-    int rc = rocks_scan_next(scan, &key, &value, err);
-    rocks_scan_free(scan);
-    *ret_is_empty = rc == 0;
-    return rc < 0 ? rc : 0;
+    return is_empty_in_store(ps, name_space, ret_is_empty, err);
 }
 
 /* ---- room ------------------------------------------------------------------------------------------------ */
@@ -318,7 +330,8 @@ uint64_t paged_state_limit(const struct paged_state *ps)
     uint64_t others = all - MIN(all / 2, s->n_ordered * ordered);
     uint64_t share =
         ps->order_column > 0 ? ordered : others / MAX(s->states.len - s->n_ordered, (size_t)1);
-    uint64_t least = MIN(disk->cache_bytes, (uint64_t)PAGED_TABLE_MIN);
+    uint64_t least = ps->n_tables > 1 ? PAGED_SPACES_MIN : PAGED_TABLE_MIN;
+    least = MIN(disk->cache_bytes, least);
     return MAX(share, least);
 }
 
@@ -359,6 +372,12 @@ static int let_go(struct paged_table *p, struct error *err)
     struct paged_space *e = space_at(ps, at);
     ASSERT(e->table == p);
     e->is_stored = p->is_stored;
+    if (e->is_stored && p->table->n_keys == 0) {
+        /* Its last key may have gone while nobody looked (paged_state_is_empty()). */
+        bool is_empty;
+        TRY(is_empty_in_store(ps, p->name_space, &is_empty, err));
+        e->is_stored = !is_empty;
+    }
     e->table = NULL;
     ps->store->n_evicted += p->table->n_keys;
     ps->n_warm -= ps->n_warm > 1 && !is_cold(p);
@@ -394,7 +413,16 @@ int paged_state_balance(struct paged_table *p, uint64_t more_bytes, struct error
 {
     const struct paged_state *ps = p->of;
     bool has_doomed = false;
-    while (total_of(ps, &has_doomed) + more_bytes > paged_state_limit(ps)) {
+    uint64_t most = paged_state_limit(ps);
+    if (LIKELY(total_of(ps, &has_doomed) + more_bytes <= most)) {
+        return 0;
+    }
+    if (most <= PAGED_PIECE_BYTES && coldest(p) != NULL) {
+        /* Little goes together: one piece for many tables, not one that is waited for with each change of namespace. */
+        TRY(paged_store_flush(p->store, err));
+        most /= 2;
+    }
+    while (total_of(ps, &has_doomed) + more_bytes > most) {
         struct paged_table *other = coldest(p);
         if (has_doomed) {
             TRY(paged_store_finish(p->store, err));

@@ -173,8 +173,8 @@ static void begin_upload(struct fake_s3 *s, const struct request *rq, struct ans
         id);
 }
 
-/* Drops its parts; false: there is no such upload. */
-static bool end_upload(struct fake_s3 *s, const char *id, struct str *ret_bytes,
+/* Drops its parts, and puts the first ones together; false: there is no such upload. */
+static bool end_upload(struct fake_s3 *s, const char *id, uint32_t n_wanted, struct str *ret_bytes,
                        char ret_writer[64])
 {
     char name[128];
@@ -187,9 +187,21 @@ static bool end_upload(struct fake_s3 *s, const char *id, struct str *ret_bytes,
         if (i == 0) {
             memcpy(ret_writer, o->writer, sizeof(o->writer));
         }
-        str_append_slice(ret_bytes, str_slice(&o->bytes));
+        if (i <= n_wanted) {
+            str_append_slice(ret_bytes, str_slice(&o->bytes));
+        }
         free_object(o);
     }
+}
+
+static uint32_t count_parts(const struct request *rq)
+{
+    static const char mark[] = "<PartNumber>";
+    uint32_t n = 0;
+    for (size_t at = 0; at + sizeof(mark) <= rq->body.len; at++) {
+        n += memcmp(rq->body.data + at, mark, sizeof(mark) - 1) == 0;
+    }
+    return n;
 }
 
 static void complete_upload(struct fake_s3 *s, const struct request *rq, const char *id,
@@ -200,7 +212,7 @@ static void complete_upload(struct fake_s3 *s, const struct request *rq, const c
     if (header(rq, "if-none-match", condition, sizeof(condition)) &&
         map_has(&s->objects, rq->path)) {
         refuse(a, 412, "PreconditionFailed");
-    } else if (!end_upload(s, id, &bytes, writer)) {
+    } else if (!end_upload(s, id, count_parts(rq), &bytes, writer)) {
         refuse(a, 404, "NoSuchUpload");
     } else {
         struct fake_object *o = put_object(&s->objects, rq->path, str_slice(&bytes));
@@ -227,8 +239,13 @@ static void do_put(struct fake_s3 *s, const struct request *rq, struct answer *a
     if (parameter(rq, "uploadId", id, sizeof(id)) &&
         parameter(rq, "partNumber", number, sizeof(number))) {
         snprintf(name, sizeof(name), "%s/%s", id, number);
-        struct fake_object *o = put_object(&s->parts, name, bytes);
+        STR_AUTO part = STR_INIT;
+        str_append_slice(&part, bytes);
+        struct fake_object *o = put_object(&s->parts, name, str_slice(&part));
         str_printf(&a->headers, "ETag: %s\r\n", o->etag);
+        if (is_copy) {
+            str_printf(&a->body, "<CopyPartResult><ETag>%s</ETag></CopyPartResult>", o->etag);
+        }
         return;
     }
     if (header(rq, "if-none-match", condition, sizeof(condition)) &&
@@ -357,6 +374,28 @@ static void do_post(struct fake_s3 *s, const struct request *rq, struct answer *
     }
 }
 
+static void list_parts(struct fake_s3 *s, const char *id, struct answer *a)
+{
+    char name[128];
+    snprintf(name, sizeof(name), "%s/0", id);
+    if (!map_has(&s->parts, name)) {
+        refuse(a, 404, "NoSuchUpload");
+        return;
+    }
+    str_append_cstr(&a->body, "<ListPartsResult>");
+    for (uint32_t i = 1;; i++) {
+        snprintf(name, sizeof(name), "%s/%u", id, i);
+        const struct fake_object *o = map_find(&s->parts, name);
+        if (o == NULL) {
+            break;
+        }
+        str_printf(&a->body,
+                   "<Part><PartNumber>%u</PartNumber><ETag>%s</ETag><Size>%zu</Size></Part>", i,
+                   o->etag, o->bytes.len);
+    }
+    str_append_cstr(&a->body, "<IsTruncated>false</IsTruncated></ListPartsResult>");
+}
+
 static void act(struct fake_s3 *s, struct request *rq, struct answer *a)
 {
     char id[64];
@@ -375,11 +414,13 @@ static void act(struct fake_s3 *s, struct request *rq, struct answer *a)
         char writer[64];
         STR_AUTO bytes = STR_INIT;
         if (parameter(rq, "uploadId", id, sizeof(id))) {
-            s->n_aborted += end_upload(s, id, &bytes, writer);
+            s->n_aborted += end_upload(s, id, 0, &bytes, writer);
         } else {
             (void)map_remove(&s->objects, rq->path);
         }
         a->status = 204;
+    } else if (!is_bucket && parameter(rq, "uploadId", id, sizeof(id))) {
+        list_parts(s, id, a);
     } else if (is_bucket && strcmp(rq->method, "GET") == 0) {
         do_list(s, rq->path, rq, a);
     } else {

@@ -1,0 +1,554 @@
+/* Recoverable files: an upload in parts that is not completed before the commit, and for what is no part yet, an object
+ * beside it.
+ *
+ *   parts 1 .. n of the upload, and the tail `.NAME.inprogress.WRITER.NUMBER`, which a persist writes
+ *   commit: the tail becomes the last part, the upload is completed; without parts it is copied to the target
+ *
+ * `inprogress` of a handle: "1 WRITER UPLOAD PARTS TAIL BYTES": the writer's mark, the upload ("-": none), the parts that count,
+ * the number and size of the tail (0: there is none); numbers of tails are random, so that no tail of any checkpoint is
+ * ever written over.  Parts behind those that count are written again, under the same
+ * numbers.  A handle of an earlier checkpoint whose upload has been completed since goes on with a copy of the first
+ * bytes of the target.
+ *
+ * Thread: one at a time.  Flink: S3RecoverableWriter. */
+#include "common/fs/s3/inside.h"
+
+#include "common/base/failpoint.h"
+#include "common/fs/s3/xml.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PROGRESS_VERSION = 1, UPLOAD_ID_MAX = 1024 };
+
+struct s3_recoverable {
+    struct recoverable base;
+    struct s3_fs *fs;          /* Borrows */
+    struct fs_location target; /* Owns */
+    char writer[ID_HEX_LEN + 1];
+    struct s3_upload upload; /* with an id once there is a part */
+    bool is_begun;
+    uint32_t n_parts;
+    uint8_t *tail; /* Owns; the file system's part_bytes */
+    size_t tail_used;
+    uint32_t tail_number; /* of the last persist; 0: it had none */
+    struct rng random;
+};
+
+/* What a handle says. */
+struct progress {
+    char writer[ID_HEX_LEN + 1];
+    char upload[UPLOAD_ID_MAX + 1]; /* "": none */
+    uint32_t n_parts, tail_number;
+    uint64_t tail_bytes;
+};
+
+static struct s3_recoverable *file_of(struct recoverable *f)
+{
+    return CONTAINER_OF(f, struct s3_recoverable, base);
+}
+
+/* ---- handles ----------------------------------------------------------------------------------------------- */
+
+static void note_progress(struct s3_recoverable *f)
+{
+    STR_AUTO text = STR_INIT;
+    str_printf(&text, "%d %s %s %u %u %zu", PROGRESS_VERSION, f->writer,
+               f->is_begun ? f->upload.id : "-", f->n_parts, f->tail_number,
+               f->tail_number != 0 ? f->tail_used : (size_t)0);
+    mem_free(f->base.inprogress);
+    f->base.inprogress = str_take(&text);
+}
+
+static int read_progress(const struct recoverable_handle *h, struct progress *ret,
+                         struct error *err)
+{
+    struct flinc_id id;
+    int version = 0, end = 0;
+    int n = sscanf(h->inprogress, "%d %32s %1024s %u %u %lu%n", &version, ret->writer, ret->upload,
+                   &ret->n_parts, &ret->tail_number, &ret->tail_bytes, &end);
+    if (n != 6 || h->inprogress[end] != '\0' || version != PROGRESS_VERSION ||
+        strlen(ret->writer) != ID_HEX_LEN || !id_parse(ret->writer, &id) ||
+        ret->n_parts > S3_PARTS_MAX || (ret->n_parts > 0 && strcmp(ret->upload, "-") == 0) ||
+        (ret->tail_number == 0) != (ret->tail_bytes == 0)) {
+        return error_set(err, ERR_CORRUPT, "'%.100s' is no progress of a file of S3",
+                         h->inprogress);
+    }
+    if (strcmp(ret->upload, "-") == 0) {
+        ret->upload[0] = '\0';
+    }
+    return 0;
+}
+
+/* "dir/.NAME.inprogress.WRITER.NUMBER" */
+static void tail_key(const struct fs_location *target, const char *writer, uint32_t number,
+                     struct str *ret_key)
+{
+    const char *key = s3_key_of(target), *name = fs_base_name(key);
+    str_clear(ret_key);
+    str_printf(ret_key, "%.*s.%s.inprogress.%s.%u", (int)(name - key), key, name, writer, number);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------- */
+
+static int run_upload_part(struct s3_recoverable *f, struct error *err)
+{
+    struct s3_call call = {.method = NULL};
+    char number[12];
+    TRY(FAILPOINT(err, "fs.s3.upload.part"));
+    if (!f->is_begun) {
+        TRY(s3_upload_begin(f->fs, f->target.authority, s3_key_of(&f->target), f->writer,
+                            &f->upload, err));
+        f->is_begun = true;
+        note_progress(f); /* so that it can be given up */
+    }
+    if (f->n_parts == S3_PARTS_MAX) {
+        return error_set(err, ERR_TOO_LARGE,
+                         "S3 takes %d parts of a file; raise s3.upload.min.part.size",
+                         S3_PARTS_MAX);
+    }
+    s3_upload_part(&f->upload, f->n_parts + 1, slice_make((const char *)f->tail, f->tail_used),
+                   &call, number);
+    int rc = s3_call_run(f->fs->client, &call, err);
+    s3_call_fini(&call);
+    TRY(rc);
+    f->n_parts++;
+    f->tail_used = 0;
+    return 0;
+}
+
+static int file_write(struct recoverable *base, const void *data, size_t size, struct error *err)
+{
+    struct s3_recoverable *f = file_of(base);
+    const uint8_t *from = data;
+    while (size > 0) {
+        if (f->tail_used == f->fs->part_bytes) {
+            TRY_CTX(err, run_upload_part(f, err), "writing %s", base->target_uri);
+        }
+        f->tail = f->tail != NULL ? f->tail : mem_alloc(f->fs->part_bytes);
+        size_t n = MIN(size, (size_t)f->fs->part_bytes - f->tail_used);
+        memcpy(f->tail + f->tail_used, from, n);
+        f->tail_used += n;
+        from += n;
+        size -= n;
+    }
+    return 0;
+}
+
+/* The tail of an earlier persist stays: an earlier checkpoint may need it. */
+static int file_sync(struct recoverable *base, struct error *err)
+{
+    struct s3_recoverable *f = file_of(base);
+    STR_AUTO key = STR_INIT;
+    if (f->tail_used == f->fs->part_bytes) {
+        TRY(run_upload_part(f, err));
+    }
+    f->tail_number = f->tail_used > 0 ? (uint32_t)rng_below(&f->random, UINT32_MAX) + 1 : 0;
+    if (f->tail_used > 0) {
+        tail_key(&f->target, f->writer, f->tail_number, &key);
+        struct s3_call call = {.method = "PUT",
+                               .bucket = f->target.authority,
+                               .key = str_cstr(&key),
+                               .body = slice_make((const char *)f->tail, f->tail_used),
+                               .doing = "writing"};
+        int rc = FAILPOINT(err, "fs.s3.tail");
+        rc = rc == 0 ? s3_call_run(f->fs->client, &call, err) : rc;
+        s3_call_fini(&call);
+        TRY(rc);
+    }
+    note_progress(f);
+    return 0;
+}
+
+static void file_close(struct recoverable *base)
+{
+    struct s3_recoverable *f = file_of(base);
+    if (f->is_begun) {
+        s3_upload_fini(&f->upload);
+    }
+    fs_location_fini(&f->target);
+    mem_free(f->tail);
+    mem_free(base->target_uri);
+    mem_free(base->inprogress);
+    mem_free(f);
+}
+
+static int file_new(const struct fs_location *target, struct s3_recoverable **ret_file,
+                    struct error *err)
+{
+    struct s3_fs *fs;
+    struct flinc_id id;
+    STR_AUTO uri = STR_INIT;
+    TRY(s3_fs_get(&fs, err));
+    fs_location_format(target, &uri);
+    if (s3_key_of(target)[0] == '\0') {
+        return error_set(err, ERR_INVALID_ARGUMENT, "%s is a bucket, not a file", str_cstr(&uri));
+    }
+    struct s3_recoverable *f = MEM_NEW(struct s3_recoverable);
+    int rc = fs_location_parse(str_cstr(&uri), &f->target, err);
+    if (rc < 0) {
+        mem_free(f);
+        return rc;
+    }
+    f->base.ops = &s3_recoverable_ops;
+    f->base.target_uri = str_take(&uri);
+    f->fs = fs;
+    rng_init_system(&f->random);
+    id_random(&id, &f->random);
+    id_format(&id, f->writer);
+    note_progress(f);
+    *ret_file = f;
+    return 0;
+}
+
+static int file_open(const struct fs_location *target, struct recoverable **ret_file,
+                     struct error *err)
+{
+    struct s3_recoverable *f = NULL;
+    TRY(FAILPOINT(err, "fs.s3.recoverable.open"));
+    TRY(file_new(target, &f, err));
+    *ret_file = &f->base;
+    return 0;
+}
+
+/* ---- what an upload has ------------------------------------------------------------------------------------------ */
+
+struct part_list {
+    struct s3_upload *upload;
+    uint32_t n_wanted;
+    uint64_t bytes; /* of the parts that are wanted */
+    uint32_t n_found;
+    uint32_t number;
+    struct str etag;
+    uint64_t size;
+    bool is_truncated;
+    struct str marker;
+};
+
+static int on_part(void *arg, const char *path, struct slice text, struct error *err)
+{
+    struct part_list *l = arg;
+    const char *value = text.data != NULL ? text.data : "";
+    if (strcmp(path, "ListPartsResult/Part/PartNumber") == 0) {
+        l->number = (uint32_t)strtoul(value, NULL, 10);
+    } else if (strcmp(path, "ListPartsResult/Part/ETag") == 0) {
+        str_clear(&l->etag);
+        str_append_slice(&l->etag, text);
+    } else if (strcmp(path, "ListPartsResult/Part/Size") == 0) {
+        l->size = strtoull(value, NULL, 10);
+    } else if (strcmp(path, "ListPartsResult/Part") == 0) {
+        if (l->number >= 1 && l->number <= l->n_wanted) {
+            s3_upload_note(l->upload, l->number, str_cstr(&l->etag));
+            l->bytes += l->size;
+            l->n_found++;
+        }
+    } else if (strcmp(path, "ListPartsResult/IsTruncated") == 0) {
+        l->is_truncated = slice_eq_cstr(text, "true");
+    } else if (strcmp(path, "ListPartsResult/NextPartNumberMarker") == 0) {
+        str_clear(&l->marker);
+        str_append_slice(&l->marker, text);
+    }
+    return 0;
+}
+
+/* The ETags of the parts that a handle has, and that together with its tail they are as long as it says.  ERR_NOT_FOUND:
+ * the upload is not there any more. */
+static int find_parts(struct s3_upload *u, const struct recoverable_handle *h,
+                      const struct progress *p, struct error *err)
+{
+    struct part_list l = {.upload = u, .n_wanted = p->n_parts};
+    int rc;
+    do {
+        struct s3_call call = {
+            .method = "GET", .bucket = u->bucket, .key = u->key, .doing = "looking at parts of"};
+        STR_AUTO marker = STR_INIT;
+        str_append_slice(&marker, str_slice(&l.marker));
+        s3_call_add_query(&call, "uploadId", u->id);
+        if (marker.len > 0) {
+            s3_call_add_query(&call, "part-number-marker", str_cstr(&marker));
+        }
+        l.is_truncated = false;
+        rc = s3_call_run(u->fs->client, &call, err);
+        rc = rc == 0 ? xml_read(str_slice(&call.x.answer), on_part, &l, err) : rc;
+        s3_call_fini(&call);
+    } while (rc == 0 && l.is_truncated && l.n_found < l.n_wanted && l.marker.len > 0);
+    if (rc == 0 && (l.n_found != p->n_parts || l.bytes + p->tail_bytes != h->length_bytes)) {
+        rc = error_set(err, ERR_CORRUPT,
+                       "the upload has %u of %u parts, and with its tail %llu of %llu bytes",
+                       l.n_found, p->n_parts, (unsigned long long)(l.bytes + p->tail_bytes),
+                       (unsigned long long)h->length_bytes);
+    }
+    str_fini(&l.etag);
+    str_fini(&l.marker);
+    return rc;
+}
+
+static void upload_of(struct s3_fs *fs, const struct fs_location *target, const char *id,
+                      struct s3_upload *ret_upload)
+{
+    *ret_upload = (struct s3_upload){.fs = fs,
+                                     .bucket = mem_strdup(target->authority),
+                                     .key = mem_strdup(s3_key_of(target)),
+                                     .id = mem_strdup(id)};
+    vec_init(&ret_upload->etags, sizeof(char *));
+}
+
+/* ---- going on --------------------------------------------------------------------------------------------------------- */
+
+static int read_into_tail(struct s3_recoverable *f, const char *key, uint64_t offset, size_t size,
+                          struct error *err)
+{
+    char range[64];
+    f->tail = f->tail != NULL ? f->tail : mem_alloc(f->fs->part_bytes);
+    if (size == 0) {
+        return 0;
+    }
+    struct s3_call call = {.method = "GET",
+                           .bucket = f->target.authority,
+                           .key = key,
+                           .sink = f->tail,
+                           .sink_size = size,
+                           .doing = "reading"};
+    snprintf(range, sizeof(range), "bytes=%llu-%llu", (unsigned long long)offset,
+             (unsigned long long)(offset + size - 1));
+    s3_call_add_header(&call, "range", range);
+    int rc = s3_call_run(f->fs->client, &call, err);
+    if (rc == 0 && call.x.sink_used != size) {
+        rc = error_set(err, ERR_CORRUPT, "s3://%s/%s has %zu bytes of %zu", f->target.authority,
+                       key, call.x.sink_used, size);
+    }
+    s3_call_fini(&call);
+    f->tail_used = rc == 0 ? size : 0;
+    return rc;
+}
+
+/* The file was committed since: its first bytes are read back, for a file that takes its place. */
+static int go_on_behind_commit(struct s3_recoverable *f, const struct recoverable_handle *h,
+                               const struct progress *p, struct error *err)
+{
+    struct s3_object object;
+    const char *key = s3_key_of(&f->target);
+    TRY(s3_head(f->fs, f->target.authority, key, &object, err));
+    if (strcmp(object.writer, p->writer) != 0 || object.size < h->length_bytes) {
+        return error_set(err, ERR_CORRUPT, "the upload is gone, and s3://%s/%s is another one",
+                         f->target.authority, key);
+    }
+    for (uint64_t at = 0; at < h->length_bytes;) {
+        size_t n = (size_t)MIN(h->length_bytes - at, f->fs->part_bytes);
+        TRY(read_into_tail(f, key, at, n, err));
+        at += n;
+        if (at < h->length_bytes) {
+            TRY(run_upload_part(f, err));
+        }
+    }
+    return 0;
+}
+
+static int go_on(struct s3_recoverable *f, const struct recoverable_handle *h,
+                 const struct progress *p, struct error *err)
+{
+    STR_AUTO key = STR_INIT;
+    struct error why = ERROR_INIT;
+    int rc = 0;
+    if (p->tail_bytes > f->fs->part_bytes) {
+        return error_set(
+            err, ERR_INVALID_CONFIG,
+            "its tail has %llu bytes, more than s3.upload.min.part.size, which was larger then",
+            (unsigned long long)p->tail_bytes);
+    }
+    if (p->upload[0] != '\0') {
+        struct s3_upload u;
+        upload_of(f->fs, &f->target, p->upload, &u);
+        rc = find_parts(&u, h, p, &why);
+        if (rc < 0) {
+            s3_upload_fini(&u);
+        } else {
+            f->upload = u;
+            f->is_begun = true;
+            f->n_parts = p->n_parts;
+        }
+    }
+    if (rc == 0 && p->tail_bytes > 0) {
+        tail_key(&f->target, p->writer, p->tail_number, &key);
+        rc = read_into_tail(f, str_cstr(&key), 0, (size_t)p->tail_bytes, &why);
+    }
+    if (rc == ERR_NOT_FOUND) {
+        if (f->is_begun) {
+            s3_upload_fini(&f->upload);
+            f->is_begun = false;
+            f->n_parts = 0;
+        }
+        return go_on_behind_commit(f, h, p, err);
+    }
+    if (rc < 0) {
+        if (err != NULL) {
+            error_copy(err, &why);
+        }
+        return rc;
+    }
+    memcpy(f->writer, p->writer, sizeof(f->writer));
+    return 0;
+}
+
+static int file_recover(const struct recoverable_handle *h, struct recoverable **ret_file,
+                        struct error *err)
+{
+    CLEANUP(fs_location_fini) struct fs_location at = {.authority = NULL};
+    struct s3_recoverable *f = NULL;
+    struct progress p;
+    TRY(FAILPOINT(err, "fs.s3.recoverable.recover"));
+    TRY(read_progress(h, &p, err));
+    TRY(fs_location_parse(h->target_uri, &at, err));
+    TRY(file_new(&at, &f, err));
+    f->base.length_bytes = h->length_bytes;
+    int rc = go_on(f, h, &p, err);
+    if (rc < 0) {
+        file_close(&f->base);
+        return rc;
+    }
+    note_progress(f);
+    *ret_file = &f->base;
+    return 0;
+}
+
+/* ---- committing ------------------------------------------------------------------------------------------------------- */
+
+static bool is_committed(struct s3_fs *fs, const struct fs_location *at, const struct progress *p)
+{
+    struct s3_object object;
+    return s3_head(fs, at->authority, s3_key_of(at), &object, NULL) == 0 &&
+           strcmp(object.writer, p->writer) == 0;
+}
+
+/* The tail becomes the last part. */
+static int copy_tail(struct s3_upload *u, const struct fs_location *at, const struct progress *p,
+                     struct error *err)
+{
+    STR_AUTO plain = STR_INIT;
+    STR_AUTO source = STR_INIT;
+    STR_AUTO key = STR_INIT;
+    STR_AUTO etag = STR_INIT;
+    char number[12];
+    tail_key(at, p->writer, p->tail_number, &key);
+    str_printf(&plain, "/%s/%s", at->authority, str_cstr(&key));
+    sigv4_escape(&source, str_slice(&plain), true);
+    struct s3_call call = {
+        .method = "PUT", .bucket = at->authority, .key = s3_key_of(at), .doing = "committing"};
+    s3_call_add_header(&call, "x-amz-copy-source", str_cstr(&source));
+    if (u != NULL) {
+        snprintf(number, sizeof(number), "%u", p->n_parts + 1);
+        s3_call_add_query(&call, "partNumber", number);
+        s3_call_add_query(&call, "uploadId", u->id);
+    } else {
+        s3_call_add_header(&call, "x-amz-metadata-directive", "REPLACE");
+        s3_call_add_header(&call, "x-amz-meta-flinc-writer", p->writer);
+    }
+    struct s3_fs *fs = NULL;
+    int rc = s3_fs_get(&fs, err);
+    rc = rc == 0 ? s3_call_run(fs->client, &call, err) : rc;
+    if (rc == 0 && u != NULL) {
+        if (xml_find(str_slice(&call.x.answer), "CopyPartResult/ETag", &etag)) {
+            s3_upload_note(u, p->n_parts + 1, str_cstr(&etag));
+        } else {
+            rc = error_set(err, ERR_CORRUPT, "the server gave no ETag for a part");
+        }
+    }
+    s3_call_fini(&call);
+    return rc;
+}
+
+static int commit_upload(struct s3_fs *fs, const struct fs_location *at,
+                         const struct recoverable_handle *h, const struct progress *p,
+                         struct error *err)
+{
+    struct s3_upload u;
+    upload_of(fs, at, p->upload, &u);
+    int rc = find_parts(&u, h, p, err);
+    if (rc == 0 && p->tail_bytes > 0) {
+        rc = copy_tail(&u, at, p, err);
+    }
+    rc = rc == 0 ? s3_upload_complete(&u, false, p->writer, err) : rc;
+    s3_upload_fini(&u);
+    return rc;
+}
+
+static int commit_empty(struct s3_fs *fs, const struct fs_location *at, const struct progress *p,
+                        struct error *err)
+{
+    struct s3_call call = {
+        .method = "PUT", .bucket = at->authority, .key = s3_key_of(at), .doing = "committing"};
+    s3_call_add_header(&call, "x-amz-meta-flinc-writer", p->writer);
+    int rc = s3_call_run(fs->client, &call, err);
+    s3_call_fini(&call);
+    return rc;
+}
+
+static void remove_tails(struct s3_fs *fs, const struct fs_location *at, const struct progress *p)
+{
+    STR_AUTO key = STR_INIT;
+    tail_key(at, p->writer, 0, &key);
+    key.len--; /* of all numbers */
+    key.data[key.len] = '\0';
+    int rc = s3_delete_below(fs, at->authority, str_cstr(&key), NULL);
+    (void)rc; /* nothing refers to them */
+}
+
+static int file_commit(const struct recoverable_handle *h, enum recoverable_commit_mode mode,
+                       struct error *err)
+{
+    CLEANUP(fs_location_fini) struct fs_location at = {.authority = NULL};
+    struct s3_fs *fs;
+    struct progress p;
+    struct error why = ERROR_INIT;
+    TRY(read_progress(h, &p, err));
+    TRY(fs_location_parse(h->target_uri, &at, err));
+    TRY(s3_fs_get(&fs, err));
+    TRY(FAILPOINT(err, "fs.s3.recoverable.before_commit"));
+    if (mode == RECOVERABLE_COMMIT_AGAIN && is_committed(fs, &at, &p)) {
+        return 0;
+    }
+    int rc = p.upload[0] != '\0' ? commit_upload(fs, &at, h, &p, &why)
+             : p.tail_bytes > 0  ? copy_tail(NULL, &at, &p, &why)
+                                 : commit_empty(fs, &at, &p, &why);
+    if (rc == ERR_NOT_FOUND && is_committed(fs, &at, &p)) {
+        rc = 0; /* an answer was lost */
+    }
+    if (rc < 0) {
+        if (err != NULL) {
+            error_copy(err, &why);
+        }
+        return rc;
+    }
+    TRY(FAILPOINT(err, "fs.s3.recoverable.after_commit"));
+    remove_tails(fs, &at, &p);
+    return 0;
+}
+
+static int file_cleanup(const struct recoverable_handle *h, struct error *err)
+{
+    CLEANUP(fs_location_fini) struct fs_location at = {.authority = NULL};
+    struct s3_fs *fs;
+    struct progress p;
+    TRY(FAILPOINT(err, "fs.s3.recoverable.cleanup"));
+    TRY(read_progress(h, &p, err));
+    TRY(fs_location_parse(h->target_uri, &at, err));
+    TRY(s3_fs_get(&fs, err));
+    if (p.upload[0] != '\0') {
+        struct s3_upload u;
+        upload_of(fs, &at, p.upload, &u);
+        s3_upload_abort(&u);
+        s3_upload_fini(&u);
+    }
+    remove_tails(fs, &at, &p);
+    return 0;
+}
+
+const struct recoverable_ops s3_recoverable_ops = {
+    .open = file_open,
+    .recover = file_recover,
+    .write = file_write,
+    .sync = file_sync,
+    .close = file_close,
+    .commit = file_commit,
+    .cleanup = file_cleanup,
+};
