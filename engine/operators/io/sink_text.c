@@ -52,6 +52,10 @@ static int remove_leftovers(struct text_sink *s, const struct op_context *ctx, s
     str_printf(&finished, "%s-%s-%u-", s->config->part_prefix, s->config->run_id, ctx->subtask);
     str_printf(&hidden, ".%s", str_cstr(&finished));
     int rc = fs_list_dir(s->config->path, &list, err);
+    if (rc == ERR_NOT_FOUND) {
+        rc =
+            0; /* made when the sink was opened; without a file there is no such thing on an object store */
+    }
     for (size_t i = 0; i < list.n && rc == 0; i++) {
         const struct fs_entry *e = &list.entries[i];
         if (e->status.kind == FS_KIND_FILE && (cstr_starts_with(e->name, str_cstr(&finished)) ||

@@ -413,16 +413,7 @@ int paged_state_balance(struct paged_table *p, uint64_t more_bytes, struct error
 {
     const struct paged_state *ps = p->of;
     bool has_doomed = false;
-    uint64_t most = paged_state_limit(ps);
-    if (LIKELY(total_of(ps, &has_doomed) + more_bytes <= most)) {
-        return 0;
-    }
-    if (most <= PAGED_PIECE_BYTES && coldest(p) != NULL) {
-        /* Little goes together: one piece for many tables, not one that is waited for with each change of namespace. */
-        TRY(paged_store_flush(p->store, err));
-        most /= 2;
-    }
-    while (total_of(ps, &has_doomed) + more_bytes > most) {
+    while (total_of(ps, &has_doomed) + more_bytes > paged_state_limit(ps)) {
         struct paged_table *other = coldest(p);
         if (has_doomed) {
             TRY(paged_store_finish(p->store, err));

@@ -245,6 +245,53 @@ static void a_checkpoint_has_what_is_dropped_meanwhile_guard(void **state)
     drop_while_frozen(*state, INCREMENTAL, 0);
 }
 
+static void remove_key(struct sums *x, int64_t key)
+{
+    uint32_t slot = KEYED_SLOT_NONE;
+    builder_put_i64(&x->builder, 0, key);
+    builder_end_row(&x->builder);
+    struct batch *b = finish_hashed(&x->builder, 1);
+    assert_ok(keyed_state_find(x->state, SPACE, b, &KEY_COLUMN, &slot, &err));
+    assert_true(slot != KEYED_SLOT_NONE);
+    keyed_state_remove(x->state, slot);
+    batch_unref(b);
+}
+
+/* Keys come from the disk, go, and each time it is asked whether that was the last: nothing is written for an answer, and
+ * in the end it is known. */
+static void a_namespace_that_goes_key_by_key(void **state)
+{
+    enum { ASKS = 5000 };
+    struct sums *x = MEM_NEW(struct sums), *after = MEM_NEW(struct sums);
+    Flinc__KeyedHandle handle, *handles[] = {&handle};
+    int64_t space = INT64_MIN;
+    sums_open(x, *state, 0);
+    sums_open_state(x);
+    put_space(x, 0, 7);
+    finish_snapshot(freeze(x->backend, 1, INCREMENTAL, 0), &handle);
+    sums_open(after, *state, 1);
+    assert_ok(restore(after->backend, handles, 1, &err));
+    sums_open_state(after);
+    const struct paged_store *store = after->backend->paged;
+    uint64_t n_pieces = store->n_pieces;
+    for (int64_t key = 0; key < SPACE_KEYS; key++) {
+        assert_true(keyed_state_next_namespace(after->state, SPACE, &space) && space == SPACE);
+        remove_key(after, key);
+        keyed_state_drop_if_empty(after->state, SPACE);
+    }
+    assert_int_equal(store->n_pieces, n_pieces);
+    assert_ok(paged_store_flush(after->backend->paged, &err));
+    for (int i = 0; i < ASKS; i++) {
+        keyed_state_drop_if_empty(after->state, SPACE);
+    }
+    assert_false(keyed_state_next_namespace(after->state, SPACE, &space) && space == SPACE);
+    sums_close(after);
+    sums_close(x);
+    handle_fini(&handle);
+    mem_free(after);
+    mem_free(x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +300,7 @@ int main(void)
         ROCKSDB_TEST(a_checkpoint_has_what_is_dropped_meanwhile),
         EVICTING_TEST(a_checkpoint_has_what_is_dropped_meanwhile),
         ROCKSDB_TEST(a_checkpoint_has_what_is_dropped_meanwhile_guard),
+        ROCKSDB_TEST(a_namespace_that_goes_key_by_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
