@@ -108,7 +108,8 @@ static void add_result(struct session_window *w, uint32_t slot, struct session s
                        bool is_last)
 {
     uint32_t i = w->n_results++;
-    w->results[i] = (struct session_result){.slot = slot, .is_last = is_last};
+    w->result_slots[i] = slot;
+    w->result_is_last[i] = is_last;
     w->starts[i] = s.start;
     w->ends[i] = s.end;
     char *copy = w->result_words + (size_t)i * w->words_bytes;

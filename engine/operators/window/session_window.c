@@ -170,19 +170,16 @@ int session_emit(struct session_window *w, struct op_context *ctx, struct error 
     struct window_results r = {
         .accumulators = w->accumulators, .starts = w->starts, .ends = w->ends};
     uint32_t n = w->n_results;
-    for (uint32_t i = 0; i < n; i++) {
-        w->slots[i] = w->results[i].slot;
-    }
     w->n_results = 0;
-    TRY(keyed_state_read_keys(w->state, w->slots, n, &r.keys, err));
+    TRY(keyed_state_read_keys(w->state, w->result_slots, n, &r.keys, err));
     if (PLANTED("sessions.twice")) {
         op_emit(ctx, 0, window_columns_results(&w->columns, ctx->pool, ctx->output_schemas[0], &r));
     }
     op_emit(ctx, 0, window_columns_results(&w->columns, ctx->pool, ctx->output_schemas[0], &r));
     batch_unref(r.keys);
     for (uint32_t i = 0; i < n; i++) {
-        if (w->results[i].is_last) {
-            keyed_state_remove(w->state, w->results[i].slot);
+        if (w->result_is_last[i]) {
+            keyed_state_remove(w->state, w->result_slots[i]);
         }
     }
     return 0;

@@ -34,12 +34,6 @@ struct session_entry {
     /* uint64_t words[]; flinc_string earlier; */
 };
 
-/* A session that fires, until its batch is made. */
-struct session_result {
-    uint32_t slot;
-    bool is_last; /* the entry is empty afterwards */
-};
-
 struct session_window {
     struct window_base base;
     struct window_columns columns;
@@ -72,7 +66,9 @@ struct session_window {
         looked_at[SESSION_LOOK_AHEAD]; /* due; their entries are on the way to the cache */
     uint32_t n_looked_at, next_looked_at;
     uint32_t n_results;
-    struct session_result results[BATCH_ROWS_TARGET];
+    /* Of sessions that fire, until their batch is made. */
+    uint32_t result_slots[BATCH_ROWS_TARGET];
+    bool result_is_last[BATCH_ROWS_TARGET]; /* the entry is empty afterwards */
     int64_t starts[BATCH_ROWS_TARGET], ends[BATCH_ROWS_TARGET];
     const char *accumulators[BATCH_ROWS_TARGET];
     char *result_words; /* Owns: accumulators of the results */

@@ -231,6 +231,29 @@ static void many_sessions_leave_batch_by_batch(void **state)
     harness_free(h);
 }
 
+/* So that the results of a batch of timers are more than fit one batch. */
+static void many_keys_with_several_sessions_each(void **state)
+{
+    enum { KEYS = 1000, SESSIONS = 12 };
+    struct window_config c;
+    struct harness *h = sessions(&c, 10, COUNT);
+    STR_AUTO rows = STR_INIT;
+    for (int key = 0; key < KEYS; key += 100) {
+        str_clear(&rows);
+        for (int i = key; i < key + 100; i++) {
+            for (int session = 0; session < SESSIONS; session++) {
+                str_printf(&rows, "%d, 1 @%d\n", i, session * 100 + i % 10);
+            }
+        }
+        push(h, str_cstr(&rows));
+    }
+    harness_clear(h);
+    must(harness_watermark(h, 0, 10000, &err));
+    assert_int_equal(harness_row_count(h, 0), KEYS * SESSIONS);
+    check_watermark(h, INT64_MAX, "");
+    harness_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +265,7 @@ int main(void)
         cmocka_unit_test(random_input_against_the_naive_evaluator),
         cmocka_unit_test(gaps_of_records_against_the_naive_evaluator),
         cmocka_unit_test(many_sessions_leave_batch_by_batch),
+        cmocka_unit_test(many_keys_with_several_sessions_each),
     };
     return RUN_ON_BOTH(tests);
 }
