@@ -92,10 +92,7 @@ struct keyed_disk {
     struct rocks_metrics *metrics; /* Borrows: what is wanted of RocksDB; NULL: nothing */
     bool
         names_states; /* in metrics the state is a variable, <column_family>, not a part of names alone */
-    bool
-        keeps_what_is_due; /* timers, sessions and windows of functions stay in memory: with them on disk a session was lost when a
-                            * job was rescaled */
-    bool evicts_always;    /* for tests: at each call some of what may leave the cache does */
+    bool evicts_always; /* for tests: at each call some of what may leave the cache does */
 };
 
 /* What a backend gets to know; copied. */

@@ -186,7 +186,6 @@ int state_disk_open(struct state_disk *d, const struct conf *conf, struct keyed_
         .directory = o->directory,
         .executor = d->executor,
         .cache_bytes = cache_bytes_of(d, conf),
-        .keeps_what_is_due = true,
         .n_sharing = &d->n_open,
         .n_transfer_threads =
             (uint32_t)conf_int(conf, "state.backend.rocksdb.checkpoint.transfer.thread.num"),

@@ -217,8 +217,7 @@ void general_fini(struct general_window *w);
 
 static inline bool general_is_paged(const struct general_window *w)
 {
-    const struct keyed_backend *b = w->base.backend;
-    return b->paged != NULL && !b->options.disk->keeps_what_is_due;
+    return w->base.backend->paged != NULL;
 }
 /* Opens the timers, and sets them again where they were not restored; nothing to do with other backends. */
 int general_timers_open(struct general_window *w, struct op_context *ctx,

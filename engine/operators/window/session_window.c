@@ -133,9 +133,7 @@ static int session_open(struct operator* op, struct op_context *ctx, struct erro
     struct keyed_state_desc desc = {.name = "window-sessions",
                                     .key_schema = w->base.key_schema,
                                     .record = &w->layout,
-                                    .grows_in_pieces =
-                                        w->base.backend->paged != NULL &&
-                                        !w->base.backend->options.disk->keeps_what_is_due,
+                                    .grows_in_pieces = w->base.backend->paged != NULL,
                                     .kind = "window"};
     TRY_CTX(err, keyed_backend_state(w->base.backend, &desc, &w->state, err),
             "opening operator '%s'", ctx->spec->name);

@@ -67,8 +67,7 @@ static int half_open(struct timer_service *t, enum timer_kind kind,
         .n_key_columns = t->n_keys,
         .kind = KEYED_KIND_TIMERS,
         .is_derived = o->is_derived,
-        .grows_in_pieces =
-            t->backend->paged != NULL && !t->backend->options.disk->keeps_what_is_due,
+        .grows_in_pieces = t->backend->paged != NULL,
         .value_layout = t->no_value,
     };
     TRY(keyed_backend_state(t->backend, &desc, &h->state, err));
