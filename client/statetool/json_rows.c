@@ -77,13 +77,8 @@ static void append_bytes(const struct column *c, uint32_t row, struct str *out)
         json_append_quoted(out, s);
         return;
     }
-    static const char HEX[] = "0123456789abcdef";
-    str_reserve(out, 2 * s.len + 2);
     str_append_char(out, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char byte = (unsigned char)s.data[i];
-        str_append(out, (char[]){HEX[byte >> 4], HEX[byte & 15]}, 2);
-    }
+    str_append_hex(out, s.data, s.len);
     str_append_char(out, '"');
 }
 

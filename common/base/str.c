@@ -129,6 +129,18 @@ void str_append_char(struct str *s, char c)
     str_append(s, &c, 1);
 }
 
+void str_append_hex(struct str *s, const void *bytes, size_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *b = bytes;
+    str_reserve(s, 2 * n);
+    for (size_t i = 0; i < n; i++) {
+        s->data[s->len++] = digits[b[i] >> 4];
+        s->data[s->len++] = digits[b[i] & 15];
+    }
+    s->data[s->len] = '\0';
+}
+
 void str_printf(struct str *s, const char *fmt, ...)
 {
     va_list ap;

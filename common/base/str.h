@@ -47,6 +47,7 @@ void str_append(struct str *s, const char *data, size_t len); /* data must not l
 void str_append_cstr(struct str *s, const char *text);
 void str_append_slice(struct str *s, struct slice t);
 void str_append_char(struct str *s, char c);
+void str_append_hex(struct str *s, const void *bytes, size_t n); /* two lower-case digits each */
 void str_printf(struct str *s, const char *fmt, ...) PRINTF(2, 3);
 void str_vprintf(struct str *s, const char *fmt, va_list ap);
 const char *str_cstr(const struct str *s); /* "" when empty */

@@ -1,54 +1,28 @@
-/* Loading of librocksdb; what it says of failures.  Thread: any (a lock guards the first load). */
+/* Loading of librocksdb; what it says of failures.  Thread: any. */
 #include "engine/rocksdb/rocks_api.h"
 
-#include <dlfcn.h>
-#include <pthread.h>
+#include "common/plugin/library.h"
+
 #include <string.h>
 
-static const char library[] = "librocksdb.so.7.8";
+#define ROCKS_ROW(name) LIBRARY_SYMBOL(struct rocks_api, "rocksdb_", name),
+static const struct library_symbol symbols[] = {ROCKS_FUNCTIONS(ROCKS_ROW)};
 
 static struct rocks_api functions;
-static bool loaded;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-#define ROCKS_ROW(name) {"rocksdb_" #name, offsetof(struct rocks_api, name)},
-static const struct {
-    const char *symbol;
-    size_t at; /* in struct rocks_api */
-} symbols[] = {ROCKS_FUNCTIONS(ROCKS_ROW)};
-
-static int load(struct error *err)
-{
-    void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) {
-        return error_set(
-            err, ERR_UNAVAILABLE,
-            "state.backend.type rocksdb needs %s, which could not be loaded: %s; install "
-            "RocksDB 7.8 (Debian: apt-get install librocksdb7.8), or choose hashmap",
-            library, dlerror());
-    }
-    for (size_t i = 0; i < ARRAY_LEN(symbols); i++) {
-        void *symbol = dlsym(handle, symbols[i].symbol);
-        if (symbol == NULL) {
-            dlclose(handle);
-            return error_set(err, ERR_UNAVAILABLE,
-                             "%s has no %s: another version of RocksDB has its name", library,
-                             symbols[i].symbol);
-        }
-        memcpy((char *)&functions + symbols[i].at, &symbol, sizeof(symbol));
-    }
-    loaded = true; /* for the life of the process: it has threads of its own */
-    return 0;
-}
+static struct library library = {
+    .file = "librocksdb.so.7.8",
+    .needed_by = "state.backend.type rocksdb",
+    .remedy = "install RocksDB 7.8 (Debian: apt-get install librocksdb7.8), or choose hashmap",
+    .no_symbol = "another version of RocksDB has its name",
+    .symbols = symbols,
+    .n_symbols = ARRAY_LEN(symbols),
+    .functions = &functions,
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+};
 
 int rocks_api_load(const struct rocks_api **ret_api, struct error *err)
 {
-    pthread_mutex_lock(&lock);
-    int rc = loaded ? 0 : load(err);
-    pthread_mutex_unlock(&lock);
-    if (rc < 0) {
-        return rc;
-    }
+    TRY(library_load(&library, err));
     *ret_api = &functions;
     return 0;
 }

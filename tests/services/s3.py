@@ -3,17 +3,19 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
-import time
+import sys
 import urllib.request
 
 import pytest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
+from cluster import Process, free_port  # noqa: E402  pylint: disable=wrong-import-position
+from rest_client import wait_until  # noqa: E402  pylint: disable=wrong-import-position
+
 MODULE = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 CACHE = os.environ.get("FLINC_SERVICES") or os.path.join(os.path.expanduser("~"), ".cache", "flinc-services")
 ACCESS_KEY, SECRET_KEY = "flinckey", "flincsecret"
-PATIENCE = 60  # seconds
 
 
 def go_is_new_enough():
@@ -45,12 +47,10 @@ class Server:
     """Buckets are folders below `root`, objects are files."""
 
     def __init__(self, folder):
-        self.root = os.path.join(folder, "buckets")
-        self.log = os.path.join(folder, "versitygw.log")
+        self.folder = str(folder)
+        self.root = os.path.join(self.folder, "buckets")
+        self.port = free_port()
         self.process = None
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
         os.makedirs(self.root)
 
     @property
@@ -66,30 +66,23 @@ class Server:
                 "s3.path-style-access": "true"}
 
     def start(self):
-        # pylint: disable=consider-using-with
-        self.process = subprocess.Popen(
-            [program(), "--port", f"127.0.0.1:{self.port}", "--health", "/health", "posix", self.root],
-            env={**os.environ, "ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY},
-            stdin=subprocess.DEVNULL, stdout=open(self.log, "ab"), stderr=subprocess.STDOUT)  # noqa: SIM115
-        until = time.monotonic() + PATIENCE
-        while not self.answers():
-            assert self.process.poll() is None, open(self.log, encoding="utf-8").read()
-            assert time.monotonic() < until, "the S3 server does not answer"
+        self.process = Process("versitygw", program(), ["--port", f"127.0.0.1:{self.port}", "--health", "/health", "posix",
+                                                        self.root],
+                               self.folder, {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY})
+        wait_until(self.answers, what="the answer of versitygw")
         return self
 
     def answers(self):
+        assert self.process.runs(), self.process.text()
         try:
             with urllib.request.urlopen(self.endpoint + "/health", timeout=5) as r:
                 return r.status == 200
         except OSError:
-            time.sleep(0.02)  # between two questions
             return False
 
+    def runs(self):
+        return self.process is not None and self.process.runs()
+
     def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        if self.process:
+            self.process.stop()

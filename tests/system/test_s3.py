@@ -152,6 +152,6 @@ def test_server_that_is_gone(jobs, bundle, tmp_path, flinc, server):
         c.stop()
     finally:
         c.kill_all()
-        if server.process.poll() is not None:
+        if not server.runs():
             server.start()
     assert check_records(tmp_path / "out", 0) >= 0

@@ -306,7 +306,7 @@ static void hash_body(struct s3_call *call)
     uint8_t digest[CRYPTO_SHA256_BYTES];
     STR_AUTO hex = STR_INIT;
     crypto_sha256(call->client->crypto, call->body, digest);
-    crypto_append_hex(&hex, digest, sizeof(digest));
+    str_append_hex(&hex, digest, sizeof(digest));
     memcpy(call->payload_sha256, hex.data, hex.len + 1);
 }
 
@@ -437,6 +437,17 @@ int64_t s3_http_time_ms(const char *text)
     struct tm tm = {0};
     return strptime(text, "%a, %d %b %Y %H:%M:%S", &tm) != NULL ? (int64_t)timegm(&tm) * 1000
                                                                 : INT64_MIN;
+}
+
+int64_t s3_time_ms(const char *text)
+{
+    struct tm tm = {0};
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (rest == NULL) {
+        return INT64_MIN;
+    }
+    int64_t ms = (int64_t)timegm(&tm) * 1000;
+    return *rest == '.' ? ms + (int64_t)(strtod(rest, NULL) * 1000 + 0.5) : ms;
 }
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */

@@ -81,5 +81,7 @@ void s3_call_fini(struct s3_call *call);
 
 /* Milliseconds since 1970 of "Sun, 22 Nov 2026 08:00:00 GMT"; INT64_MIN: it is none. */
 int64_t s3_http_time_ms(const char *text);
+/* The same of "2026-11-22T08:00:00Z" and "2026-11-22T08:00:00.250Z". */
+int64_t s3_time_ms(const char *text);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/fs/fs.h"
-#include "common/fs/s3/sigv4.h"
+#include "common/fs/s3/client.h"
 #include "common/fs/s3/xml.h"
 #include "common/net/client/http_client.h"
 #include "common/text/json.h"
@@ -12,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { FILE_MAX = 64 * 1024 };
 
@@ -155,12 +154,10 @@ static int of_profile(struct s3_credentials *c, struct s3_keys **ret_keys, struc
     return 0;
 }
 
-/* "2026-01-31T12:00:00Z". */
-static int64_t time_of(const char *text)
+static int64_t end_of(const char *text)
 {
-    struct tm tm = {0};
-    return strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) != NULL ? (int64_t)timegm(&tm) * 1000
-                                                            : INT64_MAX;
+    int64_t ms = text != NULL ? s3_time_ms(text) : INT64_MIN;
+    return ms != INT64_MIN ? ms : INT64_MAX;
 }
 
 /* An answer of a server that is asked once. */
@@ -228,7 +225,7 @@ static int of_web_identity(struct s3_credentials *c, struct s3_keys **ret_keys, 
     if (complete) {
         *ret_keys = keys_new("a web identity", str_cstr(&values[0]), str_cstr(&values[1]),
                              str_cstr(&values[2]));
-        (*ret_keys)->expires_ms = time_of(str_cstr(&values[3]));
+        (*ret_keys)->expires_ms = end_of(str_cstr(&values[3]));
     }
     for (size_t i = 0; i < ARRAY_LEN(values); i++) {
         str_fini(&values[i]);
@@ -258,7 +255,7 @@ static int keys_of_json(const char *source, struct slice text, struct s3_keys **
         return rc;
     }
     *ret_keys = keys_new(source, access_key, secret_key, token);
-    (*ret_keys)->expires_ms = expires != NULL ? time_of(expires) : INT64_MAX;
+    (*ret_keys)->expires_ms = end_of(expires);
     return 0;
 }
 
@@ -377,19 +374,14 @@ int s3_credentials_get(struct s3_credentials *c, struct s3_keys **ret_keys, stru
     return rc;
 }
 
-static char *copy(const char *s)
-{
-    return s != NULL ? mem_strdup(s) : NULL;
-}
-
 struct s3_credentials *s3_credentials_new(const struct s3_credentials_options *options)
 {
     struct s3_credentials *c = MEM_NEW(struct s3_credentials);
     c->options = *options;
-    c->options.access_key = copy(options->access_key);
-    c->options.secret_key = copy(options->secret_key);
-    c->options.session_token = copy(options->session_token);
-    c->options.region = copy(options->region);
+    c->options.access_key = mem_strdup(options->access_key);
+    c->options.secret_key = mem_strdup(options->secret_key);
+    c->options.session_token = mem_strdup(options->session_token);
+    c->options.region = mem_strdup(options->region);
     pthread_mutex_init(&c->lock, NULL);
     return c;
 }

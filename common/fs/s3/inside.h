@@ -51,24 +51,44 @@ int s3_explain_missing(struct s3_fs *fs, const char *bucket, const char *key,
 int s3_head(struct s3_fs *fs, const char *bucket, const char *key, struct s3_object *ret_object,
             struct error *err) MUST_CHECK;
 
-/* multipart.c: uploads in parts, which become an object together. */
+/* multipart.c: uploads in parts, which become an object together.  Thread: one at a time. */
 struct s3_upload {
     struct s3_fs *fs;   /* Borrows */
     char *bucket, *key; /* Own */
-    char *id;           /* Owns; NULL: not begun */
+    char writer[64];    /* the mark that the object gets */
+    const char *doing;  /* "writing", for messages */
+    char *id;           /* Owns; NULL: not begun, or it has ended */
+    uint32_t n_parts;   /* so far, with those on their way */
     struct vec etags;   /* char *: by part; Owns */
 };
-int s3_upload_begin(struct s3_fs *fs, const char *bucket, const char *key, const char *writer,
-                    struct s3_upload *ret_upload, struct error *err) MUST_CHECK;
-/* A call that sends bytes as the next part; its etag is noted by s3_upload_part_done(). */
-void s3_upload_part(struct s3_upload *u, uint32_t number, struct slice bytes, struct s3_call *call,
-                    char ret_number[12]);
+/* `writer`: at most ID_HEX_LEN letters.  It is begun on the server by its first part. */
+void s3_upload_init(struct s3_upload *u, struct s3_fs *fs, const char *bucket, const char *key,
+                    const char *writer);
+/* Goes on with one that was begun elsewhere and counts so many parts; their etags are noted by the caller. */
+void s3_upload_go_on(struct s3_upload *u, const char *id, uint32_t n_parts);
 void s3_upload_note(struct s3_upload *u, uint32_t number, const char *etag);
-/* The object is there.  `is_new`: ERR_ALREADY_EXISTS when one was there.  `writer`: it is ours though the answer was lost. */
-int s3_upload_complete(struct s3_upload *u, bool is_new, const char *writer,
-                       struct error *err) MUST_CHECK;
-/* Harmless for one that was completed; what fails is left to the bucket's own rules. */
+
+/* A part on its way. */
+struct s3_part {
+    uint32_t number; /* from 1 */
+    char number_text[12];
+    struct s3_call call;
+};
+/* The next part is on its way; `bytes` stay until s3_upload_wait().  ERR_TOO_LARGE: there are S3_PARTS_MAX. */
+int s3_upload_start(struct s3_upload *u, struct slice bytes, struct s3_part *part,
+                    struct error *err) MUST_CHECK;
+int s3_upload_wait(struct s3_upload *u, struct s3_part *part, struct error *err) MUST_CHECK;
+/* Both; on failure the number is given again. */
+int s3_upload_send(struct s3_upload *u, struct slice bytes, struct error *err) MUST_CHECK;
+/* The next part is those bytes of another object; n_bytes 0: all of it. */
+int s3_upload_copy(struct s3_upload *u, const char *bucket, const char *key, uint64_t offset,
+                   uint64_t n_bytes, struct error *err) MUST_CHECK;
+/* The object is there.  `is_new`: ERR_ALREADY_EXISTS when one was there, unless it is ours and its answer was lost. */
+int s3_upload_complete(struct s3_upload *u, bool is_new, struct error *err) MUST_CHECK;
+/* Harmless for one that was never begun or was completed; what fails is left to the bucket's own rules. */
 void s3_upload_abort(struct s3_upload *u);
 void s3_upload_fini(struct s3_upload *u);
+/* The value of x-amz-copy-source, appended: "/bucket/key", escaped. */
+void s3_copy_source(const char *bucket, const char *key, struct str *ret_source);
 
 #endif

@@ -1,4 +1,4 @@
-/* Uploads in parts (inside.h).  Thread: one at a time. */
+/* Uploads in parts (inside.h): begun by the first, sent or copied one by one, completed or given up. */
 #include "common/fs/s3/inside.h"
 
 #include "common/base/failpoint.h"
@@ -9,48 +9,138 @@
 static void call_init(struct s3_call *call, const struct s3_upload *u, const char *method)
 {
     *call =
-        (struct s3_call){.method = method, .bucket = u->bucket, .key = u->key, .doing = "writing"};
+        (struct s3_call){.method = method, .bucket = u->bucket, .key = u->key, .doing = u->doing};
 }
 
-int s3_upload_begin(struct s3_fs *fs, const char *bucket, const char *key, const char *writer,
-                    struct s3_upload *ret_upload, struct error *err)
+void s3_upload_init(struct s3_upload *u, struct s3_fs *fs, const char *bucket, const char *key,
+                    const char *writer)
 {
-    struct s3_upload *u = ret_upload;
+    *u = (struct s3_upload){
+        .fs = fs, .bucket = mem_strdup(bucket), .key = mem_strdup(key), .doing = "writing"};
+    ASSERT(strlen(writer) <= ID_HEX_LEN);
+    memcpy(u->writer, writer, strlen(writer));
+    vec_init(&u->etags, sizeof(char *));
+}
+
+void s3_upload_go_on(struct s3_upload *u, const char *id, uint32_t n_parts)
+{
+    ASSERT(u->id == NULL);
+    u->id = mem_strdup(id);
+    u->n_parts = n_parts;
+}
+
+static int begin(struct s3_upload *u, struct error *err)
+{
     struct s3_call call;
     STR_AUTO id = STR_INIT;
-    *u = (struct s3_upload){.fs = fs, .bucket = mem_strdup(bucket), .key = mem_strdup(key)};
-    vec_init(&u->etags, sizeof(char *));
     call_init(&call, u, "POST");
     s3_call_add_query(&call, "uploads", "");
-    s3_call_add_header(&call, "x-amz-meta-flinc-writer", writer);
+    s3_call_add_header(&call, "x-amz-meta-flinc-writer", u->writer);
     int rc = FAILPOINT(err, "fs.s3.upload.begin");
-    rc = rc == 0 ? s3_call_run(fs->client, &call, err) : rc;
+    rc = rc == 0 ? s3_call_run(u->fs->client, &call, err) : rc;
     if (rc == 0 &&
         !xml_find(str_slice(&call.x.answer), "InitiateMultipartUploadResult/UploadId", &id)) {
-        rc = error_set(err, ERR_CORRUPT,
-                       "writing s3://%s/%s: the server gave no number for an upload", bucket, key);
+        rc = error_set(err, ERR_CORRUPT, "%s s3://%s/%s: the server gave no number for an upload",
+                       u->doing, u->bucket, u->key);
     }
     s3_call_fini(&call);
-    if (rc < 0) {
-        s3_upload_fini(u);
-        return rc;
-    }
+    TRY(rc);
     u->id = str_take(&id);
     return 0;
 }
 
-void s3_upload_part(struct s3_upload *u, uint32_t number, struct slice bytes, struct s3_call *call,
-                    char ret_number[12])
+/* ---- parts ------------------------------------------------------------------------------------------------- */
+
+/* Its call, to be filled further and started. */
+static int next_part(struct s3_upload *u, struct s3_part *part, struct error *err)
 {
+    struct s3_call *call = &part->call;
+    TRY_CTX(err, FAILPOINT(err, "fs.s3.upload.part"), "%s s3://%s/%s", u->doing, u->bucket, u->key);
+    if (u->id == NULL) {
+        TRY(begin(u, err));
+    }
+    if (u->n_parts == S3_PARTS_MAX) {
+        return error_set(err, ERR_TOO_LARGE,
+                         "%s s3://%s/%s: S3 takes %d parts of a file; raise "
+                         "s3.upload.min.part.size (now %llu bytes)",
+                         u->doing, u->bucket, u->key, S3_PARTS_MAX,
+                         (unsigned long long)u->fs->part_bytes);
+    }
+    part->number = ++u->n_parts;
+    snprintf(part->number_text, sizeof(part->number_text), "%u", part->number);
     call->method = "PUT";
     call->bucket = u->bucket;
     call->key = u->key;
-    call->doing = "writing a part of";
     call->n_query = call->n_headers = 0;
-    call->body = bytes;
-    snprintf(ret_number, 12, "%u", number);
-    s3_call_add_query(call, "partNumber", ret_number);
+    s3_call_add_query(call, "partNumber", part->number_text);
     s3_call_add_query(call, "uploadId", u->id);
+    return 0;
+}
+
+int s3_upload_start(struct s3_upload *u, struct slice bytes, struct s3_part *part,
+                    struct error *err)
+{
+    TRY(next_part(u, part, err));
+    part->call.doing = "writing a part of";
+    part->call.body = bytes;
+    return s3_call_start(u->fs->client, &part->call, err);
+}
+
+static int no_etag(const struct s3_upload *u, struct error *err)
+{
+    return error_set(err, ERR_CORRUPT, "%s s3://%s/%s: the server gave no ETag for a part",
+                     u->doing, u->bucket, u->key);
+}
+
+int s3_upload_wait(struct s3_upload *u, struct s3_part *part, struct error *err)
+{
+    TRY(s3_call_wait(&part->call, err));
+    if (part->call.x.etag[0] == '\0') {
+        return no_etag(u, err);
+    }
+    s3_upload_note(u, part->number, part->call.x.etag);
+    return 0;
+}
+
+int s3_upload_send(struct s3_upload *u, struct slice bytes, struct error *err)
+{
+    struct s3_part part = {.number = 0};
+    int rc = s3_upload_start(u, bytes, &part, err);
+    rc = rc == 0 ? s3_upload_wait(u, &part, err) : rc;
+    if (rc < 0 && part.number != 0) {
+        u->n_parts--;
+    }
+    s3_call_fini(&part.call);
+    return rc;
+}
+
+int s3_upload_copy(struct s3_upload *u, const char *bucket, const char *key, uint64_t offset,
+                   uint64_t n_bytes, struct error *err)
+{
+    struct s3_part part = {.number = 0};
+    STR_AUTO source = STR_INIT;
+    STR_AUTO etag = STR_INIT;
+    char range[64];
+    TRY(next_part(u, &part, err));
+    s3_copy_source(bucket, key, &source);
+    s3_call_add_header(&part.call, "x-amz-copy-source", str_cstr(&source));
+    if (n_bytes > 0) {
+        snprintf(range, sizeof(range), "bytes=%llu-%llu", (unsigned long long)offset,
+                 (unsigned long long)(offset + n_bytes - 1));
+        s3_call_add_header(&part.call, "x-amz-copy-source-range", range);
+    }
+    part.call.doing = u->doing;
+    int rc = s3_call_run(u->fs->client, &part.call, err);
+    if (rc == 0 && !xml_find(str_slice(&part.call.x.answer), "CopyPartResult/ETag", &etag)) {
+        rc = no_etag(u, err);
+    }
+    if (rc == 0) {
+        s3_upload_note(u, part.number, str_cstr(&etag));
+    } else {
+        u->n_parts--;
+    }
+    s3_call_fini(&part.call);
+    return rc;
 }
 
 void s3_upload_note(struct s3_upload *u, uint32_t number, const char *etag)
@@ -63,16 +153,18 @@ void s3_upload_note(struct s3_upload *u, uint32_t number, const char *etag)
     *at = mem_strdup(etag);
 }
 
+/* ---- the end -------------------------------------------------------------------------------------------------- */
+
 /* A completion whose answer was lost is asked for again, and then there is no such upload: the object says whose it
  * is. */
-static bool is_ours(struct s3_upload *u, const char *writer)
+static bool is_ours(struct s3_upload *u)
 {
     struct s3_object object;
     return s3_head(u->fs, u->bucket, u->key, &object, NULL) == 0 &&
-           strcmp(object.writer, writer) == 0;
+           strcmp(object.writer, u->writer) == 0;
 }
 
-int s3_upload_complete(struct s3_upload *u, bool is_new, const char *writer, struct error *err)
+int s3_upload_complete(struct s3_upload *u, bool is_new, struct error *err)
 {
     struct s3_call call;
     STR_AUTO body = STR_INIT;
@@ -96,7 +188,7 @@ int s3_upload_complete(struct s3_upload *u, bool is_new, const char *writer, str
     rc = rc == 0 ? s3_call_run(u->fs->client, &call, &why) : rc;
     if ((rc == ERR_NOT_FOUND || rc == ERR_ALREADY_EXISTS || rc == ERR_TIMEOUT ||
          rc == ERR_UNAVAILABLE) &&
-        is_ours(u, writer)) {
+        is_ours(u)) {
         rc = 0;
     }
     s3_call_fini(&call);
@@ -135,4 +227,11 @@ void s3_upload_fini(struct s3_upload *u)
     mem_free(u->key);
     mem_free(u->id);
     *u = (struct s3_upload){.fs = u->fs};
+}
+
+void s3_copy_source(const char *bucket, const char *key, struct str *ret_source)
+{
+    STR_AUTO plain = STR_INIT;
+    str_printf(&plain, "/%s/%s", bucket, key);
+    sigv4_escape(ret_source, str_slice(&plain), true);
 }

@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { PAGE_KEYS = 1000, COPIES_AT_ONCE = 16 };
 
@@ -28,18 +27,6 @@ int s3_head(struct s3_fs *fs, const char *bucket, const char *key, struct s3_obj
 }
 
 /* ---- listing ----------------------------------------------------------------------------------------------------- */
-
-/* "2026-01-31T12:00:00.000Z". */
-static int64_t time_of(const char *text)
-{
-    struct tm tm = {0};
-    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (rest == NULL) {
-        return 0;
-    }
-    int64_t ms = (int64_t)timegm(&tm) * 1000;
-    return *rest == '.' ? ms + (int64_t)(strtod(rest, NULL) * 1000 + 0.5) : ms;
-}
 
 struct found_object {
     char *key; /* Owns */
@@ -99,7 +86,8 @@ static int on_listed(void *arg, const char *path, struct slice text, struct erro
     } else if (strcmp(path, "Contents/Size") == 0) {
         l->at_hand.size = strtoull(text.data != NULL ? text.data : "", NULL, 10);
     } else if (strcmp(path, "Contents/LastModified") == 0) {
-        l->at_hand.modified_ms = time_of(text.data != NULL ? text.data : "");
+        int64_t ms = s3_time_ms(text.data != NULL ? text.data : "");
+        l->at_hand.modified_ms = ms != INT64_MIN ? ms : 0;
     } else if (strcmp(path, "Contents") == 0 && l->at_hand.key != NULL) {
         *VEC_PUSH(&l->objects, struct found_object) = l->at_hand;
         l->at_hand = (struct found_object){.key = NULL};
@@ -399,9 +387,7 @@ static void copy_start(struct copy *c, const struct fs_location *from, const cha
                        const char *to_bucket, const char *to_key)
 {
     STR_AUTO source = STR_INIT;
-    STR_AUTO plain = STR_INIT;
-    str_printf(&plain, "/%s/%s", from->authority, from_key);
-    sigv4_escape(&source, str_slice(&plain), true);
+    s3_copy_source(from->authority, from_key, &source);
     c->source = str_take(&source);
     c->target = mem_strdup(to_key);
     c->call = (struct s3_call){
@@ -422,32 +408,14 @@ static int copy_in_parts(struct s3_fs *fs, const struct fs_location *from, const
                          struct error *err)
 {
     struct s3_upload u;
-    STR_AUTO etag = STR_INIT;
-    TRY(s3_upload_begin(fs, to->authority, to_key, "copy", &u, err));
     int rc = 0;
-    uint32_t number = 0;
+    s3_upload_init(&u, fs, to->authority, to_key, "copy");
+    u.doing = "renaming to";
     for (uint64_t at = 0; at < size && rc == 0; at += S3_COPY_BYTES_MAX) {
-        struct copy c;
-        char number_text[12], range[64];
-        copy_start(&c, from, from_key, to->authority, to_key);
-        snprintf(number_text, sizeof(number_text), "%u", ++number);
-        snprintf(range, sizeof(range), "bytes=%llu-%llu", (unsigned long long)at,
-                 (unsigned long long)(MIN(at + S3_COPY_BYTES_MAX, size) - 1));
-        s3_call_add_header(&c.call, "x-amz-copy-source-range", range);
-        s3_call_add_query(&c.call, "partNumber", number_text);
-        s3_call_add_query(&c.call, "uploadId", u.id);
-        rc = s3_call_run(fs->client, &c.call, err);
-        if (rc == 0 && !xml_find(str_slice(&c.call.x.answer), "CopyPartResult/ETag", &etag)) {
-            rc = error_set(err, ERR_CORRUPT,
-                           "renaming to s3://%s/%s: the server gave no ETag for a part",
-                           to->authority, to_key);
-        }
-        if (rc == 0) {
-            s3_upload_note(&u, number, str_cstr(&etag));
-        }
-        copy_fini(&c);
+        uint64_t n = MIN(size - at, (uint64_t)S3_COPY_BYTES_MAX);
+        rc = s3_upload_copy(&u, from->authority, from_key, at, n, err);
     }
-    rc = rc == 0 ? s3_upload_complete(&u, false, "copy", err) : rc;
+    rc = rc == 0 ? s3_upload_complete(&u, false, err) : rc;
     s3_upload_abort(&u);
     s3_upload_fini(&u);
     return rc;

@@ -8,21 +8,16 @@
 struct part {
     uint8_t *bytes; /* Owns; the file system's part_bytes */
     size_t used;
-    uint32_t number; /* from 1 */
     bool is_sent;
-    char number_text[12];
-    struct s3_call call;
+    struct s3_part sent;
 };
 
 struct s3_output {
     struct fs_output base;
-    struct s3_fs *fs;   /* Borrows */
-    char *bucket, *key; /* Own */
-    char writer[ID_HEX_LEN + 1];
+    struct s3_fs *fs; /* Borrows */
     enum fs_write_mode mode;
-    struct s3_upload upload; /* begun with the second part */
-    bool is_begun, has_failed;
-    uint32_t n_parts;   /* filled so far */
+    struct s3_upload upload; /* begun when there is more than a part; says bucket, key and writer */
+    bool has_failed;
     struct part *parts; /* Owns; n_slots */
     uint32_t n_slots, at;
 };
@@ -38,14 +33,7 @@ static int wait_for(struct s3_output *o, struct part *p, struct error *err)
         return 0;
     }
     p->is_sent = false;
-    int rc = s3_call_wait(&p->call, err);
-    if (rc == 0 && p->call.x.etag[0] == '\0') {
-        rc = error_set(err, ERR_CORRUPT, "writing %s: the server gave no ETag for a part",
-                       o->base.path);
-    }
-    if (rc == 0) {
-        s3_upload_note(&o->upload, p->number, p->call.x.etag);
-    }
+    int rc = s3_upload_wait(&o->upload, &p->sent, err);
     p->used = 0;
     return rc;
 }
@@ -54,21 +42,7 @@ static int wait_for(struct s3_output *o, struct part *p, struct error *err)
 static int send_part(struct s3_output *o, struct error *err)
 {
     struct part *p = &o->parts[o->at];
-    TRY_CTX(err, FAILPOINT(err, "fs.s3.upload.part"), "writing %s", o->base.path);
-    if (!o->is_begun) {
-        TRY(s3_upload_begin(o->fs, o->bucket, o->key, o->writer, &o->upload, err));
-        o->is_begun = true;
-    }
-    if (o->n_parts == S3_PARTS_MAX) {
-        return error_set(err, ERR_TOO_LARGE,
-                         "writing %s: S3 takes %d parts of a file; raise s3.upload.min.part.size "
-                         "(now %llu bytes)",
-                         o->base.path, S3_PARTS_MAX, (unsigned long long)o->fs->part_bytes);
-    }
-    p->number = ++o->n_parts;
-    s3_upload_part(&o->upload, p->number, slice_make((const char *)p->bytes, p->used), &p->call,
-                   p->number_text);
-    TRY(s3_call_start(o->fs->client, &p->call, err));
+    TRY(s3_upload_start(&o->upload, slice_make((const char *)p->bytes, p->used), &p->sent, err));
     p->is_sent = true;
     o->at = (o->at + 1) % o->n_slots;
     return wait_for(o, &o->parts[o->at], err);
@@ -113,22 +87,23 @@ static int output_flush(struct fs_output *base, struct error *err)
 static int put(struct s3_output *o, struct error *err)
 {
     struct part *p = &o->parts[0];
+    const struct s3_upload *u = &o->upload;
     struct error why = ERROR_INIT;
     struct s3_object object;
     struct s3_call call = {.method = "PUT",
-                           .bucket = o->bucket,
-                           .key = o->key,
+                           .bucket = u->bucket,
+                           .key = u->key,
                            .body = slice_make((const char *)p->bytes, p->used),
                            .doing = "writing"};
-    s3_call_add_header(&call, "x-amz-meta-flinc-writer", o->writer);
+    s3_call_add_header(&call, "x-amz-meta-flinc-writer", u->writer);
     if (o->mode == FS_CREATE_NEW) {
         s3_call_add_header(&call, "if-none-match", "*");
     }
     int rc = FAILPOINT(&why, "fs.s3.put");
     rc = rc == 0 ? s3_call_run(o->fs->client, &call, &why) : rc;
     /* libcurl, too, sends a request again when a kept connection turns out to be broken. */
-    if (rc == ERR_ALREADY_EXISTS && s3_head(o->fs, o->bucket, o->key, &object, NULL) == 0 &&
-        strcmp(object.writer, o->writer) == 0) {
+    if (rc == ERR_ALREADY_EXISTS && s3_head(o->fs, u->bucket, u->key, &object, NULL) == 0 &&
+        strcmp(object.writer, u->writer) == 0) {
         rc = 0;
     }
     s3_call_fini(&call);
@@ -143,7 +118,7 @@ static int finish(struct s3_output *o, struct error *err)
     if (o->has_failed) {
         return error_set(err, ERR_IO, "closing %s: a write before has failed", o->base.path);
     }
-    if (!o->is_begun) {
+    if (o->upload.id == NULL) {
         return put(o, err);
     }
     if (o->parts[o->at].used > 0) {
@@ -152,22 +127,18 @@ static int finish(struct s3_output *o, struct error *err)
     for (uint32_t i = 0; i < o->n_slots; i++) {
         TRY(wait_for(o, &o->parts[i], err));
     }
-    return s3_upload_complete(&o->upload, o->mode == FS_CREATE_NEW, o->writer, err);
+    return s3_upload_complete(&o->upload, o->mode == FS_CREATE_NEW, err);
 }
 
 static void output_free(struct s3_output *o)
 {
     for (uint32_t i = 0; i < o->n_slots; i++) {
-        s3_call_fini(&o->parts[i].call);
+        s3_call_fini(&o->parts[i].sent.call);
         mem_free(o->parts[i].bytes);
     }
     mem_free(o->parts);
-    if (o->is_begun) {
-        s3_upload_abort(&o->upload); /* of what was completed there is none */
-        s3_upload_fini(&o->upload);
-    }
-    mem_free(o->bucket);
-    mem_free(o->key);
+    s3_upload_abort(&o->upload);
+    s3_upload_fini(&o->upload);
     mem_free(o->base.path);
     mem_free(o);
 }
@@ -222,6 +193,7 @@ int s3_create(const struct fs_location *at, enum fs_write_mode mode, struct fs_o
     STR_AUTO uri = STR_INIT;
     struct rng random;
     struct flinc_id id;
+    char writer[ID_HEX_LEN + 1];
     TRY(s3_fs_get(&fs, err));
     TRY(FAILPOINT(err, "fs.s3.create"));
     fs_location_format(at, &uri);
@@ -238,16 +210,17 @@ int s3_create(const struct fs_location *at, enum fs_write_mode mode, struct fs_o
         }
     }
     rng_init(&random, (uint64_t)clock_monotonic_ns(&clock_system) ^ (uint64_t)(uintptr_t)&random);
+    id_random(&id, &random);
+    id_format(&id, writer);
+    char *key = key_with_entropy(fs, s3_key_of(at), &random);
     struct s3_output *o = MEM_NEW(struct s3_output);
     o->base = (struct fs_output){.ops = &output_ops, .path = str_take(&uri)};
     o->fs = fs;
-    o->bucket = mem_strdup(at->authority);
-    o->key = key_with_entropy(fs, s3_key_of(at), &random);
+    s3_upload_init(&o->upload, fs, at->authority, key, writer);
+    mem_free(key);
     o->mode = mode;
     o->n_slots = fs->n_uploads + 1;
     o->parts = MEM_NEW_ARRAY(struct part, o->n_slots);
-    id_random(&id, &random);
-    id_format(&id, o->writer);
     *ret_output = &o->base;
     return 0;
 }

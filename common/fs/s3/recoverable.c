@@ -25,11 +25,8 @@ struct s3_recoverable {
     struct recoverable base;
     struct s3_fs *fs;          /* Borrows */
     struct fs_location target; /* Owns */
-    char writer[ID_HEX_LEN + 1];
-    struct s3_upload upload; /* with an id once there is a part */
-    bool is_begun;
-    uint32_t n_parts;
-    uint8_t *tail; /* Owns; the file system's part_bytes */
+    struct s3_upload upload;   /* with an id once there is a part; says the writer */
+    uint8_t *tail;             /* Owns; the file system's part_bytes */
     size_t tail_used;
     uint32_t tail_number; /* of the last persist; 0: it had none */
     struct rng random;
@@ -53,8 +50,8 @@ static struct s3_recoverable *file_of(struct recoverable *f)
 static void note_progress(struct s3_recoverable *f)
 {
     STR_AUTO text = STR_INIT;
-    str_printf(&text, "%d %s %s %u %u %zu", PROGRESS_VERSION, f->writer,
-               f->is_begun ? f->upload.id : "-", f->n_parts, f->tail_number,
+    str_printf(&text, "%d %s %s %u %u %zu", PROGRESS_VERSION, f->upload.writer,
+               f->upload.id != NULL ? f->upload.id : "-", f->upload.n_parts, f->tail_number,
                f->tail_number != 0 ? f->tail_used : (size_t)0);
     mem_free(f->base.inprogress);
     f->base.inprogress = str_take(&text);
@@ -91,30 +88,16 @@ static void tail_key(const struct fs_location *target, const char *writer, uint3
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
-static int run_upload_part(struct s3_recoverable *f, struct error *err)
+/* The tail becomes a part. */
+static int send_tail(struct s3_recoverable *f, struct error *err)
 {
-    struct s3_call call = {.method = NULL};
-    char number[12];
-    TRY(FAILPOINT(err, "fs.s3.upload.part"));
-    if (!f->is_begun) {
-        TRY(s3_upload_begin(f->fs, f->target.authority, s3_key_of(&f->target), f->writer,
-                            &f->upload, err));
-        f->is_begun = true;
+    bool was_begun = f->upload.id != NULL;
+    int rc = s3_upload_send(&f->upload, slice_make((const char *)f->tail, f->tail_used), err);
+    f->tail_used = rc == 0 ? 0 : f->tail_used;
+    if (!was_begun) {
         note_progress(f); /* so that it can be given up */
     }
-    if (f->n_parts == S3_PARTS_MAX) {
-        return error_set(err, ERR_TOO_LARGE,
-                         "S3 takes %d parts of a file; raise s3.upload.min.part.size",
-                         S3_PARTS_MAX);
-    }
-    s3_upload_part(&f->upload, f->n_parts + 1, slice_make((const char *)f->tail, f->tail_used),
-                   &call, number);
-    int rc = s3_call_run(f->fs->client, &call, err);
-    s3_call_fini(&call);
-    TRY(rc);
-    f->n_parts++;
-    f->tail_used = 0;
-    return 0;
+    return rc;
 }
 
 static int file_write(struct recoverable *base, const void *data, size_t size, struct error *err)
@@ -123,7 +106,7 @@ static int file_write(struct recoverable *base, const void *data, size_t size, s
     const uint8_t *from = data;
     while (size > 0) {
         if (f->tail_used == f->fs->part_bytes) {
-            TRY_CTX(err, run_upload_part(f, err), "writing %s", base->target_uri);
+            TRY(send_tail(f, err));
         }
         f->tail = f->tail != NULL ? f->tail : mem_alloc(f->fs->part_bytes);
         size_t n = MIN(size, (size_t)f->fs->part_bytes - f->tail_used);
@@ -141,11 +124,11 @@ static int file_sync(struct recoverable *base, struct error *err)
     struct s3_recoverable *f = file_of(base);
     STR_AUTO key = STR_INIT;
     if (f->tail_used == f->fs->part_bytes) {
-        TRY(run_upload_part(f, err));
+        TRY(send_tail(f, err));
     }
     f->tail_number = f->tail_used > 0 ? (uint32_t)rng_below(&f->random, UINT32_MAX) + 1 : 0;
     if (f->tail_used > 0) {
-        tail_key(&f->target, f->writer, f->tail_number, &key);
+        tail_key(&f->target, f->upload.writer, f->tail_number, &key);
         struct s3_call call = {.method = "PUT",
                                .bucket = f->target.authority,
                                .key = str_cstr(&key),
@@ -163,9 +146,7 @@ static int file_sync(struct recoverable *base, struct error *err)
 static void file_close(struct recoverable *base)
 {
     struct s3_recoverable *f = file_of(base);
-    if (f->is_begun) {
-        s3_upload_fini(&f->upload);
-    }
+    s3_upload_fini(&f->upload);
     fs_location_fini(&f->target);
     mem_free(f->tail);
     mem_free(base->target_uri);
@@ -178,6 +159,7 @@ static int file_new(const struct fs_location *target, struct s3_recoverable **re
 {
     struct s3_fs *fs;
     struct flinc_id id;
+    char writer[ID_HEX_LEN + 1];
     STR_AUTO uri = STR_INIT;
     TRY(s3_fs_get(&fs, err));
     fs_location_format(target, &uri);
@@ -195,7 +177,8 @@ static int file_new(const struct fs_location *target, struct s3_recoverable **re
     f->fs = fs;
     rng_init_system(&f->random);
     id_random(&id, &f->random);
-    id_format(&id, f->writer);
+    id_format(&id, writer);
+    s3_upload_init(&f->upload, fs, f->target.authority, s3_key_of(&f->target), writer);
     note_progress(f);
     *ret_file = f;
     return 0;
@@ -283,14 +266,14 @@ static int find_parts(struct s3_upload *u, const struct recoverable_handle *h,
     return rc;
 }
 
-static void upload_of(struct s3_fs *fs, const struct fs_location *target, const char *id,
+/* That of a handle. */
+static void upload_of(struct s3_fs *fs, const struct fs_location *target, const struct progress *p,
                       struct s3_upload *ret_upload)
 {
-    *ret_upload = (struct s3_upload){.fs = fs,
-                                     .bucket = mem_strdup(target->authority),
-                                     .key = mem_strdup(s3_key_of(target)),
-                                     .id = mem_strdup(id)};
-    vec_init(&ret_upload->etags, sizeof(char *));
+    s3_upload_init(ret_upload, fs, target->authority, s3_key_of(target), p->writer);
+    if (p->upload[0] != '\0') {
+        s3_upload_go_on(ret_upload, p->upload, p->n_parts);
+    }
 }
 
 /* ---- going on --------------------------------------------------------------------------------------------------------- */
@@ -338,7 +321,7 @@ static int go_on_behind_commit(struct s3_recoverable *f, const struct recoverabl
         TRY(read_into_tail(f, key, at, n, err));
         at += n;
         if (at < h->length_bytes) {
-            TRY(run_upload_part(f, err));
+            TRY(send_tail(f, err));
         }
     }
     return 0;
@@ -356,38 +339,28 @@ static int go_on(struct s3_recoverable *f, const struct recoverable_handle *h,
             "its tail has %llu bytes, more than s3.upload.min.part.size, which was larger then",
             (unsigned long long)p->tail_bytes);
     }
-    if (p->upload[0] != '\0') {
-        struct s3_upload u;
-        upload_of(f->fs, &f->target, p->upload, &u);
+    struct s3_upload u;
+    upload_of(f->fs, &f->target, p, &u);
+    if (u.id != NULL) {
         rc = find_parts(&u, h, p, &why);
-        if (rc < 0) {
-            s3_upload_fini(&u);
-        } else {
-            f->upload = u;
-            f->is_begun = true;
-            f->n_parts = p->n_parts;
-        }
     }
     if (rc == 0 && p->tail_bytes > 0) {
         tail_key(&f->target, p->writer, p->tail_number, &key);
         rc = read_into_tail(f, str_cstr(&key), 0, (size_t)p->tail_bytes, &why);
     }
+    if (rc == 0) {
+        s3_upload_fini(&f->upload);
+        f->upload = u;
+        return 0;
+    }
+    s3_upload_fini(&u);
     if (rc == ERR_NOT_FOUND) {
-        if (f->is_begun) {
-            s3_upload_fini(&f->upload);
-            f->is_begun = false;
-            f->n_parts = 0;
-        }
         return go_on_behind_commit(f, h, p, err);
     }
-    if (rc < 0) {
-        if (err != NULL) {
-            error_copy(err, &why);
-        }
-        return rc;
+    if (err != NULL) {
+        error_copy(err, &why);
     }
-    memcpy(f->writer, p->writer, sizeof(f->writer));
-    return 0;
+    return rc;
 }
 
 static int file_recover(const struct recoverable_handle *h, struct recoverable **ret_file,
@@ -420,39 +393,20 @@ static bool is_committed(struct s3_fs *fs, const struct fs_location *at, const s
            strcmp(object.writer, p->writer) == 0;
 }
 
-/* The tail becomes the last part. */
-static int copy_tail(struct s3_upload *u, const struct fs_location *at, const struct progress *p,
+/* The tail, which is all of the file, becomes the target. */
+static int copy_tail(struct s3_fs *fs, const struct fs_location *at, const struct progress *p,
                      struct error *err)
 {
-    STR_AUTO plain = STR_INIT;
     STR_AUTO source = STR_INIT;
     STR_AUTO key = STR_INIT;
-    STR_AUTO etag = STR_INIT;
-    char number[12];
     tail_key(at, p->writer, p->tail_number, &key);
-    str_printf(&plain, "/%s/%s", at->authority, str_cstr(&key));
-    sigv4_escape(&source, str_slice(&plain), true);
+    s3_copy_source(at->authority, str_cstr(&key), &source);
     struct s3_call call = {
         .method = "PUT", .bucket = at->authority, .key = s3_key_of(at), .doing = "committing"};
     s3_call_add_header(&call, "x-amz-copy-source", str_cstr(&source));
-    if (u != NULL) {
-        snprintf(number, sizeof(number), "%u", p->n_parts + 1);
-        s3_call_add_query(&call, "partNumber", number);
-        s3_call_add_query(&call, "uploadId", u->id);
-    } else {
-        s3_call_add_header(&call, "x-amz-metadata-directive", "REPLACE");
-        s3_call_add_header(&call, "x-amz-meta-flinc-writer", p->writer);
-    }
-    struct s3_fs *fs = NULL;
-    int rc = s3_fs_get(&fs, err);
-    rc = rc == 0 ? s3_call_run(fs->client, &call, err) : rc;
-    if (rc == 0 && u != NULL) {
-        if (xml_find(str_slice(&call.x.answer), "CopyPartResult/ETag", &etag)) {
-            s3_upload_note(u, p->n_parts + 1, str_cstr(&etag));
-        } else {
-            rc = error_set(err, ERR_CORRUPT, "the server gave no ETag for a part");
-        }
-    }
+    s3_call_add_header(&call, "x-amz-metadata-directive", "REPLACE");
+    s3_call_add_header(&call, "x-amz-meta-flinc-writer", p->writer);
+    int rc = s3_call_run(fs->client, &call, err);
     s3_call_fini(&call);
     return rc;
 }
@@ -462,12 +416,15 @@ static int commit_upload(struct s3_fs *fs, const struct fs_location *at,
                          struct error *err)
 {
     struct s3_upload u;
-    upload_of(fs, at, p->upload, &u);
+    STR_AUTO key = STR_INIT;
+    upload_of(fs, at, p, &u);
+    u.doing = "committing";
     int rc = find_parts(&u, h, p, err);
-    if (rc == 0 && p->tail_bytes > 0) {
-        rc = copy_tail(&u, at, p, err);
+    if (rc == 0 && p->tail_bytes > 0) { /* the last part */
+        tail_key(at, p->writer, p->tail_number, &key);
+        rc = s3_upload_copy(&u, at->authority, str_cstr(&key), 0, 0, err);
     }
-    rc = rc == 0 ? s3_upload_complete(&u, false, p->writer, err) : rc;
+    rc = rc == 0 ? s3_upload_complete(&u, false, err) : rc;
     s3_upload_fini(&u);
     return rc;
 }
@@ -508,7 +465,7 @@ static int file_commit(const struct recoverable_handle *h, enum recoverable_comm
         return 0;
     }
     int rc = p.upload[0] != '\0' ? commit_upload(fs, &at, h, &p, &why)
-             : p.tail_bytes > 0  ? copy_tail(NULL, &at, &p, &why)
+             : p.tail_bytes > 0  ? copy_tail(fs, &at, &p, &why)
                                  : commit_empty(fs, &at, &p, &why);
     if (rc == ERR_NOT_FOUND && is_committed(fs, &at, &p)) {
         rc = 0; /* an answer was lost */
@@ -533,12 +490,10 @@ static int file_cleanup(const struct recoverable_handle *h, struct error *err)
     TRY(read_progress(h, &p, err));
     TRY(fs_location_parse(h->target_uri, &at, err));
     TRY(s3_fs_get(&fs, err));
-    if (p.upload[0] != '\0') {
-        struct s3_upload u;
-        upload_of(fs, &at, p.upload, &u);
-        s3_upload_abort(&u);
-        s3_upload_fini(&u);
-    }
+    struct s3_upload u;
+    upload_of(fs, &at, &p, &u);
+    s3_upload_abort(&u);
+    s3_upload_fini(&u);
     remove_tails(fs, &at, &p);
     return 0;
 }

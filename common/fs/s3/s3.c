@@ -41,11 +41,6 @@ static const char *text_of(const struct conf *conf, const char *const *keys)
 }
 #define TEXT_OF(conf, ...) text_of(conf, (const char *const[]){__VA_ARGS__, NULL})
 
-static char *copy(const char *text)
-{
-    return text != NULL ? mem_strdup(text) : NULL;
-}
-
 static bool is_true(const char *text, bool otherwise)
 {
     return text != NULL ? strcasecmp(text, "true") == 0 : otherwise;
@@ -64,7 +59,7 @@ static char *endpoint_of(const struct conf *conf)
         is_true(TEXT_OF(conf, "fs.s3a.connection.ssl.enabled", "s3.connection.ssl.enabled"), true);
     STR_AUTO text = STR_INIT;
     if (endpoint == NULL || strstr(endpoint, "://") != NULL) {
-        return copy(endpoint);
+        return mem_strdup(endpoint);
     }
     str_printf(&text, "%s://%s", tls ? "https" : "http", endpoint);
     return str_take(&text);
@@ -130,18 +125,18 @@ static void read_texts(const struct conf *conf, struct settings *s)
     const char *region = TEXT_OF(conf, "s3.region", "fs.s3a.endpoint.region");
     region = region != NULL ? region : getenv("AWS_REGION");
     s->endpoint = endpoint_of(conf);
-    s->region = copy(region != NULL ? region : getenv("AWS_DEFAULT_REGION"));
-    s->access_key = copy(
+    s->region = mem_strdup(region != NULL ? region : getenv("AWS_DEFAULT_REGION"));
+    s->access_key = mem_strdup(
         TEXT_OF(conf, "s3.access-key", "s3.access.key", "fs.s3a.access.key", "fs.s3.access.key"));
-    s->secret_key = copy(
+    s->secret_key = mem_strdup(
         TEXT_OF(conf, "s3.secret-key", "s3.secret.key", "fs.s3a.secret.key", "fs.s3.secret.key"));
     s->session_token =
-        copy(TEXT_OF(conf, "fs.s3a.session.token", "s3.session.token", "s3.session-token"));
+        mem_strdup(TEXT_OF(conf, "fs.s3a.session.token", "s3.session.token", "s3.session-token"));
     s->is_path_style = is_true(
         TEXT_OF(conf, "s3.path-style-access", "s3.path.style.access", "fs.s3a.path.style.access"),
         false);
     s->is_anonymous = provider != NULL && strstr(provider, "Anonymous") != NULL;
-    s->entropy_key = copy(TEXT_OF(conf, "s3.entropy.key"));
+    s->entropy_key = mem_strdup(TEXT_OF(conf, "s3.entropy.key"));
 }
 
 /* ---- the client -------------------------------------------------------------------------------------------------- */
@@ -171,7 +166,7 @@ static int fs_make(struct s3_fs **ret_fs, struct error *err)
     }
     fs->part_bytes = s->part_bytes;
     fs->n_uploads = s->n_uploads;
-    fs->entropy_key = copy(s->entropy_key);
+    fs->entropy_key = mem_strdup(s->entropy_key);
     fs->entropy_length = s->entropy_length;
     *ret_fs = fs;
     return 0;

@@ -116,12 +116,12 @@ void sigv4_sign(const struct crypto *c, const struct sigv4_key *key, const struc
     str_printf(&scope, "%.*s/%s/%s/aws4_request", DAY_CHARS, date, r->region, r->service);
     str_printf(&text, "AWS4-HMAC-SHA256\n%s\n%s\n", date, str_cstr(&scope));
     crypto_sha256(c, str_slice(&canonical), digest);
-    crypto_append_hex(&text, digest, sizeof(digest));
+    str_append_hex(&text, digest, sizeof(digest));
 
     signing_key(c, key, r, date, secret);
     crypto_hmac_sha256(c, bytes_of(secret), str_slice(&text), digest);
     str_printf(ret_authorization,
                "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=", key->access_key,
                str_cstr(&scope), str_cstr(&names));
-    crypto_append_hex(ret_authorization, digest, sizeof(digest));
+    str_append_hex(ret_authorization, digest, sizeof(digest));
 }

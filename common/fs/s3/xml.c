@@ -1,9 +1,9 @@
 /* Documents by expat, loaded on first use (xml.h).  Thread: any. */
 #include "common/fs/s3/xml.h"
 
-#include <dlfcn.h>
+#include "common/plugin/library.h"
+
 #include <expat.h>
-#include <pthread.h>
 
 struct expat {
     XML_Parser (*ParserCreate)(const XML_Char *encoding);
@@ -19,51 +19,31 @@ struct expat {
     const XML_LChar *(*ErrorString)(enum XML_Error code);
 };
 
-static const char library[] = "libexpat.so.1";
-#define EXPAT_ROW(name)                            \
-    {                                              \
-        "XML_" #name, offsetof(struct expat, name) \
-    }
-static const struct {
-    const char *symbol;
-    size_t at; /* in struct expat */
-} symbols[] = {EXPAT_ROW(ParserCreate),
-               EXPAT_ROW(ParserFree),
-               EXPAT_ROW(SetUserData),
-               EXPAT_ROW(SetElementHandler),
-               EXPAT_ROW(SetCharacterDataHandler),
-               EXPAT_ROW(SetStartDoctypeDeclHandler),
-               EXPAT_ROW(Parse),
-               EXPAT_ROW(StopParser),
-               EXPAT_ROW(GetErrorCode),
-               EXPAT_ROW(ErrorString)};
-_Static_assert(ARRAY_LEN(symbols) * sizeof(void *) == sizeof(struct expat), "a row per function");
+#define ROW(name) LIBRARY_SYMBOL(struct expat, "XML_", name)
+static const struct library_symbol symbols[] = {
+    ROW(ParserCreate),
+    ROW(ParserFree),
+    ROW(SetUserData),
+    ROW(SetElementHandler),
+    ROW(SetCharacterDataHandler),
+    ROW(SetStartDoctypeDeclHandler),
+    ROW(Parse),
+    ROW(StopParser),
+    ROW(GetErrorCode),
+    ROW(ErrorString),
+};
+LIBRARY_HAS_ALL(symbols, struct expat);
 
 static struct expat expat;
-static bool loaded;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static int load(struct error *err)
-{
-    void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) {
-        return error_set(
-            err, ERR_UNAVAILABLE,
-            "reading answers of S3 needs %s, which could not be loaded: %s; install it "
-            "(Debian: apt-get install libexpat1)",
-            library, dlerror());
-    }
-    for (size_t i = 0; i < ARRAY_LEN(symbols); i++) {
-        void *symbol = dlsym(handle, symbols[i].symbol);
-        if (symbol == NULL) {
-            dlclose(handle);
-            return error_set(err, ERR_UNAVAILABLE, "%s has no %s", library, symbols[i].symbol);
-        }
-        memcpy((char *)&expat + symbols[i].at, &symbol, sizeof(symbol));
-    }
-    loaded = true; /* for the life of the process */
-    return 0;
-}
+static struct library library = {
+    .file = "libexpat.so.1",
+    .needed_by = "reading answers of S3",
+    .remedy = "install it (Debian: apt-get install libexpat1)",
+    .symbols = symbols,
+    .n_symbols = ARRAY_LEN(symbols),
+    .functions = &expat,
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+};
 
 /* ---- reading ------------------------------------------------------------------------------------------- */
 
@@ -135,10 +115,7 @@ static void on_doctype(void *arg, const XML_Char *name, const XML_Char *system_i
 int xml_read(struct slice document, xml_on_element *on_element, void *arg, struct error *err)
 {
     struct reading r = {.on_element = on_element, .arg = arg, .err = err};
-    pthread_mutex_lock(&lock);
-    int rc = loaded ? 0 : load(err);
-    pthread_mutex_unlock(&lock);
-    TRY(rc);
+    TRY(library_load(&library, err));
     if (document.len > INT32_MAX) {
         return error_set(err, ERR_TOO_LARGE, "an XML document of %zu bytes", document.len);
     }

@@ -1,8 +1,7 @@
-/* Loading of libcrypto.  Thread: any (a lock guards the first load). */
+/* Loading of libcrypto.  Thread: any. */
 #include "common/net/client/crypto.h"
 
-#include <dlfcn.h>
-#include <pthread.h>
+#include "common/plugin/library.h"
 
 struct evp_md;
 
@@ -16,50 +15,25 @@ struct crypto {
                            unsigned *ret_size);
 };
 
-static const char library[] = "libcrypto.so.3";
-#define CRYPTO_ROW(name)                     \
-    {                                        \
-#name, offsetof(struct crypto, name) \
-    }
-static const struct {
-    const char *symbol;
-    size_t at; /* in struct crypto */
-} symbols[] = {CRYPTO_ROW(EVP_sha256), CRYPTO_ROW(EVP_md5), CRYPTO_ROW(EVP_Digest),
-               CRYPTO_ROW(HMAC)};
-_Static_assert(ARRAY_LEN(symbols) * sizeof(void *) == sizeof(struct crypto), "a row per function");
+#define ROW(name) LIBRARY_SYMBOL(struct crypto, "", name)
+static const struct library_symbol symbols[] = {ROW(EVP_sha256), ROW(EVP_md5), ROW(EVP_Digest),
+                                                ROW(HMAC)};
+LIBRARY_HAS_ALL(symbols, struct crypto);
 
 static struct crypto functions;
-static bool loaded;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static int load(struct error *err)
-{
-    void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) {
-        return error_set(
-            err, ERR_UNAVAILABLE,
-            "signing requests needs %s, which could not be loaded: %s; install OpenSSL "
-            "(Debian: apt-get install libssl3)",
-            library, dlerror());
-    }
-    for (size_t i = 0; i < ARRAY_LEN(symbols); i++) {
-        void *symbol = dlsym(handle, symbols[i].symbol);
-        if (symbol == NULL) {
-            dlclose(handle);
-            return error_set(err, ERR_UNAVAILABLE, "%s has no %s", library, symbols[i].symbol);
-        }
-        memcpy((char *)&functions + symbols[i].at, &symbol, sizeof(symbol));
-    }
-    loaded = true; /* for the life of the process */
-    return 0;
-}
+static struct library library = {
+    .file = "libcrypto.so.3",
+    .needed_by = "signing requests",
+    .remedy = "install OpenSSL (Debian: apt-get install libssl3)",
+    .symbols = symbols,
+    .n_symbols = ARRAY_LEN(symbols),
+    .functions = &functions,
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+};
 
 int crypto_load(const struct crypto **ret_crypto, struct error *err)
 {
-    pthread_mutex_lock(&lock);
-    int rc = loaded ? 0 : load(err);
-    pthread_mutex_unlock(&lock);
-    TRY(rc);
+    TRY(library_load(&library, err));
     *ret_crypto = &functions;
     return 0;
 }
@@ -83,15 +57,6 @@ void crypto_md5(const struct crypto *c, struct slice data, uint8_t ret_digest[CR
 {
     int ok = c->EVP_Digest(data.data, data.len, ret_digest, NULL, c->EVP_md5(), NULL);
     ASSERT(ok == 1);
-}
-
-void crypto_append_hex(struct str *out, const uint8_t *bytes, size_t n)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < n; i++) {
-        str_append_char(out, digits[bytes[i] >> 4]);
-        str_append_char(out, digits[bytes[i] & 15]);
-    }
 }
 
 void crypto_append_base64(struct str *out, const uint8_t *bytes, size_t n)

@@ -17,8 +17,7 @@ void crypto_sha256(const struct crypto *c, struct slice data,
 void crypto_hmac_sha256(const struct crypto *c, struct slice key, struct slice data,
                         uint8_t ret_digest[CRYPTO_SHA256_BYTES]);
 void crypto_md5(const struct crypto *c, struct slice data, uint8_t ret_digest[CRYPTO_MD5_BYTES]);
-/* Appends, lower case. */
-void crypto_append_hex(struct str *out, const uint8_t *bytes, size_t n);
+/* Appends. */
 void crypto_append_base64(struct str *out, const uint8_t *bytes, size_t n);
 
 #endif

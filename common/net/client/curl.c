@@ -1,73 +1,45 @@
-/* Loading of libcurl.  Thread: any (a lock guards the first load). */
+/* Loading of libcurl.  Thread: any. */
 #include "common/net/client/curl.h"
 
-#include <dlfcn.h>
-#include <pthread.h>
-#include <string.h>
+#include "common/plugin/library.h"
 
-static const char library[] = "libcurl.so.4";
-
-#define CURL_ROW(field)                                        \
-    {                                                          \
-        "curl_" #field, offsetof(struct curl_functions, field) \
-    }
-static const struct {
-    const char *symbol;
-    size_t at; /* in struct curl_functions */
-} symbols[] = {
-    CURL_ROW(global_init),         CURL_ROW(easy_init),     CURL_ROW(easy_setopt),
-    CURL_ROW(easy_getinfo),        CURL_ROW(easy_reset),    CURL_ROW(easy_cleanup),
-    CURL_ROW(easy_strerror),       CURL_ROW(multi_init),    CURL_ROW(multi_setopt),
-    CURL_ROW(multi_wakeup),        CURL_ROW(multi_cleanup), CURL_ROW(multi_add_handle),
-    CURL_ROW(multi_remove_handle), CURL_ROW(multi_perform), CURL_ROW(multi_poll),
-    CURL_ROW(multi_info_read),     CURL_ROW(slist_append),  CURL_ROW(slist_free_all),
-    CURL_ROW(mime_init),           CURL_ROW(mime_free),     CURL_ROW(mime_addpart),
-    CURL_ROW(mime_name),           CURL_ROW(mime_filename), CURL_ROW(mime_type),
-    CURL_ROW(mime_data),           CURL_ROW(mime_filedata),
+#define ROW(field) LIBRARY_SYMBOL(struct curl_functions, "curl_", field)
+static const struct library_symbol symbols[] = {
+    ROW(global_init),         ROW(easy_init),      ROW(easy_setopt),   ROW(easy_getinfo),
+    ROW(easy_reset),          ROW(easy_cleanup),   ROW(easy_strerror), ROW(multi_init),
+    ROW(multi_setopt),        ROW(multi_wakeup),   ROW(multi_cleanup), ROW(multi_add_handle),
+    ROW(multi_remove_handle), ROW(multi_perform),  ROW(multi_poll),    ROW(multi_info_read),
+    ROW(slist_append),        ROW(slist_free_all), ROW(mime_init),     ROW(mime_free),
+    ROW(mime_addpart),        ROW(mime_name),      ROW(mime_filename), ROW(mime_type),
+    ROW(mime_data),           ROW(mime_filedata),
 };
-_Static_assert(ARRAY_LEN(symbols) * sizeof(void *) == sizeof(struct curl_functions),
-               "a row per function");
+LIBRARY_HAS_ALL(symbols, struct curl_functions);
 
 static struct curl_functions functions;
-static bool loaded;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static int load(struct error *err)
+static int start(const struct library *library, struct error *err)
 {
-    void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) {
-        return error_set(err, ERR_UNAVAILABLE,
-                         "the HTTP client needs %s, which could not be loaded: %s; install libcurl "
-                         "(Debian: apt-get install libcurl4)",
-                         library, dlerror());
-    }
-    for (size_t i = 0; i < ARRAY_LEN(symbols); i++) {
-        void *symbol = dlsym(handle, symbols[i].symbol);
-        if (symbol == NULL) {
-            dlclose(handle);
-            return error_set(err, ERR_UNAVAILABLE,
-                             "%s has no %s: it is too old, 7.85 or newer is needed", library,
-                             symbols[i].symbol);
-        }
-        memcpy((char *)&functions + symbols[i].at, &symbol, sizeof(symbol));
-    }
     CURLcode code = functions.global_init(CURL_GLOBAL_DEFAULT);
-    if (code != CURLE_OK) {
-        return error_set(err, ERR_UNAVAILABLE, "%s could not start: %s", library,
-                         functions.easy_strerror(code));
-    }
-    loaded = true; /* for the life of the process: it may have threads of its own */
-    return 0;
+    return code == CURLE_OK ? 0
+                            : error_set(err, ERR_UNAVAILABLE, "%s could not start: %s",
+                                        library->file, functions.easy_strerror(code));
 }
+
+static struct library library = {
+    .file = "libcurl.so.4",
+    .needed_by = "the HTTP client",
+    .remedy = "install libcurl (Debian: apt-get install libcurl4)",
+    .no_symbol = "it is too old, 7.85 or newer is needed",
+    .symbols = symbols,
+    .n_symbols = ARRAY_LEN(symbols),
+    .functions = &functions,
+    .start = start,
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+};
 
 int curl_load(const struct curl_functions **ret_curl, struct error *err)
 {
-    pthread_mutex_lock(&lock);
-    int rc = loaded ? 0 : load(err);
-    pthread_mutex_unlock(&lock);
-    if (rc < 0) {
-        return rc;
-    }
+    TRY(library_load(&library, err));
     *ret_curl = &functions;
     return 0;
 }

@@ -82,6 +82,14 @@ static void test_building(void **state)
     assert_int_equal(s.len, 5000);
     assert_int_equal(s.data[4999], '7');
 
+    str_clear(&s);
+    str_append_hex(&s, "", 0);
+    assert_string_equal(str_cstr(&s), "");
+    str_append_hex(&s, "\x00\x7f\xa5", 3);
+    str_append_hex(&s, "\xff", 1);
+    assert_string_equal(str_cstr(&s), "007fa5ff");
+    str_printf(&s, "%0*d", 4992, 7);
+
     char *taken = str_take(&s);
     assert_int_equal(strlen(taken), 5000);
     mem_free(taken);

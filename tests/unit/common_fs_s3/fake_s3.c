@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/thread.h"
+#include "common/fs/s3/s3.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -569,6 +570,39 @@ void fake_s3_start(struct fake_s3 *s)
     ASSERT(getsockname(s->listener, (struct sockaddr *)&at, &len) == 0);
     s->port = ntohs(at.sin_port);
     ASSERT(pthread_create(&s->thread, NULL, listener_main, s) == 0);
+}
+
+void fake_s3_configure(const struct fake_s3 *s, const char *key, const char *value)
+{
+    struct conf conf;
+    struct error err = ERROR_INIT;
+    char endpoint[64];
+    conf_init(&conf, NULL);
+    snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u", s->port);
+    const char *const settings[][2] = {
+        {"s3.endpoint", endpoint},
+        {"s3.access-key", "key"},
+        {"s3.secret-key", "secret"},
+        {"s3.path-style-access", "true"},
+        {"s3.retry.max-num-retries", "3"},
+        {"s3.entropy.key", "_entropy_"},
+        {key, value},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(settings) - (key == NULL); i++) {
+        ASSERT(conf_set(&conf, settings[i][0], settings[i][1], &err) == 0);
+    }
+    s3_shut_down();
+    ASSERT(s3_register(&conf, &err) == 0);
+    conf_fini(&conf);
+}
+
+void fake_s3_fill(struct str *ret_bytes, size_t n)
+{
+    str_reserve(ret_bytes, n);
+    for (size_t i = 0; i < n; i++) {
+        ret_bytes->data[i] = (char)(i * 2654435761u >> 24);
+    }
+    ret_bytes->len = n;
 }
 
 void fake_s3_stop(struct fake_s3 *s)

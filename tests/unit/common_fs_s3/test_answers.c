@@ -77,6 +77,9 @@ static void test_times(void **state)
 {
     assert_int_equal(s3_http_time_ms("Sun, 22 Nov 2026 08:00:00 GMT"), INT64_C(1795334400000));
     assert_true(s3_http_time_ms("yesterday") == INT64_MIN);
+    assert_int_equal(s3_time_ms("2026-11-22T08:00:00Z"), INT64_C(1795334400000));
+    assert_int_equal(s3_time_ms("2026-11-22T08:00:00.250Z"), INT64_C(1795334400250));
+    assert_true(s3_time_ms("yesterday") == INT64_MIN);
 }
 
 static void test_endpoints(void **state)

@@ -16,38 +16,11 @@ enum { LARGE = 3 * S3_PART_BYTES_MIN + 12345 };
 static struct fake_s3 server;
 static struct str large;
 
-static void configure(const char *key, const char *value)
-{
-    struct conf conf;
-    struct error err = ERROR_INIT;
-    char endpoint[64];
-    conf_init(&conf, NULL);
-    snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u", server.port);
-    const char *const settings[][2] = {
-        {"s3.endpoint", endpoint},         {"s3.access-key", "key"},
-        {"s3.secret-key", "secret"},       {"s3.path-style-access", "true"},
-        {"s3.retry.max-num-retries", "3"}, {"s3.entropy.key", "_entropy_"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
-        assert_int_equal(conf_set(&conf, settings[i][0], settings[i][1], &err), 0);
-    }
-    if (key != NULL) {
-        assert_int_equal(conf_set(&conf, key, value, &err), 0);
-    }
-    s3_shut_down();
-    assert_int_equal(s3_register(&conf, &err), 0);
-    conf_fini(&conf);
-}
-
 static int start(void **state)
 {
     fake_s3_start(&server);
-    configure(NULL, NULL);
-    str_reserve(&large, LARGE);
-    for (size_t i = 0; i < LARGE; i++) {
-        large.data[i] = (char)(i * 2654435761u >> 24);
-    }
-    large.len = LARGE;
+    fake_s3_configure(&server, NULL, NULL);
+    fake_s3_fill(&large, LARGE);
     return 0;
 }
 
@@ -280,11 +253,11 @@ static void test_messages(void **state)
     assert_int_equal(fs_exists("s3://b/x", &err), ERR_PERMISSION);
     assert_non_null(strstr(err.message, "check the keys"));
     assert_int_equal(fs_delete("s3://b/", FS_DELETE_RECURSIVE, &err), ERR_INVALID_ARGUMENT);
-    configure("s3.endpoint", "http://127.0.0.1:1");
+    fake_s3_configure(&server, "s3.endpoint", "http://127.0.0.1:1");
     assert_int_equal(fs_exists("s3://b/x", &err), ERR_UNAVAILABLE);
     assert_non_null(strstr(err.message, "127.0.0.1:1"));
     assert_non_null(strstr(err.message, "s3.endpoint"));
-    configure(NULL, NULL);
+    fake_s3_configure(&server, NULL, NULL);
 }
 
 static void test_configuration(void **state)
@@ -313,7 +286,7 @@ static void test_region_and_entropy(void **state)
     fake_s3_fail(&server, FAKE_OTHER_REGION, NULL, 1);
     put("s3://b/region", SLICE_LIT("1"));
     assert_string_equal(server.last_region, "eu-test-9");
-    configure(NULL, NULL);
+    fake_s3_configure(&server, NULL, NULL);
     put("s3://b/e/_entropy_/file", SLICE_LIT("1"));
     assert_int_equal(fs_list_dir("s3://b/e", &list, &err), 0);
     assert_int_equal(list.n, 1);

@@ -17,22 +17,9 @@ static struct str bytes; /* what files are cut from */
 
 static int start(void **state)
 {
-    struct conf conf;
-    char endpoint[64];
     fake_s3_start(&server);
-    conf_init(&conf, NULL);
-    snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u", server.port);
-    assert_int_equal(conf_set(&conf, "s3.endpoint", endpoint, NULL), 0);
-    assert_int_equal(conf_set(&conf, "s3.access-key", "key", NULL), 0);
-    assert_int_equal(conf_set(&conf, "s3.secret-key", "secret", NULL), 0);
-    assert_int_equal(conf_set(&conf, "s3.path-style-access", "true", NULL), 0);
-    assert_int_equal(s3_register(&conf, NULL), 0);
-    conf_fini(&conf);
-    str_reserve(&bytes, 2 * LARGE);
-    for (size_t i = 0; i < 2 * LARGE; i++) {
-        bytes.data[i] = (char)(i * 2654435761u >> 24);
-    }
-    bytes.len = 2 * LARGE;
+    fake_s3_configure(&server, NULL, NULL);
+    fake_s3_fill(&bytes, 2 * LARGE);
     return 0;
 }
 
@@ -226,6 +213,21 @@ static void test_given_up(void **state)
     assert_int_equal(recoverable_recover(str_slice(&handle), &f, &err), ERR_NOT_FOUND);
 }
 
+/* A part that did not come through is sent again, under the same number. */
+static void test_part_again(void **state)
+{
+    STR_AUTO commit = STR_INIT;
+    struct recoverable *f = open_file("s3://b/part-again");
+    put(f, 0, S3_PART_BYTES_MIN);
+    fake_s3_fail(&server, FAKE_DENIED, "PUT", 1);
+    assert_int_equal(recoverable_write(f, bytes.data + S3_PART_BYTES_MIN, 1, NULL), ERR_PERMISSION);
+    put(f, S3_PART_BYTES_MIN, LARGE - S3_PART_BYTES_MIN);
+    end(f, &commit);
+    OK(recoverable_commit(str_slice(&commit), &err));
+    expect("b/part-again", LARGE);
+    expect_nothing_left();
+}
+
 static void test_bad_handles(void **state)
 {
     static const char *const bad[] = {
@@ -257,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_resume_to_commit),
         cmocka_unit_test(test_lost_answers),
         cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_part_again),
         cmocka_unit_test(test_bad_handles),
     };
     return cmocka_run_group_tests(tests, start, stop);

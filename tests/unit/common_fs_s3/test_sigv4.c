@@ -89,7 +89,7 @@ static void test_digests(void **state)
     STR_AUTO text = STR_INIT;
     assert_int_equal(crypto_load(&crypto, NULL), 0);
     crypto_sha256(crypto, SLICE_LIT(""), digest);
-    crypto_append_hex(&text, digest, sizeof(digest));
+    str_append_hex(&text, digest, sizeof(digest));
     assert_string_equal(str_cstr(&text), empty_sha256);
     str_clear(&text);
     crypto_md5(crypto, SLICE_LIT("abc"), digest);
