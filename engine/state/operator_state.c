@@ -12,7 +12,11 @@
 #include "engine/snapshot/operator_part.h"
 #include "engine/snapshot/output.h"
 
-enum { ITEM_OVERHEAD_BYTES = 16 }; /* charged for each */
+enum {
+    ITEM_OVERHEAD_BYTES = 16, /* charged for each */
+    PART_BYTES_MIN =
+        4096, /* that a part may have, however full the budget is: positions of sources and the like */
+};
 
 /* What lists and maps have in common. */
 struct part {
@@ -68,6 +72,11 @@ static int part_charge(struct part *p, uint64_t bytes, struct error *err)
     struct mem_budget *budget = p->state->budget;
 
     if (budget != NULL && mem_budget_take(budget, bytes) < 0) {
+        if (p->charged_bytes + bytes <= PART_BYTES_MIN) {
+            mem_budget_force(budget, bytes);
+            p->charged_bytes += bytes;
+            return 0;
+        }
         return error_set(err, ERR_LIMIT,
                          "state '%s' of operator '%s' needs %llu more bytes than the memory of the "
                          "task has; raise taskmanager.memory.managed.size, or keep less in it",

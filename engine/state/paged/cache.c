@@ -8,7 +8,6 @@
 enum {
     CLUSTERS_AT_ONCE = 16, /* that the second hand looks at between two looks at the room */
     DIRTY_SHARE = 2, /* of the keys may have changed without a piece being due: one in so many */
-    REMOVALS_MAX = 64 * 1024,
     BATCHES_MIN = 2, /* whose keys a table has room for, however little memory there is */
     ROOM_ROWS =
         512, /* that room is made for at least: who adds key by key has not to find its slots again for each */
@@ -78,12 +77,10 @@ static bool evict(struct paged_table *p, uint32_t n_rows)
     return has_room(p, n_rows);
 }
 
-/* Whether a piece is due: the hands are to be half a table apart, and removals few. */
+/* Whether a piece is due: the hands are to be half a table apart. */
 static bool piece_is_due(const struct paged_table *p)
 {
-    const struct keyed_table *t = p->table;
-    return t->n_dirty > t->n_keys / DIRTY_SHARE ||
-           t->removed.len - t->removed_start > MAX(t->n_slots / 4, (uint32_t)REMOVALS_MAX);
+    return p->table->n_dirty > p->table->n_keys / DIRTY_SHARE;
 }
 
 /* Waits until some of what has changed is in the store. */
@@ -133,6 +130,9 @@ int paged_table_make_room(struct paged_table *p, uint32_t n_rows, struct error *
     TRY(paged_state_note_use(p, err));
     if (UNLIKELY(s->options->disk->evicts_always)) {
         TRY(evict_always(p, err));
+    }
+    if (p->n_walks == 0) {
+        TRY(paged_table_tend_removals(p, err));
     }
     if (t->n_slots > 0 && LIKELY(has_room(p, n_rows))) {
         return 0;

@@ -114,6 +114,7 @@ static int put_table(struct paged_table *p, uint32_t *inout_work, struct error *
 {
     struct keyed_table *t = p->table;
     const struct paged_piece *x = p->store->piece;
+    const uint64_t piece_bytes = paged_store_piece_bytes(p->store);
     if (t->created >= t->track->frozen_at) {
         return 0;
     }
@@ -122,7 +123,7 @@ static int put_table(struct paged_table *p, uint32_t *inout_work, struct error *
     }
     TRY(put_copies(p, err));
     while (t->scan_group < keyed_table_n_groups(t)) {
-        if (*inout_work == 0 || paged_piece_size(x) >= PAGED_PIECE_BYTES) {
+        if (*inout_work == 0 || paged_piece_size(x) >= piece_bytes) {
             return 1;
         }
         uint32_t before = paged_piece_len(x);
@@ -188,7 +189,7 @@ int paged_store_step(struct paged_store *s, uint32_t n_entries, struct error *er
         if (rc < 0) {
             return rc;
         }
-        if (paged_piece_size(s->piece) >= PAGED_PIECE_BYTES) {
+        if (paged_piece_size(s->piece) >= paged_store_piece_bytes(s)) {
             TRY(paged_store_write_piece(s, err));
             return PAGED_WRITING;
         }

@@ -11,8 +11,6 @@ enum {
     KEYS_MIN = 2 * BATCH_ROWS_MAX, /* at hand, however little memory there is */
     KEYS_OF_TESTS = 512,           /* with keyed_disk.evicts_always */
     MARK_BYTES = 32,               /* that the owner keeps of an entry, about */
-    REMOVALS_MAX = 64 * 1024,      /* that the store has not heard of, until a piece begins, */
-    REMOVALS_WAIT = 4,             /* and so many times more until it is waited for */
 };
 
 /* Of a key group. */
@@ -382,15 +380,11 @@ int paged_order_tend(struct paged_order *o, struct error *err)
     struct paged_store *s = p->store;
     const struct keyed_table *t = p->table;
     const uint32_t keys_max = paged_order_keys_max(o);
-    size_t removed = t->removed.len - t->removed_start;
     paged_store_publish(s);
     TRY(paged_store_settle(s, PAGED_POLL, err));
-    if (removed > (size_t)REMOVALS_MAX * REMOVALS_WAIT) {
-        TRY(s->is_frozen ? paged_store_advance(s, err) : paged_store_settle(s, PAGED_WAIT, err));
-    }
+    TRY(paged_table_tend_removals(p, err));
     /* What stays is written early, so that a cut has not to wait for it; what fires soon is not. */
-    if (removed > MIN((size_t)REMOVALS_MAX, (size_t)keys_max) ||
-        (keyed_table_len(t) > keys_max / 2 && o->n_added > keys_max / 4)) {
+    if (keyed_table_len(t) > keys_max / 2 && o->n_added > keys_max / 4) {
         o->n_added = 0;
         TRY(paged_table_write_some(p, err));
     }

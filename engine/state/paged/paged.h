@@ -43,7 +43,8 @@ enum {
     PAGED_TABLE_MIN =
         256 << 10, /* bytes of a table's slots at least, if the cache as a whole has so many */
     PAGED_SPACES_MIN = 1 << 20,  /* the same of all tables of a state with several namespaces */
-    PAGED_PIECE_BYTES = 8 << 20, /* of a piece at most, about */
+    PAGED_PIECE_BYTES = 8 << 20, /* of a piece at most, about, */
+    PAGED_PIECE_BYTES_MIN = 256 << 10, /* and with little memory */
     PAGED_WARM_CALLS = 64, /* a table that was not used in so many calls of its state is cold */
     PAGED_FIGURES_MAX = 8,
 };
@@ -175,6 +176,10 @@ int paged_state_new(struct paged_store *s, struct keyed_state *state,
                     struct paged_state **ret_state, struct error *err) MUST_CHECK;
 /* Before its state is closed.  NULL is fine; returns NULL. */
 struct paged_state *paged_state_free(struct paged_state *ps);
+/* Of what is at hand of all its states. */
+uint64_t paged_store_limit(const struct paged_store *s);
+/* Of a piece, about. */
+uint64_t paged_store_piece_bytes(const struct paged_store *s);
 /* Of its tables, heaps and what they know. */
 uint64_t paged_state_limit(const struct paged_state *ps);
 /* Of a table, its heap and what it knows, given how many are in use. */
@@ -248,6 +253,8 @@ void paged_table_note_removal(struct paged_table *p, uint32_t slot);
 /* Takes the end of a piece, if one has ended; `wait`: waits for it. */
 enum paged_wait { PAGED_POLL, PAGED_WAIT };
 int paged_store_settle(struct paged_store *s, enum paged_wait wait, struct error *err) MUST_CHECK;
+/* Writes when more keys were removed than the store should not have heard of; waits when they are many more. */
+int paged_table_tend_removals(struct paged_table *p, struct error *err) MUST_CHECK;
 /* Begins a piece with changed entries of a table, when none is under way and no checkpoint. */
 int paged_table_write_some(struct paged_table *p, struct error *err) MUST_CHECK;
 /* All changes of a table are written, and waited for. */

@@ -57,15 +57,25 @@ struct paged_piece *paged_piece_new(struct rocks_store *rocks, struct mem_budget
     return x;
 }
 
+/* What was written is needed no more, however long nobody asks for it. */
+static void release_items(struct paged_piece *x)
+{
+    str_fini(&x->bytes);
+    vec_fini(&x->places);
+    if (x->taken_bytes > 0) {
+        mem_budget_give(x->budget, x->taken_bytes);
+        x->taken_bytes = 0;
+    }
+}
+
 static void unref(struct paged_piece *x)
 {
     if (atomic_fetch_sub(&x->n_refs, 1) == 1) {
         rocks_files_drop(&x->files);
         vec_fini(&x->files);
-        vec_fini(&x->places);
         vec_fini(&x->infixes);
         snapshot_target_unref(x->wake);
-        str_fini(&x->bytes);
+        release_items(x);
         mem_free(x);
     }
 }
@@ -78,9 +88,6 @@ struct paged_piece *paged_piece_free(struct paged_piece *x)
     if (atomic_load(&x->state) == PIECE_WRITING) {
         int rc = paged_piece_poll(x, PAGED_WAIT, NULL);
         (void)rc; /* whoever frees it does not need it */
-    }
-    if (x->budget != NULL) {
-        mem_budget_give(x->budget, x->taken_bytes);
     }
     unref(x);
     return NULL;
@@ -275,6 +282,7 @@ static void ended(void *arg)
     if (!x->has_run) {
         x->rc = error_set(&x->error, ERR_CANCELLED, "writing of state was cancelled");
     }
+    release_items(x);
     atomic_store(&x->state, PIECE_ENDED);
     event_count_signal(&x->ended);
     if (x->wake != NULL) {

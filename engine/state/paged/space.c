@@ -13,6 +13,7 @@
 
 enum {
     CALLS_PER_LOOK = 16, /* at who is in use */
+    PIECE_SHARE = 2,     /* of the cache, of a piece: one in so many */
     ORDERED_SHARE = 8,   /* of the cache beside other states, of one that sorts by a number */
 };
 
@@ -320,12 +321,24 @@ int paged_state_is_empty(struct paged_state *ps, int64_t name_space, bool *ret_i
 
 /* ---- room ------------------------------------------------------------------------------------------------ */
 
+uint64_t paged_store_limit(const struct paged_store *s)
+{
+    const struct keyed_disk *disk = s->options->disk;
+    uint32_t n_sharing = disk->n_sharing != NULL ? atomic_load(disk->n_sharing) : 1;
+    return disk->cache_bytes / MAX(n_sharing, 1u);
+}
+
+uint64_t paged_store_piece_bytes(const struct paged_store *s)
+{
+    uint64_t share = MIN(paged_store_limit(s) / PIECE_SHARE, (uint64_t)PAGED_PIECE_BYTES);
+    return MAX(share, (uint64_t)PAGED_PIECE_BYTES_MIN);
+}
+
 uint64_t paged_state_limit(const struct paged_state *ps)
 {
     const struct paged_store *s = ps->store;
     const struct keyed_disk *disk = s->options->disk;
-    uint32_t n_sharing = disk->n_sharing != NULL ? atomic_load(disk->n_sharing) : 1;
-    uint64_t all = disk->cache_bytes / MAX(n_sharing, 1u);
+    uint64_t all = paged_store_limit(s);
     uint64_t ordered = s->n_ordered < s->states.len ? all / ORDERED_SHARE : all / s->n_ordered;
     uint64_t others = all - MIN(all / 2, s->n_ordered * ordered);
     uint64_t share =

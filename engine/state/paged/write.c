@@ -6,6 +6,14 @@
 
 #include "engine/state/keyed_table_probe.h"
 
+enum {
+    REMOVALS_SHARE = 8, /* of a state's bytes, that the store has not heard of: one in so many, */
+    REMOVALS_MIN = 4096,
+    REMOVALS_MAX = 64 * 1024, /* until a piece begins, */
+    REMOVALS_WAIT = 2,        /* and so many times more until it is waited for */
+    REMOVALS_OF_TESTS = 512,  /* with keyed_disk.evicts_always */
+};
+
 /* ---- into a piece ---------------------------------------------------------------------------------- */
 
 int paged_table_put_entry(struct paged_table *p, const char *entry, bool is_null, struct error *err)
@@ -74,7 +82,8 @@ static int put_changes(struct paged_table *p, struct error *err)
     p->write_group = p->write_group < n_groups ? p->write_group : 0;
     p->piece_from = p->write_group;
     p->piece_n = 0;
-    while (p->piece_n < n_groups && paged_piece_size(x) < PAGED_PIECE_BYTES) {
+    const uint64_t piece_bytes = paged_store_piece_bytes(p->store);
+    while (p->piece_n < n_groups && paged_piece_size(x) < piece_bytes) {
         TRY(put_group(p, p->write_group, err));
         p->write_group = p->write_group + 1 < n_groups ? p->write_group + 1 : 0;
         p->piece_n++;
@@ -97,6 +106,34 @@ void paged_store_drop_piece(struct paged_store *s)
     s->piece = paged_piece_free(s->piece);
     s->writing = NULL;
     s->piece_drops = 0;
+}
+
+/* Removals that a table may have: their bytes are of the budget, too. */
+static size_t removals_max(const struct paged_table *p)
+{
+    if (p->store->options->disk->evicts_always) {
+        return REMOVALS_OF_TESTS;
+    }
+    uint64_t n = paged_state_limit(p->of) / REMOVALS_SHARE / p->table->removed.item_size;
+    n = MIN(n, (uint64_t)REMOVALS_MAX);
+    return MAX(n, (size_t)REMOVALS_MIN);
+}
+
+int paged_table_tend_removals(struct paged_table *p, struct error *err)
+{
+    struct paged_store *s = p->store;
+    size_t n = p->table->removed.len - p->table->removed_start;
+    if (LIKELY(n <= REMOVALS_OF_TESTS)) {
+        return 0;
+    }
+    size_t max = removals_max(p);
+    if (n <= max) {
+        return 0;
+    }
+    if (n > max * REMOVALS_WAIT) {
+        TRY(s->is_frozen ? paged_store_advance(s, err) : paged_store_settle(s, PAGED_WAIT, err));
+    }
+    return paged_table_write_some(p, err);
 }
 
 int paged_table_write_some(struct paged_table *p, struct error *err)

@@ -11,7 +11,8 @@ enum {
     CHUNK_MARKS_MIN = 8,
     CHUNK_MARKS_MAX = 512,
     CHUNK_GROWTH = 4,
-    RESERVE_KEPT_BYTES = 1024 * 1024, /* of the budget, beyond what is held: not given back yet */
+    RESERVE_KEPT_BYTES = 1024 * 1024, /* of the budget, beyond what is held: not given back yet, */
+    RESERVE_KEPT_SHARE = 64,          /* but of a small one not more than one in so many */
 };
 
 /* Marks of a bucket, in the order in which they came. */
@@ -41,6 +42,13 @@ static size_t chunk_bytes(uint32_t cap)
     return sizeof(struct timer_chunk) + cap * sizeof(struct timer_mark);
 }
 
+static uint64_t kept_reserve(const struct timer_queue *q)
+{
+    uint64_t limit = atomic_load_explicit(&q->budget->limit_bytes, memory_order_relaxed);
+    return limit > 0 ? MIN((uint64_t)RESERVE_KEPT_BYTES, limit / RESERVE_KEPT_SHARE)
+                     : RESERVE_KEPT_BYTES;
+}
+
 /* What was held without being reserved, and what is reserved without need. */
 static void settle_budget(struct timer_queue *q)
 {
@@ -50,7 +58,7 @@ static void settle_budget(struct timer_queue *q)
     if (q->held_bytes > q->taken_bytes) {
         mem_budget_force(q->budget, q->held_bytes - q->taken_bytes);
         q->taken_bytes = q->held_bytes;
-    } else if (q->taken_bytes - q->held_bytes > RESERVE_KEPT_BYTES) {
+    } else if (q->taken_bytes - q->held_bytes > kept_reserve(q)) {
         mem_budget_give(q->budget, q->taken_bytes - q->held_bytes);
         q->taken_bytes = q->held_bytes;
     }

@@ -414,13 +414,20 @@ static void test_kept_though_unknown(void **state)
 static void test_budget(void **state)
 {
     struct mem_budget budget;
+    static const char many[5000];
     mem_budget_init(&budget, "test", 100, NULL);
     struct operator_state *s = operator_state_new("Op", &budget);
     struct operator_list *l = list_of(s, "x", SPLIT);
     add(l, "0123456789012345678901234567890123456789");
-    must_fail(operator_list_add(l, "01234567890123456789012345678901234567890123", 44, &err),
-              ERR_LIMIT, "state 'x' of operator 'Op'");
+    must_fail(operator_list_add(l, many, sizeof(many), &err), ERR_LIMIT,
+              "state 'x' of operator 'Op'");
     assert_int_equal(operator_list_len(l), 1);
+    /* A little of each state goes, however full the budget is; no more than that. */
+    mem_budget_force(&budget, 200);
+    must(operator_list_add(l, many, 3000, &err));
+    must_fail(operator_list_add(l, many, 3000, &err), ERR_LIMIT, "state 'x' of operator 'Op'");
+    assert_int_equal(operator_list_len(l), 2);
+    mem_budget_give(&budget, 200);
     operator_list_clear(l);
     assert_int_equal(budget.used_bytes, 0);
     add(l, "x");
