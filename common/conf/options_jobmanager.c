@@ -252,16 +252,36 @@ static const struct conf_option store_options[] = {
 
 static const struct conf_option ha_options[] = {
     {"high-availability.cluster-id", CONF_TYPE_STRING, "/default",
-     .aliases = "high-availability.zookeeper.path.namespace,recovery.zookeeper.path.namespace"},
+     .aliases = "high-availability.zookeeper.path.namespace,recovery.zookeeper.path.namespace",
+     .description =
+         "Tells clusters apart that share a storageDir or a ZooKeeper ensemble: job managers, "
+         "task managers and clients of one cluster have the same.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"high-availability.file.session-timeout", CONF_TYPE_DURATION, "15 s", .min = "100 ms",
+     .description =
+         "For high-availability.type file: a leader that gives no sign of life for so long is "
+         "replaced. One whose process has ended is replaced at once by a standby on its host.",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN},
     {"high-availability.jobmanager.port", CONF_TYPE_STRING, "0",
-     .aliases = "recovery.jobmanager.port"},
+     .aliases = "recovery.jobmanager.port",
+     .description =
+         "With high availability, the port or range of ports for task managers, in place of "
+         "jobmanager.rpc.port; 0 takes a free one.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"high-availability.kubernetes.leader-election.lease-duration", CONF_TYPE_DURATION, "15 s"},
     {"high-availability.kubernetes.leader-election.renew-deadline", CONF_TYPE_DURATION, "15 s"},
     {"high-availability.kubernetes.leader-election.retry-period", CONF_TYPE_DURATION, "5 s"},
     {"high-availability.storageDir", CONF_TYPE_STRING,
-     .aliases = "high-availability.zookeeper.storageDir,recovery.zookeeper.storageDir"},
+     .aliases = "high-availability.zookeeper.storageDir,recovery.zookeeper.storageDir",
+     .description =
+         "The folder, which all job managers reach, for job graphs, bundles and other things "
+         "that a new leader needs.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"high-availability.type", CONF_TYPE_STRING, "NONE",
-     .aliases = "recovery.mode,high-availability"},
+     .aliases = "recovery.mode,high-availability",
+     .description = "NONE: one job manager. file: several, which elect a leader in the folder "
+                    "high-availability.storageDir (on one host, or mounted by all).",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"high-availability.zookeeper.client.acl", CONF_TYPE_STRING, "open"},
     {"high-availability.zookeeper.client.authorization", CONF_TYPE_MAP},
     {"high-availability.zookeeper.client.connection-timeout", CONF_TYPE_DURATION, "15 s",
