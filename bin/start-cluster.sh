@@ -11,7 +11,7 @@ case ${1:-} in
     ;;
 esac
 
-if [ "$HIGH_AVAILABILITY" = zookeeper ]; then
+if [ "$HIGH_AVAILABILITY" != none ]; then
     readMasters
     echo "Starting HA cluster with ${#MASTERS[@]} masters."
     for ((i = 0; i < ${#MASTERS[@]}; ++i)); do

@@ -12,7 +12,7 @@ case ${1:-} in
 esac
 
 TMWorkers stop
-if [ "$HIGH_AVAILABILITY" = zookeeper ]; then
+if [ "$HIGH_AVAILABILITY" != none ]; then
     readMasters
     for ((i = 0; i < ${#MASTERS[@]}; ++i)); do
         if [ "$MASTERS_ALL_LOCALHOST" = true ]; then

@@ -30,7 +30,7 @@ struct checkpointer *checkpointer_new(const struct checkpointer_options *options
     id_format(&job_id, c->job_hex);
     rng_init(&c->rng, options->seed);
     checkpointer_count_tasks(c);
-    c->next_id = 1;
+    c->next_id = options->recovered != NULL ? MAX(options->recovered->next_id, (uint64_t)1) : 1;
     c->periodic_timer = TIMER_NONE;
     c->stopping.timer = TIMER_NONE;
     c->last_completed_ms = INT64_MIN / 2;
@@ -118,6 +118,7 @@ void checkpointer_end(struct checkpointer *c, enum checkpoint_job_end how,
                       const struct error *cause)
 {
     static const char *const ends[] = {"finished", "canceled", "failed", "suspended"};
+    static const char *const statuses[] = {"FINISHED", "CANCELED", "FAILED", "SUSPENDED"};
     struct error why = ERROR_INIT;
     if (c->ended) {
         return;
@@ -133,7 +134,7 @@ void checkpointer_end(struct checkpointer *c, enum checkpoint_job_end how,
         cleanup_expired_at_end(c);
     }
     if (are_deleted(c, how)) {
-        cleanup_all(c);
+        cleanup_all(c, statuses[how]);
     } else if (how != CHECKPOINT_JOB_SUSPENDED) {
         cleanup_shared_at_end(c);
     }

@@ -17,6 +17,7 @@
 #include "common/loop/component.h"
 #include "common/loop/executor.h"
 #include "jobmanager/checkpoint/checkpoint_files.h"
+#include "jobmanager/checkpoint/checkpoint_pointers.h"
 #include "jobmanager/checkpoint/checkpoint_request.h"
 #include "jobmanager/checkpoint/checkpoint_stats.h"
 #include "proto/control.pb-c.h"
@@ -80,6 +81,10 @@ struct checkpointer_options {
     struct executor *io_executor;           /* Borrows; NULL: files on this thread */
     int reply_kind;                         /* mailbox_op.kind of the executor's answers */
     const struct checkpoint_files *files;   /* Borrows for ever; NULL: checkpoint_files_default */
+    /* Borrows for ever; NULL: no other process takes the job over. */
+    const struct checkpoint_pointers *pointers;
+    /* Borrows until ..._restore() has answered; NULL: the job is new. */
+    const struct checkpoint_recovery *recovered;
     uint64_t seed;
     const struct checkpointer_host *host; /* Borrows */
     void *host_arg;
@@ -90,7 +95,8 @@ struct checkpointer *checkpointer_free(struct checkpointer *c); /* NULL is fine;
 
 /* ---- the life of the job ------------------------------------------------------------------------- */
 
-/* Reads what the job starts from (execution.state-recovery.path), then host.on_restored. */
+/* Reads what the job starts from (the checkpoints that a former leader has completed, else execution.state-recovery.path), then
+ * host.on_restored. */
 bool checkpointer_has_restore(const struct checkpointer *c);
 void checkpointer_restore(struct checkpointer *c);
 /* The job runs (again): periodic checkpoints begin. */

@@ -149,6 +149,8 @@ struct io_job {
     void (*done)(struct checkpointer *c, struct io_job *job, int rc, const struct error *err);
     void (*fini)(struct io_job *job); /* what it owns */
     const struct checkpoint_files *files;
+    const struct checkpoint_pointers *pointers; /* NULL: none */
+    char job_hex[ID_HEX_LEN + 1];
     uint64_t checkpoint_id;
 };
 void *io_job_new(size_t size, const char *name); /* zeroed; first member is a struct io_job */
@@ -170,13 +172,15 @@ void cleanup_expired_at_end(struct checkpointer *c);
 void cleanup_late(struct checkpointer *c, uint64_t checkpoint_id);
 const struct expired_checkpoint *cleanup_find_expired(const struct checkpointer *c,
                                                       uint64_t checkpoint_id); /* or NULL */
-/* Deletes a completed checkpoint that nobody needs any more, and shared files with their last use.  Takes
- * it. */
-void cleanup_completed(struct checkpointer *c, struct completed_checkpoint *take);
+/* Deletes completed checkpoints that nobody needs any more (struct completed_checkpoint *, which it frees), and shared files with
+ * their last use: once their pointers are gone.  Empties the vector. */
+void cleanup_subsumed(struct checkpointer *c, struct vec *take_completed, uint64_t lowest_id);
+/* The folder of a checkpoint that may have a pointer, and does not count. */
+void cleanup_withdrawn(struct checkpointer *c, uint64_t checkpoint_id, char *take_directory);
 void cleanup_shared_below(struct checkpointer *c, uint64_t lowest_id);
 /* No checkpoint will come any more: files that none of those that are kept refers to. */
 void cleanup_shared_at_end(struct checkpointer *c);
-/* None is kept: all completed ones, their shared files, and folders of the job that are empty then. */
-void cleanup_all(struct checkpointer *c);
+/* None is kept, as the job has ended (a JobStatus by its name): all completed ones, their shared files, and folders of the job that are empty then. */
+void cleanup_all(struct checkpointer *c, const char *ended_as);
 
 #endif

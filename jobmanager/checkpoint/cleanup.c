@@ -80,6 +80,8 @@ static int run_inline(struct checkpointer *c, struct io_job *job)
 int io_submit(struct checkpointer *c, struct io_job *job, struct error *err)
 {
     job->files = c->o.files;
+    job->pointers = c->o.pointers;
+    memcpy(job->job_hex, c->job_hex, sizeof(job->job_hex));
     if (c->o.io_executor == NULL) {
         return run_inline(c, job);
     }
@@ -102,7 +104,10 @@ int io_submit(struct checkpointer *c, struct io_job *job, struct error *err)
 /* In this order; all of char *, owned. */
 struct delete_job {
     struct io_job base;
-    struct vec uris;    /* files */
+    struct vec pointers; /* uint64_t: checkpoints whose pointers go first */
+    const char
+        *ended_as;   /* the job has, which is written down before anything goes; NULL: it goes on */
+    struct vec uris; /* files */
     struct vec folders; /* with all that is in them */
     struct vec empty;   /* folders, when nothing is in them */
 };
@@ -118,6 +123,7 @@ static void fini_names(struct vec *names)
 static void fini_delete(struct io_job *job)
 {
     struct delete_job *d = (struct delete_job *)job;
+    vec_fini(&d->pointers);
     fini_names(&d->uris);
     fini_names(&d->folders);
     fini_names(&d->empty);
@@ -130,11 +136,32 @@ static void log_undeleted(const char *name, const struct error *err)
              name, error_format(err, text, sizeof(text)));
 }
 
+/* Nobody who takes the job over will look for the files.  Negative: somebody may. */
+static int withdraw_pointers(struct delete_job *d, struct error *err)
+{
+    const struct checkpoint_pointers *pointers = d->base.pointers;
+    if (pointers == NULL) {
+        return 0;
+    }
+    if (d->ended_as != NULL) {
+        TRY(pointers->end_job(pointers->arg, d->base.job_hex, d->ended_as, err));
+    }
+    for (size_t i = 0; i < d->pointers.len; i++) {
+        TRY(pointers->remove(pointers->arg, d->base.job_hex, *VEC_AT(&d->pointers, uint64_t, i),
+                             err));
+    }
+    return 0;
+}
+
 /* On an I/O thread. */
 static int run_delete(struct io_job *job, struct error *err)
 {
     struct delete_job *d = (struct delete_job *)job;
     const struct checkpoint_files *files = job->files;
+    if (withdraw_pointers(d, err) < 0) {
+        log_undeleted(d->folders.len > 0 ? vec_ptr(&d->folders, 0) : "A file of a checkpoint", err);
+        return 0;
+    }
     for (size_t i = 0; i < d->uris.len; i++) {
         struct error why = ERROR_INIT;
         const char *uri = vec_ptr(&d->uris, i);
@@ -160,6 +187,7 @@ static struct delete_job *delete_new(void)
     struct delete_job *d = io_job_new(sizeof(*d), "deleting files of checkpoints");
     d->base.run = run_delete;
     d->base.fini = fini_delete;
+    vec_init(&d->pointers, sizeof(uint64_t));
     vec_init(&d->uris, sizeof(char *));
     vec_init(&d->folders, sizeof(char *));
     vec_init(&d->empty, sizeof(char *));
@@ -290,23 +318,48 @@ void cleanup_shared_at_end(struct checkpointer *c)
     cleanup_shared_below(c, UINT64_MAX);
 }
 
-void cleanup_completed(struct checkpointer *c, struct completed_checkpoint *take)
+void cleanup_subsumed(struct checkpointer *c, struct vec *take_completed, uint64_t lowest_id)
 {
+    struct delete_job *d = delete_new();
     struct error ignored = ERROR_INIT;
-    (void)FAILPOINT(&ignored, "checkpoint.subsume.before_delete");
-    if (!take->foreign) {
-        stats_tracker_discarded(&c->stats, take->id);
-        cleanup_folder(c, STEAL(take->directory));
+    for (size_t i = 0; i < take_completed->len; i++) {
+        struct completed_checkpoint *k = vec_ptr(take_completed, i);
+        (void)FAILPOINT(&ignored, "checkpoint.subsume.before_delete");
+        *VEC_PUSH(&d->pointers, uint64_t) = k->id;
+        if (!k->foreign) {
+            stats_tracker_discarded(&c->stats, k->id);
+            if (k->directory != NULL) {
+                vec_push_ptr(&d->folders, STEAL(k->directory));
+            }
+        }
+        completed_free(k);
     }
-    completed_free(take);
+    vec_clear(take_completed);
+    shared_registry_release_below(&c->shared, lowest_id, &d->uris);
+    if (d->pointers.len == 0 && d->uris.len == 0) {
+        io_job_free(&d->base);
+        return;
+    }
+    submit_delete(c, d);
+}
+
+void cleanup_withdrawn(struct checkpointer *c, uint64_t checkpoint_id, char *take_directory)
+{
+    struct delete_job *d = delete_new();
+    *VEC_PUSH(&d->pointers, uint64_t) = checkpoint_id;
+    if (take_directory != NULL) {
+        vec_push_ptr(&d->folders, take_directory);
+    }
+    submit_delete(c, d);
 }
 
 /* In one job, one after the other, so that folders are empty when it is looked. */
-void cleanup_all(struct checkpointer *c)
+void cleanup_all(struct checkpointer *c, const char *ended_as)
 {
     static const char *const folders[] = {"/shared", "/taskowned", ""};
     struct delete_job *d = delete_new();
     struct completed_checkpoint *k;
+    d->ended_as = ended_as;
     while ((k = completed_store_take_above(&c->store, 0)) != NULL) {
         if (!k->foreign) {
             stats_tracker_discarded(&c->stats, k->id);
@@ -321,7 +374,9 @@ void cleanup_all(struct checkpointer *c)
         STR_AUTO path = STR_INIT;
         if (c->config.directory != NULL && c->config.create_subdir) {
             str_printf(&path, "%s/%s%s", c->config.directory, c->job_hex, folders[i]);
-            vec_push_ptr(&d->empty, str_take(&path));
+            /* Former leaders may have been killed in the middle of a checkpoint. */
+            bool all = c->o.recovered != NULL && i + 1 == ARRAY_LEN(folders);
+            vec_push_ptr(all ? &d->folders : &d->empty, str_take(&path));
         }
     }
     submit_delete(c, d);

@@ -151,12 +151,38 @@ struct finalize_job {
     struct io_job base;
     struct completed_checkpoint *completed; /* Owns; what comes of it */
     bool restorable;                        /* restarts may use it: an assignment is made */
+    bool has_pointer;                       /* it was written down for the next leader */
     uint64_t metadata_bytes;
 };
 
 static void fini_finalize(struct io_job *job)
 {
     completed_free(((struct finalize_job *)job)->completed);
+}
+
+/* For the next leader: where the checkpoint is, or the checkpoint itself. */
+static int add_pointer(struct finalize_job *f, struct error *err)
+{
+    const struct io_job *job = &f->base;
+    const struct completed_checkpoint *k = f->completed;
+    STR_AUTO value = STR_INIT;
+    if (job->pointers == NULL || !f->restorable) {
+        return 0;
+    }
+    TRY(FAILPOINT(err, "checkpoint.complete.before_pointer"));
+    if (k->directory != NULL) {
+        str_printf(&value, "D%s", k->directory);
+    } else {
+        STR_AUTO bytes = STR_INIT;
+        TRY(metadata_encode(k->metadata, &bytes, err));
+        str_append_char(&value, 'M');
+        str_append_slice(&value, str_slice(&bytes));
+    }
+    TRY_CTX(err,
+            job->pointers->add(job->pointers->arg, job->job_hex, k->id, str_slice(&value), err),
+            "writing down checkpoint %llu for the next leader", (unsigned long long)k->id);
+    f->has_pointer = true;
+    return FAILPOINT(err, "checkpoint.complete.after_pointer");
 }
 
 /* On an I/O thread. */
@@ -177,7 +203,8 @@ static int run_finalize(struct io_job *job, struct error *err)
             job->files->write(job->files->arg, k->directory, k->metadata, &f->metadata_bytes, err),
             "completing checkpoint %llu", (unsigned long long)k->id);
     }
-    return FAILPOINT(err, "checkpoint.complete.after_write");
+    TRY(FAILPOINT(err, "checkpoint.complete.after_write"));
+    return add_pointer(f, err);
 }
 
 static void on_finalized(struct checkpointer *c, struct io_job *job, int rc,
@@ -202,14 +229,22 @@ static struct finalize_job *new_finalize(struct checkpointer *c, struct pending_
 
 /* It failed while COMPLETING, and the executor is done with it. */
 static void fail_completing(struct checkpointer *c, struct pending_checkpoint *p,
-                            const struct error *why)
+                            const struct finalize_job *f, const struct error *why)
 {
     bool was_given_up = p->given_up;
     if (!was_given_up) {
         pending_abort(c, p, why, ABORT_COUNTS);
     }
     remove_pending(c, p);
-    cleanup_expire(c, p, STEAL(p->directory));
+    if (f->has_pointer) {
+        cleanup_withdrawn(c, p->id, STEAL(p->directory));
+    } else if (c->o.pointers != NULL && (why->code == ERR_TIMEOUT || why->code == ERR_FENCED)) {
+        LOG_INFO(CHECKPOINT_TOPIC,
+                 "Files of checkpoint %llu of job %s stay: the next leader may have found it.",
+                 (unsigned long long)p->id, c->job_hex);
+    } else {
+        cleanup_expire(c, p, STEAL(p->directory));
+    }
     pending_free(p);
     decider_drive(c);
 }
@@ -228,8 +263,8 @@ void pending_complete(struct checkpointer *c, struct pending_checkpoint *p)
     pending_transition(p, PENDING_COMPLETING);
     struct finalize_job *f = new_finalize(c, p);
     if (io_submit(c, &f->base, &err) < 0) {
+        fail_completing(c, p, f, &err);
         io_job_free(&f->base);
-        fail_completing(c, p, &err);
     }
 }
 
@@ -251,14 +286,15 @@ static uint64_t lowest_needed(const struct checkpointer *c)
 static void subsume(struct checkpointer *c)
 {
     struct completed_checkpoint *old;
+    struct vec olds = VEC_INIT(struct completed_checkpoint *);
     uint64_t newest = checkpointer_latest_id(c);
     while ((old = completed_store_take_above(&c->store, c->config.num_retained)) != NULL) {
-        uint64_t id = old->id;
-        cleanup_completed(c, old);
-        c->o.host->notify(c->o.host_arg, FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_SUBSUMED, id,
-                          newest);
+        vec_push_ptr(&olds, old);
+        c->o.host->notify(c->o.host_arg, FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_SUBSUMED,
+                          old->id, newest);
     }
-    cleanup_shared_below(c, lowest_needed(c));
+    cleanup_subsumed(c, &olds, lowest_needed(c));
+    vec_fini(&olds);
     cleanup_retry(c);
 }
 
@@ -341,5 +377,5 @@ static void on_finalized(struct checkpointer *c, struct io_job *job, int rc,
     } else {
         error_set(&err, ERR_CANCELLED, "a newer checkpoint has completed");
     }
-    fail_completing(c, p, &err);
+    fail_completing(c, p, f, &err);
 }

@@ -32,7 +32,7 @@ static void on_timeout(void *arg)
 
 struct locate_job {
     struct io_job base;
-    char *root; /* Owns */
+    char *root; /* Owns; NULL: no files are written */
     uint8_t job_id[16];
     uint8_t random[6];
     bool savepoint, create_subdir;
@@ -58,6 +58,15 @@ static int run_locate(struct io_job *job, struct error *err)
                                                 .create_subdir = l->create_subdir};
     TRY_CTX(err, FAILPOINT(err, "checkpoint.locate.before"), "making the folder of checkpoint %llu",
             (unsigned long long)job->checkpoint_id);
+    if (job->pointers != NULL) {
+        TRY_CTX(
+            err,
+            job->pointers->reserve(job->pointers->arg, job->job_hex, job->checkpoint_id + 1, err),
+            "giving out the number of checkpoint %llu", (unsigned long long)job->checkpoint_id);
+    }
+    if (l->root == NULL) {
+        return 0;
+    }
     return job->files->make_folder(job->files->arg, &request, &l->exclusive, &l->shared, err);
 }
 
@@ -80,7 +89,7 @@ static void on_located(struct checkpointer *c, struct io_job *job, int rc, const
     struct locate_job *l = (struct locate_job *)job;
     struct pending_checkpoint *p = checkpointer_find_pending(c, job->checkpoint_id);
     if (p == NULL) { /* it was given up meanwhile */
-        if (rc == 0) {
+        if (rc == 0 && l->root != NULL) {
             cleanup_folder(c, str_take(&l->exclusive));
         }
         return;
@@ -89,8 +98,10 @@ static void on_located(struct checkpointer *c, struct io_job *job, int rc, const
         pending_abort(c, p, err, ABORT_COUNTS);
         return;
     }
-    p->directory = str_take(&l->exclusive);
-    p->shared_directory = str_take(&l->shared);
+    if (l->root != NULL) {
+        p->directory = str_take(&l->exclusive);
+        p->shared_directory = str_take(&l->shared);
+    }
     ask_coordinators(c, p);
 }
 
@@ -103,7 +114,7 @@ static const char *root_of(const struct checkpointer *c, const struct trigger_re
 static void locate(struct checkpointer *c, struct pending_checkpoint *p)
 {
     const char *root = root_of(c, p->request);
-    if (root == NULL) {
+    if (root == NULL && c->o.pointers == NULL) {
         ask_coordinators(c, p);
         return;
     }
@@ -112,7 +123,7 @@ static void locate(struct checkpointer *c, struct pending_checkpoint *p)
     l->base.done = on_located;
     l->base.fini = fini_locate;
     l->base.checkpoint_id = p->id;
-    l->root = mem_strdup(root);
+    l->root = root != NULL ? mem_strdup(root) : NULL;
     l->savepoint = checkpoint_kind_is_savepoint(p->kind);
     l->create_subdir = c->config.create_subdir;
     const Flinc__JobGraph *graph = checkpointer_graph(c);

@@ -265,8 +265,8 @@ static bool waiter_wait(struct waiter *w, int64_t timeout_ms)
     }
 }
 
-int dispatcher_submit_sync(struct dispatcher *d, struct job_submission *take, int64_t timeout_ms,
-                           struct error *err)
+int dispatcher_submit_and_wait(struct dispatcher *d, struct job_submission *take,
+                               int64_t timeout_ms, struct error *err)
 {
     struct waiter *w = MEM_NEW(struct waiter);
     atomic_init(&w->refs, 2);

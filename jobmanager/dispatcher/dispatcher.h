@@ -11,6 +11,7 @@
 
 #include "jobmanager/blob/blob_store.h"
 #include "jobmanager/jobmaster/job_details.h"
+#include "jobmanager/recovery/recovery.h"
 #include "jobmanager/resourcemanager/resourcemanager.h"
 
 struct dispatcher;
@@ -29,6 +30,8 @@ struct dispatcher_options {
     const struct coordinator_launcher *launcher; /* Borrows; of job masters; may be NULL */
     /* Borrows for ever; where jobs keep their checkpoints; NULL: in files (checkpoint_files.h). */
     const struct checkpoint_files *checkpoint_files;
+    /* Borrows; what outlives this process; NULL: nothing does. */
+    struct recovery *recovery;
     const char *store_dir; /* of finished jobs (jobstore.type File); NULL: in memory only */
     /* A job has ended (application mode waits for it).  Dispatcher's thread.  May be NULL. */
     void (*on_job_ended)(void *owner, const struct flinc_id *job_id, enum job_status status);
@@ -46,6 +49,9 @@ struct job_submission {
     Flinc__JobGraph *graph; /* Owns */
     struct blob_key *blobs; /* Owns; the references too */
     uint32_t n_blobs;
+    /* With recovery: its graph is kept for the next leader; and what a former one has left (NULL: it is new). */
+    bool is_kept;
+    struct checkpoint_recovery *recovered; /* Owns */
 };
 void job_submission_fini(struct job_submission *s, struct blob_store *blobs);
 /* Takes the submission; calls done once the job exists (or not), on the dispatcher's thread, or on this
@@ -62,8 +68,12 @@ void dispatcher_add_failed(struct dispatcher *d, const struct flinc_id *id, cons
 
 /* ---- thread: any but the dispatcher's and its masters'; bounded waits ----------------------------- */
 
+/* With recovery, the job is kept for the next leader before it is accepted. */
 int dispatcher_submit_sync(struct dispatcher *d, struct job_submission *take, int64_t timeout_ms,
                            struct error *err) MUST_CHECK;
+/* Runs all jobs that former leaders have left, each from its newest checkpoint, and removes what ended ones have left.  A job
+ * that cannot be recovered is shown as FAILED, and stays where it is for the next leader.  Before anybody else submits. */
+int dispatcher_recover(struct dispatcher *d, struct error *err) MUST_CHECK;
 /* What lists show of a job; cheap: no mailbox is asked. */
 struct job_overview {
     struct flinc_id id;

@@ -6,6 +6,7 @@
  *   reading.c      what others may see and ask
  *   checkpoints.c  checkpoints and savepoints on request
  *   failed.c       a job that failed before it was one
+ *   recovering.c   keeping jobs for the next leader, running those of former ones
  *   job_store.c    finished jobs */
 #ifndef FLINC_JOBMANAGER_DISPATCHER_DISPATCHER_INTERNAL_H
 #define FLINC_JOBMANAGER_DISPATCHER_DISPATCHER_INTERNAL_H
@@ -23,7 +24,10 @@ enum {
     DISPATCHER_SWEEP_MS = 60 * 1000,
     DISPATCHER_CLIENTS_MS =
         500, /* how often clients' heartbeats are looked at, while there are some */
-    DISPATCHER_RETRY_MS = 100, /* until the I/O executor takes the end of a job */
+    DISPATCHER_RECOVER_TIMEOUT_MS = 60 * 1000, /* until a recovered job is accepted */
+    DISPATCHER_END_TRIES = 5,                  /* to write down the end of a job */
+    DISPATCHER_END_PAUSE_MS = 500,             /* between them */
+    DISPATCHER_RETRY_MS = 100,                 /* until the I/O executor takes the end of a job */
 };
 
 /* mailbox_op.kind of the dispatcher's operations; sender -> dispatcher. */
@@ -55,13 +59,15 @@ struct dispatched_job {
     Flinc__BlobRef **blob_list;    /* Owns; pointers to them */
     struct jobmaster *jm;          /* Owns */
     struct job_store_entry *entry; /* Owns; made while it is archived */
+    enum job_status ended_as;      /* written before ENDED */
 
     /* Under dispatcher.lock. */
     enum dispatched_state state;
     struct job_overview overview;
     const struct job_details *details; /* counted; from ENDED on */
     int64_t client_expires_ms;         /* its client counts as gone then; 0: nobody waits for it */
-    uint32_t n_asking; /* threads that ask the job master: it is not freed meanwhile */
+    bool end_is_durable; /* with recovery: its end was written down, and may be shown */
+    uint32_t n_asking;   /* threads that ask the job master: it is not freed meanwhile */
 };
 
 struct dispatcher {
@@ -95,6 +101,22 @@ void job_fingerprint_of(const Flinc__JobGraph *graph, struct job_fingerprint *re
 int dispatched_job_start(struct dispatched_job *j, struct error *err) MUST_CHECK;
 /* Of one that is in no table. */
 void dispatched_job_free(struct dispatched_job *j);
+
+/* Takes over what its job master says now.  Thread: any. */
+void dispatched_job_refresh(struct dispatched_job *j);
+
+/* ---- recovering.c ------------------------------------------------------------------------------- */
+
+/* The job has ended: writes it down, and removes what was kept of it.  True: its end may be shown; false: it goes on
+ * under another leader.  Blocks. */
+bool dispatched_job_write_end(struct dispatched_job *j, enum job_status status);
+void dispatched_job_remove(struct dispatched_job *j);
+
+/* ---- dispatcher.c ------------------------------------------------------------------------------- */
+
+/* As dispatcher_submit_sync(), of what is kept, or need not be. */
+int dispatcher_submit_and_wait(struct dispatcher *d, struct job_submission *take,
+                               int64_t timeout_ms, struct error *err) MUST_CHECK;
 
 /* ---- clients.c ---------------------------------------------------------------------------------- */
 

@@ -12,15 +12,25 @@ static bool is_running(enum job_status status)
     return !job_status_is_globally_terminal(status) && status != JOB_STATUS_SUSPENDED;
 }
 
-static void on_progress(void *owner)
+/* The end of a job is shown once it cannot be forgotten. */
+static bool is_shown(const struct dispatched_job *j, enum job_status status)
 {
-    struct dispatched_job *j = owner;
+    return j->d->options.recovery == NULL || !job_status_is_globally_terminal(status) ||
+           j->end_is_durable;
+}
+
+void dispatched_job_refresh(struct dispatched_job *j)
+{
     struct dispatcher *d = j->d;
     struct job_progress p;
     int64_t now = clock_now_ms(d->clock);
     jobmaster_get_progress(j->jm, &p);
     pthread_mutex_lock(&d->lock);
     struct job_overview *o = &j->overview;
+    if (!is_shown(j, p.status)) {
+        pthread_mutex_unlock(&d->lock);
+        return;
+    }
     bool new_status = o->status != p.status;
     if (new_status && is_running(o->status) && !is_running(p.status) &&
         d->n_running_gauge != NULL) {
@@ -39,6 +49,11 @@ static void on_progress(void *owner)
     pthread_mutex_unlock(&d->lock);
 }
 
+static void on_progress(void *owner)
+{
+    dispatched_job_refresh(owner);
+}
+
 static void run_ended(void *owner, void *payload);
 
 static void on_terminal(void *owner, enum job_status status, const struct error *cause)
@@ -47,8 +62,8 @@ static void on_terminal(void *owner, enum job_status status, const struct error 
     struct dispatcher *d = j->d;
     struct error err = ERROR_INIT;
     const struct job_details *details = NULL;
-    (void)status;
     (void)cause;
+    j->ended_as = status;
     if (jobmaster_get_details(j->jm, 0, &details, &err) < 0) { /* on its own thread: at once */
         LOG_ERROR(DISPATCHER_TOPIC, "Job %s has ended, and nothing is known of it: %s", j->hex,
                   err.message);
@@ -83,6 +98,9 @@ static int make_jobmaster(struct dispatched_job *j, struct error *err)
         .metrics = d->options.jobmanager_metrics,
         .launcher = d->options.launcher,
         .checkpoint_files = d->options.checkpoint_files,
+        .checkpoint_pointers =
+            d->options.recovery != NULL ? recovery_pointers(d->options.recovery) : NULL,
+        .recovered = j->submission.recovered,
     };
     id_random(&o.fencing_token, &d->rng);
     TRY(jobmaster_new(&o, &j->jm, err));
@@ -179,6 +197,7 @@ static int archive(void *arg, struct cancel_token *cancel, struct error *err)
     struct dispatched_job *j = arg;
     struct dispatcher *d = j->d;
     (void)!FAILPOINT(err, "dispatcher.archive.before_free");
+    bool removes = d->options.recovery != NULL && dispatched_job_write_end(j, j->ended_as);
     pthread_mutex_lock(&d->lock);
     j->state = DISPATCHED_ARCHIVING;
     while (j->n_asking > 0) { /* the job master lives and answers them */
@@ -190,6 +209,9 @@ static int archive(void *arg, struct cancel_token *cancel, struct error *err)
     release_job(j);
     if (details != NULL && job_status_is_globally_terminal(overview.status)) {
         j->entry = job_store_prepare(d->store, &overview, &j->fingerprint, details);
+    }
+    if (removes) {
+        dispatched_job_remove(j);
     }
     return 0;
 }

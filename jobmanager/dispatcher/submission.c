@@ -14,6 +14,10 @@ void job_submission_fini(struct job_submission *s, struct blob_store *blobs)
         blob_store_unref(blobs, &s->blobs[i]);
     }
     mem_free(s->blobs);
+    if (s->recovered != NULL) {
+        checkpoint_recovery_fini(s->recovered);
+        mem_free(s->recovered);
+    }
     if (s->graph != NULL) {
         flinc__job_graph__free_unpacked(s->graph, NULL);
     }
@@ -182,6 +186,14 @@ int dispatcher_accept(struct dispatcher *d, struct job_submission *submission,
     int rc = check_duplicate(d, &id, fingerprint, err);
     if (rc != 0) {
         return MIN(rc, 0);
+    }
+    if (d->options.recovery != NULL && !submission->is_kept) {
+        char hex[ID_HEX_LEN + 1];
+        id_format(&id, hex);
+        return error_set(err, ERR_ALREADY_EXISTS,
+                         "Job has already been submitted. A job %s is known to high availability; "
+                         "submit this one under another job id.",
+                         hex);
     }
     TRY(FAILPOINT(err, "dispatcher.submit.before_job"));
     struct dispatched_job *j = make_job(d, submission, &id, fingerprint);

@@ -252,6 +252,8 @@ int checkpoints_init(struct jobmaster *jm, struct error *err)
         .reply_kind = JOBMASTER_OP_CHECKPOINT_IO,
         .seed = rng_next(&jm->rng),
         .files = jm->options.checkpoint_files,
+        .pointers = jm->options.checkpoint_pointers,
+        .recovered = jm->options.recovered,
         .host = &host_ops,
         .host_arg = jm,
     });
@@ -276,6 +278,12 @@ bool checkpoints_prepare(struct jobmaster *jm)
     return jc->restored;
 }
 
+bool jobmaster_is_unrecovered(const struct jobmaster *jm)
+{
+    const struct checkpoint_recovery *recovered = jm->options.recovered;
+    return recovered != NULL && recovered->pointers.len > 0 && !jm->checkpoints.restored;
+}
+
 static void end(struct jobmaster *jm, enum job_status status)
 {
     static const enum checkpoint_job_end ends[JOB_STATUS_COUNT] = {
@@ -284,7 +292,8 @@ static void end(struct jobmaster *jm, enum job_status status)
         [JOB_STATUS_FAILED] = CHECKPOINT_JOB_FAILED,
         [JOB_STATUS_SUSPENDED] = CHECKPOINT_JOB_SUSPENDED,
     };
-    checkpointer_end(jm->checkpoints.checkpointer, ends[status],
+    bool stays = status == JOB_STATUS_FAILED && jobmaster_is_unrecovered(jm);
+    checkpointer_end(jm->checkpoints.checkpointer, stays ? CHECKPOINT_JOB_SUSPENDED : ends[status],
                      jm->cause.code != 0 ? &jm->cause : NULL);
 }
 

@@ -43,6 +43,8 @@ bool job_status_is_globally_terminal(enum job_status status); /* FAILED, CANCELE
 
 struct jobmaster;
 struct checkpoint_files;
+struct checkpoint_pointers;
+struct checkpoint_recovery;
 
 /* A slot given by the provider: which worker, under which allocation. */
 struct slot {
@@ -103,6 +105,10 @@ struct jobmaster_options {
     void *owner; /* Borrows */
     /* Borrows for ever; where checkpoints are kept; NULL: in files (checkpoint_files.h). */
     const struct checkpoint_files *checkpoint_files;
+    /* Borrows for ever; for the next leader; NULL: there is none.  `recovered`: what a former leader has left of this job; borrowed
+     * until jobmaster_free; NULL: it is new. */
+    const struct checkpoint_pointers *checkpoint_pointers;
+    const struct checkpoint_recovery *recovered;
     /* Borrows; the job manager's group, below which the job's is made (and gone after jobmaster_free).
      * May be NULL. */
     struct metric_group *metrics;
@@ -159,6 +165,8 @@ struct job_requirement {
     struct flinc_id vertex_id;
     struct parallelism_bounds bounds;
 };
+/* It has failed before it had read what a former leader had left of it: that must not be removed.  After on_terminal. */
+bool jobmaster_is_unrecovered(const struct jobmaster *jm);
 bool jobmaster_is_adaptive(const struct jobmaster *jm); /* under the adaptive scheduler */
 /* Bounds of all vertices from now on, under the adaptive scheduler; the same again changes nothing.  The job is
  * rescaled when it comes to rest (see adaptive.h).

@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/base/thread.h"
+#include "common/digest/sha256.h"
 #include "common/fs/fs.h"
 #include "engine/graph/job_graph.h"
 #include "jobmanager/rest/bundle_entry.h"
@@ -197,11 +198,52 @@ static int submit(struct application *a, Flinc__JobGraph *take_graph, struct err
     return dispatcher_submit_sync(a->services->dispatcher, &s, SUBMIT_TIMEOUT_MS, err);
 }
 
+/* With high availability all job managers of a cluster mean the same job. */
+static void fixed_id(const struct conf *conf, struct flinc_id *ret)
+{
+    const char *cluster = conf_string(conf, "high-availability.cluster-id");
+    uint8_t hash[SHA256_BYTES] = {0};
+    struct sha256 *h = sha256_new();
+    if (h != NULL) {
+        sha256_add(h, cluster, strlen(cluster));
+        sha256_end(h, hash);
+    }
+    sha256_free(h);
+    memcpy(ret->bytes, hash, sizeof(ret->bytes));
+}
+
+/* True: a former leader has submitted it; it runs here again, or has ended. */
+static bool was_submitted(struct application *a)
+{
+    struct job_overview overview;
+    char hex[ID_HEX_LEN + 1];
+    struct error err = ERROR_INIT;
+    struct services *s = a->services;
+    if (s->recovery == NULL) {
+        return false;
+    }
+    if (dispatcher_get_overview(s->dispatcher, &a->job_id, &overview)) {
+        LOG_INFO(topic, "The application's job was recovered; its main is not run again.");
+        return true;
+    }
+    id_format(&a->job_id, hex);
+    enum job_status status;
+    if (recovery_find_end(s->recovery, hex, &status, &err) != 1) {
+        return false;
+    }
+    LOG_INFO(topic, "The application has ended under a former leader; its main is not run again.");
+    s->options.on_job_ended(s->options.owner, &a->job_id, status);
+    return true;
+}
+
 static void *application_main(void *arg)
 {
     struct application *a = arg;
     struct error err = ERROR_INIT;
     Flinc__JobGraph *graph = NULL;
+    if (was_submitted(a)) {
+        return NULL;
+    }
     int rc = build(a, &graph, &err);
     if (rc == 0) {
         rc = submit(a, graph, &err);
@@ -238,6 +280,8 @@ int application_start(struct services *services, const struct process_args *args
     bundle = (struct str)STR_INIT;
     if (args->job_id != NULL) {
         (void)id_parse(args->job_id, &a->job_id); /* checked with the arguments */
+    } else if (ha_is_durable(services->ha)) {
+        fixed_id(services->options.conf, &a->job_id);
     }
     a->cancel = cancel_token_new();
     int rc = thread_start(&a->thread, "flinc-app", application_main, a, err);

@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "common/loop/component.h"
 #include "common/rpc/error_info.h"
+#include "common/text/number.h"
 
 static const char topic[] = "flinc.process.rpc";
 
@@ -80,11 +81,40 @@ static void on_channel(void *target, const char *peer, struct rpc_channel *take_
 
 /* ---- life ----------------------------------------------------------------------------------------- */
 
-static uint32_t port_of(const struct conf *conf)
+/* "6123", "6123-6130", "0". */
+static int parse_range(const char *option, const char *text, uint32_t *ret_first,
+                       uint32_t *ret_last, struct error *err)
 {
+    struct slice rest = slice_cstr(text), piece;
+    uint64_t first = 0, last = 0;
+    bool good =
+        slice_next(&rest, '-', &piece) && number_parse_uint64(slice_trim(piece), &first) == 0;
+    last = first;
+    if (good && slice_next(&rest, '-', &piece)) {
+        good = number_parse_uint64(slice_trim(piece), &last) == 0 && rest.data == NULL;
+    }
+    if (!good || first > last || last > UINT16_MAX) {
+        return error_set(err, ERR_INVALID_CONFIG,
+                         "%s is '%.100s': a port (6123) or a range (6123-6130) is expected", option,
+                         text);
+    }
+    *ret_first = (uint32_t)first;
+    *ret_last = (uint32_t)last;
+    return 0;
+}
+
+static int ports_of(const struct calls *c, uint32_t *ret_first, uint32_t *ret_last,
+                    struct error *err)
+{
+    const struct conf *conf = c->options.conf;
     const char *option = conf_has(conf, "jobmanager.rpc.bind-port") ? "jobmanager.rpc.bind-port"
                                                                     : "jobmanager.rpc.port";
-    return (uint32_t)conf_int(conf, option);
+    if (c->options.port_option != NULL) {
+        option = c->options.port_option;
+        return parse_range(option, conf_string(conf, option), ret_first, ret_last, err);
+    }
+    *ret_first = *ret_last = (uint32_t)conf_int(conf, option);
+    return 0;
 }
 
 static const char *bind_host_of(const struct conf *conf)
@@ -108,12 +138,13 @@ static int start_server(struct calls *c, struct error *err)
          CALLS_OP_STREAM, on_open, on_channel, rm},
     };
     const char *host = bind_host_of(c->options.conf);
-    uint32_t port = port_of(c->options.conf);
+    uint32_t port, last_port;
+    TRY(ports_of(c, &port, &last_port, err));
     struct rpc_server_options o = {
         .runtime = c->options.runtime,
         .bind_host = host,
         .first_port = port,
-        .last_port = port,
+        .last_port = last_port,
         .calls = methods,
         .n_calls = ARRAY_LEN(methods),
         .streams = streams,
@@ -125,9 +156,11 @@ static int start_server(struct calls *c, struct error *err)
         return error_set(err, rc,
                          "The job manager cannot listen on %s:%u: %s. When another job manager or "
                          "program has the port, stop it, or choose another one with "
-                         "jobmanager.rpc.port (for the task managers, too); the address is "
-                         "jobmanager.bind-host.",
-                         host, port, why.message);
+                         "%s%s; the address is jobmanager.bind-host.",
+                         host, port, why.message,
+                         c->options.port_option != NULL ? c->options.port_option
+                                                        : "jobmanager.rpc.port",
+                         c->options.port_option != NULL ? "" : " (for the task managers, too)");
     }
     return 0;
 }

@@ -13,9 +13,10 @@ struct calls_options {
     struct resourcemanager *resourcemanager; /* Borrows */
     struct blob_store *blobs;                /* Borrows */
     const struct conf *conf;                 /* Borrows during the start */
+    const char *port_option; /* whose port or range is listened at; NULL: jobmanager.rpc.port */
 };
 struct calls;
-/* Listens at jobmanager.rpc.port (jobmanager.rpc.bind-port) of jobmanager.bind-host. */
+/* Listens at port_option, else jobmanager.rpc.port (jobmanager.rpc.bind-port) of jobmanager.bind-host. */
 int calls_start(const struct calls_options *options, struct calls **ret,
                 struct error *err) MUST_CHECK;
 uint32_t calls_port(const struct calls *c);

@@ -7,6 +7,7 @@
 #include "common/process/stack_dump.h"
 #include "jobmanager/adaptive/adaptive_config.h"
 #include "jobmanager/process/application.h"
+#include "jobmanager/process/leadership.h"
 #include "jobmanager/process/signals.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,13 @@ static const char topic[] = "flinc.process";
 
 /* What callbacks of other threads need. */
 static bool end_with_job;
+
+/* The process that leads, or waits for it. */
+struct leading {
+    struct services services;
+    const struct process_args *args;
+    struct application *application; /* NULL: none, or it does not lead */
+};
 
 /* ---- how a process ends ------------------------------------------------------------------------------ */
 
@@ -106,11 +114,32 @@ static int wait_for_end(const struct conf *conf)
     return exit_code;
 }
 
+/* Thread: the leadership's. */
+static int on_lead(void *owner, struct error *err)
+{
+    struct leading *l = owner;
+    return l->args->application ? application_start(&l->services, l->args, on_application_failed,
+                                                    &l->application, err)
+                                : 0;
+}
+
+static void on_retire(void *owner)
+{
+    struct leading *l = owner;
+    l->application = application_stop(l->application);
+}
+
+static void on_leader_failure(void *owner, const struct error *why)
+{
+    (void)owner;
+    signals_ask_end(startup_failed(why));
+}
+
 static int run(struct conf *conf, struct spawner *spawner, const struct process_args *args)
 {
     struct error err = ERROR_INIT;
-    struct services services;
-    struct application *application = NULL;
+    struct leading l = {.args = args};
+    struct leadership *leadership = NULL;
     struct services_options o = {
         .conf = conf,
         .spawner = spawner,
@@ -119,16 +148,21 @@ static int run(struct conf *conf, struct spawner *spawner, const struct process_
         .on_shutdown = on_shutdown,
     };
     end_with_job = args->application && conf_bool(conf, "execution.shutdown-on-application-finish");
-    int rc = services_start(&services, &o, &err);
+    int rc = services_start(&l.services, &o, &err);
     if (rc < 0) {
         return startup_failed(&err);
     }
-    if (args->application) {
-        rc = application_start(&services, args, on_application_failed, &application, &err);
-    }
+    const struct leadership_options leads = {
+        .services = &l.services,
+        .on_lead = on_lead,
+        .on_retire = on_retire,
+        .on_failure = on_leader_failure,
+        .owner = &l,
+    };
+    rc = leadership_start(&leads, &leadership, &err);
     int exit_code = rc == 0 ? wait_for_end(conf) : startup_failed(&err);
-    application_stop(application);
-    services_stop(&services);
+    leadership_stop(leadership);
+    services_stop(&l.services);
     LOG_INFO(topic, "The job manager has stopped with exit code %d.", exit_code);
     return exit_code;
 }

@@ -69,15 +69,10 @@ static int start_base(struct services *s, struct error *err)
     for (int i = 0; i < METRIC_SCOPES; i++) {
         metrics.formats[i] = conf_string(conf, metric_scope_option((enum metric_scope)i));
     }
-    struct executor_options io = {
-        .name = "flinc-io",
-        .n_threads = io_threads(conf),
-    };
     const char *host = conf_has_value(conf, "jobmanager.rpc.address")
                            ? conf_string(conf, "jobmanager.rpc.address")
                            : "localhost";
     struct metric_variable variables[] = {{"host", host}};
-    TRY(executor_new(&io, &s->io, err));
     TRY(metric_registry_new(&metrics, &s->metrics, err));
     s->group = metric_group_new(s->metrics, NULL, METRIC_SCOPE_JM, variables, ARRAY_LEN(variables));
     s->process_metrics = process_metrics_new(s->group, NULL, 0);
@@ -103,22 +98,84 @@ static int start_storage(struct services *s, struct error *err)
         .path = str_cstr(&builder),
         .timeout_ms = conf_duration_ms(conf, "web.job-builder.timeout"),
     };
-    return job_builder_new(&o, &s->builder, err);
+    TRY(job_builder_new(&o, &s->builder, err));
+    return rpc_runtime_new(&(struct rpc_runtime_options){.n_threads = 0}, &s->runtime, err);
+}
+
+/* ---- high availability ------------------------------------------------------------------------------ */
+
+static int start_ha(struct services *s, struct error *err)
+{
+    uint32_t port;
+    TRY(ha_open(s->options.conf, NULL, &s->ha, err));
+    if (!ha_is_durable(s->ha)) {
+        return 0;
+    }
+    TRY_CTX(err, rest_listen(s->options.conf, &s->rest_fd, &port, err),
+            "taking the port of the REST server");
+    return forwarder_start(s->rest_fd, s->ha, &s->forwarder, err);
+}
+
+static const char *own_host(const struct conf *conf)
+{
+    return conf_has_value(conf, "jobmanager.rpc.address")
+               ? conf_string(conf, "jobmanager.rpc.address")
+               : "localhost";
+}
+
+static const char *rest_host(const struct conf *conf)
+{
+    return conf_has_value(conf, "rest.address") ? conf_string(conf, "rest.address")
+                                                : own_host(conf);
+}
+
+static int announce(struct services *s, struct error *err)
+{
+    const struct conf *conf = s->options.conf;
+    struct ha_leader leader = {.token = s->token};
+    (void)snprintf(leader.rpc_address, sizeof(leader.rpc_address), "%s:%u", own_host(conf),
+                   calls_port(s->calls));
+    (void)snprintf(leader.rest_url, sizeof(leader.rest_url), "http://%s:%u", rest_host(conf),
+                   rest_server_port(s->rest));
+    TRY_CTX(err, ha_announce(s->ha, &leader, err), "publishing the leader's address");
+    if (ha_is_durable(s->ha)) {
+        LOG_INFO(topic, "This job manager leads: task managers reach it at %s, clients at %s.",
+                 leader.rpc_address, leader.rest_url);
+    }
+    return 0;
 }
 
 /* ---- components ----------------------------------------------------------------------------------- */
 
+static int start_io(struct services *s, struct error *err)
+{
+    const struct executor_options io = {
+        .name = "flinc-io",
+        .n_threads = io_threads(s->options.conf),
+    };
+    TRY(executor_new(&io, &s->io, err));
+    if (ha_is_durable(s->ha)) {
+        s->recovery = recovery_new(&(struct recovery_options){
+            .ha = s->ha,
+            .token = s->token,
+            .conf = s->options.conf,
+            .blobs = s->blobs,
+            .tmp_dir = s->work.path,
+            .keeps_results = s->options.application,
+        });
+    }
+    return 0;
+}
+
 static int start_components(struct services *s, struct error *err)
 {
-    struct rng rng;
     STR_AUTO store_dir = STR_INIT;
-    rng_init_system(&rng);
     TRY(prober_new(&s->prober, err));
     struct resourcemanager_options rm = {.conf = s->options.conf,
                                          .mode = COMPONENT_THREAD,
                                          .metrics = s->group,
                                          .prober = prober_ops(s->prober)};
-    id_random(&rm.leader, &rng);
+    rm.leader = s->token;
     TRY(resourcemanager_new(&rm, &s->resourcemanager, err));
     TRY(resourcemanager_start(s->resourcemanager, err));
     STR_AUTO coordinator = STR_INIT;
@@ -136,6 +193,7 @@ static int start_components(struct services *s, struct error *err)
         .metrics = s->metrics,
         .jobmanager_metrics = s->group,
         .launcher = coordinator_children_launcher(s->coordinators),
+        .recovery = s->recovery,
         .store_dir = str_cstr(&store_dir),
         .on_job_ended = s->options.on_job_ended,
         .owner = s->options.owner,
@@ -149,14 +207,16 @@ static int start_components(struct services *s, struct error *err)
 static int start_calls(struct services *s, struct error *err)
 {
     char port[16];
-    struct rpc_runtime_options runtime = {.n_threads = 0};
     struct calls_options o = {
-        .resourcemanager = s->resourcemanager, .blobs = s->blobs, .conf = s->options.conf};
-    TRY(rpc_runtime_new(&runtime, &s->runtime, err));
-    o.runtime = s->runtime;
+        .runtime = s->runtime,
+        .resourcemanager = s->resourcemanager,
+        .blobs = s->blobs,
+        .conf = s->options.conf,
+        .port_option = ha_is_durable(s->ha) ? "high-availability.jobmanager.port" : NULL,
+    };
     TRY(calls_start(&o, &s->calls, err));
     (void)snprintf(port, sizeof(port), "%u", calls_port(s->calls));
-    if (conf_int(s->options.conf, "jobmanager.rpc.port") == 0) {
+    if (!ha_is_durable(s->ha) && conf_int(s->options.conf, "jobmanager.rpc.port") == 0) {
         TRY(conf_set(s->options.conf, "jobmanager.rpc.port", port, err));
     }
     LOG_INFO(topic, "The job manager listens for task managers on port %s.", port);
@@ -187,6 +247,7 @@ static int start_rest(struct services *s, struct error *err)
         .log_file = log_file,
         .out_file = getenv("FLINC_OUT_FILE"),
         .application_mode = s->options.application,
+        .listen_fd = s->rest_fd,
         .on_shutdown = s->options.on_shutdown,
         .owner = s->options.owner,
     };
@@ -206,14 +267,44 @@ static int start_all(struct services *s, struct error *err)
     TRY(make_folders(s, err));
     TRY(start_base(s, err));
     TRY(start_storage(s, err));
+    return start_ha(s, err);
+}
+
+int services_lead(struct services *s, const struct flinc_id *token, struct error *err)
+{
+    s->token = *token;
+    TRY(start_io(s, err));
     TRY(start_components(s, err));
     TRY(start_calls(s, err));
-    return start_rest(s, err);
+    TRY_CTX(err, dispatcher_recover(s->dispatcher, err), "recovering the jobs of former leaders");
+    s->forwarder = forwarder_stop(s->forwarder);
+    TRY(start_rest(s, err));
+    return announce(s, err);
+}
+
+void services_retire(struct services *s)
+{
+    struct error err = ERROR_INIT;
+    bool led = s->io != NULL;
+    s->rest = rest_server_stop(s->rest);
+    s->dispatcher = dispatcher_free(s->dispatcher);
+    s->operations = checkpoint_operations_free(s->operations);
+    s->coordinators = coordinator_children_free(s->coordinators);
+    s->resourcemanager = resourcemanager_free(s->resourcemanager);
+    s->prober = prober_free(s->prober);
+    s->calls = calls_stop(s->calls);
+    s->io = executor_free(s->io);
+    s->recovery = recovery_free(s->recovery);
+    if (led && s->rest_fd >= 0 && s->forwarder == NULL &&
+        forwarder_start(s->rest_fd, s->ha, &s->forwarder, &err) < 0) {
+        LOG_ERROR(topic, "Nobody serves the REST port of this standby: %s", err.message);
+    }
 }
 
 int services_start(struct services *s, const struct services_options *options, struct error *err)
 {
-    *s = (struct services){.options = *options, .work = OWNED_DIR_INIT, .web = OWNED_DIR_INIT};
+    *s = (struct services){
+        .options = *options, .work = OWNED_DIR_INIT, .web = OWNED_DIR_INIT, .rest_fd = -1};
     int rc = start_all(s, err);
     if (rc < 0) {
         services_stop(s);
@@ -223,17 +314,15 @@ int services_start(struct services *s, const struct services_options *options, s
 
 void services_stop(struct services *s)
 {
-    s->rest = rest_server_stop(s->rest);
-    s->dispatcher = dispatcher_free(s->dispatcher);
-    s->operations = checkpoint_operations_free(s->operations);
-    s->coordinators = coordinator_children_free(s->coordinators);
-    s->resourcemanager = resourcemanager_free(s->resourcemanager);
-    s->prober = prober_free(s->prober);
-    s->calls = calls_stop(s->calls);
+    services_retire(s);
+    s->forwarder = forwarder_stop(s->forwarder);
+    if (s->rest_fd >= 0) {
+        (void)close(s->rest_fd);
+    }
+    s->ha = ha_close(s->ha);
     s->runtime = rpc_runtime_free(s->runtime);
     s->builder = job_builder_free(s->builder);
     s->blobs = blob_store_close(s->blobs);
-    s->io = executor_free(s->io);
     s->reporters = prometheus_reporter_stop(s->reporters);
     s->process_metrics = process_metrics_free(s->process_metrics);
     s->group = metric_group_free(s->group);

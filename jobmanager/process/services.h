@@ -1,9 +1,11 @@
 /* What a job manager process is made of, in the order of its start; stopped the other way round.
  *
- *   folders, I/O threads, metrics ─► blob store, job builder ─► resource manager ─► dispatcher
- *      ─► gRPC (task managers may come) ─► REST (people may come)
+ *   always       folders, metrics ─► blob store, job builder ─► high availability ─► (with it) the REST port of a standby
+ *   as a leader  I/O threads ─► recovery ─► resource manager ─► dispatcher ─► gRPC (task managers may come)
+ *                   ─► jobs of former leaders ─► REST (people may come) ─► the address is published
  *
- * Lifetime: services_start, services_stop; a failed start leaves nothing.  Thread: main. */
+ * Lifetime: services_start, (services_lead, services_retire)..., services_stop; what fails leaves nothing.
+ * Thread: one at a time; main, and that of the leadership. */
 #ifndef FLINC_JOBMANAGER_PROCESS_SERVICES_H
 #define FLINC_JOBMANAGER_PROCESS_SERVICES_H
 
@@ -14,6 +16,7 @@
 #include "common/spawner/spawner.h"
 #include "jobmanager/process/calls.h"
 #include "jobmanager/process/coordinator_launcher.h"
+#include "jobmanager/process/forwarder.h"
 #include "jobmanager/process/prober.h"
 #include "jobmanager/rest/rest.h"
 
@@ -33,7 +36,6 @@ struct services {
     struct services_options options;
     struct owned_dir work; /* io.tmp.dirs */
     struct owned_dir web;  /* web.tmpdir; none when web.upload.dir is set */
-    struct executor *io;
     struct metric_registry *metrics;
     struct metric_group *group;
     struct process_metrics *process_metrics;
@@ -41,7 +43,15 @@ struct services {
     struct blob_store *blobs;
     struct job_builder *builder;
     struct rpc_runtime *runtime;
-    struct prober *prober; /* outlives the resource manager */
+    struct ha *ha;
+    int rest_fd; /* with high availability: the REST port, whoever serves it; -1: none */
+    struct forwarder *forwarder; /* while this is a standby */
+
+    /* While this process leads. */
+    struct flinc_id token;
+    struct executor *io;
+    struct recovery *recovery; /* outlives what the executor does; NULL without high availability */
+    struct prober *prober;     /* outlives the resource manager */
     struct resourcemanager *resourcemanager;
     struct coordinator_children *coordinators; /* outlives the dispatcher's job masters */
     struct checkpoint_operations *operations;  /* outlives the dispatcher */
@@ -52,6 +62,10 @@ struct services {
 int services_start(struct services *s, const struct services_options *options,
                    struct error *err) MUST_CHECK;
 void services_stop(struct services *s);
+/* ERR_FENCED: the leadership is over already.  After an error services_retire() follows all the same. */
+int services_lead(struct services *s, const struct flinc_id *token, struct error *err) MUST_CHECK;
+/* Suspends all jobs; nothing that outlives this process is deleted.  Without leading nothing happens. */
+void services_retire(struct services *s);
 
 /* A folder or file of the distribution that this program lies in: "usrlib", "libexec/flinc-jobbuilder". */
 void services_home_path(const char *name, struct str *ret_path);

@@ -151,15 +151,27 @@ static bool gate(void *owner, const struct http_request *rq, struct http_respons
     return false;
 }
 
+static const char *address_of(const struct conf *conf)
+{
+    const char *address = conf_string(conf, "rest.bind-address");
+    if (address == NULL) {
+        address = conf_string(conf, "rest.address");
+    }
+    return address != NULL ? address : "0.0.0.0";
+}
+
+int rest_listen(const struct conf *conf, int *ret_fd, uint32_t *ret_port, struct error *err)
+{
+    uint32_t first, last;
+    TRY(parse_ports(conf_string(conf, "rest.bind-port"), &first, &last, err));
+    return http_listen("rest", address_of(conf), first, last, ret_fd, ret_port, err);
+}
+
 static int start_http(struct rest_server *s, struct error *err)
 {
     uint32_t n, first, last;
     const struct rest_route *rows = rest_routes(&n);
     const struct conf *conf = s->o.conf;
-    const char *address = conf_string(conf, "rest.bind-address");
-    if (address == NULL) {
-        address = conf_string(conf, "rest.address");
-    }
     TRY(parse_ports(conf_string(conf, "rest.bind-port"), &first, &last, err));
     s->routes = MEM_NEW_ARRAY(struct http_route, n);
     for (uint32_t i = 0; i < n; i++) {
@@ -167,7 +179,8 @@ static int start_http(struct rest_server *s, struct error *err)
     }
     const struct http_server_options options = {
         .name = "rest",
-        .bind_address = address != NULL ? address : "0.0.0.0",
+        .bind_address = address_of(conf),
+        .listen_fd = s->o.listen_fd,
         .first_port = first,
         .last_port = last,
         .routes = s->routes,

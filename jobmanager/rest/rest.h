@@ -29,8 +29,12 @@ struct rest_options {
     /* Does this process, or one that it reaches, lead?  Otherwise every answer is 503.  NULL: always.
      * Any thread; cheap. */
     bool (*has_leader)(void *owner);
+    int listen_fd; /* > 0: the socket to serve, of rest_listen(); a copy is used */
     void *owner;
 };
+/* A socket at rest.bind-port of rest.bind-address. */
+int rest_listen(const struct conf *conf, int *ret_fd, uint32_t *ret_port,
+                struct error *err) MUST_CHECK;
 int rest_server_start(const struct rest_options *options, struct rest_server **ret,
                       struct error *err) MUST_CHECK;
 uint32_t rest_server_port(const struct rest_server *s);

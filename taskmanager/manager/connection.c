@@ -337,6 +337,40 @@ void tm_connection_on_disconnect(struct taskmanager *tm, const Flinc__Disconnect
     connection_schedule(tm, tm->delay_ms);
 }
 
+/* ---- another leader ------------------------------------------------------------------------------- */
+
+static void run_leader(void *owner, void *payload)
+{
+    struct taskmanager *tm = owner;
+    const struct flinc_id *token = payload;
+    struct error why = ERROR_INIT;
+    bool same = tm->has_leader && id_eq(&tm->leader, token);
+    error_set(&why, ERR_FENCED, "another job manager leads now");
+    if (tm_state(tm) == TASKMANAGER_REGISTERED && !same) {
+        tm_connection_lost(tm, &why);
+    } else if (tm_state(tm) == TASKMANAGER_REGISTERING ||
+               tm_state(tm) == TASKMANAGER_DISCONNECTED) {
+        connection_close_stream(tm); /* it may go to the former one */
+        tm->n_failures = 0;
+        tm->delay_ms = option_ms(tm, "cluster.registration.initial-timeout");
+        if (tm_state(tm) == TASKMANAGER_REGISTERING) {
+            taskmanager_transition(tm, TASKMANAGER_DISCONNECTED);
+        }
+        connection_schedule(tm, 0);
+    }
+    mem_free(payload);
+}
+
+void taskmanager_on_leader(struct taskmanager *tm, const struct flinc_id *token)
+{
+    struct flinc_id *copy = MEM_NEW(struct flinc_id);
+    *copy = *token;
+    if (component_post(tm->component, MAILBOX_LANE_CONTROL, MANAGER_OP_LEADER, run_leader, copy,
+                       mem_free) < 0) {
+        mem_free(copy); /* it ends */
+    }
+}
+
 /* ---- life --------------------------------------------------------------------------------------- */
 
 void tm_connection_start(struct taskmanager *tm)

@@ -14,6 +14,7 @@
 #include "common/metrics/prometheus/prometheus.h"
 #include "common/process/stack_dump.h"
 #include "common/rpc/grpc/grpc.h"
+#include "taskmanager/manager/leader_client.h"
 #include "taskmanager/manager/settings.h"
 #include "taskmanager/manager/taskmanager.h"
 #include "taskmanager/worker/crash_report.h"
@@ -49,7 +50,7 @@ struct process {
     pthread_t io_thread;
     bool io_started;
     struct rpc_runtime *rpc;
-    struct rpc_client *client;
+    struct leader_client *leader;
     struct taskmanager *tm;
     struct worker_host *host;
     struct loop *loop; /* main's */
@@ -120,18 +121,31 @@ static int connect_stream(void *arg, const struct rpc_end_options *end,
                           struct rpc_channel **ret_channel, struct error *err)
 {
     const struct process *p = arg;
-    return rpc_client_open_stream(p->client, "/flinc.Cluster/Connect", CONNECT_TIMEOUT_MS, end,
+    struct rpc_client *client;
+    TRY(leader_client_get(p->leader, &client, err));
+    return rpc_client_open_stream(client, "/flinc.Cluster/Connect", CONNECT_TIMEOUT_MS, end,
                                   ret_channel, err);
 }
 
-static int make_client(struct process *p, struct error *err)
+/* Thread: of common/ha. */
+static void on_leader(void *arg, const struct flinc_id *token)
 {
-    const struct rpc_runtime_options runtime = {0};
-    TRY(rpc_runtime_new(&runtime, &p->rpc, err));
-    const struct rpc_client_options client = {.runtime = p->rpc,
-                                              .host = p->settings.jobmanager_host,
-                                              .port = p->settings.jobmanager_port};
-    return rpc_client_new(&client, &p->client, err);
+    const struct process *p = arg;
+    taskmanager_on_leader(p->tm, token);
+}
+
+/* After the task manager is made: it may be told at once of a leader. */
+static int find_leader(struct process *p, struct error *err)
+{
+    const struct leader_client_options leader = {
+        .conf = &p->conf,
+        .runtime = p->rpc,
+        .host = p->settings.jobmanager_host,
+        .port = p->settings.jobmanager_port,
+        .on_leader = on_leader,
+        .arg = p,
+    };
+    return leader_client_new(&leader, &p->leader, err);
 }
 
 /* ---- blobs; on an executor thread --------------------------------------------------------------- */
@@ -142,10 +156,12 @@ static int fetch_blob(void *owner, const uint8_t hash[32], uint64_t offset, stru
     const struct process *p = taskmanager_owner(owner);
     Flinc__GetBlobRequest request = FLINC__GET_BLOB_REQUEST__INIT;
     ProtobufCMessage *message = NULL;
+    struct rpc_client *client;
+    TRY(leader_client_get(p->leader, &client, err));
     request.content_hash = (ProtobufCBinaryData){32, (uint8_t *)hash};
     request.offset = offset;
     request.max_bytes = BLOB_PART_BYTES;
-    TRY(rpc_client_call_sync(p->client, "/flinc.Cluster/GetBlob", &request.base,
+    TRY(rpc_client_call_sync(client, "/flinc.Cluster/GetBlob", &request.base,
                              &flinc__get_blob_answer__descriptor, BLOB_PART_TIMEOUT_MS, &message,
                              err));
     Flinc__GetBlobAnswer *answer = (Flinc__GetBlobAnswer *)message;
@@ -302,9 +318,10 @@ static int start(struct process *p, struct error *err)
     TRY(make_local_dirs(p, err));
     TRY(make_metrics(p, err));
     TRY(make_threads(p, err));
-    TRY(make_client(p, err));
+    TRY(rpc_runtime_new(&(struct rpc_runtime_options){0}, &p->rpc, err));
     TRY(make_task_manager(p, err));
     TRY(make_host(p, err));
+    TRY(find_leader(p, err));
     LOG_INFO(topic, "Flinc %s task manager %s, pid %d, data port %u, work folder %s", FLINC_VERSION,
              p->settings.resource_id, (int)getpid(), worker_host_data_port(p->host),
              p->work_dir.path);
@@ -323,6 +340,7 @@ static int start(struct process *p, struct error *err)
 static void release(struct process *p)
 {
     p->reporters = prometheus_reporter_stop(p->reporters); /* a scrape asks the task manager */
+    leader_client_stop(p->leader);
     if (p->tm != NULL) {
         taskmanager_stop(p->tm);
     }
@@ -330,7 +348,7 @@ static void release(struct process *p)
     p->executor = executor_free(p->executor); /* its jobs fetch blobs */
     p->process_metrics = process_metrics_free(p->process_metrics);
     p->tm = taskmanager_free(p->tm);
-    p->client = rpc_client_free(p->client);
+    p->leader = leader_client_free(p->leader);
     p->rpc = rpc_runtime_free(p->rpc);
     if (p->io_started) {
         loop_stop(p->io_loop);

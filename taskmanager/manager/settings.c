@@ -1,6 +1,8 @@
 /* Names, addresses, ports and folders of a task manager's process; see settings.h. */
 #include "taskmanager/manager/settings.h"
 
+#include "common/ha/ha.h"
+
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/text/number.h"
@@ -130,7 +132,8 @@ static char *connecting_address(const struct tm_settings *s)
     socklen_t size = sizeof(own);
     char text[NI_MAXHOST];
     char *found = NULL;
-    if (resolve(s->jobmanager_host, s->jobmanager_port, SOCK_DGRAM, &list) != 0) {
+    if (s->jobmanager_host == NULL ||
+        resolve(s->jobmanager_host, s->jobmanager_port, SOCK_DGRAM, &list) != 0) {
         return NULL;
     }
     int fd = socket(list->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -284,6 +287,14 @@ static int set_job_manager(struct tm_settings *s, const struct conf *conf, struc
 {
     const char *host = option_or_null(conf, "jobmanager.rpc.address");
     int32_t port = conf_int(conf, "jobmanager.rpc.port");
+    enum ha_kind kind;
+    TRY(ha_kind_read(conf, &kind, err));
+    if (kind != HA_NONE) { /* where it is says high availability */
+        s->jobmanager_address = mem_strdup("the leader's address");
+        s->jobmanager_host = host != NULL ? mem_strdup(host) : NULL;
+        s->jobmanager_port = 1;
+        return 0;
+    }
     if (host == NULL) {
         return error_set(err, ERR_INVALID_CONFIG,
                          "jobmanager.rpc.address is not set: it says on which host the job manager "

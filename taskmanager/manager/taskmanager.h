@@ -119,6 +119,8 @@ void taskmanager_set_process_metrics(struct taskmanager *tm, struct process_metr
  * manager is stopped. */
 struct prometheus_source taskmanager_metrics_source(struct taskmanager *tm);
 int taskmanager_start(struct taskmanager *tm, struct error *err) MUST_CHECK;
+/* Thread: any.  The job manager under this token leads now: under another one, the stream is opened anew at once. */
+void taskmanager_on_leader(struct taskmanager *tm, const struct flinc_id *token);
 /* Thread: any.  Says goodbye, ends the workers, then on_end(). */
 void taskmanager_shutdown(struct taskmanager *tm, const char *reason);
 /* Stops the component (shut down or not); the worker host is freed between this and free. */

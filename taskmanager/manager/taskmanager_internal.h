@@ -18,6 +18,7 @@ enum manager_op {
     MANAGER_OP_SHUTDOWN,      /* owner */
     MANAGER_OP_QUERY_DONE,    /* I/O executor */
     MANAGER_OP_SCRAPE,        /* thread of a reporter */
+    MANAGER_OP_LEADER,        /* owner: who leads */
 };
 
 enum tm_job_state {

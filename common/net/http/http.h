@@ -83,7 +83,8 @@ int http_status_of_error(int code); /* ERR_NOT_FOUND: 404, ERR_TIMEOUT: 408 ... 
 struct http_server_options {
     const char *name; /* in logs */
     const char *bind_address;
-    uint32_t first_port, last_port;  /* the first free one; 0, 0: any */
+    uint32_t first_port, last_port; /* the first free one; 0, 0: any */
+    int listen_fd; /* > 0: a socket that listens, instead of all this; a copy is used */
     const struct http_route *routes; /* Borrows */
     uint32_t n_routes;
     void *owner;
@@ -103,6 +104,10 @@ struct http_server_options {
      * (0: 60 s, and 1 s more for each 16 KB): who is slower is disconnected. */
     int64_t header_timeout_ms, request_timeout_ms;
 };
+/* A socket that listens at the first free port of a range; address NULL or "": everywhere. */
+int http_listen(const char *name, const char *address, uint32_t first_port, uint32_t last_port,
+                int *ret_fd, uint32_t *ret_port, struct error *err) MUST_CHECK;
+uint32_t http_port_of(int listen_fd);
 struct http_server;
 int http_server_start(const struct http_server_options *options, struct http_server **ret,
                       struct error *err) MUST_CHECK;

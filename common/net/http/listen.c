@@ -74,11 +74,11 @@ static int open_at(const struct addrinfo *at, uint32_t port)
     return fd;
 }
 
-static uint32_t port_of(int fd)
+uint32_t http_port_of(int listen_fd)
 {
     struct sockaddr_storage address = {0};
     socklen_t len = sizeof(address);
-    int rc = getsockname(fd, (struct sockaddr *)&address, &len);
+    int rc = getsockname(listen_fd, (struct sockaddr *)&address, &len);
     ASSERT(rc == 0);
     return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
                                                : ((struct sockaddr_in *)&address)->sin_port);
@@ -106,7 +106,7 @@ int http_listen(const char *name, const char *address, uint32_t first_port, uint
     }
     freeaddrinfo(found);
     if (fd >= 0) {
-        *ret_port = port_of(fd);
+        *ret_port = http_port_of(fd);
         *ret_fd = fd;
         return 0;
     }

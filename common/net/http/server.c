@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/thread.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -299,7 +300,15 @@ static int server_open(struct http_server *s, struct error *err)
     TRY(http_router_new(o->routes, o->n_routes, &s->router, err));
     TRY(check_upload_dir(o->upload_dir, err));
     http_raise_file_limit(o->max_connections + HTTP_SPARE_CONNECTIONS);
-    TRY(http_listen(o->name, o->bind_address, o->first_port, o->last_port, &fd, &s->port, err));
+    if (o->listen_fd > 0) {
+        fd = fcntl(o->listen_fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0) {
+            return error_set_errno(err, errno, "starting HTTP server %s", o->name);
+        }
+        s->port = http_port_of(fd);
+    } else {
+        TRY(http_listen(o->name, o->bind_address, o->first_port, o->last_port, &fd, &s->port, err));
+    }
     for (uint32_t i = 0; i < o->n_threads; i++) {
         int own = i + 1 < o->n_threads ? dup(fd) : fd;
         if (own < 0) {

@@ -200,8 +200,6 @@ void http_handlers_stop(struct http_handlers *h);
 void http_handlers_fini(struct http_handlers *h);
 
 /* listen.c */
-int http_listen(const char *name, const char *address, uint32_t first_port, uint32_t last_port,
-                int *ret_fd, uint32_t *ret_port, struct error *err) MUST_CHECK;
 /* Raises the soft limit of open files so that `n` more fit, as far as the hard limit lets. */
 void http_raise_file_limit(uint32_t n);
 

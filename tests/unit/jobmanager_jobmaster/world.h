@@ -45,6 +45,8 @@ struct world {
     enum job_status terminal;
     struct error cause;
     struct coordination coordination;
+    const struct checkpoint_pointers *pointers; /* set before the first worker; so is the next */
+    const struct checkpoint_recovery *recovered;
 };
 
 /* ---- the owner -------------------------------------------------------------------------------- */
@@ -210,6 +212,8 @@ static inline struct jobmaster_options world_options(struct world *w)
         .on_terminal = world_on_terminal,
         .on_status = world_on_status,
         .owner = w,
+        .checkpoint_pointers = w->pointers,
+        .recovered = w->recovered,
     };
     memset(o.fencing_token.bytes, 0x5a, sizeof(o.fencing_token.bytes));
     return o;

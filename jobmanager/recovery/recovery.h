@@ -1,0 +1,66 @@
+/* What of the jobs outlives this process: their graphs and bundles, which checkpoints they have, how they ended; on top of the store of
+ * common/ha, under one leadership.
+ *
+ *   jobgraphs/<job>                    the graph; its bundles are files: storageDir/<cluster-id>/blob/<job>/<hash>
+ *   jobs/<job>/checkpoint_id_counter   the next number of a checkpoint
+ *   jobs/<job>/checkpoints/<id>        where it is
+ *   results/<job>_DIRTY.json           how the job ended; what is left of it is being removed
+ *   results/<job>.json                 it is removed (job-result-store.delete-on-commit: false)
+ *
+ * A job that has a result is never run again.  Everything of it is removed after its result is durable, the graph last, then the
+ * result.
+ *
+ * Thread: any; all of it blocks.  Outcomes as in common/ha/ha.h.
+ * Flink: ExecutionPlanStore, JobResultStore, CompletedCheckpointStore, BlobStore. */
+#ifndef FLINC_JOBMANAGER_RECOVERY_RECOVERY_H
+#define FLINC_JOBMANAGER_RECOVERY_RECOVERY_H
+
+#include "common/ha/ha.h"
+#include "jobmanager/blob/blob_store.h"
+#include "jobmanager/checkpoint/checkpoint_pointers.h"
+#include "jobmanager/jobmaster/jobmaster.h"
+#include "proto/graph.pb-c.h"
+
+struct recovery;
+struct recovery_options {
+    struct ha *ha;            /* Borrows */
+    struct flinc_id token;    /* of the leadership */
+    const struct conf *conf;  /* Borrows during the call */
+    struct blob_store *blobs; /* Borrows */
+    const char *tmp_dir;      /* of bundles on their way; copied */
+    bool
+        keeps_results; /* whatever job-result-store.delete-on-commit says: an application must not run twice */
+};
+struct recovery *recovery_new(const struct recovery_options *options);
+struct recovery *recovery_free(struct recovery *r); /* NULL is fine; returns NULL */
+
+/* A job with what a former leader has left of it.  Caller's memory. */
+struct recovered_job {
+    Flinc__JobGraph *graph; /* Owns */
+    struct blob_key *blobs; /* Owns; with references */
+    uint32_t n_blobs;
+    struct checkpoint_recovery checkpoints; /* Owns */
+};
+void recovered_job_fini(struct recovered_job *job, struct blob_store *blobs);
+
+/* Keeps the graph and its bundles (blobs[i] belongs to graph->libraries[i]).  ERR_ALREADY_EXISTS: there is a job of this id, or there
+ * was: the text says so.  An error leaves nothing, unless its outcome is unknown. */
+int recovery_put_job(struct recovery *r, const Flinc__JobGraph *graph, const struct blob_key *blobs,
+                     uint32_t n_blobs, struct error *err) MUST_CHECK;
+/* Ids of all jobs that are to be run, in hex; ha_names_fini().  Removes what ended jobs have left. */
+int recovery_list_jobs(struct recovery *r, struct vec *ret_hexes, struct error *err) MUST_CHECK;
+/* The name that a person gave it, and the rest; an error names what cannot be read. */
+int recovery_get_job(struct recovery *r, const char *job_hex, struct recovered_job *ret,
+                     struct error *err) MUST_CHECK;
+/* The job has ended for good: `status` by Flink's name, e.g. FINISHED.  May be repeated. */
+int recovery_end_job(struct recovery *r, const char *job_hex, const char *status,
+                     struct error *err) MUST_CHECK;
+/* 1: the job has ended so; 0: nothing is known of an end. */
+int recovery_find_end(struct recovery *r, const char *job_hex, enum job_status *ret_status,
+                      struct error *err) MUST_CHECK;
+/* Removes everything of a job that has ended, or never began. */
+int recovery_remove_job(struct recovery *r, const char *job_hex, struct error *err) MUST_CHECK;
+/* For job masters. */
+const struct checkpoint_pointers *recovery_pointers(struct recovery *r);
+
+#endif

@@ -1,0 +1,102 @@
+"""Clusters with several job managers: which of them leads, what the next one finds."""
+
+import contextlib
+import os
+import time
+
+from cluster import PATIENCE, Cluster
+from running import free_port
+
+SESSION = "2 s"  # until a silent leader is replaced
+
+
+class HaCluster(Cluster):
+    """Job managers by their numbers, each with a REST port of its own; requests go to `port`."""
+
+    def __init__(self, home, folder, slots=2, config=None):
+        self.storage = os.path.join(str(folder), "ha")
+        super().__init__(home, folder, slots=slots, config={
+            "high-availability.type": "file",
+            "high-availability.storageDir": self.storage,
+            "high-availability.cluster-id": "/test",
+            "high-availability.file.session-timeout": SESSION,
+            "high-availability.jobmanager.port": "0",
+            **(config or {}),
+        })
+        self.ports, self.job_managers = {}, {}
+        self.leaves_files = True  # killed processes leave theirs
+
+    def start_candidate(self, number, *args, environment=None):
+        """A job manager, or the successor of the one that had this number."""
+        port = self.ports.setdefault(number, free_port())
+        self.job_managers[number] = self.start_job_manager("-D", f"rest.port={port}", *args, environment=environment)
+        return self.job_managers[number]
+
+    def start(self, taskmanagers=2, candidates=2):  # pylint: disable=arguments-differ
+        for number in range(candidates):
+            self.start_candidate(number)
+            self.port = self.ports[number]
+            if number == 0:
+                self.wait_for_leader(0)
+        self.port = self.ports[0]
+        for _ in range(taskmanagers):
+            self.start_task_manager()
+        self.wait_for_slots(taskmanagers * self.slots)
+        return self
+
+    def ha_files(self):
+        try:
+            return sorted(os.listdir(os.path.join(self.storage, "test", "ha")))
+        except FileNotFoundError:
+            return []
+
+    def published(self):
+        """The REST address of the leader as it is published; None."""
+        files = [name for name in self.ha_files() if name.startswith("leader-")]
+        try:
+            with open(os.path.join(self.storage, "test", "ha", files[-1]), encoding="utf-8") as f:
+                return f.read().splitlines()[2]
+        except (IndexError, OSError):
+            return None
+
+    def leader(self):
+        """The number of the leader; None."""
+        url = self.published()
+        return next((n for n, port in self.ports.items() if url == f"http://localhost:{port}"), None)
+
+    def wait_for_leader(self, number=None):
+        """Until this one leads, or any; returns its number."""
+        self.wait(lambda: self.leader() is not None and (number is None or self.leader() == number) and self.try_get("/overview"))
+        return self.leader()
+
+    def wait_for_other_leader(self, number):
+        self.port = next(port for n, port in self.ports.items() if n != number)
+        self.wait(lambda: self.leader() not in (None, number) and self.try_get("/overview"))
+        return self.leader()
+
+    def kept(self):
+        """Files that a new leader would look for, beside the records."""
+        root = os.path.join(self.storage, "test")
+        return sorted(os.path.relpath(os.path.join(folder, name), root) for folder, _, names in os.walk(root)
+                      for name in names if not folder.startswith(os.path.join(root, "ha")))
+
+
+@contextlib.contextmanager
+def ha_cluster(home, folder, taskmanagers=1, candidates=2, **options):
+    c = HaCluster(home, folder, **options)
+    try:
+        yield c.start(taskmanagers, candidates)
+        c.stop()
+    finally:
+        c.kill_all()
+
+
+def all_running(c, job):
+    found = c.try_get(f"/jobs/{job}")
+    return bool(found) and all(v["status"] == "RUNNING" for v in found["vertices"])
+
+
+def wait_for_running(c, job, seconds=PATIENCE):
+    start = time.monotonic()
+    c.wait(lambda: all_running(c, job), seconds)
+    return time.monotonic() - start

@@ -1,0 +1,247 @@
+"""Two job managers: the leader is killed, frozen, stopped; jobs go on from their checkpoints, and ended ones stay ended."""
+
+import os
+import random
+import signal
+import subprocess
+
+import pytest
+from running import free_port
+from ha import HaCluster, all_running, ha_cluster, wait_for_running
+from test_recovery import check_output, completed, write_input
+
+JOB = {
+    "execution.checkpointing.interval": "100ms",
+    "restart-strategy.type": "fixed-delay",
+    "restart-strategy.fixed-delay.attempts": "1000",
+    "restart-strategy.fixed-delay.delay": "50ms",
+}
+
+
+@pytest.fixture
+def home(flinc):
+    return flinc.home
+
+
+def start(c, bundle, tmp_path, delay_us=100, **more):
+    counts = write_input(tmp_path / "in", random.Random(3))
+    config = {**JOB, "execution.checkpointing.dir": str(tmp_path / "checkpoints"), **more}
+    job = c.run_jar(c.upload(bundle("recovery")),
+                    ["--input", tmp_path / "in", "--output", tmp_path / "out", "--delay-us", str(delay_us)],
+                    parallelism=2, config=config)
+    return job, counts
+
+
+def test_leader_is_killed(home, bundle, tmp_path):
+    """In the middle of a job, twice: every line counts once, and nothing is left of the job."""
+    with ha_cluster(home, tmp_path / "cluster") as c:
+        job, counts = start(c, bundle, tmp_path)
+        for old in (0, 1):
+            c.wait(lambda: completed(c, job) >= 2)
+            c.job_managers[old].kill()
+            assert c.wait_for_other_leader(old) == 1 - old
+            wait_for_running(c, job)
+            assert c.get(f"/jobs/{job}/checkpoints")["latest"]["restored"]["id"] > 0
+            c.start_candidate(old)
+        c.wait_for_state(job, "FINISHED")
+        check_output(tmp_path / "out", counts)
+        c.wait(lambda: c.kept() == [])
+        c.wait(lambda: os.listdir(tmp_path / "checkpoints") == [])
+
+
+def test_leader_is_frozen(home, bundle, tmp_path):
+    """Longer than its session: another one leads; thawed, it stands by and disturbs nothing."""
+    with ha_cluster(home, tmp_path / "cluster") as c:
+        job, counts = start(c, bundle, tmp_path)
+        c.wait(lambda: completed(c, job) >= 2)
+        frozen = c.job_managers[0]
+        frozen.signal(signal.SIGSTOP)
+        assert c.wait_for_other_leader(0) == 1
+        wait_for_running(c, job)
+        frozen.signal(signal.SIGCONT)
+        c.wait(lambda: "leadership was revoked" in frozen.text())
+        assert c.leader() == 1
+        # It answers through the leader.
+        c.port = c.ports[0]
+        c.wait(lambda: (c.try_get("/jobs/overview") or {}).get("jobs"))
+        assert c.state(job) in ("RUNNING", "FINISHED")
+        c.wait_for_state(job, "FINISHED")
+        check_output(tmp_path / "out", counts)
+        c.wait(lambda: c.kept() == [])
+
+
+def test_standby_forwards(home, bundle, tmp_path):
+    """Uploads, submissions and questions by the standby's port; without a leader it says 503."""
+    with ha_cluster(home, tmp_path / "cluster") as c:
+        c.port = c.ports[1]
+        job, _ = start(c, bundle, tmp_path)
+        c.wait(lambda: completed(c, job) >= 1)
+        c.port = c.ports[0]
+        assert c.state(job) == "RUNNING"
+        c.port = c.ports[1]
+        c.cancel(job)
+        c.wait_for_state(job, "CANCELED")
+        c.wait(lambda: c.kept() == [])
+        c.job_managers[0].signal(signal.SIGSTOP)
+        c.job_managers[1].kill()
+        c.start_candidate(1)
+        assert c.wait_for_other_leader(0) == 1
+        c.job_managers[0].signal(signal.SIGCONT)
+
+
+def test_no_leader(home, tmp_path):
+    """A candidate that cannot lead answers 503."""
+    c = HaCluster(home, tmp_path / "cluster")
+    try:
+        c.start(0, candidates=1)
+        c.job_managers[0].signal(signal.SIGSTOP)
+        c.start_candidate(1, "-D", "high-availability.cluster-id=/other-that-nobody-leads",
+                          environment={"FLINC_FAILPOINTS": "ha.file.before_close=error"})
+        c.port = c.ports[1]
+
+        def answers_503():
+            try:
+                return c.request("GET", "/overview")[0] == 503
+            except OSError:
+                return False
+
+        c.wait(answers_503)
+        c.job_managers[0].signal(signal.SIGCONT)
+        c.stop()
+    finally:
+        c.kill_all()
+
+
+def test_finished_job_is_not_run_again(home, bundle, tmp_path):
+    """A submission of its id is refused while its result is kept; a new leader knows nothing of it."""
+    with ha_cluster(home, tmp_path / "cluster", config={"job-result-store.delete-on-commit": "false"}) as c:
+        job, counts = start(c, bundle, tmp_path, delay_us=0)
+        c.wait_for_state(job, "FINISHED")
+        check_output(tmp_path / "out", counts)
+        c.wait(lambda: c.kept() == [])
+        c.job_managers[0].kill()
+        assert c.wait_for_other_leader(0) == 1
+        assert c.get("/jobs/overview")["jobs"] == []
+        again = ["--input", tmp_path / "in", "--output", tmp_path / "again"]
+        status, body = c.request("POST", f"/jars/{os.path.basename(c.upload(bundle('recovery')))}/run",
+                                 {"programArgsList": [str(a) for a in again], "jobId": job})
+        assert status >= 400 and "ended already" in str(body), (status, body)
+        check_output(tmp_path / "out", counts)
+
+
+def test_all_job_managers_are_killed(home, bundle, tmp_path):
+    with ha_cluster(home, tmp_path / "cluster") as c:
+        job, counts = start(c, bundle, tmp_path)
+        c.wait(lambda: completed(c, job) >= 2)
+        for number in (0, 1):
+            c.job_managers[number].kill()
+        for number in (0, 1):
+            c.start_candidate(number)
+        c.wait_for_leader()
+        wait_for_running(c, job)
+        c.wait_for_state(job, "FINISHED")
+        check_output(tmp_path / "out", counts)
+        c.wait(lambda: c.kept() == [])
+
+
+def test_orderly_stop_hands_over(home, bundle, tmp_path):
+    """SIGTERM of the leader: its jobs are suspended, the standby goes on at once, whatever the time-out is."""
+    with ha_cluster(home, tmp_path / "cluster", config={"high-availability.file.session-timeout": "10 min"}) as c:
+        job, counts = start(c, bundle, tmp_path)
+        c.wait(lambda: completed(c, job) >= 2)
+        assert c.job_managers[0].stop() == 0
+        assert c.wait_for_other_leader(0) == 1
+        wait_for_running(c, job)
+        c.wait_for_state(job, "FINISHED")
+        check_output(tmp_path / "out", counts)
+
+
+@pytest.mark.parametrize("failpoint", [
+    "recovery.put.before_graph", "recovery.put.after_graph", "recovery.end.before_result", "recovery.end.after_result",
+    "recovery.remove.before", "recovery.remove.before_result", "checkpoint.complete.before_pointer",
+    "checkpoint.complete.after_pointer", "checkpoint.subsume.before_delete", "ha.file.before_record", "ha.file.after_record",
+])
+def test_leader_is_killed_at(home, bundle, tmp_path, failpoint):
+    """At a step of the protocol: the job ends once, with every line once, or was never accepted."""
+    c = HaCluster(home, tmp_path / "cluster")
+    nth = 5 if failpoint.startswith(("checkpoint", "ha.file")) else 1
+    try:
+        c.start_candidate(0, environment={"FLINC_FAILPOINTS": f"{failpoint}=kill,nth={nth}"})
+        c.job_managers[0].expected_exit = None
+        c.port = c.ports[0]
+        c.wait_for_leader(0)
+        c.start_candidate(1)
+        c.start_task_manager()
+        c.wait_for_slots(2)
+        try:
+            start(c, bundle, tmp_path, delay_us=20)
+        except (OSError, AssertionError, ValueError):  # it dies before it answers
+            pass
+        c.wait(lambda: not c.job_managers[0].runs())
+        assert c.wait_for_other_leader(0) == 1
+        jobs = c.get("/jobs/overview")["jobs"]
+        counts = write_input(tmp_path / "in2", random.Random(3))
+        if failpoint == "recovery.put.before_graph":
+            assert jobs == []
+        else:
+            for job in jobs:
+                c.wait_for_state(job["jid"], "FINISHED")
+            check_output(tmp_path / "out", counts)
+            c.wait(lambda: c.kept() == [])
+        c.stop()
+    finally:
+        c.kill_all()
+
+
+def test_masters_of_the_start_scripts(flinc, tmp_path):
+    """Two lines, two job managers on this host; stop-cluster.sh ends both."""
+    c = HaCluster(flinc.home, tmp_path / "cluster")
+    ports = [free_port(), free_port()]
+    with open(os.path.join(c.conf_dir, "masters"), "w", encoding="utf-8") as f:
+        f.writelines(f"localhost:{port}\n" for port in ports)
+    with open(os.path.join(c.conf_dir, "workers"), "w", encoding="utf-8") as f:
+        f.write("localhost\n")
+    environment = {**os.environ, **c.environment}
+    done = subprocess.run([flinc.path("bin", "start-cluster.sh")], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "Starting HA cluster with 2 masters." in done.stdout, done.stdout + done.stderr
+    try:
+        for c.port in ports:
+            c.wait(lambda: (c.try_get("/overview") or {}).get("slots-available") == c.slots)
+    finally:
+        done = subprocess.run([flinc.path("bin", "stop-cluster.sh")], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout.count("Stopping standalonesession daemon") == 2, done.stdout + done.stderr
+    c.wait(lambda: c.published() is None)
+
+
+def test_application(home, bundle, tmp_path):
+    """Its main runs once, whoever leads; both job managers end with the application."""
+    counts = write_input(tmp_path / "in", random.Random(3))
+    c = HaCluster(home, tmp_path / "cluster", config={**JOB, "execution.checkpointing.dir": str(tmp_path / "checkpoints"),
+                                                      "parallelism.default": "2"})
+    args = ["--application", "--job-classname", bundle("recovery"), "--input", tmp_path / "in", "--output", tmp_path / "out",
+            "--delay-us", "100"]
+    try:
+        for number in (0, 1):
+            c.start_candidate(number, *args)
+            c.port = c.ports[0]
+            c.wait_for_leader(0)
+        c.start_task_manager()
+        job = c.wait(lambda: (c.try_get("/jobs/overview") or {}).get("jobs"))[0]["jid"]
+        c.wait(lambda: completed(c, job) >= 2)
+        c.job_managers[0].kill()
+        assert c.wait_for_other_leader(0) == 1
+        assert [one["jid"] for one in c.get("/jobs/overview")["jobs"]] == [job]
+        c.start_candidate(0, *args)
+        assert c.job_managers[1].wait() == 0
+        assert c.job_managers[0].wait() == 0
+        check_output(tmp_path / "out", counts)
+        assert "is not run again" in c.job_managers[0].text()
+        c.stop()
+    finally:
+        c.kill_all()
+
+
+def test_all_running_needs_a_job(home, tmp_path):
+    """What the other tests wait for is not true of a job that nobody knows."""
+    with ha_cluster(home, tmp_path / "cluster", taskmanagers=0, candidates=1) as c:
+        assert not all_running(c, "0" * 32)

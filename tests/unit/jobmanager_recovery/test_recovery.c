@@ -1,0 +1,254 @@
+/* Jobs that are kept, found again by another leader, ended and removed, on the file kind of high availability. */
+#include "tests/unit/common_ha/ha_fixture.h"
+#include "tests/unit/jobmanager_jobmaster/graphs.h"
+
+#include "jobmanager/recovery/recovery.h"
+
+#define JOB "6a010000000000000000000000000000"
+
+struct world {
+    struct ha_fixture f;
+    struct contender c;
+    struct blob_store *blobs;
+    struct recovery *r;
+    char bundle[96];
+    struct blob_key key;
+    Flinc__JobGraph *graph;
+};
+
+static void lead(struct world *w)
+{
+    contender_open(&w->c, &w->f.conf, NULL);
+    contender_lead(&w->c);
+    w->r = recovery_new(&(struct recovery_options){.ha = w->c.ha,
+                                                   .token = w->c.token,
+                                                   .conf = &w->f.conf,
+                                                   .blobs = w->blobs,
+                                                   .tmp_dir = w->f.dir});
+}
+
+static void retire(struct world *w)
+{
+    w->r = recovery_free(w->r);
+    contender_close(&w->c);
+}
+
+static int setup(void **state)
+{
+    static const struct vertex_spec vertices[] = {{"Source", 1, NULL, NULL},
+                                                  {"Sink", 1, NULL, NULL}};
+    static const struct edge_spec edges[] = {{0, 1, FLINC__PARTITIONER_KIND__PARTITION_REBALANCE,
+                                              FLINC__EXCHANGE_MODE__EXCHANGE_PIPELINED}};
+    struct world *w = mem_zalloc(sizeof(*w));
+    struct error err = ERROR_INIT;
+    uint64_t size;
+    fixture_init(&w->f, "file", "10 s");
+    struct blob_store_options o = {.dir = w->f.dir};
+    assert_int_equal(blob_store_open(&o, &w->blobs, &err), 0);
+    snprintf(w->bundle, sizeof(w->bundle), "%s/job.so", w->f.dir);
+    FILE *file = fopen(w->bundle, "w");
+    assert_non_null(file);
+    for (int i = 0; i < 300000; i++) {
+        assert_true(fprintf(file, "%d\n", i) > 0);
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(blob_store_put_file(w->blobs, w->bundle, &w->key, &size, &err), 0);
+    w->graph = graph_new(vertices, 2, edges, 1);
+    w->graph->n_libraries = 1;
+    w->graph->libraries = graph_zalloc(sizeof(w->graph->libraries[0]));
+    w->graph->libraries[0] = graph_zalloc(sizeof(*w->graph->libraries[0]));
+    flinc__library__init(w->graph->libraries[0]);
+    w->graph->libraries[0]->name = strdup("job.so");
+    w->graph->libraries[0]->path = strdup(w->bundle);
+    lead(w);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    retire(w);
+    flinc__job_graph__free_unpacked(w->graph, NULL);
+    blob_store_close(w->blobs);
+    fixture_fini(&w->f);
+    mem_free(w);
+    return 0;
+}
+
+static int put(struct world *w, struct error *err)
+{
+    return recovery_put_job(w->r, w->graph, &w->key, 1, err);
+}
+
+static void check_jobs(struct world *w, size_t n)
+{
+    struct vec hexes = VEC_INIT(char *);
+    struct error err = ERROR_INIT;
+    assert_int_equal(recovery_list_jobs(w->r, &hexes, &err), 0);
+    assert_int_equal(hexes.len, n);
+    if (n > 0) {
+        assert_string_equal(vec_ptr(&hexes, 0), JOB);
+    }
+    ha_names_fini(&hexes);
+}
+
+/* Of the job nothing is in the folder, nor under any name. */
+static void check_nothing_left(struct world *w)
+{
+    static const char *const folders[] = {"jobgraphs", "jobs", "results"};
+    struct error err = ERROR_INIT;
+    STR_AUTO blob = STR_INIT;
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        struct vec names = VEC_INIT(char *);
+        assert_int_equal(ha_list(w->c.ha, &w->c.token, folders[i], &names, &err), 0);
+        assert_int_equal(names.len, 0);
+        ha_names_fini(&names);
+    }
+    str_printf(&blob, "%s/blob/" JOB, ha_storage_dir(w->c.ha));
+    assert_int_equal(fs_exists(str_cstr(&blob), &err), 0);
+}
+
+static void test_found_by_the_next(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    struct recovered_job job;
+    const struct checkpoint_pointers *p = recovery_pointers(w->r);
+    assert_int_equal(put(w, &err), 0);
+    assert_int_equal(put(w, &err), ERR_ALREADY_EXISTS);
+    assert_int_equal(p->reserve(p->arg, JOB, 9, &err), 0);
+    assert_int_equal(p->reserve(p->arg, JOB, 12, &err), 0);
+    assert_int_equal(p->add(p->arg, JOB, 8, SLICE_LIT("D/a/chk-8"), &err), 0);
+    assert_int_equal(p->add(p->arg, JOB, 11, SLICE_LIT("D/a/chk-11"), &err), 0);
+    assert_int_equal(p->remove(p->arg, JOB, 3, &err), 0);
+    struct recovery *old = w->r;
+    struct contender former = w->c;
+    ha_resign(former.ha);
+    w->r = NULL;
+    lead(w);
+    check_jobs(w, 1);
+    assert_int_equal(recovery_get_job(w->r, JOB, &job, &err), 0);
+    assert_string_equal(job.graph->name, "wordcount");
+    assert_int_equal(job.n_blobs, 1);
+    assert_memory_equal(job.blobs[0].hash, w->key.hash, sizeof(w->key.hash));
+    assert_int_equal(job.checkpoints.next_id, 12);
+    assert_int_equal(job.checkpoints.pointers.len, 2);
+    const struct checkpoint_pointer *newest =
+        VEC_AT(&job.checkpoints.pointers, struct checkpoint_pointer, 1);
+    assert_int_equal(newest->id, 11);
+    assert_string_equal(str_cstr(&newest->value), "D/a/chk-11");
+    recovered_job_fini(&job, w->blobs);
+    /* The former one can neither write nor remove. */
+    assert_int_equal(p->add(p->arg, JOB, 12, SLICE_LIT("D/a/chk-12"), &err), ERR_FENCED);
+    assert_int_equal(recovery_end_job(old, JOB, "FINISHED", &err), ERR_FENCED);
+    recovery_free(old);
+    contender_close(&former);
+    assert_int_equal(recovery_remove_job(w->r, JOB, &err), 0);
+    check_nothing_left(w);
+}
+
+static void test_end(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    enum job_status status;
+    assert_int_equal(put(w, &err), 0);
+    assert_int_equal(recovery_find_end(w->r, JOB, &status, &err), 0);
+    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", &err), 0);
+    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", &err), 0);
+    assert_int_equal(recovery_find_end(w->r, JOB, &status, &err), 1);
+    assert_int_equal(status, JOB_STATUS_FINISHED);
+    assert_int_equal(put(w, &err), ERR_ALREADY_EXISTS);
+    assert_int_equal(recovery_remove_job(w->r, JOB, &err), 0);
+    check_nothing_left(w);
+    /* Files of its checkpoints are deleted later than that. */
+    const struct checkpoint_pointers *p = recovery_pointers(w->r);
+    assert_int_equal(p->end_job(p->arg, JOB, "FINISHED", &err), 0);
+    check_nothing_left(w);
+}
+
+static void test_results_are_kept(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    enum job_status status;
+    retire(w);
+    assert_int_equal(conf_set(&w->f.conf, "job-result-store.delete-on-commit", "false", &err), 0);
+    lead(w);
+    assert_int_equal(put(w, &err), 0);
+    assert_int_equal(recovery_end_job(w->r, JOB, "CANCELED", &err), 0);
+    assert_int_equal(recovery_remove_job(w->r, JOB, &err), 0);
+    check_jobs(w, 0);
+    retire(w);
+    lead(w);
+    check_jobs(w, 0);
+    assert_int_equal(recovery_find_end(w->r, JOB, &status, &err), 1);
+    assert_int_equal(status, JOB_STATUS_CANCELED);
+    assert_int_equal(put(w, &err), ERR_ALREADY_EXISTS);
+    assert_non_null(strstr(err.message, "has ended already"));
+}
+
+/* The former leader was killed between the result and the removal. */
+static void test_next_leader_removes(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    STR_AUTO folder = STR_INIT;
+    STR_AUTO pointer = STR_INIT;
+    const struct checkpoint_pointers *p = recovery_pointers(w->r);
+    str_printf(&folder, "%s/checkpoints/" JOB "/chk-4", w->f.dir);
+    str_printf(&pointer, "D%s", str_cstr(&folder));
+    assert_int_equal(fs_mkdirs(str_cstr(&folder), &err), 0);
+    assert_int_equal(put(w, &err), 0);
+    assert_int_equal(p->add(p->arg, JOB, 4, str_slice(&pointer), &err), 0);
+    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", &err), 0);
+    assert_int_equal(p->end_job(p->arg, JOB, "FINISHED", &err), 0);
+    retire(w);
+    lead(w);
+    check_jobs(w, 0);
+    check_nothing_left(w);
+    str_clear(&folder);
+    str_printf(&folder, "%s/checkpoints/" JOB, w->f.dir);
+    assert_int_equal(fs_exists(str_cstr(&folder), &err), 0);
+}
+
+/* A job is not kept half: neither after an error, nor when its bundle is damaged. */
+static void test_errors(void **state)
+{
+    static const char *const points[] = {"recovery.put.before_bundles",
+                                         "recovery.put.before_graph"};
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    struct recovered_job job;
+    STR_AUTO pattern = STR_INIT;
+    struct fs_list list = FS_LIST_INIT;
+    for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+        STR_AUTO spec = STR_INIT;
+        str_printf(&spec, "%s=error", points[i]);
+        assert_int_equal(failpoint_configure(str_cstr(&spec), &err), 0);
+        assert_true(put(w, &err) < 0);
+        failpoint_clear_all();
+        check_nothing_left(w);
+    }
+    assert_int_equal(put(w, &err), 0);
+    str_printf(&pattern, "%s/blob/" JOB "/*", ha_storage_dir(w->c.ha));
+    assert_int_equal(fs_glob(str_cstr(&pattern), &list, &err), 0);
+    assert_int_equal(list.n, 1);
+    assert_int_equal(truncate(strchr(list.entries[0].path, '/'), 1000), 0);
+    fs_list_fini(&list);
+    assert_int_equal(recovery_get_job(w->r, JOB, &job, &err), ERR_CORRUPT);
+    check_jobs(w, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_found_by_the_next, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_results_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_next_leader_removes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
