@@ -63,6 +63,9 @@ struct recoverable_ops {
     int (*commit)(const struct recoverable_handle *handle, enum recoverable_commit_mode mode,
                   struct error *err);
     int (*cleanup)(const struct recoverable_handle *handle, struct error *err);
+    /* Before a commit of persisted bytes: whoever has the unfinished file open writes to what is not it any more.  Fine
+     * when it is gone.  NULL: there is no such thing. */
+    int (*seal)(const struct recoverable_handle *handle, struct error *err);
 };
 
 struct fs_driver {

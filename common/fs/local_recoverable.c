@@ -234,6 +234,63 @@ static int file_cleanup(const struct recoverable_handle *h, struct error *err)
     return 0;
 }
 
+/* ---- sealing ------------------------------------------------------------------------------------ */
+
+/* The beginning of one file into another: in the kernel, by reference where the file system can. */
+static int copy_bytes(int from, struct local_sink *to, const char *path, uint64_t length_bytes,
+                      struct error *err)
+{
+    char *chunk = mem_alloc(FS_OUTPUT_BUFFER_BYTES);
+    off64_t at = 0;
+    int rc = 0;
+    ssize_t n;
+    while ((uint64_t)at < length_bytes &&
+           (n = copy_file_range(from, &at, to->fd, NULL, length_bytes - (uint64_t)at, 0)) > 0) {
+    }
+    while ((uint64_t)at < length_bytes && rc == 0) { /* what it could not */
+        n = pread(from, chunk,
+                  (size_t)MIN(length_bytes - (uint64_t)at, (uint64_t)FS_OUTPUT_BUFFER_BYTES), at);
+        if (n <= 0) {
+            rc = n < 0
+                     ? local_error(err, errno, "reading", path)
+                     : error_set(err, ERR_CORRUPT,
+                                 "%s has %lld bytes, but %llu were persisted: somebody changed it",
+                                 path, (long long)at, (unsigned long long)length_bytes);
+            break;
+        }
+        at += n;
+        rc = local_sink_write(to, chunk, (size_t)n, err);
+    }
+    mem_free(chunk);
+    return rc;
+}
+
+/* A copy takes the place of the unfinished file: an attempt that is not dead goes on writing to one without a name. */
+static int file_seal(const struct recoverable_handle *h, struct error *err)
+{
+    CLEANUP(local_paths_fini) struct local_paths p = {.target = {.authority = NULL}};
+    STR_AUTO path = STR_INIT;
+    struct local_sink copy;
+    TRY(local_paths_of(h, &p, err));
+    TRY(FAILPOINT(err, "fs.local.recoverable.seal"));
+    int fd = open(p.inprogress.path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return errno == ENOENT ? 0 : local_error(err, errno, "opening", p.inprogress.path);
+    }
+    str_printf(&path, "%s.seal", p.inprogress.path);
+    int rc = local_sink_open(&copy, str_cstr(&path), O_CREAT | O_TRUNC | O_NOFOLLOW, err);
+    if (rc == 0) {
+        rc = copy_bytes(fd, &copy, p.inprogress.path, h->length_bytes, err);
+        rc = rc < 0 ? rc : local_sink_sync(&copy, err);
+        local_sink_close(&copy, NULL);
+        if (rc == 0 && rename(str_cstr(&path), p.inprogress.path) < 0) {
+            rc = local_error(err, errno, "renaming", str_cstr(&path));
+        }
+    }
+    close(fd);
+    return rc;
+}
+
 const struct recoverable_ops recoverable_ops_local = {
     .open = file_open,
     .recover = file_recover,
@@ -242,4 +299,5 @@ const struct recoverable_ops recoverable_ops_local = {
     .close = file_close,
     .commit = file_commit,
     .cleanup = file_cleanup,
+    .seal = file_seal,
 };

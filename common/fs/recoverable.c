@@ -291,6 +291,20 @@ int recoverable_resume_to_commit(struct slice resume_handle, struct str *ret_com
     return 0;
 }
 
+int recoverable_commit_persisted(struct slice resume_handle, struct error *err)
+{
+    CLEANUP(recoverable_handle_fini) struct recoverable_handle h = {.target_uri = NULL};
+    const struct recoverable_ops *ops = NULL;
+    TRY(handle_open(resume_handle, RECOVERABLE_RESUME, &h, &ops, err));
+    h.kind = RECOVERABLE_COMMIT;
+    int rc = ops->seal != NULL ? ops->seal(&h, err) : 0;
+    rc = rc < 0 ? rc : ops->commit(&h, RECOVERABLE_COMMIT_AGAIN, err);
+    if (rc < 0) {
+        error_context(err, "committing what was persisted of %s", h.target_uri);
+    }
+    return rc;
+}
+
 int recoverable_cleanup(struct slice handle, struct error *err)
 {
     CLEANUP(recoverable_handle_fini) struct recoverable_handle h = {.target_uri = NULL};

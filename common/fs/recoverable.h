@@ -46,6 +46,10 @@ int recoverable_commit_after_recovery(struct slice commit_handle, struct error *
 /* Turns a resume handle into a commit handle of exactly the persisted bytes. */
 int recoverable_resume_to_commit(struct slice resume_handle, struct str *ret_commit_handle,
                                  struct error *err) MUST_CHECK;
+/* Commits exactly the persisted bytes of a resume handle, whoever may still have the file open: where an open file
+ * could be written to under its new name, the bytes go to a new one first.  It may have happened before, as in
+ * recoverable_commit_after_recovery(). */
+int recoverable_commit_persisted(struct slice resume_handle, struct error *err) MUST_CHECK;
 /* Deletes the in-progress file of a handle that no checkpoint needs any more; fine when it is gone. */
 int recoverable_cleanup(struct slice handle, struct error *err) MUST_CHECK;
 

@@ -216,6 +216,38 @@ static void test_failpoints(void **state)
     assert_int_equal(n_files(), 1);
 }
 
+/* Exactly what was persisted appears, and whoever has the file open still reaches another one. */
+static void test_commit_of_what_was_persisted(void **state)
+{
+    STR_AUTO resume = STR_INIT;
+    STR_AUTO commit = STR_INIT;
+    struct recoverable *f = open_part();
+    write_text(f, "kept;");
+    assert_int_equal(recoverable_persist(f, &resume, NULL), 0);
+    write_text(f, "lost");
+    assert_int_equal(recoverable_commit_persisted(str_slice(&resume), NULL), 0);
+    check_file(in_dir("part-0"), "kept;");
+    write_text(f, "more");
+    assert_int_equal(recoverable_close_for_commit(&f, &commit, NULL), 0); /* it thinks so */
+    check_file(in_dir("part-0"), "kept;");
+    assert_int_equal(recoverable_commit(str_slice(&commit), NULL), ERR_NOT_FOUND);
+    assert_int_equal(recoverable_commit_persisted(str_slice(&resume), NULL), 0); /* again: done */
+    check_file(in_dir("part-0"), "kept;");
+    assert_int_equal(n_files(), 1);
+    assert_int_equal(recoverable_commit_persisted(str_slice(&commit), NULL), ERR_INVALID_ARGUMENT);
+
+    f = open_part();
+    write_text(f, "other;");
+    assert_int_equal(recoverable_persist(f, &resume, NULL), 0);
+    assert_null(recoverable_close(f));
+    assert_int_equal(failpoint_configure("fs.local.recoverable.before_rename=error", NULL), 0);
+    assert_int_equal(recoverable_commit_persisted(str_slice(&resume), NULL), ERR_IO);
+    failpoint_clear_all();
+    assert_int_equal(recoverable_commit_persisted(str_slice(&resume), NULL), 0);
+    check_file(in_dir("part-0"), "other;");
+    assert_int_equal(n_files(), 1);
+}
+
 static void test_bad_targets(void **state)
 {
     struct recoverable *f = NULL;
@@ -240,6 +272,7 @@ int main(void)
         FS_TEST(test_changed_behind_our_back),
         FS_TEST(test_handles_that_point_elsewhere),
         FS_TEST(test_failpoints),
+        FS_TEST(test_commit_of_what_was_persisted),
         FS_TEST(test_bad_targets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
