@@ -83,6 +83,9 @@ flinc_stream *stream_of_node(flinc_env *env, struct stream_node *node, uint32_t 
                              const flinc_struct *type, struct schema *schema);
 void stream_connect(flinc_env *env, const flinc_stream *s, struct stream_node *to, uint32_t input,
                     flinc_place at);
+/* A sink behind a stream. */
+struct stream_node *stream_add_sink(flinc_stream *s, const char *kind, const char *name,
+                                    flinc_place at);
 /* Indexes of the named columns ("a, b") in the arena; 0 after an error. */
 uint32_t stream_columns(flinc_stream *s, const char *columns, const char *call, flinc_place at,
                         uint32_t **ret_columns);

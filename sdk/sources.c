@@ -170,7 +170,7 @@ flinc_stream *flinc_socket_text_(flinc_env *env, flinc_socket_source o, flinc_pl
 
 /* ---- sinks -------------------------------------------------------------------------------------- */
 
-static struct stream_node *add_sink(flinc_stream *s, const char *kind, const char *name,
+struct stream_node *stream_add_sink(flinc_stream *s, const char *kind, const char *name,
                                     flinc_place at)
 {
     struct stream_node *n = stream_graph_add(&s->env->graph, kind, name, NULL);
@@ -191,7 +191,8 @@ flinc_stream *flinc_print_(flinc_stream *s, const char *name, flinc_place at)
     if (!stream_usable(s, "flinc_print", at)) {
         return broken_sink(s);
     }
-    struct stream_node *node = add_sink(s, "flinc.sink.print", "Sink: Print to Std. Out", at);
+    struct stream_node *node =
+        stream_add_sink(s, "flinc.sink.print", "Sink: Print to Std. Out", at);
     Flinc__PrintSinkConfig c = FLINC__PRINT_SINK_CONFIG__INIT;
     c.identifier = name != NULL ? (char *)(uintptr_t)name : c.identifier;
     STREAM_SET_CONFIG(s->env, node, flinc__print_sink_config, &c);
@@ -209,7 +210,7 @@ flinc_stream *flinc_write_text_(flinc_stream *s, flinc_text_sink o, flinc_place 
         return env_fail_at(s->env, at, ERR_INVALID_ARGUMENT, "%s: .path, the folder, is missing",
                            call);
     }
-    struct stream_node *node = add_sink(s, "flinc.sink.text", "Sink: Text File Sink", at);
+    struct stream_node *node = stream_add_sink(s, "flinc.sink.text", "Sink: Text File Sink", at);
     if (o.format != NULL &&
         env_add_function(s->env, node, o.format, FLINC_FN_FORMAT, call, at) < 0) {
         return &s->env->broken;
@@ -232,6 +233,6 @@ flinc_stream *flinc_discard_(flinc_stream *s, flinc_place at)
     if (!stream_usable(s, "flinc_discard", at)) {
         return broken_sink(s);
     }
-    struct stream_node *node = add_sink(s, "flinc.sink.discard", "Sink: Discarding", at);
+    struct stream_node *node = stream_add_sink(s, "flinc.sink.discard", "Sink: Discarding", at);
     return stream_of_node(s->env, node, 0, NULL, NULL);
 }

@@ -20,6 +20,7 @@ static const struct operator_desc *const operators[] = {
     &operator_map,
     &operator_process,
     &operator_sink_discard,
+    &operator_sink_file,
     &operator_sink_print,
     &operator_sink_text,
     &operator_source_datagen,

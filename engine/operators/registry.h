@@ -20,6 +20,7 @@ extern const struct operator_desc operator_keyed_process;
 extern const struct operator_desc operator_map;
 extern const struct operator_desc operator_process;
 extern const struct operator_desc operator_sink_discard;
+extern const struct operator_desc operator_sink_file;
 extern const struct operator_desc operator_sink_print;
 extern const struct operator_desc operator_sink_text;
 extern const struct operator_desc operator_source_datagen;

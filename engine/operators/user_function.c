@@ -40,6 +40,7 @@ static const char *const kind_names[] = {
     [FLINC_FN_TRIGGER_TIME] = "trigger on time",
     [FLINC_FN_TRIGGER_MERGE] = "trigger on merge",
     [FLINC_FN_TRIGGER_CLEAR] = "trigger clear",
+    [FLINC_FN_BUCKET] = "bucket",
 };
 
 const char *user_function_kind_name(uint32_t kind)

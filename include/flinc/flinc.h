@@ -11,6 +11,7 @@
 
 #include "flinc/broadcast.h"
 #include "flinc/env.h"
+#include "flinc/files.h"
 #include "flinc/row.h"
 #include "flinc/state.h"
 #include "flinc/time.h"

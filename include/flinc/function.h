@@ -30,6 +30,7 @@ typedef struct flinc_counter flinc_counter;
  *   partition  int f(flinc_ctx *, const IN *in, int n)            a channel in [0, n)
  *   generate   int f(flinc_ctx *, int64_t index, OUT *out)        datagen
  *   format     int f(flinc_ctx *, const IN *in, flinc_text *out)  a line of a text sink
+ *   bucket     the same: the bucket of a record of a file sink
  *   batch map     int f(flinc_ctx *, const flinc_batch *in, flinc_batch_out *out)
  *   batch filter  int f(flinc_ctx *, const flinc_batch *in, uint16_t *ret_rows)  number of rows kept
  * co- functions have one call per input. */
@@ -65,7 +66,8 @@ typedef enum flinc_fn_kind {
     FLINC_FN_TRIGGER_ELEMENT = 50, /* flinc/window.h */
     FLINC_FN_TRIGGER_TIME = 51,
     FLINC_FN_TRIGGER_MERGE = 52,
-    FLINC_FN_TRIGGER_CLEAR = 53
+    FLINC_FN_TRIGGER_CLEAR = 53,
+    FLINC_FN_BUCKET = 60 /* flinc/files.h */
 } flinc_fn_kind;
 
 typedef void (*flinc_any_fn)(void);

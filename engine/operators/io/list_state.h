@@ -20,4 +20,17 @@ static inline int list_state_open(struct op_context *ctx, const char *name,
     return operator_state_list(state, name, mode, "ROW<message BYTES>", ret, err);
 }
 
+/* Adds a message. */
+static inline int list_state_add(struct operator_list *list, const ProtobufCMessage *m,
+                                 struct error *err)
+{
+    size_t size = protobuf_c_message_get_packed_size(m);
+    uint8_t *bytes = mem_alloc(size + 1);
+
+    protobuf_c_message_pack(m, bytes);
+    int rc = operator_list_add(list, bytes, size, err);
+    mem_free(bytes);
+    return rc;
+}
+
 #endif

@@ -405,13 +405,13 @@ static void check_lines(void)
 }
 
 static const char *const places[] = {
-    "sink.text.close.before",
-    "sink.text.close.after",
-    "sink.text.snapshot",
-    "sink.text.commit.before",
-    "sink.text.commit.after",
-    "sink.text.restore.before_commit",
-    "sink.text.restore.after_commit",
+    "sink.file.close.before",
+    "sink.file.close.after",
+    "sink.file.snapshot",
+    "sink.file.commit.before",
+    "sink.file.commit.after",
+    "sink.file.restore.before_commit",
+    "sink.file.restore.after_commit",
     "fs.local.recoverable.open",
     "fs.local.recoverable.persist",
     "fs.local.recoverable.before_rename",
@@ -427,7 +427,7 @@ static void test_killed_everywhere(void **state)
             char kill[128];
             c.rolling_bytes = nth == 4 ? 1 : 0;
             snprintf(kill, sizeof(kill), "%s=kill,nth=%d", places[i], nth);
-            (void)run_attempt(&c, 0, "sink.text.commit.before=kill,nth=3");
+            (void)run_attempt(&c, 0, "sink.file.commit.before=kill,nth=3");
             int status = run_attempt(&c, 1, kill);
             assert_true(WIFSIGNALED(status) || nth > 1 || strstr(places[i], "restore") != NULL);
             (void)run_attempt(&c, 2, kill);
