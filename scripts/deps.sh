@@ -13,7 +13,7 @@ test_packages=(
     g++ clang clang-format llvm libclang-rt-14-dev
     python3 python3-pytest python3-pytest-xdist python3-yaml
     git jq zstd gzip procps util-linux iproute2
-    prometheus openssh-server openssh-client docker-compose
+    prometheus openssh-server openssh-client docker-compose openssl python3-swift
 )
 
 usage() {

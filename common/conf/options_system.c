@@ -166,6 +166,10 @@ static const struct conf_option filesystem_options[] = {
      .description = "How long a request to S3 may go without a byte."},
     {"s3.sse.kms.key-id", CONF_TYPE_STRING},
     {"s3.sse.type", CONF_TYPE_STRING, "none"},
+    {"s3.ssl.ca-file", CONF_TYPE_STRING, .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN,
+     .description =
+         "File of the certificates (PEM) that are trusted when S3 is spoken to by https; "
+         "none: AWS_CA_BUNDLE, or those of the system."},
     {"s3.upload.max.concurrent.uploads", CONF_TYPE_INT, .flags = CONF_FLAG_EFFECTIVE,
      .description = "Parts of one file that are sent at a time."},
     {"s3.upload.min.part.size", CONF_TYPE_LONG, "5242880", .flags = CONF_FLAG_EFFECTIVE,

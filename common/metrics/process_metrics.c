@@ -3,6 +3,7 @@
 #include "common/metrics/process_metrics.h"
 
 #include "common/base/log.h"
+#include "common/fs/s3/statistics.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <link.h>
@@ -12,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { SAMPLE_MS = 1000, GROUPS_MAX = 16 };
+enum { SAMPLE_MS = 1000, GROUPS_MAX = 24 };
 
 struct process_sample {
     double cpu_load; /* of all processors, 0 to 1 */
@@ -23,12 +24,14 @@ struct process_sample {
     int64_t threads;
     int64_t files_open, files_max;
     int64_t objects_loaded, objects_unloaded;
+    struct s3_statistics s3;
+    double s3_read_rate, s3_write_rate; /* bytes per second */
     int64_t zero, one;
 };
 
 struct process_metrics {
     const struct clock *clock;
-    struct metric_group *group; /* "Status" */
+    struct metric_group *status, *filesystem; /* groups of that name */
     uint64_t memory_max_bytes;
     int64_t sampled_ms, sampled_cpu_ns;
     bool sampled;
@@ -38,24 +41,30 @@ struct process_metrics {
     _Atomic double others[PROCESS_METRICS_ROWS_MAX];
 };
 
+enum gauge_type { GAUGE_INTEGER, GAUGE_SHARE /* at most 1 */, GAUGE_RATE };
+
 struct gauge_row {
-    const char *group; /* below Status, parts between dots */
+    const char *group; /* parts between dots */
     const char *name;
     size_t at; /* in struct process_sample */
-    bool is_double;
+    enum gauge_type type;
     bool is_summed; /* over the processes of a component */
 };
 
-#define ROW(group, name, field)                                           \
-    {                                                                     \
-        group, name, offsetof(struct process_sample, field), false, false \
+#define ROW(group, name, field)                                                             \
+    {                                                                                       \
+        "Status." group, name, offsetof(struct process_sample, field), GAUGE_INTEGER, false \
     }
-#define SUMMED_ROW(group, name, field)                                   \
-    {                                                                    \
-        group, name, offsetof(struct process_sample, field), false, true \
+#define SUMMED_ROW(group, name, field)                                                     \
+    {                                                                                      \
+        "Status." group, name, offsetof(struct process_sample, field), GAUGE_INTEGER, true \
+    }
+#define S3_ROW(name, field, type)                                                 \
+    {                                                                             \
+        "filesystem.s3", name, offsetof(struct process_sample, field), type, true \
     }
 static const struct gauge_row rows[] = {
-    {"JVM.CPU", "Load", offsetof(struct process_sample, cpu_load), true, true},
+    {"Status.JVM.CPU", "Load", offsetof(struct process_sample, cpu_load), GAUGE_SHARE, true},
     SUMMED_ROW("JVM.CPU", "Time", cpu_time_ns),
     SUMMED_ROW("JVM.Memory.Heap", "Used", heap_used),
     SUMMED_ROW("JVM.Memory.Heap", "Committed", heap_committed),
@@ -84,6 +93,19 @@ static const struct gauge_row rows[] = {
     ROW("JVM.GarbageCollector.G1_Old_Generation", "Time", zero),
     SUMMED_ROW("FileDescriptor", "Open", files_open),
     ROW("FileDescriptor", "Max", files_max),
+    S3_ROW("bytesRead", s3.bytes_read, GAUGE_INTEGER),
+    S3_ROW("bytesReadPerSecond", s3_read_rate, GAUGE_RATE),
+    S3_ROW("bytesWritten", s3.bytes_written, GAUGE_INTEGER),
+    S3_ROW("bytesWrittenPerSecond", s3_write_rate, GAUGE_RATE),
+    S3_ROW("readRequests", s3.requests[S3_KIND_READ], GAUGE_INTEGER),
+    S3_ROW("writeRequests", s3.requests[S3_KIND_WRITE], GAUGE_INTEGER),
+    S3_ROW("copyRequests", s3.requests[S3_KIND_COPY], GAUGE_INTEGER),
+    S3_ROW("listRequests", s3.requests[S3_KIND_LIST], GAUGE_INTEGER),
+    S3_ROW("statRequests", s3.requests[S3_KIND_STAT], GAUGE_INTEGER),
+    S3_ROW("deleteRequests", s3.requests[S3_KIND_DELETE], GAUGE_INTEGER),
+    S3_ROW("currentRequests", s3.under_way, GAUGE_INTEGER),
+    S3_ROW("retries", s3.retries, GAUGE_INTEGER),
+    S3_ROW("failures", s3.failures, GAUGE_INTEGER),
 };
 
 _Static_assert(ARRAY_LEN(rows) <= PROCESS_METRICS_ROWS_MAX, "process_sums has room for each row");
@@ -179,6 +201,17 @@ static int64_t find_memory_max(void)
     return max;
 }
 
+static void look_at_s3(const struct process_sample *before, int64_t wall_ns,
+                       struct process_sample *s)
+{
+    s3_statistics_read(&s->s3);
+    if (wall_ns > 0) {
+        double second = 1e9 / (double)wall_ns;
+        s->s3_read_rate = (double)(s->s3.bytes_read - before->s3.bytes_read) * second;
+        s->s3_write_rate = (double)(s->s3.bytes_written - before->s3.bytes_written) * second;
+    }
+}
+
 static void take_sample(struct process_metrics *p)
 {
     struct rlimit files = {0};
@@ -192,6 +225,7 @@ static void take_sample(struct process_metrics *p)
             (double)(s.cpu_time_ns - p->sampled_cpu_ns) / (double)wall_ns / (double)processors;
         s.cpu_load = load < 0 ? 0 : MIN(load, 1.0);
     }
+    look_at_s3(&p->now, wall_ns, &s);
     look_at_memory(&s);
     s.threads = count_threads();
     s.files_open = count_files();
@@ -213,10 +247,11 @@ static void read_gauge(void *arg, struct metric_value *ret_value)
     }
     const char *at = (const char *)&p->now + g->row->at;
     double others = atomic_load_explicit(&p->others[g->row - rows], memory_order_relaxed);
-    if (g->row->is_double) { /* the load */
-        metric_value_set_f64(ret_value, MIN(*(const double *)(const void *)at + others, 1.0));
-    } else {
+    if (g->row->type == GAUGE_INTEGER) {
         metric_value_set_i64(ret_value, *(const int64_t *)(const void *)at + (int64_t)others);
+    } else {
+        double value = *(const double *)(const void *)at + others;
+        metric_value_set_f64(ret_value, g->row->type == GAUGE_SHARE ? MIN(value, 1.0) : value);
     }
 }
 
@@ -224,12 +259,9 @@ static void read_gauge(void *arg, struct metric_value *ret_value)
 
 static bool is_named(const struct gauge_row *row, const char *name)
 {
-    static const char status[] = "Status.";
     size_t group_len = strlen(row->group);
-    const char *rest = name + sizeof(status) - 1;
-    return strncmp(name, status, sizeof(status) - 1) == 0 &&
-           strncmp(rest, row->group, group_len) == 0 && rest[group_len] == '.' &&
-           strcmp(rest + group_len + 1, row->name) == 0;
+    return strncmp(name, row->group, group_len) == 0 && name[group_len] == '.' &&
+           strcmp(name + group_len + 1, row->name) == 0;
 }
 
 void process_sums_add(struct process_sums *sums, const char *name, double value)
@@ -250,14 +282,14 @@ void process_metrics_set_others(struct process_metrics *p, const struct process_
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
-/* The group "JVM.CPU" below Status; rows of one group stand together. */
+/* The group "Status.JVM.CPU", of that of the process; rows of one group stand together. */
 struct open_groups {
     struct metric_group *groups[GROUPS_MAX];
     struct slice paths[GROUPS_MAX];
     uint32_t n;
 };
 
-static struct metric_group *find_group(struct open_groups *open, struct metric_group *status,
+static struct metric_group *find_group(struct open_groups *open, struct metric_group *top,
                                        struct slice path)
 {
     for (uint32_t i = 0; i < open->n; i++) {
@@ -268,7 +300,7 @@ static struct metric_group *find_group(struct open_groups *open, struct metric_g
     const char *dot = memrchr(path.data, '.', path.len);
     size_t above = dot != NULL ? (size_t)(dot - path.data) : 0;
     struct metric_group *parent =
-        dot != NULL ? find_group(open, status, slice_make(path.data, above)) : status;
+        dot != NULL ? find_group(open, top, slice_make(path.data, above)) : top;
     size_t skip = dot != NULL ? above + 1 : 0;
     char *name = mem_strndup(path.data + skip, path.len - skip);
     ASSERT(open->n < GROUPS_MAX);
@@ -287,11 +319,13 @@ struct process_metrics *process_metrics_new(struct metric_group *group, const st
     p->now.memory_max = memory_max_bytes != 0 ? (int64_t)memory_max_bytes : find_memory_max();
     p->sampled_ms = clock_monotonic_ms(p->clock);
     p->sampled_cpu_ns = clock_process_cpu_ns();
+    s3_statistics_read(&p->now.s3);
     p->gauges = MEM_NEW_ARRAY(struct process_gauge, ARRAY_LEN(rows));
-    p->group = metric_group_add(group, "Status");
+    p->status = find_group(&open, group, SLICE_LIT("Status"));
+    p->filesystem = find_group(&open, group, SLICE_LIT("filesystem"));
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         p->gauges[i] = (struct process_gauge){.metrics = p, .row = &rows[i]};
-        metric_group_gauge_fn(find_group(&open, p->group, slice_cstr(rows[i].group)), rows[i].name,
+        metric_group_gauge_fn(find_group(&open, group, slice_cstr(rows[i].group)), rows[i].name,
                               read_gauge, &p->gauges[i]);
     }
     return p;
@@ -300,7 +334,8 @@ struct process_metrics *process_metrics_new(struct metric_group *group, const st
 struct process_metrics *process_metrics_free(struct process_metrics *p)
 {
     if (p != NULL) {
-        metric_group_free(p->group);
+        metric_group_free(p->status);
+        metric_group_free(p->filesystem);
         mem_free(p->gauges);
         mem_free(p);
     }

@@ -1,8 +1,9 @@
-"""An S3 server that checks signatures: versitygw on a folder of the test."""
+"""S3 servers that check signatures: versitygw on a folder of the test, or Swift where there is no Go to build it."""
 
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import urllib.request
@@ -18,6 +19,10 @@ CACHE = os.environ.get("FLINC_SERVICES") or os.path.join(os.path.expanduser("~")
 ACCESS_KEY, SECRET_KEY = "flinckey", "flincsecret"
 
 
+class Unavailable(Exception):
+    """There is no such server on this machine, and why."""
+
+
 def go_is_new_enough():
     go = shutil.which("go")
     if not go:
@@ -31,34 +36,51 @@ def program():
     path = os.path.join(CACHE, "bin", "versitygw")
     if not os.path.exists(path):
         if not go_is_new_enough():
-            pytest.skip("no S3 server: versitygw is built by Go 1.24 or newer")
+            raise Unavailable("versitygw is built by Go 1.24 or newer")
         built = os.path.join(CACHE, f"build-{os.getpid()}")
         done = subprocess.run(["go", "install", "-trimpath", "-ldflags=-s -w", MODULE], capture_output=True, text=True,
                               env={**os.environ, "GOBIN": built, "CGO_ENABLED": "0"}, check=False)
         if done.returncode:
-            pytest.skip("no S3 server: versitygw could not be built: " + done.stderr.strip().splitlines()[-1])
+            raise Unavailable("versitygw could not be built: " + done.stderr.strip().splitlines()[-1])
         os.makedirs(os.path.dirname(path), exist_ok=True)
         os.replace(os.path.join(built, "versitygw"), path)
         shutil.rmtree(built, ignore_errors=True)
     return path
 
 
-class Server:
-    """Buckets are folders below `root`, objects are files."""
+class Versitygw:
+    """Buckets are folders below `root`, objects are files.  `certificate` and its `key` (files): it speaks TLS."""
 
-    def __init__(self, folder):
+    pace = 4000  # records per second of jobs that are to have some checkpoints before they end
+
+    def __init__(self, folder, certificate=None, key=None):
+        self.program = program()
         self.folder = str(folder)
         self.root = os.path.join(self.folder, "buckets")
+        self.certificate, self.key = certificate, key
         self.port = free_port()
         self.process = None
         os.makedirs(self.root)
 
     @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    @property
     def endpoint(self):
-        return f"http://127.0.0.1:{self.port}"
+        return ("https://" if self.certificate else "http://") + self.address
 
     def make_bucket(self, name):
         os.mkdir(os.path.join(self.root, name))
+
+    def files(self, path):
+        """A folder with the objects below BUCKET/PREFIX as they are now."""
+        return os.path.join(self.root, path)
+
+    def put(self, path, data):
+        os.makedirs(os.path.dirname(os.path.join(self.root, path)), exist_ok=True)
+        with open(os.path.join(self.root, path), "wb") as f:
+            f.write(data)
 
     def config(self):
         """Of a cluster that uses it."""
@@ -66,16 +88,19 @@ class Server:
                 "s3.path-style-access": "true"}
 
     def start(self):
-        self.process = Process("versitygw", program(), ["--port", f"127.0.0.1:{self.port}", "--health", "/health", "posix",
-                                                        self.root],
+        tls = ["--cert", self.certificate, "--key", self.key] if self.certificate else []
+        self.process = Process("versitygw", self.program, ["--port", self.address, *tls, "--health", "/health", "posix", self.root],
                                self.folder, {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY})
         wait_until(self.answers, what="the answer of versitygw")
         return self
 
     def answers(self):
         assert self.process.runs(), self.process.text()
+        context = None
+        if self.certificate:
+            context = ssl.create_default_context(cafile=self.certificate)
         try:
-            with urllib.request.urlopen(self.endpoint + "/health", timeout=5) as r:
+            with urllib.request.urlopen(self.endpoint + "/health", timeout=5, context=context) as r:
                 return r.status == 200
         except OSError:
             return False
@@ -86,3 +111,25 @@ class Server:
     def stop(self):
         if self.process:
             self.process.stop()
+
+
+def server(folder):
+    """One of those that this machine can have, not started yet; $FLINC_TEST_S3 (versitygw, swift) chooses."""
+    import swift  # pylint: disable=import-outside-toplevel  # it uses this module
+
+    chosen, missing = os.environ.get("FLINC_TEST_S3", ""), []
+    for name, make in (("versitygw", Versitygw), ("swift", swift.Swift)):
+        if chosen in ("", name):
+            try:
+                return make(folder)
+            except Unavailable as why:
+                missing.append(str(why))
+    return pytest.skip("no S3 server: " + "; ".join(missing))
+
+
+def versitygw(folder, **options):
+    """For what Swift cannot do."""
+    try:
+        return Versitygw(folder, **options)
+    except Unavailable as why:
+        return pytest.skip(f"no S3 server: {why}")

@@ -19,7 +19,7 @@ RESTARTS = {"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-dela
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    found = s3.Server(tmp_path_factory.mktemp("s3")).start()
+    found = s3.server(tmp_path_factory.mktemp("s3")).start()
     found.make_bucket("state")
     yield found
     found.stop()
@@ -43,16 +43,19 @@ def on_s3(tmp_path, name, **more):
 
 def files_of(server, name):
     """Of all that lies below, without what the server keeps for itself."""
-    top = os.path.join(server.root, "state", name)
+    top = server.files("state/" + name)
     return {os.path.relpath(os.path.join(d, n), top) for d, _, names in os.walk(top) for n in names if ".sgwtmp" not in d}
 
 
 class Output:
-    """A folder of the bucket: as jobs know it, and where the server has it."""
+    """A folder of the bucket: as jobs know it, and with what is in it now."""
 
     def __init__(self, server, name):
-        self.uri, self.path = "s3://state/" + name, os.path.join(server.root, "state", name)
-        os.makedirs(self.path)
+        self.server, self.name, self.uri = server, "state/" + name, "s3://state/" + name
+
+    @property
+    def path(self):
+        return self.server.files(self.name)
 
 
 def start(jobs, bundle, folder, parallelism, config, records=40 * KEYS, rate=0):
@@ -68,7 +71,7 @@ def test_kills_and_restores(jobs, bundle, tmp_path, server, flinc, backend):
     common = {**on_s3(tmp_path, name, incremental="true", data_inline_threshold="0 kb"), **RESTARTS,
               "state.backend.type": backend, "execution.checkpointing.file-merging.enabled": "true"}
     records, folders = 40 * KEYS, [Output(server, f"{name}/out/{n}") for n in "123"]
-    first = start(jobs, bundle, folders[0].uri, 4, common, records, 4000)
+    first = start(jobs, bundle, folders[0].uri, 4, common, records, server.pace)
     c.wait(lambda: has_started(jobs, first, folders[0].path, 4))
     jobs.wait_for_checkpoints(first, 3)
     os.kill(random.choice(c.workers()), 9)
@@ -76,7 +79,7 @@ def test_kills_and_restores(jobs, bundle, tmp_path, server, flinc, backend):
     path = jobs.cancel(first)
     path = f"s3://state/{name}/checkpoints/{first}/{os.path.basename(path)}"
 
-    second = start(jobs, bundle, folders[1].uri, 2, {**common, **restoring(path, claim="CLAIM")}, records, 4000)
+    second = start(jobs, bundle, folders[1].uri, 2, {**common, **restoring(path, claim="CLAIM")}, records, server.pace)
     c.wait(lambda: has_started(jobs, second, folders[1].path, 2))
     jobs.wait_for_checkpoints(second, 2)
     found = jobs.operation(f"/jobs/{second}/stop", {"targetDirectory": f"s3://state/{name}/savepoints", "drain": False,
@@ -100,15 +103,42 @@ def test_kills_and_restores(jobs, bundle, tmp_path, server, flinc, backend):
 
 def test_input(flinc, server):
     """Files of a bucket are what a job reads, one by one, all of a folder, or by a pattern."""
-    text = os.path.join(server.root, "state", "input")
-    os.makedirs(text)
     for name in ("a.txt", "b.txt", "c.log"):
-        with open(os.path.join(text, name), "w", encoding="ascii") as f:
-            f.write("one two two\n")
+        server.put("state/input/" + name, b"one two two\n")
     options = [f"-D{key}={value}" for key, value in server.config().items()]
     for path, twos in (("input/a.txt", 2), ("input", 6), ("input/*.txt", 4)):
         said = flinc.run_local(*options, flinc.example("wordcount"), "--input", "s3://state/" + path).stdout
         assert f"(two,{twos})" in said or f"two,{twos}" in said or f"two {twos}" in said, said
+
+
+def test_state_tool(flinc, server):
+    """What `flink state` says of snapshots on S3 is what it says of the same files on disk."""
+    here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "snapshots")
+    for name in ("chk-42", "chk-43"):
+        for top, _, names in os.walk(os.path.join(here, name)):
+            for one in names:
+                path = os.path.join(top, one)
+                with open(path, "rb") as f:
+                    server.put("state/snapshots/" + os.path.relpath(path, here), f.read())
+    options = [f"-D{key}={value}" for key, value in server.config().items()]
+    for command, snapshots in (("info", ["chk-43"]), ("ls", ["chk-43"]), ("dump", ["chk-43"]), ("diff", ["chk-42", "chk-43"])):
+        said = [flinc.run("state", command, *options, *(f"{place}/{name}" for name in snapshots))
+                for place in (here, "s3://state/snapshots")]
+        assert [one.returncode for one in said] == [0, 0], said[1].stderr
+        assert said[0].stdout.replace("file:" + here, here).replace(here, "s3://state/snapshots") == said[1].stdout
+
+
+def test_metrics(jobs, bundle, tmp_path, server):
+    """What the workers do is among the metrics of their task managers."""
+    job = start(jobs, bundle, tmp_path / "out", 2, on_s3(tmp_path, "metrics", data_inline_threshold="0 kb"), rate=400)
+    jobs.wait_for_checkpoints(job, 2)
+
+    def metric(name):
+        return jobs.cluster.get(f"/taskmanagers/metrics?get=filesystem.s3.{name}")[0]["sum"]
+
+    jobs.cluster.wait(lambda: metric("bytesWritten") > 0 and metric("writeRequests") > 0)
+    jobs.cluster.cancel(job)
+    jobs.wait_for_end(job, "CANCELED")
 
 
 def test_wrong_key(jobs, bundle, tmp_path, flinc, server):

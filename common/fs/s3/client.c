@@ -11,7 +11,7 @@
 
 static const char topic[] = "flinc.fs.s3";
 
-enum { REGION_BYTES = 40 };
+enum { REGION_BYTES = 40, CLOCK_OFF_MAX_MS = 5 * 60 * 1000 };
 
 struct s3_client {
     const struct crypto *crypto;        /* Borrows */
@@ -193,14 +193,20 @@ static bool takes_region(struct s3_call *call)
     return call->is_moved = true;
 }
 
-/* Our clock is off: the server's is taken from now on. */
+/* Our clock is off: the server's is taken from now on.  What answers HEAD has no words: the clocks themselves say it. */
 static bool takes_clock(struct s3_call *call)
 {
     struct s3_client *c = call->client;
     struct exchange *x = &call->x;
     int64_t now_ms = s3_http_time_ms(x->date);
-    if (call->is_late || x->status != 403 || now_ms == INT64_MIN ||
-        !error_is(x, "RequestTimeTooSkewed")) {
+    if (call->is_late || x->status != 403 || now_ms == INT64_MIN) {
+        return false;
+    }
+    pthread_mutex_lock(&c->lock);
+    int64_t off_ms = now_ms - (clock_now_ms(c->clock) + c->clock_off_s * 1000);
+    pthread_mutex_unlock(&c->lock);
+    bool is_far = off_ms > CLOCK_OFF_MAX_MS || off_ms < -CLOCK_OFF_MAX_MS;
+    if (!error_is(x, "RequestTimeTooSkewed") && (strcmp(call->method, "HEAD") != 0 || !is_far)) {
         return false;
     }
     pthread_mutex_lock(&c->lock);
@@ -257,6 +263,33 @@ static void say_why(const struct s3_call *call, struct str *ret_text)
                str_cstr(&code), message.len > 0 ? ": " : "", str_cstr(&message));
 }
 
+static enum s3_kind kind_of(const struct s3_call *call)
+{
+    bool is_write = strcmp(call->method, "PUT") == 0 || strcmp(call->method, "POST") == 0;
+    for (uint32_t i = 0; i < call->n_headers && is_write; i++) {
+        if (strcmp(call->headers[i].name, "x-amz-copy-source") == 0) {
+            return S3_KIND_COPY;
+        }
+    }
+    bool is_deletion = strcmp(call->method, "DELETE") == 0 ||
+                       (call->n_query > 0 && strcmp(call->query[0].name, "delete") == 0);
+    return is_deletion                         ? S3_KIND_DELETE
+           : is_write                          ? S3_KIND_WRITE
+           : strcmp(call->method, "HEAD") == 0 ? S3_KIND_STAT
+           : call->sink != NULL                ? S3_KIND_READ
+                                               : S3_KIND_LIST;
+}
+
+static void count_end(const struct s3_call *call)
+{
+    const struct exchange *x = &call->x;
+    bool good = x->code == 0 && x->status >= 200 && x->status < 300;
+    bool is_expected = x->code == 0 && (x->status == 404 || x->status == 412);
+    s3_count_end(&(struct s3_ended){.bytes_read = good ? x->sink_used : 0,
+                                    .bytes_written = good ? call->body.len : 0,
+                                    .has_failed = !good && !is_expected});
+}
+
 /* Thread: the transfer's. */
 static void on_done(struct exchange *x)
 {
@@ -276,9 +309,11 @@ static void on_done(struct exchange *x)
         again = true;
     }
     if (again) {
+        s3_count_retry();
         send_try(call);
         return;
     }
+    count_end(call);
     atomic_store(&call->has_ended, true);
     event_count_signal(&call->ended);
 }
@@ -324,6 +359,8 @@ int s3_call_start(struct s3_client *c, struct s3_call *call, struct error *err)
     call->x.not_before_ns = 0;
     atomic_store(&call->has_ended, false);
     call->is_started = true;
+    call->kind = kind_of(call);
+    s3_count_start(call->kind);
     send_try(call);
     return 0;
 }
@@ -333,9 +370,16 @@ bool s3_call_has_ended(const struct s3_call *call)
     return atomic_load(&call->has_ended);
 }
 
-static enum error_code code_of_status(int status)
+/* A bucket that is not there is no file that is not there: who asks whether a file exists gets to know. */
+static enum error_code code_of_answer(const struct exchange *x)
 {
-    switch (status) {
+    if (error_is(x, "NoSuchBucket")) {
+        return ERR_INVALID_CONFIG;
+    }
+    if (error_is(x, "XAdminUserNotFound")) { /* 404 of versitygw */
+        return ERR_PERMISSION;
+    }
+    switch (x->status) {
     case 301:
     case 307:
         return ERR_INVALID_CONFIG;
@@ -350,27 +394,47 @@ static enum error_code code_of_status(int status)
     case 501:
         return ERR_UNSUPPORTED;
     default:
-        return status >= 500 || status == 429 ? ERR_UNAVAILABLE : ERR_IO;
+        return x->status >= 500 || x->status == 429 ? ERR_UNAVAILABLE : ERR_IO;
     }
 }
 
 /* What a person can do about it. */
 static const char *remedy_of(const struct s3_call *call)
 {
+    static const struct {
+        const char *code, *remedy;
+    } remedies[] = {
+        {"NoSuchBucket", "create the bucket, or check its name and s3.endpoint"},
+        {"SignatureDoesNotMatch", "check s3.access-key and s3.secret-key"},
+        {"InvalidAccessKeyId", "check s3.access-key and s3.secret-key"},
+        {"XAdminUserNotFound", "check s3.access-key and s3.secret-key"},
+        {"ExpiredToken", "check fs.s3a.session.token: it is good for a while only"},
+        {"InvalidToken", "check fs.s3a.session.token, which belongs to the keys"},
+        {"RequestTimeTooSkewed", "set the clock of this machine, or of the server"},
+    };
     const struct exchange *x = &call->x;
     if (x->code == ERR_UNAVAILABLE || x->code == ERR_TIMEOUT) {
-        return "; check s3.endpoint and the network";
+        return "check s3.endpoint and the network";
     }
-    if (error_is(x, "NoSuchBucket")) {
-        return "; create the bucket, or check its name";
+    if (x->code == ERR_PERMISSION) {
+        return "s3.ssl.ca-file (or AWS_CA_BUNDLE) names a file of the certificates that are "
+               "trusted instead of the system's";
     }
-    if (error_is(x, "SignatureDoesNotMatch") || error_is(x, "InvalidAccessKeyId")) {
-        return "; check s3.access-key and s3.secret-key";
+    for (size_t i = 0; i < ARRAY_LEN(remedies); i++) {
+        bool is_it = error_is(x, remedies[i].code) ||
+                     /* HEAD has no words */
+                     (call->is_late && x->answer.len == 0 &&
+                      strcmp(remedies[i].code, "RequestTimeTooSkewed") == 0);
+        if (is_it) {
+            return remedies[i].remedy;
+        }
     }
     if (x->status == 301 || x->status == 307) {
-        return "; the bucket is in another region: check s3.endpoint and s3.region";
+        return "the bucket is in another region: check s3.endpoint and s3.region";
     }
-    return x->status == 403 ? "; check the keys and what they may do" : "";
+    return x->status == 401 || x->status == 403
+               ? "check s3.access-key and s3.secret-key, and what they are allowed to do there"
+               : NULL;
 }
 
 static int failure(const struct s3_call *call, struct error *err)
@@ -378,14 +442,16 @@ static int failure(const struct s3_call *call, struct error *err)
     const struct exchange *x = &call->x;
     STR_AUTO why = STR_INIT;
     say_why(call, &why);
-    enum error_code code = x->code < 0 ? (enum error_code)x->code : code_of_status(x->status);
+    enum error_code code = x->code < 0 ? (enum error_code)x->code : code_of_answer(x);
     char tries[32] = "";
     if (call->n_tries > 1) {
         snprintf(tries, sizeof(tries), " (%u tries)", call->n_tries);
     }
-    return error_set(err, code, "%s s3://%s/%s at %s with keys of %s: %s%s%s", call->doing,
+    const char *remedy = remedy_of(call);
+    return error_set(err, code, "%s s3://%s/%s at %s with keys of %s: %s%s%s%s", call->doing,
                      call->bucket, call->key, str_cstr(&call->host), call->keys->source,
-                     str_cstr(&why), tries, remedy_of(call));
+                     str_cstr(&why), tries, remedy != NULL ? "; " : "",
+                     remedy != NULL ? remedy : "");
 }
 
 int s3_call_wait(struct s3_call *call, struct error *err)

@@ -17,6 +17,7 @@
 #include "common/base/thread.h"
 #include "common/fs/s3/credentials.h"
 #include "common/fs/s3/sigv4.h"
+#include "common/fs/s3/statistics.h"
 #include "common/fs/s3/transfer.h"
 
 enum {
@@ -57,6 +58,7 @@ struct s3_call {
     struct exchange x;
     /* The client's. */
     struct s3_client *client;
+    enum s3_kind kind;
     struct curl_slist *headers_sent; /* Owns */
     struct str url, path, host;      /* Own */
     char payload_sha256[2 * CRYPTO_SHA256_BYTES + 1];
@@ -71,7 +73,7 @@ struct s3_call {
 int s3_call_start(struct s3_client *c, struct s3_call *call, struct error *err) MUST_CHECK;
 bool s3_call_has_ended(const struct s3_call *call);
 /* Waits.  0: an answer 2xx.  Else ERR_NOT_FOUND (404), ERR_PERMISSION (401, 403), ERR_ALREADY_EXISTS (412, 409),
- * ERR_INVALID_CONFIG, ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_IO, with the server, its code and its words. */
+ * ERR_INVALID_CONFIG (no such bucket, another region), ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_IO, with the server, its code and its words. */
 int s3_call_wait(struct s3_call *call, struct error *err) MUST_CHECK;
 int s3_call_run(struct s3_client *c, struct s3_call *call, struct error *err) MUST_CHECK;
 void s3_call_add_query(struct s3_call *call, const char *name, const char *value);

@@ -12,8 +12,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-enum { FILE_MAX = 64 * 1024 };
+enum { FILE_MAX = 64 * 1024, ASK_TRIES = 3, ASK_PAUSE_MS = 100 };
 
 static const char topic[] = "flinc.fs.s3";
 static const char metadata_address[] = "http://169.254.169.254";
@@ -21,7 +22,8 @@ static const char metadata_address[] = "http://169.254.169.254";
 struct s3_credentials {
     struct s3_credentials_options options; /* strings Owned */
     pthread_mutex_t lock;
-    struct s3_keys *keys; /* the last ones; Owns a ref; guarded by lock, as what follows */
+    struct s3_keys *keys;  /* the last ones; Owns a ref; guarded by lock, as what follows */
+    int64_t not_before_ms; /* they are renewed */
 };
 
 /* ---- keys ------------------------------------------------------------------------------------------------- */
@@ -160,67 +162,89 @@ static int64_t end_of(const char *text)
     return ms != INT64_MIN ? ms : INT64_MAX;
 }
 
-/* An answer of a server that is asked once. */
-static int ask(const char *method, const char *url, const char *header, struct str *ret_answer,
-               struct error *err)
+/* ---- servers that give keys ------------------------------------------------------------------------------------ */
+
+struct question {
+    const char *method, *url; /* no secrets in it: it is named when it fails */
+    const char *header;       /* "name: value"; NULL: none */
+    struct slice form;        /* of a POST */
+    bool is_asked_once;       /* it may well not be there */
+};
+
+/* What a server says of its refusal: AWS's code and words, as XML; else nothing. */
+static void say_refusal(struct slice answer, struct str *ret_text)
 {
-    const char *headers[] = {header, NULL};
-    struct http_client *client;
-    struct http_exchange x = {.method = method, .url = url};
-    TRY(http_client_new(&(struct http_client_options){.connect_timeout_ms = S3_METADATA_TIMEOUT_MS,
-                                                      .timeout_ms = 5 * S3_METADATA_TIMEOUT_MS,
-                                                      .headers = headers},
-                        &client, err));
-    int rc = http_client_run(client, &x, err);
-    http_client_free(client);
-    TRY(rc);
-    if (x.status != 200) {
-        rc = error_set(err, x.status == 404 ? ERR_NOT_FOUND : ERR_PERMISSION, "%s answered %d", url,
-                       x.status);
-    } else {
+    STR_AUTO code = STR_INIT;
+    STR_AUTO message = STR_INIT;
+    if (answer.len > 0 && xml_find(answer, "ErrorResponse/Error/Code", &code)) {
+        (void)xml_find(answer, "ErrorResponse/Error/Message", &message);
+        str_printf(ret_text, " %s: %.300s", str_cstr(&code), str_cstr(&message));
+    }
+}
+
+static int ask_once(struct http_client *client, const struct question *q, struct str *ret_answer,
+                    struct error *err)
+{
+    struct http_exchange x = {.method = q->method,
+                              .url = q->url,
+                              .body = q->form,
+                              .content_type = "application/x-www-form-urlencoded"};
+    STR_AUTO why = STR_INIT;
+    int rc = 0;
+    TRY(http_client_run(client, &x, err));
+    str_clear(ret_answer);
+    if (x.status == 200) {
         str_append_slice(ret_answer, str_slice(&x.answer));
+    } else {
+        say_refusal(str_slice(&x.answer), &why);
+        rc = error_set(err,
+                       x.status == 404                      ? ERR_NOT_FOUND
+                       : x.status == 405                    ? ERR_UNSUPPORTED
+                       : x.status >= 500 || x.status == 429 ? ERR_UNAVAILABLE
+                                                            : ERR_PERMISSION,
+                       "%s answered %d%s", q->url, x.status, str_cstr(&why));
     }
     str_fini(&x.answer);
     return rc;
 }
 
-static int of_web_identity(struct s3_credentials *c, struct s3_keys **ret_keys, struct error *err)
+/* A few times, when it may answer later. */
+static int ask(const struct s3_credentials *c, const struct question *q, struct str *ret_answer,
+               struct error *err)
 {
-    const char *file = getenv("AWS_WEB_IDENTITY_TOKEN_FILE"), *role = getenv("AWS_ROLE_ARN");
-    const char *session = getenv("AWS_ROLE_SESSION_NAME"),
-               *endpoint = getenv("AWS_ENDPOINT_URL_STS");
+    const char *headers[] = {q->header, NULL};
+    struct http_client *client;
+    int64_t timeout_ms = c->options.metadata_timeout_ms;
+    TRY(http_client_new(&(struct http_client_options){.connect_timeout_ms = timeout_ms,
+                                                      .timeout_ms = 5 * timeout_ms,
+                                                      .headers = headers},
+                        &client, err));
+    int rc = 0;
+    for (int i = 1;; i++) {
+        rc = ask_once(client, q, ret_answer, err);
+        if ((rc != ERR_UNAVAILABLE && rc != ERR_TIMEOUT) || q->is_asked_once || i == ASK_TRIES) {
+            break;
+        }
+        const struct timespec pause = {.tv_nsec = (long)ASK_PAUSE_MS * 1000000 * i};
+        nanosleep(&pause, NULL);
+    }
+    http_client_free(client);
+    return rc;
+}
+
+static int keys_of_xml(struct slice answer, const char *url, const char *role,
+                       struct s3_keys **ret_keys, struct error *err)
+{
     static const char result[] =
         "AssumeRoleWithWebIdentityResponse/AssumeRoleWithWebIdentityResult/Credentials/";
-    STR_AUTO token = STR_INIT;
-    STR_AUTO url = STR_INIT;
-    STR_AUTO answer = STR_INIT;
-    struct str values[4] = {STR_INIT, STR_INIT, STR_INIT, STR_INIT};
     static const char *const names[] = {"AccessKeyId", "SecretAccessKey", "SessionToken",
                                         "Expiration"};
-    if (!has_text(file) || !has_text(role)) {
-        return 0;
-    }
-    TRY(read_file(file, &token, err));
-    const struct sigv4_pair query[] = {
-        {"Action", "AssumeRoleWithWebIdentity"},
-        {"RoleArn", role},
-        {"RoleSessionName", has_text(session) ? session : "flinc"},
-        {"Version", "2011-06-15"},
-        {"WebIdentityToken", str_cstr(&token)},
-    };
-    if (has_text(endpoint)) {
-        str_printf(&url, "%s/?", endpoint);
-    } else {
-        str_printf(&url, "https://sts.%s.amazonaws.com/?", c->options.region);
-    }
-    sigv4_append_query(&url, query, ARRAY_LEN(query));
-    TRY_CTX(err, ask("GET", str_cstr(&url), NULL, &answer, err),
-            "asking for the keys of the role %s", role);
+    struct str values[4] = {STR_INIT, STR_INIT, STR_INIT, STR_INIT};
     bool complete = true;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         STR_AUTO path = STR_INIT;
         str_printf(&path, "%s%s", result, names[i]);
-        complete = xml_find(str_slice(&answer), str_cstr(&path), &values[i]) && complete;
+        complete = xml_find(answer, str_cstr(&path), &values[i]) && complete;
     }
     if (complete) {
         *ret_keys = keys_new("a web identity", str_cstr(&values[0]), str_cstr(&values[1]),
@@ -230,29 +254,60 @@ static int of_web_identity(struct s3_credentials *c, struct s3_keys **ret_keys, 
     for (size_t i = 0; i < ARRAY_LEN(values); i++) {
         str_fini(&values[i]);
     }
-    return complete ? 0
-                    : error_set(err, ERR_CORRUPT, "the token service gave no keys for the role %s",
-                                role);
+    return complete ? 0 : error_set(err, ERR_CORRUPT, "%s gave no keys for the role %s", url, role);
+}
+
+static int of_web_identity(struct s3_credentials *c, struct s3_keys **ret_keys, struct error *err)
+{
+    const char *file = getenv("AWS_WEB_IDENTITY_TOKEN_FILE"), *role = getenv("AWS_ROLE_ARN");
+    const char *session = getenv("AWS_ROLE_SESSION_NAME"),
+               *endpoint = getenv("AWS_ENDPOINT_URL_STS");
+    STR_AUTO text = STR_INIT;
+    STR_AUTO token = STR_INIT;
+    STR_AUTO url = STR_INIT;
+    STR_AUTO form = STR_INIT;
+    STR_AUTO answer = STR_INIT;
+    if (!has_text(file) || !has_text(role)) {
+        return 0;
+    }
+    TRY(read_file(file, &text, err));
+    str_append_slice(&token, slice_trim(str_slice(&text)));
+    const struct sigv4_pair fields[] = {
+        {"Action", "AssumeRoleWithWebIdentity"},
+        {"RoleArn", role},
+        {"RoleSessionName", has_text(session) ? session : "flinc"},
+        {"Version", "2011-06-15"},
+        {"WebIdentityToken", str_cstr(&token)},
+    };
+    if (has_text(endpoint)) {
+        str_printf(&url, "%s/", endpoint);
+    } else {
+        str_printf(&url, "https://sts.%s.amazonaws.com/", c->options.region);
+    }
+    sigv4_append_query(&form, fields, ARRAY_LEN(fields));
+    const struct question q = {.method = "POST", .url = str_cstr(&url), .form = str_slice(&form)};
+    TRY(ask(c, &q, &answer, err));
+    return keys_of_xml(str_slice(&answer), q.url, role, ret_keys, err);
 }
 
 /* What the metadata services of containers and instances answer. */
-static int keys_of_json(const char *source, struct slice text, struct s3_keys **ret_keys,
-                        struct error *err)
+static int keys_of_json(const char *source, const char *url, struct slice text,
+                        struct s3_keys **ret_keys, struct error *err)
 {
+    struct error why = ERROR_INIT;
     JSON_AUTO root = NULL;
     const char *access_key = NULL, *secret_key = NULL, *token = NULL, *expires = NULL;
-    int rc = json_parse(text, NULL, &root, err);
+    int rc = json_parse(text, NULL, &root, &why);
     if (rc == 0 && json_node_type(root) != JSON_TYPE_OBJECT) {
-        rc = error_set(err, ERR_CORRUPT, "no object");
+        rc = error_set(&why, ERR_CORRUPT, "it is no object");
     }
-    rc = rc == 0 ? json_member_string(root, "AccessKeyId", JSON_REQUIRED, &access_key, err) : rc;
-    rc =
-        rc == 0 ? json_member_string(root, "SecretAccessKey", JSON_REQUIRED, &secret_key, err) : rc;
-    rc = rc == 0 ? json_member_string(root, "Token", JSON_OPTIONAL, &token, err) : rc;
-    rc = rc == 0 ? json_member_string(root, "Expiration", JSON_OPTIONAL, &expires, err) : rc;
+    rc = rc == 0 ? json_member_string(root, "AccessKeyId", JSON_REQUIRED, &access_key, &why) : rc;
+    rc = rc == 0 ? json_member_string(root, "SecretAccessKey", JSON_REQUIRED, &secret_key, &why)
+                 : rc;
+    rc = rc == 0 ? json_member_string(root, "Token", JSON_OPTIONAL, &token, &why) : rc;
+    rc = rc == 0 ? json_member_string(root, "Expiration", JSON_OPTIONAL, &expires, &why) : rc;
     if (rc < 0) {
-        error_context(err, "reading the keys that %s gave", source);
-        return rc;
+        return error_set(err, ERR_CORRUPT, "what %s answered has no keys: %s", url, why.message);
     }
     *ret_keys = keys_new(source, access_key, secret_key, token);
     (*ret_keys)->expires_ms = end_of(expires);
@@ -281,42 +336,70 @@ static int of_container(struct s3_credentials *c, struct s3_keys **ret_keys, str
     } else if (has_text(token)) {
         str_printf(&header, "Authorization: %s", token);
     }
-    TRY(ask("GET", str_cstr(&url), header.len > 0 ? str_cstr(&header) : NULL, &answer, err));
-    return keys_of_json("the container's service", str_slice(&answer), ret_keys, err);
+    const struct question q = {.method = "GET",
+                               .url = str_cstr(&url),
+                               .header = header.len > 0 ? str_cstr(&header) : NULL};
+    TRY(ask(c, &q, &answer, err));
+    return keys_of_json("the container's service", q.url, str_slice(&answer), ret_keys, err);
 }
 
-/* Version 2: with a token.  Whoever is no such instance has no such address: that is no error. */
+/* "name: token" for version 2 of the service; empty: it speaks version 1 only.  ERR_NOT_FOUND: whoever is no such
+ * instance has no such address, and that is no error unless it was told one. */
+static int instance_token(struct s3_credentials *c, const char *endpoint, bool is_told,
+                          struct str *ret_header, struct error *err)
+{
+    STR_AUTO url = STR_INIT;
+    STR_AUTO token = STR_INIT;
+    str_printf(&url, "%s/latest/api/token", endpoint);
+    const struct question q = {.method = "PUT",
+                               .url = str_cstr(&url),
+                               .header = "X-aws-ec2-metadata-token-ttl-seconds: 21600",
+                               .is_asked_once = !is_told};
+    int rc = ask(c, &q, &token, err);
+    if (rc == 0) {
+        struct slice trimmed = slice_trim(str_slice(&token));
+        str_printf(ret_header, "X-aws-ec2-metadata-token: %.*s", (int)trimmed.len, trimmed.data);
+        return 0;
+    }
+    if (rc == ERR_NOT_FOUND || rc == ERR_UNSUPPORTED) {
+        return 0;
+    }
+    return is_told ? rc : ERR_NOT_FOUND;
+}
+
 static int of_instance(struct s3_credentials *c, struct s3_keys **ret_keys, struct error *err)
 {
     static const char path[] = "/latest/meta-data/iam/security-credentials/";
     const char *disabled = getenv("AWS_EC2_METADATA_DISABLED");
-    const char *endpoint = getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    const char *told = getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    const char *endpoint = has_text(told) ? told : metadata_address;
     STR_AUTO url = STR_INIT;
-    STR_AUTO token = STR_INIT;
     STR_AUTO header = STR_INIT;
     STR_AUTO role = STR_INIT;
     STR_AUTO answer = STR_INIT;
     if (has_text(disabled) && strcasecmp(disabled, "true") == 0) {
         return 0;
     }
-    endpoint = has_text(endpoint) ? endpoint : metadata_address;
-    str_printf(&url, "%s/latest/api/token", endpoint);
-    if (ask("PUT", str_cstr(&url), "X-aws-ec2-metadata-token-ttl-seconds: 21600", &token, NULL) <
-        0) {
-        return 0;
+    int rc = instance_token(c, endpoint, has_text(told), &header, err);
+    if (rc < 0) {
+        return rc == ERR_NOT_FOUND ? 0 : rc;
     }
-    str_printf(&header, "X-aws-ec2-metadata-token: %s", str_cstr(&token));
-    str_clear(&url);
     str_printf(&url, "%s%s", endpoint, path);
-    int rc = ask("GET", str_cstr(&url), str_cstr(&header), &role, err);
+    struct question q = {.method = "GET",
+                         .url = str_cstr(&url),
+                         .header = header.len > 0 ? str_cstr(&header) : NULL};
+    rc = ask(c, &q, &role, err);
     if (rc < 0) {
         return rc == ERR_NOT_FOUND ? 0 : rc; /* it has no role */
     }
     struct slice name = slice_trim(str_slice(&role));
     str_clear(&url);
-    str_printf(&url, "%s%s%.*s", endpoint, path, (int)name.len, name.data);
-    TRY(ask("GET", str_cstr(&url), str_cstr(&header), &answer, err));
-    return keys_of_json("the instance's metadata service", str_slice(&answer), ret_keys, err);
+    str_printf(&url, "%s%s", endpoint, path);
+    sigv4_escape(&url, name, true);
+    q.url = str_cstr(&url);
+    TRY(ask(c, &q, &answer, err));
+    return keys_of_json("the instance's metadata service", q.url, str_slice(&answer), ret_keys,
+                        err);
 }
 
 /* ---- the chain ---------------------------------------------------------------------------------------------- */
@@ -338,8 +421,12 @@ static int find(struct s3_credentials *c, struct s3_keys **ret_keys, struct erro
     STR_AUTO list = STR_INIT;
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
         struct s3_keys *keys = NULL;
-        TRY_CTX(err, places[i].find(c, &keys, err), "looking for keys for S3 in %s",
-                places[i].name);
+        struct error why = ERROR_INIT;
+        int rc = places[i].find(c, &keys, &why);
+        if (rc < 0) {
+            return error_set(err, rc, "looking for keys for S3 in %s: %s", places[i].name,
+                             why.message);
+        }
         if (keys != NULL) {
             LOG_DEBUG(topic, "keys for S3 are those of %s", keys->source);
             *ret_keys = keys;
@@ -351,21 +438,37 @@ static int find(struct s3_credentials *c, struct s3_keys **ret_keys, struct erro
                      str_cstr(&list));
 }
 
+/* Those that there are go on for a while when new ones cannot be had. */
+static int renew(struct s3_credentials *c, int64_t now_ms, struct error *err)
+{
+    struct s3_keys *keys = NULL;
+    struct error why = ERROR_INIT;
+    int rc = find(c, &keys, &why);
+    c->not_before_ms = now_ms + S3_KEYS_PAUSE_MS;
+    if (rc == 0) {
+        s3_keys_unref(c->keys);
+        c->keys = keys;
+        return 0;
+    }
+    if (c->keys != NULL && c->keys->expires_ms > now_ms) {
+        LOG_WARN(topic, "keys for S3 could not be renewed, the old ones are good for %lld s: %s",
+                 (long long)((c->keys->expires_ms - now_ms) / 1000), why.message);
+        return 0;
+    }
+    if (err != NULL) {
+        error_copy(err, &why);
+    }
+    return rc;
+}
+
 int s3_credentials_get(struct s3_credentials *c, struct s3_keys **ret_keys, struct error *err)
 {
-    int rc = 0;
     pthread_mutex_lock(&c->lock);
     int64_t now_ms = clock_now_ms(c->options.clock);
-    if (c->keys == NULL || c->keys->expires_ms - S3_KEYS_EARLY_MS < now_ms) {
-        struct s3_keys *keys = NULL;
-        rc = find(c, &keys, err);
-        if (rc == 0) {
-            s3_keys_unref(c->keys);
-            c->keys = keys;
-        } else if (c->keys != NULL && c->keys->expires_ms > now_ms) {
-            rc = 0; /* the old ones are good for a while */
-        }
-    }
+    bool has_none = c->keys == NULL || c->keys->expires_ms <= now_ms;
+    bool is_due =
+        !has_none && c->keys->expires_ms - S3_KEYS_EARLY_MS < now_ms && now_ms >= c->not_before_ms;
+    int rc = has_none || is_due ? renew(c, now_ms, err) : 0;
     if (rc == 0) {
         atomic_fetch_add(&c->keys->refs, 1);
         *ret_keys = c->keys;
@@ -382,6 +485,9 @@ struct s3_credentials *s3_credentials_new(const struct s3_credentials_options *o
     c->options.secret_key = mem_strdup(options->secret_key);
     c->options.session_token = mem_strdup(options->session_token);
     c->options.region = mem_strdup(options->region);
+    if (options->metadata_timeout_ms == 0) {
+        c->options.metadata_timeout_ms = S3_METADATA_TIMEOUT_MS;
+    }
     pthread_mutex_init(&c->lock, NULL);
     return c;
 }

@@ -12,6 +12,7 @@
 
 enum {
     S3_KEYS_EARLY_MS = 5 * 60 * 1000, /* before they expire they are fetched again */
+    S3_KEYS_PAUSE_MS = 30 * 1000,     /* between two attempts to renew them */
     S3_METADATA_TIMEOUT_MS = 2000,
 };
 
@@ -31,6 +32,8 @@ struct s3_credentials_options {
     bool is_anonymous;
     const char *region; /* of the token service; copied */
     const struct clock *clock;
+    int64_t
+        metadata_timeout_ms; /* to connect to a server that gives keys; 0: S3_METADATA_TIMEOUT_MS */
 };
 struct s3_credentials;
 struct s3_credentials *s3_credentials_new(const struct s3_credentials_options *options);

@@ -27,6 +27,7 @@ struct s3_input {
     enum fs_access access;
     pthread_mutex_t lock; /* of all below */
     struct chunk chunks[S3_READS_AHEAD];
+    struct s3_progress progress;
 };
 
 static struct s3_input *input_of(struct fs_input *in)
@@ -137,6 +138,8 @@ static int read_ahead(struct s3_input *in, uint64_t offset, uint8_t *buf, size_t
         if (!c->has_ended) {
             c->rc = take_answer(in, &c->call, c->size, err);
             c->has_ended = true;
+            s3_progress_add(&in->progress, &clock_system, "reading", in->base.path,
+                            c->rc == 0 ? c->size : 0, in->base.size_bytes);
         }
         if (c->rc < 0) {
             int rc = c->rc;

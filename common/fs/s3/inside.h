@@ -11,6 +11,7 @@ struct s3_fs {
     uint32_t n_uploads; /* parts of one file at once */
     char *entropy_key;  /* Owns; NULL: none */
     uint32_t entropy_length;
+    _Atomic bool lacks_conditions; /* the server answered 501 to If-None-Match */
 };
 /* The one of the process, made now if it is the first time. */
 int s3_fs_get(struct s3_fs **ret_fs, struct error *err) MUST_CHECK;
@@ -50,6 +51,14 @@ int s3_explain_missing(struct s3_fs *fs, const char *bucket, const char *key,
                        struct error *err) MUST_CHECK;
 int s3_head(struct s3_fs *fs, const char *bucket, const char *key, struct s3_object *ret_object,
             struct error *err) MUST_CHECK;
+
+/* The server takes no conditions: says so once, and from then on it is looked whether the name is taken. */
+void s3_note_no_conditions(struct s3_fs *fs);
+/* The object is there and has the mark of this writer: what it did although an answer was lost. */
+bool s3_is_of(struct s3_fs *fs, const char *bucket, const char *key, const char *writer);
+/* ERR_ALREADY_EXISTS: there is one, and not of this writer. */
+int s3_check_new(struct s3_fs *fs, const char *bucket, const char *key, const char *writer,
+                 struct error *err) MUST_CHECK;
 
 /* multipart.c: uploads in parts, which become an object together.  Thread: one at a time. */
 struct s3_upload {

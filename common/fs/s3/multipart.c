@@ -4,6 +4,7 @@
 #include "common/base/failpoint.h"
 #include "common/fs/s3/xml.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 static void call_init(struct s3_call *call, const struct s3_upload *u, const char *method)
@@ -155,43 +156,55 @@ void s3_upload_note(struct s3_upload *u, uint32_t number, const char *etag)
 
 /* ---- the end -------------------------------------------------------------------------------------------------- */
 
-/* A completion whose answer was lost is asked for again, and then there is no such upload: the object says whose it
- * is. */
-static bool is_ours(struct s3_upload *u)
+static int complete(struct s3_upload *u, struct slice body, bool is_conditional, struct error *err)
 {
-    struct s3_object object;
-    return s3_head(u->fs, u->bucket, u->key, &object, NULL) == 0 &&
-           strcmp(object.writer, u->writer) == 0;
+    struct s3_call call;
+    call_init(&call, u, "POST");
+    call.body = body;
+    s3_call_add_query(&call, "uploadId", u->id);
+    if (is_conditional) {
+        s3_call_add_header(&call, "if-none-match", "*");
+    }
+    int rc = FAILPOINT(err, "fs.s3.upload.complete");
+    rc = rc == 0 ? s3_call_run(u->fs->client, &call, err) : rc;
+    s3_call_fini(&call);
+    return rc;
+}
+
+static void list_parts(const struct s3_upload *u, struct str *ret_body)
+{
+    str_append_cstr(ret_body, "<CompleteMultipartUpload>");
+    for (size_t i = 0; i < u->etags.len; i++) {
+        const char *etag = vec_ptr(&u->etags, i);
+        ASSERT(etag != NULL);
+        str_printf(ret_body, "<Part><PartNumber>%zu</PartNumber><ETag>", i + 1);
+        xml_escape(ret_body, slice_cstr(etag));
+        str_append_cstr(ret_body, "</ETag></Part>");
+    }
+    str_append_cstr(ret_body, "</CompleteMultipartUpload>");
 }
 
 int s3_upload_complete(struct s3_upload *u, bool is_new, struct error *err)
 {
-    struct s3_call call;
     STR_AUTO body = STR_INIT;
-    str_append_cstr(&body, "<CompleteMultipartUpload>");
-    for (size_t i = 0; i < u->etags.len; i++) {
-        const char *etag = vec_ptr(&u->etags, i);
-        ASSERT(etag != NULL);
-        str_printf(&body, "<Part><PartNumber>%zu</PartNumber><ETag>", i + 1);
-        xml_escape(&body, slice_cstr(etag));
-        str_append_cstr(&body, "</ETag></Part>");
-    }
-    str_append_cstr(&body, "</CompleteMultipartUpload>");
-    call_init(&call, u, "POST");
-    call.body = str_slice(&body);
-    s3_call_add_query(&call, "uploadId", u->id);
-    if (is_new) {
-        s3_call_add_header(&call, "if-none-match", "*");
-    }
     struct error why = ERROR_INIT;
-    int rc = FAILPOINT(&why, "fs.s3.upload.complete");
-    rc = rc == 0 ? s3_call_run(u->fs->client, &call, &why) : rc;
+    int rc = ERR_UNSUPPORTED;
+    list_parts(u, &body);
+    if (!is_new || !atomic_load(&u->fs->lacks_conditions)) {
+        rc = complete(u, str_slice(&body), is_new, &why);
+    }
+    if (is_new && rc == ERR_UNSUPPORTED) {
+        s3_note_no_conditions(u->fs);
+        error_clear(&why);
+        rc = s3_check_new(u->fs, u->bucket, u->key, u->writer, &why);
+        rc = rc == 0 ? complete(u, str_slice(&body), false, &why) : rc;
+    }
+    /* A completion whose answer was lost is asked for again, and then there is no such upload. */
     if ((rc == ERR_NOT_FOUND || rc == ERR_ALREADY_EXISTS || rc == ERR_TIMEOUT ||
          rc == ERR_UNAVAILABLE) &&
-        is_ours(u)) {
+        s3_is_of(u->fs, u->bucket, u->key, u->writer)) {
         rc = 0;
     }
-    s3_call_fini(&call);
     if (rc < 0) {
         if (err != NULL) {
             error_copy(err, &why);

@@ -2,10 +2,14 @@
 #include "common/fs/s3/inside.h"
 
 #include "common/base/failpoint.h"
+#include "common/base/log.h"
 #include "common/fs/s3/xml.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+static const char topic[] = "flinc.fs.s3";
 
 enum { PAGE_KEYS = 1000, COPIES_AT_ONCE = 16 };
 
@@ -24,6 +28,41 @@ int s3_head(struct s3_fs *fs, const char *bucket, const char *key, struct s3_obj
     }
     s3_call_fini(&call);
     return rc;
+}
+
+void s3_note_no_conditions(struct s3_fs *fs)
+{
+    if (!atomic_exchange(&fs->lacks_conditions, true)) {
+        LOG_WARN(
+            topic,
+            "the server of s3.endpoint has no conditional writes (If-None-Match): whether the name "
+            "of a new file is taken is looked at before it is written, and two that "
+            "write it at one time may both succeed");
+    }
+}
+
+bool s3_is_of(struct s3_fs *fs, const char *bucket, const char *key, const char *writer)
+{
+    struct s3_object object;
+    return s3_head(fs, bucket, key, &object, NULL) == 0 && strcmp(object.writer, writer) == 0;
+}
+
+int s3_check_new(struct s3_fs *fs, const char *bucket, const char *key, const char *writer,
+                 struct error *err)
+{
+    struct s3_object object;
+    struct error why = ERROR_INIT;
+    int rc = s3_head(fs, bucket, key, &object, &why);
+    if (rc == 0 && strcmp(object.writer, writer) != 0) {
+        return error_set(err, ERR_ALREADY_EXISTS, "s3://%s/%s is there already", bucket, key);
+    }
+    if (rc < 0 && rc != ERR_NOT_FOUND) {
+        if (err != NULL) {
+            error_copy(err, &why);
+        }
+        return rc;
+    }
+    return 0;
 }
 
 /* ---- listing ----------------------------------------------------------------------------------------------------- */

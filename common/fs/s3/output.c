@@ -4,6 +4,8 @@
 
 #include "common/base/failpoint.h"
 
+#include <stdatomic.h>
+
 /* A piece of the file, filled or on its way. */
 struct part {
     uint8_t *bytes; /* Owns; the file system's part_bytes */
@@ -18,6 +20,7 @@ struct s3_output {
     enum fs_write_mode mode;
     struct s3_upload upload; /* begun when there is more than a part; says bucket, key and writer */
     bool has_failed;
+    struct s3_progress progress;
     struct part *parts; /* Owns; n_slots */
     uint32_t n_slots, at;
 };
@@ -34,6 +37,9 @@ static int wait_for(struct s3_output *o, struct part *p, struct error *err)
     }
     p->is_sent = false;
     int rc = s3_upload_wait(&o->upload, &p->sent, err);
+    if (rc == 0) {
+        s3_progress_add(&o->progress, &clock_system, "writing", o->base.path, p->used, 0);
+    }
     p->used = 0;
     return rc;
 }
@@ -83,30 +89,45 @@ static int output_flush(struct fs_output *base, struct error *err)
     return 0;
 }
 
-/* The whole of a small file; the one that a lost answer left behind is ours. */
-static int put(struct s3_output *o, struct error *err)
+static int put_bytes(struct s3_output *o, bool is_conditional, struct error *err)
 {
     struct part *p = &o->parts[0];
     const struct s3_upload *u = &o->upload;
-    struct error why = ERROR_INIT;
-    struct s3_object object;
     struct s3_call call = {.method = "PUT",
                            .bucket = u->bucket,
                            .key = u->key,
                            .body = slice_make((const char *)p->bytes, p->used),
                            .doing = "writing"};
     s3_call_add_header(&call, "x-amz-meta-flinc-writer", u->writer);
-    if (o->mode == FS_CREATE_NEW) {
+    if (is_conditional) {
         s3_call_add_header(&call, "if-none-match", "*");
     }
-    int rc = FAILPOINT(&why, "fs.s3.put");
-    rc = rc == 0 ? s3_call_run(o->fs->client, &call, &why) : rc;
-    /* libcurl, too, sends a request again when a kept connection turns out to be broken. */
-    if (rc == ERR_ALREADY_EXISTS && s3_head(o->fs, u->bucket, u->key, &object, NULL) == 0 &&
-        strcmp(object.writer, u->writer) == 0) {
+    int rc = FAILPOINT(err, "fs.s3.put");
+    rc = rc == 0 ? s3_call_run(o->fs->client, &call, err) : rc;
+    s3_call_fini(&call);
+    return rc;
+}
+
+/* The whole of a small file; the one that a lost answer left behind is ours: libcurl, too, sends a request again when
+ * a kept connection turns out to be broken. */
+static int put(struct s3_output *o, struct error *err)
+{
+    const struct s3_upload *u = &o->upload;
+    struct error why = ERROR_INIT;
+    bool is_new = o->mode == FS_CREATE_NEW;
+    int rc = ERR_UNSUPPORTED;
+    if (!is_new || !atomic_load(&o->fs->lacks_conditions)) {
+        rc = put_bytes(o, is_new, &why);
+    }
+    if (is_new && rc == ERR_UNSUPPORTED) {
+        s3_note_no_conditions(o->fs);
+        error_clear(&why);
+        rc = s3_check_new(o->fs, u->bucket, u->key, u->writer, &why);
+        rc = rc == 0 ? put_bytes(o, false, &why) : rc;
+    }
+    if (rc == ERR_ALREADY_EXISTS && s3_is_of(o->fs, u->bucket, u->key, u->writer)) {
         rc = 0;
     }
-    s3_call_fini(&call);
     if (rc < 0 && err != NULL) {
         error_copy(err, &why);
     }

@@ -388,9 +388,7 @@ static int file_recover(const struct recoverable_handle *h, struct recoverable *
 
 static bool is_committed(struct s3_fs *fs, const struct fs_location *at, const struct progress *p)
 {
-    struct s3_object object;
-    return s3_head(fs, at->authority, s3_key_of(at), &object, NULL) == 0 &&
-           strcmp(object.writer, p->writer) == 0;
+    return s3_is_of(fs, at->authority, s3_key_of(at), p->writer);
 }
 
 /* The tail, which is all of the file, becomes the target. */

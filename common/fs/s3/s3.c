@@ -13,7 +13,7 @@ enum { CONNECTIONS_DEFAULT = 96, UPLOADS_MAX = 64 };
 
 /* What was read of the configuration; strings Owned. */
 struct settings {
-    char *endpoint, *region, *access_key, *secret_key, *session_token, *entropy_key;
+    char *endpoint, *region, *access_key, *secret_key, *session_token, *entropy_key, *ca_file;
     bool is_path_style, is_anonymous;
     uint32_t max_retries, n_uploads, max_connections, entropy_length;
     int64_t connect_timeout_ms, idle_timeout_ms;
@@ -115,6 +115,7 @@ static void settings_fini(struct settings *s)
     mem_free(s->secret_key);
     mem_free(s->session_token);
     mem_free(s->entropy_key);
+    mem_free(s->ca_file);
     *s = (struct settings){.endpoint = NULL};
 }
 
@@ -137,6 +138,9 @@ static void read_texts(const struct conf *conf, struct settings *s)
         false);
     s->is_anonymous = provider != NULL && strstr(provider, "Anonymous") != NULL;
     s->entropy_key = mem_strdup(TEXT_OF(conf, "s3.entropy.key"));
+    const char *ca_file = TEXT_OF(conf, "s3.ssl.ca-file");
+    ca_file = ca_file != NULL ? ca_file : getenv("AWS_CA_BUNDLE");
+    s->ca_file = ca_file != NULL && ca_file[0] != '\0' ? mem_strdup(ca_file) : NULL;
 }
 
 /* ---- the client -------------------------------------------------------------------------------------------------- */
@@ -153,7 +157,7 @@ static int fs_make(struct s3_fs **ret_fs, struct error *err)
                                                   .connect_timeout_ms = s->connect_timeout_ms,
                                                   .idle_timeout_ms = s->idle_timeout_ms,
                                                   .max_connections = s->max_connections,
-                                                  .ca_file = getenv("AWS_CA_BUNDLE"),
+                                                  .ca_file = s->ca_file,
                                                   .credentials = {.access_key = s->access_key,
                                                                   .secret_key = s->secret_key,
                                                                   .session_token = s->session_token,

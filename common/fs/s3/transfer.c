@@ -207,8 +207,12 @@ static int why_failed(struct transfer *t, struct exchange *x, CURLcode code)
                    : error_set(&x->why, ERR_TIMEOUT, "could not connect: no answer in %lld ms",
                                (long long)t->options.connect_timeout_ms);
     case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
         return error_set(&x->why, ERR_PERMISSION, "its certificate is not trusted: %s", why);
+    case CURLE_SSL_CACERT_BADFILE:
+        return error_set(&x->why, ERR_PERMISSION, "the file of certificates cannot be read: %s",
+                         why);
+    case CURLE_SSL_CONNECT_ERROR:
+        return error_set(&x->why, ERR_UNAVAILABLE, "no connection with TLS could be made: %s", why);
     default:
         return error_set(&x->why, ERR_UNAVAILABLE, "the connection broke: %s", why);
     }

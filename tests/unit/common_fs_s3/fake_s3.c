@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 struct connection {
@@ -399,13 +400,15 @@ static void list_parts(struct fake_s3 *s, const char *id, struct answer *a)
 
 static void act(struct fake_s3 *s, struct request *rq, struct answer *a)
 {
-    char id[64];
+    char id[64], condition[8];
     size_t len = strlen(rq->path);
     bool is_bucket = strchr(rq->path, '/') == NULL || rq->path[len - 1] == '/';
     if (is_bucket && len > 0 && rq->path[len - 1] == '/') {
         rq->path[len - 1] = '\0';
     }
-    if (cstr_starts_with(rq->path, "missing")) {
+    if (s->has_no_conditions && header(rq, "if-none-match", condition, sizeof(condition))) {
+        refuse(a, 501, "NotImplemented");
+    } else if (cstr_starts_with(rq->path, "missing")) {
         refuse(a, 404, "NoSuchBucket");
     } else if (strcmp(rq->method, "PUT") == 0) {
         do_put(s, rq, a);
@@ -453,11 +456,12 @@ static enum fake_fault take_fault(struct fake_s3 *s, const struct request *rq)
     return s->fault;
 }
 
-static void note_region(struct fake_s3 *s, const struct request *rq)
+static void note_signature(struct fake_s3 *s, const struct request *rq)
 {
-    char text[512];
-    if (header(rq, "authorization", text, sizeof(text))) {
-        (void)sscanf(text, "%*[^/]/%*[^/]/%39[^/]", s->last_region);
+    s->last_token[0] = '\0';
+    (void)header(rq, "x-amz-security-token", s->last_token, sizeof(s->last_token));
+    if (header(rq, "authorization", s->last_authorization, sizeof(s->last_authorization))) {
+        (void)sscanf(s->last_authorization, "%*[^/]/%*[^/]/%39[^/]", s->last_region);
     }
 }
 
@@ -469,7 +473,7 @@ static bool serve(struct connection *c, struct request *rq)
     STR_AUTO out = STR_INIT;
     pthread_mutex_lock(&s->lock);
     s->n_requests++;
-    note_region(s, rq);
+    note_signature(s, rq);
     enum fake_fault fault = take_fault(s, rq);
     switch (fault) {
     case FAKE_SLOW_DOWN:
@@ -498,10 +502,11 @@ static bool serve(struct connection *c, struct request *rq)
     }
     pthread_mutex_unlock(&s->lock);
     size_t length = a.is_head ? a.content_length : a.body.len;
-    str_printf(
-        &out,
-        "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nDate: Sun, 22 Nov 2026 08:00:00 GMT\r\n%s\r\n",
-        a.status, length, str_cstr(&a.headers));
+    char date[40];
+    time_t now = time(NULL) - (fault == FAKE_SKEWED ? 24 * 3600 : 0);
+    (void)strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime(&now));
+    str_printf(&out, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nDate: %s\r\n%s\r\n", a.status, length,
+               date, str_cstr(&a.headers));
     size_t body = a.is_head ? 0 : fault == FAKE_CUT ? a.body.len / 2 : a.body.len;
     bool goes_on = fault != FAKE_RESET && fault != FAKE_LOST &&
                    send_all(c->fd, out.data, out.len) && send_all(c->fd, a.body.data, body) &&

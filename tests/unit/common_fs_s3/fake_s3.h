@@ -39,7 +39,9 @@ struct fake_s3 {
     const char *fault_method; /* of these alone; NULL: all */
     uint32_t n_faults;
     uint32_t n_requests, n_connections;
-    char last_region[40]; /* of the last signature */
+    char last_region[40]; /* of the last signature, as the next */
+    char last_authorization[512], last_token[64];
+    bool has_no_conditions; /* 501, as Swift answers If-None-Match */
     bool is_ending;
     struct vec connections; /* int: open ones */
     uint32_t n_threads;

@@ -113,6 +113,38 @@ static void test_create_new(void **state)
     expect("s3://b/raced", FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("theirs"));
 }
 
+/* On a server that takes no conditions it is looked. */
+static void test_no_conditions(void **state)
+{
+    struct error err = ERROR_INIT;
+    struct fs_output *out;
+    const struct slice sizes[] = {SLICE_LIT("1"), str_slice(&large)};
+    pthread_mutex_lock(&server.lock);
+    server.has_no_conditions = true;
+    pthread_mutex_unlock(&server.lock);
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        char uri[64];
+        snprintf(uri, sizeof(uri), "s3://b/no-conditions-%zu", i);
+        fake_s3_configure(&server, NULL, NULL);
+        for (int k = 0; k < 2; k++) { /* it learns, and it knows */
+            assert_int_equal(write_file(uri, sizes[i], FS_CREATE_NEW, &err), 0);
+            expect(uri, FS_ACCESS_SEQUENTIAL, 1000000, sizes[i]);
+            assert_int_equal(write_file(uri, sizes[i], FS_CREATE_NEW, &err), ERR_ALREADY_EXISTS);
+            assert_int_equal(fs_delete(uri, FS_DELETE_ONE, &err), 0);
+            assert_int_equal(fs_create(uri, FS_CREATE_NEW, &out, &err), 0);
+            put(uri, SLICE_LIT("theirs"));
+            assert_int_equal(fs_output_write(out, sizes[i].data, sizes[i].len, &err), 0);
+            assert_int_equal(fs_output_close(&out, &err), ERR_ALREADY_EXISTS);
+            expect(uri, FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("theirs"));
+            assert_int_equal(fs_delete(uri, FS_DELETE_ONE, &err), 0);
+        }
+    }
+    pthread_mutex_lock(&server.lock);
+    server.has_no_conditions = false;
+    pthread_mutex_unlock(&server.lock);
+    fake_s3_configure(&server, NULL, NULL);
+}
+
 static void test_lost_answers(void **state)
 {
     struct error err = ERROR_INIT;
@@ -142,6 +174,62 @@ static void test_faults(void **state)
     fake_s3_fail(&server, FAKE_ERROR_IN_200, "POST",
                  1); /* the beginning of an upload fails behind its 200 */
     put("s3://b/faults", str_slice(&large));
+}
+
+/* The first request of a process whose clock is off is often one whose answer has no words. */
+static void test_clock_off(void **state)
+{
+    struct error err = ERROR_INIT;
+    fake_s3_configure(&server, NULL, NULL);
+    put("s3://b/clock", SLICE_LIT("1"));
+    fake_s3_configure(&server, NULL, NULL);
+    fake_s3_fail(&server, FAKE_SKEWED, "HEAD", 1);
+    assert_int_equal(fs_exists("s3://b/clock", &err), 1);
+    fake_s3_configure(&server, NULL, NULL);
+}
+
+static void test_statistics(void **state)
+{
+    struct s3_statistics before, after;
+    struct error err = ERROR_INIT;
+    struct fs_list list = FS_LIST_INIT;
+    s3_statistics_read(&before);
+    put("s3://b/stat/large", str_slice(&large));
+    expect("s3://b/stat/large", FS_ACCESS_SEQUENTIAL, 1000000, str_slice(&large));
+    assert_int_equal(fs_rename("s3://b/stat/large", "s3://b/stat/moved", &err), 0);
+    assert_int_equal(fs_list_dir("s3://b/stat", &list, &err), 0);
+    fs_list_fini(&list);
+    fake_s3_fail(&server, FAKE_SLOW_DOWN, NULL, 1);
+    assert_int_equal(fs_exists("s3://b/stat/nothing", &err), 0);
+    fake_s3_fail(&server, FAKE_DENIED, NULL, 1);
+    assert_int_equal(fs_exists("s3://b/stat/moved", &err), ERR_PERMISSION);
+    s3_statistics_read(&after);
+    assert_int_equal(after.bytes_read - before.bytes_read, LARGE);
+    assert_in_range(after.bytes_written - before.bytes_written, LARGE, LARGE + 1000);
+    assert_int_equal(after.requests[S3_KIND_READ] - before.requests[S3_KIND_READ],
+                     (LARGE + S3_READ_BYTES - 1) / S3_READ_BYTES);
+    /* The beginning, four parts, the end. */
+    assert_int_equal(after.requests[S3_KIND_WRITE] - before.requests[S3_KIND_WRITE], 6);
+    assert_int_equal(after.requests[S3_KIND_COPY] - before.requests[S3_KIND_COPY], 1);
+    assert_int_equal(after.requests[S3_KIND_DELETE] - before.requests[S3_KIND_DELETE], 1);
+    assert_in_range(after.requests[S3_KIND_LIST] - before.requests[S3_KIND_LIST], 2, 3);
+    assert_in_range(after.requests[S3_KIND_STAT] - before.requests[S3_KIND_STAT], 3, 5);
+    assert_int_equal(after.retries - before.retries, 1);
+    assert_int_equal(after.failures - before.failures, 1);
+    assert_int_equal(after.under_way, 0);
+}
+
+static void test_progress(void **state)
+{
+    struct clock_manual now;
+    struct s3_progress p = {.begin_ms = 0};
+    clock_manual_init(&now);
+    for (int i = 0; i < 25; i++) { /* 24 s */
+        s3_progress_add(&p, &now.base, "writing", "s3://b/long", 5000000, 0);
+        clock_manual_advance_ms(&now, 1000);
+    }
+    assert_int_equal(p.n_lines, 2);
+    assert_int_equal(p.bytes, 125000000);
 }
 
 static void test_storm(void **state)
@@ -242,17 +330,33 @@ static void test_messages(void **state)
     struct error err = ERROR_INIT;
     struct fs_input *in;
     assert_int_equal(write_file("s3://missing/x", SLICE_LIT("1"), FS_OVERWRITE, &err),
-                     ERR_NOT_FOUND);
+                     ERR_INVALID_CONFIG);
     assert_non_null(strstr(err.message, "s3://missing/x"));
     assert_non_null(strstr(err.message, "NoSuchBucket"));
     assert_non_null(strstr(err.message, "create the bucket"));
-    assert_int_equal(fs_open("s3://missing/x", FS_ACCESS_RANDOM, &in, &err), ERR_NOT_FOUND);
+    assert_int_equal(fs_open("s3://missing/x", FS_ACCESS_RANDOM, &in, &err), ERR_INVALID_CONFIG);
+    assert_int_equal(fs_exists("s3://missing/x", &err), ERR_INVALID_CONFIG);
     assert_non_null(strstr(err.message, "create the bucket"));
     assert_int_equal(fs_open("s3://b/nowhere", FS_ACCESS_RANDOM, &in, &err), ERR_NOT_FOUND);
     fake_s3_fail(&server, FAKE_DENIED, NULL, 1);
     assert_int_equal(fs_exists("s3://b/x", &err), ERR_PERMISSION);
-    assert_non_null(strstr(err.message, "check the keys"));
+    assert_non_null(strstr(err.message, "check s3.access-key"));
     assert_int_equal(fs_delete("s3://b/", FS_DELETE_RECURSIVE, &err), ERR_INVALID_ARGUMENT);
+    /* A clock that is off although the server's was taken; HEAD has no words, listings have. */
+    fake_s3_fail(&server, FAKE_SKEWED, NULL, 1000);
+    assert_int_equal(fs_exists("s3://b/x", &err), ERR_PERMISSION);
+    assert_non_null(strstr(err.message, "set the clock"));
+    struct fs_list list = FS_LIST_INIT;
+    assert_int_equal(fs_list_dir("s3://b/x", &list, &err), ERR_PERMISSION);
+    assert_non_null(strstr(err.message, "RequestTimeTooSkewed"));
+    assert_non_null(strstr(err.message, "set the clock"));
+    fs_list_fini(&list);
+    fake_s3_fail(&server, FAKE_NONE, NULL, 0);
+    fake_s3_configure(&server, "s3.endpoint", "http://s3.nowhere.invalid:9000");
+    assert_int_equal(fs_exists("s3://b/x", &err), ERR_UNAVAILABLE);
+    assert_non_null(strstr(err.message, "s3.nowhere.invalid"));
+    assert_non_null(strstr(err.message, "esolve"));
+    assert_non_null(strstr(err.message, "s3.endpoint"));
     fake_s3_configure(&server, "s3.endpoint", "http://127.0.0.1:1");
     assert_int_equal(fs_exists("s3://b/x", &err), ERR_UNAVAILABLE);
     assert_non_null(strstr(err.message, "127.0.0.1:1"));
@@ -299,8 +403,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small_and_large),
         cmocka_unit_test(test_create_new),
+        cmocka_unit_test(test_no_conditions),
         cmocka_unit_test(test_lost_answers),
         cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_clock_off),
+        cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_progress),
         cmocka_unit_test(test_storm),
         cmocka_unit_test(test_given_up),
         cmocka_unit_test(test_names),

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "common/fs/s3/statistics.h"
 #include "common/metrics/metric_names.h"
 #include "common/metrics/process_metrics.h"
 #include <stdlib.h>
@@ -35,7 +36,7 @@ static double value_of(struct metric_registry *r, const char *name)
 {
     struct found f = {.name = name, .value = -1};
     metric_registry_visit(r, NULL, look, &f);
-    assert_int_equal(f.n, 29);
+    assert_int_equal(f.n, 42);
     assert_true(f.value >= 0);
     return f.value;
 }
@@ -91,6 +92,40 @@ static void test_values(void **state)
     metric_registry_free(r);
 }
 
+static void test_s3(void **state)
+{
+    struct metric_registry *r;
+    struct clock_manual clock;
+    struct process_sums sums = {0};
+    clock_manual_init(&clock);
+    assert_int_equal(metric_registry_new(&(struct metric_registry_options){0}, &r, NULL), 0);
+    struct metric_group *jm = metric_group_new(r, NULL, METRIC_SCOPE_JM, NULL, 0);
+    struct process_metrics *p = process_metrics_new(jm, &clock.base, 0);
+    s3_count_start(S3_KIND_READ);
+    s3_count_start(S3_KIND_WRITE);
+    s3_count_retry();
+    s3_count_end(&(struct s3_ended){.bytes_read = 4000000});
+    clock_manual_advance_ms(&clock, 2000);
+    assert_true(value_of(r, "filesystem.s3.bytesRead") == 4000000);
+    assert_true(value_of(r, "filesystem.s3.bytesReadPerSecond") == 2000000);
+    assert_true(value_of(r, "filesystem.s3.bytesWrittenPerSecond") == 0);
+    assert_true(value_of(r, "filesystem.s3.readRequests") == 1);
+    assert_true(value_of(r, "filesystem.s3.currentRequests") == 1);
+    assert_true(value_of(r, "filesystem.s3.retries") == 1);
+    s3_count_end(&(struct s3_ended){.has_failed = true});
+    process_sums_add(&sums, "filesystem.s3.bytesRead", 1000);
+    process_sums_add(&sums, "filesystem.s3.bytesReadPerSecond", 10);
+    process_metrics_set_others(p, &sums);
+    clock_manual_advance_ms(&clock, 1000);
+    assert_true(value_of(r, "filesystem.s3.bytesRead") == 4001000);
+    assert_true(value_of(r, "filesystem.s3.bytesReadPerSecond") == 10);
+    assert_true(value_of(r, "filesystem.s3.failures") == 1);
+    assert_true(value_of(r, "filesystem.s3.currentRequests") == 0);
+    process_metrics_free(p);
+    metric_group_free(jm);
+    metric_registry_free(r);
+}
+
 static void test_names(void **state)
 {
     size_t n;
@@ -113,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_s3),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
