@@ -87,6 +87,7 @@ PLANTED = {
     # Of files of state that checkpoints share:
     "checkpoint.shared_file_in_use": ("a shared file is deleted while a newer checkpoint refers to it", "No such file"),
     "paged.links_early": ("the files of a checkpoint are linked before the last changes are in them", "VIOLATION"),
+    "paged.order_is_whole": ("timers that restored files have are taken to be in memory", "timer .* is (lost|missing)|session .* is missing"),
     "adaptive.restores_older": ("a rescale takes an older checkpoint than the newest", ""),
 }
 # The same, for the nightly run.
