@@ -23,6 +23,7 @@ benchmarks=(
     "network|batches over loopback TCP between workers|build/release/bench/bench_network_throughput"
     "cluster|a cluster of real processes: start, submission, memory, losses|bench/cluster/run.py"
     "text_source|reading lines of text files|build/release/bench/bench_ops_text_source"
+    "file_sink|records as CSV and JSON lines into files|build/release/bench/bench_ops_file_sink"
     "windows|tumbling, sliding and session windows|build/release/bench/bench_ops_windows"
     "paged_windows|windows over ten times the cache (rocksdb) beside the same in memory|build/release/bench/bench_ops_paged_windows"
     "window_functions|windows of user functions: sliding beside tumbling|build/release/bench/bench_ops_window_functions"

@@ -368,10 +368,10 @@ int file_sink_end(struct operator* op, struct op_context *ctx, uint32_t input, s
 {
     struct file_sink *s = (struct file_sink *)op;
 
-    (void)ctx;
     (void)input;
     TRY(finish_all(s, err));
     TRY(file_compactor_flush(&s->compactor, err));
+    leftovers_finish(&s->commits.leftovers, ctx);
     if (!s->checkpointed) { /* else the last checkpoint of the job does it */
         TRY(file_commits_all(&s->commits, err));
     }

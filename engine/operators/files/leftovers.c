@@ -2,17 +2,21 @@
 #include "engine/operators/files/leftovers.h"
 
 #include "common/base/log.h"
+#include "common/base/thread.h"
 #include "common/base/vec.h"
 #include "common/fs/fs.h"
 #include "common/loop/executor.h"
 
 #include <stdlib.h>
 
+enum { FINISH_POLL_MS = 100 }; /* how long a search may keep a cancellation waiting */
+
 /* Shared by the sink and the I/O thread; the last of the two frees it.  The results belong to the I/O thread until
  * `done`. */
 struct leftover_search {
     _Atomic uint32_t refs;
-    _Atomic bool done, given_up;
+    _Atomic bool begun, done, given_up;
+    struct event_count ends;
     char *path, *prefix, *suffix, *run_id, *own_uid; /* Owns */
     bool numbered_names, has_folders;
     uint32_t subtask, parallelism;
@@ -174,6 +178,9 @@ static int search_run(void *arg, struct cancel_token *cancel, struct error *err)
 
     (void)cancel;
     (void)err;
+    if (atomic_exchange(&s->begun, true)) { /* the task could not wait for its turn */
+        return 0;
+    }
     int rc = walk(s->path, s->has_folders ? LEFTOVER_DEPTH_MAX : 1, &folders, note_hidden, s, &why);
     if (rc == 0 && s->found.len > 0) {
         rc = drop_marked(s, &why);
@@ -185,15 +192,33 @@ static int search_run(void *arg, struct cancel_token *cancel, struct error *err)
         LOG_WARN("sink", "hidden files of earlier attempts may stay in the older folders of %s",
                  s->path);
     }
+    atomic_store(&s->done, true);
+    event_count_signal(&s->ends);
     return 0;
 }
 
+/* After the job has run, or in its stead when there are no I/O threads any more: then nothing is found. */
 static void search_drop(void *arg)
 {
-    struct leftover_search *s = arg;
+    search_unref(arg);
+}
 
-    atomic_store(&s->done, true);
-    search_unref(s);
+void leftovers_finish(struct leftovers *l, const struct op_context *ctx)
+{
+    struct leftover_search *s = l->search;
+
+    if (s == NULL) {
+        return;
+    }
+    (void)search_run(s, NULL, NULL); /* nothing when it has begun */
+    while (!atomic_load(&s->done) && !atomic_load(ctx->cancelled)) {
+        uint32_t ticket = event_count_prepare(&s->ends);
+        if (atomic_load(&s->done)) {
+            event_count_cancel(&s->ends);
+            return;
+        }
+        (void)event_count_wait(&s->ends, ticket, FINISH_POLL_MS * INT64_C(1000000));
+    }
 }
 
 static struct leftover_search *search_new(const struct op_context *ctx,

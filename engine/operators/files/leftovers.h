@@ -33,6 +33,8 @@ struct leftover_options {
 void leftovers_start(struct leftovers *l, struct op_context *ctx,
                      const Flinc__FileSinkConfig *config, const struct leftover_options *o);
 void leftovers_fini(struct leftovers *l); /* safe on a zeroed struct */
+/* Behind the last record: the search ends before the last checkpoint begins, or the task is cancelled. */
+void leftovers_finish(struct leftovers *l, const struct op_context *ctx);
 void leftovers_snapshot(struct leftovers *l, uint64_t checkpoint_id);
 void leftovers_complete(struct leftovers *l, uint64_t checkpoint_id);
 /* At once, and those with finished names, too: without checkpoints an attempt begins from nothing. */

@@ -3,6 +3,7 @@
  *
  * An attempt is a child process that a failpoint kills; what is in a file "chk" is a complete checkpoint, from which the
  * next attempt starts. */
+#include "common/loop/executor.h"
 #include "file_sink_fixture.h"
 
 #include <signal.h>
@@ -182,6 +183,94 @@ static void test_compaction_is_taken_out(void **state)
     sink_config_fini(&c);
 }
 
+/* ---- on an I/O thread ----------------------------------------------------------------------------- */
+
+static struct executor *stepped(void)
+{
+    struct executor *x = NULL;
+    must(executor_new(&(struct executor_options){.name = "io"}, &x, &err));
+    return x;
+}
+
+static struct harness *sink_with(const struct sink_config *c, struct executor *x)
+{
+    struct harness *h = sink_new(c, (struct sink_at){.flags = OP_FLAG_CHECKPOINTS});
+    harness_context(h)->io_executor = x;
+    must(harness_open(h, &err));
+    return h;
+}
+
+static void test_merges_by_an_executor(void **state)
+{
+    struct executor *x = stepped();
+    struct sink_config c;
+    sink_config_init(&c, in_dir("out"));
+    sink_config_compact(&c, 0, 1);
+    c.rolling.on_checkpoint = true;
+    struct harness *h = sink_with(&c, x);
+    push(h, "1, de");
+    checkpoint(h, 1); /* the merge waits for a thread */
+    push(h, "2, de");
+    checkpoint(h, 2);
+    check_folder("2 hidden");
+    assert_true(executor_run_once(x));
+    assert_true(harness_wait_wake(h, 60000));
+    must(harness_resume(h, &err)); /* takes it in, begins the next */
+    checkpoint(h, 3);
+    check_folder("1,de/;1 hidden");
+    must(harness_end_of_input(h, 0, &err)); /* does not wait for a thread */
+    checkpoint(h, 4);
+    check_folder("1,de/;2,de/;0 hidden");
+    harness_free(h);
+    while (executor_run_once(x)) { /* what was given up does nothing */
+    }
+    executor_free(x);
+    check_folder("1,de/;2,de/;0 hidden");
+    sink_config_fini(&c);
+}
+
+/* Closed while a merge waits for a thread, is done and not taken in, and when there are no threads any more. */
+static void test_closed_while_merging(void **state)
+{
+    for (int when = 0; when < 3; when++) {
+        struct executor *x = stepped();
+        struct sink_config c;
+        sink_config_init(&c, in_dir("out"));
+        sink_config_compact(&c, 0, 1);
+        c.rolling.on_checkpoint = true;
+        struct harness *h = sink_with(&c, x);
+        push(h, "1, de");
+        checkpoint(h, 1);
+        if (when == 1) {
+            assert_true(executor_run_once(x));
+        }
+        if (when == 2) {
+            executor_free(x);
+        }
+        harness_free(h);
+        if (when < 2) {
+            (void)executor_run_once(x);
+            executor_free(x);
+        }
+        check_folder("1 hidden"); /* the source, of which the checkpoint knows */
+        must(fs_delete(in_dir("out"), FS_DELETE_RECURSIVE, &err));
+        sink_config_fini(&c);
+    }
+}
+
+static void test_merge_that_fails(void **state)
+{
+    struct sink_config c;
+    sink_config_init(&c, in_dir("out"));
+    sink_config_compact(&c, 1, 0);
+    struct harness *h = sink_first(&c);
+    push(h, "1, de");
+    must(failpoint_configure("fs.local.recoverable.open=error:no more files", &err));
+    must_fail(harness_end_of_input(h, 0, &err), ERR_IO, "no more files (while compacting ");
+    harness_free(h);
+    sink_config_fini(&c);
+}
+
 /* ---- parallelism --------------------------------------------------------------------------------- */
 
 static void rescale(struct sink_config *c, uint32_t from, uint32_t to)
@@ -289,43 +378,54 @@ static Flinc__OperatorSubtaskState *read_checkpoint(uint64_t *ret_id, int64_t *r
                                                  (const uint8_t *)bytes.data + 16);
 }
 
-/* One attempt, from the latest checkpoint to the end, or until it is cancelled behind so many rows: false.  Every third
- * notice is lost. */
+/* Ends an attempt in which something failed: false. */
+static bool failed(struct harness *h, Flinc__OperatorSubtaskState *restored)
+{
+    harness_free(h);
+    if (restored != NULL) {
+        drop(restored);
+    }
+    return false;
+}
+
+/* One attempt, from the latest checkpoint to the end, or until something fails, or until it is cancelled behind so many
+ * rows: false.  Every third notice is lost. */
 static bool attempt(const struct sink_config *c, uint32_t number, int64_t cancelled_after)
 {
     uint64_t id = 0;
     int64_t rows = 0;
     Flinc__OperatorSubtaskState *s = read_checkpoint(&id, &rows);
-    struct harness *h = sink_opened(
+    struct harness *h = sink_new(
         c, (struct sink_at){.flags = OP_FLAG_CHECKPOINTS | (s != NULL ? OP_FLAG_RESTORED : 0),
                             .restore = s,
                             .attempt = number});
+    if (harness_open(h, NULL) < 0) {
+        return failed(h, s);
+    }
     bool ended = false; /* also what is restored from the last checkpoint makes one more */
     while (!ended) {
         for (int i = 0; i < ROWS_PER_CHECKPOINT && rows < ROWS; i++) {
             char row[32];
             snprintf(row, sizeof(row), "%lld, %s", (long long)rows, rows % 2 == 0 ? "de" : "us");
-            push(h, row);
-            rows++;
-            if (--cancelled_after == 0) {
-                harness_free(h);
-                return false;
+            if (harness_push_rows(h, 0, row, NULL) < 0 || harness_flush(h, NULL) < 0 ||
+                --cancelled_after == 0) {
+                return failed(h, s);
             }
+            rows++;
         }
         ended = rows == ROWS;
-        if (ended) {
-            must(harness_end_of_input(h, 0, &err));
-        }
+        Flinc__OperatorSubtaskState *now = NULL;
         id++;
-        write_checkpoint(id, rows, snapshot(h, id));
-        if (id % 3 != 0 || ended) {
-            complete(h, id);
+        if ((ended && harness_end_of_input(h, 0, NULL) < 0) ||
+            harness_snapshot(h, id, FULL, &now, NULL) < 0) {
+            return failed(h, s);
+        }
+        write_checkpoint(id, rows, now);
+        if ((id % 3 != 0 || ended) && harness_notify(h, OP_NOTICE_COMPLETE, id, NULL) < 0) {
+            return failed(h, s);
         }
     }
-    harness_free(h);
-    if (s != NULL) {
-        drop(s);
-    }
+    (void)failed(h, s);
     return true;
 }
 
@@ -425,24 +525,34 @@ static void clear_all(struct sink_config *c)
     sink_config_fini(c);
 }
 
-/* Killed once at a place, then again at the same place of the next attempt, then not. */
-static void test_killed_everywhere(void **state)
+/* Something happens once at a place, then again at the same place of the next attempt, then not. */
+static void all_places(const char *action)
 {
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
         for (uint64_t kind = i % 3; kind < 16; kind += 3) {
             struct sink_config c;
-            char kill[128];
+            char what[128];
             config_of_kind(&c, kind);
-            snprintf(kill, sizeof(kill), "%s=kill,nth=%d", places[i], 1 + (int)(kind % 3));
+            snprintf(what, sizeof(what), "%s=%s,nth=%d", places[i], action, 1 + (int)(kind % 3));
             (void)run_attempt(&c, 0, "sink.file.snapshot=kill,nth=4", 0);
-            (void)run_attempt(&c, 1, kill, 0);
-            (void)run_attempt(&c, 2, kill, 0);
+            (void)run_attempt(&c, 1, what, 0);
+            (void)run_attempt(&c, 2, what, 0);
             assert_int_equal(run_attempt(&c, 3, NULL, 0), 0);
-            snprintf(kill, sizeof(kill), "%s, kind %d", places[i], (int)kind);
-            check_all(kill);
+            snprintf(what, sizeof(what), "%s at %s, kind %d", action, places[i], (int)kind);
+            check_all(what);
             clear_all(&c);
         }
     }
+}
+
+static void test_killed_everywhere(void **state)
+{
+    all_places("kill");
+}
+
+static void test_fails_everywhere(void **state)
+{
+    all_places("error");
 }
 
 static void test_killed_at_random(void **state)
@@ -478,9 +588,13 @@ int main(void)
         FILES_TEST(test_restore_of_hidden_files),
         FILES_TEST(test_restore_of_a_merged_file),
         FILES_TEST(test_compaction_is_taken_out),
+        FILES_TEST(test_merges_by_an_executor),
+        FILES_TEST(test_closed_while_merging),
+        FILES_TEST(test_merge_that_fails),
         FILES_TEST(test_rescale),
         FILES_TEST(test_rescale_of_hidden_files),
         FILES_TEST(test_killed_everywhere),
+        FILES_TEST(test_fails_everywhere),
         FILES_TEST(test_killed_at_random),
     };
     if (access("/dev/shm", W_OK) ==
