@@ -278,6 +278,7 @@ def test_killed_workers_on_s3(flinc, bundle, tmp_path, server, options):
     out = os.path.join(server.root, "lake", name)
     os.makedirs(out)
     c = Cluster(flinc.home, tmp_path / "cluster", slots=4, config=server.config()).start(1)
+    reader = Reader(out, buckets=options.get("buckets", "none"))
     try:
         mine = Jobs(c)
         c.leaves_files = True
@@ -288,8 +289,9 @@ def test_killed_workers_on_s3(flinc, bundle, tmp_path, server, options):
         mine.wait_for_end(job)
         c.stop()
     finally:
+        reader.ends.set()
         c.kill_all()
-    Reader(out, buckets=options.get("buckets", "none")).end(RECORDS)
+    reader.end(RECORDS)
     assert kills >= 1
 
 

@@ -359,8 +359,13 @@ int file_sink_flush(struct operator* op, struct op_context *ctx, struct error *e
 /* A merge has ended. */
 int file_sink_resume(struct operator* op, struct op_context *ctx, struct error *err)
 {
+    struct file_sink *s = (struct file_sink *)op;
+
     (void)ctx;
-    TRY(file_compactor_poll(&((struct file_sink *)op)->compactor, err));
+    TRY(file_compactor_poll(&s->compactor, err));
+    if (!s->bounded && !s->checkpointed) {
+        TRY(file_commits_all(&s->commits, err));
+    }
     return OP_DONE;
 }
 
