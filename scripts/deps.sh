@@ -7,13 +7,14 @@ build_packages=(
     meson ninja-build pkgconf gcc libc6-dev ccache
     libcmocka-dev libjansson-dev libyaml-dev libprotobuf-c-dev protobuf-c-compiler
     libzstd-dev zlib1g-dev libxxhash-dev liblz4-dev libssl-dev
-    libgrpc-dev libmicrohttpd-dev libcurl4-openssl-dev curl libexpat1-dev librocksdb-dev
+    libgrpc-dev libmicrohttpd-dev libcurl4-openssl-dev curl libexpat1-dev librocksdb-dev libzookeeper-mt-dev
 )
 test_packages=(
     g++ clang clang-format llvm libclang-rt-14-dev
     python3 python3-pytest python3-pytest-xdist python3-yaml
     git jq zstd gzip procps util-linux iproute2
     prometheus openssh-server openssh-client docker-compose openssl python3-swift
+    openjdk-17-jre-headless maven
 )
 
 usage() {

@@ -39,6 +39,7 @@ static const struct {
 } kinds[] = {
     [HA_NONE] = {"none", &ha_none_driver},
     [HA_FILE] = {"file", &ha_file_driver},
+    [HA_ZOOKEEPER] = {"zookeeper", &ha_zookeeper_driver},
 };
 
 static bool same_word(const char *a, const char *b)
@@ -57,8 +58,8 @@ int ha_kind_read(const struct conf *conf, enum ha_kind *ret_kind, struct error *
     }
     return error_set(
         err, ERR_INVALID_CONFIG,
-        "high-availability.type is '%.100s'; this build has NONE (no high availability) "
-        "and file (a folder that all job managers and task managers share).",
+        "high-availability.type is '%.100s'; there are NONE (no high availability), file (a "
+        "folder that all job managers and task managers share) and zookeeper.",
         type);
 }
 

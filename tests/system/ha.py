@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 
-from cluster import PATIENCE, Cluster
+from cluster import PATIENCE, Cluster, state_of
 from running import free_port
 
 SESSION = "2 s"  # until a silent leader is replaced
@@ -100,3 +100,32 @@ def wait_for_running(c, job, seconds=PATIENCE):
     start = time.monotonic()
     c.wait(lambda: all_running(c, job), seconds)
     return time.monotonic() - start
+
+
+class ZooKeeperCluster(HaCluster):
+    """The same with ZooKeeper; who leads say the logs of those that run."""
+
+    def __init__(self, home, folder, server, session="4 s", **options):
+        config = {
+            "high-availability.type": "zookeeper",
+            "high-availability.zookeeper.quorum": server.quorum,
+            "high-availability.zookeeper.client.session-timeout": session,
+            "high-availability.zookeeper.client.connection-timeout": "1 s",
+            "high-availability.zookeeper.client.retry-wait": "1 s",
+            "high-availability.cluster-id": "/" + os.path.basename(str(folder)) + f"-{os.getpid()}-{time.monotonic_ns()}",
+            **options.pop("config", {}),
+        }
+        super().__init__(home, folder, config=config, **options)
+        self.server = server
+
+    def leader(self):
+        for number, process in self.job_managers.items():
+            text = process.text()
+            if (process.runs() and state_of(process.pid) != "T" and
+                    text.count("This job manager leads:") > text.count("leadership was revoked")):
+                return number
+        return None
+
+    def kept(self):
+        return sorted(os.path.relpath(os.path.join(folder, name), self.storage) for folder, _, names in os.walk(self.storage)
+                      for name in names)

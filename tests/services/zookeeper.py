@@ -1,0 +1,98 @@
+"""A ZooKeeper server of its own for a test: the real one, in Java, from Maven Central."""
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+CACHE = os.environ.get("FLINC_SERVICES") or os.path.join(os.path.expanduser("~"), ".cache", "flinc-services")
+POM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "zookeeper.pom.xml")
+MAVEN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
+PATIENCE = 60  # seconds
+TICK_MS = 500  # sessions last from two of them on
+
+
+def jars():
+    """The folder of its jars, fetched once."""
+    folder = os.path.join(CACHE, "zookeeper-3.9.3")
+    os.makedirs(CACHE, exist_ok=True)
+    with open(folder + ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.isdir(folder):
+            return folder
+        if not shutil.which("java") or not shutil.which("mvn"):
+            pytest.skip("no ZooKeeper server: java and mvn are needed (scripts/deps.sh --test)")
+        work = folder + ".part"
+        shutil.rmtree(work, ignore_errors=True)
+        os.makedirs(work)
+        shutil.copy(POM, os.path.join(work, "pom.xml"))
+        done = subprocess.run(["mvn", "-q", "-B", MAVEN, "-DincludeScope=runtime", f"-DoutputDirectory={work}/jars"],
+                              cwd=work, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip("no ZooKeeper server: its jars could not be fetched: " + (done.stdout.strip().splitlines() or ["?"])[0])
+        os.replace(os.path.join(work, "jars"), folder)
+        shutil.rmtree(work)
+        return folder
+
+
+class Server:
+    def __init__(self, folder, port):
+        self.folder, self.port = str(folder), port
+        self.process = None
+        os.makedirs(self.folder, exist_ok=True)
+        self.log = os.path.join(self.folder, "zookeeper.log")
+        with open(os.path.join(self.folder, "zoo.cfg"), "w", encoding="utf-8") as f:
+            f.write(f"tickTime={TICK_MS}\nminSessionTimeout={2 * TICK_MS}\nmaxSessionTimeout=60000\nmaxClientCnxns=0\nforceSync=no\n"
+                    f"admin.enableServer=false\n4lw.commands.whitelist=*\ndataDir={self.folder}/data\n"
+                    f"clientPortAddress=127.0.0.1\nclientPort={port}\n")
+
+    @property
+    def quorum(self):
+        return f"127.0.0.1:{self.port}"
+
+    def start(self):
+        # pylint: disable=consider-using-with
+        self.process = subprocess.Popen(
+            ["java", "-Xms32m", "-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+             "-Dorg.slf4j.simpleLogger.logFile=System.out", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+             "-cp", os.path.join(jars(), "*"), "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+             os.path.join(self.folder, "zoo.cfg")],
+            stdin=subprocess.DEVNULL, stdout=open(self.log, "ab"), stderr=subprocess.STDOUT)  # noqa: SIM115
+        until = time.monotonic() + PATIENCE
+        while "Mode: " not in self.ask("srvr"):
+            assert self.process.poll() is None, open(self.log, encoding="utf-8").read()
+            assert time.monotonic() < until, "the ZooKeeper server does not answer"
+        return self
+
+    def ask(self, word):
+        """One of its four-letter words."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as s:
+                s.sendall(word.encode())
+                found = b""
+                while part := s.recv(65536):
+                    found += part
+                return found.decode(errors="replace")
+        except OSError:
+            return ""
+
+    def nodes(self, path=""):
+        """Paths of the ephemeral nodes of all sessions."""
+        return [line.strip() for line in self.ask("dump").splitlines() if line.strip().startswith("/" + path)]
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.thaw()
+            self.process.kill()
+            self.process.wait()
