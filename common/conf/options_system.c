@@ -171,7 +171,8 @@ static const struct conf_option filesystem_options[] = {
          "File of the certificates (PEM) that are trusted when S3 is spoken to by https; "
          "none: AWS_CA_BUNDLE, or those of the system."},
     {"s3.upload.max.concurrent.uploads", CONF_TYPE_INT, .flags = CONF_FLAG_EFFECTIVE,
-     .description = "Parts of one file that are sent at a time."},
+     .description = "Parts of one file that are sent at a time; by default as many as there "
+                    "are processors, 4 at least."},
     {"s3.upload.min.part.size", CONF_TYPE_LONG, "5242880", .flags = CONF_FLAG_EFFECTIVE,
      .description = "Size of the parts of a large file in bytes, 5 MB at least."},
     {"fs.s3a.<key>", CONF_TYPE_STRING},

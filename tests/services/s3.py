@@ -77,6 +77,11 @@ class Versitygw:
         """A folder with the objects below BUCKET/PREFIX as they are now."""
         return os.path.join(self.root, path)
 
+    def names(self, path):
+        """Of those objects, behind the prefix; without what the server keeps for itself."""
+        top = self.files(path)
+        return {os.path.relpath(os.path.join(d, n), top) for d, _, names in os.walk(top) for n in names if ".sgwtmp" not in d}
+
     def put(self, path, data):
         os.makedirs(os.path.dirname(os.path.join(self.root, path)), exist_ok=True)
         with open(os.path.join(self.root, path), "wb") as f:

@@ -40,7 +40,7 @@ class Client:
         return headers
 
     def ask(self, method, path, body=b"", **query):
-        """The body of a good answer."""
+        """The body of a good answer; None: what is read is not there."""
         path = quoted("/" + path, "/-_.~")
         query = "&".join(f"{quoted(name.replace('_', '-'))}={quoted(value)}" for name, value in sorted(query.items()))
         connection = http.client.HTTPConnection(self.address, timeout=60)
@@ -48,6 +48,8 @@ class Client:
             connection.request(method, path + ("?" + query if query else ""), body, self.signed(method, path, query, body))
             answer = connection.getresponse()
             text = answer.read()
+            if answer.status == 404 and method == "GET":
+                return None
             assert answer.status < 300, f"{method} {path}: {answer.status} {text[:500]}"
             return text
         finally:
@@ -66,7 +68,9 @@ class Client:
         """{key: etag} of all."""
         found, more = {}, {}
         while True:
-            top = xml.etree.ElementTree.fromstring(self.ask("GET", bucket, list_type="2", prefix=prefix, **more))
+            text = self.ask("GET", bucket, list_type="2", prefix=prefix, **more)
+            assert text is not None, f"there is no bucket {bucket}"
+            top = xml.etree.ElementTree.fromstring(text)
             space = top.tag.partition("}")[0] + "}" if "}" in top.tag else ""
             for item in top.iter(space + "Contents"):
                 found[item.findtext(space + "Key")] = item.findtext(space + "ETag")

@@ -86,6 +86,7 @@ use = egg:swift#s3api
 PLAIN_FILTERS = ("catch_errors", "gatekeeper", "healthcheck", "listing_formats", "bulk", "copy", "slo", "dlo")
 STORE = """devices = {devices}
 mount_check = false
+container_update_timeout = 60
 disable_fallocate = true
 [pipeline:main]
 pipeline = {kind}-server
@@ -108,7 +109,7 @@ def listens(url):
 class Swift:
     """`files()` are copies."""
 
-    pace = 500  # records per second of jobs that are to have some checkpoints before they end
+    pace = 150  # records per second of jobs that are to have some checkpoints before they end
 
     def __init__(self, folder):
         if subprocess.run([PYTHON, "-c", "import swift.common.middleware.s3api"], capture_output=True, check=False).returncode:
@@ -174,19 +175,28 @@ class Swift:
     def put(self, path, data):
         self.client.put(path, data)
 
-    def files(self, path):
+    def listed(self, path):
+        """{key: etag} of the objects below BUCKET/PREFIX."""
         bucket, _, prefix = path.partition("/")
-        top = os.path.join(self.folder, "copies", path)
+        return self.client.list(bucket, prefix + "/" if prefix else "")
+
+    def names(self, path):
+        skip = len(path.partition("/")[2]) + 1
+        return {key[skip:] for key in self.listed(path)}
+
+    def files(self, path):
+        bucket, copies = path.partition("/")[0], os.path.join(self.folder, "copies")
+        top = os.path.join(copies, path)
         os.makedirs(top, exist_ok=True)
-        listed = self.client.list(bucket, prefix + "/" if prefix else "")
-        there = {os.path.join(self.folder, "copies", bucket, key): etag for key, etag in listed.items()}
+        there = {os.path.join(copies, bucket, key): etag for key, etag in self.listed(path).items()}
         for name in [n for n in self.copied if n.startswith(top + "/") and n not in there]:
             os.remove(name)
             del self.copied[name]
         for name, etag in there.items():
-            if self.copied.get(name) != etag:
+            data = self.client.get(os.path.relpath(name, copies)) if self.copied.get(name) != etag else None
+            if data is not None:  # neither known nor deleted meanwhile
                 os.makedirs(os.path.dirname(name), exist_ok=True)
                 with open(name, "wb") as f:
-                    f.write(self.client.get(os.path.relpath(name, os.path.join(self.folder, "copies"))))
+                    f.write(data)
                 self.copied[name] = etag
         return top

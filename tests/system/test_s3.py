@@ -41,12 +41,6 @@ def on_s3(tmp_path, name, **more):
     return found
 
 
-def files_of(server, name):
-    """Of all that lies below, without what the server keeps for itself."""
-    top = server.files("state/" + name)
-    return {os.path.relpath(os.path.join(d, n), top) for d, _, names in os.walk(top) for n in names if ".sgwtmp" not in d}
-
-
 class Output:
     """A folder of the bucket: as jobs know it, and with what is in it now."""
 
@@ -88,11 +82,11 @@ def test_kills_and_restores(jobs, bundle, tmp_path, server, flinc, backend):
     said = flinc.run("state", "info", *(f"-D{key}={value}" for key, value in server.config().items()), found["location"])
     assert said.returncode == 0 and "savepoint" in said.stdout, said.stdout + said.stderr
     # What was claimed is gone with the job, and so is what it had of its own.
-    c.wait(lambda: not [n for n in files_of(server, name + "/checkpoints") if n.startswith(second)])
+    c.wait(lambda: not [n for n in server.names(f"state/{name}/checkpoints") if n.startswith(second)])
 
     third = start(jobs, bundle, folders[2].uri, 5, {**common, **restoring(found["location"])}, records)
     jobs.wait_for_end(third)
-    c.wait(lambda: not [n for n in files_of(server, name + "/checkpoints") if n.startswith(third)])
+    c.wait(lambda: not [n for n in server.names(f"state/{name}/checkpoints") if n.startswith(third)])
     paths = [f.path for f in folders]
     assert len(numbers_of(paths, "R")) == records
     assert merged(paths)["R"] == {key: list(range(1, 41)) for key in range(KEYS)}

@@ -9,7 +9,8 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_DEFAULT = 96, UPLOADS_MAX = 64 };
+/* Fewer parts at a time than UPLOADS_USUAL_MIN leave the line idle between them, however few processors there are. */
+enum { CONNECTIONS_DEFAULT = 96, UPLOADS_MAX = 64, UPLOADS_USUAL_MIN = 4 };
 
 /* What was read of the configuration; strings Owned. */
 struct settings {
@@ -69,10 +70,10 @@ static int read_numbers(const struct conf *conf, struct settings *s, struct erro
 {
     const char *connections = TEXT_OF(conf, "fs.s3a.connection.maximum", "s3.connection.maximum");
     int64_t part_bytes = conf_long(conf, "s3.upload.min.part.size");
-    int64_t n_processors_or_2 = MAX(n_processors(), 2u);
+    int64_t n_usual = MAX(n_processors(), (uint32_t)UPLOADS_USUAL_MIN);
     int64_t n_uploads = conf_has_value(conf, "s3.upload.max.concurrent.uploads")
                             ? conf_int(conf, "s3.upload.max.concurrent.uploads")
-                            : n_processors_or_2;
+                            : n_usual;
     int64_t retries = conf_int(conf, "s3.retry.max-num-retries");
     int64_t entropy = conf_int(conf, "s3.entropy.length");
     if (part_bytes < S3_PART_BYTES_MIN || part_bytes > INT64_C(5) << 30) {
