@@ -55,8 +55,9 @@ FAILPOINTS = (
     "sink.file.commit.after=kill,one_in=60",
     "sink.file.snapshot=kill,one_in=60",
     "snapshot.output.write=error,one_in=100",
-    "snapshot.merging.take=error,one_in=100",
-    "snapshot.merging.after_sync=kill,one_in=400",
+    # For each file, of which the rocksdb backend has a hundred in a checkpoint:
+    "snapshot.merging.take=error,one_in=800",
+    "snapshot.merging.after_sync=kill,one_in=2000",
     "jobmaster.checkpoint.before_notify=error,one_in=10",
     "checkpoint.complete.before_write=error,one_in=20",
 )

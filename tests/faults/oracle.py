@@ -108,13 +108,19 @@ def unnamed(folder, first_live_attempt):
     `first_live_attempt`), which may stay: nobody heard of them."""
     files = files_below(folder)
     metadata = {n for n in files if os.path.basename(n) == "_metadata"}
-    named = b"".join(read(n) for n in metadata)
+    named = b"".join(message_of(read(n)) for n in metadata)
 
     def is_excused(path):  # vertex-subtask-attempt-checkpoint-random
         parts = os.path.basename(path).split("-")
         return len(parts) == 5 and int(parts[2]) < first_live_attempt
 
     return [n for n in files - metadata if os.path.basename(n).encode() not in named and not is_excused(n)]
+
+
+def message_of(metadata):
+    """The message in a _metadata file, without the check sums between its blocks (engine/snapshot/metadata_format.h)."""
+    head, checksum, block = 32, 4, 64 * 1024
+    return b"".join(metadata[at + checksum:at + checksum + block] for at in range(head, len(metadata), checksum + block))
 
 
 def read(path):

@@ -109,6 +109,10 @@ static int adopt(struct paged_store *s, const Flinc__SharedFiles *set,
         shared_files_know(s->shared_files, ids[i], set->files[i]);
     }
     mem_free(ids);
+    if (rc < 0) {
+        /* Of local disks, which another try may find better. */
+        error_set_class(err, ERROR_CLASS_TRANSIENT);
+    }
     return rc;
 }
 

@@ -124,6 +124,28 @@ static void a_checkpoint_without_copies_fails_alone(void **state)
     mem_free(x);
 }
 
+/* A local disk that does not take restored files is no reason for a job to give up. */
+static void files_that_cannot_be_taken_over_are_tried_again(void **state)
+{
+    struct sums *x = MEM_NEW(struct sums), *after = MEM_NEW(struct sums);
+    Flinc__KeyedHandle handle, *handles[] = {&handle};
+    struct error why = ERROR_INIT;
+    sums_open(x, *state, 0);
+    sums_open_state(x);
+    add(x, 0, 1);
+    finish_snapshot(freeze(x->backend, 1, INCREMENTAL, 0), &handle);
+    sums_open(after, *state, 1);
+    assert_ok(failpoint_configure("rocksdb.adopt=error", &err));
+    assert_true(restore(after->backend, handles, 1, &why) < 0);
+    failpoint_clear_all();
+    assert_int_equal(why.cls, ERROR_CLASS_TRANSIENT);
+    sums_close(after);
+    sums_close(x);
+    handle_fini(&handle);
+    mem_free(after);
+    mem_free(x);
+}
+
 /* Keys that are found and removed, without a new one: neither what the store has not heard of, nor a piece that nobody asks for,
  * keeps memory. */
 static void what_was_removed_takes_no_memory(void **state)
@@ -332,6 +354,7 @@ int main(void)
         ROCKSDB_TEST(a_checkpoint_has_what_is_dropped_meanwhile_guard),
         ROCKSDB_TEST(a_namespace_that_goes_key_by_key),
         ROCKSDB_TEST(what_was_removed_takes_no_memory),
+        ROCKSDB_TEST(files_that_cannot_be_taken_over_are_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
