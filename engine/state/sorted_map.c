@@ -397,7 +397,9 @@ int sorted_map_reader_next(struct sorted_map_reader *r, uint32_t max, struct err
     if (r->rows.n == 0) {
         return 0;
     }
-    TRY(find_rows(r, r->numbers, err));
+    if (!r->order_only) {
+        TRY(find_rows(r, r->numbers, err));
+    }
     return 1;
 }
 

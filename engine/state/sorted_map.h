@@ -70,6 +70,8 @@ struct sorted_map_reader {
     int64_t next_sort;    /* of that key */
     uint64_t next_seq;
     bool inside; /* of the rows of that key */
+    /* Set before the start: blocks have numbers, sorts and owners alone, and no row is looked up. */
+    bool order_only;
     struct state_rows rows;
     uint64_t numbers[STATE_ROWS_MAX]; /* of the rows: per key in order of arrival */
 };

@@ -343,8 +343,7 @@ int contents_forget(struct general_window *w, struct op_context *ctx,
     return 0;
 }
 
-/* A copy of a record, which goes with the others. */
-static int copy_record(struct general_side *side, const char **inout_record, struct error *err)
+int contents_copy_record(struct general_side *side, const char **inout_record, struct error *err)
 {
     char *copy = state_heap_alloc(&side->copies, side->record.size);
     if (copy == NULL) {
@@ -380,7 +379,7 @@ static int load_records(const struct general_window *w, struct general_side *sid
     int rc = row_list_reader_start(&r, side->contents, keys, err);
     while (rc >= 0 && (rc = row_list_reader_next(&r, STATE_ROWS_MAX, err)) == 1) {
         for (uint32_t i = 0; i < r.rows.n && general_is_paged(w) && rc >= 0; i++) {
-            rc = copy_record(side, &r.rows.records[i], err);
+            rc = contents_copy_record(side, &r.rows.records[i], err);
         }
         keep_block(side, &r.rows);
     }

@@ -336,6 +336,9 @@ int contents_fire_value(struct general_window *w, struct op_context *ctx,
                         struct error *err) MUST_CHECK;
 int contents_fire_records(struct general_window *w, struct op_context *ctx,
                           const struct window_at_hand *at, struct error *err) MUST_CHECK;
+/* Makes a copy of a found record, which goes with the side's others. */
+int contents_copy_record(struct general_side *side, const char **inout_record,
+                         struct error *err) MUST_CHECK;
 int contents_clear(struct general_window *w, struct op_context *ctx,
                    const struct window_at_hand *at, struct error *err) MUST_CHECK;
 /* The same of a window that is over: no more records come for its end. */

@@ -78,16 +78,6 @@ static struct pane *insert_pane(struct pane_key *k, uint32_t at, int64_t end)
 
 /* ---- time -------------------------------------------------------------------------------------- */
 
-/* The first window of a pane that fires when time goes on behind `now`; INT64_MAX: all have fired. */
-static int64_t first_window(const struct pane_window *w, int64_t pane_end, int64_t now)
-{
-    int64_t start = pane_end - w->pane_ms, end = pane_window_end_above(&w->general, start);
-    if (end - 1 <= now) {
-        end = pane_window_end_above(&w->general, time_add(now, 1));
-    }
-    return end <= pane_last_window(&w->general, start) ? end : INT64_MAX;
-}
-
 void pane_list_advance(const struct pane_window *w, struct pane_key *k, int64_t end)
 {
     int64_t next = time_add(end, w->general.slide);
@@ -125,7 +115,7 @@ static void note_pane(struct pane_window *w, int64_t number, uint32_t slot, int6
     uint32_t at = pane_list_above(k, meta->end - 1);
     insert_pane(k, at, meta->end)->slot = slot;
     meta->key = number;
-    k->next_end = MIN(k->next_end, first_window(w, meta->end, now));
+    k->next_end = MIN(k->next_end, pane_first_window(&w->general, w->pane_ms, meta->end, now));
     pane_list_schedule(w, number);
 }
 
@@ -262,21 +252,29 @@ int pane_list_check(struct pane_window *w, struct op_context *ctx, struct error 
     return n > 0 ? find_keys(w, ctx, unknown, n, err) : 0;
 }
 
+int pane_list_open_state(struct pane_window *w, struct op_context *ctx, struct error *err)
+{
+    struct general_window *g = &w->general;
+    struct keyed_state_desc panes = {.name = "window-panes",
+                                     .key_schema = g->entry_keys,
+                                     .n_key_columns = g->base.n_keys,
+                                     .record = &w->layout,
+                                     .grows_in_pieces = general_is_paged(g),
+                                     .kind = "window"};
+    TRY_CTX(err, keyed_backend_state(g->base.backend, &panes, &w->panes, err),
+            "opening operator '%s'", ctx->spec->name);
+    return 0;
+}
+
 int pane_list_open(struct pane_window *w, struct op_context *ctx, struct error *err)
 {
     struct general_window *g = &w->general;
     vec_init(&w->items, sizeof(struct pane_key *));
     vec_init(&w->free_keys, sizeof(uint32_t));
     vec_push_ptr(&w->items, NULL);
-    struct keyed_state_desc panes = {.name = "window-panes",
-                                     .key_schema = g->entry_keys,
-                                     .n_key_columns = g->base.n_keys,
-                                     .record = &w->layout,
-                                     .kind = "window"};
     struct keyed_state_desc keys = {
         .name = "window-pane-keys", .key_schema = g->base.key_schema, .value_bytes = 8};
-    TRY_CTX(err, keyed_backend_state(g->base.backend, &panes, &w->panes, err),
-            "opening operator '%s'", ctx->spec->name);
+    TRY(pane_list_open_state(w, ctx, err));
     TRY_CTX(err, keyed_backend_state(g->base.backend, &keys, &w->keys, err),
             "opening operator '%s'", ctx->spec->name);
     (void)keyed_state_next(w->panes, NAMESPACE_VOID, 0); /* selects the table */

@@ -24,7 +24,7 @@ int pane_rows_open(struct pane_window *w, struct op_context *ctx, struct error *
     struct sorted_map_desc desc = {.name = "window-pane-rows",
                                    .key_schema = g->base.key_schema,
                                    .record = &g->sides[0].record,
-                                   .stays = true};
+                                   .stays = !general_is_paged(g)};
     TRY_CTX(err, sorted_map_open(g->base.backend, &desc, &w->rows, err), "opening operator '%s'",
             ctx->spec->name);
     return 0;
@@ -42,6 +42,16 @@ static void check_generation(struct pane_window *w)
     }
 }
 
+/* The panes of some rows of the batch at hand have to be looked up again. */
+static void forget_rows(struct pane_window *w, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++) {
+        const struct pane_meta *meta = pane_meta_of(w, w->slots[i]);
+        struct pane_key *k = pane_key_at(w, meta->key);
+        pane_list_at(k, pane_list_above(k, meta->end - 1))->generation = 0;
+    }
+}
+
 int pane_rows_add(struct pane_window *w, struct op_context *ctx, uint32_t from, uint32_t to,
                   struct error *err)
 {
@@ -51,11 +61,11 @@ int pane_rows_add(struct pane_window *w, struct op_context *ctx, uint32_t from, 
     if (n == 0) {
         return 0;
     }
+    if (!general_is_paged(g)) {
+        forget_rows(w, from, to);
+    }
     struct buffer *sel = buffer_get(ctx->pool, n * sizeof(uint16_t));
     for (uint32_t i = 0; i < n; i++) {
-        const struct pane_meta *meta = pane_meta_of(w, w->slots[from + i]);
-        struct pane_key *k = pane_key_at(w, meta->key);
-        pane_list_at(k, pane_list_above(k, meta->end - 1))->generation = 0;
         ((uint16_t *)(void *)sel->data)[i] = w->batch_rows[from + i];
         times[i] = general_time_of(g, w->batch_rows[from + i]);
     }
@@ -65,7 +75,9 @@ int pane_rows_add(struct pane_window *w, struct op_context *ctx, uint32_t from, 
     int rc = sorted_map_insert(w->rows, &keys, times, err);
     batch_unref(part);
     TRY(rc);
-    check_generation(w);
+    if (!general_is_paged(g)) {
+        check_generation(w);
+    }
     return 0;
 }
 
@@ -158,20 +170,37 @@ static int note_rows(struct pane_window *w, struct op_context *ctx, struct pane_
 
 /* ---- windows ----------------------------------------------------------------------------------- */
 
-static void gather(struct pane_window *w, struct pane_key *k, uint32_t from, uint32_t to)
+void pane_rows_reserve(struct pane_window *w, size_t n)
 {
     struct general_side *side = &w->general.sides[0];
-    bool in_order = true;
-    size_t n = 0;
-    for (uint32_t i = from; i < to; i++) {
-        n += pane_list_at(k, i)->n_rows;
-    }
     if (n > w->cap_gathered) {
         w->cap_gathered = MAX(n * 2, (size_t)GATHERED_MIN);
         w->gathered = mem_realloc(w->gathered, w->cap_gathered * sizeof(*w->gathered));
         side->cap_records = w->cap_gathered;
         side->records = mem_realloc(side->records, side->cap_records * sizeof(*side->records));
     }
+}
+
+void pane_rows_show(struct pane_window *w, bool in_order)
+{
+    struct general_side *side = &w->general.sides[0];
+    if (!in_order) {
+        sort_rows(w->gathered, w->n_gathered);
+    }
+    for (size_t i = 0; i < w->n_gathered; i++) {
+        side->records[i] = w->gathered[i].record;
+    }
+    side->n_records = w->n_gathered;
+}
+
+static void gather(struct pane_window *w, struct pane_key *k, uint32_t from, uint32_t to)
+{
+    bool in_order = true;
+    size_t n = 0;
+    for (uint32_t i = from; i < to; i++) {
+        n += pane_list_at(k, i)->n_rows;
+    }
+    pane_rows_reserve(w, n);
     w->n_gathered = 0;
     for (uint32_t i = from; i < to; i++) {
         const struct pane *p = pane_list_at(k, i);
@@ -183,13 +212,7 @@ static void gather(struct pane_window *w, struct pane_key *k, uint32_t from, uin
         memcpy(w->gathered + w->n_gathered, p->rows, p->n_rows * sizeof(*p->rows));
         w->n_gathered += p->n_rows;
     }
-    if (!in_order) {
-        sort_rows(w->gathered, n);
-    }
-    for (size_t i = 0; i < n; i++) {
-        side->records[i] = w->gathered[i].record;
-    }
-    side->n_records = n;
+    pane_rows_show(w, in_order);
 }
 
 int pane_rows_load(struct pane_window *w, struct op_context *ctx, struct pane_key *k, int64_t end,

@@ -12,6 +12,16 @@ bool pane_fires_at_the_end(const struct general_window *g)
            (!t->purging || g->lateness == 0); /* what fires once only has nothing left to empty */
 }
 
+int64_t pane_first_window(const struct general_window *g, int64_t pane_ms, int64_t pane_end,
+                          int64_t now)
+{
+    int64_t start = pane_end - pane_ms, end = pane_window_end_above(g, start);
+    if (end - 1 <= now) {
+        end = pane_window_end_above(g, time_add(now, 1));
+    }
+    return end <= pane_last_window(g, start) ? end : INT64_MAX;
+}
+
 int64_t pane_now(const struct general_window *g, const struct op_context *ctx, uint64_t hash)
 {
     const struct window_base *base = &g->base;

@@ -22,6 +22,9 @@ static inline int64_t pane_window_end_above(const struct general_window *g, int6
     int64_t phase = (g->offset + g->size % g->slide) % g->slide;
     return time_add(window_start(ms, phase, g->slide), g->slide);
 }
+/* The first window of a pane that fires when time goes on behind `now`; INT64_MAX: all have fired. */
+int64_t pane_first_window(const struct general_window *g, int64_t pane_ms, int64_t pane_end,
+                          int64_t now);
 /* When all windows of a pane are gone. */
 static inline int64_t pane_expiry(const struct general_window *g, int64_t pane_ms, int64_t pane_end)
 {

@@ -24,8 +24,11 @@ static int read_config(struct pane_window *w, const struct op_context *ctx, stru
 
 static void set_timer(struct pane_window *w, struct op_context *ctx)
 {
+    struct timer_service *timers = w->general.timers;
     if (pane_time_kind(&w->general) == GENERAL_PROCESSING) {
-        op_timer_at(ctx, time_add(due_index_least(&w->due), 1));
+        int64_t next_ms = timers != NULL ? timer_service_next_time(timers, TIMER_PROCESSING)
+                                         : due_index_least(&w->due);
+        op_timer_at(ctx, time_add(next_ms, 1));
     }
 }
 
@@ -41,7 +44,7 @@ static int pane_open(struct operator* op, struct op_context *ctx, struct error *
     general_make_schemas(g, ctx);
     TRY(contents_open_functions(g, ctx, err));
     TRY(pane_rows_open(w, ctx, err));
-    TRY(pane_list_open(w, ctx, err));
+    TRY(general_is_paged(g) ? pane_paged_open(w, ctx, err) : pane_list_open(w, ctx, err));
     set_timer(w, ctx);
     return user_functions_start(&g->rows.functions, err);
 }
@@ -50,6 +53,7 @@ static void pane_close(struct operator* op, struct op_context *ctx)
 {
     struct pane_window *w = (struct pane_window *)op;
     pane_list_close(w);
+    pane_paged_close(w);
     if (w->layout.schema != NULL) {
         record_layout_fini(&w->layout);
     }
@@ -91,17 +95,25 @@ static int on_due(struct pane_window *w, struct op_context *ctx, const struct du
     return 0;
 }
 
-static int fire(struct pane_window *w, struct op_context *ctx, struct error *err)
+/* 1: there is more; 0: that was all. */
+static int fire_items(struct pane_window *w, struct op_context *ctx, struct error *err)
 {
-    struct general_window *g = &w->general;
     struct due_item item;
-    while (emit_queue_len(&g->rows.queue) < EMIT_QUEUE_STOP) {
-        if (!due_index_take(&w->due, g->fire_now, &item)) {
-            g->is_firing = false;
-            break;
+    while (emit_queue_len(&w->general.rows.queue) < EMIT_QUEUE_STOP) {
+        if (!due_index_take(&w->due, w->general.fire_now, &item)) {
+            return 0;
         }
         TRY(on_due(w, ctx, &item, err));
     }
+    return 1;
+}
+
+static int fire(struct pane_window *w, struct op_context *ctx, struct error *err)
+{
+    struct general_window *g = &w->general;
+    int rc = g->timers != NULL ? pane_paged_fire(w, ctx, err) : fire_items(w, ctx, err);
+    TRY(rc);
+    g->is_firing = rc > 0;
     if (g->is_firing) {
         (void)emit_queue_drain(&g->rows.queue, ctx);
         return OP_MORE;
@@ -146,6 +158,9 @@ static int find_panes(struct pane_window *w, struct op_context *ctx, struct erro
                                 w->is_new, err);
     batch_unref(keys);
     TRY(rc);
+    if (g->timers != NULL) {
+        return pane_paged_note(w, ctx, err);
+    }
     TRY(pane_list_check(w, ctx, err));
     return pane_list_add(w, ctx, err);
 }
@@ -174,8 +189,10 @@ static int fire_late(struct pane_window *w, struct op_context *ctx, struct error
             continue;
         }
         TRY(add_rows(w, ctx, i + 1, err));
-        TRY(fire_window(w, ctx, pane_key_at(w, pane_meta_of(w, w->slots[i])->key), w->late_end,
-                        err));
+        TRY(g->timers != NULL
+                ? pane_paged_fire_late(w, ctx, w->batch_rows[i], w->late_end, err)
+                : fire_window(w, ctx, pane_key_at(w, pane_meta_of(w, w->slots[i])->key),
+                              w->late_end, err));
     }
     return 0;
 }

@@ -11,6 +11,7 @@
  *   pane_window.c    records into panes, firing, life
  *   pane_list.c      the panes of a key, and when it is due
  *   pane_rows.c      records and where they lie
+ *   pane_paged.c     with a backend that pages: timers instead of lists, and records that are copied
  * Thread: the task's.  Flink: the pane optimisation of table windows (SliceAssigners). */
 #ifndef FLINC_ENGINE_OPERATORS_WINDOW_PANE_WINDOW_H
 #define FLINC_ENGINE_OPERATORS_WINDOW_PANE_WINDOW_H
@@ -65,6 +66,12 @@ struct pane_window {
     uint64_t generation;
     struct pane_row *gathered; /* Owns */
     size_t n_gathered, cap_gathered;
+    /* With a backend that pages: general.timers, and nothing of lists, index and notes. */
+    struct timer_batch fired; /* keys that are looked at; those from `next_fired` on are left */
+    uint16_t fired_rows[TIMER_FIRE_ROWS];
+    uint32_t next_fired;
+    bool gathered_in_order;
+    struct builder expired; /* keys of panes that go */
     /* The batch at hand. */
     uint32_t n_rows, next_row, n_added;
     int64_t late_end; /* of the late window of the next row that fired last */
@@ -83,6 +90,9 @@ static inline struct pane_key *pane_key_at(const struct pane_window *w, int64_t 
 }
 /* ---- pane_list.c ---------------------------------------------------------------------------------- */
 
+/* The state of panes. */
+int pane_list_open_state(struct pane_window *w, struct op_context *ctx,
+                         struct error *err) MUST_CHECK;
 int pane_list_open(struct pane_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
 void pane_list_close(struct pane_window *w);
 /* Looks at the table again when its slots have moved. */
@@ -114,8 +124,23 @@ int pane_rows_add(struct pane_window *w, struct op_context *ctx, uint32_t from, 
 /* Makes the records of the window that ends at `end` those of its side, in order of arrival. */
 int pane_rows_load(struct pane_window *w, struct op_context *ctx, struct pane_key *k, int64_t end,
                    struct error *err) MUST_CHECK;
+/* Room for `n` gathered records; they become those of the side, in order of arrival. */
+void pane_rows_reserve(struct pane_window *w, size_t n);
+void pane_rows_show(struct pane_window *w, bool in_order);
 /* Panes up to `end` have gone. */
 int pane_rows_expire(struct pane_window *w, struct batch *key, int64_t end,
                      struct error *err) MUST_CHECK;
+
+/* ---- pane_paged.c --------------------------------------------------------------------------------- */
+
+int pane_paged_open(struct pane_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
+void pane_paged_close(struct pane_window *w); /* nothing to do with other backends */
+/* The panes of the batch at hand are in w->slots: those that are new are waited for. */
+int pane_paged_note(struct pane_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
+/* Fires the late window that ends at `end` for the key of a row of the batch at hand. */
+int pane_paged_fire_late(struct pane_window *w, struct op_context *ctx, uint16_t row, int64_t end,
+                         struct error *err) MUST_CHECK;
+/* Fires what is due until the queue is full: 1: there is more; 0: that was all. */
+int pane_paged_fire(struct pane_window *w, struct op_context *ctx, struct error *err) MUST_CHECK;
 
 #endif

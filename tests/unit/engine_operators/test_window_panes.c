@@ -339,6 +339,130 @@ static void processing_time_fires_by_the_clock(void **state)
 
 /* ---- by hand ----------------------------------------------------------------------------------- */
 
+FLINC_STRUCT(order_seen, FLINC_STRING(k), FLINC_INT64(start), FLINC_INT64(n), FLINC_INT64(order));
+
+/* The number of records and what tells their order. */
+static int show_order(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
+{
+    uint64_t order = 0;
+    for (size_t i = 0; i < pane->n; i++) {
+        order = order * 31 + (uint64_t)FLINC_PANE_RECORD(pane, event, i)->v;
+    }
+    return FLINC_EMIT(out, order_seen, .k = FLINC_PANE_RECORD(pane, event, 0)->k,
+                      .start = pane->start_ms, .n = (int64_t)pane->n, .order = (int64_t)order);
+}
+
+static struct harness *start_order(struct general *g, int64_t size, int64_t slide)
+{
+    general_init(g, SLIDING, size, slide);
+    g->c.config.output = general_desc(g, 1, FLINC_TYPE(order_seen));
+    g->o.outputs[0] = FLINC_TYPE(order_seen);
+    g->o.functions[0] = (struct harness_function)FN(FLINC_FN_WINDOW, show_order);
+    g->o.kind = "flinc.window.panes";
+    return general_start(g);
+}
+
+/* Several windows of each are due at one watermark: more results than a call gives, and more keys than are looked at
+ * together. */
+static void many_keys_with_many_windows(void **state)
+{
+    enum { KEYS = 2500, PART = 500, SIZE = 40, SLIDE = 10 };
+    struct general g;
+    struct harness *h = start_order(&g, SIZE, SLIDE);
+    STR_AUTO expected = STR_INIT;
+    for (int first = 0; first < KEYS; first += PART) {
+        STR_AUTO rows = STR_INIT;
+        for (int k = first; k < first + PART; k++) {
+            str_printf(&rows, "key-%d, 1 @7\nkey-%d, 2 @23\nkey-%d, 3 @5\n", k, k, k);
+        }
+        push(h, str_cstr(&rows));
+    }
+    for (int k = 0; k < KEYS; k++) {
+        for (int start = -30; start <= 20; start += SLIDE) {
+            const bool early = start <= 0, later = start + SIZE > 23;
+            str_printf(&expected, "+I[key-%d, %d, %d, %d] @%d\n", k, start,
+                       (early ? 2 : 0) + (later ? 1 : 0),
+                       early && later ? (1 * 31 + 2) * 31 + 3
+                       : early        ? 1 * 31 + 3
+                                      : 2,
+                       start + SIZE - 1);
+        }
+    }
+    check_watermark(h, 1000, str_cstr(&expected));
+    assert_true(harness_more_count(h) > 0);
+    check_watermark(h, 2000, "");
+    harness_free(h);
+}
+
+/* Blocks that are read together have less; records come out of order of their times. */
+static void windows_with_many_records(void **state)
+{
+    enum { ROWS = 3000, SIZE = 1000, SLIDE = 250 };
+    struct general g;
+    struct harness *h = start_order(&g, SIZE, SLIDE);
+    STR_AUTO rows = STR_INIT;
+    STR_AUTO expected = STR_INIT;
+    for (int i = 0; i < ROWS; i++) {
+        str_printf(&rows, "%s, %d @%d\n", i % 10 == 0 ? "b" : "a", i, i * 7919 % 2000);
+        if (i % 1000 == 999) {
+            push(h, str_cstr(&rows));
+            str_clear(&rows);
+        }
+    }
+    for (int key = 0; key < 2; key++) {
+        for (int start = SLIDE - SIZE; start < 2000; start += SLIDE) {
+            uint64_t n = 0, order = 0;
+            for (int i = 0; i < ROWS; i++) {
+                int ts = i * 7919 % 2000;
+                if ((i % 10 == 0) == (key == 1) && ts >= start && ts < start + SIZE) {
+                    order = order * 31 + (uint64_t)i;
+                    n++;
+                }
+            }
+            str_printf(&expected, "+I[%s, %d, %llu, %lld] @%d\n", key == 1 ? "b" : "a", start,
+                       (unsigned long long)n, (long long)order, start + SIZE - 1);
+        }
+    }
+    check_watermark(h, 10000, str_cstr(&expected));
+    harness_free(h);
+}
+
+static void check_savepoint(const struct keyed_disk *from, const struct keyed_disk *to,
+                            const char *expected[3])
+{
+    Flinc__OperatorSubtaskState *s = NULL;
+    struct general g;
+    general_init(&g, SLIDING, 20, 10);
+    g.c.config.allowed_lateness_ms = 15;
+    g.o.kind = "flinc.window.panes";
+    harness_set_disk(from);
+    struct harness *h = general_start(&g);
+    push(h, "a, 1 @3\nb, 2 @12\na, 3 @14");
+    check_watermark(h, 9, "+I[a: 1, -10] @9");
+    must(harness_snapshot(h, 1, FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL, &s, &err));
+    harness_free(h);
+    harness_set_disk(to);
+    g.o.restore = s;
+    h = general_start(&g);
+    flinc__operator_subtask_state__free_unpacked(s, NULL);
+    check_push(h, "a, 4 @8", expected[0]);
+    check_watermark(h, 19, expected[1]);
+    check_watermark(h, 1000, expected[2]);
+    harness_free(h);
+}
+
+/* A canonical savepoint goes from one backend to the other, with windows that have fired and are kept for late records. */
+static void savepoints_go_to_the_other_backend(void **state)
+{
+    const char *expected[] = {"+I[a: 1 4, -10] @9", "+I[a: 1 3 4, 0] @19\n+I[b: 2, 0] @19",
+                              "+I[a: 3, 10] @29\n+I[b: 2, 10] @29"};
+    const struct keyed_disk *disk = fixture_disk.shared != NULL ? &fixture_disk : NULL;
+    check_savepoint(NULL, disk, expected);
+    check_savepoint(disk, NULL, expected);
+    check_savepoint(disk, disk, expected);
+    harness_set_disk(disk);
+}
+
 static void a_gap_costs_nothing_and_fires_nothing(void **state)
 {
     struct general g;
@@ -447,6 +571,9 @@ int main(void)
         cmocka_unit_test(tumbling_windows_of_values),
         cmocka_unit_test(window_all_shares_panes_too),
         cmocka_unit_test(processing_time_fires_by_the_clock),
+        cmocka_unit_test(many_keys_with_many_windows),
+        cmocka_unit_test(windows_with_many_records),
+        cmocka_unit_test(savepoints_go_to_the_other_backend),
         cmocka_unit_test(a_gap_costs_nothing_and_fires_nothing),
         cmocka_unit_test(a_failing_function_is_named),
         cmocka_unit_test(nodes_are_of_the_budget),

@@ -21,6 +21,8 @@ FLINC_STRUCT(counted_more, FLINC_INT64(count), FLINC_INT64(n), FLINC_INT32(k), F
 FLINC_STRUCT(shown_value, FLINC_INT32(k), FLINC_INT64(window_start), FLINC_INT64(window_end),
              FLINC_INT64(value));
 
+static bool sums_all; /* of show_all() */
+
 static int add_readings(flinc_ctx *ctx, const reading *a, const reading *b, reading *out)
 {
     *out = (reading){.k = a->k, .v = a->v + b->v};
@@ -81,14 +83,31 @@ static int show_count(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
                       .window_end = pane->end_ms, .value = c->n);
 }
 
-/* Sums by a reduce function, counts by an aggregate one. */
-static void set_functions(struct general *g, Flinc__WindowColumnKind aggregate)
+/* The sum, or the number of all records. */
+static int show_all(flinc_ctx *ctx, const flinc_pane *pane, flinc_out *out)
+{
+    const reading *first = FLINC_PANE_RECORD(pane, reading, 0);
+    int64_t value = 0;
+    for (size_t i = 0; i < pane->n; i++) {
+        value += sums_all ? FLINC_PANE_RECORD(pane, reading, i)->v : 1;
+    }
+    return FLINC_EMIT(out, shown_value, .k = first->k, .window_start = pane->start_ms,
+                      .window_end = pane->end_ms, .value = value);
+}
+
+/* Sums by a reduce function, counts by an aggregate one; or either by a process function, which sees all records. */
+static void set_functions(struct general *g, Flinc__WindowColumnKind aggregate, bool by_records)
 {
     g->o = (struct harness_options){.inputs = {FLINC_TYPE(reading)},
                                     .outputs = {FLINC_TYPE(shown_value)}};
     g->c.config.process = true;
     g->c.config.input = g->c.config.value = general_desc(g, 0, FLINC_TYPE(reading));
     g->c.config.output = general_desc(g, 1, FLINC_TYPE(shown_value));
+    if (by_records) {
+        sums_all = aggregate == SUM;
+        g->o.functions[0] = (struct harness_function)FN(FLINC_FN_WINDOW, show_all);
+        return;
+    }
     if (aggregate == SUM) {
         g->c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_REDUCE;
         g->o.functions[0] = (struct harness_function)FN(FLINC_FN_REDUCE, add_readings);
@@ -122,6 +141,7 @@ struct vertex {
     struct window_config *config;
     Flinc__WindowColumnKind aggregate;
     uint32_t parallelism;
+    uint32_t n_restarts;
     struct harness *subtasks[SUBTASKS_MAX];
 };
 
@@ -154,15 +174,21 @@ static void vertex_close(struct vertex *v)
     }
 }
 
-/* Stops with a snapshot and goes on with another parallelism. */
+/* Stops with a snapshot and goes on with another parallelism, on disk every other time with a savepoint that the other backend takes. */
 static void vertex_restart(struct vertex *v, uint32_t parallelism)
 {
     Flinc__OperatorSubtaskState *states[SUBTASKS_MAX];
+    const bool changes = fixture_disk.shared != NULL && ++v->n_restarts % 2 == 0;
     for (uint32_t i = 0; i < v->parallelism; i++) {
-        must(harness_snapshot(v->subtasks[i], 1, FLINC__CHECKPOINT_KIND__CHECKPOINT_FULL,
+        must(harness_snapshot(v->subtasks[i], 1,
+                              changes ? FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL
+                                      : FLINC__CHECKPOINT_KIND__CHECKPOINT_FULL,
                               &states[i], &err));
     }
     vertex_close(v);
+    if (changes) {
+        harness_set_disk(v->n_restarts % 4 == 2 ? NULL : &fixture_disk);
+    }
     Flinc__OperatorSubtaskState *all = harness_join_states(states, v->parallelism);
     vertex_open(v, parallelism, all);
     flinc__operator_subtask_state__free_unpacked(all, NULL);
@@ -222,9 +248,11 @@ static void check_random(uint64_t seed, const char *kind, Flinc__WindowAssignerK
     general_init(&g, assigner, size, slide);
     naive_init(&naive, &g.c.assigner);
     struct vertex v = {.kind = kind, .config = &g.c, .aggregate = aggregate};
-    if (strcmp(kind, "flinc.window.values") == 0 || strcmp(kind, "flinc.window.general") == 0) {
+    const bool by_records = strcmp(kind, "flinc.window.panes") == 0;
+    if (by_records || strcmp(kind, "flinc.window.values") == 0 ||
+        strcmp(kind, "flinc.window.general") == 0) {
         v.functions = &g;
-        set_functions(&g, aggregate);
+        set_functions(&g, aggregate, by_records);
     } else {
         g.c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS;
         window_config_columns(&g.c, aggregate);
@@ -244,6 +272,7 @@ static void check_random(uint64_t seed, const char *kind, Flinc__WindowAssignerK
     check_step(&v, &naive, INT64_MAX);
     vertex_close(&v);
     naive_fini(&naive);
+    harness_set_disk(fixture_disk.shared != NULL ? &fixture_disk : NULL);
 }
 
 static void windows_go_on_exactly(void **state)
@@ -274,6 +303,11 @@ static void windows_of_functions_go_on_exactly(void **state)
                          FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING, shapes[s][0], shapes[s][1],
                          kinds[k]);
         }
+        for (size_t s = 1; s < ARRAY_LEN(shapes); s++) {
+            check_random(6000 + s * 10 + k, "flinc.window.panes",
+                         FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING, shapes[s][0], shapes[s][1],
+                         kinds[k]);
+        }
         check_random(4000 + k, "flinc.window.general", FLINC__WINDOW_ASSIGNER_KIND__WINDOW_TUMBLING,
                      10, 10, kinds[k]);
         check_random(5000 + k, "flinc.window.general", FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SESSION,
@@ -287,9 +321,9 @@ static struct vertex summing(struct general *g, const char *kind, int64_t size, 
 {
     general_init(g, FLINC__WINDOW_ASSIGNER_KIND__WINDOW_SLIDING, size, slide);
     struct vertex v = {.kind = kind, .config = &g->c, .aggregate = SUM};
-    if (strcmp(kind, "flinc.window.values") == 0) {
+    if (strcmp(kind, "flinc.window.slices") != 0) {
         v.functions = g;
-        set_functions(g, SUM);
+        set_functions(g, SUM, strcmp(kind, "flinc.window.panes") == 0);
     } else {
         g->c.config.function = FLINC__WINDOW_FUNCTION_KIND__WINDOW_COLUMNS;
         window_config_columns(&g->c, SUM);
@@ -335,6 +369,7 @@ static void subtasks_that_were_not_equally_far(void **state)
 {
     check_not_equally_far("flinc.window.slices");
     check_not_equally_far("flinc.window.values");
+    check_not_equally_far("flinc.window.panes");
 }
 
 /* The bug itself: nothing comes but a watermark below the one before the restore. */
@@ -365,6 +400,7 @@ static void flink_36663_no_window_fires_again(void **state)
 {
     check_fired("flinc.window.slices", NULL);
     check_fired("flinc.window.values", NULL);
+    check_fired("flinc.window.panes", NULL);
 }
 
 static void flink_36663_guard(void **state)
@@ -379,7 +415,7 @@ static void check_evolution(const char *kind, Flinc__WindowAssignerKind assigner
     struct general g;
     general_init(&g, assigner, size, slide);
     struct vertex v = {.kind = kind, .config = &g.c, .functions = &g, .aggregate = COUNT};
-    set_functions(&g, COUNT);
+    set_functions(&g, COUNT, false);
     vertex_open(&v, 1, NULL);
     push(v.subtasks[0], "1, 1 @1\n1, 1 @2");
     set_more(&g);

@@ -52,6 +52,17 @@ static void equal_numbers_stay_in_order_of_arrival(void **state)
     assert_int_equal(more, 0);
     assert_int_equal(sort, 3);
     sorted_map_reader_fini(r);
+    r->order_only = true;
+    assert_ok(sorted_map_reader_start(r, m, &keys, &ranges, &err));
+    for (n = 0; (more = sorted_map_reader_next(r, 77, NULL)) > 0; n += r->rows.n) {
+        for (uint32_t i = 0; i < r->rows.n; i++) {
+            assert_int_equal(r->rows.sorts[i], -4 + (n + i) / 100);
+            assert_int_equal(r->numbers[i], 9 - (n + i) / 100 + (n + i) % 100 * 10);
+        }
+    }
+    assert_int_equal(more, 0);
+    assert_int_equal(n, 700);
+    sorted_map_reader_fini(r);
     batch_unref(keys.batch);
     mem_free(r);
     rows_fixture_close(&f);
