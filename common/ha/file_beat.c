@@ -61,9 +61,10 @@ int file_beat_again(struct file_beat *b, struct error *err)
     TRY(FAILPOINT(err, "ha.file.before_beat"));
     boot_id(host);
     (void)snprintf(text, sizeof(text), "%s %020llu\n", host, (unsigned long long)++b->count);
-    if (pwrite(b->fd, text, BEAT_BYTES, 0) != BEAT_BYTES) {
-        return error_set_errno(err, errno, "writing %s (high-availability.storageDir)",
-                               str_cstr(&b->path));
+    ssize_t n = pwrite(b->fd, text, BEAT_BYTES, 0);
+    if (n != BEAT_BYTES) {
+        return error_set_errno(err, n < 0 ? errno : EIO,
+                               "writing %s (high-availability.storageDir)", str_cstr(&b->path));
     }
     return 0;
 }

@@ -64,6 +64,19 @@ int bundles_keep(struct recovery *r, const char *job_hex, const struct blob_key 
     return n > 0 ? fs_sync_folder(str_cstr(&folder), err) : 0;
 }
 
+static int write_all(int fd, const char *data, size_t size, const char *path, struct error *err)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, data, size);
+        if (n < 0 && errno != EINTR) {
+            return error_set_errno(err, errno, "writing %s (io.tmp.dirs)", path);
+        }
+        data += MAX(n, 0);
+        size -= (size_t)MAX(n, 0);
+    }
+    return 0;
+}
+
 static int copy_out(struct fs_input *in, int fd, const char *path, struct error *err)
 {
     char *buf = mem_alloc(COPY_BYTES);
@@ -75,9 +88,7 @@ static int copy_out(struct fs_input *in, int fd, const char *path, struct error 
         if (rc == 0 && n == 0) {
             break;
         }
-        if (rc == 0 && write(fd, buf, n) != (ssize_t)n) {
-            rc = error_set_errno(err, errno, "writing %s (io.tmp.dirs)", path);
-        }
+        rc = rc == 0 ? write_all(fd, buf, n, path, err) : rc;
         offset += n;
     }
     mem_free(buf);
