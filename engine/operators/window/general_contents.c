@@ -229,7 +229,7 @@ int contents_open(struct general_window *w, struct op_context *ctx, struct error
         }
         TRY(row_list_open(w->base.backend, &desc, &side->contents, err));
         state_rows_writer_init(&side->writer, row_list_layout(side->contents), ctx->pool);
-        state_heap_init(&side->copies, w->base.backend->options.budget);
+        contents_init_copies(w, side);
     }
     return user_functions_start(&w->rows.functions, err);
 }
@@ -341,6 +341,14 @@ int contents_forget(struct general_window *w, struct op_context *ctx,
         row_list_drop_if_empty(w->sides[i].contents, at->end);
     }
     return 0;
+}
+
+void contents_init_copies(const struct general_window *w, struct general_side *side)
+{
+    const struct mem_budget *managed = w->base.backend->options.budget;
+    uint64_t limit = managed != NULL ? atomic_load(&managed->limit_bytes) : 0;
+    mem_budget_init(&side->copies_budget, "records of one window", limit, NULL);
+    state_heap_init(&side->copies, &side->copies_budget);
 }
 
 int contents_copy_record(struct general_side *side, const char **inout_record, struct error *err)

@@ -76,7 +76,10 @@ struct general_side {
     const char **records; /* Owns */
     int64_t *times;       /* Owns */
     size_t n_records, cap_records;
-    struct state_heap copies; /* of records, where found rows do not stay */
+    /* Of the records of the window at hand, where found rows do not stay: as many as managed memory has bytes, beside it.  What
+     * a function looks at must not depend on how full the cache is. */
+    struct state_heap copies;
+    struct mem_budget copies_budget;
 };
 
 /* Some rows of the pass at hand as structs. */
@@ -336,6 +339,8 @@ int contents_fire_value(struct general_window *w, struct op_context *ctx,
                         struct error *err) MUST_CHECK;
 int contents_fire_records(struct general_window *w, struct op_context *ctx,
                           const struct window_at_hand *at, struct error *err) MUST_CHECK;
+/* Room for copies of records; contents_close() gives it back. */
+void contents_init_copies(const struct general_window *w, struct general_side *side);
 /* Makes a copy of a found record, which goes with the side's others. */
 int contents_copy_record(struct general_side *side, const char **inout_record,
                          struct error *err) MUST_CHECK;

@@ -86,7 +86,7 @@ int pane_paged_open(struct pane_window *w, struct op_context *ctx, struct error 
     struct general_window *g = &w->general;
     struct timer_service_options options = {
         .name = "window-panes", .key_schema = g->base.key_schema, .is_derived = true};
-    state_heap_init(&g->sides[0].copies, g->base.backend->options.budget);
+    contents_init_copies(g, &g->sides[0]);
     builder_init(&w->expired, ctx->pool, g->base.key_schema, BATCH_ROWS_MAX);
     w->expired.target_bytes = UINT64_MAX;
     w->expired.max_row_bytes = UINT64_MAX;
