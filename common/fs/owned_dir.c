@@ -23,13 +23,18 @@ static const char lock_suffix[] = ".lock";
 
 enum { MAKE_TRIES = 16 };
 
-static void remove_tree(const char *path)
+/* True: it is gone. */
+static bool remove_tree(const char *path)
 {
     struct error err = ERROR_INIT;
-    if (fs_delete(path, FS_DELETE_RECURSIVE, &err) < 0 && err.code != ERR_NOT_FOUND) {
+    int rc = FAILPOINT(&err, "fs.owned_dir.remove");
+    rc = rc == 0 ? fs_delete(path, FS_DELETE_RECURSIVE, &err) : rc;
+    if (rc < 0 && err.code != ERR_NOT_FOUND) {
         LOG_WARN(topic, "Cannot remove the folder %s, which nobody uses any more: %s", path,
                  err.message);
+        return false;
     }
+    return true;
 }
 
 /* Removes the folder of this lock file when its process is gone. */
@@ -45,8 +50,10 @@ static void clear_one(const char *parent, const char *lock_name)
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
         str_append(&folder, lock_path.data, lock_path.len - (sizeof(lock_suffix) - 1));
         LOG_INFO(topic, "Removing %s, which a process that is gone has left.", str_cstr(&folder));
-        remove_tree(str_cstr(&folder));
-        (void)unlink(str_cstr(&lock_path));
+        /* Children of the process may still end, and write: then the next one that looks removes it. */
+        if (remove_tree(str_cstr(&folder))) {
+            (void)unlink(str_cstr(&lock_path));
+        }
     }
     (void)close(fd);
 }
@@ -133,12 +140,25 @@ int owned_dir_make(struct owned_dir *d, const char *parent, const char *prefix, 
     return rc;
 }
 
+/* What was left beside a folder. */
+static void clear_siblings(const char *path)
+{
+    STR_AUTO parent = STR_INIT;
+    STR_AUTO prefix = STR_INIT;
+    const char *name = strrchr(path, '/') + 1, *id = strrchr(path, '-');
+    str_append(&parent, path, (size_t)(name - 1 - path));
+    str_append(&prefix, name, (size_t)(id - name));
+    clear_leftovers(parent.len > 0 ? str_cstr(&parent) : "/", str_cstr(&prefix));
+}
+
 void owned_dir_remove(struct owned_dir *d)
 {
     if (d->lock_fd >= 0) {
-        remove_tree(d->path);
-        (void)unlink(d->lock_path);
+        if (remove_tree(d->path)) {
+            (void)unlink(d->lock_path);
+        }
         (void)close(d->lock_fd);
+        clear_siblings(d->path);
     }
     mem_free(d->path);
     mem_free(d->lock_path);

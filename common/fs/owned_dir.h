@@ -23,7 +23,7 @@ struct owned_dir {
  * without '/'. */
 int owned_dir_make(struct owned_dir *d, const char *parent, const char *prefix,
                    struct error *err) MUST_CHECK;
-/* Removes the folder with all that is in it.  Nothing to remove is fine. */
+/* Removes the folder with all that is in it, and leftovers that could not be removed before.  Nothing to remove is fine. */
 void owned_dir_remove(struct owned_dir *d);
 
 #endif

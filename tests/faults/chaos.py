@@ -385,11 +385,12 @@ class Round:
 
     def fail_early(self):
         """The job says by its failures what it found; it would be restarted for ever."""
+        has_failed = self.state() == "FAILED"  # asked first: what it failed of is in its history then
         text = self.failure()
         whole = re.search(r"A savepoint has been created at (\S+), but the job failed while it was stopping", text)
-        if whole and self.state() == "FAILED":
+        if whole and has_failed:
             raise StoppedHalfway(whole[1])
-        if "VIOLATION" in text or self.state() == "FAILED":
+        if "VIOLATION" in text or has_failed:
             raise Violation(text[:2000])
 
     def failure(self):

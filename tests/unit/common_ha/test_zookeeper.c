@@ -239,7 +239,6 @@ static void test_creator_only(void **state)
     struct ha_fixture f;
     struct contender a, b;
     struct error err = ERROR_INIT;
-    STR_AUTO got = STR_INIT;
     server_fixture(&f, "4 s");
     assert_int_equal(conf_set(&f.conf, "high-availability.zookeeper.client.acl", "creator", &err),
                      0);
