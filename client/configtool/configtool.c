@@ -6,6 +6,7 @@
  * Without --print the file is replaced by one of flat keys (comments are lost, as in Flink), by a new file that
  * is renamed over it; when CONF_DIR cannot be written, the file itself is overwritten (a mounted file).
  * Flink: FlinkConfigLoader, BashJavaUtils.  Thread: main. */
+#include "common/base/fd.h"
 #include "common/conf/conf.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -56,20 +57,6 @@ static void print_all(const struct conf *conf)
     }
 }
 
-static int write_all(int fd, const struct str *text)
-{
-    size_t done = 0;
-
-    while (done < text->len) {
-        ssize_t n = write(fd, text->data + done, text->len - done);
-        if (n < 0 && errno != EINTR) {
-            return -errno;
-        }
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
 static int replace_file(const char *path, const struct str *text, struct error *err)
 {
     STR_AUTO temporary = STR_INIT;
@@ -83,7 +70,7 @@ static int replace_file(const char *path, const struct str *text, struct error *
     if (fd < 0) {
         return error_set_errno(err, errno, "writing %s", path);
     }
-    int rc = write_all(fd, text);
+    int rc = fd_write_all(fd, text->data, text->len) == 0 ? 0 : -errno;
     close(fd);
     if (rc == 0 && renamed && rename(str_cstr(&temporary), path) < 0) {
         rc = -errno;

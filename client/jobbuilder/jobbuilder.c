@@ -2,6 +2,7 @@
  *
  * A main that calls exit() ends the process: the handler of atexit() then answers in its place. */
 #include "client/jobbuilder/jobbuilder.h"
+#include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "common/rpc/error_info.h"
@@ -22,19 +23,6 @@ static bool read_all(uint8_t *data, size_t size)
     while (size > 0) {
         ssize_t n = read(JOBBUILDER_FD, data, size);
         if (n == 0 || (n < 0 && errno != EINTR)) {
-            return false;
-        }
-        data += MAX(n, 0);
-        size -= (size_t)MAX(n, 0);
-    }
-    return true;
-}
-
-static bool write_all(const uint8_t *data, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(JOBBUILDER_FD, data, size);
-        if (n < 0 && errno != EINTR) {
             return false;
         }
         data += MAX(n, 0);
@@ -69,7 +57,7 @@ static bool write_answer(const Flinc__BuildAnswer *answer)
         bytes[i] = (uint8_t)(size >> (8 * i));
     }
     (void)flinc__build_answer__pack(answer, bytes + 4);
-    bool done = write_all(bytes, size + 4);
+    bool done = fd_write_all(JOBBUILDER_FD, bytes, size + 4) == 0;
     mem_free(bytes);
     return done;
 }

@@ -5,6 +5,7 @@
 #include "common/fs/local_file.h"
 
 #include "common/base/failpoint.h"
+#include "common/base/fd.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -33,16 +34,8 @@ static int sink_write_out(struct local_sink *s, const uint8_t *data, size_t size
     }
     s->failed = true; /* until all of it is written */
     TRY_CTX(err, FAILPOINT(err, "fs.local.write"), "writing %s", s->path);
-    while (size > 0) {
-        ssize_t n = write(s->fd, data, size);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return local_error(err, errno, "writing", s->path);
-        }
-        data += n;
-        size -= (size_t)n;
+    if (fd_write_all(s->fd, data, size) < 0) {
+        return local_error(err, errno, "writing", s->path);
     }
     s->failed = false;
     return 0;

@@ -2,6 +2,7 @@
 #include "common/ha/file_beat.h"
 
 #include "common/base/failpoint.h"
+#include "common/base/fd.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -61,10 +62,9 @@ int file_beat_again(struct file_beat *b, struct error *err)
     TRY(FAILPOINT(err, "ha.file.before_beat"));
     boot_id(host);
     (void)snprintf(text, sizeof(text), "%s %020llu\n", host, (unsigned long long)++b->count);
-    ssize_t n = pwrite(b->fd, text, BEAT_BYTES, 0);
-    if (n != BEAT_BYTES) {
-        return error_set_errno(err, n < 0 ? errno : EIO,
-                               "writing %s (high-availability.storageDir)", str_cstr(&b->path));
+    if (fd_write_all_at(b->fd, text, BEAT_BYTES, 0) < 0) {
+        return error_set_errno(err, errno, "writing %s (high-availability.storageDir)",
+                               str_cstr(&b->path));
     }
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "common/ha/file_log.h"
 
 #include "common/base/failpoint.h"
+#include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/fs/fs.h"
 #include <dirent.h>
@@ -56,19 +57,6 @@ static int sync_dir(const char *path, struct error *err)
     return rc;
 }
 
-static int write_all(int fd, struct slice bytes)
-{
-    while (bytes.len > 0) {
-        ssize_t n = write(fd, bytes.data, bytes.len);
-        if (n < 0 && errno != EINTR) {
-            return -1;
-        }
-        bytes.data += MAX(n, 0);
-        bytes.len -= (size_t)MAX(n, 0);
-    }
-    return fsync(fd);
-}
-
 /* A new file, on disk; nothing is left of it after a failure. */
 static int write_file(const char *path, struct slice bytes, struct error *err)
 {
@@ -77,7 +65,7 @@ static int write_file(const char *path, struct slice bytes, struct error *err)
         return error_set_errno(err, errno, "creating %s (high-availability.storageDir)", path);
     }
     int rc = 0;
-    if (write_all(fd, bytes) < 0) {
+    if (fd_write_all(fd, bytes.data, bytes.len) < 0 || fsync(fd) < 0) {
         rc = error_set_errno(err, errno, "writing %s (high-availability.storageDir)", path);
     }
     if (close(fd) < 0 && rc == 0) {

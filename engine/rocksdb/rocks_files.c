@@ -6,6 +6,7 @@
 #include "engine/rocksdb/rocks_inside.h"
 
 #include "common/base/failpoint.h"
+#include "common/base/fd.h"
 #include "common/fs/fs.h"
 
 #include <errno.h>
@@ -241,19 +242,6 @@ static int copy_file(const char *path, const char *to_path, struct error *err)
  * only where that is 0.  (Its checksum is of the file with a 0.) */
 static const char place_name[] = "external_sst_file.global_seqno"; /* after "rocksdb." */
 
-static int write_at(int fd, const void *data, size_t size, off_t at, const char *path,
-                    struct error *err)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t n = pwrite(fd, (const char *)data + done, size - done, at + (off_t)done);
-        if (n < 0 && errno != EINTR) {
-            return error_set_errno(err, errno, "writing %s", path);
-        }
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
 static int forget_place(const char *path, struct error *err)
 {
     char tail[PROPERTIES_BYTES];
@@ -269,8 +257,8 @@ static int forget_place(const char *path, struct error *err)
     int rc = 0;
     if (name == NULL || at + (off_t)sizeof(none) > size) {
         rc = error_set(err, ERR_CORRUPT, "%s is no run of RocksDB state, or damaged", path);
-    } else {
-        rc = write_at(fd, &none, sizeof(none), at, path, err);
+    } else if (fd_write_all_at(fd, &none, sizeof(none), at) < 0) {
+        rc = error_set_errno(err, errno, "writing %s", path);
     }
     (void)close(fd);
     return rc;

@@ -7,6 +7,7 @@
 #include "jobmanager/blob/blob_store.h"
 
 #include "common/base/failpoint.h"
+#include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/digest/sha256.h"
@@ -127,19 +128,13 @@ static int reserve(struct intake *in, uint64_t size, struct error *err)
     return 0;
 }
 
-static int write_all(const struct intake *in, const char *data, size_t size, struct error *err)
+static int write_part(const struct intake *in, const char *data, size_t size, struct error *err)
 {
     TRY(FAILPOINT(err, "blob.write"));
-    while (size > 0) {
-        ssize_t n = write(in->to, data, size);
-        if (n < 0 && errno != EINTR) {
-            return error_set_errno(err, errno, "writing %s in the blob store %s", in->source,
-                                   in->s->dir.path);
-        }
-        data += MAX(n, 0);
-        size -= (size_t)MAX(n, 0);
-    }
-    return 0;
+    return fd_write_all(in->to, data, size) == 0
+               ? 0
+               : error_set_errno(err, errno, "writing %s in the blob store %s", in->source,
+                                 in->s->dir.path);
 }
 
 static int copy(struct intake *in, char *buf, struct error *err)
@@ -160,7 +155,7 @@ static int copy(struct intake *in, char *buf, struct error *err)
             TRY(reserve(in, in->size - in->reserved, err));
         }
         sha256_add(in->hash, buf, (size_t)n);
-        TRY(write_all(in, buf, (size_t)n, err));
+        TRY(write_part(in, buf, (size_t)n, err));
     }
 }
 

@@ -1,4 +1,5 @@
 /* The bundles of a job as files of the storage folder, by their content; see recovery_internal.h. */
+#include "common/base/fd.h"
 #include "common/fs/fs.h"
 #include "jobmanager/recovery/recovery_internal.h"
 #include <errno.h>
@@ -64,19 +65,6 @@ int bundles_keep(struct recovery *r, const char *job_hex, const struct blob_key 
     return n > 0 ? fs_sync_folder(str_cstr(&folder), err) : 0;
 }
 
-static int write_all(int fd, const char *data, size_t size, const char *path, struct error *err)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, data, size);
-        if (n < 0 && errno != EINTR) {
-            return error_set_errno(err, errno, "writing %s (io.tmp.dirs)", path);
-        }
-        data += MAX(n, 0);
-        size -= (size_t)MAX(n, 0);
-    }
-    return 0;
-}
-
 static int copy_out(struct fs_input *in, int fd, const char *path, struct error *err)
 {
     char *buf = mem_alloc(COPY_BYTES);
@@ -88,7 +76,9 @@ static int copy_out(struct fs_input *in, int fd, const char *path, struct error 
         if (rc == 0 && n == 0) {
             break;
         }
-        rc = rc == 0 ? write_all(fd, buf, n, path, err) : rc;
+        if (rc == 0 && fd_write_all(fd, buf, n) < 0) {
+            rc = error_set_errno(err, errno, "writing %s (io.tmp.dirs)", path);
+        }
         offset += n;
     }
     mem_free(buf);

@@ -1,6 +1,8 @@
 /* Routes of task managers: list, details, logs, threads.  What only a task manager knows is asked of it
  * over its stream; its files come in parts into an unlinked file, so that none is held in memory. */
 #include "jobmanager/rest/rest_internal.h"
+
+#include "common/base/fd.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -219,16 +221,11 @@ static int scratch_file(struct rest_server *s)
     return fd;
 }
 
-static int write_all(int fd, const uint8_t *data, size_t size, struct error *err)
+static int write_part(int fd, const uint8_t *data, size_t size, struct error *err)
 {
-    for (size_t done = 0; done < size;) {
-        ssize_t n = write(fd, data + done, size - done);
-        if (n < 0 && errno != EINTR) {
-            return error_set_errno(err, errno, "keeping a task manager's file");
-        }
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
+    return fd_write_all(fd, data, size) == 0
+               ? 0
+               : error_set_errno(err, errno, "keeping a task manager's file");
 }
 
 /* Asks for part after part until the size that the first one told. */
@@ -258,7 +255,7 @@ static int fetch_file(struct rest_server *s, const struct http_request *rq,
                                  "the file has %llu bytes and at most %d are shown: look at it on "
                                  "the task manager's host",
                                  (unsigned long long)total, FILE_BYTES_MAX)
-                     : write_all(fd, data.data, data.len, err);
+                     : write_part(fd, data.data, data.len, err);
         part->offset += data.len;
         bool ended = data.len == 0;
         flinc__query_answer__free_unpacked(answer, NULL);

@@ -5,6 +5,7 @@
  * says NULL when the cache is gone. */
 #include "taskmanager/host/blob_cache.h"
 #include "common/base/failpoint.h"
+#include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/digest/sha256.h"
@@ -79,16 +80,11 @@ static void download_free(void *arg)
     mem_free(d);
 }
 
-static int write_all(int fd, const struct str *data, const char *path, struct error *err)
+static int write_part(int fd, const struct str *data, const char *path, struct error *err)
 {
-    for (size_t done = 0; done < data->len;) {
-        ssize_t n = write(fd, data->data + done, data->len - done);
-        if (n < 0 && errno != EINTR) {
-            return error_set_errno(err, errno, "writing %s", path);
-        }
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
+    return fd_write_all(fd, data->data, data->len) == 0
+               ? 0
+               : error_set_errno(err, errno, "writing %s", path);
 }
 
 static int check_total(const struct download *d, uint64_t total, uint64_t so_far, struct error *err)
@@ -121,7 +117,7 @@ static int download_pieces(const struct download *d, int fd, struct sha256 *sha,
                            (unsigned long long)offset, (unsigned long long)total);
         }
         if (rc == 0) {
-            rc = write_all(fd, &data, d->temporary, err);
+            rc = write_part(fd, &data, d->temporary, err);
         }
         if (rc == 0) {
             sha256_add(sha, str_cstr(&data), data.len);

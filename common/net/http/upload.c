@@ -4,6 +4,7 @@
 #include "common/net/http/state.h"
 
 #include "common/base/failpoint.h"
+#include "common/base/fd.h"
 #include "common/base/log.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -66,28 +67,19 @@ static int on_begin(void *arg, const struct multipart_part *part, struct error *
     return 0;
 }
 
-static int write_all(struct http_request *rq, struct slice data, struct error *err)
+static int write_part(struct http_request *rq, struct slice data, struct error *err)
 {
     if (FAILPOINT(NULL, "http.upload.write") < 0) {
         return disk_error(rq, ENOSPC, err);
     }
-    while (data.len > 0) {
-        ssize_t n = write(rq->upload_fd, data.data, data.len);
-        if (n < 0 && errno != EINTR) {
-            return disk_error(rq, errno, err);
-        }
-        if (n > 0) {
-            data = slice_make(data.data + n, data.len - (size_t)n);
-        }
-    }
-    return 0;
+    return fd_write_all(rq->upload_fd, data.data, data.len) == 0 ? 0 : disk_error(rq, errno, err);
 }
 
 static int on_data(void *arg, struct slice data, struct error *err)
 {
     struct http_request *rq = arg;
     if (rq->upload_fd >= 0) {
-        TRY(write_all(rq, data, err));
+        TRY(write_part(rq, data, err));
         VEC_AT(&rq->uploads, struct http_upload, rq->uploads.len - 1)->size += data.len;
         return 0;
     }
