@@ -11,27 +11,17 @@
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-/* Timers for the windows of a block of a walk. */
-static int set_block(struct general_window *w, struct op_context *ctx, uint32_t n,
-                     struct error *err)
+static int set_again(void *arg, const struct op_context *ctx, const struct batch *keys,
+                     uint32_t row, uint32_t slot, struct error *err)
 {
-    struct batch *keys;
-    TRY(keyed_state_read_keys(w->entries, w->slots, n, &keys, err));
-    batch_hash_keys(ctx->pool, keys, w->entry_columns, w->base.n_keys);
-    const int64_t *spaces = COLUMN_VALUES(&keys->columns[w->base.n_keys], const int64_t);
-    int rc = timer_service_begin(w->timers, keys, w->entry_columns, err);
-    for (uint32_t i = 0; i < n && rc == 0; i++) {
-        struct window_entry *e = general_entry(w, w->slots[i]);
-        struct window_at_hand at;
-        w->timer_row = i;
-        w->timer_space = spaces[i];
-        e->due[GENERAL_EVENT] = e->due[GENERAL_PROCESSING] = INT64_MAX;
-        rc = general_at(w, w->slots[i], &at, err);
-        rc = rc < 0 ? rc : general_schedule(w, &at, err);
-    }
-    rc = rc < 0 ? rc : timer_service_settle(w->timers, err);
-    batch_unref(keys);
-    return rc;
+    struct general_window *w = arg;
+    struct window_entry *e = general_entry(w, slot);
+    struct window_at_hand at;
+    w->timer_row = row;
+    w->timer_space = COLUMN_VALUES(&keys->columns[w->base.n_keys], const int64_t)[row];
+    e->due[GENERAL_EVENT] = e->due[GENERAL_PROCESSING] = INT64_MAX;
+    TRY(general_at(w, slot, &at, err));
+    return general_schedule(w, &at, err);
 }
 
 int general_timers_open(struct general_window *w, struct op_context *ctx, struct error *err)
@@ -46,17 +36,14 @@ int general_timers_open(struct general_window *w, struct op_context *ctx, struct
         timer_service_was_stored(w->timers, TIMER_PROCESSING)) {
         return 0;
     }
-    struct keyed_walk *walk = NULL;
-    TRY(keyed_walk_start(w->entries, NAMESPACE_VOID, &walk, err));
-    int rc;
-    while ((rc = keyed_walk_next(walk, BATCH_ROWS_MAX, w->slots, err)) > 0) {
-        rc = set_block(w, ctx, (uint32_t)rc, err);
-        if (rc < 0) {
-            break;
-        }
-    }
-    keyed_walk_free(walk);
-    return rc;
+    const struct window_timers again = {.entries = w->entries,
+                                        .timers = w->timers,
+                                        .key_columns = w->entry_columns,
+                                        .n_keys = w->base.n_keys,
+                                        .slots = w->slots,
+                                        .set = set_again,
+                                        .arg = w};
+    return window_timers_set_again(&again, ctx, err);
 }
 
 void general_timers_close(struct general_window *w)

@@ -63,22 +63,14 @@ static int wait_for(struct pane_window *w, uint32_t row, int64_t pane_end, int64
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-/* Timers for the panes of a block of a walk. */
-static int set_block(struct pane_window *w, struct op_context *ctx, uint32_t n, struct error *err)
+static int set_again(void *arg, const struct op_context *ctx, const struct batch *keys,
+                     uint32_t row, uint32_t slot, struct error *err)
 {
-    struct general_window *g = &w->general;
-    struct batch *keys;
-    TRY(keyed_state_read_keys(w->panes, w->slots, n, &keys, err));
-    batch_hash_keys(ctx->pool, keys, g->entry_columns, g->base.n_keys);
-    const uint64_t *hashes = (const uint64_t *)(const void *)keys->hashes->data;
-    const int64_t *ends = COLUMN_VALUES(&keys->columns[g->base.n_keys], const int64_t);
-    int rc = timer_service_begin(g->timers, keys, g->entry_columns, err);
-    for (uint32_t i = 0; i < n && rc == 0; i++) {
-        rc = wait_for(w, i, ends[i], pane_now(g, ctx, hashes[i]), err);
-    }
-    rc = rc < 0 ? rc : timer_service_settle(g->timers, err);
-    batch_unref(keys);
-    return rc;
+    struct pane_window *w = arg;
+    const struct general_window *g = &w->general;
+    const uint64_t hash = ((const uint64_t *)(const void *)keys->hashes->data)[row];
+    const int64_t end = COLUMN_VALUES(&keys->columns[g->base.n_keys], const int64_t)[row];
+    return wait_for(w, row, end, pane_now(g, ctx, hash), err);
 }
 
 int pane_paged_open(struct pane_window *w, struct op_context *ctx, struct error *err)
@@ -95,17 +87,14 @@ int pane_paged_open(struct pane_window *w, struct op_context *ctx, struct error 
     if (w->panes->was_stored && timer_service_was_stored(g->timers, kind_of(w))) {
         return 0;
     }
-    struct keyed_walk *walk = NULL;
-    TRY(keyed_walk_start(w->panes, NAMESPACE_VOID, &walk, err));
-    int rc;
-    while ((rc = keyed_walk_next(walk, BATCH_ROWS_MAX, w->slots, err)) > 0) {
-        rc = set_block(w, ctx, (uint32_t)rc, err);
-        if (rc < 0) {
-            break;
-        }
-    }
-    keyed_walk_free(walk);
-    return rc;
+    const struct window_timers again = {.entries = w->panes,
+                                        .timers = g->timers,
+                                        .key_columns = g->entry_columns,
+                                        .n_keys = g->base.n_keys,
+                                        .slots = w->slots,
+                                        .set = set_again,
+                                        .arg = w};
+    return window_timers_set_again(&again, ctx, err);
 }
 
 void pane_paged_close(struct pane_window *w)

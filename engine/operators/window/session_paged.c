@@ -8,21 +8,12 @@
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-/* Timers for the keys of a block of a walk. */
-static int set_block(struct session_window *w, struct op_context *ctx, uint32_t n,
-                     struct error *err)
+static int set_again(void *arg, const struct op_context *ctx, const struct batch *keys,
+                     uint32_t row, uint32_t slot, struct error *err)
 {
-    struct batch *keys;
-    TRY(keyed_state_read_keys(w->state, w->slots, n, &keys, err));
-    batch_hash_keys(ctx->pool, keys, w->base.plain_columns, w->base.n_keys);
-    int rc = timer_service_begin(w->timers, keys, w->base.plain_columns, err);
-    for (w->timer_row = 0; w->timer_row < n && rc == 0; w->timer_row++) {
-        uint32_t slot = w->slots[w->timer_row];
-        rc = session_schedule(w, slot, session_entry_at(w, slot), err);
-    }
-    rc = rc < 0 ? rc : timer_service_settle(w->timers, err);
-    batch_unref(keys);
-    return rc;
+    struct session_window *w = arg;
+    w->timer_row = row;
+    return session_schedule(w, slot, session_entry_at(w, slot), err);
 }
 
 int session_timers_open(struct session_window *w, struct op_context *ctx, struct error *err)
@@ -37,17 +28,14 @@ int session_timers_open(struct session_window *w, struct op_context *ctx, struct
     if (w->state->was_stored && timer_service_was_stored(w->timers, w->timer_kind)) {
         return 0;
     }
-    struct keyed_walk *walk = NULL;
-    TRY(keyed_walk_start(w->state, NAMESPACE_VOID, &walk, err));
-    int rc;
-    while ((rc = keyed_walk_next(walk, BATCH_ROWS_MAX, w->slots, err)) > 0) {
-        rc = set_block(w, ctx, (uint32_t)rc, err);
-        if (rc < 0) {
-            break;
-        }
-    }
-    keyed_walk_free(walk);
-    return rc;
+    const struct window_timers again = {.entries = w->state,
+                                        .timers = w->timers,
+                                        .key_columns = w->base.plain_columns,
+                                        .n_keys = w->base.n_keys,
+                                        .slots = w->slots,
+                                        .set = set_again,
+                                        .arg = w};
+    return window_timers_set_again(&again, ctx, err);
 }
 
 /* ---- firing ------------------------------------------------------------------------------------ */

@@ -91,6 +91,24 @@ int window_progress_open(struct window_base *w, struct op_context *ctx,
 /* Fills the operator state; for snapshot(). */
 int window_progress_snapshot(struct window_base *w, struct error *err) MUST_CHECK;
 
+/* ---- window_timers.c -------------------------------------------------------------------------------- */
+
+/* Timers that follow from the entries of a state (NAMESPACE_VOID): where they were not restored with it, they are set again. */
+struct window_timers {
+    struct keyed_state *entries;
+    struct timer_service *timers;
+    const uint32_t *
+        key_columns; /* of batches of keys of the entries; the first n_keys of them are those of timers */
+    uint32_t n_keys;
+    uint32_t *slots; /* room for BATCH_ROWS_MAX */
+    /* Sets those of the entry in a slot, whose key is row `row` of `keys`, about which the timers are. */
+    int (*set)(void *arg, const struct op_context *ctx, const struct batch *keys, uint32_t row,
+               uint32_t slot, struct error *err);
+    void *arg;
+};
+int window_timers_set_again(const struct window_timers *t, struct op_context *ctx,
+                            struct error *err) MUST_CHECK;
+
 /* The hashes of slots of the state's table, as those of a batch of their keys. */
 void window_copy_hashes(struct op_context *ctx, const struct keyed_state *s, const uint32_t *slots,
                         uint32_t n, struct batch *keys);
