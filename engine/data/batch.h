@@ -160,6 +160,20 @@ static inline bool column_get_bool(const struct column *c, uint32_t row)
 {
     return ((c->values->data[row >> 3] >> (row & 7)) & 1) != 0;
 }
+/* Of TINYINT to BIGINT, and what else has the layout of one. */
+static inline int64_t column_get_int(const struct column *c, uint32_t row)
+{
+    switch (c->type->layout) {
+    case LAYOUT_I8:
+        return COLUMN_VALUES(c, const int8_t)[row];
+    case LAYOUT_I16:
+        return COLUMN_VALUES(c, const int16_t)[row];
+    case LAYOUT_I32:
+        return COLUMN_VALUES(c, const int32_t)[row];
+    default:
+        return COLUMN_VALUES(c, const int64_t)[row];
+    }
+}
 static inline struct slice column_get_bytes(const struct column *c, uint32_t row)
 {
     const struct view *v = COLUMN_VALUES(c, const struct view) + row;

@@ -173,7 +173,7 @@ void cell_append_scalar(struct str *out, const struct column *c, uint32_t row)
         append_timestamp(out, c->type, timestamp_of(c, row));
         return;
     default: /* integers and intervals */
-        cell_wrote(out, cell_put_i64(p, cell_int(c, row)));
+        cell_wrote(out, cell_put_i64(p, column_get_int(c, row)));
     }
 }
 

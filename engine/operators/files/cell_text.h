@@ -60,21 +60,6 @@ static ALWAYS_INLINE char *cell_put_i64(char *p, int64_t v)
     return cell_put_u64(p, (uint64_t)v);
 }
 
-/* The value of TINYINT to BIGINT. */
-static ALWAYS_INLINE int64_t cell_int(const struct column *c, uint32_t row)
-{
-    switch (c->type->layout) {
-    case LAYOUT_I8:
-        return COLUMN_VALUES(c, const int8_t)[row];
-    case LAYOUT_I16:
-        return COLUMN_VALUES(c, const int16_t)[row];
-    case LAYOUT_I32:
-        return COLUMN_VALUES(c, const int32_t)[row];
-    default:
-        return COLUMN_VALUES(c, const int64_t)[row];
-    }
-}
-
 /* Appends a cell that is not NULL and none of strings and nested types. */
 void cell_append_scalar(struct str *out, const struct column *c, uint32_t row);
 void cell_append_base64(struct str *out, struct slice bytes);

@@ -218,7 +218,7 @@ static ALWAYS_INLINE void append_cell(struct csv_encoder *e, struct str *out,
     case TYPE_BIGINT:
     case TYPE_INTEGER:
         if (LIKELY(!e->special['-'])) {
-            cell_wrote(out, cell_put_i64(cell_room(out, CELL_INT_MAX), cell_int(c, row)));
+            cell_wrote(out, cell_put_i64(cell_room(out, CELL_INT_MAX), column_get_int(c, row)));
             return;
         }
         break;

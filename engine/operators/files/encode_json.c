@@ -234,7 +234,7 @@ static ALWAYS_INLINE void put_cell(struct str *out, const struct column *c, uint
         return;
     case TYPE_BIGINT:
     case TYPE_INTEGER:
-        cell_wrote(out, cell_put_i64(cell_room(out, CELL_INT_MAX), cell_int(c, row)));
+        cell_wrote(out, cell_put_i64(cell_room(out, CELL_INT_MAX), column_get_int(c, row)));
         return;
     default:
         put_other(out, c, row);

@@ -156,13 +156,10 @@ int64_t flinc_ctx_key_int64(flinc_ctx *ctx, uint32_t column)
     case LAYOUT_BIT:
         return column_get_bool(c, row);
     case LAYOUT_I8:
-        return COLUMN_VALUES(c, const int8_t)[row];
     case LAYOUT_I16:
-        return COLUMN_VALUES(c, const int16_t)[row];
     case LAYOUT_I32:
-        return COLUMN_VALUES(c, const int32_t)[row];
     case LAYOUT_I64:
-        return COLUMN_VALUES(c, const int64_t)[row];
+        return column_get_int(c, row);
     default:
         return flinc_ctx_fail(ctx, "column %u of the key is no integer", column);
     }

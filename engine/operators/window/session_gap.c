@@ -63,30 +63,17 @@ static int refuse(int64_t gap_ms, struct error *err)
 }
 
 /* NULL is no gap. */
-static int64_t column_gap(const struct column *c, enum type_layout layout, uint32_t row)
+static int64_t column_gap(const struct column *c, uint32_t row)
 {
-    if (column_is_null(c, row)) {
-        return 0;
-    }
-    switch (layout) {
-    case LAYOUT_I8:
-        return COLUMN_VALUES(c, const int8_t)[row];
-    case LAYOUT_I16:
-        return COLUMN_VALUES(c, const int16_t)[row];
-    case LAYOUT_I32:
-        return COLUMN_VALUES(c, const int32_t)[row];
-    default:
-        return COLUMN_VALUES(c, const int64_t)[row];
-    }
+    return column_is_null(c, row) ? 0 : column_get_int(c, row);
 }
 
 static int read_column(const struct session_gap *g, uint32_t input, const struct batch *b,
                        int64_t *ret_gaps, struct error *err)
 {
     uint32_t column = g->columns[input];
-    enum type_layout layout = b->schema->fields[column].type->layout;
     for (uint32_t i = 0; i < b->n_sel; i++) {
-        ret_gaps[i] = column_gap(&b->columns[column], layout, batch_row(b, i));
+        ret_gaps[i] = column_gap(&b->columns[column], batch_row(b, i));
         if (UNLIKELY(ret_gaps[i] <= 0)) {
             return refuse(ret_gaps[i], err);
         }
