@@ -83,6 +83,7 @@ struct fs_driver {
     int (*sync_folder)(const struct fs_location *at, struct error *err); /* NULL: nothing to do */
     const struct recoverable_ops *recoverable; /* NULL: no recoverable writer */
     bool has_no_folders;                       /* fs_has_folders() is false */
+    bool hides_unfinished;                     /* fs_hides_unfinished() is true */
 };
 
 extern const struct fs_driver fs_driver_local;

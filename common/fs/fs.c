@@ -234,6 +234,13 @@ int fs_has_folders(const char *uri, struct error *err)
     return !at.driver->has_no_folders;
 }
 
+int fs_hides_unfinished(const char *uri, struct error *err)
+{
+    CLEANUP(fs_location_fini) struct fs_location at = {.authority = NULL};
+    TRY(fs_location_parse(uri, &at, err));
+    return at.driver->hides_unfinished;
+}
+
 int fs_sync_folder(const char *uri, struct error *err)
 {
     CLEANUP(fs_location_fini) struct fs_location at = {.authority = NULL};

@@ -89,7 +89,7 @@ int fs_create(const char *uri, enum fs_write_mode mode, struct fs_output **ret_o
 int fs_output_write(struct fs_output *out, const void *data, size_t size,
                     struct error *err) MUST_CHECK;
 int fs_output_flush(struct fs_output *out, struct error *err) MUST_CHECK; /* to the system */
-/* To the disk; where a file is seen when it is closed (fs_has_folders()) nothing: closing does it. */
+/* To the disk; where a file is seen when it is closed (fs_hides_unfinished()) nothing: closing does it. */
 int fs_output_sync(struct fs_output *out, struct error *err) MUST_CHECK;
 uint64_t fs_output_position(const struct fs_output *out); /* bytes written, buffered ones too */
 const char *fs_output_path(const struct fs_output *out);
@@ -149,9 +149,11 @@ bool fs_is_glob(const char *pattern);
 bool fs_glob_match(const char *pattern, const char *name);
 
 /* Whether folders are things of their own, which are there once they are made and gone once they are deleted.  Else (object
- * stores) one is there while a file lies in it, making one does nothing, and a file is seen when its output is closed,
- * whole, so that writers need no names to rename from.  1, 0 or negative. */
+ * stores) one is there while a file lies in it, and making one does nothing.  1, 0 or negative. */
 int fs_has_folders(const char *uri, struct error *err) MUST_CHECK;
+/* Whether a file is seen when its output is closed, whole, and not before: writers need no names to rename from, and nobody
+ * can read what is still being written.  1, 0 or negative. */
+int fs_hides_unfinished(const char *uri, struct error *err) MUST_CHECK;
 int fs_mkdirs(const char *uri, struct error *err) MUST_CHECK; /* fine when it is there */
 /* Atomic within one file system, and replaces a file of the new name. */
 int fs_rename(const char *from_uri, const char *to_uri, struct error *err) MUST_CHECK;

@@ -7,7 +7,37 @@
 #define MEMORY "Status.JVM.Memory."
 #define COLLECTOR "Status.JVM.GarbageCollector."
 #define NETTY "Status.Shuffle.Netty."
-#define S3 "filesystem.s3."
+/* Of a file system of servers. */
+#define REMOTE_NAMES(group, what)                                                                 \
+    {IN_PROCESS, "filesystem." group ".bytesRead", METRIC_GAUGE,                                  \
+     "Bytes read from " what ", of requests that ended well."},                                   \
+        {IN_PROCESS, "filesystem." group ".bytesReadPerSecond", METRIC_GAUGE,                     \
+         "Their rate since the reading before."},                                                 \
+        {IN_PROCESS, "filesystem." group ".bytesWritten", METRIC_GAUGE,                           \
+         "Bytes written to " what ", of requests that ended well."},                              \
+        {IN_PROCESS, "filesystem." group ".bytesWrittenPerSecond", METRIC_GAUGE,                  \
+         "Their rate since the reading before."},                                                 \
+        {IN_PROCESS, "filesystem." group ".readRequests", METRIC_GAUGE,                           \
+         "Requests for a range of a file."},                                                      \
+        {IN_PROCESS, "filesystem." group ".writeRequests", METRIC_GAUGE,                          \
+         "Requests that write a file or a part of one, or begin or end what is written in "       \
+         "parts."},                                                                               \
+        {IN_PROCESS, "filesystem." group ".copyRequests", METRIC_GAUGE,                           \
+         "Requests that copy, rename or put together files within the server."},                  \
+        {IN_PROCESS, "filesystem." group ".listRequests", METRIC_GAUGE,                           \
+         "Requests for a page of a listing."},                                                    \
+        {IN_PROCESS, "filesystem." group ".statRequests", METRIC_GAUGE,                           \
+         "Requests for what is known of a file."},                                                \
+        {IN_PROCESS, "filesystem." group ".deleteRequests", METRIC_GAUGE,                         \
+         "Requests that delete files or give up uploads."},                                       \
+        {IN_PROCESS, "filesystem." group ".currentRequests", METRIC_GAUGE,                        \
+         "Requests that are under way."},                                                         \
+        {IN_PROCESS, "filesystem." group ".retries", METRIC_GAUGE,                                \
+         "Tries of requests behind the first."},                                                  \
+    {                                                                                             \
+        IN_PROCESS, "filesystem." group ".failures", METRIC_GAUGE,                                \
+            "Requests that failed at their last try, but for what is not there or there already." \
+    }
 #define NO_COLLECTOR "0: there is no garbage collector."
 
 static const struct metric_name names[] = {
@@ -55,24 +85,8 @@ static const struct metric_name names[] = {
     {IN_PROCESS, "Status.FileDescriptor.Open", METRIC_GAUGE, "Open files and sockets."},
     {IN_PROCESS, "Status.FileDescriptor.Max", METRIC_GAUGE,
      "Files and sockets that may be open at one time (ulimit -n)."},
-    {IN_PROCESS, S3 "bytesRead", METRIC_GAUGE, "Bytes read from S3, of requests that ended well."},
-    {IN_PROCESS, S3 "bytesReadPerSecond", METRIC_GAUGE, "Their rate since the reading before."},
-    {IN_PROCESS, S3 "bytesWritten", METRIC_GAUGE,
-     "Bytes written to S3, of requests that ended well."},
-    {IN_PROCESS, S3 "bytesWrittenPerSecond", METRIC_GAUGE, "Their rate since the reading before."},
-    {IN_PROCESS, S3 "readRequests", METRIC_GAUGE, "Requests for a range of an object."},
-    {IN_PROCESS, S3 "writeRequests", METRIC_GAUGE,
-     "Requests that write an object or a part of one, or begin or end an upload in parts."},
-    {IN_PROCESS, S3 "copyRequests", METRIC_GAUGE,
-     "Requests that copy an object within the server: renames, and commits of the file sink."},
-    {IN_PROCESS, S3 "listRequests", METRIC_GAUGE, "Requests for a page of a listing."},
-    {IN_PROCESS, S3 "statRequests", METRIC_GAUGE, "Requests for what is known of an object."},
-    {IN_PROCESS, S3 "deleteRequests", METRIC_GAUGE,
-     "Requests that delete objects or give up uploads."},
-    {IN_PROCESS, S3 "currentRequests", METRIC_GAUGE, "Requests that are under way."},
-    {IN_PROCESS, S3 "retries", METRIC_GAUGE, "Tries of requests behind the first."},
-    {IN_PROCESS, S3 "failures", METRIC_GAUGE,
-     "Requests that failed at their last try, but for what is not there or there already."},
+    REMOTE_NAMES("s3", "S3"),
+    REMOTE_NAMES("hdfs", "HDFS"),
     /* task manager */
     {METRIC_IN_TM, "Status.Flink.Memory.Managed.Used", METRIC_GAUGE,
      "Bytes of managed memory that tasks hold."},

@@ -3,7 +3,7 @@
 #include "common/metrics/process_metrics.h"
 
 #include "common/base/log.h"
-#include "common/fs/s3/statistics.h"
+#include "common/fs/remote/statistics.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <link.h>
@@ -15,6 +15,12 @@
 
 enum { SAMPLE_MS = 1000, GROUPS_MAX = 24 };
 
+/* Of a file system of servers. */
+struct remote_sample {
+    struct remote_statistics n;
+    double read_rate, write_rate; /* bytes per second */
+};
+
 struct process_sample {
     double cpu_load; /* of all processors, 0 to 1 */
     int64_t cpu_time_ns;
@@ -24,8 +30,7 @@ struct process_sample {
     int64_t threads;
     int64_t files_open, files_max;
     int64_t objects_loaded, objects_unloaded;
-    struct s3_statistics s3;
-    double s3_read_rate, s3_write_rate; /* bytes per second */
+    struct remote_sample s3, hdfs;
     int64_t zero, one;
 };
 
@@ -59,10 +64,24 @@ struct gauge_row {
     {                                                                                      \
         "Status." group, name, offsetof(struct process_sample, field), GAUGE_INTEGER, true \
     }
-#define S3_ROW(name, field, type)                                                 \
-    {                                                                             \
-        "filesystem.s3", name, offsetof(struct process_sample, field), type, true \
+#define REMOTE_ROW(of, name, field, type)                                              \
+    {                                                                                  \
+        "filesystem." #of, name, offsetof(struct process_sample, of.field), type, true \
     }
+#define REMOTE_ROWS(of)                                                                  \
+    REMOTE_ROW(of, "bytesRead", n.bytes_read, GAUGE_INTEGER),                            \
+        REMOTE_ROW(of, "bytesReadPerSecond", read_rate, GAUGE_RATE),                     \
+        REMOTE_ROW(of, "bytesWritten", n.bytes_written, GAUGE_INTEGER),                  \
+        REMOTE_ROW(of, "bytesWrittenPerSecond", write_rate, GAUGE_RATE),                 \
+        REMOTE_ROW(of, "readRequests", n.requests[REMOTE_KIND_READ], GAUGE_INTEGER),     \
+        REMOTE_ROW(of, "writeRequests", n.requests[REMOTE_KIND_WRITE], GAUGE_INTEGER),   \
+        REMOTE_ROW(of, "copyRequests", n.requests[REMOTE_KIND_COPY], GAUGE_INTEGER),     \
+        REMOTE_ROW(of, "listRequests", n.requests[REMOTE_KIND_LIST], GAUGE_INTEGER),     \
+        REMOTE_ROW(of, "statRequests", n.requests[REMOTE_KIND_STAT], GAUGE_INTEGER),     \
+        REMOTE_ROW(of, "deleteRequests", n.requests[REMOTE_KIND_DELETE], GAUGE_INTEGER), \
+        REMOTE_ROW(of, "currentRequests", n.under_way, GAUGE_INTEGER),                   \
+        REMOTE_ROW(of, "retries", n.retries, GAUGE_INTEGER),                             \
+        REMOTE_ROW(of, "failures", n.failures, GAUGE_INTEGER)
 static const struct gauge_row rows[] = {
     {"Status.JVM.CPU", "Load", offsetof(struct process_sample, cpu_load), GAUGE_SHARE, true},
     SUMMED_ROW("JVM.CPU", "Time", cpu_time_ns),
@@ -93,19 +112,8 @@ static const struct gauge_row rows[] = {
     ROW("JVM.GarbageCollector.G1_Old_Generation", "Time", zero),
     SUMMED_ROW("FileDescriptor", "Open", files_open),
     ROW("FileDescriptor", "Max", files_max),
-    S3_ROW("bytesRead", s3.bytes_read, GAUGE_INTEGER),
-    S3_ROW("bytesReadPerSecond", s3_read_rate, GAUGE_RATE),
-    S3_ROW("bytesWritten", s3.bytes_written, GAUGE_INTEGER),
-    S3_ROW("bytesWrittenPerSecond", s3_write_rate, GAUGE_RATE),
-    S3_ROW("readRequests", s3.requests[S3_KIND_READ], GAUGE_INTEGER),
-    S3_ROW("writeRequests", s3.requests[S3_KIND_WRITE], GAUGE_INTEGER),
-    S3_ROW("copyRequests", s3.requests[S3_KIND_COPY], GAUGE_INTEGER),
-    S3_ROW("listRequests", s3.requests[S3_KIND_LIST], GAUGE_INTEGER),
-    S3_ROW("statRequests", s3.requests[S3_KIND_STAT], GAUGE_INTEGER),
-    S3_ROW("deleteRequests", s3.requests[S3_KIND_DELETE], GAUGE_INTEGER),
-    S3_ROW("currentRequests", s3.under_way, GAUGE_INTEGER),
-    S3_ROW("retries", s3.retries, GAUGE_INTEGER),
-    S3_ROW("failures", s3.failures, GAUGE_INTEGER),
+    REMOTE_ROWS(s3),
+    REMOTE_ROWS(hdfs),
 };
 
 _Static_assert(ARRAY_LEN(rows) <= PROCESS_METRICS_ROWS_MAX, "process_sums has room for each row");
@@ -201,14 +209,14 @@ static int64_t find_memory_max(void)
     return max;
 }
 
-static void look_at_s3(const struct process_sample *before, int64_t wall_ns,
-                       struct process_sample *s)
+static void look_at(const struct remote_counters *of, const struct remote_sample *before,
+                    int64_t wall_ns, struct remote_sample *s)
 {
-    s3_statistics_read(&s->s3);
+    remote_statistics_read(of, &s->n);
     if (wall_ns > 0) {
         double second = 1e9 / (double)wall_ns;
-        s->s3_read_rate = (double)(s->s3.bytes_read - before->s3.bytes_read) * second;
-        s->s3_write_rate = (double)(s->s3.bytes_written - before->s3.bytes_written) * second;
+        s->read_rate = (double)(s->n.bytes_read - before->n.bytes_read) * second;
+        s->write_rate = (double)(s->n.bytes_written - before->n.bytes_written) * second;
     }
 }
 
@@ -225,7 +233,8 @@ static void take_sample(struct process_metrics *p)
             (double)(s.cpu_time_ns - p->sampled_cpu_ns) / (double)wall_ns / (double)processors;
         s.cpu_load = load < 0 ? 0 : MIN(load, 1.0);
     }
-    look_at_s3(&p->now, wall_ns, &s);
+    look_at(&s3_counters, &p->now.s3, wall_ns, &s.s3);
+    look_at(&hdfs_counters, &p->now.hdfs, wall_ns, &s.hdfs);
     look_at_memory(&s);
     s.threads = count_threads();
     s.files_open = count_files();
@@ -319,7 +328,8 @@ struct process_metrics *process_metrics_new(struct metric_group *group, const st
     p->now.memory_max = memory_max_bytes != 0 ? (int64_t)memory_max_bytes : find_memory_max();
     p->sampled_ms = clock_monotonic_ms(p->clock);
     p->sampled_cpu_ns = clock_process_cpu_ns();
-    s3_statistics_read(&p->now.s3);
+    remote_statistics_read(&s3_counters, &p->now.s3.n);
+    remote_statistics_read(&hdfs_counters, &p->now.hdfs.n);
     p->gauges = MEM_NEW_ARRAY(struct process_gauge, ARRAY_LEN(rows));
     p->status = find_group(&open, group, SLICE_LIT("Status"));
     p->filesystem = find_group(&open, group, SLICE_LIT("filesystem"));

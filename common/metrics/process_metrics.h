@@ -1,6 +1,6 @@
 /* Metrics of the process itself, under Flink's names: "Status.JVM.CPU.Load", "Status.JVM.Memory.Heap.Used"
  * and so on, with what a native process has in their place (docs/reference/metrics.md says which); and what it does
- * with S3: "filesystem.s3.bytesRead".
+ * with S3 and HDFS: "filesystem.s3.bytesRead".
  * Values are taken together when somebody reads one of them, at most once a second.
  * Thread: any (readings are serialised by the registry's lock). */
 #ifndef FLINC_COMMON_METRICS_PROCESS_METRICS_H
@@ -19,7 +19,7 @@ struct process_metrics *process_metrics_free(struct process_metrics *p);
 
 /* What other processes add, as the workers of a task manager do: times, memory, threads and descriptors are
  * summed, what has a limit or is the same everywhere (Max, Mapped, ClassLoader) is not. */
-enum { PROCESS_METRICS_ROWS_MAX = 48 };
+enum { PROCESS_METRICS_ROWS_MAX = 64 };
 struct process_sums {
     double values[PROCESS_METRICS_ROWS_MAX]; /* by row; zeroed to begin with */
 };

@@ -26,7 +26,7 @@
  * Garbage: a file of which less than 1 / max-space-amplification is still referred to gets no more sections,
  * and file_merging_waste() says so to who refers to it, who writes anew what costs less than it frees.
  *
- * Not on file systems where a file is seen when it is closed (fs_has_folders()): there is none.
+ * Not on file systems where a file is seen when it is closed (fs_hides_unfinished()): there is none.
  *
  * Thread: any; the lock is a leaf, never held over I/O or a callback.
  * Flink: FileMergingSnapshotManager, PhysicalFilePool, SegmentFileStateHandle (FLIP-306). */

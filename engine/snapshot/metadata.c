@@ -59,9 +59,9 @@ int metadata_write(const char *directory, const Flinc__CheckpointMetadata *m, st
     str_printf(&name, ".%s.%016llx", CHECKPOINT_METADATA_NAME, (unsigned long long)rng_next(&rng));
     TRY(fs_join(directory, str_cstr(&name), &temporary, err));
     TRY(fs_join(directory, CHECKPOINT_METADATA_NAME, &uri, err));
-    int has_folders = fs_has_folders(directory, err);
-    TRY(has_folders);
-    if (!has_folders) {
+    int hides_unfinished = fs_hides_unfinished(directory, err);
+    TRY(hides_unfinished);
+    if (hides_unfinished) {
         return write_file(str_cstr(&uri), m, err);
     }
     int rc = write_file(str_cstr(&temporary), m, err);

@@ -11,7 +11,7 @@
 static bool can_merge(const Flinc__CheckpointLocation *location)
 {
     return location->shared_directory[0] != '\0' &&
-           fs_has_folders(location->shared_directory, NULL) == 1;
+           fs_hides_unfinished(location->shared_directory, NULL) == 0;
 }
 
 struct snapshot_target *snapshot_target_new(const struct snapshot_target_options *options)

@@ -1,6 +1,6 @@
 /* Answers of S3 servers and files of credentials: arbitrary bytes are read or refused. */
+#include "common/fs/remote/xml.h"
 #include "common/fs/s3/client.h"
-#include "common/fs/s3/xml.h"
 
 static int on_element(void *arg, const char *path, struct slice text, struct error *err)
 {

@@ -2,7 +2,7 @@
 #include "common/fs/s3/client.h"
 
 #include "common/base/log.h"
-#include "common/fs/s3/xml.h"
+#include "common/fs/remote/xml.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,15 +234,9 @@ static bool is_temporary(const struct s3_call *call)
 static int64_t pause_ms(struct s3_call *call)
 {
     struct s3_client *c = call->client;
-    int64_t ms = (int64_t)S3_PAUSE_FIRST_MS << MIN(call->n_tries - 1, 16u);
-    ms = MIN(ms, (int64_t)S3_PAUSE_MAX_MS);
     pthread_mutex_lock(&c->lock);
-    ms = ms / 2 + (int64_t)rng_below(&c->random, (uint64_t)ms / 2 + 1);
+    int64_t ms = remote_pause_ms(call->n_tries, call->x.retry_after_s, &c->random);
     pthread_mutex_unlock(&c->lock);
-    if (call->x.retry_after_s > 0) {
-        int64_t told_ms = MIN((int64_t)call->x.retry_after_s * 1000, (int64_t)S3_PAUSE_MAX_MS);
-        ms = MAX(ms, told_ms);
-    }
     return ms;
 }
 
@@ -263,21 +257,21 @@ static void say_why(const struct s3_call *call, struct str *ret_text)
                str_cstr(&code), message.len > 0 ? ": " : "", str_cstr(&message));
 }
 
-static enum s3_kind kind_of(const struct s3_call *call)
+static enum remote_kind kind_of(const struct s3_call *call)
 {
     bool is_write = strcmp(call->method, "PUT") == 0 || strcmp(call->method, "POST") == 0;
     for (uint32_t i = 0; i < call->n_headers && is_write; i++) {
         if (strcmp(call->headers[i].name, "x-amz-copy-source") == 0) {
-            return S3_KIND_COPY;
+            return REMOTE_KIND_COPY;
         }
     }
     bool is_deletion = strcmp(call->method, "DELETE") == 0 ||
                        (call->n_query > 0 && strcmp(call->query[0].name, "delete") == 0);
-    return is_deletion                         ? S3_KIND_DELETE
-           : is_write                          ? S3_KIND_WRITE
-           : strcmp(call->method, "HEAD") == 0 ? S3_KIND_STAT
-           : call->sink != NULL                ? S3_KIND_READ
-                                               : S3_KIND_LIST;
+    return is_deletion                         ? REMOTE_KIND_DELETE
+           : is_write                          ? REMOTE_KIND_WRITE
+           : strcmp(call->method, "HEAD") == 0 ? REMOTE_KIND_STAT
+           : call->sink != NULL                ? REMOTE_KIND_READ
+                                               : REMOTE_KIND_LIST;
 }
 
 static void count_end(const struct s3_call *call)
@@ -285,9 +279,10 @@ static void count_end(const struct s3_call *call)
     const struct exchange *x = &call->x;
     bool good = x->code == 0 && x->status >= 200 && x->status < 300;
     bool is_expected = x->code == 0 && (x->status == 404 || x->status == 412);
-    s3_count_end(&(struct s3_ended){.bytes_read = good ? x->sink_used : 0,
-                                    .bytes_written = good ? call->body.len : 0,
-                                    .has_failed = !good && !is_expected});
+    remote_count_end(&s3_counters,
+                     &(struct remote_ended){.bytes_read = good ? x->sink_used : 0,
+                                            .bytes_written = good ? call->body.len : 0,
+                                            .has_failed = !good && !is_expected});
 }
 
 /* Thread: the transfer's. */
@@ -309,7 +304,7 @@ static void on_done(struct exchange *x)
         again = true;
     }
     if (again) {
-        s3_count_retry();
+        remote_count_retry(&s3_counters);
         send_try(call);
         return;
     }
@@ -360,7 +355,7 @@ int s3_call_start(struct s3_client *c, struct s3_call *call, struct error *err)
     atomic_store(&call->has_ended, false);
     call->is_started = true;
     call->kind = kind_of(call);
-    s3_count_start(call->kind);
+    remote_count_start(&s3_counters, call->kind);
     send_try(call);
     return 0;
 }

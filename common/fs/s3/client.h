@@ -15,15 +15,13 @@
 #define FLINC_COMMON_FS_S3_CLIENT_H
 
 #include "common/base/thread.h"
+#include "common/fs/remote/statistics.h"
+#include "common/fs/remote/transfer.h"
 #include "common/fs/s3/credentials.h"
 #include "common/fs/s3/sigv4.h"
-#include "common/fs/s3/statistics.h"
-#include "common/fs/s3/transfer.h"
 
 enum {
     S3_PAIRS_MAX = 8,
-    S3_PAUSE_FIRST_MS = 100, /* before the second try; doubled each time, */
-    S3_PAUSE_MAX_MS = 10000, /* up to this, half of it by chance */
 };
 
 struct s3_client_options {
@@ -58,7 +56,7 @@ struct s3_call {
     struct exchange x;
     /* The client's. */
     struct s3_client *client;
-    enum s3_kind kind;
+    enum remote_kind kind;
     struct curl_slist *headers_sent; /* Owns */
     struct str url, path, host;      /* Own */
     char payload_sha256[2 * CRYPTO_SHA256_BYTES + 1];

@@ -3,8 +3,8 @@
 
 #include "common/base/log.h"
 #include "common/fs/fs.h"
+#include "common/fs/remote/xml.h"
 #include "common/fs/s3/client.h"
-#include "common/fs/s3/xml.h"
 #include "common/net/client/http_client.h"
 #include "common/text/json.h"
 

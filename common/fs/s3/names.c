@@ -3,7 +3,7 @@
 
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
-#include "common/fs/s3/xml.h"
+#include "common/fs/remote/xml.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

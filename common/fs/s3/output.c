@@ -20,7 +20,7 @@ struct s3_output {
     enum fs_write_mode mode;
     struct s3_upload upload; /* begun when there is more than a part; says bucket, key and writer */
     bool has_failed;
-    struct s3_progress progress;
+    struct remote_progress progress;
     struct part *parts; /* Owns; n_slots */
     uint32_t n_slots, at;
 };
@@ -38,7 +38,7 @@ static int wait_for(struct s3_output *o, struct part *p, struct error *err)
     p->is_sent = false;
     int rc = s3_upload_wait(&o->upload, &p->sent, err);
     if (rc == 0) {
-        s3_progress_add(&o->progress, &clock_system, "writing", o->base.path, p->used, 0);
+        remote_progress_add(&o->progress, &clock_system, "writing", o->base.path, p->used, 0);
     }
     p->used = 0;
     return rc;

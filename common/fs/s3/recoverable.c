@@ -14,7 +14,7 @@
 #include "common/fs/s3/inside.h"
 
 #include "common/base/failpoint.h"
-#include "common/fs/s3/xml.h"
+#include "common/fs/remote/xml.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -197,7 +197,8 @@ int s3_fs_get(struct s3_fs **ret_fs, struct error *err)
     {                                                                                         \
         .scheme = name, .description = "objects of S3", .open = s3_open, .create = s3_create, \
         .stat = s3_stat, .list = s3_list, .mkdirs = s3_mkdirs, .rename = s3_rename,           \
-        .remove = s3_remove, .has_no_folders = true, .recoverable = &s3_recoverable_ops       \
+        .remove = s3_remove, .has_no_folders = true, .hides_unfinished = true,                \
+        .recoverable = &s3_recoverable_ops                                                    \
     }
 static const struct fs_driver drivers[] = {S3_DRIVER("s3"), S3_DRIVER("s3a"), S3_DRIVER("s3p")};
 

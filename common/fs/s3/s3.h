@@ -11,10 +11,8 @@
 #include "common/fs/driver.h"
 
 enum {
-    S3_PART_BYTES_MIN = 5 * 1024 * 1024, /* of all parts but the last, says S3 */
-    S3_PARTS_MAX = 10000,                /* of an upload */
-    S3_READ_BYTES = 4 * 1024 * 1024, /* asked for at a time when a file is read from end to end, */
-    S3_READS_AHEAD = 4,              /* so many of them at once */
+    S3_PART_BYTES_MIN = 5 * 1024 * 1024,    /* of all parts but the last, says S3 */
+    S3_PARTS_MAX = 10000,                   /* of an upload */
     S3_COPY_BYTES_MAX = 1024 * 1024 * 1024, /* copied by one request; more in parts */
 };
 

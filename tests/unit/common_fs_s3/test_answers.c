@@ -1,6 +1,6 @@
 /* What servers and files say: documents, profiles, times. */
+#include "common/fs/remote/xml.h"
 #include "common/fs/s3/client.h"
-#include "common/fs/s3/xml.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

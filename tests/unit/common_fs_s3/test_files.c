@@ -1,4 +1,5 @@
 /* Files of S3 against a server in memory: what the interface promises, and what goes wrong on the way. */
+#include "common/fs/remote/input.h"
 #include "common/fs/s3/inside.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -190,10 +191,10 @@ static void test_clock_off(void **state)
 
 static void test_statistics(void **state)
 {
-    struct s3_statistics before, after;
+    struct remote_statistics before, after;
     struct error err = ERROR_INIT;
     struct fs_list list = FS_LIST_INIT;
-    s3_statistics_read(&before);
+    remote_statistics_read(&s3_counters, &before);
     put("s3://b/stat/large", str_slice(&large));
     expect("s3://b/stat/large", FS_ACCESS_SEQUENTIAL, 1000000, str_slice(&large));
     assert_int_equal(fs_rename("s3://b/stat/large", "s3://b/stat/moved", &err), 0);
@@ -203,17 +204,17 @@ static void test_statistics(void **state)
     assert_int_equal(fs_exists("s3://b/stat/nothing", &err), 0);
     fake_s3_fail(&server, FAKE_DENIED, NULL, 1);
     assert_int_equal(fs_exists("s3://b/stat/moved", &err), ERR_PERMISSION);
-    s3_statistics_read(&after);
+    remote_statistics_read(&s3_counters, &after);
     assert_int_equal(after.bytes_read - before.bytes_read, LARGE);
     assert_in_range(after.bytes_written - before.bytes_written, LARGE, LARGE + 1000);
-    assert_int_equal(after.requests[S3_KIND_READ] - before.requests[S3_KIND_READ],
-                     (LARGE + S3_READ_BYTES - 1) / S3_READ_BYTES);
+    assert_int_equal(after.requests[REMOTE_KIND_READ] - before.requests[REMOTE_KIND_READ],
+                     (LARGE + REMOTE_READ_BYTES - 1) / REMOTE_READ_BYTES);
     /* The beginning, four parts, the end. */
-    assert_int_equal(after.requests[S3_KIND_WRITE] - before.requests[S3_KIND_WRITE], 6);
-    assert_int_equal(after.requests[S3_KIND_COPY] - before.requests[S3_KIND_COPY], 1);
-    assert_int_equal(after.requests[S3_KIND_DELETE] - before.requests[S3_KIND_DELETE], 1);
-    assert_in_range(after.requests[S3_KIND_LIST] - before.requests[S3_KIND_LIST], 2, 3);
-    assert_in_range(after.requests[S3_KIND_STAT] - before.requests[S3_KIND_STAT], 3, 5);
+    assert_int_equal(after.requests[REMOTE_KIND_WRITE] - before.requests[REMOTE_KIND_WRITE], 6);
+    assert_int_equal(after.requests[REMOTE_KIND_COPY] - before.requests[REMOTE_KIND_COPY], 1);
+    assert_int_equal(after.requests[REMOTE_KIND_DELETE] - before.requests[REMOTE_KIND_DELETE], 1);
+    assert_in_range(after.requests[REMOTE_KIND_LIST] - before.requests[REMOTE_KIND_LIST], 2, 3);
+    assert_in_range(after.requests[REMOTE_KIND_STAT] - before.requests[REMOTE_KIND_STAT], 3, 5);
     assert_int_equal(after.retries - before.retries, 1);
     assert_int_equal(after.failures - before.failures, 1);
     assert_int_equal(after.under_way, 0);
@@ -222,10 +223,10 @@ static void test_statistics(void **state)
 static void test_progress(void **state)
 {
     struct clock_manual now;
-    struct s3_progress p = {.begin_ms = 0};
+    struct remote_progress p = {.begin_ms = 0};
     clock_manual_init(&now);
     for (int i = 0; i < 25; i++) { /* 24 s */
-        s3_progress_add(&p, &now.base, "writing", "s3://b/long", 5000000, 0);
+        remote_progress_add(&p, &now.base, "writing", "s3://b/long", 5000000, 0);
         clock_manual_advance_ms(&now, 1000);
     }
     assert_int_equal(p.n_lines, 2);
@@ -295,6 +296,7 @@ static void test_names(void **state)
     assert_int_equal(fs_stat("s3://b/n/h/i/j", &status, &err), 0);
     assert_int_equal(status.size_bytes, 3);
     assert_int_equal(fs_has_folders("s3://b/n", &err), 0);
+    assert_int_equal(fs_hides_unfinished("s3://b/n", &err), 1);
     assert_int_equal(fs_mkdirs("s3://b/n/new", &err), 0);
     assert_int_equal(fs_exists("s3://b/n/new", &err), 0);
     assert_int_equal(fs_mkdirs("s3://b/n/a", &err), ERR_ALREADY_EXISTS);

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/fs/s3/statistics.h"
+#include "common/fs/remote/statistics.h"
 #include "common/metrics/metric_names.h"
 #include "common/metrics/process_metrics.h"
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static double value_of(struct metric_registry *r, const char *name)
 {
     struct found f = {.name = name, .value = -1};
     metric_registry_visit(r, NULL, look, &f);
-    assert_int_equal(f.n, 42);
+    assert_int_equal(f.n, 55);
     assert_true(f.value >= 0);
     return f.value;
 }
@@ -101,10 +101,10 @@ static void test_s3(void **state)
     assert_int_equal(metric_registry_new(&(struct metric_registry_options){0}, &r, NULL), 0);
     struct metric_group *jm = metric_group_new(r, NULL, METRIC_SCOPE_JM, NULL, 0);
     struct process_metrics *p = process_metrics_new(jm, &clock.base, 0);
-    s3_count_start(S3_KIND_READ);
-    s3_count_start(S3_KIND_WRITE);
-    s3_count_retry();
-    s3_count_end(&(struct s3_ended){.bytes_read = 4000000});
+    remote_count_start(&s3_counters, REMOTE_KIND_READ);
+    remote_count_start(&s3_counters, REMOTE_KIND_WRITE);
+    remote_count_retry(&s3_counters);
+    remote_count_end(&s3_counters, &(struct remote_ended){.bytes_read = 4000000});
     clock_manual_advance_ms(&clock, 2000);
     assert_true(value_of(r, "filesystem.s3.bytesRead") == 4000000);
     assert_true(value_of(r, "filesystem.s3.bytesReadPerSecond") == 2000000);
@@ -112,7 +112,7 @@ static void test_s3(void **state)
     assert_true(value_of(r, "filesystem.s3.readRequests") == 1);
     assert_true(value_of(r, "filesystem.s3.currentRequests") == 1);
     assert_true(value_of(r, "filesystem.s3.retries") == 1);
-    s3_count_end(&(struct s3_ended){.has_failed = true});
+    remote_count_end(&s3_counters, &(struct remote_ended){.has_failed = true});
     process_sums_add(&sums, "filesystem.s3.bytesRead", 1000);
     process_sums_add(&sums, "filesystem.s3.bytesReadPerSecond", 10);
     process_metrics_set_others(p, &sums);
@@ -121,6 +121,7 @@ static void test_s3(void **state)
     assert_true(value_of(r, "filesystem.s3.bytesReadPerSecond") == 10);
     assert_true(value_of(r, "filesystem.s3.failures") == 1);
     assert_true(value_of(r, "filesystem.s3.currentRequests") == 0);
+    assert_true(value_of(r, "filesystem.hdfs.bytesRead") == 0);
     process_metrics_free(p);
     metric_group_free(jm);
     metric_registry_free(r);

@@ -1,5 +1,5 @@
 /* Documents by expat, loaded on first use (xml.h).  Thread: any. */
-#include "common/fs/s3/xml.h"
+#include "common/fs/remote/xml.h"
 
 #include "common/plugin/library.h"
 
@@ -37,7 +37,7 @@ LIBRARY_HAS_ALL(symbols, struct expat);
 static struct expat expat;
 static struct library library = {
     .file = "libexpat.so.1",
-    .needed_by = "reading answers of S3",
+    .needed_by = "reading XML: answers of S3, files of Hadoop",
     .remedy = "install it (Debian: apt-get install libexpat1)",
     .symbols = symbols,
     .n_symbols = ARRAY_LEN(symbols),

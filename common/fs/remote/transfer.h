@@ -4,8 +4,8 @@
  *   transfer  -- the thread and its connections
  *
  * Thread: transfer_start() any; `done` is called by the transfer's own, and may start again. */
-#ifndef FLINC_COMMON_FS_S3_TRANSFER_H
-#define FLINC_COMMON_FS_S3_TRANSFER_H
+#ifndef FLINC_COMMON_FS_REMOTE_TRANSFER_H
+#define FLINC_COMMON_FS_REMOTE_TRANSFER_H
 
 #include "common/base/error.h"
 #include "common/base/str.h"
@@ -18,6 +18,7 @@ struct transfer_options {
     uint32_t max_connections;                    /* to a host */
     const char *ca_file;                         /* copied; NULL: the system's */
     const char *name;                            /* of the thread */
+    bool negotiates;                             /* SPNEGO, with the tickets of the process */
 };
 
 struct exchange {
@@ -36,6 +37,7 @@ struct exchange {
     int status;
     size_t sink_used;
     struct str answer;                                              /* Owns until exchange_fini() */
+    struct str location;                                            /* the header; Owns as well */
     char etag[128], date[40], modified[40], region[40], writer[64]; /* headers; "": not there */
     uint64_t content_length;
     bool has_content_length;

@@ -1,5 +1,5 @@
 /* The thread that drives exchanges, by libcurl's multi interface (transfer.h). */
-#include "common/fs/s3/transfer.h"
+#include "common/fs/remote/transfer.h"
 
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
@@ -36,6 +36,7 @@ void exchange_reset(struct exchange *x)
     x->status = 0;
     x->sink_used = 0;
     str_clear(&x->answer);
+    str_clear(&x->location);
     x->etag[0] = x->date[0] = x->modified[0] = x->region[0] = x->writer[0] = '\0';
     x->content_length = 0;
     x->has_content_length = false;
@@ -45,6 +46,7 @@ void exchange_reset(struct exchange *x)
 void exchange_fini(struct exchange *x)
 {
     str_fini(&x->answer);
+    str_fini(&x->location);
 }
 
 /* ---- callbacks of libcurl ----------------------------------------------------------------------------- */
@@ -89,6 +91,19 @@ static bool take_header(struct slice line, const char *name, char *ret_value, si
     return true;
 }
 
+/* Locations may be long: paths and tokens are in them. */
+static bool take_location(struct slice line, struct str *ret)
+{
+    static const char name[] = "location:";
+    if (line.len < sizeof(name) || strncasecmp(line.data, name, sizeof(name) - 1) != 0) {
+        return false;
+    }
+    str_clear(ret);
+    str_append_slice(
+        ret, slice_trim(slice_make(line.data + sizeof(name) - 1, line.len - (sizeof(name) - 1))));
+    return true;
+}
+
 static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
     struct exchange *x = arg;
@@ -101,6 +116,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     } else if (take_header(line, "content-length", number, sizeof(number))) {
         x->content_length = strtoull(number, NULL, 10);
         x->has_content_length = true;
+    } else if (take_location(line, &x->location)) {
     } else if (take_header(line, "retry-after", number, sizeof(number))) {
         x->retry_after_s = number[0] >= '0' && number[0] <= '9' ? atoi(number) : -1;
     } else if (!take_header(line, "etag", x->etag, sizeof(x->etag)) &&
@@ -143,6 +159,11 @@ static void set_options(struct transfer *t, struct exchange *x)
     if (t->options.ca_file != NULL) {
         curl->easy_setopt(e, CURLOPT_CAINFO, t->options.ca_file);
     }
+    if (t->options.negotiates) { /* the cookie of the first answer spares the others the tickets */
+        curl->easy_setopt(e, CURLOPT_HTTPAUTH, CURLAUTH_GSSNEGOTIATE);
+        curl->easy_setopt(e, CURLOPT_USERPWD, ":");
+        curl->easy_setopt(e, CURLOPT_COOKIEFILE, "");
+    }
     if (has_body) {
         curl->easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->body.len);
         curl->easy_setopt(e, CURLOPT_POSTFIELDS, x->body.len > 0 ? x->body.data : "");
@@ -169,7 +190,7 @@ static void *take_last(struct vec *v)
 
 static void begin(struct transfer *t, struct exchange *x)
 {
-    int rc = FAILPOINT(&x->why, "fs.s3.send");
+    int rc = FAILPOINT(&x->why, "fs.remote.send");
     if (rc < 0) {
         end(x, rc);
         return;
@@ -239,7 +260,7 @@ static void take_done(struct transfer *t)
                 break;
             }
         }
-        rc = rc == 0 ? FAILPOINT(&x->why, "fs.s3.receive") : rc;
+        rc = rc == 0 ? FAILPOINT(&x->why, "fs.remote.receive") : rc;
         end(x, rc);
     }
 }

@@ -1,7 +1,7 @@
-/* Answers of an S3 server: small documents without attributes that matter, read by expat, which is loaded on first
+/* XML as servers answer it and Hadoop keeps its configuration: small documents without attributes that matter, read by expat, which is loaded on first
  * use.  Thread: any. */
-#ifndef FLINC_COMMON_FS_S3_XML_H
-#define FLINC_COMMON_FS_S3_XML_H
+#ifndef FLINC_COMMON_FS_REMOTE_XML_H
+#define FLINC_COMMON_FS_REMOTE_XML_H
 
 #include "common/base/error.h"
 #include "common/base/str.h"
