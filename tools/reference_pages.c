@@ -7,6 +7,7 @@
  * tools/check_reference compares them with what is in the tree, and writes them with --write.
  * Thread: main. */
 #include "common/base/error.h"
+#include "common/base/failpoint.h"
 #include "common/base/str.h"
 #include "common/conf/conf.h"
 #include "common/metrics/metric_names.h"
@@ -40,6 +41,35 @@ static void write_errors(struct str *out)
             str_printf(out, "| %d | %s | %s | %s |\n", codes[i], error_code_name(codes[i]),
                        error_class_name(error_code_class(codes[i])), error_code_text(codes[i]));
         }
+    }
+}
+
+static void write_failpoints(struct str *out)
+{
+    size_t n;
+    const struct failpoint_row *rows = failpoint_rows(&n);
+    const char *protocol = "";
+    str_append_cstr(
+        out,
+        "# Failpoints\n\n"
+        "<!-- Generated from common/base/failpoint_table.c by tools/check_reference --write; do "
+        "not edit. -->\n\n"
+        "Places at which tests make something go wrong, by protocol; "
+        "`flinc-jobmanager --list-failpoints` prints the\nsame. "
+        "`FLINC_FAILPOINTS=\"NAME=ACTION[,nth=N][,one_in=K][;...]\"` in the environment of a "
+        "process sets some, with\nthe actions `error[:TEXT]`, `delay:MS`, `kill`, `stop`, `abort`; "
+        "unset they cost nothing. With\n`FLINC_FAILPOINT_REPORT=FOLDER` each process writes there "
+        "which of them it comes to.\n");
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(rows[i].protocol, protocol) != 0) {
+            protocol = rows[i].protocol;
+            str_printf(out, "\n## %c%s\n\n| failpoint | process | where |\n|---|---|---|\n",
+                       protocol[0] >= 'a' && protocol[0] <= 'z' ? protocol[0] - 'a' + 'A'
+                                                                : protocol[0],
+                       protocol + 1);
+        }
+        str_printf(out, "| `%s` | %s | %s |\n", rows[i].name, failpoint_role_name(rows[i].role),
+                   rows[i].text);
     }
 }
 
@@ -96,11 +126,9 @@ static const struct {
     const char *name;
     void (*write)(struct str *out);
 } pages[] = {
-    {"configuration", write_configuration},
-    {"errors", write_errors},
-    {"metrics", metric_names_write_reference},
-    {"operators", write_operators},
-    {"rest", write_rest},
+    {"configuration", write_configuration}, {"errors", write_errors},
+    {"failpoints", write_failpoints},       {"metrics", metric_names_write_reference},
+    {"operators", write_operators},         {"rest", write_rest},
 };
 
 int main(int argc, char **argv)

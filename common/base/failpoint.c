@@ -14,9 +14,12 @@
 #include "common/base/vec.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,6 +58,7 @@ struct failpoint_rule {
     uint64_t hits;
 };
 
+static int report_fd = -1; /* of FLINC_FAILPOINT_REPORT; set before the first registration */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t environment_once = PTHREAD_ONCE_INIT;
 static struct failpoint *places;                           /* under lock */
@@ -63,8 +67,43 @@ static struct rng choices = {{1, 2, 3, 4}};                /* under lock */
 
 static int configure(const char *spec, struct error *err);
 
+static void open_report(const char *folder)
+{
+    char path[PATH_MAX], program[32] = "process";
+    FILE *f = fopen("/proc/self/comm", "re");
+    if (f != NULL) {
+        if (fgets(program, sizeof(program), f) != NULL) {
+            program[strcspn(program, "\n")] = '\0';
+        }
+        (void)fclose(f);
+    }
+    (void)snprintf(path, sizeof(path), "%s/%s-%d.hits", folder, program, (int)getpid());
+    report_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (report_fd < 0) {
+        LOG_WARN("flinc.failpoint",
+                 "No report of failpoints: %s cannot be made: %s; make the folder that "
+                 "FLINC_FAILPOINT_REPORT names",
+                 path, strerror(errno));
+    }
+}
+
+/* One line by one write(2), so that lines of threads and of a process that dies are whole. */
+static void report(const char *what, const char *name)
+{
+    char line[FAILPOINT_NAME_BYTES + 16];
+    if (report_fd >= 0) {
+        int len = snprintf(line, sizeof(line), "%s %s\n", what, name);
+        ssize_t n = write(report_fd, line, (size_t)MIN(len, (int)sizeof(line) - 1));
+        (void)n; /* a disk that is full keeps no reports */
+    }
+}
+
 static void read_environment(void)
 {
+    const char *folder = getenv("FLINC_FAILPOINT_REPORT");
+    if (folder != NULL && folder[0] != '\0') {
+        open_report(folder);
+    }
     const char *spec = getenv("FLINC_FAILPOINTS");
     struct error err = ERROR_INIT;
     if (spec !=
@@ -255,15 +294,17 @@ void failpoint_seed(uint64_t seed)
 
 /* ---- hits ---------------------------------------------------------------------------------- */
 
-/* Under lock.  Two threads may come here with the same new place. */
-static void register_place(struct failpoint *fp)
+/* Under lock.  True: it is new; two threads may come here with the same new place. */
+static bool register_place(struct failpoint *fp)
 {
-    if (atomic_load_explicit(&fp->armed, memory_order_relaxed) < 0) {
+    bool is_new = atomic_load_explicit(&fp->armed, memory_order_relaxed) < 0;
+    if (is_new) {
         fp->next = places;
         places = fp;
         int armed = find_rule(fp->name) != NULL;
         atomic_store_explicit(&fp->armed, armed, memory_order_relaxed);
     }
+    return is_new;
 }
 
 /* Under lock: counts the hit and says whether the rule fires. */
@@ -311,7 +352,7 @@ int failpoint_hit(struct failpoint *fp, struct error *err)
     pthread_once(&environment_once, read_environment);
     struct failpoint_rule fired = {.action = FAILPOINT_OFF};
     pthread_mutex_lock(&lock);
-    register_place(fp);
+    bool is_new = register_place(fp);
     struct failpoint_rule *rule = find_rule(fp->name);
     if (rule != NULL) {
         atomic_fetch_add_explicit(&fp->hits, 1, memory_order_relaxed);
@@ -320,6 +361,12 @@ int failpoint_hit(struct failpoint *fp, struct error *err)
         }
     }
     pthread_mutex_unlock(&lock);
+    if (is_new) {
+        report("reached", fp->name);
+    }
+    if (fired.action != FAILPOINT_OFF) {
+        report("fired", fp->name);
+    }
     return act(&fired, err);
 }
 

@@ -7,6 +7,12 @@
  *   off, error[:text] (ERR_IO), delay:MS, kill (SIGKILL self), stop (SIGSTOP self), abort.
  * nth=N: at the Nth hit only; one_in=K: at random once in K hits.  A faulty specification is refused
  * as a whole.
+ *
+ * FLINC_FAILPOINT_REPORT=FOLDER: each process writes there, to PROGRAM-PID.hits, a line `reached NAME` when it comes to a
+ * place for the first time, and `fired NAME` before each action; what is killed has written what it reached
+ * (tests/faults/failpoints.py adds it up).
+ *
+ * Every place has a row in the table (failpoint_table.c): `flinc-jobmanager --list-failpoints` prints it.
  * Thread: any. */
 #ifndef FLINC_COMMON_BASE_FAILPOINT_H
 #define FLINC_COMMON_BASE_FAILPOINT_H
@@ -36,6 +42,28 @@ void failpoint_seed(uint64_t seed);
         atomic_load_explicit(&fp_.armed, memory_order_relaxed) == 0 ? 0                           \
                                                                     : failpoint_hit(&fp_, (err)); \
     })
+
+/* Whose process comes to a place. */
+enum failpoint_role {
+    FAILPOINT_JOB_MANAGER,
+    FAILPOINT_TASK_MANAGER,
+    FAILPOINT_WORKER,
+    FAILPOINT_CLIENT,
+    FAILPOINT_ANY,
+};
+
+/* One place of the product. */
+struct failpoint_row {
+    const char *name;
+    enum failpoint_role role;
+    const char *protocol; /* whose step it is */
+    const char *text;     /* what has happened there, and what has not */
+};
+
+const struct failpoint_row *failpoint_rows(size_t *ret_n);
+const char *failpoint_role_name(enum failpoint_role role);
+/* One line per row, to standard output. */
+void failpoint_print_rows(void);
 
 /* True when a test asks the place to be wrong: the simulation proves with it that it would notice the bug. */
 #define PLANTED(point_name) (FAILPOINT(NULL, "planted." point_name) < 0)

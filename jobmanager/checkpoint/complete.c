@@ -350,6 +350,7 @@ static void complete(struct checkpointer *c, struct pending_checkpoint *p, struc
         (void)FAILPOINT(&ignored, "checkpoint.complete.before_notify");
         c->o.host->notify(c->o.host_arg, FLINC__CHECKPOINT_NOTICE__CHECKPOINT_NOTICE_COMPLETE,
                           p->id, checkpointer_latest_id(c));
+        (void)FAILPOINT(&ignored, "checkpoint.complete.after_notify");
     }
     answer_completed(c, p);
     pending_free(p);

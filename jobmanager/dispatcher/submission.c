@@ -209,6 +209,7 @@ int dispatcher_accept(struct dispatcher *d, struct job_submission *submission,
         dispatched_job_free(j);
     } else {
         dispatcher_watch_clients(d);
+        (void)FAILPOINT(NULL, "dispatcher.submit.after_job");
     }
     return rc;
 }

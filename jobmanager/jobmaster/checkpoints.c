@@ -131,7 +131,9 @@ static void host_notify(void *arg, Flinc__CheckpointNotice what, uint64_t checkp
     if (FAILPOINT(&ignored, "jobmaster.checkpoint.before_notify") == 0) {
         notify_tasks(jm, &notice);
     }
-    coordinators_notify(jm, what, checkpoint_id);
+    if (FAILPOINT(&ignored, "jobmaster.coordinator.before_notify") == 0) {
+        coordinators_notify(jm, what, checkpoint_id);
+    }
     adaptive_on_checkpoint(jm, what);
 }
 

@@ -17,6 +17,7 @@ enum option_id {
     OPTION_JARS,
     OPTION_SAVEPOINT,
     OPTION_ALLOW,
+    OPTION_FAILPOINTS,
 };
 
 struct process_option {
@@ -49,6 +50,8 @@ static const struct process_option options[] = {
      "The savepoint or retained checkpoint to start from (execution.state-recovery.path)."},
     {OPTION_ALLOW, "-n", "--allowNonRestoredState", NULL, true,
      "With --fromSavepoint: state that the job has no operator for is left out."},
+    {OPTION_FAILPOINTS, NULL, "--list-failpoints", NULL, false,
+     "Lists the places at which tests make something go wrong (FLINC_FAILPOINTS)."},
 };
 
 void process_args_print_help(void)
@@ -138,6 +141,9 @@ static void apply(struct process_args *a, enum option_id id, const char *value)
         vec_push_ptr(&a->properties,
                      property("execution.state-recovery.ignore-unclaimed-state", "true"));
         break;
+    case OPTION_FAILPOINTS:
+        a->lists_failpoints = true;
+        break;
     case OPTION_IGNORED:
         break;
     }
@@ -181,7 +187,7 @@ int process_args_parse(struct process_args *a, int argc, char **argv, struct err
     }
     a->job_args = argv + i;
     a->n_job_args = argc - i;
-    return a->help ? 0 : check(a, err);
+    return a->help || a->lists_failpoints ? 0 : check(a, err);
 }
 
 void process_args_fini(struct process_args *a)

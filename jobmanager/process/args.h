@@ -7,7 +7,7 @@
 #include "common/conf/conf.h"
 
 struct process_args {
-    bool help;
+    bool help, lists_failpoints;
     const char *config_dir;    /* Borrows from argv, as all texts; NULL: $FLINK_CONF_DIR */
     struct vec properties;     /* Owns; of const char *: "key=value" */
     bool application;          /* one job */

@@ -1,6 +1,7 @@
 /* Leading and not leading; see leadership.h. */
 #include "jobmanager/process/leadership.h"
 
+#include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include <stdio.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@ static void note_try(struct leadership *l, int rc, const struct error *err)
 static void retire(struct leadership *l)
 {
     if (l->leads) {
+        (void)FAILPOINT(NULL, "leadership.before_retire");
         l->o.on_retire(l->o.owner);
         l->leads = false;
     }
@@ -54,10 +56,16 @@ static void on_granted(void *target, const struct flinc_id *token)
     if (durable) {
         LOG_INFO(topic, "This job manager was granted leadership.");
     }
-    int rc = services_lead(l->o.services, token, &err);
+    int rc = FAILPOINT(&err, "leadership.before_lead");
+    if (rc == 0) {
+        rc = services_lead(l->o.services, token, &err);
+    }
     if (rc == 0) {
         l->leads = true;
         rc = l->o.on_lead(l->o.owner, &err);
+    }
+    if (rc == 0) {
+        rc = FAILPOINT(&err, "leadership.after_lead");
     }
     if (rc < 0) {
         retire(l);

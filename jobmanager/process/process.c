@@ -1,6 +1,7 @@
 /* The process from its first line to its exit code; see process.h. */
 #include "jobmanager/process/process.h"
 
+#include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/conf/log_setup.h"
 #include "common/fs/s3/s3.h"
@@ -194,6 +195,9 @@ int jobmanager_main(int argc, char **argv)
         exit_code = startup_failed(&err);
     } else if (args.help) {
         process_args_print_help();
+        exit_code = PROCESS_EXIT_SUCCEEDED;
+    } else if (args.lists_failpoints) {
+        failpoint_print_rows();
         exit_code = PROCESS_EXIT_SUCCEEDED;
     } else if (prepare(&args, &conf, &err) < 0) {
         exit_code = startup_failed(&err);

@@ -322,7 +322,10 @@ void tm_job_offer(struct tm_job *job)
     job->offer_timer = component_schedule(
         tm->component, MAX(conf_duration_ms(tm->options.conf, "taskmanager.slot.timeout") / 4, 1),
         on_offer_due, job);
-    tm_outbox_send(tm, &m);
+    if (FAILPOINT(NULL, "taskmanager.offer.before_send") ==
+        0) { /* else it is lost: the timer offers again */
+        tm_outbox_send(tm, &m);
+    }
     mem_free(offer.slots);
     mem_free(rows);
 }

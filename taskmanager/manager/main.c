@@ -1,11 +1,13 @@
 /* flinc-taskmanager: the process of a task manager (Flink: TaskManagerRunner).
  *
  *     flinc-taskmanager --configDir DIR [-D key=value]...
+ *     flinc-taskmanager --list-failpoints
  *
  * Order matters: the spawner is forked first (gRPC forbids fork later, and children want a small parent),
  * signals are blocked before threads start.  SIGTERM and SIGINT end it in order (exit code 0); a second one
  * ends it at once, and the spawner takes the workers along.
  * Threads: main (signals), the task manager's component, an I/O loop, an I/O executor, gRPC's. */
+#include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/conf/log_setup.h"
 #include "common/fs/owned_dir.h"
@@ -384,6 +386,10 @@ int main(int argc, char **argv)
                         .work_dir = OWNED_DIR_INIT,
                         .local_dirs = {[0 ... LOCAL_DIRS_MAX - 1] = OWNED_DIR_INIT}};
     struct error err = ERROR_INIT;
+    if (argc == 2 && strcmp(argv[1], "--list-failpoints") == 0) {
+        failpoint_print_rows();
+        return 0;
+    }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     if (spawner_fork("flinc-tm-spawn", &p.spawner, &err) < 0) {

@@ -38,6 +38,7 @@ void tm_slots_give_up(struct taskmanager *tm, struct tm_slot *s, const struct er
     struct tm_job *job = tm_jobs_find(tm, &s->job_id);
     ASSERT(job != NULL); /* a slot in use belongs to a job that is here */
     tm_cancel_timer(tm, &s->timer);
+    (void)FAILPOINT(NULL, "taskmanager.slot.before_free");
     LOG_INFO(MANAGER_TOPIC, "Slot %u of job %s is given up: %s", s->index, job->hex, why->message);
     if (tm_slot_table_count(&tm->slots, &job->id, IN_USE) == 1) {
         tm_slot_release(&tm->slots, s);
@@ -275,7 +276,9 @@ void tm_slots_on_request(struct taskmanager *tm, Flinc__MasterToTaskManager *tak
         tm_slots_give_up(tm, q.slot, &err);
         return;
     }
-    slots_answer(tm, r, NULL, NULL);
+    if (FAILPOINT(NULL, "taskmanager.slot.after_allocate") == 0) { /* else the answer is lost */
+        slots_answer(tm, r, NULL, NULL);
+    }
     tm_job_offer(job);
 }
 
@@ -336,6 +339,7 @@ void tm_slots_on_offer_answer(struct taskmanager *tm, const Flinc__OfferAnswer *
                 tm_cancel_timer(tm, &s->timer);
             }
             tm_slot_activate(&tm->slots, s);
+            (void)FAILPOINT(NULL, "taskmanager.slot.after_activate");
             tm_job_open_link(job);
         }
     }

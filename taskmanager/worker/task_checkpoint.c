@@ -229,7 +229,8 @@ static int task_tell_operators(struct task *t, struct error *err)
     if ((size_t)n.notice >= ARRAY_LEN(notices)) {
         return 0;
     }
-    return chain_notify(t->chain, notices[n.notice], n.checkpoint_id, err);
+    TRY(chain_notify(t->chain, notices[n.notice], n.checkpoint_id, err));
+    return FAILPOINT(err, "task.checkpoint.after_notify");
 }
 
 int task_checkpoint_turn(struct task *t, struct error *err)

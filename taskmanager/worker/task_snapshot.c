@@ -381,6 +381,7 @@ int task_checkpoint_write(struct task *t, bool is_idle)
         task_decline(t, w->barrier->checkpoint_id, &why);
     } else {
         task_acknowledge(t, w);
+        (void)FAILPOINT(NULL, "task.checkpoint.after_ack");
     }
     task_snapshot_forget(c);
     return 1;

@@ -5,6 +5,7 @@
 #include "common/base/thread.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -209,8 +210,62 @@ static void test_threads(void **state)
     assert_int_equal(sum, 1);
 }
 
+static char report[] = "/tmp/flinc-failpoints-XXXXXX";
+
+static int reported_place(struct error *err)
+{
+    TRY(FAILPOINT(err, "test.reported"));
+    return 0;
+}
+
+/* What a process comes to is in its file at once, also when it is killed there. */
+static void test_report(void **state)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        (void)!reported_place(NULL);
+        (void)!reported_place(NULL);
+        (void)!failpoint_configure("test.reported=kill", NULL);
+        (void)!reported_place(NULL);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    char path[128], text[65536];
+    (void)snprintf(path, sizeof(path), "%s/common_base_fai-%d.hits", report, (int)getpid());
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    size_t n = fread(text, 1, sizeof(text) - 1, f);
+    text[n] = '\0';
+    (void)fclose(f);
+    const char *reached = strstr(text, "reached test.reported\n");
+    assert_non_null(reached);
+    assert_null(strstr(reached + 1, "reached test.reported\n"));
+    assert_non_null(strstr(reached, "fired test.reported\n"));
+    unlink(path);
+    rmdir(report);
+}
+
+static void test_rows(void **state)
+{
+    size_t n;
+    const struct failpoint_row *rows = failpoint_rows(&n);
+    assert_true(n > 60);
+    for (size_t i = 0; i < n; i++) {
+        assert_non_null(failpoint_role_name(rows[i].role));
+        assert_true(rows[i].name[0] != '\0' && rows[i].protocol[0] != '\0' &&
+                    rows[i].text[0] != '\0');
+        for (size_t k = 0; k < i; k++) {
+            assert_string_not_equal(rows[i].name, rows[k].name);
+        }
+    }
+}
+
 int main(void)
 {
+    assert_non_null(mkdtemp(report));
+    setenv("FLINC_FAILPOINT_REPORT", report, 1);
     setenv("FLINC_FAILPOINTS", "test.place=error:from the environment", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_environment, teardown),
@@ -220,6 +275,8 @@ int main(void)
         cmocka_unit_test_teardown(test_faulty_specifications, teardown),
         cmocka_unit_test_teardown(test_actions_on_the_process, teardown),
         cmocka_unit_test_teardown(test_threads, teardown),
+        cmocka_unit_test_teardown(test_rows, teardown),
+        cmocka_unit_test_teardown(test_report, teardown), /* the last: it takes the folder away */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

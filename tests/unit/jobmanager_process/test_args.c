@@ -71,6 +71,9 @@ static void test_application(void **state)
     assert_int_equal(parse("--help", &a, &err), 0);
     assert_true(a.help);
     process_args_fini(&a);
+    assert_int_equal(parse("--list-failpoints", &a, &err), 0);
+    assert_true(a.lists_failpoints && !a.help);
+    process_args_fini(&a);
 }
 
 static void expect_error(const char *line, const char *text)
