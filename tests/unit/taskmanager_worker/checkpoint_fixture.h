@@ -170,11 +170,16 @@ static inline void assert_right(void)
     assert_int_equal(atomic_load(&counts.max_watermarks), 3);
 }
 
-/* Cancels everything, and deploys the job again from a checkpoint. */
-static inline void restore(struct test_cluster *c, const struct job *job, uint64_t id)
+static inline void cancel_to_the_end(struct test_cluster *c)
 {
     cluster_cancel_all(c);
     cluster_run_to_end(c);
+}
+
+/* Cancels everything, and deploys the job again from a checkpoint. */
+static inline void restore(struct test_cluster *c, const struct job *job, uint64_t id)
+{
+    cancel_to_the_end(c);
     atomic_store(&counts.keys, 0);
     atomic_store(&counts.wrong, 0);
     atomic_store(&counts.ended, 0);

@@ -190,9 +190,10 @@ static void count_close(struct operator* op, struct op_context *ctx)
 }
 
 /* What comes meanwhile stays in flight. */
-static void count_stall(struct stateful *s)
+static void count_stall(struct stateful *s, uint32_t rows)
 {
     struct stateful_counts *counts = s->config.counts;
+    atomic_fetch_add(&counts->stalled_rows, rows);
     atomic_fetch_add(&counts->stalled, 1);
     changed(s);
     for (;;) {
@@ -213,7 +214,7 @@ static int count_process(struct operator* op, struct op_context *ctx, uint32_t i
     uint32_t slots[BATCH_ROWS_MAX];
     uint8_t is_new[BATCH_ROWS_MAX];
     if (atomic_load(&s->config.counts->stall)) {
-        count_stall(s);
+        count_stall(s, take_batch->n_sel);
     }
     struct batch *b = batch_make_unique(ctx->pool, take_batch);
     keyed_state_hash(s->state, b, &key_column);

@@ -17,9 +17,9 @@ struct stateful_counts {
     _Atomic int64_t last_complete;
     _Atomic int64_t prepared, snapshots;
     _Atomic int64_t timers;
-    _Atomic bool hold;  /* sources emit nothing while it is set */
-    _Atomic bool stall; /* counts do not return from process() while it is set */
-    _Atomic int64_t stalled;
+    _Atomic bool hold;                     /* sources emit nothing while it is set */
+    _Atomic bool stall;                    /* counts do not return from process() while it is set */
+    _Atomic int64_t stalled, stalled_rows; /* process() calls, and their rows */
     struct event_count changed;
 };
 
