@@ -133,9 +133,12 @@ static void call_on_done(void *arg, bool ok)
     char what[400];
     snprintf(what, sizeof(what), "calling %s at %s", c->method, c->client->peer);
     if (c->status == GRPC_STATUS_OK) {
-        message = rpc_wire_unpack(c->answer, c->options.answer);
+        message = rpc_wire_unpack(c->answer, c->options.answer, &why);
+        if (message == NULL && why.code != ERR_CORRUPT) {
+            error_set(&why, ERR_CORRUPT, "the answer is no %s", c->options.answer->name);
+        }
         if (message == NULL) {
-            error_set(&why, ERR_CORRUPT, "%s: the answer is no %s", what, c->options.answer->name);
+            error_context(&why, "%s", what);
         }
     } else {
         rpc_status_to_error(c->status, &c->status_text, &c->trailers, what, &why);

@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/rpc/grpc/wire.h"
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ void rpc_args_init(struct rpc_args *a, uint64_t max_message_bytes)
 {
     *a = (struct rpc_args){.base.args = a->args};
     rpc_args_add(a, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
-                 (int)MIN(max_message_bytes, (uint64_t)INT32_MAX));
+                 (int)MIN(max_message_bytes + RPC_WIRE_CHECK_BYTES, (uint64_t)INT32_MAX));
     rpc_args_add(a, GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1); /* our own limit is checked before */
     rpc_args_add(a, GRPC_ARG_MAX_METADATA_SIZE, RPC_METADATA_BYTES);
     rpc_args_add(a, GRPC_ARG_KEEPALIVE_TIME_MS, RPC_KEEPALIVE_MS);

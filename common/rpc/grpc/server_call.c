@@ -194,13 +194,12 @@ static void call_on_received(void *arg, bool ok)
     } else if (FAILPOINT(&err, "rpc.grpc.receive") < 0) {
         call_answer(c, NULL, &err);
     } else {
-        c->request = rpc_wire_unpack(buffer, c->method->request);
+        c->request = rpc_wire_unpack(buffer, c->method->request, &err);
         if (c->request != NULL) {
             call_post(c);
         } else {
             atomic_fetch_add(&c->server->counters.malformed, 1);
-            error_set(&err, ERR_INVALID_ARGUMENT, "%s: %zu bytes that are no %s", c->method->name,
-                      grpc_byte_buffer_length(buffer), c->method->request->name);
+            error_context(&err, "reading the request of %s", c->method->name);
             call_answer(c, NULL, &err);
         }
     }

@@ -400,12 +400,13 @@ static int stream_deliver(struct rpc_stream *s, grpc_byte_buffer *buffer, struct
         return err->code;
     }
     struct rpc_wire_view v;
-    if (!rpc_wire_view_init(&v, buffer)) {
-        error_set(err, ERR_CORRUPT, "a message of %s cannot be read", s->peer);
+    int rc = rpc_wire_view_init(&v, buffer, err);
+    if (rc < 0) {
+        error_context(err, "reading what %s sent", s->peer);
         rpc_channel_peer_closed(s->channel, err);
-        return err->code;
+        return rc;
     }
-    int rc = rpc_channel_deliver(s->channel, v.bytes, v.size, err);
+    rc = rpc_channel_deliver(s->channel, v.bytes, v.size, err);
     rpc_wire_view_fini(&v);
     return rc;
 }

@@ -1,6 +1,7 @@
 /* Messages as byte buffers, errors as statuses (wire.h).  Thread: any. */
 #include "common/rpc/grpc/wire.h"
 
+#include "common/base/crc32c.h"
 #include "common/base/mem.h"
 #include "common/base/str.h"
 #include "common/rpc/channel.h"
@@ -8,39 +9,87 @@
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/support/alloc.h>
 #include <stdio.h>
+#include <string.h>
 
 #define ERROR_TRAILER "flinc-error-bin"
 
 /* ---- messages ---------------------------------------------------------------------------------- */
 
+/* A slice for so many bytes and their check sum. */
+static grpc_slice slice_new(size_t size)
+{
+    return grpc_slice_malloc(size + RPC_WIRE_CHECK_BYTES);
+}
+
+/* Small slices hold their bytes themselves: by value it would be a copy that is sealed. */
+static void slice_seal(grpc_slice *slice)
+{
+    uint8_t *bytes = GRPC_SLICE_START_PTR(*slice);
+    size_t size = GRPC_SLICE_LENGTH(*slice) - RPC_WIRE_CHECK_BYTES;
+    uint32_t crc = crc32c(0, bytes, size);
+    for (size_t i = 0; i < RPC_WIRE_CHECK_BYTES; i++) {
+        bytes[size + i] = (uint8_t)(crc >> 8 * i);
+    }
+}
+
+/* False: it is damaged. */
+static bool slice_open(grpc_slice slice, size_t *ret_size)
+{
+    const uint8_t *bytes = GRPC_SLICE_START_PTR(slice);
+    size_t size = GRPC_SLICE_LENGTH(slice);
+    uint32_t crc = 0;
+    if (size < RPC_WIRE_CHECK_BYTES) {
+        return false;
+    }
+    size -= RPC_WIRE_CHECK_BYTES;
+    for (size_t i = 0; i < RPC_WIRE_CHECK_BYTES; i++) {
+        crc |= (uint32_t)bytes[size + i] << 8 * i;
+    }
+    *ret_size = size;
+    return crc == crc32c(0, bytes, size);
+}
+
+static grpc_byte_buffer *seal_buffer(grpc_slice take_slice)
+{
+    slice_seal(&take_slice);
+    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&take_slice, 1);
+    grpc_slice_unref(take_slice);
+    return buffer;
+}
+
 grpc_byte_buffer *rpc_wire_copy(const uint8_t *bytes, size_t size)
 {
-    grpc_slice slice = grpc_slice_from_copied_buffer((const char *)bytes, size);
-    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&slice, 1);
-    grpc_slice_unref(slice);
-    return buffer;
+    grpc_slice slice = slice_new(size);
+    if (size > 0) {
+        memcpy(GRPC_SLICE_START_PTR(slice), bytes, size);
+    }
+    return seal_buffer(slice);
 }
 
 grpc_byte_buffer *rpc_wire_pack(const ProtobufCMessage *message)
 {
-    grpc_slice slice = grpc_slice_malloc(protobuf_c_message_get_packed_size(message));
+    grpc_slice slice = slice_new(protobuf_c_message_get_packed_size(message));
     protobuf_c_message_pack(message, GRPC_SLICE_START_PTR(slice));
-    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&slice, 1);
-    grpc_slice_unref(slice);
-    return buffer;
+    return seal_buffer(slice);
 }
 
-bool rpc_wire_view_init(struct rpc_wire_view *v, grpc_byte_buffer *buffer)
+int rpc_wire_view_init(struct rpc_wire_view *v, grpc_byte_buffer *buffer, struct error *err)
 {
     grpc_byte_buffer_reader reader;
-    if (!grpc_byte_buffer_reader_init(&reader, buffer)) {
-        return false;
+    bool whole = buffer != NULL && grpc_byte_buffer_reader_init(&reader, buffer);
+    if (whole) {
+        v->slice = grpc_byte_buffer_reader_readall(&reader);
+        grpc_byte_buffer_reader_destroy(&reader);
+        whole = slice_open(v->slice, &v->size);
+        if (whole) {
+            v->bytes = GRPC_SLICE_START_PTR(v->slice);
+            return 0;
+        }
+        grpc_slice_unref(v->slice);
     }
-    v->slice = grpc_byte_buffer_reader_readall(&reader);
-    grpc_byte_buffer_reader_destroy(&reader);
-    v->bytes = GRPC_SLICE_START_PTR(v->slice);
-    v->size = GRPC_SLICE_LENGTH(v->slice);
-    return true;
+    error_set(err, ERR_CORRUPT, "a message was damaged on the way: its check sum is wrong");
+    error_set_class(err, ERROR_CLASS_TRANSIENT);
+    return ERR_CORRUPT;
 }
 
 void rpc_wire_view_fini(struct rpc_wire_view *v)
@@ -49,13 +98,16 @@ void rpc_wire_view_fini(struct rpc_wire_view *v)
 }
 
 ProtobufCMessage *rpc_wire_unpack(grpc_byte_buffer *buffer,
-                                  const ProtobufCMessageDescriptor *descriptor)
+                                  const ProtobufCMessageDescriptor *descriptor, struct error *err)
 {
     struct rpc_wire_view v;
-    if (buffer == NULL || !rpc_wire_view_init(&v, buffer)) {
+    if (rpc_wire_view_init(&v, buffer, err) < 0) {
         return NULL;
     }
     ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, NULL, v.size, v.bytes);
+    if (message == NULL) {
+        error_set(err, ERR_INVALID_ARGUMENT, "%zu bytes that are no %s", v.size, descriptor->name);
+    }
     rpc_wire_view_fini(&v);
     return message;
 }
@@ -116,8 +168,9 @@ static grpc_slice pack_error(const struct error *why)
     Flinc__ErrorInfo info;
     error_info_fill(&info, why);
     error_info_set_origin(&info, why, origin);
-    grpc_slice slice = grpc_slice_malloc(flinc__error_info__get_packed_size(&info));
+    grpc_slice slice = slice_new(flinc__error_info__get_packed_size(&info));
     flinc__error_info__pack(&info, GRPC_SLICE_START_PTR(slice));
+    slice_seal(&slice);
     return slice;
 }
 
@@ -153,8 +206,11 @@ void rpc_status_op(struct rpc_status *s, grpc_op *op)
 /* True: `value` is an error as pack_error() makes it. */
 static bool unpack_error(const grpc_slice *value, struct error *ret)
 {
+    size_t size;
     Flinc__ErrorInfo *info =
-        flinc__error_info__unpack(NULL, GRPC_SLICE_LENGTH(*value), GRPC_SLICE_START_PTR(*value));
+        slice_open(*value, &size)
+            ? flinc__error_info__unpack(NULL, size, GRPC_SLICE_START_PTR(*value))
+            : NULL;
     bool known = info != NULL && info->code < 0 && info->code >= ERR_CLOSED;
     if (known) {
         error_info_read(info, "", ret);

@@ -2,7 +2,10 @@
  *
  * An error travels as the nearest status code, its message as the status text, and whole (class, frames,
  * origin) as a packed flinc.ErrorInfo in the trailer "flinc-error-bin", so that ERR_* codes survive.
- * What comes from a peer is checked: codes and classes that we do not have are not taken over. */
+ * What comes from a peer is checked: codes and classes that we do not have are not taken over.
+ *
+ * Behind each message, and each error, stand the four bytes of its CRC32C, lowest first: TCP's check sum lets one damaged
+ * segment in 65,536 pass, HTTP/2 and protobuf have none, and a number that is wrong is a message like any other. */
 #ifndef FLINC_COMMON_RPC_GRPC_WIRE_H
 #define FLINC_COMMON_RPC_GRPC_WIRE_H
 
@@ -14,20 +17,23 @@
 
 /* ---- messages ---------------------------------------------------------------------------------- */
 
+enum { RPC_WIRE_CHECK_BYTES = 4 };
+
 grpc_byte_buffer *rpc_wire_copy(const uint8_t *bytes, size_t size);
 grpc_byte_buffer *rpc_wire_pack(const ProtobufCMessage *message);
 
-/* The bytes of a buffer in one piece; copied only when they lie in several. */
+/* The message in a buffer in one piece; copied only when it lies in several. */
 struct rpc_wire_view {
     const uint8_t *bytes;
     size_t size;
     grpc_slice slice;
 };
-bool rpc_wire_view_init(struct rpc_wire_view *v, grpc_byte_buffer *buffer);
+/* ERR_CORRUPT, which may be tried again: what came is not what was sent. */
+int rpc_wire_view_init(struct rpc_wire_view *v, grpc_byte_buffer *buffer, struct error *err);
 void rpc_wire_view_fini(struct rpc_wire_view *v);
-/* NULL: it does not unpack. */
+/* NULL: ERR_CORRUPT as above, or ERR_INVALID_ARGUMENT, it is no such message. */
 ProtobufCMessage *rpc_wire_unpack(grpc_byte_buffer *buffer,
-                                  const ProtobufCMessageDescriptor *descriptor);
+                                  const ProtobufCMessageDescriptor *descriptor, struct error *err);
 
 /* ---- statuses ---------------------------------------------------------------------------------- */
 
