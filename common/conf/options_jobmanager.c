@@ -76,8 +76,10 @@ static const struct conf_option jobmanager_options[] = {
      .description = "Host of the job manager, where task managers register.",
      .flags = CONF_FLAG_EFFECTIVE},
     {"jobmanager.rpc.bind-port", CONF_TYPE_INT,
-     .description = "The port that the job manager listens on, where it is not the one that task "
-                    "managers connect to (jobmanager.rpc.port).",
+     .description =
+         "The port that the job manager listens on, where it is not the one that task "
+         "managers connect to (jobmanager.rpc.port, or high-availability.jobmanager.port, "
+         "which is then a single port).",
      .flags = CONF_FLAG_EFFECTIVE},
     {"jobmanager.rpc.port", CONF_TYPE_INT, "6123",
      .description = "Port of the job manager, where task managers register.",

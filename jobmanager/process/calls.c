@@ -21,6 +21,7 @@ struct calls {
     struct calls_options options;
     struct component *component; /* Owns */
     struct rpc_server *server;   /* Owns */
+    uint32_t advertised_port;    /* 0: the one that is listened on */
 };
 
 /* ---- calls; thread: the component's ------------------------------------------------------------------ */
@@ -107,13 +108,34 @@ static int ports_of(const struct calls *c, uint32_t *ret_first, uint32_t *ret_la
                     struct error *err)
 {
     const struct conf *conf = c->options.conf;
-    const char *option = conf_has(conf, "jobmanager.rpc.bind-port") ? "jobmanager.rpc.bind-port"
-                                                                    : "jobmanager.rpc.port";
-    if (c->options.port_option != NULL) {
-        option = c->options.port_option;
-        return parse_range(option, conf_string(conf, option), ret_first, ret_last, err);
+    if (conf_has(conf, "jobmanager.rpc.bind-port")) {
+        *ret_first = *ret_last = (uint32_t)conf_int(conf, "jobmanager.rpc.bind-port");
+        return 0;
     }
-    *ret_first = *ret_last = (uint32_t)conf_int(conf, option);
+    if (c->options.port_option != NULL) {
+        return parse_range(c->options.port_option, conf_string(conf, c->options.port_option),
+                           ret_first, ret_last, err);
+    }
+    *ret_first = *ret_last = (uint32_t)conf_int(conf, "jobmanager.rpc.port");
+    return 0;
+}
+
+/* What is published where another port is listened on: a single one of port_option; 0: the one that is listened on. */
+static int advertised_port(const struct calls_options *o, uint32_t *ret_port, struct error *err)
+{
+    uint32_t first = 0, last = 0;
+    *ret_port = 0;
+    if (o->port_option == NULL || !conf_has(o->conf, "jobmanager.rpc.bind-port")) {
+        return 0;
+    }
+    TRY(parse_range(o->port_option, conf_string(o->conf, o->port_option), &first, &last, err));
+    if (first != last) {
+        return error_set(err, ERR_INVALID_CONFIG,
+                         "%s is '%s': with jobmanager.rpc.bind-port it names the one port that is "
+                         "told to task managers; give one, or leave jobmanager.rpc.bind-port out",
+                         o->port_option, conf_string(o->conf, o->port_option));
+    }
+    *ret_port = first;
     return 0;
 }
 
@@ -171,7 +193,10 @@ int calls_start(const struct calls_options *options, struct calls **ret, struct 
     c->options = *options;
     c->component = component_new(&(struct component_options){
         .name = "rpc-calls", .mailbox_limit = CALLS_MAILBOX_LIMIT, .owner = c});
-    int rc = component_start(c->component, err);
+    int rc = advertised_port(options, &c->advertised_port, err);
+    if (rc == 0) {
+        rc = component_start(c->component, err);
+    }
     if (rc == 0) {
         rc = start_server(c, err);
     }
@@ -185,7 +210,7 @@ int calls_start(const struct calls_options *options, struct calls **ret, struct 
 
 uint32_t calls_port(const struct calls *c)
 {
-    return rpc_server_port(c->server);
+    return c->advertised_port != 0 ? c->advertised_port : rpc_server_port(c->server);
 }
 
 struct calls *calls_stop(struct calls *c)

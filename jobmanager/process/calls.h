@@ -16,9 +16,10 @@ struct calls_options {
     const char *port_option; /* whose port or range is listened at; NULL: jobmanager.rpc.port */
 };
 struct calls;
-/* Listens at port_option, else jobmanager.rpc.port (jobmanager.rpc.bind-port) of jobmanager.bind-host. */
+/* Listens at jobmanager.rpc.bind-port, else port_option, else jobmanager.rpc.port, of jobmanager.bind-host. */
 int calls_start(const struct calls_options *options, struct calls **ret,
                 struct error *err) MUST_CHECK;
+/* What task managers are told: with jobmanager.rpc.bind-port that of port_option, else the one that is listened on. */
 uint32_t calls_port(const struct calls *c);
 struct calls *calls_stop(struct calls *c); /* NULL is fine */
 

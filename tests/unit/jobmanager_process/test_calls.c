@@ -145,10 +145,35 @@ static void test_port_in_use(void **state)
     assert_non_null(strstr(err.message, "jobmanager.rpc.port"));
 }
 
+/* Behind a proxy or a NAT: it listens at one port and tells another, with high availability, too. */
+static void test_bind_port(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    struct calls *calls;
+    struct calls_options o = {.runtime = w->runtime,
+                              .resourcemanager = w->rm,
+                              .blobs = w->blobs,
+                              .conf = &w->conf,
+                              .port_option = "high-availability.jobmanager.port"};
+    set(w, "jobmanager.rpc.bind-port", "0");
+    set(w, "high-availability.jobmanager.port", "17");
+    assert_int_equal(calls_start(&o, &calls, &err), 0); /* port 17 is not taken */
+    assert_int_equal(calls_port(calls), 17);
+    calls_stop(calls);
+    set(w, "high-availability.jobmanager.port", "0");
+    assert_int_equal(calls_start(&o, &calls, &err), 0);
+    assert_true(calls_port(calls) > 17);
+    calls_stop(calls);
+    set(w, "high-availability.jobmanager.port", "7000-7010");
+    assert_int_equal(calls_start(&o, &calls, &err), ERR_INVALID_CONFIG);
+    assert_non_null(strstr(err.message, "jobmanager.rpc.bind-port"));
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-    const struct CMUnitTest tests[] = {TEST(test_ping), TEST(test_get_blob),
+    const struct CMUnitTest tests[] = {TEST(test_ping), TEST(test_get_blob), TEST(test_bind_port),
                                        TEST(test_port_in_use)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
