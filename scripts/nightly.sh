@@ -17,8 +17,10 @@ usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N] [--only TEXT]
   6. simulation: 5,000 seeds of whole clusters under random faults (scripts/sim.sh)
   7. losses: 100 losses of real processes and connections (scripts/loss.sh)
   8. checker: 200 rounds of self-checking jobs under random faults, all planted bugs, leaks (scripts/chaos.sh)
-  9. abuse: 100,000 generated requests to the REST server of a cluster (scripts/abuse.sh)
-The numbers of 2, 3, 6, 7, 8 and 9 are those of 20 rounds; --rounds N makes them more or fewer.
+  9. faults: every workload under every fault, 170 rounds of three faults, and each step of completing a checkpoint
+     three times (scripts/chaos.sh --workload all --faults all; --finalisation)
+  10. abuse: 100,000 generated requests to the REST server of a cluster (scripts/abuse.sh)
+The numbers of 2, 3, 6, 7, 8, 9 and 10 are those of 20 rounds; --rounds N makes them more or fewer.
 --only TEXT runs only the steps whose name contains TEXT.
 Goes on after a failure; closes with one line per step, and fails when one of them did.
 END
@@ -147,6 +149,13 @@ checker_step() {
     return $rc
 }
 
+faults_step() {
+    local rc=0
+    scripts/chaos.sh --workload all --faults all --rounds "$(scaled 170)" --seed "$seed" --results "$logs/faults.jsonl" || rc=1
+    scripts/chaos.sh --finalisation --seed "$seed" || rc=1
+    return $rc
+}
+
 losses_step() {
     scripts/loss.sh --rounds "$(scaled 100)" --seed "$seed"
 }
@@ -165,6 +174,7 @@ step "random rounds from seed $seed" rounds_step
 step "simulation from seed $seed" simulation_step
 step "losses from seed $seed" losses_step
 step "checker from seed $seed" checker_step
+step "faults from seed $seed" faults_step
 step "abuse from seed $seed" abuse_step
 
 [ ${#summary[@]} -gt 0 ] || fail "no step's name contains '$only'"

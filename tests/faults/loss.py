@@ -27,8 +27,8 @@ TASK_MANAGERS = 3
 class LossCluster(running.Cluster):
     """Task managers are started one by one, each with a proxy before its data port."""
 
-    def __init__(self, home):
-        super().__init__(home, slots=2, config={
+    def __init__(self, home, slots=2, config=None):
+        super().__init__(home, slots=slots, config={
             "restart-strategy.type": "fixed-delay",
             "restart-strategy.fixed-delay.attempts": 1000,
             "restart-strategy.fixed-delay.delay": "100 ms",
@@ -36,17 +36,18 @@ class LossCluster(running.Cluster):
             "heartbeat.timeout": "4 s",  # a machine with more to do than it can must not look dead
             "cluster.evenly-spread-out-slots": "true",
             "slot.request.timeout": "60 s",
+            **(config or {}),
         })
         self.children, self.proxies, self.binds = {}, {}, {}
         self.frozen = set()
 
-    def spawn(self, name, program, *args):
+    def spawn(self, name, program, *args, environment=None):
         """A process in the foreground, with its own log."""
         log = os.path.join(self.folder, name + ".log")
         with open(os.path.join(self.folder, name + ".out"), "ab") as out:
             self.children[name] = subprocess.Popen(
                 [os.path.join(self.home, "libexec", program), "--configDir", self.environment["FLINK_CONF_DIR"], *args],
-                env={**self.environment, "FLINC_LOG_FILE": log}, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+                env={**self.environment, "FLINC_LOG_FILE": log, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         return self.children[name]
 
     def start_job_manager(self):

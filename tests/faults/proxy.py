@@ -66,9 +66,12 @@ class Proxy:
     # ---- faults: by any thread, done by the proxy's own --------------------------------------------------
 
     def post(self, op):
+        """Comes back when it is done."""
+        done = threading.Event()
         with self.lock:
-            self.ops.append(op)
+            self.ops.append((op, done))
         self.wake_write.send(b"x")
+        done.wait(10)
 
     def cut(self):
         def op():
@@ -210,8 +213,9 @@ class Proxy:
         while True:
             with self.lock:
                 ops, self.ops = self.ops, []
-            for op in ops:
+            for op, done in ops:
                 op()
+                done.set()
             if self.closed:
                 return
             now = time.monotonic()
