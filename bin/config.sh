@@ -105,6 +105,28 @@ readWorkers() {
     done <"$file"
 }
 
+# PEER_IDS and PEER_HOSTS from conf/zoo.cfg: `server.NUMBER=host:port:port`.
+readPeers() {
+    local file=$FLINK_CONF_DIR/zoo.cfg line
+    local pattern='^[[:space:]]*server\.([0-9]+)[[:space:]]*=[[:space:]]*([^:;#[:space:]]+)'
+    PEER_IDS=()
+    PEER_HOSTS=()
+    if [ ! -f "$file" ]; then
+        echo "No ZooKeeper configuration. Please write 'conf/zoo.cfg'." >&2
+        exit 1
+    fi
+    while IFS= read -r line || [ -n "$line" ]; do
+        if [[ $line =~ $pattern ]]; then
+            PEER_IDS+=("${BASH_REMATCH[1]}")
+            PEER_HOSTS+=("${BASH_REMATCH[2]}")
+        fi
+    done <"$file"
+    if [ ${#PEER_IDS[@]} -eq 0 ]; then
+        echo "There is no server.NUMBER=host:port:port in $file." >&2
+        exit 1
+    fi
+}
+
 # `on_host HOST SCRIPT ARGS`: runs a script of this folder there, detached from this terminal.
 on_host() {
     local host=$1 script=$2

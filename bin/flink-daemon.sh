@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Starts or stops a daemon in the background; pid and log files as Flink's flink-daemon.sh.
-USAGE="Usage: flink-daemon.sh (start|stop|stop-all) (standalonesession|standalonejob|taskexecutor) [args]"
+USAGE="Usage: flink-daemon.sh (start|stop|stop-all) (standalonesession|standalonejob|taskexecutor|zookeeper) [args]"
 
 STARTSTOP=${1:-}
 DAEMON=${2:-}
@@ -12,6 +12,7 @@ case $DAEMON in
 standalonesession) program=$FLINC_LIBEXEC_DIR/flinc-jobmanager ;;
 standalonejob) program=$FLINC_LIBEXEC_DIR/flinc-jobmanager ;;
 taskexecutor) program=$FLINC_LIBEXEC_DIR/flinc-taskmanager ;;
+zookeeper) program=$FLINC_LIBEXEC_DIR/flinc-zookeeper ;;
 *)
     echo "Unknown daemon '$DAEMON'. $USAGE." >&2
     exit 1

@@ -49,6 +49,7 @@ chmod 755 "$new"
 mkdir "$new"/{bin,conf,lib,libexec,plugins,examples,log,opt,usrlib,include}
 
 install -m 755 "$build/bin/flink" bin/flinc-config bin/*.sh "$new/bin"
+install -m 755 bin/flinc-zookeeper "$new/libexec"
 for program in "$build"/libexec/flinc-*; do
     # Only programs: the build folder has others beside them.
     if [ -f "$program" ] && [ -x "$program" ]; then
@@ -60,7 +61,7 @@ find "$build/lib" -maxdepth 1 -name 'libflinc.so*' ! -type d -exec cp -P -t "$ne
 strip --strip-all "$new/bin/flink"
 strip --strip-unneeded "$new"/lib/libflinc.so.*.*
 cp -r include/flinc "$new/include"
-install -m 644 conf/config.yaml conf/masters conf/workers conf/*.properties "$new/conf"
+install -m 644 conf/config.yaml conf/masters conf/workers conf/zoo.cfg conf/*.properties "$new/conf"
 for folder in examples/*/; do
     name=$(basename "$folder")
     cp -r "$folder" "$new/examples/$name"

@@ -1,5 +1,6 @@
 /* Requests to a cluster's REST interface; see rest_client.h. */
 #include "client/submit/rest_client.h"
+#include "client/submit/leader_finder.h"
 #include "common/base/clock.h"
 #include <limits.h>
 #include <poll.h>
@@ -10,9 +11,11 @@ enum { REST_HEADERS_MAX = 64 };
 
 struct rest_client {
     struct http_client *http;
-    struct cancel_token *cancel; /* Borrows; may be NULL */
-    char *address;               /* Owns; "http://host:port" and the path before /v1 */
-    char *header_text;           /* Owns; of FLINK_REST_CLIENT_HEADERS */
+    struct cancel_token *cancel;  /* Borrows; may be NULL */
+    struct leader_finder *leader; /* Owns; NULL: the address is that of the configuration */
+    struct str path;              /* before /v1 */
+    char *address;                /* Owns; "http://host:port" and the path before /v1 */
+    char *header_text;            /* Owns; of FLINK_REST_CLIENT_HEADERS */
     const char *headers[REST_HEADERS_MAX + 1];
     int32_t max_attempts;
     int64_t retry_delay_ms;
@@ -41,11 +44,46 @@ static char *address_of(const struct conf *conf)
     str_printf(&text,
                strchr(host, ':') != NULL && host[0] != '[' ? "http://[%s]:%d" : "http://%s:%d",
                host, conf_int(conf, "rest.port"));
-    if (conf_has_value(conf, "rest.path")) {
-        append_path(&text, conf_string(conf, "rest.path"));
-    }
-    append_path(&text, conf_string(conf, "rest.url-prefix"));
     return str_take(&text);
+}
+
+static void read_path(const struct conf *conf, struct str *out)
+{
+    if (conf_has_value(conf, "rest.path")) {
+        append_path(out, conf_string(conf, "rest.path"));
+    }
+    append_path(out, conf_string(conf, "rest.url-prefix"));
+}
+
+static void set_address(struct rest_client *c, const char *url)
+{
+    STR_AUTO text = STR_INIT;
+    str_append_cstr(&text, url);
+    str_append_slice(&text, str_slice(&c->path));
+    mem_free(c->address);
+    c->address = str_take(&text);
+}
+
+/* Who leads may have changed. */
+static int find_leader(struct rest_client *c, struct error *err)
+{
+    const char *url;
+    TRY(leader_finder_ask(c->leader, &url, err));
+    set_address(c, url);
+    return 0;
+}
+
+static int find_address(struct rest_client *c, const struct conf *conf, struct error *err)
+{
+    read_path(conf, &c->path);
+    TRY(leader_finder_new(conf, &c->leader, err));
+    if (c->leader != NULL) {
+        return find_leader(c, err);
+    }
+    char *url = address_of(conf);
+    set_address(c, url);
+    mem_free(url);
+    return 0;
 }
 
 /* One "name:value" per line, as Flink's clients read it. */
@@ -73,7 +111,6 @@ int rest_client_new(const struct conf *conf, struct cancel_token *cancel, struct
     struct rest_client *c = MEM_NEW(struct rest_client);
 
     c->cancel = cancel;
-    c->address = address_of(conf);
     c->max_attempts = conf_int(conf, "rest.retry.max-attempts");
     c->retry_delay_ms = conf_duration_ms(conf, "rest.retry.delay");
     read_headers(c);
@@ -83,7 +120,8 @@ int rest_client_new(const struct conf *conf, struct cancel_token *cancel, struct
         .cancel = cancel,
         .headers = c->headers,
     };
-    int rc = http_client_new(&options, &c->http, err);
+    int rc = find_address(c, conf, err);
+    rc = rc < 0 ? rc : http_client_new(&options, &c->http, err);
     if (rc < 0) {
         (void)rest_client_free(c);
         return rc;
@@ -96,6 +134,8 @@ struct rest_client *rest_client_free(struct rest_client *c)
 {
     if (c != NULL) {
         http_client_free(c->http);
+        (void)leader_finder_free(c->leader);
+        str_fini(&c->path);
         mem_free(c->address);
         mem_free(c->header_text);
         mem_free(c);
@@ -214,13 +254,18 @@ static int run(struct rest_client *c, const char *path, struct http_exchange *x,
     STR_AUTO url = STR_INIT;
     int rc;
 
-    str_printf(&url, "%s/v1%s", c->address, path);
-    x->url = str_cstr(&url);
     for (int32_t attempt = 1;; attempt++) {
         struct error why = ERROR_INIT;
+        str_clear(&url);
+        str_printf(&url, "%s/v1%s", c->address, path);
+        x->url = str_cstr(&url);
         rc = run_once(c, x, ret_json, &why);
-        bool again = rc < 0 && x->status == 503 && attempt < c->max_attempts;
-        if (!again || wait_before_retry(c)) {
+        bool is_gone = rc == ERR_UNAVAILABLE && x->status == 0 && c->leader != NULL;
+        bool again = rc < 0 && (x->status == 503 || is_gone) && attempt < c->max_attempts;
+        if (again) {
+            again = !wait_before_retry(c) && (c->leader == NULL || find_leader(c, &why) == 0);
+        }
+        if (!again) {
             if (rc < 0 && err != NULL) {
                 error_copy(err, &why);
             }

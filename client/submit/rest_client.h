@@ -1,9 +1,10 @@
 /* What the command line and remote environments ask a cluster: requests to its REST interface, answers as
  * JSON, {"errors": [...]} as an error.
  *
- * The address comes from rest.address, rest.port, rest.path and rest.url-prefix.  A server that answers 503 (no
- * leader) is asked again rest.retry.max-attempts times; one that cannot be reached at all is an error at once,
- * naming the address.  Flink: RestClusterClient.  Thread: one owner. */
+ * The address comes from rest.address and rest.port, or with high availability from the leader (leader_finder.h); behind
+ * it are rest.path and rest.url-prefix.  A server that answers 503 (no leader) is asked again rest.retry.max-attempts
+ * times; one that cannot be reached at all is an error at once, naming the address, or with high availability asked
+ * again where the leader is then.  Flink: RestClusterClient.  Thread: one owner. */
 #ifndef FLINC_CLIENT_SUBMIT_REST_CLIENT_H
 #define FLINC_CLIENT_SUBMIT_REST_CLIENT_H
 

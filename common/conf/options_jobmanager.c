@@ -316,7 +316,12 @@ static const struct conf_option ha_options[] = {
      .description = "A job manager that ZooKeeper has not heard for so long leads no more. "
                     "The servers bound it (minSessionTimeout, maxSessionTimeout).",
      .flags = CONF_FLAG_EFFECTIVE},
-    {"high-availability.zookeeper.client.simulated-session-expiration-percent", CONF_TYPE_INT},
+    {"high-availability.zookeeper.client.simulated-session-expiration-percent", CONF_TYPE_INT,
+     .description =
+         "With tolerate-suspended-connections: the part of the session's time (1 to 100) after "
+         "which a leader without a connection stands by. Not set: when the servers "
+         "say that its session is over, so that jobs go on while all servers are away.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"high-availability.zookeeper.client.tolerate-suspended-connections", CONF_TYPE_BOOL, "false",
      .description = "Whether a leader leads on while its connection is interrupted, up to "
                     "the end of its session; else it stands by at once.",

@@ -128,11 +128,12 @@ static int keep_session(struct zk_driver *d)
         }
         return 0;
     }
-    if (!d->config.tolerates_suspension || now - d->connected_ms > d->config.session_ms) {
+    if (!d->config.tolerates_suspension || now - d->connected_ms > d->config.gives_up_ms) {
         error_set(
             &err, ERR_UNAVAILABLE, "the connection to ZooKeeper is lost%s",
             d->config.tolerates_suspension
-                ? " for longer than the session lasts"
+                ? " for longer than "
+                  "high-availability.zookeeper.client.simulated-session-expiration-percent allows"
                 : " (high-availability.zookeeper.client.tolerate-suspended-connections is false)");
         revoke(d, &err);
     }

@@ -98,6 +98,17 @@ static void append_path(struct str *path, const char *part)
     }
 }
 
+/* Only the servers know when a session is over: it lasts while all of them are away. */
+static int64_t gives_up_after(const struct conf *conf, int64_t session_ms)
+{
+    static const char key[] =
+        "high-availability.zookeeper.client.simulated-session-expiration-percent";
+    if (!conf_has_value(conf, key) || conf_int(conf, key) <= 0) {
+        return INT64_MAX;
+    }
+    return session_ms * MIN(conf_int(conf, key), 100) / 100;
+}
+
 int zk_config_read(struct zk_config *c, const struct conf *conf, struct error *err)
 {
     STR_AUTO root = STR_INIT;
@@ -127,6 +138,7 @@ int zk_config_read(struct zk_config *c, const struct conf *conf, struct error *e
     c->tolerates_suspension =
         conf_bool(conf, "high-availability.zookeeper.client.tolerate-suspended-connections");
     c->session_ms = conf_duration_ms(conf, "high-availability.zookeeper.client.session-timeout");
+    c->gives_up_ms = gives_up_after(conf, c->session_ms);
     c->connection_ms =
         conf_duration_ms(conf, "high-availability.zookeeper.client.connection-timeout");
     c->retry_ms = conf_duration_ms(conf, "high-availability.zookeeper.client.retry-wait");

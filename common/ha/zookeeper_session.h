@@ -22,6 +22,7 @@ struct zk_config {
     char *auth_scheme, *auth; /* NULL: none */
     bool creator_only;        /* acl: creator */
     bool tolerates_suspension;
+    int64_t gives_up_ms; /* after so long without servers; INT64_MAX: when they say so */
     int64_t session_ms, connection_ms, retry_ms, retry_max_ms;
     int n_retries;
 };

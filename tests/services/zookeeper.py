@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import select
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ import pytest
 CACHE = os.environ.get("FLINC_SERVICES") or os.path.join(os.path.expanduser("~"), ".cache", "flinc-services")
 POM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "zookeeper.pom.xml")
 MAVEN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
-PATIENCE = 60  # seconds
+PATIENCE = 180  # seconds
 TICK_MS = 500  # sessions last from two of them on
 
 
@@ -41,21 +42,32 @@ def jars():
 
 
 class Server:
-    def __init__(self, folder, port):
+    """One alone, or the `number`th of an ensemble, whose lines of zoo.cfg are `peers`."""
+
+    def __init__(self, folder, port, number=None, peers=()):
         self.folder, self.port = str(folder), port
         self.process = None
-        os.makedirs(self.folder, exist_ok=True)
+        os.makedirs(os.path.join(self.folder, "data"), exist_ok=True)
         self.log = os.path.join(self.folder, "zookeeper.log")
         with open(os.path.join(self.folder, "zoo.cfg"), "w", encoding="utf-8") as f:
             f.write(f"tickTime={TICK_MS}\nminSessionTimeout={2 * TICK_MS}\nmaxSessionTimeout=60000\nmaxClientCnxns=0\nforceSync=no\n"
-                    f"admin.enableServer=false\n4lw.commands.whitelist=*\ndataDir={self.folder}/data\n"
-                    f"clientPortAddress=127.0.0.1\nclientPort={port}\n")
+                    f"admin.enableServer=false\n4lw.commands.whitelist=*\ndataDir={self.folder}/data\n")
+            if number is None:
+                f.write(f"clientPortAddress=127.0.0.1\nclientPort={port}\n")
+            else:
+                f.write("initLimit=20\nsyncLimit=10\n" + "".join(line + "\n" for line in peers))
+                with open(os.path.join(self.folder, "data", "myid"), "w", encoding="utf-8") as mine:
+                    mine.write(str(number))
 
     @property
     def quorum(self):
         return f"127.0.0.1:{self.port}"
 
     def start(self):
+        self.launch()
+        return self.wait()
+
+    def launch(self):
         # pylint: disable=consider-using-with
         self.process = subprocess.Popen(
             ["java", "-Xms32m", "-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
@@ -63,11 +75,19 @@ class Server:
              "-cp", os.path.join(jars(), "*"), "org.apache.zookeeper.server.quorum.QuorumPeerMain",
              os.path.join(self.folder, "zoo.cfg")],
             stdin=subprocess.DEVNULL, stdout=open(self.log, "ab"), stderr=subprocess.STDOUT)  # noqa: SIM115
+
+    def wait(self):
+        """Until it serves: in an ensemble, when most of them are there."""
         until = time.monotonic() + PATIENCE
-        while "Mode: " not in self.ask("srvr"):
+        while not self.mode():
             assert self.process.poll() is None, open(self.log, encoding="utf-8").read()
             assert time.monotonic() < until, "the ZooKeeper server does not answer"
+            select.select([], [], [], 0.05)
         return self
+
+    def mode(self):
+        """standalone, leader, follower; "": it does not serve."""
+        return next((line.split()[1] for line in self.ask("srvr").splitlines() if line.startswith("Mode: ")), "")
 
     def ask(self, word):
         """One of its four-letter words."""
@@ -96,3 +116,31 @@ class Server:
             self.thaw()
             self.process.kill()
             self.process.wait()
+
+
+class Ensemble:
+    """Three servers, any two of which go on."""
+
+    def __init__(self, folder, free_port):
+        ports = [(free_port(), free_port(), free_port()) for _ in range(3)]
+        peers = [f"server.{n + 1}=127.0.0.1:{p[1]}:{p[2]};127.0.0.1:{p[0]}" for n, p in enumerate(ports)]
+        self.servers = [Server(os.path.join(str(folder), str(n + 1)), p[0], n + 1, peers) for n, p in enumerate(ports)]
+
+    @property
+    def quorum(self):
+        return ",".join(server.quorum for server in self.servers)
+
+    def start(self):
+        for server in self.servers:
+            server.launch()
+        for server in self.servers:
+            server.wait()
+        return self
+
+    def one(self, mode):
+        """A server that leads, or that follows."""
+        return next(server for server in self.servers if server.mode() == mode)
+
+    def stop(self):
+        for server in self.servers:
+            server.stop()

@@ -1,13 +1,22 @@
-"""Clusters with several job managers: which of them leads, what the next one finds."""
+"""Clusters with several job managers: which of them leads, what the next one finds, and jobs that outlive leaders."""
 
 import contextlib
 import os
+import random
+import signal
 import time
 
 from cluster import PATIENCE, Cluster, state_of
 from running import free_port
+from test_recovery import check_output, completed, write_input
 
 SESSION = "2 s"  # until a silent leader is replaced
+JOB = {
+    "execution.checkpointing.interval": "100ms",
+    "restart-strategy.type": "fixed-delay",
+    "restart-strategy.fixed-delay.attempts": "1000",
+    "restart-strategy.fixed-delay.delay": "50ms",
+}
 
 
 class HaCluster(Cluster):
@@ -129,3 +138,63 @@ class ZooKeeperCluster(HaCluster):
     def kept(self):
         return sorted(os.path.relpath(os.path.join(folder, name), self.storage) for folder, _, names in os.walk(self.storage)
                       for name in names)
+
+
+# ---- jobs that outlive leaders ---------------------------------------------------------------------
+
+
+class CountingJob:
+    """It counts lines, and lasts some seconds, or with `delay_us` longer."""
+
+    def __init__(self, c, bundle, tmp_path, delay_us=100, **config):
+        self.c, self.output = c, tmp_path / "out"
+        self.counts = write_input(tmp_path / "in", random.Random(3))
+        self.id = c.run_jar(c.upload(bundle("recovery")),
+                            ["--input", tmp_path / "in", "--output", self.output, "--delay-us", str(delay_us)],
+                            parallelism=2, config={**JOB, "execution.checkpointing.dir": str(tmp_path / "checkpoints"), **config})
+
+    def wait_for_checkpoints(self, more=2):
+        """Of those that complete from now on."""
+        before = completed(self.c, self.id)
+        self.c.wait(lambda: completed(self.c, self.id) >= before + more)
+
+    def wait_for_end(self):
+        """Every line counts once, and nothing is left of the job."""
+        self.c.wait_for_state(self.id, "FINISHED")
+        check_output(self.output, self.counts)
+        self.c.wait(lambda: self.c.kept() == [])
+
+
+def kill_leaders(c, job):
+    """Twice, in the middle of the job; it goes on from its checkpoints."""
+    for old in (0, 1):
+        job.wait_for_checkpoints()
+        c.job_managers[old].kill()
+        assert c.wait_for_other_leader(old) == 1 - old
+        wait_for_running(c, job.id)
+        assert c.get(f"/jobs/{job.id}/checkpoints")["latest"]["restored"]["id"] > 0
+        c.start_candidate(old)
+
+
+def freeze_leader(c, job):
+    """Longer than its session: another one leads; thawed, it stands by and disturbs nothing."""
+    job.wait_for_checkpoints()
+    frozen = c.job_managers[0]
+    frozen.signal(signal.SIGSTOP)
+    assert c.wait_for_other_leader(0) == 1
+    wait_for_running(c, job.id)
+    frozen.signal(signal.SIGCONT)
+    c.wait(lambda: "leadership was revoked" in frozen.text())
+    assert c.leader() == 1
+    # It answers through the leader.
+    c.port = c.ports[0]
+    c.wait(lambda: (c.try_get("/jobs/overview") or {}).get("jobs"))
+    assert c.state(job.id) in ("RUNNING", "FINISHED")
+
+
+def stop_leader(c, job):
+    """In order: its jobs are suspended, the standby goes on at once, whatever the time-out is."""
+    job.wait_for_checkpoints()
+    assert c.job_managers[0].stop() == 0
+    assert c.wait_for_other_leader(0) == 1
+    wait_for_running(c, job.id)

@@ -7,80 +7,41 @@ import subprocess
 
 import pytest
 from running import free_port
-from ha import HaCluster, all_running, ha_cluster, wait_for_running
+from ha import (JOB, CountingJob, HaCluster, all_running, freeze_leader, ha_cluster, kill_leaders, stop_leader,
+                wait_for_running)
 from test_recovery import check_output, completed, write_input
-
-JOB = {
-    "execution.checkpointing.interval": "100ms",
-    "restart-strategy.type": "fixed-delay",
-    "restart-strategy.fixed-delay.attempts": "1000",
-    "restart-strategy.fixed-delay.delay": "50ms",
-}
-
 
 @pytest.fixture
 def home(flinc):
     return flinc.home
 
 
-def start(c, bundle, tmp_path, delay_us=100, **more):
-    counts = write_input(tmp_path / "in", random.Random(3))
-    config = {**JOB, "execution.checkpointing.dir": str(tmp_path / "checkpoints"), **more}
-    job = c.run_jar(c.upload(bundle("recovery")),
-                    ["--input", tmp_path / "in", "--output", tmp_path / "out", "--delay-us", str(delay_us)],
-                    parallelism=2, config=config)
-    return job, counts
-
-
 def test_leader_is_killed(home, bundle, tmp_path):
-    """In the middle of a job, twice: every line counts once, and nothing is left of the job."""
     with ha_cluster(home, tmp_path / "cluster") as c:
-        job, counts = start(c, bundle, tmp_path)
-        for old in (0, 1):
-            c.wait(lambda: completed(c, job) >= 2)
-            c.job_managers[old].kill()
-            assert c.wait_for_other_leader(old) == 1 - old
-            wait_for_running(c, job)
-            assert c.get(f"/jobs/{job}/checkpoints")["latest"]["restored"]["id"] > 0
-            c.start_candidate(old)
-        c.wait_for_state(job, "FINISHED")
-        check_output(tmp_path / "out", counts)
-        c.wait(lambda: c.kept() == [])
+        job = CountingJob(c, bundle, tmp_path)
+        kill_leaders(c, job)
+        job.wait_for_end()
         c.wait(lambda: os.listdir(tmp_path / "checkpoints") == [])
 
 
 def test_leader_is_frozen(home, bundle, tmp_path):
-    """Longer than its session: another one leads; thawed, it stands by and disturbs nothing."""
     with ha_cluster(home, tmp_path / "cluster") as c:
-        job, counts = start(c, bundle, tmp_path)
-        c.wait(lambda: completed(c, job) >= 2)
-        frozen = c.job_managers[0]
-        frozen.signal(signal.SIGSTOP)
-        assert c.wait_for_other_leader(0) == 1
-        wait_for_running(c, job)
-        frozen.signal(signal.SIGCONT)
-        c.wait(lambda: "leadership was revoked" in frozen.text())
-        assert c.leader() == 1
-        # It answers through the leader.
-        c.port = c.ports[0]
-        c.wait(lambda: (c.try_get("/jobs/overview") or {}).get("jobs"))
-        assert c.state(job) in ("RUNNING", "FINISHED")
-        c.wait_for_state(job, "FINISHED")
-        check_output(tmp_path / "out", counts)
-        c.wait(lambda: c.kept() == [])
+        job = CountingJob(c, bundle, tmp_path)
+        freeze_leader(c, job)
+        job.wait_for_end()
 
 
 def test_standby_forwards(home, bundle, tmp_path):
     """Uploads, submissions and questions by the standby's port; without a leader it says 503."""
     with ha_cluster(home, tmp_path / "cluster") as c:
         c.port = c.ports[1]
-        job, _ = start(c, bundle, tmp_path)
-        c.wait(lambda: completed(c, job) >= 1)
+        job = CountingJob(c, bundle, tmp_path)
+        job.wait_for_checkpoints(1)
         c.port = c.ports[0]
-        assert c.state(job) == "RUNNING"
+        assert c.state(job.id) == "RUNNING"
         c.port = c.ports[1]
-        c.cancel(job)
-        c.wait_for_state(job, "CANCELED")
+        c.cancel(job.id)
+        c.wait_for_state(job.id, "CANCELED")
         c.wait(lambda: c.kept() == [])
         c.job_managers[0].signal(signal.SIGSTOP)
         c.job_managers[1].kill()
@@ -115,45 +76,36 @@ def test_no_leader(home, tmp_path):
 def test_finished_job_is_not_run_again(home, bundle, tmp_path):
     """A submission of its id is refused while its result is kept; a new leader knows nothing of it."""
     with ha_cluster(home, tmp_path / "cluster", config={"job-result-store.delete-on-commit": "false"}) as c:
-        job, counts = start(c, bundle, tmp_path, delay_us=0)
-        c.wait_for_state(job, "FINISHED")
-        check_output(tmp_path / "out", counts)
-        c.wait(lambda: c.kept() == [])
+        job = CountingJob(c, bundle, tmp_path, delay_us=0)
+        job.wait_for_end()
         c.job_managers[0].kill()
         assert c.wait_for_other_leader(0) == 1
         assert c.get("/jobs/overview")["jobs"] == []
         again = ["--input", tmp_path / "in", "--output", tmp_path / "again"]
         status, body = c.request("POST", f"/jars/{os.path.basename(c.upload(bundle('recovery')))}/run",
-                                 {"programArgsList": [str(a) for a in again], "jobId": job})
+                                 {"programArgsList": [str(a) for a in again], "jobId": job.id})
         assert status >= 400 and "ended already" in str(body), (status, body)
-        check_output(tmp_path / "out", counts)
+        check_output(job.output, job.counts)
 
 
 def test_all_job_managers_are_killed(home, bundle, tmp_path):
     with ha_cluster(home, tmp_path / "cluster") as c:
-        job, counts = start(c, bundle, tmp_path)
-        c.wait(lambda: completed(c, job) >= 2)
+        job = CountingJob(c, bundle, tmp_path)
+        job.wait_for_checkpoints()
         for number in (0, 1):
             c.job_managers[number].kill()
         for number in (0, 1):
             c.start_candidate(number)
         c.wait_for_leader()
-        wait_for_running(c, job)
-        c.wait_for_state(job, "FINISHED")
-        check_output(tmp_path / "out", counts)
-        c.wait(lambda: c.kept() == [])
+        wait_for_running(c, job.id)
+        job.wait_for_end()
 
 
 def test_orderly_stop_hands_over(home, bundle, tmp_path):
-    """SIGTERM of the leader: its jobs are suspended, the standby goes on at once, whatever the time-out is."""
     with ha_cluster(home, tmp_path / "cluster", config={"high-availability.file.session-timeout": "10 min"}) as c:
-        job, counts = start(c, bundle, tmp_path)
-        c.wait(lambda: completed(c, job) >= 2)
-        assert c.job_managers[0].stop() == 0
-        assert c.wait_for_other_leader(0) == 1
-        wait_for_running(c, job)
-        c.wait_for_state(job, "FINISHED")
-        check_output(tmp_path / "out", counts)
+        job = CountingJob(c, bundle, tmp_path)
+        stop_leader(c, job)
+        job.wait_for_end()
 
 
 @pytest.mark.parametrize("failpoint", [
@@ -174,7 +126,7 @@ def test_leader_is_killed_at(home, bundle, tmp_path, failpoint):
         c.start_task_manager()
         c.wait_for_slots(2)
         try:
-            start(c, bundle, tmp_path, delay_us=20)
+            CountingJob(c, bundle, tmp_path, delay_us=20)
         except (OSError, AssertionError, ValueError):  # it dies before it answers
             pass
         c.wait(lambda: not c.job_managers[0].runs())
@@ -207,6 +159,8 @@ def test_masters_of_the_start_scripts(flinc, tmp_path):
     try:
         for c.port in ports:
             c.wait(lambda: (c.try_get("/overview") or {}).get("slots-available") == c.slots)
+        listed = subprocess.run([flinc.path("bin", "flink"), "list"], env=environment, capture_output=True, text=True, check=False)
+        assert "No running jobs." in listed.stdout, listed.stdout + listed.stderr  # it was not told where
     finally:
         done = subprocess.run([flinc.path("bin", "stop-cluster.sh")], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout.count("Stopping standalonesession daemon") == 2, done.stdout + done.stderr

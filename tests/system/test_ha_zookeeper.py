@@ -2,16 +2,17 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from cluster import TOP
-from ha import ZooKeeperCluster, wait_for_running
+from ha import CountingJob, HaCluster, ZooKeeperCluster, freeze_leader, kill_leaders, stop_leader
 from running import free_port
-from test_ha import start
-from test_recovery import check_output, completed
+
+TOLERANT = {"high-availability.zookeeper.client.tolerate-suspended-connections": "true"}
+OUTAGE = float(os.environ.get("FLINC_TEST_OUTAGE", "8"))  # seconds; longer than a session
 
 sys.path.insert(0, os.path.join(TOP, "tests", "services"))
 import zookeeper  # noqa: E402  pylint: disable=wrong-import-position
@@ -35,46 +36,24 @@ def two(home, folder, server, **options):
 
 
 def test_leader_is_killed(flinc, bundle, tmp_path, server):
-    """Twice; every line counts once, and nothing is left of the job."""
     with two(flinc.home, tmp_path / "cluster", server) as c:
-        job, counts = start(c, bundle, tmp_path)
-        for old in (0, 1):
-            c.wait(lambda: completed(c, job) >= 2)
-            c.job_managers[old].kill()
-            assert c.wait_for_other_leader(old) == 1 - old
-            wait_for_running(c, job)
-            assert c.get(f"/jobs/{job}/checkpoints")["latest"]["restored"]["id"] > 0
-            c.start_candidate(old)
-        c.wait_for_state(job, "FINISHED")
-        check_output(tmp_path / "out", counts)
-        c.wait(lambda: c.kept() == [])
+        job = CountingJob(c, bundle, tmp_path)
+        kill_leaders(c, job)
+        job.wait_for_end()
 
 
 def test_leader_is_frozen(flinc, bundle, tmp_path, server):
     with two(flinc.home, tmp_path / "cluster", server, session="1 s") as c:
-        job, counts = start(c, bundle, tmp_path)
-        c.wait(lambda: completed(c, job) >= 2)
-        frozen = c.job_managers[0]
-        frozen.signal(signal.SIGSTOP)
-        assert c.wait_for_other_leader(0) == 1
-        wait_for_running(c, job)
-        frozen.signal(signal.SIGCONT)
-        c.wait(lambda: "leadership was revoked" in frozen.text())
-        c.port = c.ports[0]
-        c.wait_for_state(job, "FINISHED")
-        check_output(tmp_path / "out", counts)
-        c.wait(lambda: c.kept() == [])
+        job = CountingJob(c, bundle, tmp_path)
+        freeze_leader(c, job)
+        job.wait_for_end()
 
 
 def test_orderly_stop_hands_over(flinc, bundle, tmp_path, server):
     with two(flinc.home, tmp_path / "cluster", server, session="60 s") as c:
-        job, counts = start(c, bundle, tmp_path)
-        c.wait(lambda: completed(c, job) >= 2)
-        assert c.job_managers[0].stop() == 0
-        assert c.wait_for_other_leader(0) == 1
-        wait_for_running(c, job)
-        c.wait_for_state(job, "FINISHED")
-        check_output(tmp_path / "out", counts)
+        job = CountingJob(c, bundle, tmp_path)
+        stop_leader(c, job)
+        job.wait_for_end()
 
 
 @pytest.mark.parametrize("tolerates", ["true", "false"])
@@ -84,18 +63,102 @@ def test_server_is_restarted(flinc, bundle, tmp_path, tolerates):
     try:
         config = {"high-availability.zookeeper.client.tolerate-suspended-connections": tolerates}
         with two(flinc.home, tmp_path / "cluster", own, session="40 s", config=config) as c:
-            job, counts = start(c, bundle, tmp_path)
-            c.wait(lambda: completed(c, job) >= 2)
+            job = CountingJob(c, bundle, tmp_path)
+            job.wait_for_checkpoints()
             own.stop()
             c.wait(lambda: all("is not reached" in p.text() for p in c.job_managers.values()))
             own.start()
             revoked = sum(p.text().count("leadership was revoked") for p in c.job_managers.values())
             assert revoked == (0 if tolerates == "true" else 1)
-            c.wait(lambda: c.leader() is not None and c.try_get(f"/jobs/{job}"))
-            c.wait_for_state(job, "FINISHED")
-            check_output(tmp_path / "out", counts)
+            c.wait(lambda: c.leader() is not None and c.try_get(f"/jobs/{job.id}"))
+            job.wait_for_end()
     finally:
         own.stop()
+
+
+@pytest.fixture
+def ensemble(tmp_path):
+    three = zookeeper.Ensemble(tmp_path / "ensemble", free_port)
+    try:
+        yield three.start()
+    finally:
+        three.stop()
+
+
+def never_noticed(c, job):
+    """No leader changed, and the job was not restarted."""
+    assert not any("leadership was revoked" in p.text() for p in c.job_managers.values())
+    assert c.get(f"/jobs/{job.id}")["state"] == "RUNNING"
+    assert c.get(f"/jobs/{job.id}/checkpoints")["counts"]["restored"] == 0
+
+
+def test_servers_of_an_ensemble_are_killed(flinc, bundle, tmp_path, ensemble):
+    """A follower, the leader, and then each in turn: jobs and leaders go on, checkpoints complete after each."""
+    with two(flinc.home, tmp_path / "cluster", ensemble, session="30 s", config=TOLERANT) as c:
+        job = CountingJob(c, bundle, tmp_path, delay_us=20000)
+        job.wait_for_checkpoints()
+        for mode in ("follower", "leader"):
+            one = ensemble.one(mode)
+            one.stop()
+            job.wait_for_checkpoints()
+            one.start()
+        for server in ensemble.servers:
+            server.stop()
+            server.start()
+            job.wait_for_checkpoints()
+        never_noticed(c, job)
+        c.cancel(job.id)
+        c.wait_for_state(job.id, "CANCELED")
+        c.wait(lambda: c.kept() == [])
+
+
+def test_ensemble_is_away(flinc, bundle, tmp_path, ensemble):
+    """Longer than a session: what the servers count starts again with them; the job does not notice."""
+    with two(flinc.home, tmp_path / "cluster", ensemble, session="4 s", config=TOLERANT) as c:
+        job = CountingJob(c, bundle, tmp_path, delay_us=20000)
+        job.wait_for_checkpoints()
+        ensemble.stop()
+        until = time.monotonic() + OUTAGE
+        c.wait(lambda: time.monotonic() > until, OUTAGE + 10)
+        assert c.kept() != []
+        ensemble.start()
+        job.wait_for_checkpoints()
+        never_noticed(c, job)
+        c.cancel(job.id)
+        c.wait_for_state(job.id, "CANCELED")
+        c.wait(lambda: c.kept() == [])
+
+
+def test_scripts(flinc, tmp_path):
+    """start-zookeeper-quorum.sh, a cluster on it, a client that finds the leader there, and everything stopped again."""
+    ports = [free_port() for _ in range(3)]
+    c = HaCluster(flinc.home, tmp_path / "cluster", config={"high-availability.type": "zookeeper",
+                                                            "high-availability.zookeeper.quorum": f"localhost:{ports[0]}"})
+    with open(os.path.join(c.conf_dir, "zoo.cfg"), "w", encoding="utf-8") as f:
+        f.write(f"tickTime=500\ninitLimit=10\nsyncLimit=5\ndataDir={tmp_path}/zookeeper\nclientPort={ports[0]}\n"
+                f"server.1=localhost:{ports[1]}:{ports[2]}\n")
+    environment = {**os.environ, **c.environment, "ZOOKEEPER_HOME": zookeeper.jars()}
+
+    def run(*command, code=0):
+        done = subprocess.run([flinc.path("bin", command[0]), *command[1:]], env=environment, capture_output=True, text=True,
+                              timeout=120, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    assert "there is no server.2" in run("zookeeper.sh", "start", "2", code=1)
+    assert "Usage: zookeeper.sh" in run("zookeeper.sh", "start", code=1)
+    assert "Starting zookeeper daemon" in run("start-zookeeper-quorum.sh")
+    try:
+        with open(os.path.join(c.conf_dir, "masters"), "w", encoding="utf-8") as f:
+            f.write(f"localhost:{free_port()}\nlocalhost:{free_port()}\n")
+        with open(os.path.join(c.conf_dir, "workers"), "w", encoding="utf-8") as f:
+            f.write("localhost\n")
+        run("start-cluster.sh")
+        assert "No running jobs." in run("flink", "list")
+    finally:
+        run("stop-cluster.sh")
+        assert "Stopping zookeeper daemon" in run("stop-zookeeper-quorum.sh")
+    assert "no job manager leads" in run("flink", "list", "-Drest.await-leader-timeout=1s", code=1)
 
 
 def test_server_comes_later(flinc, tmp_path):
