@@ -212,6 +212,12 @@ class StoppedHalfway(Exception):
     from it."""
 
 
+def stopped_halfway(text):
+    whole = re.search(r"A savepoint has been created at (\S+), but the job failed while it was stopping", text)
+    if whole:
+        raise StoppedHalfway(whole[1])
+
+
 class TooFast(Exception):
     """A busy machine was late to look: the job was over before anything of it could be lost."""
 
@@ -387,9 +393,8 @@ class Round:
         """The job says by its failures what it found; it would be restarted for ever."""
         has_failed = self.state() == "FAILED"  # asked first: what it failed of is in its history then
         text = self.failure()
-        whole = re.search(r"A savepoint has been created at (\S+), but the job failed while it was stopping", text)
-        if whole and has_failed:
-            raise StoppedHalfway(whole[1])
+        if has_failed:
+            stopped_halfway(text)
         if "VIOLATION" in text or has_failed:
             raise Violation(text[:2000])
 
@@ -508,6 +513,7 @@ class Round:
         answer = self.until("a savepoint", ended, 90)
         if "location" in (answer["operation"] or {}):
             return answer["operation"]["location"]
+        stopped_halfway(str(answer["operation"]))
         self.say(f"no savepoint: {str(answer['operation'])[:300]}")
         return None
 
