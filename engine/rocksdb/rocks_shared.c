@@ -10,6 +10,11 @@ enum {
     CHECKSUM_XXH3 = 4,
     WRITE_BUFFER_BYTES = 64 * 1024, /* nothing ever goes through it */
     RUNS_TILL_COMPACTION = 12,
+    STYLE_UNIVERSAL = 1,
+    SIZE_RATIO_PERCENT =
+        50, /* runs are merged with the next older one unless it is so much larger */
+    EXTRA_PERCENT =
+        50, /* of the oldest run, that the others may have together until all are merged */
     RUNS_SLOW = 28,
     RUNS_STOP = 44,
 };
@@ -22,6 +27,22 @@ static void apply_defaults(struct rocks_shared_options *o)
     o->level_base_bytes = o->level_base_bytes != 0 ? o->level_base_bytes : UINT64_C(256) << 20;
     o->n_threads = o->n_threads != 0 ? o->n_threads : 2;
     o->filter_bits = o->filter_bits != 0 ? o->filter_bits : 10;
+}
+
+static void set_compaction(const struct rocks_api *api, enum rocks_compaction how,
+                           rocksdb_options_t *db)
+{
+    if (how == ROCKS_COMPACTION_UNIVERSAL) {
+        rocksdb_universal_compaction_options_t *u = api->universal_compaction_options_create();
+        api->universal_compaction_options_set_size_ratio(u, SIZE_RATIO_PERCENT);
+        api->universal_compaction_options_set_max_size_amplification_percent(u, EXTRA_PERCENT);
+        api->options_set_compaction_style(db, STYLE_UNIVERSAL);
+        api->options_set_universal_compaction_options(db, u);
+        api->universal_compaction_options_destroy(u);
+    }
+    api->options_set_level0_file_num_compaction_trigger(db, RUNS_TILL_COMPACTION);
+    api->options_set_level0_slowdown_writes_trigger(db, RUNS_SLOW);
+    api->options_set_level0_stop_writes_trigger(db, RUNS_STOP);
 }
 
 static rocksdb_options_t *make_options(const struct rocks_shared *s,
@@ -50,9 +71,7 @@ static rocksdb_options_t *make_options(const struct rocks_shared *s,
     api->options_set_write_buffer_size(db, WRITE_BUFFER_BYTES);
     api->options_set_target_file_size_base(db, o->file_bytes);
     api->options_set_max_bytes_for_level_base(db, o->level_base_bytes);
-    api->options_set_level0_file_num_compaction_trigger(db, RUNS_TILL_COMPACTION);
-    api->options_set_level0_slowdown_writes_trigger(db, RUNS_SLOW);
-    api->options_set_level0_stop_writes_trigger(db, RUNS_STOP);
+    set_compaction(api, o->compaction, db);
     api->options_set_max_background_jobs(db, (int)o->n_threads);
     api->options_set_max_open_files(db, -1);
     api->options_set_info_log_level(db, LOG_LEVEL_FATAL);
