@@ -146,7 +146,8 @@ static void send_try(struct s3_call *call)
     transfer_curl(c->transfer)->slist_free_all(STEAL(call->headers_sent));
     make_address(call, region);
     if (!call->keys->is_anonymous) {
-        sign(call, region, clock_now_ms(c->clock) / 1000 + off_s);
+        call->signed_s = clock_now_ms(c->clock) / 1000 + off_s;
+        sign(call, region, call->signed_s);
     }
     for (uint32_t i = 0; i < call->n_headers; i++) {
         add_header(call, call->headers[i].name, call->headers[i].value);
@@ -193,7 +194,8 @@ static bool takes_region(struct s3_call *call)
     return call->is_moved = true;
 }
 
-/* Our clock is off: the server's is taken from now on.  What answers HEAD has no words: the clocks themselves say it. */
+/* Our clock is off: the server's is taken from now on.  What answers HEAD has no words: the time that it was signed with
+ * says it, whatever other calls have learned of the clock meanwhile. */
 static bool takes_clock(struct s3_call *call)
 {
     struct s3_client *c = call->client;
@@ -202,9 +204,7 @@ static bool takes_clock(struct s3_call *call)
     if (call->is_late || x->status != 403 || now_ms == INT64_MIN) {
         return false;
     }
-    pthread_mutex_lock(&c->lock);
-    int64_t off_ms = now_ms - (clock_now_ms(c->clock) + c->clock_off_s * 1000);
-    pthread_mutex_unlock(&c->lock);
+    int64_t off_ms = now_ms - call->signed_s * 1000;
     bool is_far = off_ms > CLOCK_OFF_MAX_MS || off_ms < -CLOCK_OFF_MAX_MS;
     if (!error_is(x, "RequestTimeTooSkewed") && (strcmp(call->method, "HEAD") != 0 || !is_far)) {
         return false;

@@ -61,6 +61,7 @@ struct s3_call {
     struct str url, path, host;      /* Own */
     char payload_sha256[2 * CRYPTO_SHA256_BYTES + 1];
     uint32_t n_tries;
+    int64_t signed_s;       /* the time that the last try was signed with */
     bool is_moved, is_late; /* tried again for the region, for the clock */
     struct s3_keys *keys;   /* Owns a ref */
     struct event_count ended;

@@ -465,6 +465,30 @@ static void note_signature(struct fake_s3 *s, const struct request *rq)
     }
 }
 
+/* Under lock. */
+static void wait_for_others(struct fake_s3 *s)
+{
+    if (s->n_together > 0 && --s->n_together == 0) {
+        pthread_cond_broadcast(&s->came);
+    }
+    while (s->n_together > 0 && !s->is_ending) {
+        pthread_cond_wait(&s->came, &s->lock);
+    }
+}
+
+/* Under lock. */
+static bool is_skewed(const struct fake_s3 *s, const struct request *rq)
+{
+    char text[40];
+    struct tm tm = {0};
+    if (s->clock_off_s == 0 || !header(rq, "x-amz-date", text, sizeof(text)) ||
+        strptime(text, "%Y%m%dT%H%M%SZ", &tm) == NULL) {
+        return false;
+    }
+    int64_t off_s = timegm(&tm) - (time(NULL) + s->clock_off_s);
+    return off_s > 900 || off_s < -900;
+}
+
 /* false: the connection ends. */
 static bool serve(struct connection *c, struct request *rq)
 {
@@ -474,7 +498,11 @@ static bool serve(struct connection *c, struct request *rq)
     pthread_mutex_lock(&s->lock);
     s->n_requests++;
     note_signature(s, rq);
-    enum fake_fault fault = take_fault(s, rq);
+    wait_for_others(s);
+    enum fake_fault fault = is_skewed(s, rq) ? FAKE_SKEWED : take_fault(s, rq);
+    int64_t clock_off_s = s->clock_off_s != 0    ? s->clock_off_s
+                          : fault == FAKE_SKEWED ? -24 * 3600
+                                                 : 0;
     switch (fault) {
     case FAKE_SLOW_DOWN:
         refuse(&a, 503, "SlowDown");
@@ -503,7 +531,7 @@ static bool serve(struct connection *c, struct request *rq)
     pthread_mutex_unlock(&s->lock);
     size_t length = a.is_head ? a.content_length : a.body.len;
     char date[40];
-    time_t now = time(NULL) - (fault == FAKE_SKEWED ? 24 * 3600 : 0);
+    time_t now = time(NULL) + clock_off_s;
     (void)strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime(&now));
     str_printf(&out, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nDate: %s\r\n%s\r\n", a.status, length,
                date, str_cstr(&a.headers));
@@ -567,6 +595,7 @@ void fake_s3_start(struct fake_s3 *s)
     *s = (struct fake_s3){.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->thread_ended, NULL);
+    pthread_cond_init(&s->came, NULL);
     map_init(&s->objects, free_object);
     map_init(&s->parts, free_object);
     vec_init(&s->connections, sizeof(int));
@@ -628,6 +657,7 @@ void fake_s3_stop(struct fake_s3 *s)
     vec_fini(&s->connections);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->thread_ended);
+    pthread_cond_destroy(&s->came);
 }
 
 void fake_s3_fail(struct fake_s3 *s, enum fake_fault fault, const char *method, uint32_t n)

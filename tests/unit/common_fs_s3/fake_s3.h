@@ -41,6 +41,9 @@ struct fake_s3 {
     uint32_t n_requests, n_connections;
     char last_region[40]; /* of the last signature, as the next */
     char last_authorization[512], last_token[64];
+    int64_t clock_off_s; /* its clock; what was signed a quarter of an hour beside it is refused */
+    uint32_t n_together; /* so many requests are answered when all of them have come */
+    pthread_cond_t came;
     bool has_no_conditions; /* 501, as Swift answers If-None-Match */
     bool is_ending;
     struct vec connections; /* int: open ones */

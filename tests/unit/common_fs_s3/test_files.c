@@ -189,6 +189,38 @@ static void test_clock_off(void **state)
     fake_s3_configure(&server, NULL, NULL);
 }
 
+static void *look(void *arg)
+{
+    struct error *err = arg;
+    (void)!fs_exists("s3://b/clock", err);
+    return NULL;
+}
+
+/* Two calls were signed by a clock that is off, and the first answer sets it right: the second call learns it, too. */
+static void test_clock_off_of_two(void **state)
+{
+    struct error errs[2] = {ERROR_INIT, ERROR_INIT};
+    pthread_t threads[2];
+    fake_s3_configure(&server, NULL, NULL);
+    put("s3://b/clock", SLICE_LIT("1"));
+    fake_s3_configure(&server, NULL, NULL);
+    pthread_mutex_lock(&server.lock);
+    server.clock_off_s = -24 * 3600;
+    server.n_together = 2;
+    pthread_mutex_unlock(&server.lock);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, look, &errs[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        assert_string_equal(errs[i].message, "");
+    }
+    pthread_mutex_lock(&server.lock);
+    server.clock_off_s = 0;
+    pthread_mutex_unlock(&server.lock);
+    fake_s3_configure(&server, NULL, NULL);
+}
+
 static void test_statistics(void **state)
 {
     struct remote_statistics before, after;
@@ -409,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_lost_answers),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_clock_off),
+        cmocka_unit_test(test_clock_off_of_two),
         cmocka_unit_test(test_statistics),
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_storm),
