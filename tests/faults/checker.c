@@ -336,6 +336,8 @@ static int check_processing(flinc_ctx *ctx, struct keeper *k, progress *p, const
     }
     if (p->processing_ms == 0 && in->number % PROCESSING_EACH == 0) {
         p->processing_ms = flinc_ctx_now(ctx) + PROCESSING_MS;
+        k->fired_ms =
+            p->processing_ms <= k->fired_ms ? 0 : k->fired_ms; /* the clock was set back */
         return flinc_ctx_timer_processing(ctx, p->processing_ms);
     }
     return 0;

@@ -248,8 +248,9 @@ def break_s3(r):
 
 
 def damage_savepoint(r):
-    """A copy of a savepoint is damaged in one place; a job that is to go on from it fails, and says why."""
-    path = r.savepoint()
+    """The job is stopped with a savepoint, of which a copy is damaged in one place: a job that is to go on from that fails, and
+    says why; the first one goes on from what is whole.  (Two jobs from one savepoint at a time would share files of the sink.)"""
+    path = r.stop()
     if path is None:
         return
     copy = os.path.join(r.bed.folder, f"damaged{r.number}")
@@ -273,6 +274,7 @@ def damage_savepoint(r):
     r.say(f"{how} of {os.path.relpath(victim, copy)} at {at} of {size}")
     r.expect_refused(copy, f"{how} of {os.path.basename(victim)} at {at} of {size}")
     shutil.rmtree(copy)
+    r.start(path)
 
 
 # ---- F13, F16: what must not be noticed --------------------------------------------------------------------
