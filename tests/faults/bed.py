@@ -46,8 +46,8 @@ class Bed(loss.LossCluster):
         preloads = {**self.disk.environment, **self.clock.environment}
         preloads["LD_PRELOAD"] = " ".join((self.disk.environment["LD_PRELOAD"], self.clock.environment["LD_PRELOAD"]))
         self.environment.update(preloads)
-        if failpoint_report:
-            self.environment["FLINC_FAILPOINT_REPORT"] = failpoint_report
+        self.environment["FLINC_FAILPOINT_REPORT"] = failpoint_report or os.path.join(self.folder, "hits")
+        os.makedirs(self.environment["FLINC_FAILPOINT_REPORT"], exist_ok=True)
         self.job_manager_names = ["jm0", "jm1"] if ha != "none" else ["jm0"]
         self.rest_ports = {n: running.free_port() for n in self.job_manager_names}
         self.rpc_binds = {n: running.free_port() for n in self.job_manager_names}
@@ -224,6 +224,14 @@ class Bed(loss.LossCluster):
                 return status, answer
             last = OSError(f"{name}: {answer}")
         raise last
+
+    def fired(self, failpoint):
+        """How often processes of the beds of this run have made something go wrong there."""
+        folder, count = self.environment["FLINC_FAILPOINT_REPORT"], 0
+        for name in os.listdir(folder):
+            with open(os.path.join(folder, name), encoding="ascii", errors="replace") as f:
+                count += f.read().splitlines().count(f"fired {failpoint}")
+        return count
 
     # ---- jobs --------------------------------------------------------------------------------------------
 

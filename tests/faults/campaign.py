@@ -41,6 +41,7 @@ class Round:
         self.jobs, self.job, self.body, self.history = [], None, None, []
         self.may_leave = self.fired = self.flipped = 0
         self.results, self.completed_before = [], 0
+        self.striking = None  # the fault that was tried last
         self.tailer = None
         self.backend = draw.choice(("hashmap", "hashmap", "rocksdb"))
 
@@ -299,14 +300,12 @@ class Round:
         if self.ended():
             return
         self.say(name)
-        if fixed:
-            fault(self, fixed)
-        else:
-            fault(self)
+        self.striking = name
+        done = (fault(self, fixed) if fixed else fault(self)) or name
         self.bed.heal()
         back = self.wait_till_back()
         self.check_restored()
-        self.results.append({"fault": name, "back_s": round(back, 2), "took_s": round(time.monotonic() - begin, 2)})
+        self.results.append({"fault": done, "back_s": round(back, 2), "took_s": round(time.monotonic() - begin, 2)})
         self.say(f"runs again after {back:.1f} s")
 
     def wait_till_back(self):
@@ -402,8 +401,7 @@ class Campaign:
     def note(self, round_, seed, violation=None):
         rows = [{**r, "workload": round_.workload.name, "ha": round_.bed.ha, "storage": round_.bed.storage, "seed": seed} for r in round_.results]
         if violation:
-            last = rows[-1]["fault"] if rows else "none"
-            rows.append({"fault": last, "violation": violation.splitlines()[0][:300], "workload": round_.workload.name, "ha": round_.bed.ha,
+            rows.append({"fault": round_.striking or "none", "violation": violation.splitlines()[0][:300], "workload": round_.workload.name, "ha": round_.bed.ha,
                          "storage": round_.bed.storage, "seed": seed})
         self.strikes += len(round_.results)
         if self.args.results:

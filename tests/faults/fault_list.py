@@ -62,7 +62,7 @@ def kill_leader_at(r, name=None):
     """The standby is armed and made the leader; it dies at the step, in this checkpoint or one of the next."""
     name = name or r.draw.choice(FINALISATION)
     rule = f"{name}=kill,nth={r.draw.randrange(1, 4)}"
-    old = r.leader()
+    old, before = r.leader(), r.bed.fired(name)
     armed = next(n for n in r.bed.job_manager_names if n != old)
     r.say(f"{armed} leads with {rule}")
     if r.bed.children[armed].poll() is None:
@@ -74,29 +74,42 @@ def kill_leader_at(r, name=None):
     r.bed.start_candidate(old)
     try:
         r.bed.wait(lambda: r.bed.children[armed].poll() is not None or r.ended(), 40)
-        r.say(f"{armed} has died")
-        r.fired += 1
     except TimeoutError:
         r.say(f"{armed} did not come there")
+    fired = r.bed.fired(name) - before
+    r.say(f"{armed} has died there" if fired else "it was not reached in time")
+    r.fired += fired
     if r.bed.children[armed].poll() is None:
         r.bed.kill(armed)
     r.wait_for_other_leader(armed)
+    return "F3" if fired else "F2"
 
 
 def kill_worker_at(r):
-    """The workers of a task manager kill themselves at a step now and then."""
+    """All task managers are new, and their workers kill themselves at a step now and then, until the task managers are new again."""
     names = COMMIT + (COMMIT_S3 if r.bed.storage == "s3" else COMMIT_LOCAL)
-    rule = f"{r.draw.choice(names)}=kill,one_in={r.draw.choice((2, 5, 20))}"
-    name = r.draw.choice(r.bed.task_managers())
-    r.say(f"{name} with {rule}")
-    r.bed.kill(name)
-    r.bed.start_task_manager(int(name[2:]), rule)
-    end = time.monotonic() + r.draw.uniform(2, 5)
+    name = r.draw.choice(names)
+    rule = f"{name}=kill,one_in={r.draw.choice((3, 10, 30))}"
+    r.say(f"all task managers with {rule}")
+    before = r.bed.fired(name)
+    replace_task_managers(r, rule)
+    end = time.monotonic() + r.draw.uniform(3, 6)
     while time.monotonic() < end and not r.ended():
         r.look()
         time.sleep(0.05)
-    r.bed.kill(name)
-    r.may_leave += 8
+    fired = r.bed.fired(name) - before
+    replace_task_managers(r, None)
+    r.may_leave += 4 + fired
+    r.fired += fired
+    r.say(f"{fired} workers have died")
+    return "F4" if fired else "F1"  # what was done all the same
+
+
+def replace_task_managers(r, rule):
+    for name in r.bed.task_managers():
+        r.bed.kill(name)
+    for name in r.bed.task_managers():
+        r.bed.start_task_manager(int(name[2:]), rule)
 
 
 # ---- F5, F6: freezes ---------------------------------------------------------------------------------------
