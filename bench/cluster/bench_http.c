@@ -2,12 +2,15 @@
  * connections; a route that runs on a handler thread; a scrape of 2,000 metrics.  The clients are a
  * process of their own, so that the server's CPU time can be told apart.
  *
- *   build/release/bench/bench_cluster_http        (a release build) */
+ *   build/release/bench/bench_cluster_http        (a release build)
+ *   ... --tls FOLDER     with TLS, by node.pem and ca.pem of tests/services/certificates.sh FOLDER */
 #include "bench/report.h"
 #include "common/metrics/prometheus/text.h"
 #include "common/net/http/http.h"
+#include "common/net/tls/relay.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -49,6 +52,44 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/metrics", 0, handle_metrics},
 };
 
+static const char *tls_folder; /* NULL: plain */
+
+static struct tls_context *open_tls(enum tls_side side)
+{
+    struct tls_context *context = NULL;
+    struct error err = ERROR_INIT;
+    struct conf conf;
+    char path[4096];
+    conf_init(&conf, NULL);
+    snprintf(path, sizeof(path), "%s/node.pem", tls_folder);
+    ASSERT(conf_set(&conf, "security.ssl.keystore", path, NULL) == 0);
+    snprintf(path, sizeof(path), "%s/ca.pem", tls_folder);
+    ASSERT(conf_set(&conf, "security.ssl.truststore", path, NULL) == 0);
+    if (tls_context_new(&conf, TLS_SCOPE_REST, side, &context, &err) < 0) {
+        fprintf(stderr, "%s\n", err.message);
+        exit(1);
+    }
+    conf_fini(&conf);
+    return context;
+}
+
+/* The client's side of it: plain sockets, which the rest of this file knows. */
+static int speak_tls(int fd)
+{
+    static struct tls_relay *relay;
+    static struct tls_context *context;
+    struct error err = ERROR_INIT;
+    int plain;
+    if (relay == NULL) {
+        context = open_tls(TLS_SIDE_CLIENT);
+        ASSERT(tls_relay_new(&(struct tls_relay_options){.name = "client"}, &relay, &err) == 0);
+    }
+    const struct tls_link_options o = {.context = context, .peer = "server"};
+    ASSERT(tls_relay_add(relay, fd, &o, &plain, &err) == 0);
+    (void)fcntl(plain, F_SETFL, 0); /* its owner waits */
+    return plain;
+}
+
 static int connect_to(uint32_t port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -56,7 +97,10 @@ static int connect_to(uint32_t port)
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    return connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 ? fd : -1;
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
+        return -1;
+    }
+    return tls_folder != NULL ? speak_tls(fd) : fd;
 }
 
 /* Reads one answer whole. */
@@ -117,7 +161,9 @@ static void measure(struct bench_report *r, const char *name, const char *path, 
         uint32_t port;
         _exit(read(ports[0], &port, sizeof(port)) == sizeof(port) ? ask(port, path, n) : 1);
     }
+    struct tls_context *tls = tls_folder != NULL ? open_tls(TLS_SIDE_SERVER) : NULL;
     const struct http_server_options options = {.name = "bench",
+                                                .tls = tls,
                                                 .bind_address = "127.0.0.1",
                                                 .routes = routes,
                                                 .n_routes = ARRAY_LEN(routes),
@@ -134,6 +180,7 @@ static void measure(struct bench_report *r, const char *name, const char *path, 
     waitpid(child, &status, 0);
     double seconds = (double)(clock_process_cpu_ns() - began_ns) * 1e-9;
     http_server_stop(server);
+    tls_context_unref(tls);
     close(ports[0]);
     close(ports[1]);
     if (status != 0) {
@@ -157,8 +204,9 @@ static struct metric_group *fill_registry(void)
     return g;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    tls_folder = argc == 3 && strcmp(argv[1], "--tls") == 0 ? argv[2] : NULL;
     struct bench_report r = {.n = 0};
     memset(large, 'x', sizeof(large));
     struct metric_group *g = fill_registry();

@@ -86,6 +86,8 @@ def wait_until(condition, seconds=30, pause=0.002):
 
 
 class Cluster:
+    tls = None  # an ssl.SSLContext: REST is asked by https
+
     def __init__(self, home, workers=1, slots=1, config=None):
         self.folder = tempfile.mkdtemp(prefix="flinc-cluster-")
         self.home = home
@@ -144,7 +146,10 @@ class Cluster:
         return self.pids("taskexecutor")
 
     def request(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection("localhost", self.port, timeout=60)
+        if self.tls:
+            connection = http.client.HTTPSConnection("localhost", self.port, timeout=60, context=self.tls)
+        else:
+            connection = http.client.HTTPConnection("localhost", self.port, timeout=60)
         if body is not None and not isinstance(body, (bytes, str)):
             body = json.dumps(body)
         connection.request(method, path, body=body, headers=headers or {})

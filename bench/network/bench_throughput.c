@@ -4,7 +4,8 @@
  * The sender is a child process, so that each side's CPU is the process's own: its task, its network thread
  * and what the kernel does for them.  The limit is a plain program that writes 48 KB at a time.
  *
- *   build/release/bench/bench_network_throughput        (a release build, two idle cores) */
+ *   build/release/bench/bench_network_throughput        (a release build, two idle cores)
+ *   ... --tls FOLDER     with TLS, by node.pem and ca.pem of tests/services/certificates.sh FOLDER */
 #include "bench/report.h"
 #include "common/base/crc32c.h"
 #include "taskmanager/exchange/gate.h"
@@ -37,10 +38,29 @@ struct side {
     struct mailbox *mailbox;
 };
 
+static const char *tls_folder; /* NULL: plain */
+
+static void set_tls(struct conf *conf)
+{
+    static const struct {
+        const char *key, *file;
+    } files[] = {{"security.ssl.internal.keystore", "node.pem"},
+                 {"security.ssl.internal.truststore", "ca.pem"}};
+    char path[4096];
+    ASSERT(conf_set(conf, "security.ssl.internal.enabled", "true", NULL) == 0);
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        snprintf(path, sizeof(path), "%s/%s", tls_folder, files[i].file);
+        ASSERT(conf_set(conf, files[i].key, path, NULL) == 0);
+    }
+}
+
 static void side_start(struct side *s, uint8_t id, const char *codec)
 {
     *s = (struct side){.incarnation = {{id}}};
     conf_init(&s->conf, NULL);
+    if (tls_folder != NULL) {
+        set_tls(&s->conf);
+    }
     if (codec != NULL) {
         ASSERT(conf_set(&s->conf, "taskmanager.network.compression.codec", codec, NULL) == 0);
     }
@@ -449,6 +469,7 @@ static double crc_gb_per_s(void)
 
 int main(int argc, char **argv)
 {
+    tls_folder = argc == 3 && strcmp(argv[1], "--tls") == 0 ? argv[2] : NULL;
     struct bench_report report = {.n = 0};
     double plain = plain_gb_per_cpu_s();
     bench_report_add(&report, "plain TCP, 48 KB writes: sender", plain, "GB/CPU s", 0, 0,

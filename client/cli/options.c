@@ -185,18 +185,22 @@ static const struct conf_place from_command_line = {CONF_ORIGIN_COMMAND_LINE, NU
 /* host:port, or a URL as proxies have it: https://host:port/path. */
 static int set_job_manager(struct cli_args *args, const char *value, struct error *err)
 {
-    const char *host = cstr_starts_with(value, "http://") ? value + 7 : value;
+    const char *scheme = strstr(value, "://");
+    const char *host = scheme != NULL ? scheme + 3 : value;
     const char *slash = strchr(host, '/');
     size_t len = slash != NULL ? (size_t)(slash - host) : strlen(host);
     const char *colon = memrchr(host, ':', len);
+    bool tls = cstr_starts_with(value, "https://");
     int64_t port = 0;
     STR_AUTO text = STR_INIT;
 
-    if (cstr_starts_with(value, "https://")) {
-        return error_set(err, ERR_UNSUPPORTED,
-                         "-m %s: this release speaks plain HTTP; put a proxy that ends TLS before "
-                         "the job manager, or give its own host:port",
-                         value);
+    if (scheme != NULL && !tls && !cstr_starts_with(value, "http://")) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "-m %s: a job manager is reached by http or https", value);
+    }
+    if (scheme != NULL) {
+        TRY(conf_set_at(&args->conf, from_command_line, "security.ssl.rest.enabled",
+                        tls ? "true" : "false", err));
     }
     if (colon == NULL || colon == host ||
         number_parse_int64(slice_make(colon + 1, len - (size_t)(colon + 1 - host)), &port) < 0 ||

@@ -2,6 +2,7 @@
 #include "client/submit/rest_client.h"
 #include "client/submit/leader_finder.h"
 #include "common/base/clock.h"
+#include "common/net/tls/tls.h"
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -41,9 +42,9 @@ static char *address_of(const struct conf *conf)
     const char *host =
         conf_has_value(conf, "rest.address") ? conf_string(conf, "rest.address") : "localhost";
 
-    str_printf(&text,
-               strchr(host, ':') != NULL && host[0] != '[' ? "http://[%s]:%d" : "http://%s:%d",
-               host, conf_int(conf, "rest.port"));
+    str_append_cstr(&text, tls_is_enabled(conf, TLS_SCOPE_REST) ? "https://" : "http://");
+    str_printf(&text, strchr(host, ':') != NULL && host[0] != '[' ? "[%s]:%d" : "%s:%d", host,
+               conf_int(conf, "rest.port"));
     return str_take(&text);
 }
 
@@ -114,14 +115,24 @@ int rest_client_new(const struct conf *conf, struct cancel_token *cancel, struct
     c->max_attempts = conf_int(conf, "rest.retry.max-attempts");
     c->retry_delay_ms = conf_duration_ms(conf, "rest.retry.delay");
     read_headers(c);
+    struct tls_context *tls = NULL;
+    if (tls_is_enabled(conf, TLS_SCOPE_REST)) {
+        int bad = tls_context_new(conf, TLS_SCOPE_REST, TLS_SIDE_CLIENT, &tls, err);
+        if (bad < 0) {
+            (void)rest_client_free(c);
+            return bad;
+        }
+    }
     struct http_client_options options = {
         .connect_timeout_ms = conf_duration_ms(conf, "rest.connection-timeout"),
         .timeout_ms = conf_duration_ms(conf, "rest.idleness-timeout"),
         .cancel = cancel,
         .headers = c->headers,
+        .tls = tls,
     };
     int rc = find_address(c, conf, err);
     rc = rc < 0 ? rc : http_client_new(&options, &c->http, err);
+    tls_context_unref(tls);
     if (rc < 0) {
         (void)rest_client_free(c);
         return rc;

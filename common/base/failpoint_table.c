@@ -398,6 +398,9 @@ static const struct failpoint_row rows[] = {
     {"network.connection.send", FAILPOINT_WORKER, "data links", "frames are sent"},
     {"network.connection.receive", FAILPOINT_WORKER, "data links", "frames have come"},
 
+    {"tls.stream.handshake", FAILPOINT_ANY, "links with TLS", "a step of a handshake"},
+    {"tls.stream.read", FAILPOINT_ANY, "links with TLS", "encrypted bytes are read"},
+
     /* control links */
     {"rpc.send", FAILPOINT_ANY, "control links", "a message is sent, over whatever"},
     {"rpc.deliver", FAILPOINT_ANY, "control links", "a message has come, over whatever"},

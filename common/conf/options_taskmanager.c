@@ -157,7 +157,9 @@ static const struct conf_option network_options[] = {
     {"taskmanager.data.port", CONF_TYPE_INT, "0",
      .description = "Port that other task managers exchange data with; 0 takes a free one.",
      .flags = CONF_FLAG_EFFECTIVE},
-    {"taskmanager.data.ssl.enabled", CONF_TYPE_BOOL, "true"},
+    {"taskmanager.data.ssl.enabled", CONF_TYPE_BOOL, "true", .flags = CONF_FLAG_EFFECTIVE,
+     .description = "With security.ssl.internal.enabled: TLS for the data connections between "
+                    "workers."},
     {"taskmanager.network.adaptive-partitioner.enabled", CONF_TYPE_BOOL, "false"},
     {"taskmanager.network.adaptive-partitioner.max-traverse-size", CONF_TYPE_INT, "4"},
     {"taskmanager.network.bind-policy", CONF_TYPE_STRING, "ip"},

@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/loop/component.h"
+#include "common/net/tls/tls.h"
 #include "common/rpc/error_info.h"
 #include "common/text/number.h"
 
@@ -162,8 +163,13 @@ static int start_server(struct calls *c, struct error *err)
     const char *host = bind_host_of(c->options.conf);
     uint32_t port, last_port;
     TRY(ports_of(c, &port, &last_port, err));
+    struct tls_context *tls = NULL;
+    if (tls_control_is_enabled(c->options.conf)) {
+        TRY(tls_context_new(c->options.conf, TLS_SCOPE_INTERNAL, TLS_SIDE_SERVER, &tls, err));
+    }
     struct rpc_server_options o = {
         .runtime = c->options.runtime,
+        .tls = tls,
         .bind_host = host,
         .first_port = port,
         .last_port = last_port,
@@ -174,6 +180,7 @@ static int start_server(struct calls *c, struct error *err)
     };
     struct error why = ERROR_INIT;
     int rc = rpc_server_new(&o, &c->server, &why);
+    tls_context_unref(tls);
     if (rc < 0) {
         return error_set(err, rc,
                          "The job manager cannot listen on %s:%u: %s. When another job manager or "

@@ -3,6 +3,8 @@
 
 #include "common/base/log.h"
 #include "common/base/thread.h"
+#include "common/net/http/http.h"
+#include "common/net/tls/relay.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -21,9 +23,11 @@ static const char topic[] = "flinc.process.forwarder";
 enum { RELAY_BYTES = 32 * 1024 };
 
 struct forwarder {
-    int listen_fd; /* Borrows */
-    int stop_fd;   /* an event; readable from the stop on */
-    struct ha *ha; /* Borrows */
+    int listen_fd;           /* Borrows */
+    int stop_fd;             /* an event; readable from the stop on */
+    struct ha *ha;           /* Borrows */
+    struct tls_relay *relay; /* Owns; NULL: without TLS */
+    struct tls_context *server, *client;
     pthread_t thread;
     pthread_mutex_t lock; /* guards n; a leaf */
     pthread_cond_t changed;
@@ -104,6 +108,20 @@ static int connect_one(const struct forwarder *f, const struct addrinfo *a)
     return -1;
 }
 
+/* The plain side of a connection that speaks TLS; -1: it cannot be.  Takes the descriptor. */
+static int secure(const struct forwarder *f, int fd, struct tls_context *context, const char *host)
+{
+    const struct tls_link_options o = {
+        .context = context, .host = host, .on_plaintext = http_redirect_to_tls};
+    struct error err = ERROR_INIT;
+    int plain = -1;
+    if (fd >= 0 && tls_relay_add(f->relay, fd, &o, &plain, &err) < 0) {
+        LOG_WARN(topic, "A request is not passed on to the leader: %s", err.message);
+        return -1;
+    }
+    return plain;
+}
+
 static int connect_leader(const struct forwarder *f)
 {
     struct ha_leader leader;
@@ -119,7 +137,7 @@ static int connect_leader(const struct forwarder *f)
         fd = connect_one(f, a);
     }
     freeaddrinfo(list);
-    return fd;
+    return f->relay != NULL ? secure(f, fd, f->client, host) : fd;
 }
 
 /* ---- the first request ------------------------------------------------------------------------------------- */
@@ -300,13 +318,40 @@ static void *accept_main(void *arg)
             return NULL;
         }
         int fd = events > 0 ? accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
+        if (fd >= 0 && f->relay != NULL) {
+            fd = secure(f, fd, f->server, NULL);
+        }
         if (fd >= 0) {
             start_connection(f, fd);
         }
     }
 }
 
-int forwarder_start(int listen_fd, struct ha *ha, struct forwarder **ret, struct error *err)
+static int open_tls(struct forwarder *f, const struct conf *conf, struct error *err)
+{
+    if (!tls_is_enabled(conf, TLS_SCOPE_REST)) {
+        return 0;
+    }
+    TRY(tls_context_new(conf, TLS_SCOPE_REST, TLS_SIDE_SERVER, &f->server, err));
+    TRY(tls_context_new(conf, TLS_SCOPE_REST, TLS_SIDE_CLIENT, &f->client, err));
+    return tls_relay_new(&(struct tls_relay_options){.name = "forward-tls"}, &f->relay, err);
+}
+
+static void forwarder_free(struct forwarder *f)
+{
+    tls_relay_free(f->relay);
+    tls_context_unref(f->server);
+    tls_context_unref(f->client);
+    if (f->stop_fd >= 0) {
+        (void)close(f->stop_fd);
+    }
+    pthread_cond_destroy(&f->changed);
+    pthread_mutex_destroy(&f->lock);
+    mem_free(f);
+}
+
+int forwarder_start(int listen_fd, struct ha *ha, const struct conf *conf, struct forwarder **ret,
+                    struct error *err)
 {
     struct forwarder *f = MEM_NEW(struct forwarder);
     *f = (struct forwarder){.listen_fd = listen_fd, .ha = ha};
@@ -314,12 +359,12 @@ int forwarder_start(int listen_fd, struct ha *ha, struct forwarder **ret, struct
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
     int rc = f->stop_fd < 0 ? error_set_errno(err, errno, "starting the forwarder of a standby")
-                            : thread_start(&f->thread, "forwarder", accept_main, f, err);
+                            : open_tls(f, conf, err);
+    if (rc == 0) {
+        rc = thread_start(&f->thread, "forwarder", accept_main, f, err);
+    }
     if (rc < 0) {
-        if (f->stop_fd >= 0) {
-            (void)close(f->stop_fd);
-        }
-        mem_free(f);
+        forwarder_free(f);
         return rc;
     }
     *ret = f;
@@ -340,9 +385,6 @@ struct forwarder *forwarder_stop(struct forwarder *f)
         pthread_cond_wait(&f->changed, &f->lock);
     }
     pthread_mutex_unlock(&f->lock);
-    (void)close(f->stop_fd);
-    pthread_cond_destroy(&f->changed);
-    pthread_mutex_destroy(&f->lock);
-    mem_free(f);
+    forwarder_free(f);
     return NULL;
 }

@@ -2,6 +2,7 @@
 #include "jobmanager/process/services.h"
 
 #include "common/base/log.h"
+#include "common/net/tls/tls.h"
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,7 +114,7 @@ static int start_ha(struct services *s, struct error *err)
     }
     TRY_CTX(err, rest_listen(s->options.conf, &s->rest_fd, &port, err),
             "taking the port of the REST server");
-    return forwarder_start(s->rest_fd, s->ha, &s->forwarder, err);
+    return forwarder_start(s->rest_fd, s->ha, s->options.conf, &s->forwarder, err);
 }
 
 static const char *own_host(const struct conf *conf)
@@ -129,14 +130,19 @@ static const char *rest_host(const struct conf *conf)
                                                 : own_host(conf);
 }
 
+static const char *rest_scheme(const struct conf *conf)
+{
+    return tls_is_enabled(conf, TLS_SCOPE_REST) ? "https" : "http";
+}
+
 static int announce(struct services *s, struct error *err)
 {
     const struct conf *conf = s->options.conf;
     struct ha_leader leader = {.token = s->token};
     (void)snprintf(leader.rpc_address, sizeof(leader.rpc_address), "%s:%u", own_host(conf),
                    calls_port(s->calls));
-    (void)snprintf(leader.rest_url, sizeof(leader.rest_url), "http://%s:%u", rest_host(conf),
-                   rest_server_port(s->rest));
+    (void)snprintf(leader.rest_url, sizeof(leader.rest_url), "%s://%s:%u", rest_scheme(conf),
+                   rest_host(conf), rest_server_port(s->rest));
     TRY_CTX(err, ha_announce(s->ha, &leader, err), "publishing the leader's address");
     if (ha_is_durable(s->ha)) {
         LOG_INFO(topic, "This job manager leads: task managers reach it at %s, clients at %s.",
@@ -254,7 +260,7 @@ static int start_rest(struct services *s, struct error *err)
     TRY_CTX(err, rest_server_start(&o, &s->rest, err),
             "starting the REST server at rest.port, or one of the range rest.bind-port, of "
             "rest.bind-address");
-    LOG_INFO(topic, "Web frontend listening at http://%s:%u.",
+    LOG_INFO(topic, "Web frontend listening at %s://%s:%u.", rest_scheme(conf),
              conf_has_value(conf, "rest.address") ? conf_string(conf, "rest.address") : "localhost",
              rest_server_port(s->rest));
     return 0;
@@ -296,7 +302,7 @@ void services_retire(struct services *s)
     s->io = executor_free(s->io);
     s->recovery = recovery_free(s->recovery);
     if (led && s->rest_fd >= 0 && s->forwarder == NULL &&
-        forwarder_start(s->rest_fd, s->ha, &s->forwarder, &err) < 0) {
+        forwarder_start(s->rest_fd, s->ha, s->options.conf, &s->forwarder, &err) < 0) {
         LOG_ERROR(topic, "Nobody serves the REST port of this standby: %s", err.message);
     }
 }

@@ -50,7 +50,8 @@ static int jars_list(void *owner, const struct http_request *rq, struct http_res
     struct json_writer *w = http_response_json(rs);
     json_writer_object(w);
     json_writer_key(w, "address");
-    json_writer_printf(w, "http://%s", host != NULL ? host : "localhost");
+    json_writer_printf(w, "%s://%s", s->tls != NULL ? "https" : "http",
+                       host != NULL ? host : "localhost");
     json_writer_key(w, "files");
     json_writer_array(w);
     for (size_t i = 0; i < bundles.len; i++) {

@@ -167,6 +167,13 @@ int rest_listen(const struct conf *conf, int *ret_fd, uint32_t *ret_port, struct
     return http_listen("rest", address_of(conf), first, last, ret_fd, ret_port, err);
 }
 
+static int start_tls(struct rest_server *s, struct error *err)
+{
+    return tls_is_enabled(s->o.conf, TLS_SCOPE_REST)
+               ? tls_context_new(s->o.conf, TLS_SCOPE_REST, TLS_SIDE_SERVER, &s->tls, err)
+               : 0;
+}
+
 static int start_http(struct rest_server *s, struct error *err)
 {
     uint32_t n, first, last;
@@ -177,8 +184,10 @@ static int start_http(struct rest_server *s, struct error *err)
     for (uint32_t i = 0; i < n; i++) {
         s->routes[i] = rows[i].route;
     }
+    TRY(start_tls(s, err));
     const struct http_server_options options = {
         .name = "rest",
+        .tls = s->tls,
         .bind_address = address_of(conf),
         .listen_fd = s->o.listen_fd,
         .first_port = first,
@@ -233,6 +242,7 @@ struct rest_server *rest_server_stop(struct rest_server *s)
         if (s->http != NULL) {
             http_server_stop(s->http);
         }
+        tls_context_unref(s->tls);
         metric_store_free(s->metrics);
         overview_cache_fini(&s->overviews);
         cancel_token_unref(s->stopping);

@@ -2,6 +2,7 @@
 #ifndef FLINC_JOBMANAGER_REST_REST_INTERNAL_H
 #define FLINC_JOBMANAGER_REST_REST_INTERNAL_H
 
+#include "common/net/tls/tls.h"
 #include "jobmanager/rest/metric_store.h"
 #include "jobmanager/rest/overview_cache.h"
 #include "jobmanager/rest/rest.h"
@@ -19,7 +20,8 @@ enum {
 };
 
 struct rest_server {
-    struct rest_options o; /* its texts are copies */
+    struct tls_context *tls; /* a reference; NULL: without TLS */
+    struct rest_options o;   /* its texts are copies */
     struct http_server *http;
     struct http_route *routes; /* Owns; the rows of all families as the HTTP server wants them */
     int64_t ask_timeout_ms;

@@ -2,6 +2,7 @@
 #include "taskmanager/manager/leader_client.h"
 
 #include "common/base/log.h"
+#include "common/net/tls/tls.h"
 #include "common/text/number.h"
 #include <pthread.h>
 
@@ -11,8 +12,9 @@ struct leader_client {
     struct leader_client_options o; /* host: the caller's */
     struct ha *ha;                  /* Owns; NULL: without high availability */
     _Atomic bool stopped;
-    pthread_mutex_t lock; /* guards clients */
-    struct map clients;   /* Owns: "host:port" -> struct rpc_client * */
+    pthread_mutex_t lock;    /* guards clients */
+    struct tls_context *tls; /* a reference; NULL: plain */
+    struct map clients;      /* Owns: "host:port" -> struct rpc_client * */
 };
 
 static void free_client(void *value)
@@ -43,7 +45,12 @@ int leader_client_new(const struct leader_client_options *options, struct leader
     c->o = *options;
     pthread_mutex_init(&c->lock, NULL);
     map_init(&c->clients, free_client);
-    int rc = ha_kind_read(options->conf, &kind, err);
+    int rc = tls_control_is_enabled(options->conf)
+                 ? tls_context_new(options->conf, TLS_SCOPE_INTERNAL, TLS_SIDE_CLIENT, &c->tls, err)
+                 : 0;
+    if (rc == 0) {
+        rc = ha_kind_read(options->conf, &kind, err);
+    }
     if (rc == 0 && kind != HA_NONE) {
         rc = ha_open(options->conf, &watcher, &c->ha, err);
     }
@@ -68,6 +75,7 @@ struct leader_client *leader_client_free(struct leader_client *c)
     if (c != NULL) {
         leader_client_stop(c);
         map_fini(&c->clients);
+        tls_context_unref(c->tls);
         pthread_mutex_destroy(&c->lock);
         mem_free(c);
     }
@@ -100,7 +108,8 @@ static int find_client(struct leader_client *c, const char *key, const char *hos
 {
     struct rpc_client *client = map_find(&c->clients, key);
     if (client == NULL) {
-        const struct rpc_client_options o = {.runtime = c->o.runtime, .host = host, .port = port};
+        const struct rpc_client_options o = {
+            .runtime = c->o.runtime, .tls = c->tls, .host = host, .port = port};
         if (c->clients.len >= LEADER_CLIENTS_MAX) {
             return error_set(err, ERR_LIMIT, "there have been %d leaders already; start anew",
                              LEADER_CLIENTS_MAX);

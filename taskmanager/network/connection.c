@@ -2,6 +2,7 @@
 #include "taskmanager/network/connection.h"
 #include "common/base/crc32c.h"
 #include "taskmanager/network/network_internal.h"
+#include "taskmanager/network/secure.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -58,6 +59,7 @@ int connection_attach(struct connection *c, int take_fd, struct error *err)
 void connection_reset(struct connection *c)
 {
     struct network *n = c->network;
+    secure_end(c);
     c->watch = loop_del(c->watch);
     if (c->fd >= 0) {
         close(c->fd);
@@ -298,6 +300,12 @@ static int write_once(struct connection *c, struct error *err)
         want += iov[i].iov_len;
     }
     TRY(FAILPOINT(err, "network.connection.send"));
+    if (c->tls != NULL) {
+        uint64_t taken;
+        TRY(secure_write(c, iov, n, &taken, err));
+        out_advance(c, taken);
+        return 0;
+    }
     struct msghdr message = {.msg_iov = iov, .msg_iovlen = n};
     ssize_t sent = sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0) {
@@ -327,6 +335,9 @@ int connection_send_raw(struct connection *c, const void *data, size_t size, str
 bool connection_pump(struct connection *c)
 {
     struct error err = ERROR_INIT;
+    if (c->tls_shaking) {
+        return false; /* its end says when to go on */
+    }
     bool more = c->role->produce(c);
     if (c->fd < 0) {
         return false;
@@ -375,6 +386,28 @@ static ssize_t read_some(struct connection *c, bool *ret_all)
         c->in_end = (uint32_t)((uint64_t)got - filled);
     }
     return got;
+}
+
+/* The same through TLS, to one place at a time. */
+static int read_secure(struct connection *c, size_t *ret_got, bool *ret_all, bool *ret_end,
+                       struct error *err)
+{
+    size_t room, got;
+    if (c->staging == NULL) {
+        c->staging = buffer_get(c->network->pool, RECEIVE_STAGING_BYTES);
+    }
+    if (c->own == NULL) {
+        room = RECEIVE_STAGING_BYTES - c->in_end;
+        TRY(secure_read(c, c->staging->data + c->in_end, room, &got, ret_end, err));
+        c->in_end += (uint32_t)got;
+    } else {
+        room = c->own_header.payload_bytes - c->own_filled;
+        TRY(secure_read(c, c->own->data + c->own_offset + c->own_filled, room, &got, ret_end, err));
+        c->own_filled += got;
+    }
+    *ret_got = got;
+    *ret_all = got < room;
+    return 0;
 }
 
 static int deliver(struct connection *c, const struct frame_header *h, const uint8_t *payload,
@@ -433,6 +466,12 @@ static int take_frame(struct connection *c, bool *ret_more, struct error *err)
     const uint8_t *at = c->staging->data + c->in_start;
     memcpy(&h, at, sizeof(h));
     int rc = frame_check(&h, c->role->receives, err);
+    if (rc < 0 && !c->got_frames && c->tls == NULL && secure_looks_like_tls(at, have)) {
+        return error_set(err, ERR_UNAVAILABLE,
+                         "%s speaks TLS and this side does not: are security.ssl.internal.enabled "
+                         "and taskmanager.data.ssl.enabled the same on both sides?",
+                         c->peer);
+    }
     if (rc < 0) {
         metric_counter_add(&c->network->metrics.damaged, 1);
         return rc;
@@ -474,6 +513,38 @@ static bool is_between_frames(const struct connection *c)
     return c->own == NULL && c->in_start == c->in_end;
 }
 
+static int closed_by_peer(const struct connection *c, struct error *err)
+{
+    return is_between_frames(c) ? ERR_CLOSED
+                                : error_set(err, ERR_UNAVAILABLE,
+                                            "%s closed the connection within a frame", c->peer);
+}
+
+static int connection_read_secure(struct connection *c, struct error *err)
+{
+    uint64_t round = 0;
+    bool all = false;
+    while (!all && c->fd >= 0) {
+        size_t got;
+        bool end;
+        if (round >= RECEIVE_ROUND_BYTES) {
+            secure_read_again(c);
+            break;
+        }
+        TRY(FAILPOINT(err, "network.connection.receive"));
+        TRY(read_secure(c, &got, &all, &end, err));
+        metric_counter_add(&c->network->metrics.bytes_in, (int64_t)got);
+        round += got;
+        if (got > 0) {
+            TRY_CTX(err, take_frames(c, err), "receiving from %s", c->peer);
+        }
+        if (end && c->fd >= 0) {
+            return closed_by_peer(c, err);
+        }
+    }
+    return 0;
+}
+
 static int connection_read(struct connection *c, struct error *err)
 {
     uint64_t round = 0;
@@ -491,10 +562,7 @@ static int connection_read(struct connection *c, struct error *err)
             return error_set_errno(err, errno, "reading from %s", c->peer);
         }
         if (got == 0) {
-            return is_between_frames(c)
-                       ? ERR_CLOSED
-                       : error_set(err, ERR_UNAVAILABLE, "%s closed the connection within a frame",
-                                   c->peer);
+            return closed_by_peer(c, err);
         }
         metric_counter_add(&c->network->metrics.bytes_in, got);
         round += (uint64_t)got;
@@ -503,17 +571,51 @@ static int connection_read(struct connection *c, struct error *err)
     return 0;
 }
 
+void connection_receive(struct connection *c)
+{
+    struct error err = ERROR_INIT;
+    int rc = c->tls != NULL ? connection_read_secure(c, &err) : connection_read(c, &err);
+    if (rc < 0) {
+        c->role->on_broken(c, &err);
+    }
+}
+
+/* With TLS; false: it is broken. */
+static bool ready_secure(struct connection *c, uint32_t events)
+{
+    struct error err = ERROR_INIT;
+    int rc = 0;
+    if (c->tls_shaking) {
+        rc = secure_shake(c, &err);
+    } else if (events & LOOP_WRITE) {
+        rc = secure_flush(c, &err);
+    }
+    if (rc < 0) {
+        c->role->on_broken(c, &err);
+        return false;
+    }
+    if (!c->tls_shaking && !c->blocked) {
+        connection_touch(c);
+    }
+    return !c->tls_shaking;
+}
+
 static void connection_on_ready(void *arg, int fd, uint32_t events)
 {
     struct connection *c = arg;
-    struct error err = ERROR_INIT;
+    if (c->tls != NULL) {
+        bool shook = c->tls_shaking;
+        if (ready_secure(c, events) &&
+            (shook || (events & (LOOP_READ | LOOP_HANGUP | LOOP_ERROR)) != 0)) {
+            connection_receive(c);
+        }
+        return;
+    }
     if (events & LOOP_WRITE) {
         c->blocked = false;
         connection_touch(c);
     }
     if (events & (LOOP_READ | LOOP_HANGUP | LOOP_ERROR)) {
-        if (connection_read(c, &err) < 0) {
-            c->role->on_broken(c, &err);
-        }
+        connection_receive(c);
     }
 }

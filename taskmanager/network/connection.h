@@ -68,8 +68,11 @@ struct connection {
     char *peer; /* Owns: for messages */
     int fd;     /* Owns; -1: none */
     struct loop_fd *watch;
-    bool blocked; /* the socket takes no more for now */
-    bool dirty;   /* in the network's list of those to be pumped */
+    bool blocked;                  /* the socket takes no more for now */
+    struct tls_stream *tls;        /* Owns; NULL: plain */
+    bool tls_shaking;              /* frames wait */
+    uint64_t tls_timer, tls_again; /* loop_schedule() */
+    bool dirty;                    /* in the network's list of those to be pumped */
     struct connection *next_dirty, *prev_dirty;
     /* Out. */
     struct out_frame *out_head, *out_tail; /* Owns */
@@ -93,6 +96,8 @@ void connection_fini(struct connection *c);
 int connection_attach(struct connection *c, int take_fd, struct error *err) MUST_CHECK;
 /* Forgets the socket and what is under way; may be attached again. */
 void connection_reset(struct connection *c);
+/* Reads what is there. */
+void connection_receive(struct connection *c);
 /* To be pumped at the end of the round. */
 void connection_touch(struct connection *c);
 /* Makes frames and writes them.  False: nothing more to do for now. */

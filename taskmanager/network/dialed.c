@@ -2,6 +2,7 @@
 #include "taskmanager/network/dialed.h"
 #include "common/base/log.h"
 #include "taskmanager/network/resolve.h"
+#include "taskmanager/network/secure.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -386,6 +387,9 @@ static int greet(struct dialed *d, struct error *err)
     dialed_transition(d, DIALED_GREETING);
     TRY(FAILPOINT(err, "network.dialed.hello"));
     TRY(connection_send_raw(&d->connection, &hello, sizeof(hello), err));
+    if (n->tls_client != NULL) {
+        TRY(connection_secure(&d->connection, n->tls_client, err));
+    }
     for (size_t i = 0; i < d->waiting.len; i++) {
         struct inbound *in = vec_ptr(&d->waiting, i);
         open_channel(d, in);

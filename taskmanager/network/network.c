@@ -5,6 +5,7 @@
 #include "taskmanager/network/network.h"
 #include "common/base/log.h"
 #include "taskmanager/network/dialed.h"
+#include "taskmanager/network/secure.h"
 #include "taskmanager/network/served.h"
 #include <unistd.h>
 
@@ -171,8 +172,12 @@ int network_new_stepped(const struct network_options *options, struct network **
     n->incarnation = options->incarnation;
     n->clock = &clock_system;
     n->name = mem_strdup(options->name);
-    int rc = loop_new(&(struct loop_options){.name = options->name}, &n->loop, err);
+    int rc = network_open_tls(n, options->conf, err);
+    if (rc == 0) {
+        rc = loop_new(&(struct loop_options){.name = options->name}, &n->loop, err);
+    }
     if (rc < 0) {
+        network_close_tls(n);
         mem_free(n->name);
         mem_free(n);
         return rc;
@@ -276,6 +281,7 @@ struct network *network_free(struct network *n)
     table_fini(&n->outbound);
     table_fini(&n->inbound);
     buffer_pool_close(n->pool);
+    network_close_tls(n);
     mem_free(n->name);
     mem_free(n);
     return NULL;

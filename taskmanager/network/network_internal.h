@@ -38,8 +38,11 @@ int network_settings_read(const struct conf *conf, struct network_settings *ret,
 struct dialed;
 struct served;
 
+struct tls_context;
+
 struct network {
-    struct partition_registry *registry; /* Borrows */
+    struct tls_context *tls_server, *tls_client; /* references; NULL: connections are plain */
+    struct partition_registry *registry;         /* Borrows */
     struct flinc_id job_id, incarnation;
     struct network_settings settings;
     const struct clock *clock; /* Borrows */

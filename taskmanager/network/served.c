@@ -2,6 +2,7 @@
 #include "taskmanager/network/served.h"
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "taskmanager/network/secure.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -251,6 +252,15 @@ int served_new(struct network *n, int take_fd, const char *peer, struct error *e
         vec_fini(&s->channels);
         mem_free(s);
         return rc;
+    }
+    if (n->tls_server != NULL) {
+        rc = connection_secure(&s->connection, n->tls_server, err);
+        if (rc < 0) {
+            connection_fini(&s->connection);
+            vec_fini(&s->channels);
+            mem_free(s);
+            return rc;
+        }
     }
     s->index = table_add(&n->served, s);
     metric_counter_add(&n->metrics.accepted, 1);

@@ -71,7 +71,7 @@ class HaCluster(Cluster):
     def leader(self):
         """The number of the leader; None."""
         url = self.published()
-        return next((n for n, port in self.ports.items() if url == f"http://localhost:{port}"), None)
+        return next((n for n, port in self.ports.items() if url == f"{'https' if self.tls else 'http'}://localhost:{port}"), None)
 
     def wait_for_leader(self, number=None):
         """Until this one leads, or any; returns its number."""

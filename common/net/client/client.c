@@ -4,6 +4,7 @@
 #include "common/net/client/http_client.h"
 
 #include "common/net/client/curl.h"
+#include "common/net/tls/tls.h"
 #include <errno.h>
 #include <stdio.h>
 #include <strings.h>
@@ -21,6 +22,8 @@ struct http_client {
     CURLM *multi;                      /* Owns */
     struct curl_slist *headers;        /* Owns; those of every request */
     struct cancel_token *cancel;       /* a reference */
+    struct tls_context *tls;           /* a reference; may be NULL */
+    struct error tls_error;            /* why a connection could not be configured */
     int64_t connect_timeout_ms, timeout_ms;
     char message[CURL_ERROR_SIZE];
 };
@@ -56,6 +59,7 @@ int http_client_new(const struct http_client_options *options, struct http_clien
     c->easy = curl->easy_init();
     c->multi = curl->multi_init();
     c->cancel = o->cancel != NULL ? cancel_token_ref(o->cancel) : NULL;
+    c->tls = o->tls != NULL ? tls_context_ref(o->tls) : NULL;
     c->connect_timeout_ms = o->connect_timeout_ms > 0 ? o->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     c->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : REQUEST_TIMEOUT_MS;
     int rc = add_headers(c, o->headers, err);
@@ -81,6 +85,7 @@ struct http_client *http_client_free(struct http_client *c)
         }
         c->curl->slist_free_all(c->headers);
         cancel_token_unref(c->cancel);
+        tls_context_unref(c->tls);
         mem_free(c);
     }
     return NULL;
@@ -165,6 +170,35 @@ static void set_options(struct http_client *c, const struct http_exchange *x, st
     curl->easy_setopt(e, CURLOPT_WRITEDATA, t);
 }
 
+/* libcurl is about to connect: certificates, ciphers and checks are ours. */
+static CURLcode on_ssl_context(CURL *easy, void *ssl_ctx, void *arg)
+{
+    struct http_client *c = arg;
+    return tls_context_apply(c->tls, ssl_ctx, &c->tls_error) == 0 ? CURLE_OK
+                                                                  : CURLE_SSL_CERTPROBLEM;
+}
+
+static int set_tls(struct http_client *c, struct error *err)
+{
+    const struct curl_functions *curl = c->curl;
+    if (c->tls == NULL) {
+        return 0;
+    }
+    error_clear(&c->tls_error);
+    if (tls_context_has_trust(c->tls)) { /* and nobody else */
+        curl->easy_setopt(c->easy, CURLOPT_CAINFO, NULL);
+        curl->easy_setopt(c->easy, CURLOPT_CAPATH, NULL);
+    }
+    curl->easy_setopt(c->easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl->easy_setopt(c->easy, CURLOPT_SSL_VERIFYHOST, tls_context_verifies_host(c->tls) ? 2L : 0L);
+    curl->easy_setopt(c->easy, CURLOPT_SSL_CTX_DATA, c);
+    return curl->easy_setopt(c->easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_context) == CURLE_OK
+               ? 0
+               : error_set(err, ERR_UNSUPPORTED,
+                           "this libcurl does not use OpenSSL, which https needs (Debian: "
+                           "apt-get install libcurl4)");
+}
+
 /* "http://user:secret@host:1/path?x" -> "http://host:1": what messages name. */
 static void server_of(const char *url, char ret_server[256])
 {
@@ -180,6 +214,60 @@ static void server_of(const char *url, char ret_server[256])
              (int)MIN(host_len, (size_t)200), host);
 }
 
+static bool is_tls_error(CURLcode code)
+{
+    return code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION ||
+           code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CIPHER ||
+           code == CURLE_SSL_CACERT_BADFILE || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
+}
+
+/* What is known of a failure of TLS, with the keys to look at; 0: it was none. */
+static int tls_failure(struct http_client *c, const char *server, CURLcode code, const char *why,
+                       struct error *err)
+{
+    const bool in_tls = strstr(why, "SSL") != NULL || strstr(why, "alert") != NULL;
+    if (c->tls == NULL || !is_tls_error(code)) {
+        return 0;
+    }
+    if (c->tls_error.code != 0) {
+        error_copy(err, &c->tls_error);
+        return c->tls_error.code;
+    }
+    const char *note = tls_verify_note();
+    if (code == CURLE_PEER_FAILED_VERIFICATION && note[0] == '\0' &&
+        strstr(why, "verification failed") != NULL) { /* libcurl's word for the server's alert */
+        return error_set(err, ERR_PERMISSION,
+                         "%s refuses the connection: our certificate (security.ssl.rest.keystore) "
+                         "has expired, it says",
+                         server);
+    }
+    if (code == CURLE_PEER_FAILED_VERIFICATION) {
+        return error_set(err, ERR_PERMISSION,
+                         "the certificate of %s is refused: %s; look at "
+                         "security.ssl.rest.truststore%s",
+                         server, note[0] != '\0' ? note : why,
+                         note[0] == '\0' ? " and security.ssl.rest.verify-hostname" : "");
+    }
+    if (strstr(why, "wrong version number") != NULL || strstr(why, "packet length") != NULL) {
+        return error_set(err, ERR_UNAVAILABLE,
+                         "%s does not speak TLS: is security.ssl.rest.enabled the same there?",
+                         server);
+    }
+    if (strstr(why, "alert") != NULL) {
+        return error_set(err, ERR_PERMISSION,
+                         "%s refuses the connection: %s; look at "
+                         "security.ssl.rest.authentication-enabled and security.ssl.rest.keystore "
+                         "(does it want a certificate?), security.ssl.algorithms and "
+                         "security.ssl.protocol",
+                         server, why);
+    }
+    return in_tls ? error_set(err, ERR_UNAVAILABLE,
+                              "no connection with TLS to %s could be made: %s; is "
+                              "security.ssl.rest.enabled the same there?",
+                              server, why)
+                  : 0;
+}
+
 static int transfer_error(struct http_client *c, const struct http_exchange *x,
                           const struct transfer *t, CURLcode code, struct error *err)
 {
@@ -190,6 +278,7 @@ static int transfer_error(struct http_client *c, const struct http_exchange *x,
     c->curl->easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &cause);
     c->curl->easy_getinfo(c->easy, CURLINFO_CONNECT_TIME, &connected_s);
     const char *why = c->message[0] != '\0' ? c->message : c->curl->easy_strerror(code);
+    TRY(tls_failure(c, server, code, why, err));
     switch (code) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
@@ -277,6 +366,9 @@ int http_client_run(struct http_client *c, struct http_exchange *x, struct error
     }
     if (rc == 0) {
         set_options(c, x, &t, headers);
+        rc = set_tls(c, err);
+    }
+    if (rc == 0) {
         set_body(c, x, mime);
         curl->multi_add_handle(c->multi, c->easy);
         rc = perform(c, x, &t, err);

@@ -8,7 +8,11 @@
 #include "common/base/str.h"
 #include "common/loop/cancel.h"
 
+struct tls_context;
+
 struct http_client_options {
+    struct tls_context
+        *tls; /* of servers with https; a reference is taken; NULL: libcurl's own ways */
     int64_t connect_timeout_ms;  /* 0: 15 s */
     int64_t timeout_ms;          /* of one request; 0: 5 min */
     struct cancel_token *cancel; /* may be NULL; ends a running request with ERR_CANCELLED */

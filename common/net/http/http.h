@@ -80,8 +80,12 @@ int http_status_of_error(int code); /* ERR_NOT_FOUND: 404, ERR_TIMEOUT: 408 ... 
 
 /* ---- server ----------------------------------------------------------------------------------- */
 
+struct tls_context;
+
 struct http_server_options {
     const char *name; /* in logs */
+    /* Borrows: connections speak TLS (security.ssl.rest.*); NULL: none.  What comes without is sent to https. */
+    struct tls_context *tls;
     const char *bind_address;
     uint32_t first_port, last_port; /* the first free one; 0, 0: any */
     int listen_fd; /* > 0: a socket that listens, instead of all this; a copy is used */
@@ -108,6 +112,8 @@ struct http_server_options {
 int http_listen(const char *name, const char *address, uint32_t first_port, uint32_t last_port,
                 int *ret_fd, uint32_t *ret_port, struct error *err) MUST_CHECK;
 uint32_t http_port_of(int listen_fd);
+/* What a port with TLS answers to HTTP without (struct tls_link_options): 301 to the same address with https. */
+bool http_redirect_to_tls(struct slice said, struct str *ret_answer);
 struct http_server;
 int http_server_start(const struct http_server_options *options, struct http_server **ret,
                       struct error *err) MUST_CHECK;

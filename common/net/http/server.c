@@ -39,6 +39,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
         }
         loop->connections = c;
         loop->n_connections++;
+        http_fresh_add(loop, c);
         *socket_context = c;
         return;
     }
@@ -50,6 +51,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
     if (c->next != NULL) {
         c->next->link = c->link;
     }
+    http_fresh_remove(loop, c);
     loop->n_connections--;
     atomic_fetch_sub(&s->n_connections, 1);
     mem_free(c);
@@ -169,6 +171,8 @@ static void *loop_main(void *arg)
             ssize_t got = read(loop->wake_fd, &n, sizeof(n));
             ASSERT(got == sizeof(n));
         }
+        http_secure_arrive(loop);
+        http_look_for_tls(loop);
         MHD_run(loop->mhd);
         if (loop->n_lingers > 0) {
             drain_lingers(loop);
@@ -203,28 +207,41 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text)
     return strlen(text);
 }
 
+static void close_listening(int fd)
+{
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* take_fd -1: connections come by http_secure_arrive(). */
 static int loop_start(struct http_server *s, struct http_loop *loop, int take_fd, struct error *err)
 {
     const struct http_server_options *o = &s->options;
+    const unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+                           (take_fd < 0 ? MHD_USE_NO_LISTEN_SOCKET : 0u);
     loop->server = s;
+    pthread_mutex_init(&loop->arrivals_lock, NULL);
+    vec_init(&loop->arrivals, sizeof(struct http_arrival));
+    vec_init(&loop->fresh, sizeof(struct http_connection *));
     loop->now_ms = clock_monotonic_ms(&clock_system);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->wake_fd < 0) {
         int rc = error_set_errno(err, errno, "starting HTTP server %s", o->name);
-        close(take_fd);
+        close_listening(take_fd);
         return rc;
     }
     loop->mhd = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, http_on_access,
-        loop, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, take_fd,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_PER_CONNECTION,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)(o->max_connections + HTTP_SPARE_CONNECTIONS),
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((o->idle_timeout_ms + 999) / 1000),
-        MHD_OPTION_URI_LOG_CALLBACK, http_on_target, loop, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, loop, MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, loop,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
+        flags, 0, NULL, NULL, http_on_access, loop, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,
+        take_fd < 0 ? MHD_OPTION_LISTENING_ADDRESS_REUSE : MHD_OPTION_LISTEN_SOCKET,
+        take_fd < 0 ? 0 : take_fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)HTTP_MEMORY_PER_CONNECTION, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)(o->max_connections + HTTP_SPARE_CONNECTIONS), MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)((o->idle_timeout_ms + 999) / 1000), MHD_OPTION_URI_LOG_CALLBACK, http_on_target,
+        loop, MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop, MHD_OPTION_NOTIFY_COMPLETED,
+        http_on_completed, loop, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
     if (loop->mhd == NULL) {
-        close(take_fd);
+        close_listening(take_fd);
         return error_set(err, ERR_INTERNAL, "HTTP server %s: libmicrohttpd could not start",
                          o->name);
     }
@@ -240,7 +257,7 @@ void http_loop_wake(struct http_loop *loop)
     ASSERT(n == sizeof(one));
 }
 
-static void loop_fini(struct http_loop *loop)
+static void loop_end_connections(struct http_loop *loop)
 {
     if (loop->mhd != NULL) {
         MHD_stop_daemon(loop->mhd);
@@ -248,9 +265,22 @@ static void loop_fini(struct http_loop *loop)
             close(loop->lingers[i].fd);
         }
     }
-    if (loop->server != NULL && loop->wake_fd >= 0) {
+}
+
+static void loop_fini(struct http_loop *loop)
+{
+    if (loop->server == NULL) {
+        return;
+    }
+    if (loop->wake_fd >= 0) {
         close(loop->wake_fd);
     }
+    for (size_t i = 0; i < loop->arrivals.len; i++) {
+        close(VEC_AT(&loop->arrivals, struct http_arrival, i)->fd);
+    }
+    vec_fini(&loop->arrivals);
+    vec_fini(&loop->fresh);
+    pthread_mutex_destroy(&loop->arrivals_lock);
 }
 
 /* ---- start and stop ----------------------------------------------------------------------------- */
@@ -264,6 +294,7 @@ static void set_options(struct http_server *s, const struct http_server_options 
     o->allow_origin = mem_strdup(options->allow_origin);
     o->upload_dir = mem_strdup(options->upload_dir);
     o->max_body_bytes = o->max_body_bytes != 0 ? o->max_body_bytes : HTTP_BODY_DEFAULT;
+    o->tls = options->tls != NULL ? tls_context_ref(options->tls) : NULL;
     o->n_threads = o->n_threads != 0 ? MIN(o->n_threads, (uint32_t)HTTP_LOOPS_MAX) : 1;
     o->n_handlers = o->n_handlers != 0 ? o->n_handlers : HTTP_HANDLERS_DEFAULT;
     o->max_connections = o->max_connections != 0 ? o->max_connections : HTTP_CONNECTIONS_DEFAULT;
@@ -293,22 +324,10 @@ static int check_upload_dir(const char *dir, struct error *err)
     return 0;
 }
 
-static int server_open(struct http_server *s, struct error *err)
+/* Takes the descriptor. */
+static int start_loops(struct http_server *s, int fd, struct error *err)
 {
     const struct http_server_options *o = &s->options;
-    int fd;
-    TRY(http_router_new(o->routes, o->n_routes, &s->router, err));
-    TRY(check_upload_dir(o->upload_dir, err));
-    http_raise_file_limit(o->max_connections + HTTP_SPARE_CONNECTIONS);
-    if (o->listen_fd > 0) {
-        fd = fcntl(o->listen_fd, F_DUPFD_CLOEXEC, 3);
-        if (fd < 0) {
-            return error_set_errno(err, errno, "starting HTTP server %s", o->name);
-        }
-        s->port = http_port_of(fd);
-    } else {
-        TRY(http_listen(o->name, o->bind_address, o->first_port, o->last_port, &fd, &s->port, err));
-    }
     for (uint32_t i = 0; i < o->n_threads; i++) {
         int own = i + 1 < o->n_threads ? dup(fd) : fd;
         if (own < 0) {
@@ -328,10 +347,44 @@ static int server_open(struct http_server *s, struct error *err)
     return 0;
 }
 
+/* Takes the descriptor. */
+static int start_secure_loops(struct http_server *s, int fd, struct error *err)
+{
+    for (uint32_t i = 0; i < s->options.n_threads; i++) {
+        s->n_loops++;
+        int rc = loop_start(s, &s->loops[i], -1, err);
+        if (rc < 0) {
+            close(fd);
+            return rc;
+        }
+    }
+    return http_secure_start(s, fd, err);
+}
+
+static int server_open(struct http_server *s, struct error *err)
+{
+    const struct http_server_options *o = &s->options;
+    int fd;
+    TRY(http_router_new(o->routes, o->n_routes, &s->router, err));
+    TRY(check_upload_dir(o->upload_dir, err));
+    http_raise_file_limit(o->max_connections + HTTP_SPARE_CONNECTIONS);
+    if (o->listen_fd > 0) {
+        fd = fcntl(o->listen_fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0) {
+            return error_set_errno(err, errno, "starting HTTP server %s", o->name);
+        }
+        s->port = http_port_of(fd);
+    } else {
+        TRY(http_listen(o->name, o->bind_address, o->first_port, o->last_port, &fd, &s->port, err));
+    }
+    return o->tls != NULL ? start_secure_loops(s, fd, err) : start_loops(s, fd, err);
+}
+
 int http_server_start(const struct http_server_options *options, struct http_server **ret,
                       struct error *err)
 {
     struct http_server *s = MEM_NEW(struct http_server);
+    s->tls_fd = -1;
     set_options(s, options);
     http_handlers_init(&s->handlers, s->options.n_handlers);
     pthread_mutex_init(&s->random_lock, NULL);
@@ -365,8 +418,13 @@ struct http_server *http_server_stop(struct http_server *s)
         }
     }
     for (uint32_t i = 0; i < s->n_loops; i++) {
+        loop_end_connections(&s->loops[i]);
+    }
+    http_secure_stop(s); /* what the loops have sent is passed on */
+    for (uint32_t i = 0; i < s->n_loops; i++) {
         loop_fini(&s->loops[i]);
     }
+    tls_context_unref(s->options.tls);
     http_handlers_fini(&s->handlers);
     http_router_free(s->router);
     pthread_mutex_destroy(&s->random_lock);

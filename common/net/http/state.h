@@ -10,6 +10,7 @@
 #include "common/net/http/http.h"
 #include "common/net/http/multipart.h"
 #include "common/net/http/router.h"
+#include "common/net/tls/relay.h"
 #include <microhttpd.h>
 #include <pthread.h>
 
@@ -28,8 +29,10 @@ enum {
     HTTP_IDLE_TIMEOUT_MS = 300 * 1000,  /* default; a kept connection that asks nothing */
     HTTP_HEADER_TIMEOUT_MS = 30 * 1000, /* default; from the connection to the end of the headers */
     HTTP_REQUEST_TIMEOUT_MS = 60 * 1000, /* default; for a body, and for an answer, plus its size */
-    HTTP_RATE_MIN = 16,  /* bytes per ms that a client must take or give beyond that */
-    HTTP_STOP_MS = 2000, /* for answers to be sent while the server stops */
+    HTTP_RATE_MIN = 16,   /* bytes per ms that a client must take or give beyond that */
+    HTTP_STOP_MS = 2000,  /* for answers to be sent while the server stops */
+    HTTP_FRESH_MAX = 64,  /* connections whose first bytes are looked at for TLS */
+    HTTP_FRESH_MS = 2000, /* how long they are waited for */
 };
 
 struct http_loop;
@@ -50,6 +53,7 @@ struct http_connection {
     int64_t since_ms;
     uint64_t bytes; /* of the body so far, or of the answer */
     bool first;     /* no request has been answered on it */
+    bool fresh;     /* its first bytes have not been looked at */
     bool over_limit;
 };
 
@@ -127,8 +131,18 @@ struct http_linger {
     int64_t until_ms;
 };
 
+/* A connection that came through TLS, on its way to its loop. */
+struct http_arrival {
+    int fd; /* Owns */
+    struct sockaddr_storage address;
+    socklen_t len;
+};
+
 struct http_loop {
     struct http_server *server;
+    pthread_mutex_t arrivals_lock; /* a leaf */
+    struct vec arrivals;           /* Owns: struct http_arrival; under the lock */
+    struct vec fresh; /* Borrows: struct http_connection *, plain ones that may be TLS by mistake */
     struct MHD_Daemon *mhd;
     pthread_t thread;
     bool running;
@@ -142,7 +156,11 @@ struct http_loop {
 };
 
 struct http_server {
-    struct http_server_options options; /* strings owned */
+    struct http_server_options options; /* strings owned, tls counted */
+    struct tls_relay *relay;            /* Owns; NULL: without TLS */
+    int tls_fd;                         /* Owns: where it listens; -1: none */
+    _Atomic uint32_t next_loop;
+    _Atomic int64_t warned_ms;
     struct http_router *router;
     struct http_handlers handlers;
     struct http_loop loops[HTTP_LOOPS_MAX];
@@ -170,6 +188,17 @@ void http_loop_wake(struct http_loop *loop);
 /* Goes on reading, and forgetting, what a client sends while its connection ends, so that
  * the answer reaches it before a reset. */
 void http_loop_linger(struct http_loop *loop, int fd);
+
+/* secure.c */
+/* Listens with TLS; takes the descriptor. */
+int http_secure_start(struct http_server *s, int take_fd, struct error *err) MUST_CHECK;
+void http_secure_stop(struct http_server *s);
+/* On the loop: what has come through TLS becomes connections of libmicrohttpd. */
+void http_secure_arrive(struct http_loop *loop);
+/* On the loop, of a port without TLS: who speaks TLS all the same is told so. */
+void http_look_for_tls(struct http_loop *loop);
+void http_fresh_add(struct http_loop *loop, struct http_connection *c);
+void http_fresh_remove(struct http_loop *loop, struct http_connection *c);
 
 /* request.c */
 struct http_request *http_request_new(struct http_loop *loop, struct MHD_Connection *mhd,

@@ -18,6 +18,7 @@ struct client_call {
     char *method;                   /* Owns */
     pthread_mutex_t lock;           /* of `call`, between its end and those who cancel */
     grpc_call *call;                /* Owns; NULL: over */
+    struct rpc_secure_end *secure;  /* counted; may be NULL */
     struct rpc_tag tag;
     grpc_byte_buffer *request, *answer; /* Owns */
     grpc_metadata_array headers, trailers;
@@ -51,6 +52,7 @@ static void call_unref(struct client_call *c)
     grpc_slice_unref(c->status_text);
     mailbox_unref(c->options.mailbox);
     cancel_token_unref(c->options.cancel);
+    rpc_secure_end_unref(c->secure);
     mem_free(c->method);
     if (c->is_member) { /* last: the client may go away */
         rpc_group_remove(c->client->group, &c->member);
@@ -142,6 +144,7 @@ static void call_on_done(void *arg, bool ok)
         }
     } else {
         rpc_status_to_error(c->status, &c->status_text, &c->trailers, what, &why);
+        rpc_secure_end_explain(c->secure, &why);
     }
     if (c->status == GRPC_STATUS_CANCELLED && cancel_token_is_cancelled(c->options.cancel)) {
         error_set(&why, ERR_CANCELLED, "%s: cancelled", what);
@@ -218,7 +221,8 @@ int rpc_client_start_call(struct rpc_client *client, const struct rpc_client_cal
     grpc_metadata_array_init(&c->trailers);
     c->status_text = grpc_empty_slice();
     c->request = rpc_wire_pack(options->request);
-    c->call = rpc_client_create_call(client, options->method, rpc_deadline(options->deadline_ms));
+    c->call = rpc_client_create_call(client, options->method, rpc_deadline(options->deadline_ms),
+                                     &c->secure);
     int rc = rpc_group_add(client->group, &c->member, err);
     if (rc < 0) {
         call_unref(c);

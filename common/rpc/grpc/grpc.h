@@ -52,9 +52,11 @@ struct rpc_stream_method {
     void (*on_channel)(void *target, const char *peer, struct rpc_channel *take_channel);
     void *target;
 };
+struct tls_context;
 struct rpc_server_options {
-    struct rpc_runtime *runtime;    /* Borrows */
-    const char *bind_host;          /* "localhost", "0.0.0.0", ... */
+    struct rpc_runtime *runtime; /* Borrows */
+    struct tls_context *tls;     /* a server's; a reference is taken; NULL: connections are plain */
+    const char *bind_host;       /* "localhost", "0.0.0.0", ... */
     uint32_t first_port, last_port; /* the first free one is taken; 0, 0: any */
     const struct rpc_call_method *calls;
     uint32_t n_calls;
@@ -82,6 +84,7 @@ void rpc_server_get_stats(const struct rpc_server *s, struct rpc_server_stats *r
 struct rpc_client;
 struct rpc_client_options {
     struct rpc_runtime *runtime; /* Borrows */
+    struct tls_context *tls;     /* a client's; a reference is taken; NULL: plain */
     const char *host;
     uint32_t port;
     uint64_t max_message_bytes;

@@ -11,6 +11,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/rpc/grpc/secure.h"
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -40,7 +41,8 @@ struct rpc_listener {
     struct hello *hellos, **hellos_end; /* Owns */
     uint32_t n_hellos;
     uint64_t hello_timer, pause_timer; /* loop_schedule() */
-    int rc;                            /* of adding to the loop */
+    int64_t warned_ms;
+    int rc; /* of adding to the loop */
     struct error *err;
 };
 
@@ -191,6 +193,19 @@ static void hello_refuse(struct hello *h, const char *why)
     hello_end(h);
 }
 
+/* Of those who try again and again, once in a while. */
+static void listener_say_tls(struct rpc_listener *l)
+{
+    int64_t now_ms = clock_monotonic_ms(&clock_system);
+    if (l->warned_ms == 0 || now_ms - l->warned_ms >= RPC_WARNING_PAUSE_MS) {
+        l->warned_ms = now_ms;
+        LOG_WARN("flinc.rpc.grpc",
+                 "A client speaks TLS to port %u, which has none: is security.ssl.internal.enabled "
+                 "the same on both sides?",
+                 l->port);
+    }
+}
+
 static void hello_on_ready(void *arg, int fd, uint32_t events)
 {
     struct hello *h = arg;
@@ -202,6 +217,9 @@ static void hello_on_ready(void *arg, int fd, uint32_t events)
     }
     if (n != PREFACE_BYTES) {
         hello_refuse(h, "it ended before it said anything");
+    } else if (l->options.tls == NULL && rpc_secure_is_handshake(bytes, PREFACE_BYTES)) {
+        listener_say_tls(l);
+        hello_refuse(h, "it speaks TLS");
     } else if (memcmp(bytes, preface, PREFACE_BYTES) != 0) {
         hello_refuse(h, "what it says is not HTTP/2");
     } else {
@@ -227,6 +245,11 @@ static void listener_on_hello_time(void *arg)
     }
 }
 
+static int64_t hello_ms(const struct rpc_listener *l)
+{
+    return RPC_HELLO_MS + (l->options.tls != NULL ? tls_context_handshake_ms(l->options.tls) : 0);
+}
+
 static void listener_begin_hello(struct rpc_listener *l, int fd)
 {
     struct loop *loop = rpc_runtime_loop(l->options.runtime);
@@ -240,7 +263,7 @@ static void listener_begin_hello(struct rpc_listener *l, int fd)
     }
     struct hello *h = MEM_NEW(struct hello);
     *h = (struct hello){.listener = l, .fd = fd};
-    h->until_ns = clock_monotonic_ns(&clock_system) + RPC_HELLO_MS * INT64_C(1000000);
+    h->until_ns = clock_monotonic_ns(&clock_system) + hello_ms(l) * INT64_C(1000000);
     if (loop_add(loop, fd, LOOP_READ, hello_on_ready, h, &h->watch, NULL) < 0) {
         close(fd);
         mem_free(h);
@@ -251,8 +274,21 @@ static void listener_begin_hello(struct rpc_listener *l, int fd)
     l->hellos_end = &h->next;
     l->n_hellos++;
     if (l->hello_timer == TIMER_NONE) {
-        l->hello_timer = loop_schedule(loop, RPC_HELLO_MS, listener_on_hello_time, l);
+        l->hello_timer = loop_schedule(loop, hello_ms(l), listener_on_hello_time, l);
     }
+}
+
+/* With TLS: its plain side. */
+static void listener_begin(struct rpc_listener *l, int fd)
+{
+    struct error err = ERROR_INIT;
+    int plain = fd;
+    if (l->options.tls != NULL && rpc_secure_accept(l->options.runtime, l->options.tls, fd,
+                                                    PREFACE_BYTES, &plain, &err) < 0) {
+        LOG_WARN("flinc.rpc.grpc", "A connection to port %u is refused: %s", l->port, err.message);
+        return;
+    }
+    listener_begin_hello(l, plain);
 }
 
 /* ---- accepting --------------------------------------------------------------------------------- */
@@ -285,7 +321,7 @@ static void listener_on_ready(void *arg, int fd, uint32_t events)
             if (FAILPOINT(NULL, "rpc.grpc.accept") < 0) {
                 close(connection);
             } else {
-                listener_begin_hello(l, connection);
+                listener_begin(l, connection);
             }
             continue;
         }

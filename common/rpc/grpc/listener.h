@@ -10,7 +10,8 @@ enum {
     RPC_LISTENER_BACKLOG = 1024,
     RPC_HELLOS_MAX = 256, /* connections that have not said what they are; the oldest goes first */
     RPC_HELLO_MS = 5000,  /* and how long they may take */
-    RPC_ACCEPT_PAUSE_MS = 100, /* when no descriptor is free */
+    RPC_ACCEPT_PAUSE_MS = 100,   /* when no descriptor is free */
+    RPC_WARNING_PAUSE_MS = 5000, /* between lines about clients with TLS at a port without */
 };
 
 struct rpc_listener;
@@ -19,6 +20,7 @@ struct rpc_listener_options {
     const char *host;
     uint32_t first_port, last_port;
     struct rpc_counters *counters;            /* Borrows */
+    struct tls_context *tls;                  /* Borrows; NULL: plain */
     void (*on_connection)(void *arg, int fd); /* on the loop; takes the descriptor */
     void *arg;
 };

@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/net/tls/relay.h"
 #include "common/rpc/grpc/wire.h"
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
@@ -22,7 +23,9 @@ struct rpc_runtime {
     pthread_t threads[RPC_THREADS_MAX];
     uint32_t n_threads;
 
-    struct loop *loop; /* Owns */
+    pthread_mutex_t relay_lock; /* guards relay; held while it starts */
+    struct tls_relay *relay;    /* Owns; NULL: not needed yet */
+    struct loop *loop;          /* Owns */
     pthread_t loop_thread;
     _Atomic bool stop;
     pthread_mutex_t timer_lock;
@@ -255,6 +258,7 @@ int rpc_runtime_new(const struct rpc_runtime_options *options, struct rpc_runtim
     struct rpc_runtime *r = MEM_NEW(struct rpc_runtime);
     r->loop_due_ns = INT64_MAX;
     pthread_mutex_init(&r->timer_lock, NULL);
+    pthread_mutex_init(&r->relay_lock, NULL);
     /* Names are resolved as by every other program here (nsswitch), not by gRPC's own DNS client. */
     setenv("GRPC_DNS_RESOLVER", "native", 0);
     gpr_set_log_function(on_grpc_log);
@@ -283,6 +287,7 @@ struct rpc_runtime *rpc_runtime_free(struct rpc_runtime *r)
     }
     grpc_completion_queue_destroy(r->queue);
     grpc_shutdown();
+    tls_relay_free(r->relay); /* what gRPC wrote last is passed on */
     if (r->loop_thread != 0) {
         atomic_store(&r->stop, true);
         loop_wake(r->loop);
@@ -291,6 +296,7 @@ struct rpc_runtime *rpc_runtime_free(struct rpc_runtime *r)
     ASSERT(r->timers == NULL);
     loop_free(r->loop);
     pthread_mutex_destroy(&r->timer_lock);
+    pthread_mutex_destroy(&r->relay_lock);
     mem_free(r);
     return NULL;
 }
@@ -298,6 +304,17 @@ struct rpc_runtime *rpc_runtime_free(struct rpc_runtime *r)
 grpc_completion_queue *rpc_runtime_queue(struct rpc_runtime *r)
 {
     return r->queue;
+}
+
+int rpc_runtime_relay(struct rpc_runtime *r, struct tls_relay **ret, struct error *err)
+{
+    pthread_mutex_lock(&r->relay_lock);
+    int rc = r->relay != NULL
+                 ? 0
+                 : tls_relay_new(&(struct tls_relay_options){.name = "rpc-tls"}, &r->relay, err);
+    *ret = r->relay;
+    pthread_mutex_unlock(&r->relay_lock);
+    return rc;
 }
 
 struct loop *rpc_runtime_loop(struct rpc_runtime *r)

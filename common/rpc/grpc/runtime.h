@@ -61,6 +61,9 @@ static inline void rpc_tag_give(struct rpc_tag *tag)
 }
 
 grpc_completion_queue *rpc_runtime_queue(struct rpc_runtime *r);
+/* For connections with TLS; made when first asked for. */
+struct tls_relay;
+int rpc_runtime_relay(struct rpc_runtime *r, struct tls_relay **ret, struct error *err) MUST_CHECK;
 /* A point in time from now. */
 gpr_timespec rpc_deadline(int64_t delay_ms);
 

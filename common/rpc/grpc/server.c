@@ -11,6 +11,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/rpc/grpc/secure.h"
 #include "common/rpc/grpc/stream.h"
 #include <arpa/inet.h>
 #include <grpc/grpc_posix.h>
@@ -52,6 +53,7 @@ void rpc_server_unref(struct rpc_server *s)
     mem_free(s->stream_methods);
     rpc_group_unref(s->streams);
     rpc_group_unref(s->calls);
+    tls_context_unref(s->tls);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->changed);
     mem_free(s);
@@ -197,7 +199,7 @@ static void call_peer(grpc_call *call, char ret[RPC_PEER_MAX])
     char *name = grpc_call_get_peer(call);
     struct sockaddr_storage address;
     socklen_t size = sizeof(address);
-    char host[INET6_ADDRSTRLEN];
+    char host[INET6_ADDRSTRLEN], relayed[TLS_RELAY_PEER_MAX];
     snprintf(ret, RPC_PEER_MAX, "%s", name);
     if (strncmp(name, "fd:", 3) == 0 &&
         getpeername(atoi(name + 3), (struct sockaddr *)&address, &size) == 0) {
@@ -209,6 +211,8 @@ static void call_peer(grpc_call *call, char ret[RPC_PEER_MAX])
         } else if (address.ss_family == AF_INET6 &&
                    inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)) != NULL) {
             snprintf(ret, RPC_PEER_MAX, "[%s]:%u", host, ntohs(v6->sin6_port));
+        } else if (tls_relay_peer_of(atoi(name + 3), relayed)) {
+            snprintf(ret, RPC_PEER_MAX, "%.*s", RPC_PEER_MAX - 1, relayed);
         }
     }
     gpr_free(name);
@@ -333,6 +337,7 @@ int rpc_server_new(const struct rpc_server_options *o, struct rpc_server **ret, 
     struct rpc_server *s = MEM_NEW(struct rpc_server);
     atomic_init(&s->refs, 1);
     s->runtime = o->runtime;
+    s->tls = o->tls != NULL ? tls_context_ref(o->tls) : NULL;
     s->streams = rpc_group_new(o->max_connections != 0 ? o->max_connections
                                                        : RPC_SERVER_CONNECTIONS_DEFAULT);
     s->calls = rpc_group_new(RPC_SERVER_CALLS_MAX);
@@ -348,6 +353,7 @@ int rpc_server_new(const struct rpc_server_options *o, struct rpc_server **ret, 
                                             .first_port = o->first_port,
                                             .last_port = o->last_port,
                                             .counters = &s->counters,
+                                            .tls = s->tls,
                                             .on_connection = server_on_connection,
                                             .arg = s};
     int rc = rpc_listener_new(&listener, &s->listener, err);

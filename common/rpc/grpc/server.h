@@ -22,6 +22,7 @@ struct rpc_server {
     struct rpc_runtime *runtime;
     grpc_server *server; /* Owns, until rpc_server_free() */
     struct rpc_listener *listener;
+    struct tls_context *tls; /* counted; NULL: plain */
     uint32_t port;
     struct rpc_group *streams, *calls;
     struct rpc_counters counters;         /* what concerns neither group yet */

@@ -47,7 +47,8 @@ struct rpc_stream {
     struct rpc_runtime *runtime;
     struct rpc_group *group; /* counted */
     enum rpc_stream_side side;
-    char *peer; /* Owns */
+    char *peer;                    /* Owns */
+    struct rpc_secure_end *secure; /* counted; may be NULL */
 
     pthread_mutex_t receive_lock;
     struct rpc_channel *channel; /* Borrows; NULL: none yet, or freed */
@@ -101,6 +102,7 @@ static void stream_unref(struct rpc_stream *s)
     pthread_mutex_destroy(&s->lock);
     pthread_mutex_destroy(&s->receive_lock);
     rpc_group_unref(s->group);
+    rpc_secure_end_unref(s->secure);
     mem_free(s->peer);
     mem_free(s);
 }
@@ -358,6 +360,7 @@ static void stream_on_status(void *arg, bool ok)
     char what[300];
     snprintf(what, sizeof(what), "the stream with %s", s->peer);
     rpc_status_to_error(s->status, &s->status_text, &s->trailers, what, &s->why);
+    rpc_secure_end_explain(s->secure, &s->why);
     if (timed_out) {
         error_set(&s->why, ERR_UNAVAILABLE, "%s does not answer", s->peer);
     }
@@ -558,6 +561,7 @@ int rpc_stream_new(const struct rpc_stream_options *o, struct rpc_stream **ret, 
     s->runtime = o->runtime;
     s->group = rpc_group_ref(o->group);
     s->side = o->side;
+    s->secure = rpc_secure_end_ref(o->secure);
     s->peer = mem_strdup(o->peer);
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->receive_lock, NULL);

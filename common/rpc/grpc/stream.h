@@ -2,7 +2,7 @@
 #ifndef FLINC_COMMON_RPC_GRPC_STREAM_H
 #define FLINC_COMMON_RPC_GRPC_STREAM_H
 
-#include "common/rpc/grpc/runtime.h"
+#include "common/rpc/grpc/secure.h"
 
 enum {
     RPC_STREAM_QUEUE_BYTES = 64 * 1024 * 1024, /* waiting to be sent; then sends say ERR_LIMIT */
@@ -18,9 +18,10 @@ struct rpc_stream_options {
     struct rpc_runtime *runtime; /* Borrows */
     struct rpc_group *group;     /* of its client or server: it becomes a member */
     enum rpc_stream_side side;
-    const char *peer;           /* copied */
-    grpc_call *call;            /* taken when the call succeeds */
-    int64_t connect_timeout_ms; /* client: until the server's first sign; <= 0: none */
+    const char *peer;              /* copied */
+    grpc_call *call;               /* taken when the call succeeds */
+    struct rpc_secure_end *secure; /* client: a reference is taken; may be NULL */
+    int64_t connect_timeout_ms;    /* client: until the server's first sign; <= 0: none */
 };
 int rpc_stream_new(const struct rpc_stream_options *options, struct rpc_stream **ret,
                    struct error *err) MUST_CHECK;
