@@ -441,7 +441,8 @@ class Campaign:
             if current:
                 self.note(current, f"{seed}.{number}", text)
             again = f"scripts/chaos.sh --workload {','.join(self.args.workloads)} --faults {','.join(self.args.faults)} --strikes {self.args.strikes} "
-            again += f"--rounds {number + 1} --seed {seed}" + (f" --ha {self.args.ha}" if self.args.ha else "")
+            again += f"--rounds {number + 1} --seed {seed}" + "".join(
+                f" --{option} {value}" for option, value in (("ha", self.args.ha), ("storage", self.args.storage)) if value)
             story = "\n".join(current.history) if current else ""
             print(f"seed {seed} round {number}: {text}\nbed: {the_bed.ha}, {the_bed.storage}, {config}\n{story}\nagain: {again}\n"
                   f"logs are in {the_bed.folder}", flush=True)
