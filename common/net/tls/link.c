@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -407,10 +408,17 @@ void tls_link_finish(struct tls_link *l)
     }
 }
 
+/* Closed both ways.  The loop's events may be of before one end was seen, and say the same of half a close. */
+static bool is_hung_up(int fd)
+{
+    struct pollfd p = {.fd = fd};
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 static void on_plain_ready(void *arg, int fd, uint32_t events)
 {
     struct tls_link *l = arg;
-    if (l->plain_ended && (events & (LOOP_HANGUP | LOOP_ERROR)) != 0) {
+    if (l->plain_ended && is_hung_up(fd)) {
         plain_is_gone(l);
     }
     link_pump(l);
@@ -533,7 +541,7 @@ static void on_net_ready(void *arg, int fd, uint32_t events)
 {
     struct tls_link *l = arg;
     /* Both ends have hung up, and the socket would say so for ever. */
-    if (l->state == LINK_OPEN && l->net_ended && (events & (LOOP_ERROR | LOOP_HANGUP)) != 0) {
+    if (l->state == LINK_OPEN && l->net_ended && is_hung_up(fd)) {
         struct error err = ERROR_INIT;
         error_set(&err, ERR_UNAVAILABLE, "%s is gone", l->options.peer);
         tls_link_end(l, &err);
