@@ -31,7 +31,8 @@ benchmarks=(
     "mailbox|mailboxes and in-memory channels|build/release/bench/bench_loop_mailbox"
     "rpc|calls and streams between two processes, memory and CPU of the idle|build/release/bench/bench_rpc_call"
     "buffer|buffers of a pool|build/release/bench/bench_base_buffer"
-    "s3|bytes to and from S3, beside curl|bench/fs/s3.py"
+    "s3|bytes to and from S3, beside curl|bench/fs/bench_s3.py"
+    "hdfs|bytes to and from HDFS, beside curl|bench/fs/bench_hdfs.py"
     "batch|batches of rows|build/release/bench/bench_data_batch"
 )
 # The figures that must hold are all in these.

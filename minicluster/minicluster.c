@@ -1,7 +1,7 @@
 /* All roles in one process; see minicluster.h. */
 #include "minicluster/minicluster.h"
 #include "common/base/log.h"
-#include "common/fs/s3/s3.h"
+#include "common/fs/drivers/drivers.h"
 #include "common/rpc/transport.h"
 #include "engine/graph/job_graph.h"
 #include "taskmanager/worker/job_code.h"
@@ -218,7 +218,7 @@ int minicluster_start(const struct minicluster_options *options, const Flinc__Jo
         metrics.formats[i] = conf_string(&m->conf, metric_scope_option((enum metric_scope)i));
     }
     struct executor_options io = {.name = "flinc-io", .n_threads = MINICLUSTER_IO_THREADS};
-    int rc = s3_register(&m->conf, err);
+    int rc = file_systems_register(&m->conf, err);
     if (rc == 0) {
         rc = metric_registry_new(&metrics, &m->metrics, err);
     }

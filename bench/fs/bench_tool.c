@@ -5,7 +5,8 @@
  *
  * Prints one line per result, or the error, and then is 1. */
 #include "common/base/clock.h"
-#include "common/fs/s3/s3.h"
+#include "common/fs/drivers/drivers.h"
+#include "common/fs/fs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,7 +146,7 @@ int main(int argc, char **argv)
     struct conf conf;
     conf_init(&conf, NULL);
     int rc = conf_take_dynamic_args(&conf, &argc, argv, &err);
-    rc = rc == 0 ? s3_register(&conf, &err) : rc;
+    rc = rc == 0 ? file_systems_register(&conf, &err) : rc;
     if (rc == 0) {
         rc = argc >= 3 ? run(argc, argv, &err)
                        : error_set(&err, ERR_INVALID_ARGUMENT,
@@ -154,7 +155,7 @@ int main(int argc, char **argv)
     if (rc < 0) {
         fprintf(stderr, "%s: %s\n", error_code_name(rc), err.message);
     }
-    s3_shut_down();
+    file_systems_shut_down();
     conf_fini(&conf);
     return rc < 0;
 }

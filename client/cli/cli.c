@@ -4,7 +4,7 @@
 #include "common/base/build_info.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/fs/s3/s3.h"
+#include "common/fs/drivers/drivers.h"
 #include <limits.h>
 #include <pwd.h>
 #include <signal.h>
@@ -238,7 +238,7 @@ static int run_action(const struct cli_action *action, int argc, char **argv)
     if (rc == 0) {
         open_log(&args.conf);
         show_conf_warnings(&args.conf);
-        rc = s3_register(&args.conf, &err);
+        rc = file_systems_register(&args.conf, &err);
     }
     if (rc == 0) {
         rc = install_handlers(&err);
@@ -257,7 +257,7 @@ static int run_state(int argc, char **argv)
 
     int rc = load_conf(&conf, &err);
     rc = rc == 0 ? conf_take_dynamic_args(&conf, &argc, argv, &err) : rc;
-    rc = rc == 0 ? s3_register(&conf, &err) : rc;
+    rc = rc == 0 ? file_systems_register(&conf, &err) : rc;
     int status = rc < 0 ? cli_fail(&err) : statetool_main(argc, argv, stdout);
     conf_fini(&conf);
     return status;

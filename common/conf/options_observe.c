@@ -3,7 +3,8 @@
 #include "common/conf/options.h"
 
 static const struct conf_option env_options[] = {
-    {"env.hadoop.conf.dir", CONF_TYPE_STRING},
+    {"env.hadoop.conf.dir", CONF_TYPE_STRING, .flags = CONF_FLAG_EFFECTIVE,
+     .description = "HADOOP_CONF_DIR of the processes: where core-site.xml and hdfs-site.xml are."},
     {"env.hbase.conf.dir", CONF_TYPE_STRING},
     {"env.java.default-opts.all", CONF_TYPE_STRING},
     {"env.java.default-opts.jobmanager", CONF_TYPE_STRING},

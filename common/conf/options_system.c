@@ -15,11 +15,19 @@ static const struct conf_option security_options[] = {
      .aliases = "security.kerberos.tokens.renewal.time-ratio"},
     {"security.kerberos.access.hadoopFileSystems", CONF_TYPE_LIST,
      .aliases = "yarn.security.kerberos.additionalFileSystems"},
-    {"security.kerberos.krb5-conf.path", CONF_TYPE_STRING},
+    {"security.kerberos.krb5-conf.path", CONF_TYPE_STRING, .flags = CONF_FLAG_EFFECTIVE,
+     .description = "The krb5.conf of this cluster, for HDFS; without it the system's."},
     {"security.kerberos.login.contexts", CONF_TYPE_STRING},
-    {"security.kerberos.login.keytab", CONF_TYPE_STRING, .aliases = "security.keytab"},
-    {"security.kerberos.login.principal", CONF_TYPE_STRING, .aliases = "security.principal"},
-    {"security.kerberos.login.use-ticket-cache", CONF_TYPE_BOOL, "true"},
+    {"security.kerberos.login.keytab", CONF_TYPE_STRING, .aliases = "security.keytab",
+     .flags = CONF_FLAG_EFFECTIVE,
+     .description = "Keytab that tickets for HDFS are got by, in each process that uses it."},
+    {"security.kerberos.login.principal", CONF_TYPE_STRING, .aliases = "security.principal",
+     .flags = CONF_FLAG_EFFECTIVE,
+     .description = "The principal of the keytab, which must be its first one."},
+    {"security.kerberos.login.use-ticket-cache", CONF_TYPE_BOOL, "true",
+     .flags = CONF_FLAG_EFFECTIVE,
+     .description =
+         "With a keytab: the cache that KRB5CCNAME names is used, too. Without one it always is."},
     {"security.kerberos.relogin.period", CONF_TYPE_DURATION, "1 min"},
     {"security.module.factory.classes", CONF_TYPE_LIST,
      "org.apache.flink.runtime.security.modules.HadoopModuleFactory;org.apache.flink.runtime."
@@ -170,10 +178,41 @@ static const struct conf_option rpc_options[] = {
 };
 
 static const struct conf_option filesystem_options[] = {
-    {"flink.hadoop.<key>", CONF_TYPE_STRING},
+    {"flink.hadoop.<key>", CONF_TYPE_STRING, .flags = CONF_FLAG_EFFECTIVE,
+     .description =
+         "A key of Hadoop's configuration, above its files: flink.hadoop.fs.defaultFS; of "
+         "these what says where HDFS is, and hadoop.security.authentication."},
     {"flink.yarn.<key>", CONF_TYPE_STRING},
     {"fs.allowed-fallback-filesystems", CONF_TYPE_STRING},
     {"fs.default-scheme", CONF_TYPE_STRING},
+    {"fs.hdfs.connection.timeout", CONF_TYPE_DURATION, "20 s",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN,
+     .description = "How long a connection to a name node or data node may take."},
+    {"fs.hdfs.delegation-token-file", CONF_TYPE_STRING,
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN,
+     .description =
+         "A file with a delegation token of HDFS as text (hdfs fetchdt --webservice prints "
+         "it), which is sent instead of a user or a ticket; read for each request."},
+    {"fs.hdfs.hadoopconf", CONF_TYPE_STRING, .flags = CONF_FLAG_EFFECTIVE,
+     .description = "Folder with core-site.xml and hdfs-site.xml; without it env.hadoop.conf.dir, "
+                    "HADOOP_CONF_DIR, HADOOP_HOME/etc/hadoop."},
+    {"fs.hdfs.retry.max-num-retries", CONF_TYPE_INT, "6",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN,
+     .description = "How often a request that failed for a reason that may pass is tried again, "
+                    "after growing pauses; the other name node of a pair is asked without one."},
+    {"fs.hdfs.socket.timeout", CONF_TYPE_DURATION, "60 s",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN,
+     .description = "How long a server may send and take nothing."},
+    {"fs.hdfs.ssl.ca-file", CONF_TYPE_STRING, .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN,
+     .description = "Certificates (PEM) that are trusted instead of the system's."},
+    {"fs.hdfs.user", CONF_TYPE_STRING, .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN,
+     .description = "Who asks, where there is no Kerberos; without it HADOOP_USER_NAME, else the "
+                    "user of the process."},
+    {"fs.hdfs.write-buffer", CONF_TYPE_MEMORY, "16 mb",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN,
+     .description =
+         "Memory of a file that is written: smaller files are sent whole and may be tried again; "
+         "and the size of the parts of the file sink."},
     {"fs.output.always-create-directory", CONF_TYPE_BOOL, "false"},
     {"fs.overwrite-files", CONF_TYPE_BOOL, "false"},
     {"fs.s3.aws.credentials.provider", CONF_TYPE_STRING},

@@ -4,7 +4,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/conf/log_setup.h"
-#include "common/fs/s3/s3.h"
+#include "common/fs/drivers/drivers.h"
 #include "common/process/stack_dump.h"
 #include "jobmanager/adaptive/adaptive_config.h"
 #include "jobmanager/process/application.h"
@@ -172,7 +172,7 @@ static int prepare(const struct process_args *args, struct conf *conf, struct er
 {
     TRY(process_args_load_conf(args, conf, err));
     TRY(log_setup_daemon(conf, err));
-    TRY(s3_register(conf, err));
+    TRY(file_systems_register(conf, err));
     TRY(adaptive_check_cluster(conf, args->application, err));
     TRY(signals_init(err));
     conf_log_warnings(conf);

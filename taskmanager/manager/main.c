@@ -10,8 +10,8 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/conf/log_setup.h"
+#include "common/fs/drivers/drivers.h"
 #include "common/fs/owned_dir.h"
-#include "common/fs/s3/s3.h"
 #include "common/metrics/process_metrics.h"
 #include "common/metrics/prometheus/prometheus.h"
 #include "common/process/stack_dump.h"
@@ -401,7 +401,7 @@ int main(int argc, char **argv)
     if (rc < 0) {
         fprintf(stderr, "flinc-taskmanager: %s\n", err.message);
     } else if ((rc = log_setup_daemon(&p.conf, &err)) < 0 ||
-               (rc = s3_register(&p.conf, &err)) < 0) {
+               (rc = file_systems_register(&p.conf, &err)) < 0) {
         fprintf(stderr, "flinc-taskmanager: %s\n", err.message);
     } else {
         conf_log_warnings(&p.conf);

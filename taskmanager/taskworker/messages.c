@@ -1,7 +1,7 @@
 /* Messages of the task manager to this worker process. */
 #include "common/base/log.h"
 #include "common/conf/log_setup.h"
-#include "common/fs/s3/s3.h"
+#include "common/fs/drivers/drivers.h"
 #include "taskmanager/taskworker/taskworker.h"
 #include <unistd.h>
 
@@ -27,7 +27,7 @@ static int hello_configure(struct taskworker *tw, const Flinc__WorkerHello *h, s
         TRY(conf_set(&tw->conf, h->config[i]->key, h->config[i]->value, err));
     }
     log_setup_levels(&tw->conf);
-    TRY(s3_register(&tw->conf, err));
+    TRY(file_systems_register(&tw->conf, err));
     tw->job_name = mem_strdup(h->job_name);
     tw->tm_id = mem_strdup(h->tm_id);
     tw->host = mem_strdup(h->host);

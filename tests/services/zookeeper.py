@@ -1,44 +1,29 @@
 """A ZooKeeper server of its own for a test: the real one, in Java, from Maven Central."""
 
-import fcntl
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
+import sys
+import sys
 import time
 
 import pytest
 
-CACHE = os.environ.get("FLINC_SERVICES") or os.path.join(os.path.expanduser("~"), ".cache", "flinc-services")
-POM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "zookeeper.pom.xml")
-MAVEN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import maven  # noqa: E402  pylint: disable=wrong-import-position
+
 PATIENCE = 180  # seconds
 TICK_MS = 500  # sessions last from two of them on
 
 
 def jars():
     """The folder of its jars, fetched once."""
-    folder = os.path.join(CACHE, "zookeeper-3.9.3")
-    os.makedirs(CACHE, exist_ok=True)
-    with open(folder + ".lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.isdir(folder):
-            return folder
-        if not shutil.which("java") or not shutil.which("mvn"):
-            pytest.skip("no ZooKeeper server: java and mvn are needed (scripts/deps.sh --test)")
-        work = folder + ".part"
-        shutil.rmtree(work, ignore_errors=True)
-        os.makedirs(work)
-        shutil.copy(POM, os.path.join(work, "pom.xml"))
-        done = subprocess.run(["mvn", "-q", "-B", MAVEN, "-DincludeScope=runtime", f"-DoutputDirectory={work}/jars"],
-                              cwd=work, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip("no ZooKeeper server: its jars could not be fetched: " + (done.stdout.strip().splitlines() or ["?"])[0])
-        os.replace(os.path.join(work, "jars"), folder)
-        shutil.rmtree(work)
-        return folder
+    try:
+        return maven.jars("zookeeper-3.9.3", "zookeeper.pom.xml")
+    except maven.Unavailable as why:
+        return pytest.skip(f"no ZooKeeper server: {why}")
 
 
 class Server:

@@ -17,6 +17,7 @@ struct transfer {
     const struct curl_functions *curl; /* Borrows */
     struct transfer_options options;   /* ca_file Owns */
     CURLM *multi;                      /* Owns */
+    CURLSH *cookies;                   /* Owns; of servers that ask who we are */
     struct vec idle;                   /* CURL *: handles to be used again; Owns */
     struct vec running;                /* struct exchange * */
     struct vec delayed;                /* struct exchange * */
@@ -24,6 +25,7 @@ struct transfer {
     bool has_thread;
     pthread_mutex_t lock;
     struct vec queue; /* struct exchange *: asked for; guarded by lock */
+    struct vec pokes; /* struct exchange *, maybe gone; guarded by lock */
     bool is_ending;   /* guarded by lock */
 };
 
@@ -41,6 +43,8 @@ void exchange_reset(struct exchange *x)
     x->content_length = 0;
     x->has_content_length = false;
     x->retry_after_s = -1;
+    x->was_sent = false;
+    x->source_bytes = 0;
 }
 
 void exchange_fini(struct exchange *x)
@@ -128,6 +132,21 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     return size * n;
 }
 
+/* Who has nothing to send at the moment is not slow. */
+static size_t on_source(char *buf, size_t size, size_t n, void *arg)
+{
+    struct exchange *x = arg;
+    long got = x->source->read(x->source->arg, buf, size * n);
+    const struct curl_functions *curl = transfer_curl(x->transfer);
+    curl->easy_setopt(x->easy, CURLOPT_LOW_SPEED_LIMIT, got == TRANSFER_PAUSE ? 0L : 1L);
+    if (got == TRANSFER_GIVE_UP) {
+        x->code = error_set(&x->why, ERR_CANCELLED, "it was given up");
+        return CURL_READFUNC_ABORT;
+    }
+    x->source_bytes += got > 0 ? (uint64_t)got : 0;
+    return got == TRANSFER_PAUSE ? (size_t)CURL_READFUNC_PAUSE : (size_t)got;
+}
+
 /* ---- on its way ---------------------------------------------------------------------------------------- */
 
 static void set_options(struct transfer *t, struct exchange *x)
@@ -159,10 +178,17 @@ static void set_options(struct transfer *t, struct exchange *x)
     if (t->options.ca_file != NULL) {
         curl->easy_setopt(e, CURLOPT_CAINFO, t->options.ca_file);
     }
-    if (t->options.negotiates) { /* the cookie of the first answer spares the others the tickets */
+    if (x->negotiates) { /* the cookie of the first answer is good for the others */
         curl->easy_setopt(e, CURLOPT_HTTPAUTH, CURLAUTH_GSSNEGOTIATE);
         curl->easy_setopt(e, CURLOPT_USERPWD, ":");
+        curl->easy_setopt(e, CURLOPT_SHARE, t->cookies);
         curl->easy_setopt(e, CURLOPT_COOKIEFILE, "");
+    }
+    if (x->source != NULL) {
+        curl->easy_setopt(e, CURLOPT_UPLOAD, 1L);
+        curl->easy_setopt(e, CURLOPT_READFUNCTION, on_source);
+        curl->easy_setopt(e, CURLOPT_READDATA, x);
+        return;
     }
     if (has_body) {
         curl->easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->body.len);
@@ -191,6 +217,9 @@ static void *take_last(struct vec *v)
 static void begin(struct transfer *t, struct exchange *x)
 {
     int rc = FAILPOINT(&x->why, "fs.remote.send");
+    if (rc == 0 && atomic_load(&x->is_given_up)) {
+        rc = error_set(&x->why, ERR_CANCELLED, "it was given up");
+    }
     if (rc < 0) {
         end(x, rc);
         return;
@@ -203,13 +232,15 @@ static void begin(struct transfer *t, struct exchange *x)
 
 static int why_failed(struct transfer *t, struct exchange *x, CURLcode code)
 {
-    long cause = 0;
+    long cause = 0, n_sent = 0;
     double connected_s = 0;
     const char *why = x->curl_message[0] != '\0' ? x->curl_message : t->curl->easy_strerror(code);
     if (x->code < 0) {
         return x->code; /* a callback's own */
     }
     t->curl->easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &cause);
+    t->curl->easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &n_sent);
+    x->was_sent = n_sent > 0;
     t->curl->easy_getinfo(x->easy, CURLINFO_CONNECT_TIME, &connected_s);
     switch (code) {
     case CURLE_URL_MALFORMAT:
@@ -239,6 +270,18 @@ static int why_failed(struct transfer *t, struct exchange *x, CURLcode code)
     }
 }
 
+/* Takes it out of what runs; false: it does not run. */
+static bool stop_running(struct transfer *t, const struct exchange *x)
+{
+    for (size_t i = 0; i < t->running.len; i++) {
+        if (vec_ptr(&t->running, i) == x) {
+            vec_remove_swap(&t->running, i);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void take_done(struct transfer *t)
 {
     CURLMsg *m;
@@ -254,15 +297,43 @@ static void take_done(struct transfer *t)
         t->curl->multi_remove_handle(t->multi, x->easy);
         t->curl->easy_reset(x->easy);
         vec_push_ptr(&t->idle, STEAL(x->easy));
-        for (size_t i = 0; i < t->running.len; i++) {
-            if (vec_ptr(&t->running, i) == x) {
-                vec_remove_swap(&t->running, i);
-                break;
-            }
-        }
+        (void)stop_running(t, x);
         rc = rc == 0 ? FAILPOINT(&x->why, "fs.remote.receive") : rc;
         end(x, rc);
     }
+}
+
+static bool is_running(const struct transfer *t, const struct exchange *x)
+{
+    for (size_t i = 0; i < t->running.len; i++) {
+        if (vec_ptr(&t->running, i) == x) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void take_pokes(struct transfer *t)
+{
+    pthread_mutex_lock(&t->lock);
+    struct vec taken = t->pokes;
+    vec_init(&t->pokes, sizeof(struct exchange *));
+    pthread_mutex_unlock(&t->lock);
+    for (size_t i = 0; i < taken.len; i++) {
+        struct exchange *x = vec_ptr(&taken, i);
+        if (!is_running(t, x)) { /* it may not even be there any more */
+            continue;
+        }
+        if (!atomic_load(&x->is_given_up)) {
+            t->curl->easy_pause(x->easy, CURLPAUSE_CONT);
+            continue;
+        }
+        (void)stop_running(t, x);
+        t->curl->multi_remove_handle(t->multi, x->easy);
+        t->curl->easy_cleanup(STEAL(x->easy));
+        end(x, error_set(&x->why, ERR_CANCELLED, "it was given up"));
+    }
+    vec_fini(&taken);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------------------ */
@@ -320,10 +391,11 @@ static void *transfer_main(void *arg)
     int running;
     while (take_queue(t)) {
         int wait_ms = begin_due(t);
+        take_pokes(t);
         t->curl->multi_perform(t->multi, &running);
         take_done(t);
         pthread_mutex_lock(&t->lock);
-        bool has_news = t->queue.len > 0;
+        bool has_news = t->queue.len + t->pokes.len > 0;
         pthread_mutex_unlock(&t->lock);
         if (!has_news) { /* whoever asks from now on wakes it */
             t->curl->multi_poll(t->multi, NULL, 0, wait_ms, NULL);
@@ -339,6 +411,14 @@ void transfer_start(struct transfer *t, struct exchange *x)
     exchange_reset(x);
     pthread_mutex_lock(&t->lock);
     vec_push_ptr(&t->queue, x);
+    pthread_mutex_unlock(&t->lock);
+    t->curl->multi_wakeup(t->multi);
+}
+
+void transfer_poke(struct transfer *t, struct exchange *x)
+{
+    pthread_mutex_lock(&t->lock);
+    vec_push_ptr(&t->pokes, x);
     pthread_mutex_unlock(&t->lock);
     t->curl->multi_wakeup(t->multi);
 }
@@ -366,6 +446,9 @@ int transfer_new(const struct transfer_options *options, struct transfer **ret_t
     vec_init(&t->running, sizeof(struct exchange *));
     vec_init(&t->delayed, sizeof(struct exchange *));
     vec_init(&t->queue, sizeof(struct exchange *));
+    vec_init(&t->pokes, sizeof(struct exchange *));
+    t->cookies = curl->share_init();
+    curl->share_setopt(t->cookies, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE);
     pthread_mutex_init(&t->lock, NULL);
     int rc = thread_start(&t->thread, options->name, transfer_main, t, err);
     t->has_thread = rc == 0;
@@ -392,10 +475,12 @@ struct transfer *transfer_free(struct transfer *t)
         t->curl->easy_cleanup(vec_ptr(&t->idle, i));
     }
     t->curl->multi_cleanup(t->multi);
+    t->curl->share_cleanup(t->cookies);
     vec_fini(&t->idle);
     vec_fini(&t->running);
     vec_fini(&t->delayed);
     vec_fini(&t->queue);
+    vec_fini(&t->pokes);
     pthread_mutex_destroy(&t->lock);
     mem_free((char *)(uintptr_t)t->options.ca_file);
     mem_free(t);

@@ -11,7 +11,8 @@ static const struct library_symbol symbols[] = {
     ROW(multi_remove_handle), ROW(multi_perform),  ROW(multi_poll),    ROW(multi_info_read),
     ROW(slist_append),        ROW(slist_free_all), ROW(mime_init),     ROW(mime_free),
     ROW(mime_addpart),        ROW(mime_name),      ROW(mime_filename), ROW(mime_type),
-    ROW(mime_data),           ROW(mime_filedata),
+    ROW(mime_data),           ROW(mime_filedata),  ROW(easy_pause),    ROW(share_init),
+    ROW(share_setopt),        ROW(share_cleanup),
 };
 LIBRARY_HAS_ALL(symbols, struct curl_functions);
 

@@ -15,6 +15,7 @@ struct curl_functions {
     CURLcode (*easy_setopt)(CURL *curl, CURLoption option, ...);
     CURLcode (*easy_getinfo)(CURL *curl, CURLINFO info, ...);
     void (*easy_reset)(CURL *curl);
+    CURLcode (*easy_pause)(CURL *curl, int bits);
     void (*easy_cleanup)(CURL *curl);
     const char *(*easy_strerror)(CURLcode code);
     CURLM *(*multi_init)(void);
@@ -27,6 +28,9 @@ struct curl_functions {
     CURLMcode (*multi_poll)(CURLM *multi, struct curl_waitfd fds[], unsigned n_fds, int timeout_ms,
                             int *ret_ready);
     CURLMsg *(*multi_info_read)(CURLM *multi, int *ret_left);
+    CURLSH *(*share_init)(void);
+    CURLSHcode (*share_setopt)(CURLSH *share, CURLSHoption option, ...);
+    CURLSHcode (*share_cleanup)(CURLSH *share);
     struct curl_slist *(*slist_append)(struct curl_slist *list, const char *text);
     void (*slist_free_all)(struct curl_slist *list);
     curl_mime *(*mime_init)(CURL *curl);

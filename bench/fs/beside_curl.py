@@ -1,10 +1,4 @@
-#!/usr/bin/env python3
-"""Bytes to and from S3, beside curl on the same server in the same run: a versitygw of its own on this machine.
-
-usage: bench/fs/s3.py [--mb N] [--rounds N]
-
-"Per core" are bytes per CPU second of all threads of the process; of rounds the best counts.  Prints a JSON line per figure.
-"""
+"""Bytes to and from a server, ours beside curl's, in turns."""
 
 import argparse
 import json
@@ -18,7 +12,6 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests", "services"))
-import s3  # noqa: E402  pylint: disable=wrong-import-position
 
 TOOL = os.path.join(TOP, "build", "release", "bench", "bench_fs_tool")
 NEEDED = 4  # times the bytes, in the folder
@@ -28,8 +21,8 @@ def folder(size):
     """In memory when there is room: what a disk does is not measured."""
     in_memory = "/dev/shm"
     if os.path.isdir(in_memory) and shutil.disk_usage(in_memory).free > NEEDED * size:
-        return tempfile.mkdtemp(prefix="flinc-bench-s3-", dir=in_memory)
-    return tempfile.mkdtemp(prefix="flinc-bench-s3-")
+        return tempfile.mkdtemp(prefix="flinc-bench-", dir=in_memory)
+    return tempfile.mkdtemp(prefix="flinc-bench-")
 
 
 def run(*command):
@@ -56,8 +49,20 @@ class Bench:
         return lambda: run(TOOL, *self.options, *args)
 
     def curl(self, *args):
-        return lambda: run("curl", "-sS", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3", "-u", f"{s3.ACCESS_KEY}:{s3.SECRET_KEY}",
-                           "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD", *args)
+        return lambda: run("curl", "-sS", "--fail", *args)
+
+    # What a server says of itself.
+    name = ""
+
+    def uri(self, name):
+        raise NotImplementedError
+
+    def curl_put(self):
+        """A file of the bytes, again and again."""
+        raise NotImplementedError
+
+    def curl_get(self):
+        raise NotImplementedError
 
     def best(self, commands):
         """The best (seconds, CPU seconds) of each, in turns, so that what else the machine does meets all of them."""
@@ -70,18 +75,17 @@ class Bench:
         return found
 
     def row(self, name, figure, unit, bar=0, limit=0, better="more"):
-        line = {"bench": "s3: " + name, "figure": figure, "unit": unit, "bar": bar, "limit": limit, "better": better}
+        line = {"bench": self.name + ": " + name, "figure": figure, "unit": unit, "bar": bar, "limit": limit, "better": better}
         print(json.dumps(line), flush=True)
 
     def run(self):
         mb = self.size / 1e6
-        url = self.server.endpoint + "/bench/curl"
         found = self.best({
-            "put": self.ours("put", self.file, "s3://bench/put"),
-            "curl put": self.curl("-T", self.file, url),
-            "write": self.ours("write", self.size, "s3://bench/write"),
-            "read": self.ours("read", "s3://bench/put"),
-            "curl get": self.curl("-o", "/dev/null", url),
+            "put": self.ours("put", self.file, self.uri("put")),
+            "curl put": self.curl_put(),
+            "write": self.ours("write", self.size, self.uri("write")),
+            "read": self.ours("read", self.uri("put")),
+            "curl get": self.curl_get(),
         })
         for name, limit in (("write", "curl put"), ("read", "curl get")):
             done = "written" if name == "write" else "read"
@@ -90,24 +94,19 @@ class Bench:
         self.row(f"a file of {mb:.0f} MB is put, times of curl -T", found["put"][0] / found["curl put"][0], "", 1.3, 1, "less")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(doc, prepare):
+    """`prepare(folder, size, rounds)`: a Bench over a server that runs."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mb", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     size = args.mb << 20
     top = folder(size)
+    bench = None
     try:
-        server = s3.Versitygw(top).start()
-    except s3.Unavailable as why:
-        sys.exit(f"bench: no S3 server: {why}")
-    try:
-        server.make_bucket("bench")
-        Bench(server, size, args.rounds).run()
+        bench = prepare(top, size, args.rounds)
+        bench.run()
     finally:
-        server.stop()
+        if bench is not None:
+            bench.server.stop()
         shutil.rmtree(top)
-
-
-if __name__ == "__main__":
-    main()
