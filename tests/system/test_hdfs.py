@@ -176,7 +176,7 @@ def test_server_that_is_gone(jobs, bundle, tmp_path, flinc, server):
         c.wait(lambda: mine.statistics(job)["counts"]["failed"] >= failed + 3)
         assert c.state(job) == "RUNNING"
         server.start_node(server.nodes[0])
-        c.wait(server.is_ready)
+        hdfs.wait_until(server.is_ready, seconds=hdfs.PATIENCE, what="the name node that is back")
         mine.wait_for_checkpoints(job, 3)
         c.cancel(job)
         mine.wait_for_end(job, "CANCELED")
