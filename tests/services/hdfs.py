@@ -113,8 +113,8 @@ class Hdfs:
         process.expected_exit = None
         return process
 
-    def tool(self, *args, options=()):
-        done = subprocess.run(["java", *options, *self.java(128), *args], cwd=self.folder, capture_output=True, text=True, check=False,
+    def tool(self, *args):
+        done = subprocess.run(["java", *self.java(128), *args], cwd=self.folder, capture_output=True, text=True, check=False,
                               env={**os.environ, "HADOOP_USER_NAME": SUPERUSER, "HADOOP_CONF_DIR": self.conf})
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -123,14 +123,13 @@ class Hdfs:
 
     def start(self):
         if not os.path.isdir(os.path.join(self.folder, self.nodes[0].name)):
-            chosen = ["-Ddfs.ha.namenode.id=nn1"] if self.is_pair else []
-            self.tool(NAME_NODE, "-format", "-nonInteractive", "-force", options=chosen)
+            self.tool(NAME_NODE, *self.chosen(self.nodes[0]), "-format", "-nonInteractive", "-force")
         self.start_node(self.nodes[0])
         if self.is_pair:
             wait_until(lambda: self.answers(self.nodes[0]), seconds=PATIENCE, what="the first name node")
             self.activate(0)
             if not os.path.isdir(os.path.join(self.folder, self.nodes[1].name)):
-                self.tool(NAME_NODE, "-bootstrapStandby", "-nonInteractive", "-force", options=["-Ddfs.ha.namenode.id=nn2"])
+                self.tool(NAME_NODE, *self.chosen(self.nodes[1]), "-bootstrapStandby", "-nonInteractive", "-force")
             self.start_node(self.nodes[1])
         self.start_data_node()
         wait_until(self.is_ready, seconds=PATIENCE, what="a file system that takes files")
@@ -138,7 +137,11 @@ class Hdfs:
         return self
 
     def start_node(self, node):
-        node.process = self.spawn(node.name, *([f"-Ddfs.ha.namenode.id={node.name}"] if self.is_pair else []), *self.java(), NAME_NODE)
+        node.process = self.spawn(node.name, *self.java(), NAME_NODE, *self.chosen(node))
+
+    def chosen(self, node):
+        """Arguments that say which of the two on this machine it is."""
+        return ["-D", f"dfs.ha.namenode.id={node.name}"] if self.is_pair else []
 
     def start_data_node(self):
         self.data_node = self.spawn("datanode", *self.java(), DATA_NODE)

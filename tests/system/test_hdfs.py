@@ -169,7 +169,7 @@ def test_server_that_is_gone(jobs, bundle, tmp_path, flinc, server):
     try:
         mine = Jobs(c)
         common = {**on_hdfs(server, tmp_path, "gone", tolerable_failed_checkpoints="1000"), **RESTARTS}
-        job = start(mine, bundle, tmp_path / "out", 2, common, records=400 * KEYS, rate=4000)
+        job = start(mine, bundle, tmp_path / "out", 2, common, records=400 * KEYS, rate=server.pace)
         c.wait(lambda: has_started(mine, job, tmp_path / "out", 2))
         server.nodes[0].process.kill()
         failed = mine.statistics(job)["counts"]["failed"]
@@ -221,7 +221,7 @@ def test_pair_of_name_nodes(flinc, bundle, tmp_path):
         c.start(1)
         mine = Jobs(c)
         common = {**on_hdfs(pair, tmp_path, "pair", tolerable_failed_checkpoints="1000"), **RESTARTS}
-        job = start(mine, bundle, tmp_path / "out", 2, common, records=400 * KEYS, rate=4000)
+        job = start(mine, bundle, tmp_path / "out", 2, common, records=400 * KEYS, rate=pair.pace)
         mine.wait_for_checkpoints(job, 1)
         pair.nodes[0].process.kill()
         pair.activate(1)
