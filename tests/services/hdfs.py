@@ -167,9 +167,10 @@ class Hdfs:
 
     def activate(self, i):
         """The name node that is the active one from now on."""
-        if self.nodes[1 - i].process is not None and self.nodes[1 - i].process.runs():
+        other = self.nodes[1 - i].process
+        if other is not None and other.runs():
             self.tool(ADMIN, "-transitionToStandby", self.nodes[1 - i].name)
-        self.tool(ADMIN, "-transitionToActive", self.nodes[i].name)
+        self.tool(ADMIN, "-transitionToActive", "--forceactive", self.nodes[i].name)
 
     def bean(self, node, name):
         with urllib.request.urlopen(f"http://{node.address}/jmx?qry=Hadoop:service=NameNode,name={name}", timeout=10) as r:
