@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import sys
 import time
 
 import pytest

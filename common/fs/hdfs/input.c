@@ -6,6 +6,9 @@
 
 #include <stdio.h>
 
+/* A data node opens the file anew for each request. */
+enum { READ_BYTES = 16 * 1024 * 1024 };
+
 struct hdfs_file {
     struct hdfs_place place;
     char *path, *uri; /* Own */
@@ -71,6 +74,7 @@ static void file_free(void *file)
 }
 
 static const struct remote_input_ops input_ops = {
+    .read_bytes = READ_BYTES,
     .start = stretch_start,
     .wait = stretch_wait,
     .free_call = stretch_free,

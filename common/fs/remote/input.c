@@ -8,7 +8,7 @@
 /* A stretch that was asked for. */
 struct chunk {
     bool is_used;
-    struct remote_stretch at; /* sink Owns; REMOTE_READ_BYTES */
+    struct remote_stretch at; /* sink Owns; as much as ops->read_bytes */
     void *call;               /* Owns; the driver's */
     int rc;                   /* of the call, once it has ended */
     bool has_ended;
@@ -56,8 +56,10 @@ static void drop(struct remote_input *in, struct chunk *c)
 static int start(struct remote_input *in, struct chunk *c, uint64_t offset, struct error *err)
 {
     c->at.offset = offset;
-    c->at.size = (size_t)MIN(in->base.size_bytes - offset, (uint64_t)REMOTE_READ_BYTES);
-    c->at.sink = c->at.sink != NULL ? c->at.sink : mem_alloc(REMOTE_READ_BYTES);
+    c->at.size = (size_t)MIN(in->base.size_bytes - offset, (uint64_t)in->ops->read_bytes);
+    if (c->at.sink == NULL) {
+        c->at.sink = mem_alloc((size_t)MIN(in->base.size_bytes, (uint64_t)in->ops->read_bytes));
+    }
     c->has_ended = false;
     TRY(in->ops->start(in->file, &c->at, &c->call, err));
     c->is_used = true;
@@ -67,16 +69,16 @@ static int start(struct remote_input *in, struct chunk *c, uint64_t offset, stru
 /* The chunk with these bytes and those behind it are on their way; others are not needed any more. */
 static int go_ahead(struct remote_input *in, uint64_t offset, struct error *err)
 {
-    uint64_t from = offset / REMOTE_READ_BYTES * REMOTE_READ_BYTES;
+    uint64_t from = offset / in->ops->read_bytes * in->ops->read_bytes;
     uint64_t until =
-        MIN(from + (uint64_t)REMOTE_READS_AHEAD * REMOTE_READ_BYTES, in->base.size_bytes);
+        MIN(from + (uint64_t)REMOTE_READS_AHEAD * in->ops->read_bytes, in->base.size_bytes);
     for (uint32_t i = 0; i < REMOTE_READS_AHEAD; i++) {
         struct chunk *c = &in->chunks[i];
         if (c->is_used && (c->at.offset < from || c->at.offset >= until)) {
             drop(in, c);
         }
     }
-    for (uint64_t at = from; at < until; at += REMOTE_READ_BYTES) {
+    for (uint64_t at = from; at < until; at += in->ops->read_bytes) {
         if (chunk_with(in, at) != NULL) {
             continue;
         }

@@ -1,7 +1,7 @@
 /* Files of servers that are read by ranges: ahead when they are read from end to end, else just what is asked for.  A driver
  * says how a stretch is asked for; this is the rest of its fs_input.
  *
- * Memory: REMOTE_READS_AHEAD pieces of REMOTE_READ_BYTES of a file that is read from end to end, none of another.
+ * Memory: REMOTE_READS_AHEAD pieces of read_bytes of a file that is read from end to end, none of another.
  * Thread: any, one at a time inside of one that is read ahead. */
 #ifndef FLINC_COMMON_FS_REMOTE_INPUT_H
 #define FLINC_COMMON_FS_REMOTE_INPUT_H
@@ -20,6 +20,7 @@ struct remote_stretch {
     uint8_t *sink; /* Borrows; stays until wait() or free() */
 };
 struct remote_input_ops {
+    size_t read_bytes; /* asked for at a time; REMOTE_READ_BYTES unless requests are dear */
     /* The stretch is on its way.  `call`: what an earlier one of the same place left, to be used again; NULL: none. */
     int (*start)(void *file, const struct remote_stretch *stretch, void **call, struct error *err);
     /* All of it has come. */

@@ -74,6 +74,7 @@ static void file_free(void *file)
 }
 
 static const struct remote_input_ops input_ops = {
+    .read_bytes = REMOTE_READ_BYTES,
     .start = stretch_start,
     .wait = stretch_wait,
     .free_call = stretch_free,
