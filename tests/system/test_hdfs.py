@@ -8,9 +8,7 @@ import sys
 import pytest
 from checkpoints import KEYS, Jobs, check_records, counts_of, restoring, settings
 from cluster import Cluster, free_port
-from ha import ZooKeeperCluster, wait_for_running
-from test_ha import start as start_ha_job
-from test_recovery import check_output, completed
+from ha import CountingJob, ZooKeeperCluster, kill_leaders
 from test_rescale import has_started, merged, numbers_of
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "services"))
@@ -196,16 +194,11 @@ def test_high_availability(flinc, bundle, tmp_path, server):
     c = ZooKeeperCluster(flinc.home, tmp_path / "cluster", keeper, config=config)
     try:
         c.start(1)
-        job, counts = start_ha_job(c, bundle, tmp_path)
-        c.wait(lambda: completed(c, job) >= 2)
-        assert server.names("ha")
-        c.job_managers[0].kill()
-        assert c.wait_for_other_leader(0) == 1
-        wait_for_running(c, job)
-        assert c.get(f"/jobs/{job}/checkpoints")["latest"]["restored"]["id"] > 0
-        c.wait_for_state(job, "FINISHED")
-        check_output(tmp_path / "out", counts)
-        c.wait(lambda: not [n for n in server.names("ha") if job in n])
+        job = CountingJob(c, bundle, tmp_path)
+        c.wait(lambda: server.names("ha"))
+        kill_leaders(c, job)
+        job.wait_for_end()
+        c.wait(lambda: not [n for n in server.names("ha") if job.id in n])
         c.stop()
     finally:
         c.kill_all()
