@@ -32,6 +32,22 @@ log4j.appender.out.layout=org.apache.log4j.PatternLayout
 log4j.appender.out.layout.ConversionPattern=%d %p %c: %m%n
 """
 
+# The pages of HttpFS are not in its jar either, and what serves requests is described there.
+FILTERS = ("fs.http.server.HttpFSAuthenticationFilter", "lib.servlet.MDCFilter", "lib.servlet.HostnameFilter",
+           "fs.http.server.CheckUploadContentTypeFilter", "fs.http.server.HttpFSReleaseFilter")
+HTTP_FS_PAGES = (
+    '<web-app version="2.4" xmlns="http://java.sun.com/xml/ns/j2ee">'
+    "<listener><listener-class>org.apache.hadoop.fs.http.server.HttpFSServerWebApp</listener-class></listener>"
+    "<servlet><servlet-name>web</servlet-name><servlet-class>com.sun.jersey.spi.container.servlet.ServletContainer</servlet-class>"
+    "<init-param><param-name>com.sun.jersey.config.property.packages</param-name>"
+    "<param-value>org.apache.hadoop.fs.http.server,org.apache.hadoop.lib.wsrs</param-value></init-param>"
+    "<load-on-startup>1</load-on-startup></servlet>"
+    "<servlet-mapping><servlet-name>web</servlet-name><url-pattern>/webhdfs/*</url-pattern></servlet-mapping>" +
+    "".join(f"<filter><filter-name>{name}</filter-name><filter-class>org.apache.hadoop.{name}</filter-class></filter>"
+            for name in FILTERS) +
+    "".join(f"<filter-mapping><filter-name>{name}</filter-name><url-pattern>*</url-pattern></filter-mapping>" for name in FILTERS) +
+    "</web-app>")
+
 
 def write_conf(path, settings):
     """A file of Hadoop's configuration."""
@@ -152,6 +168,8 @@ class Hdfs:
         secret = os.path.join(self.folder, "secret")
         with open(secret, "w", encoding="utf-8") as f:
             f.write("of the cookies of this test\n")
+        with open(os.path.join(self.conf, "webapps", "webhdfs", "WEB-INF", "web.xml"), "w", encoding="utf-8") as f:
+            f.write(HTTP_FS_PAGES)
         write_conf(self.conf + "/httpfs-site.xml", {
             "httpfs.http.hostname": "127.0.0.1", "httpfs.http.port": str(self.http_fs_port), "httpfs.hadoop.config.dir": self.conf,
             "httpfs.authentication.signature.secret.file": secret, "hadoop.http.authentication.signature.secret.file": secret})

@@ -112,6 +112,16 @@ def test_input(flinc, server):
         assert f"(two,{twos})" in said or f"two,{twos}" in said or f"two {twos}" in said, said
 
 
+def test_http_fs(flinc, server):
+    """A gateway in the place of the name node: what a job reads and writes."""
+    server.put("gateway/in.txt", b"one two two\n")
+    top = f"webhdfs://{server.start_http_fs().http_fs_address}/gateway"
+    flinc.run_local(*options(server.config()), flinc.example("wordcount"), "--input", top + "/in.txt", "--output", top + "/out")
+    found = server.files("gateway/out")
+    text = "".join(open(os.path.join(found, name), encoding="utf-8").read() for name in os.listdir(found))
+    assert "two" in text and not [name for name in os.listdir(found) if name.startswith(".")], text
+
+
 def test_state_tool(flinc, server):
     """What `flink state` says of snapshots on HDFS is what it says of the same files on disk."""
     here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "snapshots")
