@@ -400,6 +400,7 @@ int rocks_store_adopt(struct rocks_store *s, const struct rocks_files *parent,
         rocks_partition_free(s, p);
         return rc;
     }
+    rocks_partition_note_held(s, p);
     rocks_partition_insert(s, p);
     return 0;
 }

@@ -6,16 +6,25 @@
 #include "engine/rocksdb/rocks_api.h"
 #include "engine/rocksdb/rocks_store.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 struct rocks_shared {
     const struct rocks_api *api;
     atomic_uint n_refs;
-    rocksdb_cache_t *cache;
+    rocksdb_cache_t *cache; /* NULL: none */
+    uint64_t block_bytes;   /* of it at most */
     rocksdb_env_t *env;
     rocksdb_options_t *options;
     rocksdb_envoptions_t *file_options;
     rocksdb_ingestexternalfileoptions_t *ingest;
+    _Atomic uint64_t memory_bytes;
+    struct mem_budget *budget;       /* Borrows; NULL */
+    pthread_mutex_t held_lock;       /* the next ones are written under it */
+    _Atomic uint64_t held_bytes;     /* of index and filters */
+    _Atomic uint64_t expected_bytes; /* the most of it lately: compactions hold old and new files */
+    uint64_t taken_bytes;            /* of the budget */
+    _Atomic int64_t next_trim_ns;
 };
 
 /* A file that the store holds a link of, so that its bytes stay and its inode is nobody else's. */
@@ -29,6 +38,7 @@ struct rocks_partition {
     char *directory; /* Owns: RocksDB's */
     rocksdb_t *db;
     rocksdb_column_family_handle_t *family;
+    uint64_t held_bytes;  /* of index and filters, when they were last looked at */
     char *base_directory; /* Owns; NULL: none yet */
     struct vec base;      /* struct rocks_kept; empty: none yet */
     struct vec runs;      /* struct rocks_kept, since the base */
@@ -81,6 +91,12 @@ void rocks_partition_insert(struct rocks_store *s, struct rocks_partition *p);
 struct rocks_partition *rocks_partition_free(struct rocks_store *s, struct rocks_partition *p);
 /* A path in the store's folder that was not used before. */
 void rocks_store_name(struct rocks_store *s, const char *what, struct str *ret_path);
+/* Looks at what RocksDB holds of the partition's files.  Whoever writes. */
+void rocks_partition_note_held(struct rocks_store *s, struct rocks_partition *p);
+/* Gives free memory of the process to the system, so seldom that it takes no more than a fiftieth of the time. */
+void rocks_shared_trim(struct rocks_shared *s);
+/* What was held is so much now. */
+void rocks_shared_note_held(struct rocks_shared *s, uint64_t before, uint64_t now);
 /* Deletes a run's file, whatever became of it, and gives its writer back. */
 void rocks_partition_drop_run(struct rocks_store *s, struct rocks_partition *p);
 /* The link at `path` joins `kept`.  An inode that `known` (may be NULL) has keeps its id. */

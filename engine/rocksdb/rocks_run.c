@@ -163,6 +163,7 @@ static int ingest(struct rocks_store *s, struct rocks_partition *p, struct error
     }
     TRY(rocks_keep(s, str_cstr(&link_path), NULL, &p->runs, err));
     p->runs_bytes += VEC_AT(&p->runs, struct rocks_kept, p->runs.len - 1)->size;
+    rocks_partition_note_held(s, p);
     return 0;
 }
 
@@ -175,5 +176,6 @@ int rocks_run_finish(struct rocks_store *s, struct error *err)
         rc = p->writer != NULL ? ingest(s, p, err) : 0;
     }
     rocks_run_abandon(s);
+    rocks_shared_trim(s->shared);
     return rc;
 }

@@ -32,8 +32,18 @@ int rocks_partition_open(struct rocks_store *s, const char *directory, uint32_t 
                                   .runs = VEC_INIT(struct rocks_kept),
                                   .run_path = STR_INIT};
     rocks_metrics_add(s->metrics, db);
+    rocks_partition_note_held(s, p);
     *ret_partition = p;
     return 0;
+}
+
+void rocks_partition_note_held(struct rocks_store *s, struct rocks_partition *p)
+{
+    uint64_t now = 0;
+    if (s->api->property_int(p->db, "rocksdb.estimate-table-readers-mem", &now) == 0) {
+        rocks_shared_note_held(s->shared, p->held_bytes, now);
+        p->held_bytes = now;
+    }
 }
 
 struct rocks_partition *rocks_partition_free(struct rocks_store *s, struct rocks_partition *p)
@@ -41,6 +51,7 @@ struct rocks_partition *rocks_partition_free(struct rocks_store *s, struct rocks
     if (p != NULL) {
         rocks_metrics_remove(s->metrics, p->db);
         rocks_partition_drop_run(s, p);
+        rocks_shared_note_held(s->shared, p->held_bytes, 0);
         s->api->column_family_handle_destroy(p->family);
         s->api->close(p->db);
         rocks_kept_drop(&p->base);

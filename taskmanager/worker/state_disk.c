@@ -12,6 +12,8 @@
 
 enum {
     DISK_THREADS = 2,
+    ARENAS_MAX = 64,
+    INDEX_SHARE = 4, /* of the memory, of a cache for indexes and filters: one in so many */
 };
 #define MEMORY_DEFAULT (UINT64_C(128) << 20) /* of a worker whose managed memory has no limit */
 
@@ -93,44 +95,52 @@ static uint64_t memory_of(const struct state_disk *d, const struct conf *conf)
     return limit > 0 ? limit : MEMORY_DEFAULT;
 }
 
+static bool caches_index(const struct conf *conf)
+{
+    return conf_bool(conf, "state.backend.rocksdb.memory.partitioned-index-filters");
+}
+
 static uint64_t cache_bytes_of(const struct state_disk *d, const struct conf *conf)
 {
     double ratio = conf_double(conf, "state.backend.rocksdb.memory.write-buffer-ratio");
     return (uint64_t)((double)memory_of(d, conf) * ratio);
 }
 
-/* Files are read through the system's cache; one more makes reads of scattered keys slower. */
-static uint64_t block_bytes_of(const struct conf *conf)
+/* Files are read through the system's cache; one more makes reads of scattered keys slower, and is there for indexes and
+ * filters alone where these are not to be held. */
+static uint64_t block_bytes_of(const struct state_disk *d, const struct conf *conf)
 {
-    return conf_has(conf, "state.backend.rocksdb.block.cache-size")
-               ? conf_memory(conf, "state.backend.rocksdb.block.cache-size")
-               : 0;
+    if (conf_has(conf, "state.backend.rocksdb.block.cache-size")) {
+        return conf_memory(conf, "state.backend.rocksdb.block.cache-size");
+    }
+    return caches_index(conf) ? memory_of(d, conf) / INDEX_SHARE : 0;
 }
 
-/* LEVEL is what Flink has when nobody says so; here it has to be asked for. */
-static enum rocks_compaction compaction_of(const struct conf *conf)
+/* 0: as the memory allows. */
+static uint64_t file_bytes_of(const struct conf *conf)
 {
-    enum { FIRST_IS_LEVEL = 0 };
-    static const char key[] = "state.backend.rocksdb.compaction.style";
-    return conf_has(conf, key) && conf_enum(conf, key) == FIRST_IS_LEVEL
-               ? ROCKS_COMPACTION_LEVEL
-               : ROCKS_COMPACTION_UNIVERSAL;
+    const char *key = "state.backend.rocksdb.compaction.level.target-file-size-base";
+    return conf_has(conf, key) ? conf_memory(conf, key) : 0;
 }
 
 static int make_shared(struct state_disk *d, const struct conf *conf, struct error *err)
 {
-    d->block_bytes = block_bytes_of(conf);
+    d->block_bytes = block_bytes_of(d, conf);
     const struct rocks_shared_options options = {
         .cache_bytes = d->block_bytes,
         .block_bytes = (uint32_t)conf_memory(conf, "state.backend.rocksdb.block.blocksize"),
-        .file_bytes =
-            conf_memory(conf, "state.backend.rocksdb.compaction.level.target-file-size-base"),
+        .file_bytes = file_bytes_of(conf),
         .level_base_bytes =
             conf_memory(conf, "state.backend.rocksdb.compaction.level.max-size-level-base"),
-        .compaction = compaction_of(conf),
         .n_threads = (uint32_t)conf_int(conf, "state.backend.rocksdb.thread.num"),
         .filter_bits =
             (uint32_t)conf_double(conf, "state.backend.rocksdb.bloom-filter.bits-per-key"),
+        .caches_index = caches_index(conf) && d->block_bytes > 0,
+        .index_block_bytes =
+            (uint32_t)conf_memory(conf, "state.backend.rocksdb.block.metadata-blocksize"),
+        .memory_bytes = memory_of(d, conf),
+        .n_arenas = (uint32_t)MIN(n_slots_of(d) + 1, (uint64_t)ARENAS_MAX),
+        .budget = d->budget,
     };
     TRY(rocks_shared_new(&options, &d->shared, err));
     if (d->budget != NULL) {
@@ -182,6 +192,9 @@ int state_disk_open(struct state_disk *d, const struct conf *conf, struct keyed_
 {
     pthread_mutex_lock(&d->lock);
     int rc = make(d, conf, err);
+    if (rc == 0) {
+        rocks_shared_set_memory(d->shared, memory_of(d, conf));
+    }
     uint64_t number = d->next_folder++;
     pthread_mutex_unlock(&d->lock);
     if (rc < 0) {

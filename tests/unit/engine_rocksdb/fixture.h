@@ -23,7 +23,7 @@
     } while (0)
 
 /* Ids of files that were taken over. */
-static uint64_t ids[1024];
+static uint64_t ids[1024] __attribute__((unused));
 
 struct place {
     char folder[128];

@@ -38,8 +38,27 @@ static void memory_of_slots_is_of_each(void **state)
     state_disk_free(d);
 }
 
+/* Indexes and filters of files in parts: a quarter of the memory, in a cache that is of the budget. */
+static void parts_of_indexes_have_a_cache(void **state)
+{
+    struct mem_budget budget;
+    char folder[300];
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s/state", fixture_dir);
+    mem_budget_init(&budget, "managed", 64 << 20, NULL);
+    struct state_disk *d =
+        state_disk_new(&(struct state_disk_options){.directory = folder, .budget = &budget});
+    (void)cache_bytes(d, "state.backend.rocksdb.memory.partitioned-index-filters", "true");
+    assert_int_equal(atomic_load(&budget.used_bytes), 16 << 20);
+    state_disk_free(d);
+    assert_int_equal(atomic_load(&budget.used_bytes), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {SNAPSHOT_TEST(memory_of_slots_is_of_each)};
+    const struct CMUnitTest tests[] = {
+        SNAPSHOT_TEST(memory_of_slots_is_of_each),
+        SNAPSHOT_TEST(parts_of_indexes_have_a_cache),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
