@@ -13,8 +13,13 @@
 
 enum {
     CALLS_PER_LOOK = 16, /* at who is in use */
-    PIECE_SHARE = 2,     /* of the cache, of a piece: one in so many */
-    ORDERED_SHARE = 8,   /* of the cache beside other states, of one that sorts by a number */
+    SHRINK_SHARE =
+        8, /* of a table's part, that it loses before the table is made anew: one in so many */
+    PIECE_SHARE = 2,                        /* of the cache, of a piece: one in so many */
+    PIECE_COST = PAGED_PIECE_BYTES / 4 * 5, /* with what sorting it needs */
+    LEAST_SHARE =
+        4, /* of the cache that it has at least, however much RocksDB holds: one in so many */
+    ORDERED_SHARE = 8, /* of the cache beside other states, of one that sorts by a number */
 };
 
 /* ---- descriptors ------------------------------------------------------------------------------------ */
@@ -106,8 +111,7 @@ static int table_new(struct paged_state *ps, struct paged_space *e, struct error
     p->name_space = e->name_space;
     p->infix = paged_state_infix(ps, e->name_space);
     p->serial = ps->next_serial++;
-    p->hand = (struct keyed_evict_hand){.random = p->table->seed, .part_bits = KEYED_PART_BITS_MAX};
-    p->table->keeps_heat = ps->order_column == 0;
+    p->random = p->table->seed;
     p->is_stored = e->is_stored;
     p->is_whole = !e->is_stored;
     p->used_at = ps->n_calls;
@@ -325,8 +329,14 @@ int paged_state_is_empty(struct paged_state *ps, int64_t name_space, bool *ret_i
 uint64_t paged_store_limit(const struct paged_store *s)
 {
     const struct keyed_disk *disk = s->options->disk;
-    uint32_t n_sharing = disk->n_sharing != NULL ? atomic_load(disk->n_sharing) : 1;
-    return disk->cache_bytes / MAX(n_sharing, 1u);
+    uint32_t n_sharing = MAX(disk->n_sharing != NULL ? atomic_load(disk->n_sharing) : 1, 1u);
+    uint64_t left = rocks_shared_left_bytes(disk->shared), pieces = n_sharing * PIECE_COST;
+    if (left < disk->cache_bytes + pieces) {
+        /* Each backend may have a piece under way, of half of what it has itself at most. */
+        left = left > 3 * pieces ? left - pieces : left / (PIECE_SHARE + 1) * PIECE_SHARE;
+        left = MAX(left, disk->cache_bytes / LEAST_SHARE);
+    }
+    return MIN(left, disk->cache_bytes) / n_sharing;
 }
 
 uint64_t paged_store_piece_bytes(const struct paged_store *s)
@@ -408,6 +418,31 @@ int paged_state_let_go(struct paged_table *p, struct error *err)
     return other != NULL && !p->store->is_frozen ? let_go(other, err) : 0;
 }
 
+/* Not of a state with several tables, whose parts come and go; those go as a whole. */
+static bool is_too_large(struct paged_table *p)
+{
+    const struct paged_state *ps = p->of;
+    uint64_t bytes = keyed_table_bytes(p->table), limit = paged_state_limit(ps);
+    p->limit_seen = MAX(p->limit_seen, limit);
+    return limit < p->limit_seen - p->limit_seen / SHRINK_SHARE && bytes > limit &&
+           bytes > 2 * PAGED_HEAP_MIN && ps->order_column == 0 && p->n_walks == 0 &&
+           !p->store->is_frozen;
+}
+
+int paged_table_empty(struct paged_table *p, struct error *err)
+{
+    struct paged_state *ps = p->of;
+    TRY(paged_table_flush(p, err));
+    ps->store->n_evicted += p->table->n_keys;
+    p->is_whole = p->is_whole && p->table->n_keys == 0;
+    p->limit_seen = 0;
+    p->write_group = p->evict_group = 0;
+    ps->absent_of = ps->absent_of == p ? NULL : ps->absent_of;
+    keyed_table_clear(p->table);
+    p->table->n_dirty = 0;
+    return 0;
+}
+
 /* All bytes of a state, with those of dropped namespaces that a checkpoint still has to write. */
 static uint64_t total_of(const struct paged_state *ps, bool *ret_has_doomed)
 {
@@ -452,15 +487,18 @@ static int write_cold(struct paged_table *p, struct error *err)
         return 0;
     }
     other->takes_all = 0; /* the next piece has all of it */
-    return paged_table_write_some(other, PAGED_PICK_ALL, err);
+    return paged_table_write_some(other, err);
 }
 
 int paged_state_note_use(struct paged_table *p, struct error *err)
 {
     struct paged_state *ps = p->of;
     p->used_at = ++ps->n_calls;
-    if (LIKELY(ps->n_calls % CALLS_PER_LOOK != 0 || ps->n_tables <= 1)) {
+    if (LIKELY(ps->n_calls % CALLS_PER_LOOK != 0)) {
         return 0;
+    }
+    if (ps->n_tables <= 1) {
+        return is_too_large(p) ? paged_table_empty(p, err) : 0;
     }
     ps->n_warm = 0;
     for (size_t at = 0; at < ps->all.len; at++) {
