@@ -56,6 +56,7 @@ struct rpc_stream {
     _Atomic bool abandoned; /* its server or client ends: what cannot be delivered is dropped */
     grpc_byte_buffer *held; /* Owns: what the mailbox had no room for */
     int64_t retry_ms;
+    uint32_t n_received;
     struct error why; /* of the end, for the channel */
 
     pthread_mutex_t lock;
@@ -65,7 +66,7 @@ struct rpc_stream {
     bool sending, timed_out;
     struct stream_message *queue, **queue_end; /* Owns */
     uint64_t queue_bytes;
-    uint32_t queue_len;
+    uint32_t queue_len, n_sent;
     struct rpc_status end_status; /* server: sent at the end */
     struct rpc_timer connect_timer, linger_timer, retry_timer;
 
@@ -261,7 +262,7 @@ static int stream_enqueue(struct rpc_stream *s, const uint8_t *bytes, size_t siz
                          s->queue_len, (unsigned long long)s->queue_bytes);
     }
     struct stream_message *m = MEM_NEW(struct stream_message);
-    m->buffer = rpc_wire_copy(bytes, size);
+    m->buffer = rpc_wire_copy(bytes, size, s->n_sent++);
     m->size = size;
     *s->queue_end = m;
     s->queue_end = &m->next;
@@ -403,7 +404,7 @@ static int stream_deliver(struct rpc_stream *s, grpc_byte_buffer *buffer, struct
         return err->code;
     }
     struct rpc_wire_view v;
-    int rc = rpc_wire_view_init(&v, buffer, err);
+    int rc = rpc_wire_view_init(&v, buffer, s->n_received, err);
     if (rc < 0) {
         error_context(err, "reading what %s sent", s->peer);
         rpc_channel_peer_closed(s->channel, err);
@@ -429,6 +430,7 @@ static void stream_take(struct rpc_stream *s, grpc_byte_buffer *take_buffer)
         return;
     }
     s->retry_ms = 0;
+    s->n_received++;
     s->told |= rc < 0; /* the channel has heard of it */
     pthread_mutex_unlock(&s->receive_lock);
     grpc_byte_buffer_destroy(take_buffer);

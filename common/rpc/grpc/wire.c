@@ -22,18 +22,18 @@ static grpc_slice slice_new(size_t size)
 }
 
 /* Small slices hold their bytes themselves: by value it would be a copy that is sealed. */
-static void slice_seal(grpc_slice *slice)
+static void slice_seal(grpc_slice *slice, uint32_t number)
 {
     uint8_t *bytes = GRPC_SLICE_START_PTR(*slice);
     size_t size = GRPC_SLICE_LENGTH(*slice) - RPC_WIRE_CHECK_BYTES;
-    uint32_t crc = crc32c(0, bytes, size);
+    uint32_t crc = crc32c(number, bytes, size);
     for (size_t i = 0; i < RPC_WIRE_CHECK_BYTES; i++) {
         bytes[size + i] = (uint8_t)(crc >> 8 * i);
     }
 }
 
 /* False: it is damaged. */
-static bool slice_open(grpc_slice slice, size_t *ret_size)
+static bool slice_open(grpc_slice slice, uint32_t number, size_t *ret_size)
 {
     const uint8_t *bytes = GRPC_SLICE_START_PTR(slice);
     size_t size = GRPC_SLICE_LENGTH(slice);
@@ -46,48 +46,51 @@ static bool slice_open(grpc_slice slice, size_t *ret_size)
         crc |= (uint32_t)bytes[size + i] << 8 * i;
     }
     *ret_size = size;
-    return crc == crc32c(0, bytes, size);
+    return crc == crc32c(number, bytes, size);
 }
 
-static grpc_byte_buffer *seal_buffer(grpc_slice take_slice)
+static grpc_byte_buffer *seal_buffer(grpc_slice take_slice, uint32_t number)
 {
-    slice_seal(&take_slice);
+    slice_seal(&take_slice, number);
     grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&take_slice, 1);
     grpc_slice_unref(take_slice);
     return buffer;
 }
 
-grpc_byte_buffer *rpc_wire_copy(const uint8_t *bytes, size_t size)
+grpc_byte_buffer *rpc_wire_copy(const uint8_t *bytes, size_t size, uint32_t number)
 {
     grpc_slice slice = slice_new(size);
     if (size > 0) {
         memcpy(GRPC_SLICE_START_PTR(slice), bytes, size);
     }
-    return seal_buffer(slice);
+    return seal_buffer(slice, number);
 }
 
 grpc_byte_buffer *rpc_wire_pack(const ProtobufCMessage *message)
 {
     grpc_slice slice = slice_new(protobuf_c_message_get_packed_size(message));
     protobuf_c_message_pack(message, GRPC_SLICE_START_PTR(slice));
-    return seal_buffer(slice);
+    return seal_buffer(slice, 0);
 }
 
-int rpc_wire_view_init(struct rpc_wire_view *v, grpc_byte_buffer *buffer, struct error *err)
+int rpc_wire_view_init(struct rpc_wire_view *v, grpc_byte_buffer *buffer, uint32_t number,
+                       struct error *err)
 {
     grpc_byte_buffer_reader reader;
     bool whole = buffer != NULL && grpc_byte_buffer_reader_init(&reader, buffer);
     if (whole) {
         v->slice = grpc_byte_buffer_reader_readall(&reader);
         grpc_byte_buffer_reader_destroy(&reader);
-        whole = slice_open(v->slice, &v->size);
+        whole = slice_open(v->slice, number, &v->size);
         if (whole) {
             v->bytes = GRPC_SLICE_START_PTR(v->slice);
             return 0;
         }
         grpc_slice_unref(v->slice);
     }
-    error_set(err, ERR_CORRUPT, "a message was damaged on the way: its check sum is wrong");
+    error_set(
+        err, ERR_CORRUPT,
+        "a message was damaged on the way, or the one before it was lost: its check sum is wrong");
     error_set_class(err, ERROR_CLASS_TRANSIENT);
     return ERR_CORRUPT;
 }
@@ -101,7 +104,7 @@ ProtobufCMessage *rpc_wire_unpack(grpc_byte_buffer *buffer,
                                   const ProtobufCMessageDescriptor *descriptor, struct error *err)
 {
     struct rpc_wire_view v;
-    if (rpc_wire_view_init(&v, buffer, err) < 0) {
+    if (rpc_wire_view_init(&v, buffer, 0, err) < 0) {
         return NULL;
     }
     ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, NULL, v.size, v.bytes);
@@ -170,7 +173,7 @@ static grpc_slice pack_error(const struct error *why)
     error_info_set_origin(&info, why, origin);
     grpc_slice slice = slice_new(flinc__error_info__get_packed_size(&info));
     flinc__error_info__pack(&info, GRPC_SLICE_START_PTR(slice));
-    slice_seal(&slice);
+    slice_seal(&slice, 0);
     return slice;
 }
 
@@ -208,7 +211,7 @@ static bool unpack_error(const grpc_slice *value, struct error *ret)
 {
     size_t size;
     Flinc__ErrorInfo *info =
-        slice_open(*value, &size)
+        slice_open(*value, 0, &size)
             ? flinc__error_info__unpack(NULL, size, GRPC_SLICE_START_PTR(*value))
             : NULL;
     bool known = info != NULL && info->code < 0 && info->code >= ERR_CLOSED;

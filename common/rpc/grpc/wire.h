@@ -5,7 +5,9 @@
  * What comes from a peer is checked: codes and classes that we do not have are not taken over.
  *
  * Behind each message, and each error, stand the four bytes of its CRC32C, lowest first: TCP's check sum lets one damaged
- * segment in 65,536 pass, HTTP/2 and protobuf have none, and a number that is wrong is a message like any other. */
+ * segment in 65,536 pass, HTTP/2 and protobuf have none, and a number that is wrong is a message like any other.  The check
+ * sum of a stream's message begins with its number in the stream: one that is lost between others, as its frame was damaged, is
+ * noticed by the next one. */
 #ifndef FLINC_COMMON_RPC_GRPC_WIRE_H
 #define FLINC_COMMON_RPC_GRPC_WIRE_H
 
@@ -19,7 +21,8 @@
 
 enum { RPC_WIRE_CHECK_BYTES = 4 };
 
-grpc_byte_buffer *rpc_wire_copy(const uint8_t *bytes, size_t size);
+/* number: of the message in its stream, from 0 on; 0 for what stands alone. */
+grpc_byte_buffer *rpc_wire_copy(const uint8_t *bytes, size_t size, uint32_t number);
 grpc_byte_buffer *rpc_wire_pack(const ProtobufCMessage *message);
 
 /* The message in a buffer in one piece; copied only when it lies in several. */
@@ -29,7 +32,8 @@ struct rpc_wire_view {
     grpc_slice slice;
 };
 /* ERR_CORRUPT, which may be tried again: what came is not what was sent. */
-int rpc_wire_view_init(struct rpc_wire_view *v, grpc_byte_buffer *buffer, struct error *err);
+int rpc_wire_view_init(struct rpc_wire_view *v, grpc_byte_buffer *buffer, uint32_t number,
+                       struct error *err);
 void rpc_wire_view_fini(struct rpc_wire_view *v);
 /* NULL: ERR_CORRUPT as above, or ERR_INVALID_ARGUMENT, it is no such message. */
 ProtobufCMessage *rpc_wire_unpack(grpc_byte_buffer *buffer,

@@ -1,6 +1,6 @@
 /* A byte that is flipped on the way: the receiver notices it by the check sum, nothing of the message is believed, and the
  * error says that it is damaged and may be tried again.  Between client and server is a relay that flips one bit in the
- * first long run of zeros that it sees, which is in no frame header. */
+ * first long run of zeros that it sees, which is in no frame header, or in the stream's number of the next frame of data. */
 #include "grpc_fixture.h"
 
 #include "common/base/thread.h"
@@ -16,6 +16,7 @@ struct relay {
     uint32_t port, target;
     _Atomic bool flips; /* the next run of zeros in the direction that is asked for */
     bool to_server;
+    bool strays; /* flips the number of the stream that a frame is for */
     pthread_t thread;
 };
 
@@ -42,13 +43,28 @@ static void flip(struct relay *r, char *data, ssize_t n)
     }
 }
 
+/* What is sent is whole frames: three bytes of length, type (0: data), flags, four bytes of the stream's number. */
+static void stray(struct relay *r, char *data, ssize_t n)
+{
+    const uint8_t *u = (const uint8_t *)data;
+    ssize_t size;
+    for (ssize_t at = 0; at + 9 <= n; at += 9 + size) {
+        size = u[at] << 16 | u[at + 1] << 8 | u[at + 2];
+        if (u[at + 3] == 0 && size >= PADDING) {
+            data[at + 7] ^= 0x40;
+            atomic_store(&r->flips, false);
+            return;
+        }
+    }
+}
+
 /* False: that end is closed. */
 static bool pass(struct relay *r, int from, int to, bool to_server)
 {
     char data[65536];
     ssize_t n = recv(from, data, sizeof(data), 0);
     if (n > 0 && atomic_load(&r->flips) && to_server == r->to_server) {
-        flip(r, data, n);
+        (r->strays ? stray : flip)(r, data, n);
     }
     return n > 0 && send(to, data, (size_t)n, MSG_NOSIGNAL) == n;
 }
@@ -132,6 +148,28 @@ static void test_stream_to_server(void **state)
     relay_stop(&r);
 }
 
+/* The second message is for no stream that there is: nobody hears of it, until the third comes. */
+static void test_lost_message(void **state)
+{
+    struct fixture f;
+    struct relay r;
+    struct end e;
+    stream_fixture(&f, &r, true);
+    r.strays = true;
+    struct end *server = connect_stream(&f, &e);
+    assert_int_equal(send_to_master(&e, 1, PADDING, NULL), 0);
+    WAIT_UNTIL(&f, server->received == 1);
+    atomic_store(&r.flips, true);
+    assert_int_equal(send_to_master(&e, 2, PADDING, NULL), 0);
+    WAIT_UNTIL(&f, !atomic_load(&r.flips));
+    (void)send_to_master(&e, 3, PADDING, NULL); /* the connection may have ended of it */
+    WAIT_UNTIL(&f, server->n_closed == 1 && e.n_closed == 1);
+    assert_int_equal(server->received, 1);
+    rpc_channel_free(e.channel);
+    fixture_fini(&f);
+    relay_stop(&r);
+}
+
 static void test_stream_to_client(void **state)
 {
     struct fixture f;
@@ -170,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stream_to_server),
+        cmocka_unit_test(test_lost_message),
         cmocka_unit_test(test_stream_to_client),
         cmocka_unit_test(test_calls),
     };
