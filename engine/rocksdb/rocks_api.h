@@ -7,7 +7,14 @@
 
 #include <rocksdb/c.h>
 
-/* X(function without "rocksdb_") */
+/* X(function without "rocksdb_"); the first list is part of the second. */
+#define ROCKS_UNIVERSAL_FUNCTIONS(X)                                   \
+    X(options_set_compaction_style)                                    \
+    X(options_set_universal_compaction_options)                        \
+    X(universal_compaction_options_create)                             \
+    X(universal_compaction_options_destroy)                            \
+    X(universal_compaction_options_set_max_size_amplification_percent) \
+    X(universal_compaction_options_set_size_ratio)
 #define ROCKS_FUNCTIONS(X)                                                      \
     X(batched_multi_get_cf)                                                     \
     X(block_based_options_create)                                               \
@@ -92,7 +99,8 @@
     X(sstfilewriter_file_size)                                                  \
     X(sstfilewriter_finish)                                                     \
     X(sstfilewriter_open)                                                       \
-    X(sstfilewriter_put)
+    X(sstfilewriter_put)                                                        \
+    ROCKS_UNIVERSAL_FUNCTIONS(X)
 
 struct rocks_api {
 #define ROCKS_MEMBER(name) __typeof__(&rocksdb_##name) name;

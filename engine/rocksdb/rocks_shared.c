@@ -13,6 +13,11 @@ enum {
     CHECKSUM_XXH3 = 4,
     WRITE_BUFFER_BYTES = 64 * 1024, /* nothing ever goes through it */
     RUNS_TILL_COMPACTION = 12,
+    STYLE_UNIVERSAL = 1,
+    SIZE_RATIO_PERCENT =
+        50, /* runs are merged with the next older one unless it is so much larger */
+    EXTRA_PERCENT =
+        50, /* of the oldest run, that the others may have together until all are merged */
     RUNS_SLOW = 28,
     RUNS_STOP = 44,
     INDEX_RESTARTS =
@@ -61,6 +66,22 @@ static void set_index_in_cache(const struct rocks_shared *s,
     api->block_based_options_set_pin_top_level_index_and_filter(table, 1);
 }
 
+static void set_compaction(const struct rocks_api *api, enum rocks_compaction how,
+                           rocksdb_options_t *db)
+{
+    if (how == ROCKS_COMPACTION_UNIVERSAL) {
+        rocksdb_universal_compaction_options_t *u = api->universal_compaction_options_create();
+        api->universal_compaction_options_set_size_ratio(u, SIZE_RATIO_PERCENT);
+        api->universal_compaction_options_set_max_size_amplification_percent(u, EXTRA_PERCENT);
+        api->options_set_compaction_style(db, STYLE_UNIVERSAL);
+        api->options_set_universal_compaction_options(db, u);
+        api->universal_compaction_options_destroy(u);
+    }
+    api->options_set_level0_file_num_compaction_trigger(db, RUNS_TILL_COMPACTION);
+    api->options_set_level0_slowdown_writes_trigger(db, RUNS_SLOW);
+    api->options_set_level0_stop_writes_trigger(db, RUNS_STOP);
+}
+
 static rocksdb_options_t *make_options(const struct rocks_shared *s,
                                        const struct rocks_shared_options *o)
 {
@@ -91,9 +112,7 @@ static rocksdb_options_t *make_options(const struct rocks_shared *s,
     api->options_set_write_buffer_size(db, WRITE_BUFFER_BYTES);
     api->options_set_target_file_size_base(db, o->file_bytes);
     api->options_set_max_bytes_for_level_base(db, o->level_base_bytes);
-    api->options_set_level0_file_num_compaction_trigger(db, RUNS_TILL_COMPACTION);
-    api->options_set_level0_slowdown_writes_trigger(db, RUNS_SLOW);
-    api->options_set_level0_stop_writes_trigger(db, RUNS_STOP);
+    set_compaction(api, o->compaction, db);
     api->options_set_max_background_jobs(db, (int)o->n_threads);
     api->options_set_max_open_files(db, -1);
     api->options_set_info_log_level(db, LOG_LEVEL_FATAL);

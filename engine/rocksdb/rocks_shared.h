@@ -10,6 +10,10 @@
 
 struct rocks_shared;
 
+/* How runs become fewer.  UNIVERSAL: by merging those of about the same size, so that an entry is rewritten a few times
+ * only; the files have up to half more than what is live.  LEVEL: a dozen of runs with the level below, which is mostly all of it. */
+enum rocks_compaction { ROCKS_COMPACTION_UNIVERSAL, ROCKS_COMPACTION_LEVEL };
+
 /* 0: the default that is named. */
 struct rocks_shared_options {
     uint64_t cache_bytes; /* of blocks; none: what the system keeps of files is one already */
@@ -18,8 +22,9 @@ struct rocks_shared_options {
         file_bytes; /* state.backend.rocksdb.compaction.level.target-file-size-base; 64 MB, less with little memory */
     uint64_t
         level_base_bytes; /* state.backend.rocksdb.compaction.level.max-size-level-base; 256 MB */
-    uint32_t n_threads;   /* state.backend.rocksdb.thread.num; 2 */
-    uint32_t filter_bits; /* of a key in a file's filter; 10 */
+    enum rocks_compaction compaction; /* state.backend.rocksdb.compaction.style; UNIVERSAL */
+    uint32_t n_threads;               /* state.backend.rocksdb.thread.num; 2 */
+    uint32_t filter_bits;             /* of a key in a file's filter; 10 */
     bool
         caches_index; /* state.backend.rocksdb.memory.partitioned-index-filters: in parts in the cache of blocks, which there must be */
     uint32_t

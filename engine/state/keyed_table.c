@@ -122,7 +122,8 @@ struct keyed_table *keyed_table_free(struct keyed_table *t)
 
 uint64_t keyed_table_slots_bytes(const struct keyed_table *t, uint32_t n_slots)
 {
-    return keyed_groups_bytes(n_slots) + ((uint64_t)n_slots + 1) * t->stride;
+    return keyed_groups_bytes(n_slots) + ((uint64_t)n_slots + 1) * t->stride +
+           (t->keeps_heat ? keyed_heat_bytes(n_slots) : 0);
 }
 
 static void *array_new(bool mapped, size_t bytes)
@@ -154,8 +155,10 @@ static void free_slots(struct keyed_table *t)
         array_free(t->is_mapped, t->groups, keyed_groups_bytes(t->null_slot));
         array_free(t->is_mapped, t->entries, ((size_t)t->null_slot + 1) * t->stride);
     }
+    mem_free(t->heat);
     t->groups = NULL;
     t->entries = NULL;
+    t->heat = NULL;
     if (t->budget != NULL) {
         mem_budget_give(t->budget, t->held_bytes);
     }
@@ -190,7 +193,8 @@ static void move_entries(struct keyed_table *t, const struct keyed_table *old, u
 {
     for (uint32_t group = 0; group * KEYED_GROUP_SLOTS < old->n_slots; group++) {
         size_t slot = (size_t)group * KEYED_GROUP_SLOTS;
-        keyed_table_move_group(t, &old->groups[group], old->entries + slot * old->stride,
+        keyed_table_move_group(t, &old->groups[group], keyed_heat_of(old, group),
+                               old->entries + slot * old->stride,
                                renumber != NULL ? renumber + slot : NULL);
     }
     if (old->n_slots > 0) {
@@ -211,6 +215,7 @@ static void alloc_slots(struct keyed_table *t, uint32_t n_slots, uint64_t bytes)
         memset(t->groups, 0, keyed_groups_bytes(n_slots));
     }
     t->entries = array_new(t->is_mapped, ((size_t)n_slots + 1) * t->stride);
+    t->heat = t->keeps_heat ? MEM_NEW_ARRAY(uint16_t, keyed_heat_bytes(n_slots) / 2) : NULL;
     t->n_slots = n_slots;
     t->null_slot = n_slots;
     t->n_used = 0;
@@ -305,6 +310,10 @@ void keyed_table_remove(struct keyed_table *t, uint32_t slot)
     struct keyed_group *g = &t->groups[slot / KEYED_GROUP_SLOTS];
     uint32_t shift = slot % KEYED_GROUP_SLOTS * 8;
     t->n_keys--;
+    if (t->heat != NULL) {
+        t->heat[slot / KEYED_GROUP_SLOTS] &=
+            (uint16_t) ~((uint32_t)KEYED_HEAT_MAX << slot % KEYED_GROUP_SLOTS * 2);
+    }
     if (slot == t->null_slot) {
         t->has_null = false;
         g->tags = KEYED_TAG_EMPTY;

@@ -132,6 +132,9 @@ struct keyed_table {
     struct vec removed;          /* struct keyed_removed, oldest first; Owns */
     size_t removed_start;        /* those before are of no use any more */
     uint64_t removed_bytes;      /* taken from the budget for it */
+    bool
+        keeps_heat; /* how often entries are used is noted (keyed_table_evict.h); set before the first key */
+    uint16_t *heat;   /* Owns: of each group; NULL: it keeps none */
     uint32_t n_dirty; /* about: entries that were marked since n_dirty was set to 0 last */
 };
 

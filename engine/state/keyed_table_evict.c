@@ -9,7 +9,6 @@
 
 struct cluster {
     uint32_t first, n; /* groups, around the end of the table */
-    bool has_removed;
 };
 
 static inline uint32_t before(const struct keyed_table *t, uint32_t group)
@@ -52,31 +51,93 @@ static void free_owned(struct keyed_table *t, char *entry)
     keyed_key_free(t, &t->heap, entry);
 }
 
-/* A quarter of eight bits, at random. */
-static uint8_t quarter(uint64_t *inout_random)
+/* ---- heat ------------------------------------------------------------------------------------------ */
+
+#define HEAT_ONES 0x5555u /* the low bit of each slot's two */
+enum {
+    COOLING_BITS =
+        4, /* an entry cools down by one when a hand passes, at random once in 2^n times, */
+};
+
+void keyed_table_note_use(struct keyed_table *t, const uint32_t *slots, const uint8_t *is_new,
+                          uint32_t n)
 {
-    uint64_t x = *inout_random;
+    if (t->heat == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (slots[i] == KEYED_SLOT_NONE) {
+            continue;
+        }
+        uint16_t *heat = &t->heat[slots[i] / KEYED_GROUP_SLOTS];
+        const uint32_t at = slots[i] % KEYED_GROUP_SLOTS * 2;
+        const uint32_t old = (uint32_t)*heat >> at & KEYED_HEAT_MAX;
+        const uint32_t more = old < KEYED_HEAT_MAX && (is_new == NULL || !is_new[i]);
+        *heat = (uint16_t)(*heat + (more << at));
+    }
+}
+
+uint8_t keyed_table_cold_of(const struct keyed_table *t, uint32_t group)
+{
+    const uint32_t heat = keyed_heat_of(t, group);
+    /* The even bits, gathered. */
+    uint32_t cold = ~(heat | heat >> 1) & HEAT_ONES;
+    cold = (cold | cold >> 1) & 0x3333u;
+    cold = (cold | cold >> 2) & 0x0f0fu;
+    return (uint8_t)(cold | cold >> 4);
+}
+
+static uint64_t next_random(struct keyed_evict_hand *hand)
+{
+    uint64_t x = hand->random;
     x ^= x << 13;
     x ^= x >> 7;
     x ^= x << 17;
-    *inout_random = x;
-    return (uint8_t)(x >> 16 & x >> 32);
+    hand->random = x;
+    return x;
 }
 
-/* Which clean entries go: some at random, or those that a rule names. */
+/* A hand that comes by more often, since it takes but a part, cools less each time. */
+static void cool(struct keyed_table *t, uint32_t group, const struct keyed_evict_hand *hand)
+{
+    const uint64_t r = hand->random;
+    _Static_assert(COOLING_BITS == 4, "a bit that is set in four places of the random number");
+    if (t->heat != NULL && (r >> 7 & ((1u << hand->part_bits) - 1)) == 0) {
+        uint32_t heat = t->heat[group];
+        uint32_t cooling = (uint32_t)(r & r >> 16 & r >> 32 & r >> 48);
+        t->heat[group] = (uint16_t)(heat - ((heat | heat >> 1) & HEAT_ONES & cooling));
+    }
+}
+
+/* ---- which entries go ------------------------------------------------------------------------------ */
+
+/* Which clean entries go: those that a hand takes, or those that a rule names. */
 struct choice {
-    uint64_t *inout_random;
-    const struct keyed_evict_rule *rule; /* NULL: at random */
+    struct keyed_evict_hand *hand;
+    const struct keyed_evict_rule *rule; /* NULL: the hand's */
 };
 
-/* Those of a group that go.  At random each has the same chance, whatever its group, and no region loses all of them at
- * once: else some groups would be full, and all chains there long, while others are empty. */
-static uint8_t chosen(const struct keyed_table *t, uint32_t group, uint8_t clean,
+/* At random each has the same chance, whatever its group, and no region loses all of them at
+ * once, where they are many: else some groups would be full, and all chains there long, while others are empty. */
+static uint8_t taken_by_hand(struct keyed_table *t, uint32_t group, uint8_t clean,
+                             struct keyed_evict_hand *hand)
+{
+    const uint8_t cold = clean & keyed_table_cold_of(t, group);
+    const uint64_t r = next_random(hand);
+    const uint64_t part[] = {0xff, r >> 16, r >> 16 & r >> 32};
+    ASSERT(hand->part_bits < ARRAY_LEN(part));
+    cool(t, group, hand);
+    hand->n_cold += (uint32_t)__builtin_popcount(cold);
+    return (hand->takes_hot ? clean : cold) & (uint8_t)part[hand->part_bits];
+}
+
+/* Those of a group that go. */
+static uint8_t chosen(struct keyed_table *t, uint32_t group, uint8_t clean,
                       const struct choice *how)
 {
     uint8_t go = 0;
     if (how->rule == NULL) {
-        return clean & quarter(how->inout_random);
+        return taken_by_hand(t, group, clean, how->hand);
     }
     for (uint8_t m = clean; m != 0; m &= (uint8_t)(m - 1)) {
         uint32_t slot = group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctz(m);
@@ -98,6 +159,9 @@ static uint32_t drop_clean(struct keyed_table *t, uint32_t group, uint8_t tag,
         free_owned(t, t->entries + ((size_t)group * KEYED_GROUP_SLOTS + at) * t->stride);
         g->tags = (g->tags & ~(UINT64_C(0xff) << at * 8)) | (uint64_t)tag << at * 8;
         g->known &= (uint8_t) ~(1u << at);
+        if (t->heat != NULL) {
+            t->heat[group] &= (uint16_t) ~((uint32_t)KEYED_HEAT_MAX << at * 2);
+        }
     }
     return n;
 }
@@ -125,13 +189,20 @@ static void place_anew(struct keyed_table *t, const struct cluster *c)
         struct keyed_group *g = &t->groups[group];
         str_append(kept, (const char *)g, sizeof(*g));
         str_append(kept, t->entries + group * bytes, bytes);
+        const uint64_t heat = keyed_heat_of(t, group);
+        str_append(kept, (const char *)&heat, sizeof(heat));
+        if (t->heat != NULL) {
+            t->heat[group] = 0;
+        }
         t->n_used -= KEYED_GROUP_SLOTS - (uint32_t)__builtin_popcountll(keyed_match_empty(g->tags));
         *g = (struct keyed_group){.version = t->track->version};
     }
     for (uint32_t i = 0; i < c->n; i++) {
-        char *from = kept->data + i * (sizeof(struct keyed_group) + bytes);
+        char *from = kept->data + i * (sizeof(struct keyed_group) + bytes + sizeof(uint64_t));
+        char *entries = from + sizeof(struct keyed_group);
         keyed_table_move_group(t, (struct keyed_group *)(void *)from,
-                               from + sizeof(struct keyed_group), NULL);
+                               (uint16_t) * (const uint64_t *)(const void *)(entries + bytes),
+                               entries, NULL);
     }
 }
 
@@ -150,8 +221,13 @@ static uint32_t evict_cluster(struct keyed_table *t, uint32_t *inout_group,
         t->n_keys -= n;
         return n;
     }
+    uint64_t removed = 0;
     for (uint32_t i = 0; i < c.n; i++, group = behind(t, group)) {
         n += drop_clean(t, group, KEYED_TAG_REMOVED, how);
+        removed |= keyed_match_removed(t->groups[group].tags);
+    }
+    if (removed == 0) {
+        return 0;
     }
     t->n_keys -= n;
     look_again(t, &c);
@@ -159,9 +235,9 @@ static uint32_t evict_cluster(struct keyed_table *t, uint32_t *inout_group,
     return n;
 }
 
-uint32_t keyed_table_evict(struct keyed_table *t, uint32_t *inout_group, uint64_t *inout_random)
+uint32_t keyed_table_evict(struct keyed_table *t, struct keyed_evict_hand *hand)
 {
-    return evict_cluster(t, inout_group, &(struct choice){.inout_random = inout_random});
+    return evict_cluster(t, &hand->group, &(struct choice){.hand = hand});
 }
 
 uint32_t keyed_table_evict_all(struct keyed_table *t, const struct keyed_evict_rule *rule)

@@ -43,8 +43,8 @@ static inline void set_slot_bits(struct keyed_group *g, uint32_t at, uint32_t sl
     memcpy(&g->dirty, &bits, sizeof(bits));
 }
 
-void keyed_table_move_group(struct keyed_table *t, struct keyed_group *from, const char *entries,
-                            uint32_t *ret_slots)
+void keyed_table_move_group(struct keyed_table *t, struct keyed_group *from, uint16_t heat,
+                            const char *entries, uint32_t *ret_slots)
 {
     keyed_group_catch_up(t->track, from);
     for (uint64_t m = from->tags & KEYED_MSBS; m != 0; m &= m - 1) {
@@ -54,9 +54,24 @@ void keyed_table_move_group(struct keyed_table *t, struct keyed_group *from, con
         memcpy(t->entries + (size_t)to * t->stride, entry, t->stride);
         set_slot_bits(&t->groups[to / KEYED_GROUP_SLOTS], to % KEYED_GROUP_SLOTS,
                       slot_bits(from, at));
+        if (t->heat != NULL) {
+            t->heat[to / KEYED_GROUP_SLOTS] |=
+                (uint16_t)((heat >> at * 2 & KEYED_HEAT_MAX) << to % KEYED_GROUP_SLOTS * 2);
+        }
         if (ret_slots != NULL) {
             ret_slots[at] = to;
         }
+    }
+}
+
+/* That of the old groups lies behind the others, as they do. */
+static void put_heat_behind(struct keyed_table *t, uint32_t old, uint32_t n_slots)
+{
+    if (t->heat != NULL) {
+        uint16_t *heat = MEM_NEW_ARRAY(uint16_t, keyed_heat_bytes(old + n_slots) / 2);
+        memcpy(heat + n_slots / KEYED_GROUP_SLOTS, t->heat, keyed_heat_bytes(old));
+        mem_free(t->heat);
+        t->heat = heat;
     }
 }
 
@@ -88,6 +103,7 @@ static void begin(struct keyed_table *t)
                                       n_slots / KEYED_GROUP_SLOTS * sizeof(struct keyed_group));
     t->entries = slot_pages_put_behind(t->entries, ((size_t)old + 1) * t->stride,
                                        (size_t)n_slots * t->stride);
+    put_heat_behind(t, old, n_slots);
     t->n_slots = n_slots;
     t->null_slot = n_slots + old;
     t->n_used = 0;
@@ -102,6 +118,10 @@ static void end(struct keyed_table *t)
     memcpy(t->entries + (size_t)t->n_slots * t->stride,
            t->entries + (size_t)t->null_slot * t->stride, t->stride);
     t->groups[t->n_slots / KEYED_GROUP_SLOTS] = t->groups[t->null_slot / KEYED_GROUP_SLOTS];
+    if (t->heat != NULL) {
+        t->heat[t->n_slots / KEYED_GROUP_SLOTS] = 0;
+        t->heat = mem_realloc(t->heat, keyed_heat_bytes(t->n_slots));
+    }
     slot_pages_cut(t->groups, keyed_groups_bytes(t->null_slot), keyed_groups_bytes(t->n_slots));
     slot_pages_cut(t->entries, ((size_t)t->null_slot + 1) * t->stride,
                    ((size_t)t->n_slots + 1) * t->stride);
@@ -144,9 +164,13 @@ static void move(struct keyed_table *t, uint64_t n_groups)
         ends = keyed_match_empty(from->tags) != 0;
         m->n_used -=
             KEYED_GROUP_SLOTS - (uint32_t)__builtin_popcountll(keyed_match_empty(from->tags));
-        keyed_table_move_group(
-            t, from, t->entries + (size_t)(base + group) * KEYED_GROUP_SLOTS * t->stride, NULL);
+        keyed_table_move_group(t, from, keyed_heat_of(t, base + group),
+                               t->entries + (size_t)(base + group) * KEYED_GROUP_SLOTS * t->stride,
+                               NULL);
         *from = (struct keyed_group){.version = t->track->version};
+        if (t->heat != NULL) {
+            t->heat[base + group] = 0;
+        }
         m->n_moved++;
         n_groups -= n_groups > 0;
         if (group + 1 == all) {

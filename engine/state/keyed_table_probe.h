@@ -44,6 +44,10 @@ static inline uint64_t keyed_match_empty(uint64_t tags)
 {
     return ~(tags | tags << 1) & KEYED_MSBS;
 }
+static inline uint64_t keyed_match_removed(uint64_t tags)
+{
+    return tags << 1 & ~tags & KEYED_MSBS;
+}
 /* Used slots above which the table grows: three quarters. */
 static inline uint32_t keyed_limit(const struct keyed_table *t)
 {
@@ -121,6 +125,13 @@ static inline void keyed_value_drop(const struct keyed_table *t, struct state_he
     }
 }
 
+/* How often an entry was used lately, and of all of a group: 0 to 3 in two bits per slot. */
+enum { KEYED_HEAT_MAX = 3 };
+static inline size_t keyed_heat_bytes(uint32_t n_slots)
+{
+    return ((size_t)n_slots / KEYED_GROUP_SLOTS + 1) * sizeof(uint16_t);
+}
+
 /* Of the groups of so many slots, with that of the NULL key. */
 static inline size_t keyed_groups_bytes(uint32_t n_slots)
 {
@@ -144,9 +155,14 @@ void keyed_table_make_room(struct keyed_table *t, uint32_t n_rows);
 /* All that is left of it, at once. */
 void keyed_table_finish_growth(struct keyed_table *t);
 /* Moves the entries of a group, which begin at `entries`, to the new ones; ret_slots (may be NULL) gets where
- * they are.  The group stays as it is. */
-void keyed_table_move_group(struct keyed_table *t, struct keyed_group *from, const char *entries,
-                            uint32_t *ret_slots);
+ * they are.  `heat`: the group's.  The group stays as it is. */
+void keyed_table_move_group(struct keyed_table *t, struct keyed_group *from, uint16_t heat,
+                            const char *entries, uint32_t *ret_slots);
+/* Of a group; 0 where none is kept. */
+static inline uint16_t keyed_heat_of(const struct keyed_table *t, uint32_t group)
+{
+    return t->heat != NULL ? t->heat[group] : 0;
+}
 /* With many removed slots the same size is enough. */
 uint32_t keyed_table_next_size(const struct keyed_table *t);
 uint64_t keyed_table_slots_bytes(const struct keyed_table *t, uint32_t n_slots);

@@ -58,6 +58,7 @@ static int rocksdb_upsert(struct keyed_state *s, const struct batch *b, const ui
     }
     TRY(paged_table_make_room(p, b->n_sel, err));
     TRY(keyed_table_upsert(p->table, b, key_columns, ret_slots, ret_is_new, err));
+    keyed_table_note_use(p->table, ret_slots, ret_is_new, b->n_sel);
     return paged_table_load(p, ret_slots, ret_is_new, b->n_sel, err);
 }
 

@@ -123,6 +123,16 @@ static uint64_t file_bytes_of(const struct conf *conf)
     return conf_has(conf, key) ? conf_memory(conf, key) : 0;
 }
 
+/* LEVEL is what Flink has when nobody says so; here it has to be asked for. */
+static enum rocks_compaction compaction_of(const struct conf *conf)
+{
+    enum { FIRST_IS_LEVEL = 0 };
+    static const char key[] = "state.backend.rocksdb.compaction.style";
+    return conf_has(conf, key) && conf_enum(conf, key) == FIRST_IS_LEVEL
+               ? ROCKS_COMPACTION_LEVEL
+               : ROCKS_COMPACTION_UNIVERSAL;
+}
+
 static int make_shared(struct state_disk *d, const struct conf *conf, struct error *err)
 {
     d->block_bytes = block_bytes_of(d, conf);
@@ -132,6 +142,7 @@ static int make_shared(struct state_disk *d, const struct conf *conf, struct err
         .file_bytes = file_bytes_of(conf),
         .level_base_bytes =
             conf_memory(conf, "state.backend.rocksdb.compaction.level.max-size-level-base"),
+        .compaction = compaction_of(conf),
         .n_threads = (uint32_t)conf_int(conf, "state.backend.rocksdb.thread.num"),
         .filter_bits =
             (uint32_t)conf_double(conf, "state.backend.rocksdb.bloom-filter.bits-per-key"),

@@ -7,8 +7,9 @@
 
 enum {
     CLUSTERS_AT_ONCE = 16, /* that the second hand looks at between two looks at the room */
-    DIRTY_SHARE = 2, /* of the keys may have changed without a piece being due: one in so many */
-    BATCHES_MIN = 2, /* whose keys a table has room for, however little memory there is */
+    ROUNDS_OF_COLD = 4,    /* of the second hand, before it takes what is hot, */
+    ROUNDS_MAX = 12,       /* and before what has changed is written for room */
+    BATCHES_MIN = 2,       /* whose keys a table has room for, however little memory there is */
     ROOM_ROWS =
         512, /* that room is made for at least: who adds key by key has not to find its slots again for each */
     ROOM_TRIES = 64, /* pieces that are waited for until there is room */
@@ -54,33 +55,53 @@ static void forget_absent(struct paged_table *p)
     p->of->absent_of = p;
 }
 
-/* The second hand goes on until there is room, and some more, or once around; true: there is. */
+/* The hand has come around: where what is cold and clean is much, it takes but a part of it each time. */
+static void note_round(struct paged_table *p)
+{
+    struct keyed_evict_hand *hand = &p->hand;
+    hand->part_bits = hand->n_cold > p->table->n_slots / 4   ? 2
+                      : hand->n_cold > p->table->n_slots / 8 ? 1
+                                                             : 0;
+    hand->n_cold = 0;
+    p->hand_seen = 0;
+}
+
+/* A few clusters; returns how many groups they have. */
+static uint64_t evict_some(struct paged_table *p)
+{
+    struct keyed_table *t = p->table;
+    uint32_t n_groups = t->n_slots / KEYED_GROUP_SLOTS;
+    uint64_t seen = 0;
+    for (int i = 0; i < CLUSTERS_AT_ONCE; i++) {
+        uint32_t from = p->hand.group;
+        p->store->n_evicted += keyed_table_evict(t, &p->hand);
+        uint32_t went = (p->hand.group - from) & (n_groups - 1);
+        seen += went > 0 ? went : n_groups;
+    }
+    p->hand_seen += (uint32_t)seen;
+    if (p->hand_seen >= n_groups) {
+        note_round(p);
+    }
+    return seen;
+}
+
+/* The second hand goes on until there is room, and some more, or a few times around, at last taking what is hot, too; true: there
+ * is. */
 static bool evict(struct paged_table *p, uint32_t n_rows)
 {
     struct keyed_table *t = p->table;
     uint32_t wanted = MAX(n_rows, (uint32_t)ROOM_ROWS);
-    uint32_t n_groups = t->n_slots / KEYED_GROUP_SLOTS;
-    uint64_t seen = 0;
+    uint64_t n_groups = t->n_slots / KEYED_GROUP_SLOTS, seen = 0;
+    bool has = false;
     forget_absent(p);
     p->is_whole = false;
-    while (seen < n_groups * (uint64_t)KEYED_GROUP_SLOTS) {
-        for (int i = 0; i < CLUSTERS_AT_ONCE; i++) {
-            uint32_t from = p->evict_group;
-            p->store->n_evicted += keyed_table_evict(t, &p->evict_group, &p->random);
-            seen += ((p->evict_group - from) & (n_groups - 1)) +
-                    (p->evict_group == from ? n_groups : 0);
-        }
-        if (has_room(p, wanted)) {
-            return true;
-        }
+    while (seen < n_groups * ROUNDS_MAX && !has) {
+        p->hand.takes_hot = seen >= n_groups * ROUNDS_OF_COLD;
+        seen += evict_some(p);
+        has = has_room(p, wanted);
     }
-    return has_room(p, n_rows);
-}
-
-/* Whether a piece is due: the hands are to be half a table apart. */
-static bool piece_is_due(const struct paged_table *p)
-{
-    return p->table->n_dirty > p->table->n_keys / DIRTY_SHARE;
+    p->hand.takes_hot = false;
+    return has || has_room(p, n_rows);
 }
 
 /* Waits until some of what has changed is in the store. */
@@ -91,7 +112,7 @@ static int wait_for_piece(struct paged_table *p, struct error *err)
         return paged_store_advance(s, err);
     }
     TRY(paged_store_settle(s, PAGED_WAIT, err));
-    TRY(paged_table_write_some(p, err));
+    TRY(paged_table_write_some(p, PAGED_PICK_COLD, err));
     return paged_store_settle(s, PAGED_WAIT, err);
 }
 
@@ -109,7 +130,7 @@ static int evict_always(struct paged_table *p, struct error *err)
     }
     if (++p->n_calls % CALLS_PER_PIECE == 0 && !s->is_frozen) {
         TRY(paged_store_settle(s, PAGED_WAIT, err));
-        TRY(paged_table_write_some(p, err));
+        TRY(paged_table_write_some(p, PAGED_PICK_COLD, err));
         TRY(paged_store_settle(s, PAGED_WAIT, err));
     }
     if (p->n_calls % CALLS_PER_EMPTY == 0 && !s->is_frozen && p->of->order_column == 0) {
@@ -117,9 +138,11 @@ static int evict_always(struct paged_table *p, struct error *err)
     }
     forget_absent(p);
     uint64_t before = s->n_evicted;
+    p->hand.takes_hot = p->n_calls % 2 == 0;
     for (int i = 0; i < CLUSTERS; i++) {
-        s->n_evicted += keyed_table_evict(t, &p->evict_group, &p->random);
+        s->n_evicted += keyed_table_evict(t, &p->hand);
     }
+    p->hand.takes_hot = false;
     p->is_whole = p->is_whole && s->n_evicted == before;
     return 0;
 }
@@ -144,9 +167,7 @@ int paged_table_make_room(struct paged_table *p, uint32_t n_rows, struct error *
     if (rc != 0) {
         return MIN(rc, 0);
     }
-    if (piece_is_due(p)) {
-        TRY(paged_table_write_some(p, err));
-    }
+    TRY(paged_table_write_cold(p, err));
     if (s->piece != NULL && paged_piece_is_sent(s->piece) &&
         s->piece_frozen_at != s->track.frozen_at) {
         /* A freeze came behind it: its entries are not marked any more. */
@@ -170,6 +191,12 @@ int paged_table_make_room(struct paged_table *p, uint32_t n_rows, struct error *
 static int compare_keys(const void *a, const void *b, void *bytes)
 {
     const struct paged_key *x = a, *y = b;
+    if (x->first != y->first) {
+        return x->first < y->first ? -1 : 1;
+    }
+    if (x->second != y->second) {
+        return x->second < y->second ? -1 : 1;
+    }
     int order =
         memcmp((const char *)bytes + x->at, (const char *)bytes + y->at, MIN(x->size, y->size));
     return order != 0 ? order : (x->size > y->size) - (x->size < y->size);
@@ -212,6 +239,8 @@ static void gather_keys(struct paged_table *p, const uint32_t *slots, const uint
         paged_key_put(p, keyed_table_entry(t, slots[i]), keyed_table_hash(t, slots[i]),
                       slots[i] == t->null_slot, &s->key_bytes);
         k->size = (uint32_t)s->key_bytes.len - k->at;
+        k->first = paged_order_number(s->key_bytes.data + k->at, k->size);
+        k->second = paged_order_second(s->key_bytes.data + k->at, k->size);
     }
     if (s->keys.len == 0) {
         return;
@@ -368,6 +397,7 @@ int paged_table_find(struct paged_table *p, const struct batch *b, const uint32_
 {
     TRY(paged_table_make_room(p, b->n_sel, err));
     TRY(keyed_table_find(p->table, b, key_columns, ret_slots, err));
+    keyed_table_note_use(p->table, ret_slots, NULL, b->n_sel);
     if (p->is_whole) {
         return 0;
     }

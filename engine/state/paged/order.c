@@ -146,7 +146,7 @@ int paged_order_flush(struct paged_order *o, struct error *err)
     TRY(paged_store_finish(s, err));
     for (int n_empty = 0; n_empty < 2;) {
         TRY(paged_store_settle(s, PAGED_WAIT, err));
-        TRY(paged_table_write_some(p, err));
+        TRY(paged_table_write_some(p, PAGED_PICK_ALL, err));
         n_empty = s->writing == p ? 0 : n_empty + 1;
     }
     o->n_added = 0;
@@ -387,7 +387,7 @@ int paged_order_tend(struct paged_order *o, struct error *err)
     /* What stays is written early, so that a cut has not to wait for it; what fires soon is not. */
     if (keyed_table_len(t) > keys_max / 2 && o->n_added > keys_max / 4) {
         o->n_added = 0;
-        TRY(paged_table_write_some(p, err));
+        TRY(paged_table_write_some(p, PAGED_PICK_ALL, err));
     }
     return 0;
 }

@@ -4,8 +4,8 @@
  *   store  -- all keys, as bytes in RocksDB (engine/rocksdb)
  *
  * A batch is probed in the table; keys that it lacks are read from the store together.  Two hands go around the
- * table: the first writes changed entries, the second, when room is needed, drops those that are as in the
- * store.  What changes often is changed again between the two, and stays.  Changed entries leave in pieces: sorted runs
+ * table: the first writes changed entries that were not used lately, the second, when room is needed, drops those that are as in the
+ * store, and were not used lately, either.  Changed entries leave in pieces: sorted runs
  * which an executor writes and hands to RocksDB; until one is there its entries stay in the table.
  *
  * The bits of an entry (keyed_track.h): dirty: changed since it was last put into a piece; unconfirmed: of a checkpoint
@@ -113,9 +113,11 @@ struct paged_table {
     uint64_t limit_seen;     /* the most that its state might have while it was filled */
     struct keyed_table gone; /* keys to counts of their removals that the store has not heard of */
     uint32_t write_group;    /* the first hand */
-    uint32_t evict_group;    /* the second */
-    uint64_t random;         /* which entries go; not 0 */
-    uint8_t takes_all;       /* 0xff: the piece has all changed entries; 0: half of them */
+    struct keyed_evict_hand hand; /* the second */
+    uint32_t hand_seen;           /* groups that it came by on its way around */
+    uint32_t
+        look_dirty; /* changed entries from which on a piece may be due: until then too many were hot */
+    uint8_t takes_all;            /* 0xff: the piece has all changed entries; 0: half of them */
     uint32_t piece_from, piece_n; /* groups whose entries are in the piece at hand */
     size_t piece_removed;         /* the first items of table->removed that are in it */
     uint32_t n_calls;             /* with keyed_disk.evicts_always */
@@ -123,9 +125,24 @@ struct paged_table {
 
 /* A key that a table lacked. */
 struct paged_key {
-    uint32_t at, size; /* of its bytes, in the store's key_bytes */
+    uint64_t first, second; /* its first bytes as numbers (paged_order_number()) */
+    uint32_t at, size;      /* of its bytes, in the store's key_bytes */
     uint32_t row;
 };
+/* Up to eight bytes as a number whose order is theirs. */
+static inline uint64_t paged_order_number(const char *data, size_t len)
+{
+    uint64_t v = 0;
+    memcpy(&v, data, MIN(len, sizeof(v)));
+    return __builtin_bswap64(v);
+}
+/* The same of those behind the first eight. */
+static inline uint64_t paged_order_second(const char *data, size_t len)
+{
+    return len > sizeof(uint64_t)
+               ? paged_order_number(data + sizeof(uint64_t), len - sizeof(uint64_t))
+               : 0;
+}
 
 /* ---- store.c: the store and pieces under way ------------------------------------------------------ */
 
@@ -259,8 +276,13 @@ enum paged_wait { PAGED_POLL, PAGED_WAIT };
 int paged_store_settle(struct paged_store *s, enum paged_wait wait, struct error *err) MUST_CHECK;
 /* Writes when more keys were removed than the store should not have heard of; waits when they are many more. */
 int paged_table_tend_removals(struct paged_table *p, struct error *err) MUST_CHECK;
-/* Begins a piece with changed entries of a table, when none is under way and no checkpoint. */
-int paged_table_write_some(struct paged_table *p, struct error *err) MUST_CHECK;
+/* Begins a piece with changed entries of a table, when none is under way and no checkpoint.  COLD: when there are enough of those
+ * that were not used lately, these alone. */
+enum paged_pick { PAGED_PICK_COLD, PAGED_PICK_ALL };
+int paged_table_write_some(struct paged_table *p, enum paged_pick pick,
+                           struct error *err) MUST_CHECK;
+/* A piece of cold entries, if there are enough. */
+int paged_table_write_cold(struct paged_table *p, struct error *err) MUST_CHECK;
 /* All changes of a table are written, and waited for. */
 int paged_table_flush(struct paged_table *p, struct error *err) MUST_CHECK;
 int paged_table_put_entry(struct paged_table *p, const char *entry, bool is_null,

@@ -121,26 +121,14 @@ struct str *paged_piece_bytes(struct paged_piece *x)
     return &x->bytes;
 }
 
-/* Up to eight bytes as a number whose order is theirs. */
-static uint64_t number_of(const char *data, size_t len)
-{
-    uint8_t bytes[sizeof(uint64_t)] = {0};
-    uint64_t v;
-    memcpy(bytes, data, MIN(len, sizeof(bytes)));
-    memcpy(&v, bytes, sizeof(v));
-    return __builtin_bswap64(v);
-}
-
 static void end(struct paged_piece *x, uint32_t key_bytes, uint32_t value_bytes)
 {
     const struct item item = {key_bytes, value_bytes};
     const char *key = x->bytes.data + x->item_at + sizeof(item);
     memcpy(x->bytes.data + x->item_at, &item, sizeof(item));
     *VEC_PUSH(&x->places, struct place) = (struct place){
-        .first = number_of(key, key_bytes),
-        .second = key_bytes > sizeof(uint64_t)
-                      ? number_of(key + sizeof(uint64_t), key_bytes - sizeof(uint64_t))
-                      : 0,
+        .first = paged_order_number(key, key_bytes),
+        .second = paged_order_second(key, key_bytes),
         .at = x->item_at + sizeof(item),
     };
 }

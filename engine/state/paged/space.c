@@ -111,7 +111,8 @@ static int table_new(struct paged_state *ps, struct paged_space *e, struct error
     p->name_space = e->name_space;
     p->infix = paged_state_infix(ps, e->name_space);
     p->serial = ps->next_serial++;
-    p->random = p->table->seed;
+    p->hand = (struct keyed_evict_hand){.random = p->table->seed, .part_bits = KEYED_PART_BITS_MAX};
+    p->table->keeps_heat = ps->order_column == 0;
     p->is_stored = e->is_stored;
     p->is_whole = !e->is_stored;
     p->used_at = ps->n_calls;
@@ -436,7 +437,8 @@ int paged_table_empty(struct paged_table *p, struct error *err)
     ps->store->n_evicted += p->table->n_keys;
     p->is_whole = p->is_whole && p->table->n_keys == 0;
     p->limit_seen = 0;
-    p->write_group = p->evict_group = 0;
+    p->write_group = p->hand_seen = p->look_dirty = 0;
+    p->hand = (struct keyed_evict_hand){.random = p->hand.random, .part_bits = KEYED_PART_BITS_MAX};
     ps->absent_of = ps->absent_of == p ? NULL : ps->absent_of;
     keyed_table_clear(p->table);
     p->table->n_dirty = 0;
@@ -487,7 +489,7 @@ static int write_cold(struct paged_table *p, struct error *err)
         return 0;
     }
     other->takes_all = 0; /* the next piece has all of it */
-    return paged_table_write_some(other, err);
+    return paged_table_write_some(other, PAGED_PICK_ALL, err);
 }
 
 int paged_state_note_use(struct paged_table *p, struct error *err)

@@ -12,6 +12,10 @@ enum {
     REMOVALS_MAX = 64 * 1024, /* until a piece begins, */
     REMOVALS_WAIT = 2,        /* and so many times more until it is waited for */
     REMOVALS_OF_TESTS = 512,  /* with keyed_disk.evicts_always */
+    DIRTY_SHARE =
+        2, /* of the keys that are not hot may have changed without a piece being due: one in so many */
+    COLD_SHARE = 16, /* of the keys, for a piece of cold ones: one in so many */
+    LOOK_SHARE = 32, /* of the keys that change until it is looked again how many are hot */
 };
 
 /* ---- into a piece ---------------------------------------------------------------------------------- */
@@ -50,14 +54,18 @@ static void put_removals(struct paged_table *p)
     p->piece_removed = t->removed.len - t->removed_start;
 }
 
-/* Half of the changed entries of a group, or all: they are in the piece now. */
-static int put_group(struct paged_table *p, uint32_t group, struct error *err)
+/* Half of the changed entries of a group, or all, hot ones only if wanted: they are in the piece now. */
+static int put_group(struct paged_table *p, uint32_t group, enum paged_pick pick, struct error *err)
 {
     struct keyed_table *t = p->table;
     struct keyed_group *g = &t->groups[group];
     keyed_group_catch_up(t->track, g);
     uint8_t changed = keyed_group_live(g) & (g->dirty | g->unconfirmed | g->frozen);
-    uint8_t picked = changed & (uint8_t)((p->random * (group + 1)) >> 48 | p->takes_all);
+    uint8_t part = (uint8_t)((p->hand.random * (group + 1)) >> 48 | p->takes_all);
+    uint8_t picked = changed & part;
+    if (pick == PAGED_PICK_COLD) {
+        picked &= keyed_table_cold_of(t, group);
+    }
     for (uint8_t m = picked; m != 0; m &= (uint8_t)(m - 1)) {
         uint32_t slot = group * KEYED_GROUP_SLOTS + (uint32_t)__builtin_ctz(m);
         TRY(paged_table_put_entry(p, keyed_table_entry(t, slot), slot == t->null_slot, err));
@@ -72,19 +80,22 @@ static int put_group(struct paged_table *p, uint32_t group, struct error *err)
 
 /* Entries of the groups from the hand on, once around, spread over all of them: what is evicted then leaves gaps everywhere,
  * and not a large one beside groups that are full.  The group of the NULL key is the last. */
-static int put_changes(struct paged_table *p, struct error *err)
+static int put_changes(struct paged_table *p, enum paged_pick pick, struct error *err)
 {
     const struct keyed_table *t = p->table;
     uint32_t n_groups = keyed_table_n_groups(t);
     struct paged_piece *x = p->store->piece;
     /* Every other piece has what the one before it left. */
     p->takes_all = p->takes_all == 0 ? 0xff : 0;
+    if (pick == PAGED_PICK_COLD && p->hand.part_bits == 0) {
+        p->takes_all = 0xff; /* they are few, and so will the gaps be */
+    }
     p->write_group = p->write_group < n_groups ? p->write_group : 0;
     p->piece_from = p->write_group;
     p->piece_n = 0;
     const uint64_t piece_bytes = paged_store_piece_bytes(p->store);
     while (p->piece_n < n_groups && paged_piece_size(x) < piece_bytes) {
-        TRY(put_group(p, p->write_group, err));
+        TRY(put_group(p, p->write_group, pick, err));
         p->write_group = p->write_group + 1 < n_groups ? p->write_group + 1 : 0;
         p->piece_n++;
     }
@@ -133,10 +144,51 @@ int paged_table_tend_removals(struct paged_table *p, struct error *err)
     if (n > max * REMOVALS_WAIT) {
         TRY(s->is_frozen ? paged_store_advance(s, err) : paged_store_settle(s, PAGED_WAIT, err));
     }
-    return paged_table_write_some(p, err);
+    return paged_table_write_some(p, PAGED_PICK_COLD, err);
 }
 
-int paged_table_write_some(struct paged_table *p, struct error *err)
+/* Entries that have changed and are cold. */
+static uint32_t count_cold_changes(const struct paged_table *p)
+{
+    const struct keyed_table *t = p->table;
+    uint32_t n_groups = keyed_table_n_groups(t), n = 0;
+    for (uint32_t group = 0; group < n_groups; group++) {
+        struct keyed_group *g = &t->groups[group];
+        keyed_group_catch_up(t->track, g);
+        uint8_t changed = keyed_group_live(g) & (g->dirty | g->unconfirmed | g->frozen);
+        n += (uint32_t)__builtin_popcount(changed & keyed_table_cold_of(t, group));
+    }
+    return n;
+}
+
+static bool has_cold_changes(const struct paged_table *p)
+{
+    return !p->table->keeps_heat || count_cold_changes(p) >= p->table->n_keys / COLD_SHARE;
+}
+
+int paged_table_write_cold(struct paged_table *p, struct error *err)
+{
+    const struct keyed_table *t = p->table;
+    struct paged_store *s = p->store;
+    if (t->n_dirty <= t->n_keys / DIRTY_SHARE) {
+        p->look_dirty = 0;
+        return 0;
+    }
+    if (s->piece != NULL || s->is_frozen || t->n_slots == 0 || t->n_dirty < p->look_dirty) {
+        return 0;
+    }
+    /* Those that are hot stay changed; the others are to be half changed, half written. */
+    uint32_t cold = t->keeps_heat ? count_cold_changes(p) : t->n_dirty;
+    uint32_t hot = t->n_dirty - MIN(cold, t->n_dirty);
+    if (cold <= (t->n_keys - MIN(hot, t->n_keys)) / DIRTY_SHARE) {
+        p->look_dirty = t->n_dirty + t->n_keys / LOOK_SHARE;
+        return 0;
+    }
+    p->look_dirty = 0;
+    return paged_table_write_some(p, PAGED_PICK_COLD, err);
+}
+
+int paged_table_write_some(struct paged_table *p, enum paged_pick pick, struct error *err)
 {
     struct paged_store *s = p->store;
     struct keyed_table *t = p->table;
@@ -147,7 +199,8 @@ int paged_table_write_some(struct paged_table *p, struct error *err)
     paged_store_begin_piece(s, p, s->drops.len);
     p->n_puts++;
     put_removals(p);
-    TRY(put_changes(p, err));
+    TRY(put_changes(
+        p, pick == PAGED_PICK_COLD && has_cold_changes(p) ? PAGED_PICK_COLD : PAGED_PICK_ALL, err));
     if (paged_piece_is_empty(s->piece)) {
         paged_store_drop_piece(s);
         return 0;
@@ -163,7 +216,7 @@ int paged_table_flush(struct paged_table *p, struct error *err)
     TRY(paged_store_settle(s, PAGED_WAIT, err));
     while (is_sent) {
         p->takes_all = 0; /* the piece has all of it */
-        TRY(paged_table_write_some(p, err));
+        TRY(paged_table_write_some(p, PAGED_PICK_ALL, err));
         is_sent = s->piece != NULL;
         TRY(paged_store_settle(s, PAGED_WAIT, err));
     }

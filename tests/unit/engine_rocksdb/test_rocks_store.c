@@ -238,6 +238,51 @@ static void a_store_takes_over_files(void **state)
     rocks_store_free(s);
 }
 
+/* Many runs over the same keys, which RocksDB merges meanwhile, and then all into one. */
+static void put_many_runs(struct rocks_store *s, const char *last)
+{
+    for (int i = 0; i < 30; i++) {
+        put_numbers(s, i * 10, i * 10 + 100, i == 29 ? last : "before");
+    }
+    check_value(s, 5, "000000", "before");
+    check_value(s, 5, "000300", last);
+    rocks_store_compact(s);
+    check_value(s, 5, "000289", "before");
+    check_value(s, 5, "000290", last);
+    check_value(s, 5, "000389", last);
+    check_value(s, 5, "000390", NULL);
+}
+
+/* Who restores may have set another style of compaction than who wrote. */
+static void files_of_either_style_are_taken_over(void **state)
+{
+    struct place *p = *state;
+    struct rocks_shared *shared[2] = {p->shared, NULL};
+    struct vec snapshot = VEC_INIT(struct rocks_files);
+    assert_ok(rocks_shared_new(&(struct rocks_shared_options){.compaction = ROCKS_COMPACTION_LEVEL},
+                               &shared[1], &err));
+    for (int i = 0; i < 2; i++) {
+        p->shared = shared[i];
+        struct rocks_store *from = open_store(p, 0, 127);
+        put_many_runs(from, "written");
+        put_numbers(from, 1, 2, "behind");
+        assert_ok(rocks_store_link_files(from, &snapshot, &err));
+        p->shared = shared[1 - i];
+        struct rocks_store *to = open_store(p, 0, 127);
+        assert_ok(rocks_store_adopt(to, only(&snapshot), ids, &err));
+        check_value(to, 5, "000000", "before");
+        check_value(to, 5, "000001", "behind");
+        check_value(to, 5, "000389", "written");
+        put_many_runs(to, "restored");
+        rocks_files_drop(&snapshot);
+        rocks_store_free(from);
+        rocks_store_free(to);
+    }
+    p->shared = shared[0];
+    rocks_shared_unref(shared[1]);
+    vec_fini(&snapshot);
+}
+
 static void put_groups(struct rocks_store *s, uint32_t first, uint32_t last)
 {
     assert_ok(rocks_run_begin(s, &err));
@@ -411,6 +456,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(runs_that_outweigh_the_base_make_a_new_one, place_setup,
                                         place_teardown),
         cmocka_unit_test_setup_teardown(a_store_takes_over_files, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(files_of_either_style_are_taken_over, place_setup,
+                                        place_teardown),
         cmocka_unit_test_setup_teardown(planted_bugs_of_taking_over_show, place_setup,
                                         place_teardown),
         cmocka_unit_test_setup_teardown(parents_are_clipped, place_setup, place_teardown),
