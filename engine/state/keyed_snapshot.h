@@ -3,7 +3,7 @@
  *
  *   keyed_snapshot.c  freezing, writing in slices
  *   keyed_chain.c     which segments later increments build on
- *   keyed_restore.c   states out of segments
+ *   keyed_restore.c, keyed_loader.c   states out of segments
  * Thread: one owner (the task). */
 #ifndef FLINC_ENGINE_STATE_KEYED_SNAPSHOT_H
 #define FLINC_ENGINE_STATE_KEYED_SNAPSHOT_H
