@@ -246,7 +246,8 @@ static size_t send_plain(struct tls_link *l, const void *data, size_t size)
 /* What is held goes to the plain socket, once it is enough. */
 static void flush_held(struct tls_link *l)
 {
-    if (!l->passed_first && !l->net_ended && held_bytes(l) < l->options.first_bytes) {
+    bool is_enough = l->passed_first || l->net_ended || held_bytes(l) >= l->options.first_bytes;
+    if (held_bytes(l) == 0 || !is_enough) {
         return;
     }
     size_t n = send_plain(l, l->held.data + l->held_start, held_bytes(l));
