@@ -7,6 +7,7 @@ import shutil
 import struct
 
 import pytest
+from check_sums import crc32c
 from checkpoints import Jobs, check_records, files_below, jobs_of, restoring, settings
 
 
@@ -175,15 +176,6 @@ def test_folders_that_are_no_snapshots(jobs, stateful, retained, tmp_path):
     ):
         message = jobs.fails(restore(jobs, stateful, path, tmp_path))
         assert str(path) in message and all(text in message for text in texts), (path, message)
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 def test_a_newer_version(jobs, stateful, copy, tmp_path):

@@ -9,6 +9,7 @@ import struct
 import subprocess
 
 import pytest
+from check_sums import crc32c
 
 SILENT = 100
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -68,6 +69,7 @@ def register(c, message, expected=None):
              "-H", "te: trailers", "-T", ".", f"http://localhost:{c.rpc_port}/flinc.Cluster/Connect"],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as curl:
         seen = len(c.jobmanager.text())
+        message += struct.pack("<I", crc32c(message))  # of the stream's first one
         curl.stdin.write(b"\0" + struct.pack(">I", len(message)) + message)
         curl.stdin.flush()
         try:
