@@ -158,3 +158,19 @@ TMWorkers() {
         on_host "$worker" taskmanager.sh "$command"
     done
 }
+
+# `ZKPeers start|stop`: the ZooKeeper servers of conf/zoo.cfg; fails when one of them does.
+ZKPeers() {
+    local command=$1 failed=0 i args
+    readPeers
+    for ((i = 0; i < ${#PEER_IDS[@]}; ++i)); do
+        args=("$command")
+        [ "$command" != start ] || args+=("${PEER_IDS[i]}")
+        if _is_local "${PEER_HOSTS[i]}"; then
+            "$FLINK_BIN_DIR/zookeeper.sh" "${args[@]}" || failed=1
+        else
+            on_host "${PEER_HOSTS[i]}" zookeeper.sh "${args[@]}" || failed=1
+        fi
+    done
+    return $failed
+}

@@ -11,13 +11,4 @@ case ${1:-} in
     ;;
 esac
 
-readPeers
-failed=0
-for ((i = 0; i < ${#PEER_IDS[@]}; ++i)); do
-    if _is_local "${PEER_HOSTS[i]}"; then
-        "$FLINK_BIN_DIR/zookeeper.sh" stop || failed=1
-    else
-        on_host "${PEER_HOSTS[i]}" zookeeper.sh stop || failed=1
-    fi
-done
-exit $failed
+ZKPeers stop

@@ -239,56 +239,53 @@ int zk_store_write(void *self, const struct flinc_id *token, enum ha_write what,
 
 /* ---- reads ------------------------------------------------------------------------------------------------- */
 
-/* Reads may be repeated. */
-static int read_again(struct zk_driver *d, int attempt, int rc)
+/* Reads may be repeated.  ret: what `read` fills. */
+static int read_node(struct zk_driver *d, const struct flinc_id *token, const char *name,
+                     int (*read)(struct zk_session *s, const char *path, void *ret,
+                                 struct error *err),
+                     void *ret, struct error *err)
 {
-    return rc == ERR_UNAVAILABLE && attempt + 1 < d->config.n_retries &&
-           pause_ms(d, MIN(d->config.retry_ms, (int64_t)500));
+    struct write_ticket t;
+    STR_AUTO path = STR_INIT;
+    int rc;
+    store_path(d, name, &path);
+    TRY(begin_call(d, token, &t, err));
+    int attempt = 0;
+    do {
+        rc = read(t.session, str_cstr(&path), ret, err);
+    } while (rc == ERR_UNAVAILABLE && ++attempt < d->config.n_retries &&
+             pause_ms(d, MIN(d->config.retry_ms, (int64_t)500)));
+    zk_session_unref(t.session);
+    return rc == ERR_CLOSED ? ERR_FENCED : rc;
+}
+
+static int get_value(struct zk_session *s, const char *path, void *ret, struct error *err)
+{
+    return zk_get(s, path, ret, err);
+}
+
+static int list_names(struct zk_session *s, const char *path, void *ret, struct error *err)
+{
+    return zk_list(s, path, ret, err);
 }
 
 int zk_store_get(void *self, const struct flinc_id *token, const char *name, struct str *ret_value,
                  struct error *err)
 {
-    struct zk_driver *d = self;
-    struct write_ticket t;
-    STR_AUTO path = STR_INIT;
-    int rc;
-    store_path(d, name, &path);
-    TRY(begin_call(d, token, &t, err));
-    for (int i = 0;; i++) {
-        rc = zk_get(t.session, str_cstr(&path), ret_value, err);
-        if (!read_again(d, i, rc)) {
-            break;
-        }
-    }
-    zk_session_unref(t.session);
-    if (rc == 0 && ret_value->len == 0) { /* a node on the way to others */
-        rc = error_set(err, ERR_NOT_FOUND, "%s is not there", name);
-    }
-    return rc == ERR_CLOSED ? ERR_FENCED : rc;
+    TRY(read_node(self, token, name, get_value, ret_value, err));
+    /* Without a value it is a node on the way to others. */
+    return ret_value->len > 0 ? 0 : error_set(err, ERR_NOT_FOUND, "%s is not there", name);
 }
 
 int zk_store_list(void *self, const struct flinc_id *token, const char *name, struct vec *ret_names,
                   struct error *err)
 {
-    struct zk_driver *d = self;
-    struct write_ticket t;
-    STR_AUTO path = STR_INIT;
-    int rc;
-    store_path(d, name, &path);
-    TRY(begin_call(d, token, &t, err));
-    for (int i = 0;; i++) {
-        rc = zk_list(t.session, str_cstr(&path), ret_names, err);
-        if (!read_again(d, i, rc)) {
-            break;
-        }
-    }
-    zk_session_unref(t.session);
+    int rc = read_node(self, token, name, list_names, ret_names, err);
     if (rc == ERR_NOT_FOUND) {
         error_clear(err);
         return 0;
     }
-    return rc == ERR_CLOSED ? ERR_FENCED : rc;
+    return rc;
 }
 
 /* ---- the leader's address ------------------------------------------------------------------------------------ */

@@ -86,10 +86,13 @@ def ensemble(tmp_path):
 
 
 def never_noticed(c, job):
-    """No leader changed, and the job was not restarted."""
+    """No leader changed, and the job was not restarted; cancelled, it leaves nothing."""
     assert not any("leadership was revoked" in p.text() for p in c.job_managers.values())
     assert c.get(f"/jobs/{job.id}")["state"] == "RUNNING"
     assert c.get(f"/jobs/{job.id}/checkpoints")["counts"]["restored"] == 0
+    c.cancel(job.id)
+    c.wait_for_state(job.id, "CANCELED")
+    c.wait(lambda: c.kept() == [])
 
 
 def test_servers_of_an_ensemble_are_killed(flinc, bundle, tmp_path, ensemble):
@@ -107,9 +110,6 @@ def test_servers_of_an_ensemble_are_killed(flinc, bundle, tmp_path, ensemble):
             server.start()
             job.wait_for_checkpoints()
         never_noticed(c, job)
-        c.cancel(job.id)
-        c.wait_for_state(job.id, "CANCELED")
-        c.wait(lambda: c.kept() == [])
 
 
 def test_ensemble_is_away(flinc, bundle, tmp_path, ensemble):
@@ -124,9 +124,6 @@ def test_ensemble_is_away(flinc, bundle, tmp_path, ensemble):
         ensemble.start()
         job.wait_for_checkpoints()
         never_noticed(c, job)
-        c.cancel(job.id)
-        c.wait_for_state(job.id, "CANCELED")
-        c.wait(lambda: c.kept() == [])
 
 
 def test_scripts(flinc, tmp_path):
