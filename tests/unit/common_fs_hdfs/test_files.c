@@ -1,12 +1,7 @@
 /* Files of HDFS against a server in memory: what the interface promises, and what goes wrong on the way. */
 #include "common/fs/hdfs/inside.h"
 #include "common/fs/remote/input.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants these four first. */
-#include <cmocka.h>
+#include "tests/unit/common_fs/whole_files.h"
 
 #include "fake_hdfs.h"
 #include <stdio.h>
@@ -22,9 +17,7 @@ static int start(void **state)
 {
     fake_hdfs_start(&server);
     fake_hdfs_configure(&server, NULL);
-    for (size_t i = 0; i < LARGE; i++) {
-        str_append_char(&large, (char)(i * 2654435761u >> 24));
-    }
+    fill_bytes(&large, LARGE);
     return 0;
 }
 
@@ -39,17 +32,7 @@ static int stop(void **state)
 static int write_file(const char *uri, struct slice bytes, enum fs_write_mode mode,
                       struct error *err)
 {
-    enum { PIECE = 70001 };
-    struct fs_output *out;
-    TRY(fs_create(uri, mode, &out, err));
-    for (size_t at = 0; at < bytes.len; at += PIECE) {
-        int rc = fs_output_write(out, bytes.data + at, MIN(bytes.len - at, (size_t)PIECE), err);
-        if (rc < 0) {
-            fs_output_abandon(out);
-            return rc;
-        }
-    }
-    return fs_output_close(&out, err);
+    return write_file_by(uri, bytes, 70001, mode, err);
 }
 
 static void put(const char *uri, struct slice bytes)
@@ -58,34 +41,6 @@ static void put(const char *uri, struct slice bytes)
     if (write_file(uri, bytes, FS_OVERWRITE, &err) < 0) {
         fail_msg("%s", err.message);
     }
-}
-
-static int read_file(const char *uri, enum fs_access access, size_t piece, struct str *ret,
-                     struct error *err)
-{
-    struct fs_input *in;
-    TRY(fs_open(uri, access, &in, err));
-    char *bytes = mem_alloc(piece);
-    int rc = 0;
-    for (uint64_t at = 0; rc == 0 && at < fs_input_size(in);) {
-        size_t n = 0;
-        rc = fs_input_read_at(in, at, bytes, piece, &n, err);
-        str_append(ret, bytes, rc == 0 ? n : 0);
-        at += n;
-    }
-    fs_input_close(in);
-    mem_free(bytes);
-    return rc;
-}
-
-static void expect(const char *uri, enum fs_access access, size_t piece, struct slice bytes)
-{
-    struct error err = ERROR_INIT;
-    STR_AUTO got = STR_INIT;
-    if (read_file(uri, access, piece, &got, &err) < 0) {
-        fail_msg("%s", err.message);
-    }
-    assert_true(slice_eq(str_slice(&got), bytes));
 }
 
 /* Nothing hidden is left. */
@@ -110,12 +65,12 @@ static void test_small_and_large(void **state)
     put("hdfs:///d/small", SLICE_LIT("hello"));
     put("hdfs://fake/d/empty", SLICE_LIT(""));
     put("hdfs:/d/x/large", str_slice(&large));
-    expect("hdfs://fake/d/small", FS_ACCESS_SEQUENTIAL, 3, SLICE_LIT("hello"));
-    expect("hdfs:///d/empty", FS_ACCESS_SEQUENTIAL, 3, SLICE_LIT(""));
-    expect("hdfs:///d/x/large", FS_ACCESS_SEQUENTIAL, 100003, str_slice(&large));
-    expect("hdfs:///d/x/large", FS_ACCESS_RANDOM, 3000000, str_slice(&large));
+    expect_file("hdfs://fake/d/small", FS_ACCESS_SEQUENTIAL, 3, SLICE_LIT("hello"));
+    expect_file("hdfs:///d/empty", FS_ACCESS_SEQUENTIAL, 3, SLICE_LIT(""));
+    expect_file("hdfs:///d/x/large", FS_ACCESS_SEQUENTIAL, 100003, str_slice(&large));
+    expect_file("hdfs:///d/x/large", FS_ACCESS_RANDOM, 3000000, str_slice(&large));
     snprintf(uri, sizeof(uri), "webhdfs://127.0.0.1:%u/d/small", server.ports[0]);
-    expect(uri, FS_ACCESS_SEQUENTIAL, 3, SLICE_LIT("hello"));
+    expect_file(uri, FS_ACCESS_SEQUENTIAL, 3, SLICE_LIT("hello"));
     assert_non_null(strstr(server.last_query, "user.name=me%20%26%20you"));
     expect_names("hdfs:///d", "empty small x");
     expect_names("hdfs:///d/x", "large");
@@ -135,9 +90,9 @@ static void test_create_new(void **state)
         put("hdfs:///n/raced", SLICE_LIT("theirs"));
         assert_int_equal(fs_output_write(out, "ours", 4, &err), 0);
         assert_int_equal(fs_output_close(&out, &err), ERR_ALREADY_EXISTS);
-        expect("hdfs:///n/raced", FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("theirs"));
+        expect_file("hdfs:///n/raced", FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("theirs"));
         put("hdfs:///n/raced", SLICE_LIT("another"));
-        expect("hdfs:///n/raced", FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("another"));
+        expect_file("hdfs:///n/raced", FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("another"));
         expect_names("hdfs:///n", "new raced");
         assert_int_equal(fs_delete("hdfs:///n", FS_DELETE_RECURSIVE, &err), 0);
     }
@@ -218,9 +173,9 @@ static void test_faults_that_pass(void **state)
             if (write_file("hdfs:///f/x/file", SLICE_LIT("all of it"), FS_CREATE_NEW, &err) < 0) {
                 fail_msg("%d %s: %s", faults[f], steps[i].op, err.message);
             }
-            expect("hdfs:///f/x/file", FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("all of it"));
+            expect_file("hdfs:///f/x/file", FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("all of it"));
             put("hdfs:///f/x/file", SLICE_LIT("another"));
-            expect("hdfs:///f/x/file", FS_ACCESS_RANDOM, 100, SLICE_LIT("another"));
+            expect_file("hdfs:///f/x/file", FS_ACCESS_RANDOM, 100, SLICE_LIT("another"));
             assert_int_equal(fs_exists("hdfs:///f/x/file", &err), 1);
             struct fs_list list = FS_LIST_INIT;
             assert_int_equal(fs_list_dir("hdfs:///f/x", &list, &err), 0);
@@ -239,7 +194,7 @@ static void test_half_a_file(void **state)
     struct error err = ERROR_INIT;
     fake_hdfs_fail(&server, FAKE_HALF, "CREATE", 2, 1);
     assert_int_equal(write_file("hdfs:///h/small", SLICE_LIT("all of it"), FS_OVERWRITE, &err), 0);
-    expect("hdfs:///h/small", FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("all of it"));
+    expect_file("hdfs:///h/small", FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("all of it"));
     expect_names("hdfs:///h", "small");
     /* What is sent while it is written is sent once: it fails, and is not seen. */
     fake_hdfs_fail(&server, FAKE_HALF, "CREATE", 2, 1);
@@ -250,7 +205,7 @@ static void test_half_a_file(void **state)
     /* All of it was sent, and only the answer is lost. */
     fake_hdfs_fail(&server, FAKE_LOST, "CREATE", 2, 1);
     assert_int_equal(write_file("hdfs:///h/large", str_slice(&large), FS_CREATE_NEW, &err), 0);
-    expect("hdfs:///h/large", FS_ACCESS_SEQUENTIAL, 1000000, str_slice(&large));
+    expect_file("hdfs:///h/large", FS_ACCESS_SEQUENTIAL, 1000000, str_slice(&large));
     expect_names("hdfs:///h", "large small");
 }
 
@@ -292,7 +247,7 @@ static void test_large_reads(void **state)
     fake_hdfs_put(&server, "/r/large", str_slice(&large));
     for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
         fake_hdfs_fail(&server, faults[i], "OPEN", 2, 2);
-        expect("hdfs:///r/large", FS_ACCESS_SEQUENTIAL, 1000000, str_slice(&large));
+        expect_file("hdfs:///r/large", FS_ACCESS_SEQUENTIAL, 1000000, str_slice(&large));
         assert_int_equal(server.n_faults, 0);
     }
 }
@@ -319,7 +274,7 @@ static void test_pair(void **state)
                                 "flink.hadoop.dfs.ha.namenodes.fake", "b,a", NULL};
     fake_hdfs_configure(&server, more);
     put("hdfs:///p/y", SLICE_LIT("y"));
-    expect("hdfs:///p/y", FS_ACCESS_SEQUENTIAL, 10, SLICE_LIT("y"));
+    expect_file("hdfs:///p/y", FS_ACCESS_SEQUENTIAL, 10, SLICE_LIT("y"));
     fake_hdfs_configure(&server, NULL);
 }
 

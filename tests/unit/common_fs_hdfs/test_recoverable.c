@@ -1,11 +1,6 @@
 /* Recoverable files of HDFS: commits that break off and are done again, restores, and writers of before that go on. */
 #include "common/fs/hdfs/inside.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants these four first. */
-#include <cmocka.h>
+#include "tests/unit/common_fs/whole_files.h"
 
 #include "common/base/failpoint.h"
 #include "fake_hdfs.h"
@@ -20,9 +15,7 @@ static int start(void **state)
 {
     fake_hdfs_start(&server);
     fake_hdfs_configure(&server, NULL);
-    for (size_t i = 0; i < 4 * PART + 777; i++) {
-        str_append_char(&bytes, (char)(i * 2654435761u >> 24));
-    }
+    fill_bytes(&bytes, 4 * PART + 777);
     return 0;
 }
 

@@ -630,15 +630,6 @@ void fake_s3_configure(const struct fake_s3 *s, const char *key, const char *val
     conf_fini(&conf);
 }
 
-void fake_s3_fill(struct str *ret_bytes, size_t n)
-{
-    str_reserve(ret_bytes, n);
-    for (size_t i = 0; i < n; i++) {
-        ret_bytes->data[i] = (char)(i * 2654435761u >> 24);
-    }
-    ret_bytes->len = n;
-}
-
 void fake_s3_stop(struct fake_s3 *s)
 {
     shutdown(s->listener, SHUT_RDWR);

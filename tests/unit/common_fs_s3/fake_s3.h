@@ -54,8 +54,6 @@ struct fake_s3 {
 void fake_s3_start(struct fake_s3 *s);
 /* The schemes of the process are of this server from now on; `key`: one setting more, NULL: none. */
 void fake_s3_configure(const struct fake_s3 *s, const char *key, const char *value);
-/* Bytes that do not repeat soon. */
-void fake_s3_fill(struct str *ret_bytes, size_t n);
 void fake_s3_stop(struct fake_s3 *s);
 void fake_s3_fail(struct fake_s3 *s, enum fake_fault fault, const char *method, uint32_t n);
 /* NULL: there is none. */

@@ -1,12 +1,7 @@
 /* Files of S3 against a server in memory: what the interface promises, and what goes wrong on the way. */
 #include "common/fs/remote/input.h"
 #include "common/fs/s3/inside.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants these four first. */
-#include <cmocka.h>
+#include "tests/unit/common_fs/whole_files.h"
 
 #include "fake_s3.h"
 #include <stdio.h>
@@ -21,7 +16,7 @@ static int start(void **state)
 {
     fake_s3_start(&server);
     fake_s3_configure(&server, NULL, NULL);
-    fake_s3_fill(&large, LARGE);
+    fill_bytes(&large, LARGE);
     return 0;
 }
 
@@ -36,17 +31,7 @@ static int stop(void **state)
 static int write_file(const char *uri, struct slice bytes, enum fs_write_mode mode,
                       struct error *err)
 {
-    enum { PIECE = 700001 };
-    struct fs_output *out;
-    TRY(fs_create(uri, mode, &out, err));
-    for (size_t at = 0; at < bytes.len; at += PIECE) {
-        int rc = fs_output_write(out, bytes.data + at, MIN(bytes.len - at, (size_t)PIECE), err);
-        if (rc < 0) {
-            fs_output_abandon(out);
-            return rc;
-        }
-    }
-    return fs_output_close(&out, err);
+    return write_file_by(uri, bytes, 700001, mode, err);
 }
 
 static void put(const char *uri, struct slice bytes)
@@ -57,44 +42,15 @@ static void put(const char *uri, struct slice bytes)
     }
 }
 
-static int read_file(const char *uri, enum fs_access access, size_t piece, struct str *ret,
-                     struct error *err)
-{
-    struct fs_input *in;
-    char *bytes = mem_alloc(piece);
-    int rc = fs_open(uri, access, &in, err);
-    for (uint64_t at = 0; rc == 0 && at < fs_input_size(in);) {
-        size_t n = 0;
-        rc = fs_input_read_at(in, at, bytes, piece, &n, err);
-        str_append(ret, bytes, rc == 0 ? n : 0);
-        at += n;
-    }
-    if (rc == 0) {
-        fs_input_close(in);
-    }
-    mem_free(bytes);
-    return rc;
-}
-
-static void expect(const char *uri, enum fs_access access, size_t piece, struct slice bytes)
-{
-    struct error err = ERROR_INIT;
-    STR_AUTO got = STR_INIT;
-    if (read_file(uri, access, piece, &got, &err) < 0) {
-        fail_msg("%s", err.message);
-    }
-    assert_true(slice_eq(str_slice(&got), bytes));
-}
-
 static void test_small_and_large(void **state)
 {
     put("s3://b/small", SLICE_LIT("hello"));
     put("s3://b/empty", SLICE_LIT(""));
     put("s3a://b/dir/large", str_slice(&large));
-    expect("s3p://b/small", FS_ACCESS_SEQUENTIAL, 3, SLICE_LIT("hello"));
-    expect("s3://b/empty", FS_ACCESS_SEQUENTIAL, 3, SLICE_LIT(""));
-    expect("s3://b/dir/large", FS_ACCESS_SEQUENTIAL, 100003, str_slice(&large));
-    expect("s3://b/dir/large", FS_ACCESS_RANDOM, 3000000, str_slice(&large));
+    expect_file("s3p://b/small", FS_ACCESS_SEQUENTIAL, 3, SLICE_LIT("hello"));
+    expect_file("s3://b/empty", FS_ACCESS_SEQUENTIAL, 3, SLICE_LIT(""));
+    expect_file("s3://b/dir/large", FS_ACCESS_SEQUENTIAL, 100003, str_slice(&large));
+    expect_file("s3://b/dir/large", FS_ACCESS_RANDOM, 3000000, str_slice(&large));
     assert_int_equal(server.n_aborted, 0);
     assert_int_equal(map_next(&server.parts, NULL) == NULL, 1);
 }
@@ -111,7 +67,7 @@ static void test_create_new(void **state)
     put("s3://b/raced", SLICE_LIT("theirs"));
     assert_int_equal(fs_output_write(out, "ours", 4, &err), 0);
     assert_int_equal(fs_output_close(&out, &err), ERR_ALREADY_EXISTS);
-    expect("s3://b/raced", FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("theirs"));
+    expect_file("s3://b/raced", FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("theirs"));
 }
 
 /* On a server that takes no conditions it is looked. */
@@ -129,14 +85,14 @@ static void test_no_conditions(void **state)
         fake_s3_configure(&server, NULL, NULL);
         for (int k = 0; k < 2; k++) { /* it learns, and it knows */
             assert_int_equal(write_file(uri, sizes[i], FS_CREATE_NEW, &err), 0);
-            expect(uri, FS_ACCESS_SEQUENTIAL, 1000000, sizes[i]);
+            expect_file(uri, FS_ACCESS_SEQUENTIAL, 1000000, sizes[i]);
             assert_int_equal(write_file(uri, sizes[i], FS_CREATE_NEW, &err), ERR_ALREADY_EXISTS);
             assert_int_equal(fs_delete(uri, FS_DELETE_ONE, &err), 0);
             assert_int_equal(fs_create(uri, FS_CREATE_NEW, &out, &err), 0);
             put(uri, SLICE_LIT("theirs"));
             assert_int_equal(fs_output_write(out, sizes[i].data, sizes[i].len, &err), 0);
             assert_int_equal(fs_output_close(&out, &err), ERR_ALREADY_EXISTS);
-            expect(uri, FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("theirs"));
+            expect_file(uri, FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("theirs"));
             assert_int_equal(fs_delete(uri, FS_DELETE_ONE, &err), 0);
         }
     }
@@ -152,13 +108,13 @@ static void test_lost_answers(void **state)
     /* It is done, asked for again, and found to be ours. */
     fake_s3_fail(&server, FAKE_LOST, "PUT", 1);
     assert_int_equal(write_file("s3://b/lost", SLICE_LIT("1"), FS_CREATE_NEW, &err), 0);
-    expect("s3://b/lost", FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("1"));
+    expect_file("s3://b/lost", FS_ACCESS_SEQUENTIAL, 100, SLICE_LIT("1"));
     struct fs_output *out;
     assert_int_equal(fs_create("s3://b/lost-large", FS_CREATE_NEW, &out, &err), 0);
     assert_int_equal(fs_output_write(out, large.data, large.len, &err), 0);
     fake_s3_fail(&server, FAKE_LOST, "POST", 1); /* the completion */
     assert_int_equal(fs_output_close(&out, &err), 0);
-    expect("s3://b/lost-large", FS_ACCESS_SEQUENTIAL, 1000000, str_slice(&large));
+    expect_file("s3://b/lost-large", FS_ACCESS_SEQUENTIAL, 1000000, str_slice(&large));
 }
 
 static void test_faults(void **state)
@@ -170,7 +126,7 @@ static void test_faults(void **state)
                      faults[i] == FAKE_SKEWED ? 1 : 2);
         put("s3://b/faults", str_slice(&large));
         fake_s3_fail(&server, faults[i], "GET", faults[i] == FAKE_SKEWED ? 1 : 2);
-        expect("s3://b/faults", FS_ACCESS_SEQUENTIAL, 1000000, str_slice(&large));
+        expect_file("s3://b/faults", FS_ACCESS_SEQUENTIAL, 1000000, str_slice(&large));
     }
     fake_s3_fail(&server, FAKE_ERROR_IN_200, "POST",
                  1); /* the beginning of an upload fails behind its 200 */
@@ -228,7 +184,7 @@ static void test_statistics(void **state)
     struct fs_list list = FS_LIST_INIT;
     remote_statistics_read(&s3_counters, &before);
     put("s3://b/stat/large", str_slice(&large));
-    expect("s3://b/stat/large", FS_ACCESS_SEQUENTIAL, 1000000, str_slice(&large));
+    expect_file("s3://b/stat/large", FS_ACCESS_SEQUENTIAL, 1000000, str_slice(&large));
     assert_int_equal(fs_rename("s3://b/stat/large", "s3://b/stat/moved", &err), 0);
     assert_int_equal(fs_list_dir("s3://b/stat", &list, &err), 0);
     fs_list_fini(&list);
@@ -334,10 +290,10 @@ static void test_names(void **state)
     assert_int_equal(fs_mkdirs("s3://b/n/a", &err), ERR_ALREADY_EXISTS);
     assert_int_equal(fs_rename("s3://b/n/a", "s3://b/n/z", &err), 0);
     assert_int_equal(fs_exists("s3://b/n/a", &err), 0);
-    expect("s3://b/n/z", FS_ACCESS_SEQUENTIAL, 10, SLICE_LIT("xy"));
+    expect_file("s3://b/n/z", FS_ACCESS_SEQUENTIAL, 10, SLICE_LIT("xy"));
     assert_int_equal(fs_rename("s3://b/n", "s3://b/n/inside", &err), ERR_INVALID_ARGUMENT);
     assert_int_equal(fs_rename("s3://b/n", "s3://b/moved", &err), 0);
-    expect("s3://b/moved/h/i/j", FS_ACCESS_SEQUENTIAL, 10, SLICE_LIT("xyz"));
+    expect_file("s3://b/moved/h/i/j", FS_ACCESS_SEQUENTIAL, 10, SLICE_LIT("xyz"));
     assert_int_equal(fs_exists("s3://b/n", &err), 0);
     assert_int_equal(fs_delete("s3://b/moved", FS_DELETE_ONE, &err), ERR_STATE);
     assert_int_equal(fs_delete("s3://b/moved/z", FS_DELETE_ONE, &err), 0);

@@ -1,11 +1,6 @@
 /* Recoverable files of S3 against a server in memory: what a commit shows is what was persisted, from wherever it was gone on. */
 #include "common/fs/s3/inside.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants these four first. */
-#include <cmocka.h>
+#include "tests/unit/common_fs/whole_files.h"
 
 #include "fake_s3.h"
 #include <stdio.h>
@@ -19,7 +14,7 @@ static int start(void **state)
 {
     fake_s3_start(&server);
     fake_s3_configure(&server, NULL, NULL);
-    fake_s3_fill(&bytes, 2 * LARGE);
+    fill_bytes(&bytes, 2 * LARGE);
     return 0;
 }
 
