@@ -87,10 +87,14 @@ step() {
     return $rc
 }
 
-# Notes results, and shows failures at once.
+# Notes results, and shows failures at once: first what was asserted, then the end of the log.
 record() {
     printf '%s\n' "$1" >>"$results"
-    awk -F'\t' '$1 == "FAIL" { print "FAIL " $2 "  (" $3 ")"; system("tail -n 40 \"" $3 "\" | cut -c1-300") }' <<<"$1"
+    awk -F'\t' '$1 == "FAIL" {
+        print "FAIL " $2 "  (" $3 ")"
+        system("grep -E \"^(E |>|\\[ +(ERROR|LINE) |.*(ERROR: |runtime error:))\" \"" $3 "\" | head -n 12 | cut -c1-300")
+        system("echo ...; tail -n 40 \"" $3 "\" | cut -c1-300")
+    }' <<<"$1"
 }
 
 # collect meson|pytest FILE PREFIX LOG: records the results that a run left in FILE; a run that left none

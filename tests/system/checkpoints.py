@@ -4,6 +4,7 @@ REST says of its checkpoints, and the oracle of its output."""
 import collections
 import contextlib
 import os
+import re
 
 from cluster import Cluster
 
@@ -121,8 +122,8 @@ def local(path):
 
 
 def lines_of(folder):
-    """Lines of the part files that can be seen."""
-    for name in sorted(os.listdir(folder)):
+    """Lines of the part files that can be seen; those of a subtask in the order in which it wrote them."""
+    for name in sorted(os.listdir(folder), key=lambda name: [int(n) for n in re.findall("[0-9]+", name)]):
         if name[0] not in "._":
             with open(os.path.join(folder, name), encoding="ascii") as f:
                 yield from f
