@@ -19,6 +19,9 @@ class HdfsBench(Bench):
     def uri(self, name):
         return "hdfs:///bench/" + name
 
+    def pids(self):
+        return [p.pid for p in (self.server.data_node, self.server.nodes[0].process)]
+
     def url(self, op):
         return f"http://{self.server.nodes[0].address}/webhdfs/v1/bench/curl?op={op}&user.name={servers.USER}"
 

@@ -14,9 +14,13 @@ import s3 as servers  # tests/services
 
 class S3Bench(Bench):
     name = "s3"
+    ways = {"put, not signed": ["-Ds3.payload-signing.enabled=false"]}
 
     def uri(self, name):
         return "s3://bench/" + name
+
+    def pids(self):
+        return [self.server.process.pid]
 
     def signed(self, *args):
         return self.curl("--aws-sigv4", "aws:amz:us-east-1:s3", "-u", f"{servers.ACCESS_KEY}:{servers.SECRET_KEY}",

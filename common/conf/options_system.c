@@ -252,6 +252,10 @@ static const struct conf_option filesystem_options[] = {
     {"s3.path-style-access", CONF_TYPE_BOOL, "false", .fallbacks = "s3.path.style.access",
      .flags = CONF_FLAG_EFFECTIVE,
      .description = "Buckets are in paths (host/bucket), not in names of hosts (bucket.host)."},
+    {"s3.payload-signing.enabled", CONF_TYPE_BOOL, "true",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN,
+     .description = "Over http, the SHA-256 of all bytes is signed; false: files are sent with a "
+                    "CRC32C instead, as always over https, which costs both sides less."},
     {"s3.read.buffer.size", CONF_TYPE_INT, "262144"},
     {"s3.region", CONF_TYPE_STRING, .flags = CONF_FLAG_EFFECTIVE,
      .description = "Region of the buckets; none: AWS_REGION, us-east-1, or what the server says."},

@@ -12,7 +12,7 @@ INTERNAL = (b"<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>InternalErr
 PIECE, PAUSE_S = 1024, 0.02  # of an answer that is slow
 
 # Each by name: what becomes of a request.
-FAULTS = ("503", "500", "after", "truncate", "slow")
+FAULTS = ("503", "500", "after", "truncate", "slow", "flip")
 
 
 class Message:
@@ -27,29 +27,30 @@ class Message:
 
 
 class HttpProxy:
-    """Forwards requests to 127.0.0.1:target_port.  fail(name, one_in): one request in so many meets
+    """Forwards requests to 127.0.0.1:target_port.  fail(name, one_in, times): one request in so many, and not more often, meets
 
     503       SlowDown, the server has not seen it
     500       InternalError, the server has not seen it
     after     the server has done it, and the connection ends without an answer
     truncate  half of the answer's body (of what was asked for by GET), then the end
-    slow      the answer comes by the kilobyte"""
+    slow      the answer comes by the kilobyte
+    flip      one bit of what a PUT brings is another one at the server; other requests are as ever"""
 
     def __init__(self, target_port, seed=0):
         self.target_port = target_port
         self.random = random.Random(seed)
         self.lock = threading.Lock()
-        self.fault, self.one_in = None, 1
+        self.fault, self.one_in, self.times = None, 1, None
         self.requests, self.failed = 0, 0
         self.closed = False
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
-    def fail(self, fault, one_in=1):
+    def fail(self, fault, one_in=1, times=None):
         assert fault in FAULTS
         with self.lock:
-            self.fault, self.one_in = fault, one_in
+            self.fault, self.one_in, self.times = fault, one_in, times
 
     def heal(self):
         with self.lock:
@@ -69,11 +70,14 @@ class HttpProxy:
                 return
             threading.Thread(target=self.serve, args=(client,), daemon=True).start()
 
-    def draw(self):
+    def draw(self, request):
         with self.lock:
             self.requests += 1
-            if self.fault and self.random.randrange(self.one_in) == 0:
+            if not self.fault or self.times == 0 or self.fault == "flip" and not (request.first.startswith(b"PUT") and request.body):
+                return None
+            if self.random.randrange(self.one_in) == 0:
                 self.failed += 1
+                self.times = None if self.times is None else self.times - 1
                 return self.fault
         return None
 
@@ -97,13 +101,15 @@ class HttpProxy:
 
     def answer(self, client, server, server_file, request):
         """False: the connection ends."""
-        fault = self.draw()
+        fault = self.draw(request)
         if fault in ("503", "500"):
             body = SLOW_DOWN if fault == "503" else INTERNAL
             status = b"503 Slow Down" if fault == "503" else b"500 Internal Server Error"
             body = b"" if request.first.startswith(b"HEAD") else body
             client.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             return True
+        if fault == "flip":
+            request.body = request.body[:-1] + bytes([request.body[-1] ^ 1])
         server.sendall(request.head + request.body)
         answer = self.read(server_file, request.first.split()[0] == b"HEAD")
         if answer is None or fault == "after":

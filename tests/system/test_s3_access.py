@@ -11,8 +11,11 @@ import threading
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "services"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "faults"))
+import http_faults  # noqa: E402  pylint: disable=wrong-import-position
 import s3  # noqa: E402  pylint: disable=wrong-import-position
 
+WORDS = 600_000  # so that what is counted is written in parts
 LATER = "2199-01-01T00:00:00Z"
 NO_OTHER_KEYS = {"AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": "",
                  "AWS_SECRET_ACCESS_KEY": "", "AWS_CA_BUNDLE": ""}
@@ -57,6 +60,40 @@ def has(text, *wanted):
         assert one in text, f"{one!r} is not in: {text}"
 
 
+def written_to(server, path):
+    """All that lies there."""
+    top, found = server.files(path), []
+    for name in sorted(server.names(path)):
+        with open(os.path.join(top, name), encoding="ascii") as f:
+            found.append(f.read())
+    return "".join(found)
+
+
+# ---- bytes that change on the way -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("signs, code", [("true", "XAmzContentSHA256Mismatch"), ("false", "BadDigest")])
+def test_damage(flinc, server, signs, code):
+    """Signed, or with check sums: the server refuses what is not what was sent, and it is sent again."""
+    proxy = http_faults.HttpProxy(server.port)
+    config = {**server.config(), "s3.endpoint": f"http://127.0.0.1:{proxy.port}", "s3.payload-signing.enabled": signs,
+              "parallelism.default": "1"}
+    command = (flinc.example("wordcount"), "--input", "s3://texts/words.txt", "--output", f"s3://texts/counted-{signs}")
+    words = [f"w{i:07}" for i in range(WORDS)]
+    server.put("texts/words.txt", ("\n".join(words) + "\n").encode())
+    try:
+        proxy.fail("flip")
+        has(flinc.fail_local(*options({**config, "s3.retry.max-num-retries": "1"}), *command, env=NO_OTHER_KEYS),
+            f"127.0.0.1:{proxy.port}", code, "bytes were changed on the way")
+        proxy.fail("flip", times=2)
+        flinc.run_local(*options(config), *command, env=NO_OTHER_KEYS)
+        assert proxy.times == 0
+    finally:
+        proxy.close()
+    found = written_to(server, f"texts/counted-{signs}").split()
+    assert len(found) == WORDS and {line.strip("()").split(",")[0].split(":")[0] for line in found} == set(words)
+
+
 # ---- TLS ----------------------------------------------------------------------------------------------------------
 
 
@@ -76,9 +113,7 @@ def test_tls(flinc, tls_server, tmp_path):
     config = {**tls_server.config(), "s3.ssl.ca-file": tls_server.certificate}
     reads(flinc, config)
     flinc.run_local(*options(config), flinc.example("wordcount"), "--input", "s3://texts/a.txt", "--output", "s3://texts/counts")
-    written = "".join(open(os.path.join(top, name), encoding="ascii").read()
-                      for top, _, names in os.walk(tls_server.files("texts/counts")) for name in names if ".sgwtmp" not in top)
-    assert "two" in written
+    assert "two" in written_to(tls_server, "texts/counts")
     del config["s3.ssl.ca-file"]
     reads(flinc, config, {"AWS_CA_BUNDLE": tls_server.certificate})
     reads(flinc, {**config, "s3.endpoint": None, "fs.s3a.endpoint": tls_server.address, "s3.ssl.ca-file": tls_server.certificate})

@@ -39,7 +39,8 @@ void exchange_reset(struct exchange *x)
     x->sink_used = 0;
     str_clear(&x->answer);
     str_clear(&x->location);
-    x->etag[0] = x->date[0] = x->modified[0] = x->region[0] = x->writer[0] = '\0';
+    x->etag[0] = x->date[0] = x->modified[0] = x->region[0] = x->writer[0] = x->crc32c[0] =
+        x->checksum_algorithm[0] = '\0';
     x->content_length = 0;
     x->has_content_length = false;
     x->retry_after_s = -1;
@@ -126,7 +127,10 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     } else if (!take_header(line, "etag", x->etag, sizeof(x->etag)) &&
                !take_header(line, "date", x->date, sizeof(x->date)) &&
                !take_header(line, "last-modified", x->modified, sizeof(x->modified)) &&
-               !take_header(line, "x-amz-meta-flinc-writer", x->writer, sizeof(x->writer))) {
+               !take_header(line, "x-amz-meta-flinc-writer", x->writer, sizeof(x->writer)) &&
+               !take_header(line, "x-amz-checksum-crc32c", x->crc32c, sizeof(x->crc32c)) &&
+               !take_header(line, "x-amz-checksum-algorithm", x->checksum_algorithm,
+                            sizeof(x->checksum_algorithm))) {
         (void)take_header(line, "x-amz-bucket-region", x->region, sizeof(x->region));
     }
     return size * n;

@@ -51,6 +51,7 @@ struct exchange {
     struct str answer;     /* Owns until exchange_fini() */
     struct str location;   /* the header; Owns as well */
     char etag[128], date[40], modified[40], region[40], writer[64]; /* headers; "": not there */
+    char crc32c[16], checksum_algorithm[16];                        /* as well */
     uint64_t content_length;
     bool has_content_length;
     int32_t retry_after_s; /* -1: not said */

@@ -1,8 +1,10 @@
 /* Requests, signed and tried again (client.h). */
 #include "common/fs/s3/client.h"
 
+#include "common/base/crc32c.h"
 #include "common/base/log.h"
 #include "common/fs/remote/xml.h"
+#include "common/fs/s3/failures.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +22,9 @@ struct s3_client {
     const struct clock *clock;          /* Borrows */
     char *scheme, *host;                /* Own; host with its port; "" of AWS: by region */
     char *base_path;                    /* Owns: of the endpoint, without a slash at its end */
-    bool is_path_style, is_https;
+    bool is_path_style, is_https, has_unsigned_files;
+    _Atomic bool lacks_checksums;   /* the server refused them */
+    _Atomic bool ignores_checksums; /* it takes them, and does not answer with them */
     uint32_t max_retries;
     pthread_mutex_t lock;
     char region[REGION_BYTES]; /* guarded by lock, as what follows */
@@ -166,13 +170,6 @@ static void send_try(struct s3_call *call)
 
 /* ---- trying again ------------------------------------------------------------------------------------------- */
 
-static bool error_is(const struct exchange *x, const char *code)
-{
-    STR_AUTO found = STR_INIT;
-    return x->answer.len > 0 && xml_find(str_slice(&x->answer), "Error/Code", &found) &&
-           strcmp(str_cstr(&found), code) == 0;
-}
-
 /* The server named the region of the bucket. */
 static bool takes_region(struct s3_call *call)
 {
@@ -206,7 +203,7 @@ static bool takes_clock(struct s3_call *call)
     }
     int64_t off_ms = now_ms - call->signed_s * 1000;
     bool is_far = off_ms > CLOCK_OFF_MAX_MS || off_ms < -CLOCK_OFF_MAX_MS;
-    if (!error_is(x, "RequestTimeTooSkewed") && (strcmp(call->method, "HEAD") != 0 || !is_far)) {
+    if (!s3_error_is(x, "RequestTimeTooSkewed") && (strcmp(call->method, "HEAD") != 0 || !is_far)) {
         return false;
     }
     pthread_mutex_lock(&c->lock);
@@ -225,10 +222,11 @@ static bool is_temporary(const struct s3_call *call)
         return x->code == ERR_UNAVAILABLE || x->code == ERR_TIMEOUT || x->code == ERR_IO;
     }
     return x->status == 500 || x->status == 502 || x->status == 503 || x->status == 504 ||
-           x->status == 429 || (x->status == 400 && error_is(x, "RequestTimeout")) ||
+           x->status == 429 ||
+           (x->status == 400 && (s3_error_is(x, "RequestTimeout") || s3_is_damage(x))) ||
            /* A completion whose work failed behind the status. */
            (x->status == 200 && strcmp(call->method, "POST") == 0 &&
-            (error_is(x, "InternalError") || error_is(x, "SlowDown")));
+            (s3_error_is(x, "InternalError") || s3_error_is(x, "SlowDown")));
 }
 
 static int64_t pause_ms(struct s3_call *call)
@@ -240,30 +238,21 @@ static int64_t pause_ms(struct s3_call *call)
     return ms;
 }
 
-static void say_why(const struct s3_call *call, struct str *ret_text)
+static bool has_header(const struct s3_call *call, const char *name)
 {
-    const struct exchange *x = &call->x;
-    STR_AUTO code = STR_INIT;
-    STR_AUTO message = STR_INIT;
-    if (x->code < 0) {
-        str_append_cstr(ret_text, x->why.message);
-        return;
+    for (uint32_t i = 0; i < call->n_headers; i++) {
+        if (strcmp(call->headers[i].name, name) == 0) {
+            return true;
+        }
     }
-    if (x->answer.len > 0) {
-        (void)xml_find(str_slice(&x->answer), "Error/Code", &code);
-        (void)xml_find(str_slice(&x->answer), "Error/Message", &message);
-    }
-    str_printf(ret_text, "it answered %d%s%s%s%.300s", x->status, code.len > 0 ? " " : "",
-               str_cstr(&code), message.len > 0 ? ": " : "", str_cstr(&message));
+    return false;
 }
 
 static enum remote_kind kind_of(const struct s3_call *call)
 {
     bool is_write = strcmp(call->method, "PUT") == 0 || strcmp(call->method, "POST") == 0;
-    for (uint32_t i = 0; i < call->n_headers && is_write; i++) {
-        if (strcmp(call->headers[i].name, "x-amz-copy-source") == 0) {
-            return REMOTE_KIND_COPY;
-        }
+    if (is_write && has_header(call, "x-amz-copy-source")) {
+        return REMOTE_KIND_COPY;
     }
     bool is_deletion = strcmp(call->method, "DELETE") == 0 ||
                        (call->n_query > 0 && strcmp(call->query[0].name, "delete") == 0);
@@ -296,7 +285,7 @@ static void on_done(struct exchange *x)
     } else if (is_temporary(call) && call->n_tries <= call->client->max_retries) {
         STR_AUTO why = STR_INIT;
         int64_t ms = pause_ms(call);
-        say_why(call, &why);
+        s3_say_why(call, &why);
         LOG_WARN(topic, "%s s3://%s/%s, try %u of %u at %s: %s; again in %lld ms", call->doing,
                  call->bucket, call->key, call->n_tries, call->client->max_retries + 1,
                  str_cstr(&call->host), str_cstr(&why), (long long)ms);
@@ -327,9 +316,47 @@ void s3_call_add_header(struct s3_call *call, const char *name, const char *valu
     call->headers[call->n_headers++] = (struct sigv4_pair){name, value};
 }
 
+void s3_call_add_crc32c(struct s3_call *call)
+{
+    uint32_t crc = crc32c(0, call->body.data, call->body.len);
+    const uint8_t bytes[] = {(uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8),
+                             (uint8_t)crc};
+    STR_AUTO text = STR_INIT;
+    crypto_append_base64(&text, bytes, sizeof(bytes));
+    ASSERT(text.len < S3_CRC32C_BYTES);
+    memcpy(call->crc32c, text.data, text.len + 1);
+    s3_call_add_header(call, "x-amz-checksum-crc32c", call->crc32c);
+}
+
+bool s3_client_has_checksums(const struct s3_client *c)
+{
+    return (c->is_https || c->has_unsigned_files) && !atomic_load(&c->lacks_checksums);
+}
+
+void s3_client_note_no_checksums(struct s3_client *c)
+{
+    if (!atomic_exchange(&c->lacks_checksums, true)) {
+        LOG_WARN(topic, "the server takes no check sums of files (501)%s",
+                 c->is_https ? ""
+                             : ": their bytes are signed from now on, whatever "
+                               "s3.payload-signing.enabled says");
+    }
+}
+
+/* A server that checks says what it found.  Another one gets signed bytes, so that damage on the way is noticed. */
+void s3_client_note_ignored_checksums(struct s3_client *c)
+{
+    if (!atomic_exchange(&c->ignores_checksums, true) && !c->is_https) {
+        LOG_WARN(topic, "the server does not look at check sums of files: their bytes are signed "
+                        "from now on, whatever s3.payload-signing.enabled says");
+    }
+}
+
 static void hash_body(struct s3_call *call)
 {
-    if (call->client->is_https && call->body.len > 0) {
+    const struct s3_client *c = call->client;
+    bool is_checked = call->crc32c[0] != '\0' && !atomic_load(&c->ignores_checksums);
+    if (call->body.len > 0 && (c->is_https || is_checked)) {
         memcpy(call->payload_sha256, SIGV4_UNSIGNED, sizeof(SIGV4_UNSIGNED));
         return;
     }
@@ -365,90 +392,6 @@ bool s3_call_has_ended(const struct s3_call *call)
     return atomic_load(&call->has_ended);
 }
 
-/* A bucket that is not there is no file that is not there: who asks whether a file exists gets to know. */
-static enum error_code code_of_answer(const struct exchange *x)
-{
-    if (error_is(x, "NoSuchBucket")) {
-        return ERR_INVALID_CONFIG;
-    }
-    if (error_is(x, "XAdminUserNotFound")) { /* 404 of versitygw */
-        return ERR_PERMISSION;
-    }
-    switch (x->status) {
-    case 301:
-    case 307:
-        return ERR_INVALID_CONFIG;
-    case 401:
-    case 403:
-        return ERR_PERMISSION;
-    case 404:
-        return ERR_NOT_FOUND;
-    case 409:
-    case 412:
-        return ERR_ALREADY_EXISTS;
-    case 501:
-        return ERR_UNSUPPORTED;
-    default:
-        return x->status >= 500 || x->status == 429 ? ERR_UNAVAILABLE : ERR_IO;
-    }
-}
-
-/* What a person can do about it. */
-static const char *remedy_of(const struct s3_call *call)
-{
-    static const struct {
-        const char *code, *remedy;
-    } remedies[] = {
-        {"NoSuchBucket", "create the bucket, or check its name and s3.endpoint"},
-        {"SignatureDoesNotMatch", "check s3.access-key and s3.secret-key"},
-        {"InvalidAccessKeyId", "check s3.access-key and s3.secret-key"},
-        {"XAdminUserNotFound", "check s3.access-key and s3.secret-key"},
-        {"ExpiredToken", "check fs.s3a.session.token: it is good for a while only"},
-        {"InvalidToken", "check fs.s3a.session.token, which belongs to the keys"},
-        {"RequestTimeTooSkewed", "set the clock of this machine, or of the server"},
-    };
-    const struct exchange *x = &call->x;
-    if (x->code == ERR_UNAVAILABLE || x->code == ERR_TIMEOUT) {
-        return "check s3.endpoint and the network";
-    }
-    if (x->code == ERR_PERMISSION) {
-        return "s3.ssl.ca-file (or AWS_CA_BUNDLE) names a file of the certificates that are "
-               "trusted instead of the system's";
-    }
-    for (size_t i = 0; i < ARRAY_LEN(remedies); i++) {
-        bool is_it = error_is(x, remedies[i].code) ||
-                     /* HEAD has no words */
-                     (call->is_late && x->answer.len == 0 &&
-                      strcmp(remedies[i].code, "RequestTimeTooSkewed") == 0);
-        if (is_it) {
-            return remedies[i].remedy;
-        }
-    }
-    if (x->status == 301 || x->status == 307) {
-        return "the bucket is in another region: check s3.endpoint and s3.region";
-    }
-    return x->status == 401 || x->status == 403
-               ? "check s3.access-key and s3.secret-key, and what they are allowed to do there"
-               : NULL;
-}
-
-static int failure(const struct s3_call *call, struct error *err)
-{
-    const struct exchange *x = &call->x;
-    STR_AUTO why = STR_INIT;
-    say_why(call, &why);
-    enum error_code code = x->code < 0 ? (enum error_code)x->code : code_of_answer(x);
-    char tries[32] = "";
-    if (call->n_tries > 1) {
-        snprintf(tries, sizeof(tries), " (%u tries)", call->n_tries);
-    }
-    const char *remedy = remedy_of(call);
-    return error_set(err, code, "%s s3://%s/%s at %s with keys of %s: %s%s%s%s", call->doing,
-                     call->bucket, call->key, str_cstr(&call->host), call->keys->source,
-                     str_cstr(&why), tries, remedy != NULL ? "; " : "",
-                     remedy != NULL ? remedy : "");
-}
-
 int s3_call_wait(struct s3_call *call, struct error *err)
 {
     ASSERT(call->is_started);
@@ -468,13 +411,37 @@ int s3_call_wait(struct s3_call *call, struct error *err)
         STR_AUTO code = STR_INIT;
         good = !xml_find(str_slice(&x->answer), "Error/Code", &code);
     }
-    return good ? 0 : failure(call, err);
+    if (good && call->crc32c[0] != '\0' && x->crc32c[0] == '\0') {
+        s3_client_note_ignored_checksums(call->client);
+    }
+    return good ? 0 : s3_failure(call, err);
 }
 
 int s3_call_run(struct s3_client *c, struct s3_call *call, struct error *err)
 {
     TRY(s3_call_start(c, call, err));
     return s3_call_wait(call, err);
+}
+
+int s3_call_run_file(struct s3_client *c, struct s3_call *call, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    bool is_conditional = has_header(call, "if-none-match"); /* which may be what it lacks */
+    if (!s3_client_has_checksums(c)) {
+        return s3_call_run(c, call, err);
+    }
+    s3_call_add_crc32c(call);
+    int rc = s3_call_run(c, call, &why);
+    if (rc == ERR_UNSUPPORTED && !is_conditional) {
+        s3_client_note_no_checksums(c);
+        call->n_headers--;
+        call->crc32c[0] = '\0';
+        return s3_call_run(c, call, err);
+    }
+    if (rc < 0 && err != NULL) {
+        error_copy(err, &why);
+    }
+    return rc;
 }
 
 void s3_call_fini(struct s3_call *call)
@@ -522,6 +489,7 @@ int s3_client_new(const struct s3_client_options *options, struct s3_client **re
     snprintf(c->region, sizeof(c->region), "%s", has_region ? options->region : "us-east-1");
     c->clock = options->credentials.clock;
     c->is_path_style = options->is_path_style;
+    c->has_unsigned_files = options->has_unsigned_files;
     c->max_retries = options->max_retries;
     rng_init(&c->random, (uint64_t)clock_monotonic_ns(&clock_system));
     int rc = read_endpoint(c, options->endpoint, err);

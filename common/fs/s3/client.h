@@ -22,13 +22,15 @@
 
 enum {
     S3_PAIRS_MAX = 8,
+    S3_CRC32C_BYTES = 16, /* of the text of one, and its 0 */
 };
 
 struct s3_client_options {
-    const char *endpoint; /* "http://host:port"; NULL or "": that of AWS in the region */
-    const char *region;   /* NULL or "": us-east-1, until a server says another one */
-    bool is_path_style;   /* "host/bucket/key", not "bucket.host/key" */
-    uint32_t max_retries; /* of a request */
+    const char *endpoint;    /* "http://host:port"; NULL or "": that of AWS in the region */
+    const char *region;      /* NULL or "": us-east-1, until a server says another one */
+    bool is_path_style;      /* "host/bucket/key", not "bucket.host/key" */
+    bool has_unsigned_files; /* over http, too: they have a check sum instead */
+    uint32_t max_retries;    /* of a request */
     int64_t connect_timeout_ms, idle_timeout_ms;
     uint32_t max_connections;
     const char *ca_file; /* NULL: the system's */
@@ -39,6 +41,12 @@ struct s3_client;
 int s3_client_new(const struct s3_client_options *options, struct s3_client **ret_client,
                   struct error *err) MUST_CHECK;
 struct s3_client *s3_client_free(struct s3_client *c); /* NULL is fine; returns NULL */
+/* Files are sent with check sums: over https, or has_unsigned_files; not on a server without. */
+bool s3_client_has_checksums(const struct s3_client *c);
+/* The server refused them (501): there are none from now on, with a warning once. */
+void s3_client_note_no_checksums(struct s3_client *c);
+/* It took one, and did not answer with it: file bodies are signed from now on, with a warning once. */
+void s3_client_note_ignored_checksums(struct s3_client *c);
 
 struct s3_call {
     /* Given; borrowed until the call has ended. */
@@ -60,6 +68,7 @@ struct s3_call {
     struct curl_slist *headers_sent; /* Owns */
     struct str url, path, host;      /* Own */
     char payload_sha256[2 * CRYPTO_SHA256_BYTES + 1];
+    char crc32c[S3_CRC32C_BYTES]; /* "": it goes without */
     uint32_t n_tries;
     int64_t signed_s;       /* the time that the last try was signed with */
     bool is_moved, is_late; /* tried again for the region, for the clock */
@@ -75,8 +84,13 @@ bool s3_call_has_ended(const struct s3_call *call);
  * ERR_INVALID_CONFIG (no such bucket, another region), ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_IO, with the server, its code and its words. */
 int s3_call_wait(struct s3_call *call, struct error *err) MUST_CHECK;
 int s3_call_run(struct s3_client *c, struct s3_call *call, struct error *err) MUST_CHECK;
+/* The same of one whose body is a file: with its check sum, where there are some. */
+int s3_call_run_file(struct s3_client *c, struct s3_call *call, struct error *err) MUST_CHECK;
 void s3_call_add_query(struct s3_call *call, const char *name, const char *value);
 void s3_call_add_header(struct s3_call *call, const char *name, const char *value);
+/* Its body is of a file and has its CRC32C with it, which the server checks; the body itself is not signed then, unless
+ * the server turned out to look at no check sums. */
+void s3_call_add_crc32c(struct s3_call *call);
 /* Waits for one that is under way.  It may be started again afterwards with other arguments. */
 void s3_call_fini(struct s3_call *call);
 

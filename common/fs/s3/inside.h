@@ -60,6 +60,17 @@ bool s3_is_of(struct s3_fs *fs, const char *bucket, const char *key, const char 
 int s3_check_new(struct s3_fs *fs, const char *bucket, const char *key, const char *writer,
                  struct error *err) MUST_CHECK;
 
+/* The size of that part of a file that is written from end to end: the later ones are larger, so that S3_PARTS_MAX suffice
+ * for files that are hundreds of GB long, while small files take little memory. */
+enum { S3_PARTS_ALIKE = 1000, S3_PART_DOUBLED_MAX = 4, S3_PART_BYTES_MAX = 128 * 1024 * 1024 };
+uint64_t s3_part_bytes(const struct s3_fs *fs, uint32_t number);
+
+/* A part that the server has. */
+struct s3_noted_part {
+    char *etag; /* Owns; NULL: it has not come yet */
+    char crc32c[S3_CRC32C_BYTES];
+};
+
 /* multipart.c: uploads in parts, which become an object together.  Thread: one at a time. */
 struct s3_upload {
     struct s3_fs *fs;   /* Borrows */
@@ -68,14 +79,18 @@ struct s3_upload {
     const char *doing;  /* "writing", for messages */
     char *id;           /* Owns; NULL: not begun, or it has ended */
     uint32_t n_parts;   /* so far, with those on their way */
-    struct vec etags;   /* char *: by part; Owns */
+    struct vec noted;   /* struct s3_noted_part: by part; Owns */
+    bool is_copied;     /* all of it, so that there is nothing to check */
+    bool has_checksums; /* it was begun so: each part has one */
 };
 /* `writer`: at most ID_HEX_LEN letters.  It is begun on the server by its first part. */
 void s3_upload_init(struct s3_upload *u, struct s3_fs *fs, const char *bucket, const char *key,
                     const char *writer);
-/* Goes on with one that was begun elsewhere and counts so many parts; their etags are noted by the caller. */
+/* Goes on with one that was begun elsewhere and counts so many parts; what they are, and has_checksums, are noted by the
+ * caller. */
 void s3_upload_go_on(struct s3_upload *u, const char *id, uint32_t n_parts);
-void s3_upload_note(struct s3_upload *u, uint32_t number, const char *etag);
+/* `crc32c`: "" of uploads without check sums. */
+void s3_upload_note(struct s3_upload *u, uint32_t number, const char *etag, const char *crc32c);
 
 /* A part on its way. */
 struct s3_part {

@@ -20,7 +20,7 @@ void s3_upload_init(struct s3_upload *u, struct s3_fs *fs, const char *bucket, c
         .fs = fs, .bucket = mem_strdup(bucket), .key = mem_strdup(key), .doing = "writing"};
     ASSERT(strlen(writer) <= ID_HEX_LEN);
     memcpy(u->writer, writer, strlen(writer));
-    vec_init(&u->etags, sizeof(char *));
+    vec_init(&u->noted, sizeof(struct s3_noted_part));
 }
 
 void s3_upload_go_on(struct s3_upload *u, const char *id, uint32_t n_parts)
@@ -30,13 +30,16 @@ void s3_upload_go_on(struct s3_upload *u, const char *id, uint32_t n_parts)
     u->n_parts = n_parts;
 }
 
-static int begin(struct s3_upload *u, struct error *err)
+static int begin_once(struct s3_upload *u, struct error *err)
 {
     struct s3_call call;
     STR_AUTO id = STR_INIT;
     call_init(&call, u, "POST");
     s3_call_add_query(&call, "uploads", "");
     s3_call_add_header(&call, "x-amz-meta-flinc-writer", u->writer);
+    if (u->has_checksums) {
+        s3_call_add_header(&call, "x-amz-checksum-algorithm", "CRC32C");
+    }
     int rc = FAILPOINT(err, "fs.s3.upload.begin");
     rc = rc == 0 ? s3_call_run(u->fs->client, &call, err) : rc;
     if (rc == 0 &&
@@ -44,10 +47,39 @@ static int begin(struct s3_upload *u, struct error *err)
         rc = error_set(err, ERR_CORRUPT, "%s s3://%s/%s: the server gave no number for an upload",
                        u->doing, u->bucket, u->key);
     }
+    /* One that knows nothing of them may not even like to see them in the list of parts. */
+    if (rc == 0 && u->has_checksums && call.x.checksum_algorithm[0] == '\0') {
+        s3_client_note_ignored_checksums(u->fs->client);
+        u->has_checksums = false;
+    }
     s3_call_fini(&call);
     TRY(rc);
     u->id = str_take(&id);
     return 0;
+}
+
+static int begin(struct s3_upload *u, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    u->has_checksums = !u->is_copied && s3_client_has_checksums(u->fs->client);
+    int rc = begin_once(u, &why);
+    if (rc == ERR_UNSUPPORTED && u->has_checksums) {
+        s3_client_note_no_checksums(u->fs->client);
+        u->has_checksums = false;
+        error_clear(&why);
+        rc = begin_once(u, &why);
+    }
+    if (rc < 0 && err != NULL) {
+        error_copy(err, &why);
+    }
+    return rc;
+}
+
+uint64_t s3_part_bytes(const struct s3_fs *fs, uint32_t number)
+{
+    uint32_t n_doubled = MIN((number - 1) / S3_PARTS_ALIKE, (uint32_t)S3_PART_DOUBLED_MAX);
+    uint64_t most = MAX(fs->part_bytes, (uint64_t)S3_PART_BYTES_MAX);
+    return MIN(fs->part_bytes << n_doubled, most);
 }
 
 /* ---- parts ------------------------------------------------------------------------------------------------- */
@@ -73,6 +105,7 @@ static int next_part(struct s3_upload *u, struct s3_part *part, struct error *er
     call->bucket = u->bucket;
     call->key = u->key;
     call->n_query = call->n_headers = 0;
+    call->crc32c[0] = '\0';
     s3_call_add_query(call, "partNumber", part->number_text);
     s3_call_add_query(call, "uploadId", u->id);
     return 0;
@@ -84,6 +117,9 @@ int s3_upload_start(struct s3_upload *u, struct slice bytes, struct s3_part *par
     TRY(next_part(u, part, err));
     part->call.doing = "writing a part of";
     part->call.body = bytes;
+    if (u->has_checksums) {
+        s3_call_add_crc32c(&part->call);
+    }
     return s3_call_start(u->fs->client, &part->call, err);
 }
 
@@ -99,7 +135,7 @@ int s3_upload_wait(struct s3_upload *u, struct s3_part *part, struct error *err)
     if (part->call.x.etag[0] == '\0') {
         return no_etag(u, err);
     }
-    s3_upload_note(u, part->number, part->call.x.etag);
+    s3_upload_note(u, part->number, part->call.x.etag, part->call.crc32c);
     return 0;
 }
 
@@ -121,6 +157,7 @@ int s3_upload_copy(struct s3_upload *u, const char *bucket, const char *key, uin
     struct s3_part part = {.number = 0};
     STR_AUTO source = STR_INIT;
     STR_AUTO etag = STR_INIT;
+    STR_AUTO crc32c = STR_INIT;
     char range[64];
     TRY(next_part(u, &part, err));
     s3_copy_source(bucket, key, &source);
@@ -136,7 +173,11 @@ int s3_upload_copy(struct s3_upload *u, const char *bucket, const char *key, uin
         rc = no_etag(u, err);
     }
     if (rc == 0) {
-        s3_upload_note(u, part.number, str_cstr(&etag));
+        if (u->has_checksums) {
+            (void)xml_find(str_slice(&part.call.x.answer), "CopyPartResult/ChecksumCRC32C",
+                           &crc32c);
+        }
+        s3_upload_note(u, part.number, str_cstr(&etag), str_cstr(&crc32c));
     } else {
         u->n_parts--;
     }
@@ -144,14 +185,15 @@ int s3_upload_copy(struct s3_upload *u, const char *bucket, const char *key, uin
     return rc;
 }
 
-void s3_upload_note(struct s3_upload *u, uint32_t number, const char *etag)
+void s3_upload_note(struct s3_upload *u, uint32_t number, const char *etag, const char *crc32c)
 {
-    while (u->etags.len < number) {
-        vec_push_ptr(&u->etags, NULL);
+    while (u->noted.len < number) {
+        (void)vec_push(&u->noted);
     }
-    char **at = VEC_AT(&u->etags, char *, number - 1);
-    mem_free(*at);
-    *at = mem_strdup(etag);
+    struct s3_noted_part *p = VEC_AT(&u->noted, struct s3_noted_part, number - 1);
+    mem_free(p->etag);
+    p->etag = mem_strdup(etag);
+    snprintf(p->crc32c, sizeof(p->crc32c), "%s", crc32c);
 }
 
 /* ---- the end -------------------------------------------------------------------------------------------------- */
@@ -174,12 +216,18 @@ static int complete(struct s3_upload *u, struct slice body, bool is_conditional,
 static void list_parts(const struct s3_upload *u, struct str *ret_body)
 {
     str_append_cstr(ret_body, "<CompleteMultipartUpload>");
-    for (size_t i = 0; i < u->etags.len; i++) {
-        const char *etag = vec_ptr(&u->etags, i);
-        ASSERT(etag != NULL);
+    for (size_t i = 0; i < u->noted.len; i++) {
+        const struct s3_noted_part *p = VEC_AT(&u->noted, struct s3_noted_part, i);
+        ASSERT(p->etag != NULL);
         str_printf(ret_body, "<Part><PartNumber>%zu</PartNumber><ETag>", i + 1);
-        xml_escape(ret_body, slice_cstr(etag));
-        str_append_cstr(ret_body, "</ETag></Part>");
+        xml_escape(ret_body, slice_cstr(p->etag));
+        str_append_cstr(ret_body, "</ETag>");
+        if (u->has_checksums && p->crc32c[0] != '\0') {
+            str_append_cstr(ret_body, "<ChecksumCRC32C>");
+            xml_escape(ret_body, slice_cstr(p->crc32c));
+            str_append_cstr(ret_body, "</ChecksumCRC32C>");
+        }
+        str_append_cstr(ret_body, "</Part>");
     }
     str_append_cstr(ret_body, "</CompleteMultipartUpload>");
 }
@@ -232,10 +280,10 @@ void s3_upload_abort(struct s3_upload *u)
 
 void s3_upload_fini(struct s3_upload *u)
 {
-    for (size_t i = 0; i < u->etags.len; i++) {
-        mem_free(vec_ptr(&u->etags, i));
+    for (size_t i = 0; i < u->noted.len; i++) {
+        mem_free(VEC_AT(&u->noted, struct s3_noted_part, i)->etag);
     }
-    vec_fini(&u->etags);
+    vec_fini(&u->noted);
     mem_free(u->bucket);
     mem_free(u->key);
     mem_free(u->id);

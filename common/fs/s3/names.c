@@ -450,6 +450,7 @@ static int copy_in_parts(struct s3_fs *fs, const struct fs_location *from, const
     int rc = 0;
     s3_upload_init(&u, fs, to->authority, to_key, "copy");
     u.doing = "renaming to";
+    u.is_copied = true;
     for (uint64_t at = 0; at < size && rc == 0; at += S3_COPY_BYTES_MAX) {
         uint64_t n = MIN(size - at, (uint64_t)S3_COPY_BYTES_MAX);
         rc = s3_upload_copy(&u, from->authority, from_key, at, n, err);

@@ -8,8 +8,8 @@
 
 /* A piece of the file, filled or on its way. */
 struct part {
-    uint8_t *bytes; /* Owns; the file system's part_bytes */
-    size_t used;
+    uint8_t *bytes; /* Owns; size */
+    size_t size, used;
     bool is_sent;
     struct s3_part sent;
 };
@@ -54,16 +54,29 @@ static int send_part(struct s3_output *o, struct error *err)
     return wait_for(o, &o->parts[o->at], err);
 }
 
+/* For the part that comes next. */
+static void make_room(const struct s3_output *o, struct part *p)
+{
+    size_t wanted = (size_t)s3_part_bytes(o->fs, o->upload.n_parts + 1);
+    if (p->size < wanted) {
+        mem_free(p->bytes);
+        p->bytes = mem_alloc(wanted);
+        p->size = wanted;
+    }
+}
+
 static int write_some(struct s3_output *o, const uint8_t *data, size_t size, struct error *err)
 {
     while (size > 0) {
         struct part *p = &o->parts[o->at];
-        if (p->used == o->fs->part_bytes) {
+        if (p->used > 0 && p->used == p->size) {
             TRY(send_part(o, err));
             continue;
         }
-        p->bytes = p->bytes != NULL ? p->bytes : mem_alloc(o->fs->part_bytes);
-        size_t n = MIN(size, (size_t)o->fs->part_bytes - p->used);
+        if (p->used == 0) {
+            make_room(o, p);
+        }
+        size_t n = MIN(size, p->size - p->used);
         memcpy(p->bytes + p->used, data, n);
         p->used += n;
         data += n;
@@ -103,7 +116,7 @@ static int put_bytes(struct s3_output *o, bool is_conditional, struct error *err
         s3_call_add_header(&call, "if-none-match", "*");
     }
     int rc = FAILPOINT(err, "fs.s3.put");
-    rc = rc == 0 ? s3_call_run(o->fs->client, &call, err) : rc;
+    rc = rc == 0 ? s3_call_run_file(o->fs->client, &call, err) : rc;
     s3_call_fini(&call);
     return rc;
 }

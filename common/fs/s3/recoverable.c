@@ -135,7 +135,7 @@ static int file_sync(struct recoverable *base, struct error *err)
                                .body = slice_make((const char *)f->tail, f->tail_used),
                                .doing = "writing"};
         int rc = FAILPOINT(err, "fs.s3.tail");
-        rc = rc == 0 ? s3_call_run(f->fs->client, &call, err) : rc;
+        rc = rc == 0 ? s3_call_run_file(f->fs->client, &call, err) : rc;
         s3_call_fini(&call);
         TRY(rc);
     }
@@ -203,6 +203,7 @@ struct part_list {
     uint32_t n_found;
     uint32_t number;
     struct str etag;
+    char crc32c[S3_CRC32C_BYTES];
     uint64_t size;
     bool is_truncated;
     struct str marker;
@@ -219,12 +220,17 @@ static int on_part(void *arg, const char *path, struct slice text, struct error 
         str_append_slice(&l->etag, text);
     } else if (strcmp(path, "ListPartsResult/Part/Size") == 0) {
         l->size = strtoull(value, NULL, 10);
+    } else if (strcmp(path, "ListPartsResult/Part/ChecksumCRC32C") == 0) {
+        snprintf(l->crc32c, sizeof(l->crc32c), "%.*s", (int)text.len, value);
     } else if (strcmp(path, "ListPartsResult/Part") == 0) {
         if (l->number >= 1 && l->number <= l->n_wanted) {
-            s3_upload_note(l->upload, l->number, str_cstr(&l->etag));
+            s3_upload_note(l->upload, l->number, str_cstr(&l->etag), l->crc32c);
             l->bytes += l->size;
             l->n_found++;
         }
+        l->crc32c[0] = '\0';
+    } else if (strcmp(path, "ListPartsResult/ChecksumAlgorithm") == 0) {
+        l->upload->has_checksums = slice_eq_cstr(text, "CRC32C");
     } else if (strcmp(path, "ListPartsResult/IsTruncated") == 0) {
         l->is_truncated = slice_eq_cstr(text, "true");
     } else if (strcmp(path, "ListPartsResult/NextPartNumberMarker") == 0) {

@@ -15,7 +15,7 @@ enum { CONNECTIONS_DEFAULT = 96, UPLOADS_MAX = 64, UPLOADS_USUAL_MIN = 4 };
 /* What was read of the configuration; strings Owned. */
 struct settings {
     char *endpoint, *region, *access_key, *secret_key, *session_token, *entropy_key, *ca_file;
-    bool is_path_style, is_anonymous;
+    bool is_path_style, is_anonymous, has_unsigned_files;
     uint32_t max_retries, n_uploads, max_connections, entropy_length;
     int64_t connect_timeout_ms, idle_timeout_ms;
     uint64_t part_bytes;
@@ -137,6 +137,7 @@ static void read_texts(const struct conf *conf, struct settings *s)
     s->is_path_style = is_true(
         TEXT_OF(conf, "s3.path-style-access", "s3.path.style.access", "fs.s3a.path.style.access"),
         false);
+    s->has_unsigned_files = !conf_bool(conf, "s3.payload-signing.enabled");
     s->is_anonymous = provider != NULL && strstr(provider, "Anonymous") != NULL;
     s->entropy_key = mem_strdup(TEXT_OF(conf, "s3.entropy.key"));
     const char *ca_file = TEXT_OF(conf, "s3.ssl.ca-file");
@@ -154,6 +155,7 @@ static int fs_make(struct s3_fs **ret_fs, struct error *err)
         s3_client_new(&(struct s3_client_options){.endpoint = s->endpoint,
                                                   .region = s->region,
                                                   .is_path_style = s->is_path_style,
+                                                  .has_unsigned_files = s->has_unsigned_files,
                                                   .max_retries = s->max_retries,
                                                   .connect_timeout_ms = s->connect_timeout_ms,
                                                   .idle_timeout_ms = s->idle_timeout_ms,

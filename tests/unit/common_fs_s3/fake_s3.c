@@ -1,8 +1,10 @@
 #include "fake_s3.h"
 
 #include "common/base/clock.h"
+#include "common/base/crc32c.h"
 #include "common/base/thread.h"
 #include "common/fs/s3/s3.h"
+#include "common/net/client/crypto.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -169,6 +171,10 @@ static void begin_upload(struct fake_s3 *s, const struct request *rq, struct ans
     snprintf(name, sizeof(name), "%s/0", id);
     struct fake_object *o = put_object(&s->parts, name, SLICE_LIT(""));
     (void)header(rq, "x-amz-meta-flinc-writer", o->writer, sizeof(o->writer));
+    if (s->checksums == FAKE_CHECKS &&
+        header(rq, "x-amz-checksum-algorithm", o->crc32c, sizeof(o->crc32c))) {
+        str_printf(&a->headers, "x-amz-checksum-algorithm: %s\r\n", o->crc32c);
+    }
     str_printf(
         &a->body,
         "<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>",
@@ -196,14 +202,87 @@ static bool end_upload(struct fake_s3 *s, const char *id, uint32_t n_wanted, str
     }
 }
 
-static uint32_t count_parts(const struct request *rq)
+static uint32_t count_marks(const struct request *rq, const char *mark)
 {
-    static const char mark[] = "<PartNumber>";
     uint32_t n = 0;
-    for (size_t at = 0; at + sizeof(mark) <= rq->body.len; at++) {
-        n += memcmp(rq->body.data + at, mark, sizeof(mark) - 1) == 0;
+    size_t len = strlen(mark);
+    for (size_t at = 0; at + len <= rq->body.len; at++) {
+        n += memcmp(rq->body.data + at, mark, len) == 0;
     }
     return n;
+}
+
+static bool is_checked_upload(const struct fake_s3 *s, const char *id)
+{
+    char name[128];
+    snprintf(name, sizeof(name), "%s/0", id);
+    const struct fake_object *o = map_find(&s->parts, name);
+    return o != NULL && o->crc32c[0] != '\0';
+}
+
+/* Of the bytes, as a server writes it. */
+static void checksum_of(struct slice bytes, char ret[16])
+{
+    const struct crypto *crypto = NULL;
+    struct error err = ERROR_INIT;
+    uint32_t crc = htonl(crc32c(0, bytes.data, bytes.len));
+    STR_AUTO text = STR_INIT;
+    ASSERT(crypto_load(&crypto, &err) == 0);
+    crypto_append_base64(&text, (const uint8_t *)&crc, sizeof(crc));
+    snprintf(ret, 16, "%s", str_cstr(&text));
+}
+
+/* What was said of the body is not what came; or the test wants no check sums. */
+static bool is_refused(struct fake_s3 *s, const struct request *rq, struct answer *a)
+{
+    char said[80] = "", sum[16] = "", found[16], id[64];
+    const struct crypto *crypto = NULL;
+    struct error err = ERROR_INIT;
+    uint8_t digest[CRYPTO_SHA256_BYTES];
+    STR_AUTO hex_text = STR_INIT;
+    bool has_sum = header(rq, "x-amz-checksum-crc32c", sum, sizeof(sum)) ||
+                   header(rq, "x-amz-checksum-algorithm", sum, sizeof(sum));
+    (void)header(rq, "x-amz-content-sha256", said, sizeof(said));
+    bool is_unsigned = strcmp(said, "UNSIGNED-PAYLOAD") == 0;
+    if (strcmp(rq->method, "PUT") == 0 && rq->body.len > 0) {
+        s->n_signed += !is_unsigned;
+        s->n_unsigned += is_unsigned;
+        s->n_checked += has_sum;
+    }
+    if (has_sum && s->checksums == FAKE_REFUSES_CHECKSUMS) {
+        refuse(a, 501, "NotImplemented");
+        return true;
+    }
+    ASSERT(crypto_load(&crypto, &err) == 0);
+    crypto_sha256(crypto, rq->body, digest);
+    str_append_hex(&hex_text, digest, sizeof(digest));
+    if (!is_unsigned && said[0] != '\0' && strcmp(said, str_cstr(&hex_text)) != 0) {
+        refuse(a, 400, "XAmzContentSHA256Mismatch");
+        return true;
+    }
+    checksum_of(rq->body, found);
+    if (has_sum && s->checksums == FAKE_CHECKS && strcmp(rq->method, "PUT") == 0 &&
+        strcmp(sum, found) != 0) {
+        refuse(a, 400, "BadDigest");
+        return true;
+    }
+    if (parameter(rq, "partNumber", id, sizeof(id)) && parameter(rq, "uploadId", id, sizeof(id)) &&
+        is_checked_upload(s, id) && !has_sum && rq->body.len > 0) {
+        refuse(a, 400, "InvalidRequest");
+        return true;
+    }
+    return false;
+}
+
+/* A server that checks answers with what it found. */
+static void note_checksum(const struct fake_s3 *s, const struct request *rq, struct fake_object *o,
+                          struct answer *a)
+{
+    char said[16];
+    if (s->checksums == FAKE_CHECKS && header(rq, "x-amz-checksum-crc32c", said, sizeof(said))) {
+        memcpy(o->crc32c, said, sizeof(said));
+        str_printf(&a->headers, "x-amz-checksum-crc32c: %s\r\n", said);
+    }
 }
 
 static void complete_upload(struct fake_s3 *s, const struct request *rq, const char *id,
@@ -214,7 +293,10 @@ static void complete_upload(struct fake_s3 *s, const struct request *rq, const c
     if (header(rq, "if-none-match", condition, sizeof(condition)) &&
         map_has(&s->objects, rq->path)) {
         refuse(a, 412, "PreconditionFailed");
-    } else if (!end_upload(s, id, count_parts(rq), &bytes, writer)) {
+    } else if (count_marks(rq, "<ChecksumCRC32C>") !=
+               (is_checked_upload(s, id) ? count_marks(rq, "<PartNumber>") : 0)) {
+        refuse(a, 400, "InvalidRequest");
+    } else if (!end_upload(s, id, count_marks(rq, "<PartNumber>"), &bytes, writer)) {
         refuse(a, 404, "NoSuchUpload");
     } else {
         struct fake_object *o = put_object(&s->objects, rq->path, str_slice(&bytes));
@@ -245,8 +327,14 @@ static void do_put(struct fake_s3 *s, const struct request *rq, struct answer *a
         str_append_slice(&part, bytes);
         struct fake_object *o = put_object(&s->parts, name, str_slice(&part));
         str_printf(&a->headers, "ETag: %s\r\n", o->etag);
+        note_checksum(s, rq, o, a);
         if (is_copy) {
-            str_printf(&a->body, "<CopyPartResult><ETag>%s</ETag></CopyPartResult>", o->etag);
+            str_printf(&a->body, "<CopyPartResult><ETag>%s</ETag>", o->etag);
+            if (is_checked_upload(s, id)) {
+                checksum_of(str_slice(&o->bytes), o->crc32c);
+                str_printf(&a->body, "<ChecksumCRC32C>%s</ChecksumCRC32C>", o->crc32c);
+            }
+            str_append_cstr(&a->body, "</CopyPartResult>");
         }
         return;
     }
@@ -260,6 +348,7 @@ static void do_put(struct fake_s3 *s, const struct request *rq, struct answer *a
     struct fake_object *o = put_object(&s->objects, rq->path, str_slice(&copied));
     (void)header(rq, "x-amz-meta-flinc-writer", o->writer, sizeof(o->writer));
     str_printf(&a->headers, "ETag: %s\r\n", o->etag);
+    note_checksum(s, rq, o, a);
     if (is_copy) {
         str_printf(&a->body, "<CopyObjectResult><ETag>x</ETag></CopyObjectResult>");
     }
@@ -391,9 +480,15 @@ static void list_parts(struct fake_s3 *s, const char *id, struct answer *a)
         if (o == NULL) {
             break;
         }
-        str_printf(&a->body,
-                   "<Part><PartNumber>%u</PartNumber><ETag>%s</ETag><Size>%zu</Size></Part>", i,
+        str_printf(&a->body, "<Part><PartNumber>%u</PartNumber><ETag>%s</ETag><Size>%zu</Size>", i,
                    o->etag, o->bytes.len);
+        if (is_checked_upload(s, id)) {
+            str_printf(&a->body, "<ChecksumCRC32C>%s</ChecksumCRC32C>", o->crc32c);
+        }
+        str_append_cstr(&a->body, "</Part>");
+    }
+    if (is_checked_upload(s, id)) {
+        str_append_cstr(&a->body, "<ChecksumAlgorithm>CRC32C</ChecksumAlgorithm>");
     }
     str_append_cstr(&a->body, "<IsTruncated>false</IsTruncated></ListPartsResult>");
 }
@@ -406,7 +501,8 @@ static void act(struct fake_s3 *s, struct request *rq, struct answer *a)
     if (is_bucket && len > 0 && rq->path[len - 1] == '/') {
         rq->path[len - 1] = '\0';
     }
-    if (s->has_no_conditions && header(rq, "if-none-match", condition, sizeof(condition))) {
+    if (is_refused(s, rq, a)) {
+    } else if (s->has_no_conditions && header(rq, "if-none-match", condition, sizeof(condition))) {
         refuse(a, 501, "NotImplemented");
     } else if (cstr_starts_with(rq->path, "missing")) {
         refuse(a, 404, "NoSuchBucket");
@@ -524,6 +620,11 @@ static bool serve(struct connection *c, struct request *rq)
         str_append_cstr(&a.headers, "x-amz-bucket-region: eu-test-9\r\n");
         break;
     case FAKE_RESET:
+        break;
+    case FAKE_FLIPPED:
+        ASSERT(rq->body.len > 0);
+        c->in.data[c->used - 1] ^= 4;
+        act(s, rq, &a);
         break;
     default:
         act(s, rq, &a);

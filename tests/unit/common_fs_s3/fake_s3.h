@@ -1,5 +1,5 @@
 /* A server of S3 in memory, for tests: objects, ranges, conditions, listings, uploads in parts, copies; and faults on
- * demand.  It looks at no signature (servers that do are in tests/system).  Thread: any. */
+ * demand.  It looks at no signature, but at SHA-256 and CRC32C of bodies (servers that do are in tests/system).  Thread: any. */
 #ifndef FLINC_TESTS_UNIT_COMMON_FS_S3_FAKE_S3_H
 #define FLINC_TESTS_UNIT_COMMON_FS_S3_FAKE_S3_H
 
@@ -20,11 +20,16 @@ enum fake_fault {
     FAKE_OTHER_REGION, /* 301 with another region */
     FAKE_ERROR_IN_200, /* of a completion */
     FAKE_DENIED,       /* 403 AccessDenied */
+    FAKE_FLIPPED,      /* a bit of the body is another one when it comes */
 };
+
+/* What it does with check sums of files. */
+enum fake_checksums { FAKE_CHECKS, FAKE_IGNORES_CHECKSUMS, FAKE_REFUSES_CHECKSUMS };
 
 struct fake_object {
     struct str bytes;
     char etag[40], writer[64];
+    char crc32c[16]; /* "": it came without; of the beginning of an upload "CRC32C" or "" */
 };
 
 struct fake_s3 {
@@ -45,6 +50,9 @@ struct fake_s3 {
     uint32_t n_together; /* so many requests are answered when all of them have come */
     pthread_cond_t came;
     bool has_no_conditions; /* 501, as Swift answers If-None-Match */
+    enum fake_checksums checksums;
+    uint32_t n_signed, n_unsigned,
+        n_checked; /* PUTs with a body: by their SHA-256, without, with a check sum */
     bool is_ending;
     struct vec connections; /* int: open ones */
     uint32_t n_threads;
