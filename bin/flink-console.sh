@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a service in the foreground: containers, process supervisors.  Flink: flink-console.sh.
-USAGE="Usage: flink-console.sh (taskexecutor|standalonesession|standalonejob|zookeeper) [args]"
+USAGE="Usage: flink-console.sh (taskexecutor|standalonesession|standalonejob|historyserver|zookeeper) [args]"
 
 SERVICE=${1:-}
 ARGS=("${@:2}")
@@ -9,6 +9,7 @@ bin=$(cd "$(dirname "$(readlink -f "$0")")" && pwd -P)
 
 case $SERVICE in
 taskexecutor) program=$FLINC_LIBEXEC_DIR/flinc-taskmanager ;;
+historyserver) program=$FLINC_LIBEXEC_DIR/flinc-historyserver ;;
 zookeeper) program=$FLINC_LIBEXEC_DIR/flinc-zookeeper ;;
 standalonesession | standalonejob) program=$FLINC_LIBEXEC_DIR/flinc-jobmanager ;;
 *)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Starts or stops a daemon in the background; pid and log files as Flink's flink-daemon.sh.
-USAGE="Usage: flink-daemon.sh (start|stop|stop-all) (standalonesession|standalonejob|taskexecutor|zookeeper) [args]"
+USAGE="Usage: flink-daemon.sh (start|stop|stop-all|status) (standalonesession|standalonejob|taskexecutor|historyserver|zookeeper) [args]"
 
 STARTSTOP=${1:-}
 DAEMON=${2:-}
@@ -12,6 +12,7 @@ case $DAEMON in
 standalonesession) program=$FLINC_LIBEXEC_DIR/flinc-jobmanager ;;
 standalonejob) program=$FLINC_LIBEXEC_DIR/flinc-jobmanager ;;
 taskexecutor) program=$FLINC_LIBEXEC_DIR/flinc-taskmanager ;;
+historyserver) program=$FLINC_LIBEXEC_DIR/flinc-historyserver ;;
 zookeeper) program=$FLINC_LIBEXEC_DIR/flinc-zookeeper ;;
 *)
     echo "Unknown daemon '$DAEMON'. $USAGE." >&2
@@ -134,8 +135,25 @@ stop_all() {
     rm -f "$pid.tmp"
 }
 
+# Ends with 0 when one runs, as init scripts do with 3 when none does.
+status() {
+    local line running=0
+    if [ -f "$pid" ]; then
+        while read -r line; do
+            is_running "$line" || continue
+            echo "Daemon $DAEMON (pid: $line) is running on $HOSTNAME."
+            running=$((running + 1))
+        done <"$pid"
+    fi
+    if [ $running -eq 0 ]; then
+        echo "No $DAEMON daemon is running on $HOSTNAME."
+        exit 3
+    fi
+}
+
 case $STARTSTOP in
 start) start ;;
+status) status ;;
 stop) stop_last ;;
 stop-all) stop_all ;;
 *)

@@ -14,7 +14,7 @@ Usage: $(basename "$0") (jobmanager|$COMMAND_STANDALONE|taskmanager|$COMMAND_HIS
   jobmanager [args]        a job manager of a session cluster
   $COMMAND_STANDALONE [args]    a job manager for the one job of usrlib/
   taskmanager [args]       a task manager
-  $COMMAND_HISTORY_SERVER           (not in this release)
+  $COMMAND_HISTORY_SERVER [args]    a history server
 Anything else is run as a command.
 
 Variables:
@@ -126,8 +126,12 @@ taskmanager)
     as_flink "$FLINK_HOME/bin/taskmanager.sh" start-foreground "$@"
     ;;
 "$COMMAND_HISTORY_SERVER")
-    echo "The history server is not in this release of Flinc." >&2
-    exit 1
+    shift
+    use_jemalloc
+    use_built_in_plugins
+    write_configuration
+    echo "Starting History Server"
+    as_flink "$FLINK_HOME/bin/historyserver.sh" start-foreground "$@"
     ;;
 *)
     as_flink "$@"

@@ -12,11 +12,31 @@ static const char *const role_names[] = {
     [FAILPOINT_TASK_MANAGER] = "task manager",
     [FAILPOINT_WORKER] = "worker",
     [FAILPOINT_CLIENT] = "client",
+    [FAILPOINT_HISTORY_SERVER] = "history server",
     [FAILPOINT_ANY] = "any",
 };
 
 /* clang-format off: one row, one line */
 static const struct failpoint_row rows[] = {
+    /* archiving */
+    {"dispatcher.history.before", FAILPOINT_JOB_MANAGER, "archiving of ended jobs",
+     "the end of a job is durable and shown, its archive is not written"},
+    {"archive.write.before", FAILPOINT_JOB_MANAGER, "archiving of ended jobs",
+     "before a try to write an archive"},
+    {"archive.write.before_rename", FAILPOINT_JOB_MANAGER, "archiving of ended jobs",
+     "the archive is whole under a hidden name (where files are seen while they are written)"},
+    {"archive.write.after", FAILPOINT_JOB_MANAGER, "archiving of ended jobs",
+     "the archive is there"},
+    {"dispatcher.history.after", FAILPOINT_JOB_MANAGER, "archiving of ended jobs",
+     "the archive is there or given up, what high availability keeps of the job is not removed"},
+
+    /* history server */
+    {"history.list", FAILPOINT_HISTORY_SERVER, "reading archives",
+     "before a folder of archives is listed"},
+    {"history.fetch", FAILPOINT_HISTORY_SERVER, "reading archives", "before an archive is read"},
+    {"history.delete", FAILPOINT_HISTORY_SERVER, "reading archives",
+     "before an archive that is not to be kept is deleted"},
+
     /* checkpoint triggering */
     {"checkpoint.trigger.before_coordinators", FAILPOINT_JOB_MANAGER, "checkpoint triggering",
      "before the snapshots of source coordinators are asked for"},

@@ -43,7 +43,12 @@ static const struct conf_option jobmanager_options[] = {
      .description = "How long a job waits for the slots that it needs at least before it fails; "
                     "in reactive mode for ever by default.",
      .flags = CONF_FLAG_EFFECTIVE},
-    {"jobmanager.archive.fs.dir", CONF_TYPE_STRING},
+    {"jobmanager.archive.fs.dir", CONF_TYPE_STRING,
+     .description =
+         "Folder, on any file system, in which the job manager archives jobs that have "
+         "ended, one file each, for history servers (historyserver.archive.fs.dir); none "
+         "are archived when it is not set.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"jobmanager.bind-host", CONF_TYPE_STRING,
      .description =
          "The address that the job manager listens on for task managers; all (0.0.0.0) by default.",
@@ -349,19 +354,60 @@ static const struct conf_option ha_options[] = {
 
 static const struct conf_option history_options[] = {
     {"historyserver.archive.clean-expired-applications", CONF_TYPE_BOOL, "false"},
-    {"historyserver.archive.clean-expired-jobs", CONF_TYPE_BOOL, "false"},
-    {"historyserver.archive.fs.dir", CONF_TYPE_STRING},
-    {"historyserver.archive.fs.refresh-interval", CONF_TYPE_DURATION, "10 s"},
+    {"historyserver.archive.clean-expired-jobs", CONF_TYPE_BOOL, "false",
+     .description = "Whether the history server lets go of jobs whose archives are no longer in "
+                    "historyserver.archive.fs.dir; otherwise it shows them as long as it runs.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"historyserver.archive.fs.dir", CONF_TYPE_STRING,
+     .description =
+         "Folders that the history server looks for archived jobs in, on any file system, "
+         "between commas; see jobmanager.archive.fs.dir.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"historyserver.archive.fs.refresh-interval", CONF_TYPE_DURATION, "10 s",
+     .description = "How often the history server looks into the folders of archived jobs.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"historyserver.archive.retained-applications", CONF_TYPE_INT, "-1"},
-    {"historyserver.archive.retained-jobs", CONF_TYPE_INT, "-1"},
-    {"historyserver.archive.retained-ttl", CONF_TYPE_DURATION},
-    {"historyserver.log.jobmanager.url-pattern", CONF_TYPE_STRING},
-    {"historyserver.log.taskmanager.url-pattern", CONF_TYPE_STRING},
-    {"historyserver.web.address", CONF_TYPE_STRING},
-    {"historyserver.web.port", CONF_TYPE_INT, "8082"},
-    {"historyserver.web.refresh-interval", CONF_TYPE_DURATION, "10 s"},
-    {"historyserver.web.ssl.enabled", CONF_TYPE_BOOL, "false"},
-    {"historyserver.web.tmpdir", CONF_TYPE_STRING},
+    {"historyserver.archive.retained-jobs", CONF_TYPE_INT, "-1",
+     .description =
+         "How many archives, the newest ones, the history server keeps in each folder of "
+         "historyserver.archive.fs.dir; it deletes the others. -1 keeps all; 0 and numbers "
+         "below -1 are refused. With historyserver.archive.retained-ttl an archive is "
+         "deleted when either says so.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"historyserver.archive.retained-ttl", CONF_TYPE_DURATION,
+     .description = "How long the history server keeps an archive in a folder of "
+                    "historyserver.archive.fs.dir, by the time of its file; it deletes older ones. "
+                    "For ever when it is not set.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"historyserver.log.jobmanager.url-pattern", CONF_TYPE_STRING,
+     .description = "Where the log of a job's job manager is found: an address of http or https in "
+                    "which <jobid> stands for the job's id. The history server answers it at "
+                    "/jobs/:jobid/jobmanager/log-url.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"historyserver.log.taskmanager.url-pattern", CONF_TYPE_STRING,
+     .description =
+         "Where the log of a task manager is found: an address of http or https in which "
+         "<jobid> stands for the job's id and <tmid> for the task manager's. The history "
+         "server answers it at /jobs/:jobid/taskmanagers/:taskmanagerid/log-url.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"historyserver.web.address", CONF_TYPE_STRING,
+     .description = "The address that the history server listens on; all when it is not set.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"historyserver.web.port", CONF_TYPE_INT, "8082",
+     .description = "The port of the history server; 0 takes any, which the log names.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"historyserver.web.refresh-interval", CONF_TYPE_DURATION, "10 s",
+     .description = "How often web pages of the history server ask it anew.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"historyserver.web.ssl.enabled", CONF_TYPE_BOOL, "false",
+     .description = "Whether the history server speaks HTTPS, with the certificate of "
+                    "security.ssl.rest.*, which must be enabled, too.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"historyserver.web.tmpdir", CONF_TYPE_STRING,
+     .description =
+         "Local folder for copies of the archives; the first of io.tmp.dirs when it is not "
+         "set.",
+     .flags = CONF_FLAG_EFFECTIVE},
 };
 
 const struct conf_group conf_jobmanager_group = CONF_GROUP("Job manager", jobmanager_options);

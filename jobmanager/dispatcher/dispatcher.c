@@ -145,7 +145,7 @@ static void end_jobs(struct dispatcher *d)
         return;
     }
     pthread_mutex_lock(&d->lock);
-    while (d->live.len > 0) {
+    while (d->live.len > 0 || d->n_history > 0) {
         pthread_cond_wait(&d->changed, &d->lock);
     }
     pthread_mutex_unlock(&d->lock);

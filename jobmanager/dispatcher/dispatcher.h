@@ -17,6 +17,14 @@
 struct dispatcher;
 enum { DISPATCHER_JOBS_MAX = 4096 }; /* that have not ended; more are refused with ERR_LIMIT */
 
+/* Where ended jobs go for history servers (jobmanager/archive). */
+struct dispatcher_history {
+    /* Blocks, bounded; called on the executor's threads.  NULL: nowhere. */
+    int (*archive)(void *arg, const struct job_details *details, struct error *err);
+    void *arg;
+    struct executor *executor; /* Borrows; its own */
+};
+
 struct dispatcher_options {
     const struct conf *conf;   /* Borrows */
     enum component_mode mode;  /* of it and of its job masters */
@@ -32,6 +40,7 @@ struct dispatcher_options {
     const struct checkpoint_files *checkpoint_files;
     /* Borrows; what outlives this process; NULL: nothing does. */
     struct recovery *recovery;
+    struct dispatcher_history history;
     const char *store_dir; /* of finished jobs (jobstore.type File); NULL: in memory only */
     /* A job has ended (application mode waits for it).  Dispatcher's thread.  May be NULL. */
     void (*on_job_ended)(void *owner, const struct flinc_id *job_id, enum job_status status);
@@ -61,10 +70,14 @@ void job_submission_fini(struct job_submission *s, struct blob_store *blobs);
 void dispatcher_submit(struct dispatcher *d, struct job_submission *take,
                        void (*done)(void *arg, int rc, const struct error *err), void *arg);
 
+enum dispatcher_failed {
+    DISPATCHER_FAILED_FOR_GOOD, /* it becomes history */
+    DISPATCHER_FAILED_FOR_NOW,  /* another leader may run it */
+};
 /* The main of an application has failed before it submitted a job: one of this id and name that has FAILED,
  * for people to look at; on_job_ended follows.  Nothing happens when there is a job of this id. */
 void dispatcher_add_failed(struct dispatcher *d, const struct flinc_id *id, const char *name,
-                           const struct error *why);
+                           enum dispatcher_failed kind, const struct error *why);
 
 /* ---- thread: any but the dispatcher's and its masters'; bounded waits ----------------------------- */
 

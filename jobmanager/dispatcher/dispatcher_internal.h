@@ -6,6 +6,7 @@
  *   reading.c      what others may see and ask
  *   checkpoints.c  checkpoints and savepoints on request
  *   failed.c       a job that failed before it was one
+ *   history.c      archives of ended jobs
  *   recovering.c   keeping jobs for the next leader, running those of former ones
  *   job_store.c    finished jobs */
 #ifndef FLINC_JOBMANAGER_DISPATCHER_DISPATCHER_INTERNAL_H
@@ -38,6 +39,7 @@ enum dispatcher_op {
     DISPATCHER_OP_ARCHIVED,  /* the I/O executor */
     DISPATCHER_OP_SHUT_DOWN, /* the owner */
     DISPATCHER_OP_CLIENT,    /* anybody: a job's client lives */
+    DISPATCHER_OP_HISTORY,   /* a thread of history's */
 };
 
 /*
@@ -67,6 +69,7 @@ struct dispatched_job {
     const struct job_details *details; /* counted; from ENDED on */
     int64_t client_expires_ms;         /* its client counts as gone then; 0: nobody waits for it */
     bool end_is_durable; /* with recovery: its end was written down, and may be shown */
+    bool removes;        /* with recovery: what is kept of it goes */
     uint32_t n_asking;   /* threads that ask the job master: it is not freed meanwhile */
 };
 
@@ -85,7 +88,8 @@ struct dispatcher {
     pthread_cond_t changed; /* a status, the number of jobs, of those who ask */
     struct map
         jobs; /* Borrows: id -> struct dispatched_job *; written on the dispatcher's thread */
-    struct vec live; /* Owns: the same, in the order of their start */
+    struct vec live;    /* Owns: the same, in the order of their start */
+    uint32_t n_history; /* archives that are being written, or wait for it */
 };
 
 /* ---- submission.c ------------------------------------------------------------------------------- */
@@ -110,7 +114,22 @@ void dispatched_job_refresh(struct dispatched_job *j);
 /* The job has ended: writes it down, and removes what was kept of it.  True: its end may be shown; false: it goes on
  * under another leader.  Blocks. */
 bool dispatched_job_write_end(struct dispatched_job *j, enum job_status status);
-void dispatched_job_remove(struct dispatched_job *j);
+/* Removes what is kept of a job that has ended.  Blocks. */
+void dispatcher_remove_kept(struct dispatcher *d, const char *job_hex);
+
+/* ---- history.c ---------------------------------------------------------------------------------- */
+
+enum history_flags {
+    HISTORY_THEN_REMOVE = 1, /* then what is kept of it goes */
+    HISTORY_THEN_TELL = 2,   /* then on_job_ended */
+};
+bool dispatcher_has_history(const struct dispatcher *d);
+/* Writes the archive, later, and does what the flags say, whether it could be written or not. */
+void dispatcher_archive(struct dispatcher *d, const struct job_details *details, unsigned flags);
+/* Before its end is written down: so that the next leader can archive it.  Blocks. */
+void dispatched_job_keep_details(struct dispatched_job *j);
+/* A struct recovery_left. */
+bool dispatcher_take_left(void *dispatcher, const char *job_hex, struct slice details);
 
 /* ---- dispatcher.c ------------------------------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 struct failed_op {
     struct flinc_id id;
     char *name; /* Owns */
+    enum dispatcher_failed kind;
     struct error why;
 };
 
@@ -71,24 +72,27 @@ static void run_failed(void *owner, void *payload)
     }
     const struct job_details *details = make_details(op, now);
     struct job_store_entry *entry = job_store_prepare(d->store, &overview, &none, details);
-    job_details_unref(details);
     pthread_mutex_lock(&d->lock);
     job_store_add(d->store, entry);
     dispatcher_touch(d);
     pthread_cond_broadcast(&d->changed);
     pthread_mutex_unlock(&d->lock);
-    if (d->options.on_job_ended != NULL) {
+    if (op->kind == DISPATCHER_FAILED_FOR_GOOD && dispatcher_has_history(d)) {
+        dispatcher_archive(d, details, HISTORY_THEN_TELL);
+    } else if (d->options.on_job_ended != NULL) {
         d->options.on_job_ended(d->options.owner, &op->id, JOB_STATUS_FAILED);
     }
+    job_details_unref(details);
     failed_op_free(payload);
 }
 
 void dispatcher_add_failed(struct dispatcher *d, const struct flinc_id *id, const char *name,
-                           const struct error *why)
+                           enum dispatcher_failed kind, const struct error *why)
 {
     struct failed_op *op = MEM_NEW(struct failed_op);
     op->id = *id;
     op->name = mem_strdup(name);
+    op->kind = kind;
     error_copy(&op->why, why);
     if (component_post(d->component, MAILBOX_LANE_CONTROL, DISPATCHER_OP_FAILED, run_failed, op,
                        failed_op_free) < 0) {

@@ -72,6 +72,7 @@ bool dispatched_job_write_end(struct dispatched_job *j, enum job_status status)
                   "availability for the next leader.",
                   j->overview.name, j->hex);
     } else {
+        dispatched_job_keep_details(j);
         for (int i = 0; i < DISPATCHER_END_TRIES && rc < 0 && rc != ERR_FENCED; i++) {
             if (i > 0) {
                 (void)usleep(DISPATCHER_END_PAUSE_MS * 1000);
@@ -95,14 +96,14 @@ bool dispatched_job_write_end(struct dispatched_job *j, enum job_status status)
     return rc == 0;
 }
 
-void dispatched_job_remove(struct dispatched_job *j)
+void dispatcher_remove_kept(struct dispatcher *d, const char *job_hex)
 {
     struct error err = ERROR_INIT;
-    if (recovery_remove_job(j->d->options.recovery, j->hex, &err) < 0) {
+    if (recovery_remove_job(d->options.recovery, job_hex, &err) < 0) {
         LOG_WARN(DISPATCHER_TOPIC,
                  "What is kept of job %s, which has ended, cannot be removed; the next leader does "
                  "it: %s",
-                 j->hex, err.message);
+                 job_hex, err.message);
     }
 }
 
@@ -136,7 +137,7 @@ static void show_failed(struct dispatcher *d, const char *hex, const struct erro
     LOG_ERROR(DISPATCHER_TOPIC, "Job %s cannot be recovered: %s", hex,
               error_format(why, text, sizeof(text)));
     if (id_parse(hex, &id)) {
-        dispatcher_add_failed(d, &id, "(cannot be recovered)", why);
+        dispatcher_add_failed(d, &id, "(cannot be recovered)", DISPATCHER_FAILED_FOR_NOW, why);
     }
 }
 
@@ -147,7 +148,8 @@ int dispatcher_recover(struct dispatcher *d, struct error *err)
     if (d->options.recovery == NULL) {
         return 0;
     }
-    rc = recovery_list_jobs(d->options.recovery, &hexes, err);
+    struct recovery_left left = {.take = dispatcher_take_left, .arg = d};
+    rc = recovery_list_jobs(d->options.recovery, &left, &hexes, err);
     for (size_t i = 0; rc == 0 && i < hexes.len; i++) {
         struct error why = ERROR_INIT;
         int one = recover_one(d, vec_ptr(&hexes, i), &why);

@@ -197,7 +197,7 @@ static int archive(void *arg, struct cancel_token *cancel, struct error *err)
     struct dispatched_job *j = arg;
     struct dispatcher *d = j->d;
     (void)!FAILPOINT(err, "dispatcher.archive.before_free");
-    bool removes = d->options.recovery != NULL && dispatched_job_write_end(j, j->ended_as);
+    j->removes = d->options.recovery != NULL && dispatched_job_write_end(j, j->ended_as);
     pthread_mutex_lock(&d->lock);
     j->state = DISPATCHED_ARCHIVING;
     while (j->n_asking > 0) { /* the job master lives and answers them */
@@ -210,10 +210,19 @@ static int archive(void *arg, struct cancel_token *cancel, struct error *err)
     if (details != NULL && job_status_is_globally_terminal(overview.status)) {
         j->entry = job_store_prepare(d->store, &overview, &j->fingerprint, details);
     }
-    if (removes) {
-        dispatched_job_remove(j);
+    if (j->removes && !dispatcher_has_history(d)) {
+        dispatcher_remove_kept(d, j->hex);
     }
     return 0;
+}
+
+/* For history: what has ended for good, and as far as high availability knows it has. */
+static bool becomes_history(const struct dispatched_job *j)
+{
+    const struct dispatcher *d = j->d;
+    return dispatcher_has_history(d) && j->details != NULL &&
+           job_status_is_globally_terminal(j->overview.status) &&
+           (d->options.recovery == NULL || j->removes);
 }
 
 /* Thread: the dispatcher's. */
@@ -235,8 +244,13 @@ static void on_archived(void *target, void *arg, int rc, const struct error *err
     job_store_sweep(d->store);
     LOG_INFO(DISPATCHER_TOPIC, "Job '%s' (%s) reached terminal state %s.", j->overview.name, j->hex,
              job_status_name(status));
+    bool archives = becomes_history(j);
+    if (archives) {
+        dispatcher_archive(d, j->details,
+                           HISTORY_THEN_TELL | (j->removes ? HISTORY_THEN_REMOVE : 0));
+    }
     dispatched_job_free(j);
-    if (d->options.on_job_ended != NULL) {
+    if (!archives && d->options.on_job_ended != NULL) {
         d->options.on_job_ended(d->options.owner, &id, status);
     }
 }

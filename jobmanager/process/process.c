@@ -68,7 +68,7 @@ static void on_application_failed(void *owner, const struct flinc_id *job_id, co
     LOG_ERROR(topic, "Application failed unexpectedly: %s", text);
     fprintf(stderr, "Application failed unexpectedly: %s\n", text);
     if (conf_bool(services->options.conf, "execution.submit-failed-job-on-application-error")) {
-        dispatcher_add_failed(services->dispatcher, job_id, name, why);
+        dispatcher_add_failed(services->dispatcher, job_id, name, DISPATCHER_FAILED_FOR_GOOD, why);
     } else {
         signals_ask_end(PROCESS_EXIT_RUNTIME_FAILURE);
     }

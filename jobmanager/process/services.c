@@ -12,21 +12,6 @@ static const char topic[] = "flinc.process";
 
 /* ---- places --------------------------------------------------------------------------------------- */
 
-void services_home_path(const char *name, struct str *ret_path)
-{
-    char exe[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-    exe[MAX(n, 0)] = '\0';
-    for (int up = 0; up < 2; up++) { /* libexec/flinc-jobmanager -> libexec -> the distribution */
-        char *slash = strrchr(exe, '/');
-        if (slash != NULL) {
-            *slash = '\0';
-        }
-    }
-    str_clear(ret_path);
-    str_printf(ret_path, "%s/%s", exe, name);
-}
-
 /* The first folder of a list that is given with ',' or ':'. */
 static void first_folder(const char *list, struct str *ret)
 {
@@ -159,7 +144,15 @@ static int start_io(struct services *s, struct error *err)
         .name = "flinc-io",
         .n_threads = io_threads(s->options.conf),
     };
+    const struct executor_options history = {
+        .name = "flinc-history",
+        .n_threads = SERVICES_HISTORY_THREADS,
+        .queue_limit = DISPATCHER_JOBS_MAX,
+    };
     TRY(executor_new(&io, &s->io, err));
+    if (s->archivist != NULL) {
+        TRY(executor_new(&history, &s->history, err));
+    }
     if (ha_is_durable(s->ha)) {
         s->recovery = recovery_new(&(struct recovery_options){
             .ha = s->ha,
@@ -171,6 +164,11 @@ static int start_io(struct services *s, struct error *err)
         });
     }
     return 0;
+}
+
+static int archive_job(void *arg, const struct job_details *details, struct error *err)
+{
+    return archivist_archive(arg, details, err);
 }
 
 static int start_components(struct services *s, struct error *err)
@@ -204,6 +202,10 @@ static int start_components(struct services *s, struct error *err)
         .on_job_ended = s->options.on_job_ended,
         .owner = s->options.owner,
     };
+    if (s->archivist != NULL) {
+        d.history = (struct dispatcher_history){
+            .archive = archive_job, .arg = s->archivist, .executor = s->history};
+    }
     TRY(dispatcher_new(&d, &s->dispatcher, err));
     return dispatcher_start(s->dispatcher, err);
 }
@@ -273,12 +275,16 @@ static int start_all(struct services *s, struct error *err)
     TRY(make_folders(s, err));
     TRY(start_base(s, err));
     TRY(start_storage(s, err));
+    TRY(archivist_new(s->options.conf, &s->archivist, err));
     return start_ha(s, err);
 }
 
 int services_lead(struct services *s, const struct flinc_id *token, struct error *err)
 {
     s->token = *token;
+    if (s->archivist != NULL) {
+        archivist_set_hurry(s->archivist, false);
+    }
     TRY(start_io(s, err));
     TRY(start_components(s, err));
     TRY(start_calls(s, err));
@@ -293,12 +299,16 @@ void services_retire(struct services *s)
     struct error err = ERROR_INIT;
     bool led = s->io != NULL;
     s->rest = rest_server_stop(s->rest);
+    if (s->archivist != NULL) {
+        archivist_set_hurry(s->archivist, true);
+    }
     s->dispatcher = dispatcher_free(s->dispatcher);
     s->operations = checkpoint_operations_free(s->operations);
     s->coordinators = coordinator_children_free(s->coordinators);
     s->resourcemanager = resourcemanager_free(s->resourcemanager);
     s->prober = prober_free(s->prober);
     s->calls = calls_stop(s->calls);
+    s->history = executor_free(s->history);
     s->io = executor_free(s->io);
     s->recovery = recovery_free(s->recovery);
     if (led && s->rest_fd >= 0 && s->forwarder == NULL &&
@@ -328,6 +338,7 @@ void services_stop(struct services *s)
     s->ha = ha_close(s->ha);
     s->runtime = rpc_runtime_free(s->runtime);
     s->builder = job_builder_free(s->builder);
+    s->archivist = archivist_free(s->archivist);
     s->blobs = blob_store_close(s->blobs);
     s->reporters = prometheus_reporter_stop(s->reporters);
     s->process_metrics = process_metrics_free(s->process_metrics);

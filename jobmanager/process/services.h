@@ -14,13 +14,15 @@
 #include "common/metrics/process_metrics.h"
 #include "common/metrics/prometheus/prometheus.h"
 #include "common/spawner/spawner.h"
+#include "jobmanager/archive/archive.h"
 #include "jobmanager/process/calls.h"
 #include "jobmanager/process/coordinator_launcher.h"
 #include "jobmanager/process/forwarder.h"
+#include "jobmanager/process/home.h"
 #include "jobmanager/process/prober.h"
 #include "jobmanager/rest/rest.h"
 
-enum { SERVICES_IO_THREADS_DEFAULT = 4 };
+enum { SERVICES_IO_THREADS_DEFAULT = 4, SERVICES_HISTORY_THREADS = 2 };
 
 struct services_options {
     struct conf *conf; /* Borrows; the port that was found is set in it */
@@ -43,6 +45,7 @@ struct services {
     struct blob_store *blobs;
     struct job_builder *builder;
     struct rpc_runtime *runtime;
+    struct archivist *archivist; /* NULL: jobmanager.archive.fs.dir is not set */
     struct ha *ha;
     int rest_fd; /* with high availability: the REST port, whoever serves it; -1: none */
     struct forwarder *forwarder; /* while this is a standby */
@@ -50,6 +53,7 @@ struct services {
     /* While this process leads. */
     struct flinc_id token;
     struct executor *io;
+    struct executor *history;  /* writes archives of ended jobs; NULL: none are written */
     struct recovery *recovery; /* outlives what the executor does; NULL without high availability */
     struct prober *prober;     /* outlives the resource manager */
     struct resourcemanager *resourcemanager;
@@ -66,8 +70,5 @@ void services_stop(struct services *s);
 int services_lead(struct services *s, const struct flinc_id *token, struct error *err) MUST_CHECK;
 /* Suspends all jobs; nothing that outlives this process is deleted.  Without leading nothing happens. */
 void services_retire(struct services *s);
-
-/* A folder or file of the distribution that this program lies in: "usrlib", "libexec/flinc-jobbuilder". */
-void services_home_path(const char *name, struct str *ret_path);
 
 #endif

@@ -235,9 +235,10 @@ int recovery_get_job(struct recovery *r, const char *job_hex, struct recovered_j
     return 0;
 }
 
-int recovery_list_jobs(struct recovery *r, struct vec *ret_hexes, struct error *err)
+int recovery_list_jobs(struct recovery *r, const struct recovery_left *left, struct vec *ret_hexes,
+                       struct error *err)
 {
-    results_clean(r);
+    results_clean(r, left);
     TRY(ha_list(r->ha, &r->token, "jobgraphs", ret_hexes, err));
     for (size_t i = ret_hexes->len; i > 0; i--) {
         char *hex = vec_ptr(ret_hexes, i - 1);

@@ -4,6 +4,7 @@
  *   jobgraphs/<job>                    the graph; its bundles are files: storageDir/<cluster-id>/blob/<job>/<hash>
  *   jobs/<job>/checkpoint_id_counter   the next number of a checkpoint
  *   jobs/<job>/checkpoints/<id>        where it is
+ *   jobs/<job>/details                 what is known of it at its end, until it is archived for history servers
  *   results/<job>_DIRTY.json           how the job ended; what is left of it is being removed
  *   results/<job>.json                 it is removed (job-result-store.delete-on-commit: false)
  *
@@ -47,8 +48,18 @@ void recovered_job_fini(struct recovered_job *job, struct blob_store *blobs);
  * was: the text says so.  An error leaves nothing, unless its outcome is unknown. */
 int recovery_put_job(struct recovery *r, const Flinc__JobGraph *graph, const struct blob_key *blobs,
                      uint32_t n_blobs, struct error *err) MUST_CHECK;
-/* Ids of all jobs that are to be run, in hex; ha_names_fini().  Removes what ended jobs have left. */
-int recovery_list_jobs(struct recovery *r, struct vec *ret_hexes, struct error *err) MUST_CHECK;
+/* What is known of a job at its end, packed: whoever removes the job may want it (struct recovery_left). */
+int recovery_keep_details(struct recovery *r, const char *job_hex, struct slice details,
+                          struct error *err) MUST_CHECK;
+struct recovery_left {
+    /* A job that a former leader has not removed, with its details: true, and the receiver calls recovery_remove_job(). */
+    bool (*take)(void *arg, const char *job_hex, struct slice details);
+    void *arg;
+};
+/* Ids of all jobs that are to be run, in hex; ha_names_fini().  Removes what ended jobs have left, but what `left` (may be
+ * NULL) takes. */
+int recovery_list_jobs(struct recovery *r, const struct recovery_left *left, struct vec *ret_hexes,
+                       struct error *err) MUST_CHECK;
 /* The name that a person gave it, and the rest; an error names what cannot be read. */
 int recovery_get_job(struct recovery *r, const char *job_hex, struct recovered_job *ret,
                      struct error *err) MUST_CHECK;

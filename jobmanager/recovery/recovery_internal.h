@@ -42,7 +42,7 @@ void bundles_delete(struct recovery *r, const char *job_hex);
 int results_find(struct recovery *r, const char *job_hex, bool *ret_dirty,
                  struct error *err) MUST_CHECK;
 /* Ends what a former leader has begun: of each job with a dirty result. */
-void results_clean(struct recovery *r);
+void results_clean(struct recovery *r, const struct recovery_left *left);
 int results_end_job(struct recovery *r, const char *job_hex, const char *status, bool files_go,
                     struct error *err) MUST_CHECK;
 

@@ -208,7 +208,34 @@ static int delete_checkpoints(struct recovery *r, const char *job_hex, struct er
     return rc;
 }
 
-static int clean_one(struct recovery *r, const char *job_hex, struct error *err)
+int recovery_keep_details(struct recovery *r, const char *job_hex, struct slice details,
+                          struct error *err)
+{
+    STR_AUTO name = STR_INIT;
+    recovery_name(&name, "jobs", job_hex, "/details");
+    return ha_put(r->ha, &r->token, str_cstr(&name), details, err);
+}
+
+/* True: somebody else removes the job. */
+static bool hand_over(struct recovery *r, const struct recovery_left *left, const char *job_hex)
+{
+    STR_AUTO name = STR_INIT;
+    STR_AUTO details = STR_INIT;
+    struct error err = ERROR_INIT;
+    if (left == NULL) {
+        return false;
+    }
+    recovery_name(&name, "jobs", job_hex, "/details");
+    int rc = ha_get(r->ha, &r->token, str_cstr(&name), &details, &err);
+    if (rc < 0 && rc != ERR_NOT_FOUND) {
+        LOG_WARN(RECOVERY_TOPIC, "What is known of job %s, which has ended, cannot be read: %s",
+                 job_hex, err.message);
+    }
+    return rc == 0 && left->take(left->arg, job_hex, str_slice(&details));
+}
+
+static int clean_one(struct recovery *r, const struct recovery_left *left, const char *job_hex,
+                     struct error *err)
 {
     STR_AUTO name = STR_INIT;
     STR_AUTO json = STR_INIT;
@@ -219,10 +246,10 @@ static int clean_one(struct recovery *r, const char *job_hex, struct error *err)
     if (strstr(str_cstr(&json), "\"checkpoints-go\":true") != NULL) {
         TRY(delete_checkpoints(r, job_hex, err));
     }
-    return recovery_remove_job(r, job_hex, err);
+    return hand_over(r, left, job_hex) ? 0 : recovery_remove_job(r, job_hex, err);
 }
 
-void results_clean(struct recovery *r)
+void results_clean(struct recovery *r, const struct recovery_left *left)
 {
     struct vec names = VEC_INIT(char *);
     struct error err = ERROR_INIT;
@@ -236,7 +263,7 @@ void results_clean(struct recovery *r)
         }
         name[strlen(name) - strlen(DIRTY)] = '\0';
         error_clear(&err);
-        if (clean_one(r, name, &err) < 0) {
+        if (clean_one(r, left, name, &err) < 0) {
             char text[ERROR_MESSAGE_MAX];
             LOG_WARN(RECOVERY_TOPIC,
                      "What job %s has left cannot be removed; the next leader tries again: %s",

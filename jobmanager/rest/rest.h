@@ -39,6 +39,8 @@ int rest_server_start(const struct rest_options *options, struct rest_server **r
                       struct error *err) MUST_CHECK;
 uint32_t rest_server_port(const struct rest_server *s);
 struct rest_server *rest_server_stop(struct rest_server *s);
+/* {"jvm": ..., "classpath": ...} of this process, secrets masked. */
+void rest_write_own_environment(struct json_writer *w, const struct conf *conf);
 
 /* All routes, for the reference page and tests. */
 struct rest_route {

@@ -112,8 +112,6 @@ int64_t rest_now_ms(void);
 /* Answers with a file as text; takes the descriptor. */
 void rest_answer_text_file(struct http_response *rs, int take_fd, uint64_t size);
 
-/* {"jvm": ..., "classpath": ...} of this process. */
-void rest_write_own_environment(struct json_writer *w, const struct conf *conf);
 /* The page at / when there are no static files (index_page.c). */
 int rest_fallback(void *owner, const struct http_request *rq, struct http_response *rs,
                   struct error *err);

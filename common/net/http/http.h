@@ -74,6 +74,8 @@ struct json_writer *http_response_json(struct http_response *rs);
 void http_response_content_type(struct http_response *rs, const char *type); /* Borrows a literal */
 /* Sends `size` bytes of a file from its start; takes the descriptor. */
 void http_response_file(struct http_response *rs, int take_fd, uint64_t size);
+/* The same from `offset` on. */
+void http_response_file_part(struct http_response *rs, int take_fd, uint64_t offset, uint64_t size);
 /* Status and {"errors":[text]}. */
 void http_response_error(struct http_response *rs, int status, const char *text);
 int http_status_of_error(int code); /* ERR_NOT_FOUND: 404, ERR_TIMEOUT: 408 ... */

@@ -56,10 +56,16 @@ void http_response_content_type(struct http_response *rs, const char *type)
 
 void http_response_file(struct http_response *rs, int take_fd, uint64_t size)
 {
+    http_response_file_part(rs, take_fd, 0, size);
+}
+
+void http_response_file_part(struct http_response *rs, int take_fd, uint64_t offset, uint64_t size)
+{
     if (rs->fd >= 0) {
         close(rs->fd);
     }
     rs->fd = take_fd;
+    rs->fd_offset = offset;
     rs->fd_size = size;
 }
 
@@ -146,7 +152,8 @@ static struct MHD_Response *make_response(struct http_response *rs)
 {
     if (rs->fd >= 0) {
         if (rs->fd_size > 0) {
-            struct MHD_Response *r = MHD_create_response_from_fd64(rs->fd_size, rs->fd);
+            struct MHD_Response *r =
+                MHD_create_response_from_fd_at_offset64(rs->fd_size, rs->fd, rs->fd_offset);
             if (r != NULL) {
                 rs->fd = -1;
             }

@@ -79,7 +79,7 @@ struct http_response {
     bool has_writer;
     struct vec headers; /* of struct http_pair */
     int fd;             /* Owns; -1: none */
-    uint64_t fd_size;
+    uint64_t fd_offset, fd_size;
 };
 
 struct http_attribute {

@@ -22,7 +22,7 @@ void rest_write_config(struct json_writer *w, const struct rest_features *f, int
     json_writer_put_bool(w, "web-submit", f->submit);
     json_writer_put_bool(w, "web-cancel", f->cancel);
     json_writer_put_bool(w, "web-rescale", f->rescale);
-    json_writer_put_bool(w, "web-history", false);
+    json_writer_put_bool(w, "web-history", f->history);
     json_writer_end(w);
     json_writer_end(w);
 }

@@ -81,7 +81,7 @@ void serialized_throwable(const char *class_name, const char *stack_trace, const
 
 struct rest_features {
     int64_t refresh_interval_ms;
-    bool submit, cancel, rescale;
+    bool submit, cancel, rescale, history;
 };
 void rest_write_config(struct json_writer *w, const struct rest_features *f, int64_t now_ms);
 void rest_write_overview(struct json_writer *w, const struct resource_overview *r,

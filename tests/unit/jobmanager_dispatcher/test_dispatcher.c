@@ -318,14 +318,15 @@ static void test_failed_before_it_was_a_job(void **state)
     struct error why = test_error(ERR_USER_CODE, "the main fell over");
     const struct job_details *details = NULL;
     world_start(w);
-    dispatcher_add_failed(w->d, &id, "job.so", &why);
+    dispatcher_add_failed(w->d, &id, "job.so", DISPATCHER_FAILED_FOR_GOOD, &why);
     WORLD_UNTIL(w, world_in_store(w, 1));
     assert_int_equal(dispatcher_get_details(w->d, &id, 0, &details, &err), 0);
     assert_int_equal(details->status, JOB_STATUS_FAILED);
     assert_string_equal(details->cause->message, "the main fell over");
     job_details_unref(details);
     WORLD_UNTIL(w, world_ended_is(w, "FAILED "));
-    dispatcher_add_failed(w->d, &id, "job.so", &why); /* there is one already */
+    dispatcher_add_failed(w->d, &id, "job.so", DISPATCHER_FAILED_FOR_GOOD,
+                          &why); /* there is one already */
     assert_int_equal(world_submit(w, job_graph(1, "one"), &err), ERR_ALREADY_EXISTS);
     assert_true(world_ended_is(w, "FAILED "));
 }

@@ -85,7 +85,7 @@ static void check_jobs(struct world *w, size_t n)
 {
     struct vec hexes = VEC_INIT(char *);
     struct error err = ERROR_INIT;
-    assert_int_equal(recovery_list_jobs(w->r, &hexes, &err), 0);
+    assert_int_equal(recovery_list_jobs(w->r, NULL, &hexes, &err), 0);
     assert_int_equal(hexes.len, n);
     if (n > 0) {
         assert_string_equal(vec_ptr(&hexes, 0), JOB);
@@ -107,6 +107,49 @@ static void check_nothing_left(struct world *w)
     }
     str_printf(&blob, "%s/blob/" JOB, ha_storage_dir(w->c.ha));
     assert_int_equal(fs_exists(str_cstr(&blob), &err), 0);
+}
+
+/* What was kept of a job at its end is handed to whoever archives it; then it is removed. */
+struct left {
+    struct str seen;
+    bool takes;
+};
+
+static bool take_left(void *arg, const char *job_hex, struct slice details)
+{
+    struct left *l = arg;
+    str_printf(&l->seen, "%s=%.*s ", job_hex, (int)details.len, details.data);
+    return l->takes;
+}
+
+static void list_left(struct world *w, struct left *l, const char *seen)
+{
+    struct vec hexes = VEC_INIT(char *);
+    struct error err = ERROR_INIT;
+    struct recovery_left left = {.take = take_left, .arg = l};
+    str_clear(&l->seen);
+    assert_int_equal(recovery_list_jobs(w->r, &left, &hexes, &err), 0);
+    assert_int_equal(hexes.len, 0); /* it is not run again */
+    assert_string_equal(str_cstr(&l->seen), seen);
+    ha_names_fini(&hexes);
+}
+
+static void test_details_are_handed_over(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    struct left l = {.takes = true};
+    assert_int_equal(put(w, &err), 0);
+    assert_int_equal(recovery_keep_details(w->r, JOB, SLICE_LIT("old"), &err), 0);
+    assert_int_equal(recovery_keep_details(w->r, JOB, SLICE_LIT("known"), &err), 0);
+    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", &err), 0);
+    list_left(w, &l, JOB "=known "); /* taken: it stays until the taker removes it */
+    list_left(w, &l, JOB "=known ");
+    l.takes = false;
+    list_left(w, &l, JOB "=known ");
+    check_nothing_left(w);
+    list_left(w, &l, "");
+    str_fini(&l.seen);
 }
 
 static void test_found_by_the_next(void **state)
@@ -244,6 +287,7 @@ static void test_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_details_are_handed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(test_found_by_the_next, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_results_are_kept, setup, teardown),
