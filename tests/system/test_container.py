@@ -16,7 +16,7 @@ def image(flinc, top, tmp_path):
     arguments."""
     home = tmp_path / "flink"
     shutil.copytree(flinc.home, home, symlinks=True)
-    for name in ("jobmanager.sh", "taskmanager.sh", "standalone-job.sh"):
+    for name in ("jobmanager.sh", "taskmanager.sh", "standalone-job.sh", "historyserver.sh"):
         (home / "bin" / name).write_text('#!/bin/sh\necho "RUN $(basename "$0") $*"\n')
 
     def entry(*args, **variables):
