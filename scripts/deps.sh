@@ -14,7 +14,7 @@ test_packages=(
     python3 python3-pytest python3-pytest-xdist python3-yaml
     git jq zstd gzip procps util-linux iproute2
     prometheus openssh-server openssh-client docker-compose openssl python3-swift
-    openjdk-17-jre-headless maven
+    openjdk-17-jre-headless maven krb5-kdc krb5-admin-server krb5-user
 )
 
 usage() {

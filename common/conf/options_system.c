@@ -23,11 +23,10 @@ static const struct conf_option security_options[] = {
      .description = "Keytab that tickets for HDFS are got by, in each process that uses it."},
     {"security.kerberos.login.principal", CONF_TYPE_STRING, .aliases = "security.principal",
      .flags = CONF_FLAG_EFFECTIVE,
-     .description = "The principal of the keytab, which must be its first one."},
+     .description = "Whose keys of the keytab are used; none: of the first principal in it."},
     {"security.kerberos.login.use-ticket-cache", CONF_TYPE_BOOL, "true",
      .flags = CONF_FLAG_EFFECTIVE,
-     .description =
-         "With a keytab: the cache that KRB5CCNAME names is used, too. Without one it always is."},
+     .description = "Without a keytab: tickets of the user (kinit, KRB5CCNAME) are used for HDFS."},
     {"security.kerberos.relogin.period", CONF_TYPE_DURATION, "1 min"},
     {"security.module.factory.classes", CONF_TYPE_LIST,
      "org.apache.flink.runtime.security.modules.HadoopModuleFactory;org.apache.flink.runtime."

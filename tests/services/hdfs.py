@@ -1,4 +1,5 @@
-"""HDFS: real name nodes and a data node in Java, from Maven Central; with WebHDFS, and HttpFS where a test wants it.
+"""HDFS: real name nodes and a data node in Java, from Maven Central; with WebHDFS, by TLS or Kerberos and HttpFS where a test
+wants it.
 
 Their superuser is `hdfs`; everybody may write below /.  What is started is stopped by its process."""
 
@@ -26,6 +27,8 @@ DATA_NODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
 ADMIN = "org.apache.hadoop.hdfs.tools.DFSHAAdmin"
 HTTP_FS = "org.apache.hadoop.fs.http.server.HttpFSServerWebServer"
 OPENED = [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in ("lang", "io", "util", "net", "nio")]
+OPENED += ["--add-opens=java.security.jgss/sun.security.krb5=ALL-UNNAMED"]
+PASSWORD = "of-the-test"
 LOGGING = """log4j.rootLogger=WARN,out
 log4j.appender.out=org.apache.log4j.ConsoleAppender
 log4j.appender.out.layout=org.apache.log4j.PatternLayout
@@ -59,29 +62,35 @@ def write_conf(path, settings):
 
 
 class NameNode:
-    def __init__(self, name):
-        self.name, self.rpc, self.http = name, free_port(), free_port()
+    def __init__(self, name, host):
+        self.host, self.name, self.rpc, self.http, self.https = host, name, free_port(), free_port(), free_port()
         self.process = None
 
     @property
     def address(self):
-        return f"127.0.0.1:{self.http}"
+        return f"{self.host}:{self.http}"
+
+    @property
+    def tls_address(self):
+        return f"{self.host}:{self.https}"
 
 
 class Hdfs:
-    """`is_pair`: two name nodes, of the name service `flinc`; the second follows by a folder of edits that they share."""
+    """`is_pair`: two name nodes, of the name service `flinc`; the second follows by a folder of edits that they share.
+    `certificate`: (certificate, key), files: it speaks TLS, too.  `realm`: of kerberos.py, for whoever asks; addresses are those
+    of `localhost` then."""
 
     pace = 400  # records per second of jobs that are to have some checkpoints before they end
 
-    def __init__(self, folder, is_pair=False):
+    def __init__(self, folder, is_pair=False, certificate=None, realm=None):
         self.jars = maven.jars("hadoop-3.4.1", "hadoop.pom.xml")
         self.folder = str(folder)
         self.conf = os.path.join(self.folder, "conf")
-        self.is_pair = is_pair
-        self.nodes = [NameNode(f"nn{i + 1}") for i in range(2 if is_pair else 1)]
-        self.data_node = self.http_fs = None
+        self.is_pair, self.certificate, self.realm = is_pair, certificate, realm
+        self.nodes = [NameNode(f"nn{i + 1}", "localhost" if realm else "127.0.0.1") for i in range(2 if is_pair else 1)]
+        self.data_node = self.http_fs = self.ticket = None
         self.http_fs_port = 0
-        self.ports = [free_port() for _ in range(3)]
+        self.ports = [free_port() for _ in range(4)]
         for name in ("hdfs", "datanode", "secondary", "static", "webhdfs"):  # the jars lack their pages, which must be there
             os.makedirs(os.path.join(self.conf, "webapps", name, "WEB-INF"))
             with open(os.path.join(self.conf, "webapps", name, "WEB-INF", "web.xml"), "w", encoding="utf-8") as f:
@@ -92,7 +101,7 @@ class Hdfs:
 
     def write_settings(self):
         here, first = self.folder, self.nodes[0]
-        core = {"fs.defaultFS": "hdfs://flinc" if self.is_pair else f"hdfs://127.0.0.1:{first.rpc}", "hadoop.tmp.dir": here + "/tmp",
+        core = {"fs.defaultFS": "hdfs://flinc" if self.is_pair else f"hdfs://{first.host}:{first.rpc}", "hadoop.tmp.dir": here + "/tmp",
                 "hadoop.http.staticuser.user": USER, f"hadoop.proxyuser.{SUPERUSER}.hosts": "*", f"hadoop.proxyuser.{SUPERUSER}.groups": "*"}
         site = {"dfs.datanode.http.address": f"127.0.0.1:{self.ports[0]}", "dfs.datanode.address": f"127.0.0.1:{self.ports[1]}",
                 "dfs.datanode.ipc.address": f"127.0.0.1:{self.ports[2]}", "dfs.datanode.hostname": "127.0.0.1",
@@ -110,18 +119,47 @@ class Hdfs:
                          "dfs.ha.fencing.methods": "shell(/bin/true)",
                          "dfs.client.failover.proxy.provider.flinc":
                              "org.apache.hadoop.hdfs.server.namenode.ha.ConfiguredFailoverProxyProvider"})
+        if self.certificate:
+            site.update(self.tls_settings())
+        if self.realm:
+            site.update(self.kerberos_settings())
+            core.update({"hadoop.security.authentication": "kerberos", "hadoop.http.authentication.type": "kerberos",
+                         "hadoop.http.authentication.kerberos.principal": site["dfs.web.authentication.kerberos.principal"],
+                         "hadoop.http.authentication.token.validity": "3",  # seconds: who goes on shows a ticket again
+                         "hadoop.http.authentication.kerberos.keytab": site["dfs.web.authentication.kerberos.keytab"]})
         for node in self.nodes:
             behind = f".flinc.{node.name}" if self.is_pair else ""
-            site["dfs.namenode.rpc-address" + behind] = f"127.0.0.1:{node.rpc}"
+            site["dfs.namenode.rpc-address" + behind] = f"{node.host}:{node.rpc}"
             site["dfs.namenode.http-address" + behind] = node.address
+            site["dfs.namenode.https-address" + behind] = node.tls_address
             site["dfs.namenode.name.dir" + behind] = f"file://{here}/{node.name}"
         write_conf(self.conf + "/core-site.xml", core)
         write_conf(self.conf + "/hdfs-site.xml", site)
         with open(self.conf + "/log4j.properties", "w", encoding="utf-8") as f:
             f.write(LOGGING)
 
+    def tls_settings(self):
+        store = os.path.join(self.folder, "server.p12")
+        subprocess.run(["openssl", "pkcs12", "-export", "-in", self.certificate[0], "-inkey", self.certificate[1], "-out", store,
+                        "-passout", "pass:" + PASSWORD], check=True, capture_output=True)
+        write_conf(self.conf + "/ssl-server.xml", {
+            "ssl.server.keystore.location": store, "ssl.server.keystore.type": "pkcs12", "ssl.server.keystore.password": PASSWORD,
+            "ssl.server.keystore.keypassword": PASSWORD})
+        return {"dfs.http.policy": "HTTP_AND_HTTPS", "dfs.datanode.https.address": f"127.0.0.1:{self.ports[3]}"}
+
+    def kerberos_settings(self):
+        """Data nodes need no port of root's: this is a test."""
+        keytab, name = self.realm.keytab("server", SUPERUSER + "/localhost", "HTTP/localhost"), self.realm.name
+        found = {"dfs.block.access.token.enable": "true", "ignore.secure.ports.for.testing": "true",
+                 "dfs.web.authentication.kerberos.principal": f"HTTP/localhost@{name}", "dfs.web.authentication.kerberos.keytab": keytab}
+        for node in ("namenode", "datanode"):
+            found[f"dfs.{node}.kerberos.principal"] = f"{SUPERUSER}/localhost@{name}"
+            found[f"dfs.{node}.keytab.file"] = keytab
+        return found
+
     def java(self, most_mb=192):
-        return ["-Xms24m", f"-Xmx{most_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true",
+        of_realm = [f"-Djava.security.krb5.conf={self.realm.conf}"] if self.realm else []
+        return [*of_realm, "-Xms24m", f"-Xmx{most_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true",
                 f"-Dhadoop.log.dir={self.folder}", f"-Dhadoop.home.dir={self.folder}", *OPENED, "-cp", f"{self.conf}:{self.jars}/*"]
 
     def spawn(self, name, *args):
@@ -170,8 +208,15 @@ class Hdfs:
             f.write("of the cookies of this test\n")
         with open(os.path.join(self.conf, "webapps", "webhdfs", "WEB-INF", "web.xml"), "w", encoding="utf-8") as f:
             f.write(HTTP_FS_PAGES)
+        found = {}
+        if self.realm:
+            keytab = self.realm.keytab("server")
+            for prefix, principal in (("hadoop.http.authentication.", "HTTP/localhost"), ("httpfs.hadoop.authentication.", SUPERUSER + "/localhost")):
+                found.update({prefix + "type": "kerberos", prefix + "kerberos.keytab": keytab,
+                              prefix + "kerberos.principal": f"{principal}@{self.realm.name}"})
         write_conf(self.conf + "/httpfs-site.xml", {
-            "httpfs.http.hostname": "127.0.0.1", "httpfs.http.port": str(self.http_fs_port), "httpfs.hadoop.config.dir": self.conf,
+            **found,
+            "httpfs.http.hostname": self.nodes[0].host, "httpfs.http.port": str(self.http_fs_port), "httpfs.hadoop.config.dir": self.conf,
             "httpfs.authentication.signature.secret.file": secret, "hadoop.http.authentication.signature.secret.file": secret})
         places = [f"-Dhttpfs.{name}.dir={self.conf if name == 'config' else self.folder}" for name in ("home", "config", "log", "temp")]
         self.http_fs = self.spawn("httpfs", *places, *self.java(), HTTP_FS)
@@ -181,7 +226,7 @@ class Hdfs:
 
     @property
     def http_fs_address(self):
-        return f"127.0.0.1:{self.http_fs_port}"
+        return f"{self.nodes[0].host}:{self.http_fs_port}"
 
     def activate(self, i):
         """The name node that is the active one from now on."""
@@ -191,14 +236,17 @@ class Hdfs:
         self.tool(ADMIN, "-transitionToActive", "--forceactive", self.nodes[i].name)
 
     def bean(self, node, name):
-        with urllib.request.urlopen(f"http://{node.address}/jmx?qry=Hadoop:service=NameNode,name={name}", timeout=10) as r:
+        url = f"http://{node.address}/jmx?qry=Hadoop:service=NameNode,name={name}"
+        if self.realm:
+            return json.loads(self.curl(url) or b"{}")["beans"][0]
+        with urllib.request.urlopen(url, timeout=10) as r:
             return json.load(r)["beans"][0]
 
     def answers(self, node):
         assert node.process.runs(), node.process.text()
         try:
             return bool(self.bean(node, "NameNodeStatus"))
-        except (OSError, IndexError, ValueError):
+        except (OSError, LookupError, ValueError):
             return False
 
     def is_ready(self):
@@ -207,7 +255,7 @@ class Hdfs:
             return all(self.bean(n, "FSNamesystemState")["NumLiveDataNodes"] == 1 and
                        (self.is_pair or self.bean(n, "NameNodeInfo")["Safemode"] == "") for n in self.nodes
                        if n.process is not None and n.process.runs())
-        except (OSError, IndexError, ValueError):
+        except (OSError, LookupError, ValueError):
             return False
 
     def runs(self):
@@ -221,9 +269,11 @@ class Hdfs:
     # ---- what is in it, by a client of its own ----
 
     def call(self, method, path, op, data=None, user=USER, address=None, **more):
-        """The answer, or None; a redirection is followed with the data."""
-        query = urllib.parse.urlencode({"op": op, "user.name": user, **more})
+        """The answer, or None; a redirection is followed with the data.  With Kerberos it is always the superuser who asks."""
+        query = urllib.parse.urlencode({"op": op, **({} if self.realm else {"user.name": user}), **more})
         url = f"http://{address or self.active()}/webhdfs/v1{urllib.parse.quote(path)}?{query}"
+        if self.realm:
+            return self.curl(url, "-X", method, "-L", *([] if data is None else ["--data-binary", "@-"]), data=data)
         for _ in range(3):
             headers = {"Content-Type": "application/octet-stream"} if data is not None and "webhdfs/v1" in url else {}
             body = data if data is not None and ("datanode" in url or "data=true" in url or "namenoderpcaddress" in url) else b""
@@ -239,12 +289,21 @@ class Hdfs:
                 return None
         return None
 
+    def curl(self, url, *options, data=None):
+        """By SPNEGO, with tickets of the superuser."""
+        if self.ticket is None:
+            self.ticket = self.realm.ticket(self.realm.keytab("server"), SUPERUSER + "/localhost")
+        done = subprocess.run(["curl", "-sS", "--fail", "--max-time", "60", "--negotiate", "-u", ":", "-H", "Expect:", "-H",
+                               "Content-Type: application/octet-stream", *options, url], input=data, capture_output=True,
+                              env={**os.environ, **self.realm.env, "KRB5CCNAME": self.ticket}, check=False)
+        return (done.stdout or b"{}") if done.returncode == 0 else None
+
     def active(self):
         for node in self.nodes:
             try:
                 if node.process is not None and node.process.runs() and self.bean(node, "NameNodeStatus")["State"] == "active":
                     return node.address
-            except (OSError, IndexError, ValueError):
+            except (OSError, LookupError, ValueError):
                 pass
         return self.nodes[0].address
 
@@ -280,7 +339,7 @@ class Hdfs:
         return to
 
     def uri(self, path=""):
-        return f"hdfs://flinc/{path}" if self.is_pair else f"hdfs://127.0.0.1:{self.nodes[0].rpc}/{path}"
+        return f"hdfs://flinc/{path}" if self.is_pair else f"hdfs://{self.nodes[0].host}:{self.nodes[0].rpc}/{path}"
 
     def config(self):
         """Of a cluster that uses it."""

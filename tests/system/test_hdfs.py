@@ -13,6 +13,7 @@ from test_rescale import has_started, merged, numbers_of
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "services"))
 import hdfs  # noqa: E402  pylint: disable=wrong-import-position
+import self_signed  # noqa: E402  pylint: disable=wrong-import-position
 import zookeeper  # noqa: E402  pylint: disable=wrong-import-position
 
 RESTARTS = {"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": "100",
@@ -21,7 +22,8 @@ RESTARTS = {"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-dela
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    found = hdfs.server(tmp_path_factory.mktemp("hdfs"))
+    folder = tmp_path_factory.mktemp("certificates")
+    found = hdfs.server(tmp_path_factory.mktemp("hdfs"), certificate=self_signed.certificate(folder, "server"))
     try:
         yield found.start()
     finally:
@@ -120,6 +122,32 @@ def test_http_fs(flinc, server):
     found = server.files("gateway/out")
     text = "".join(open(os.path.join(found, name), encoding="utf-8").read() for name in os.listdir(found))
     assert "two" in text and not [name for name in os.listdir(found) if name.startswith(".")], text
+
+
+def test_tls(flinc, server, tmp_path):
+    """The name node and the data node over TLS: by the scheme, and by Hadoop's policy; a job reads and writes."""
+    server.put("tls/in.txt", b"one two two\n")
+    config = {**server.config(), "fs.hdfs.ssl.ca-file": server.certificate[0]}
+    address = server.nodes[0].tls_address
+    for name, top, more in (("a", f"swebhdfs://{address}/tls", {}),
+                            ("b", server.uri("tls"), {"flink.hadoop.dfs.http.policy": "HTTPS_ONLY"})):
+        flinc.run_local(*options({**config, **more}), flinc.example("wordcount"), "--input", top + "/in.txt", "--output",
+                        f"{top}/out-{name}")
+        found = server.files(f"tls/out-{name}")
+        text = "".join(open(os.path.join(found, one), encoding="utf-8").read() for one in os.listdir(found))
+        assert "two" in text, os.listdir(found)
+    other, _ = self_signed.certificate(str(tmp_path), "other")
+    for more, words in (({"fs.hdfs.ssl.ca-file": other}, [address, "certificate", "not trusted", "fs.hdfs.ssl.ca-file"]),
+                        ({"fs.hdfs.ssl.ca-file": "/nowhere.crt"}, ["/nowhere.crt", "fs.hdfs.ssl.ca-file"])):
+        said = flinc.fail_local(*options({**config, **more}), flinc.example("wordcount"), "--input", f"swebhdfs://{address}/tls/in.txt")
+        assert all(word in said for word in words), said
+    said = flinc.fail_local(*options(server.config()), flinc.example("wordcount"), "--input", f"swebhdfs://{address}/tls/in.txt")
+    assert "not trusted" in said and address in said, said
+    # It speaks TLS, and is asked without; and the other way round.
+    quick = options({**config, "fs.hdfs.retry.max-num-retries": "0"})
+    for uri, said_of in ((f"webhdfs://{address}/x", address), (f"swebhdfs://{server.nodes[0].address}/x", server.nodes[0].address)):
+        said = flinc.fail_local(*quick, flinc.example("wordcount"), "--input", uri)
+        assert said_of in said, said
 
 
 def test_state_tool(flinc, server):

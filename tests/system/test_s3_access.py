@@ -4,7 +4,6 @@ each message names the address, the key of the configuration and the cause."""
 import http.server
 import json
 import os
-import subprocess
 import sys
 import threading
 
@@ -13,6 +12,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "services"))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "faults"))
 import http_faults  # noqa: E402  pylint: disable=wrong-import-position
+import self_signed  # noqa: E402  pylint: disable=wrong-import-position
 import s3  # noqa: E402  pylint: disable=wrong-import-position
 
 WORDS = 600_000  # so that what is counted is written in parts
@@ -28,15 +28,6 @@ def server(tmp_path_factory):
     found.put("texts/a.txt", b"one two two\n")
     yield found
     found.stop()
-
-
-def certificate(folder, name):
-    """(certificate, key) of a server on 127.0.0.1 that nobody but itself has signed."""
-    paths = [os.path.join(folder, f"{name}.{end}") for end in ("crt", "key")]
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-out", paths[0], "-keyout", paths[1]],
-                   check=True, capture_output=True)
-    return paths
 
 
 def options(config, **changes):
@@ -100,7 +91,7 @@ def test_damage(flinc, server, signs, code):
 @pytest.fixture(scope="module")
 def tls_server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
-    crt, key = certificate(folder, "server")
+    crt, key = self_signed.certificate(folder, "server")
     found = s3.versitygw(folder, certificate=crt, key=key).start()
     found.make_bucket("texts")
     found.put("texts/a.txt", b"one two two\n")
@@ -120,7 +111,7 @@ def test_tls(flinc, tls_server, tmp_path):
 
 
 def test_tls_not_trusted(flinc, tls_server, tmp_path):
-    other, _ = certificate(tmp_path, "other")
+    other, _ = self_signed.certificate(tmp_path, "other")
     config = tls_server.config()
     for changes in ({}, {"s3.ssl.ca-file": other}):
         has(fails(flinc, {**config, **changes}), tls_server.address, "certificate", "not trusted", "s3.ssl.ca-file")

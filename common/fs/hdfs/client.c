@@ -332,7 +332,7 @@ int hdfs_call_wait(struct hdfs_call *call, struct error *err)
         (void)event_count_wait(&call->ended, ticket, -1);
     }
     call->is_started = false;
-    return is_good(&call->x) ? 0 : hdfs_failure_set(call, call->client->options.user, err);
+    return is_good(&call->x) ? 0 : hdfs_failure_set(call, call->client->options.who, err);
 }
 
 int hdfs_call_run(struct hdfs_client *c, struct hdfs_call *call, struct error *err)
@@ -385,6 +385,7 @@ int hdfs_client_new(const struct hdfs_client_options *options, struct hdfs_clien
     pthread_mutex_init(&c->lock, NULL);
     c->options = *options;
     c->options.user = mem_strdup(options->user);
+    c->options.who = mem_strdup(options->who);
     c->options.token_file = mem_strdup(options->token_file);
     rng_init_system(&c->random);
     int rc =
@@ -407,6 +408,7 @@ struct hdfs_client *hdfs_client_free(struct hdfs_client *c)
         transfer_free(c->transfer);
         pthread_mutex_destroy(&c->lock);
         mem_free((char *)(uintptr_t)c->options.user);
+        mem_free((char *)(uintptr_t)c->options.who);
         mem_free((char *)(uintptr_t)c->options.token_file);
         mem_free(c);
     }

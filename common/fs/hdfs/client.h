@@ -28,7 +28,8 @@
 enum { HDFS_PAIRS_MAX = 6, HDFS_REDIRECTS_MAX = 3, HDFS_URL_MAX = 16 * 1024 };
 
 struct hdfs_client_options {
-    const char *user; /* copied */
+    const char *user; /* copied, as the next */
+    const char *who;  /* for messages: the user, or whose tickets or token */
     const char
         *token_file;      /* of a delegation token, sent instead of the user; NULL: none; copied */
     bool negotiates;      /* Kerberos */

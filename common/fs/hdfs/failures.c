@@ -11,8 +11,9 @@ struct meaning {
 };
 
 #define WHO "check the rights there, and who asks: fs.hdfs.user, else HADOOP_USER_NAME"
-#define LOGIN                                                                         \
-    "check security.kerberos.login.keytab and .principal, or the ticket (klist), or " \
+#define LOGIN                                                                      \
+    "check security.kerberos.login.keytab and .principal, or the ticket (klist), " \
+    "security.kerberos.krb5-conf.path (or KRB5_CONFIG) and the clock, or "         \
     "fs.hdfs.delegation-token-file"
 
 /* The first row that fits. */
@@ -78,6 +79,13 @@ static bool is_at_name_node(const struct hdfs_call *call)
     return call->n_redirects == 0;
 }
 
+/* Not the login is wrong: the key server is away. */
+static bool lacks_key_server(const struct exchange *x)
+{
+    return x->code == 0 && x->status == 401 &&
+           strstr(x->no_ticket, "Cannot contact any KDC") != NULL;
+}
+
 enum hdfs_verdict hdfs_failure_verdict(const struct hdfs_call *call)
 {
     const struct exchange *x = &call->x;
@@ -95,7 +103,9 @@ enum hdfs_verdict hdfs_failure_verdict(const struct hdfs_call *call)
                    ? HDFS_FAILED
                    : m->verdict;
     }
-    return x->status >= 500 || x->status == 429 || x->status == 408 ? HDFS_AGAIN : HDFS_FAILED;
+    return x->status >= 500 || x->status == 429 || x->status == 408 || lacks_key_server(x)
+               ? HDFS_AGAIN
+               : HDFS_FAILED;
 }
 
 enum error_code hdfs_failure_code(const struct hdfs_call *call)
@@ -107,6 +117,9 @@ enum error_code hdfs_failure_code(const struct hdfs_call *call)
     }
     if (m != NULL) {
         return m->code;
+    }
+    if (lacks_key_server(x)) {
+        return ERR_UNAVAILABLE;
     }
     if (x->status == 401 || (x->status == 403 && call->exception.len == 0)) {
         return ERR_PERMISSION;
@@ -136,6 +149,9 @@ void hdfs_failure_words(const struct hdfs_call *call, struct str *ret_text)
         str_printf(ret_text, "it answered %d%s%.*s", x->status, is_text ? ": " : "",
                    is_text ? (int)MIN(strcspn(text, "\r\n"), (size_t)120) : 0, text);
     }
+    if (x->code == 0 && x->no_ticket[0] != '\0') {
+        str_printf(ret_text, ", and Kerberos here: %s", x->no_ticket);
+    }
 }
 
 static const char *remedy_of(const struct hdfs_call *call, struct str *room)
@@ -160,7 +176,7 @@ static const char *remedy_of(const struct hdfs_call *call, struct str *room)
     if (m != NULL) {
         return m->remedy;
     }
-    if (x->code == 0 && x->status == 401) {
+    if (x->code == 0 && (x->status == 401 || x->status == 403)) {
         return LOGIN;
     }
     if (hdfs_failure_code(call) == ERR_INVALID_CONFIG) {
@@ -171,7 +187,7 @@ static const char *remedy_of(const struct hdfs_call *call, struct str *room)
     return NULL;
 }
 
-int hdfs_failure_set(const struct hdfs_call *call, const char *user, struct error *err)
+int hdfs_failure_set(const struct hdfs_call *call, const char *who, struct error *err)
 {
     STR_AUTO why = STR_INIT;
     STR_AUTO room = STR_INIT;
@@ -184,7 +200,7 @@ int hdfs_failure_set(const struct hdfs_call *call, const char *user, struct erro
     int server_len = rest != NULL ? (int)((size_t)(rest + 3 - url) + strcspn(rest + 3, "/?")) : 0;
     const char *remedy = remedy_of(call, &room);
     return error_set(err, hdfs_failure_code(call), "%s %s%s at %.*s as %s: %s%s%s%s%s%s",
-                     call->doing, call->site->name, call->path, server_len, url, user,
+                     call->doing, call->site->name, call->path, server_len, url, who,
                      str_cstr(&why), tries, call->elsewhere.len > 0 ? "; before, at " : "",
                      str_cstr(&call->elsewhere), remedy != NULL ? "; " : "",
                      remedy != NULL ? remedy : "");

@@ -15,6 +15,6 @@ enum error_code hdfs_failure_code(const struct hdfs_call *call);
 /* "it answered 403 SafeModeException: Cannot create file ..." */
 void hdfs_failure_words(const struct hdfs_call *call, struct str *ret_text);
 /* Who, where, why and what to do.  Returns the code. */
-int hdfs_failure_set(const struct hdfs_call *call, const char *user, struct error *err);
+int hdfs_failure_set(const struct hdfs_call *call, const char *who, struct error *err);
 
 #endif

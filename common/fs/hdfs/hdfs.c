@@ -132,9 +132,18 @@ static int fs_make(struct hdfs_fs **ret_fs, struct error *err)
     fs->buffer_bytes = (size_t)s->buffer_bytes;
     int rc = hadoop_conf_load(&fs->conf, &s->conf, err);
     bool negotiates = rc == 0 && s->token_file == NULL && wants_kerberos(s, &fs->conf);
+    STR_AUTO who = STR_INIT;
+    if (s->token_file != NULL) {
+        str_printf(&who, "the owner of the token in %s", s->token_file);
+    } else if (negotiates) {
+        kerberos_login_describe(&s->login, &who);
+    } else {
+        str_append_cstr(&who, s->user);
+    }
     if (rc == 0) {
         rc = hdfs_client_new(
             &(struct hdfs_client_options){.user = s->user,
+                                          .who = str_cstr(&who),
                                           .token_file = s->token_file,
                                           .negotiates = negotiates,
                                           .max_retries = s->max_retries,

@@ -39,6 +39,7 @@ void exchange_reset(struct exchange *x)
     x->sink_used = 0;
     str_clear(&x->answer);
     str_clear(&x->location);
+    x->no_ticket[0] = '\0';
     x->etag[0] = x->date[0] = x->modified[0] = x->region[0] = x->writer[0] = x->crc32c[0] =
         x->checksum_algorithm[0] = '\0';
     x->content_length = 0;
@@ -136,6 +137,32 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     return size * n;
 }
 
+/* What GSS says is told nowhere else: libcurl goes on without a ticket. */
+static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *arg)
+{
+    static const char before[] = "gss_init_sec_context() failed: ";
+    static const char *const general[] = {
+        "Unspecified GSS failure.",
+        "Minor code may provide more information.",
+        "No credentials were supplied, or the credentials were unavailable or inaccessible.",
+    };
+    struct exchange *x = arg;
+    struct slice text = slice_trim(slice_make(data, size));
+    if (type != CURLINFO_TEXT || !slice_starts_with(text, before)) {
+        return 0;
+    }
+    text = slice_make(text.data + sizeof(before) - 1, text.len - (sizeof(before) - 1));
+    for (size_t i = 0; i < ARRAY_LEN(general); i++) { /* what is said of each failure */
+        size_t len = strlen(general[i]);
+        if (text.len > len && slice_starts_with(text, general[i])) {
+            text = slice_trim(slice_make(text.data + len, text.len - len));
+        }
+    }
+    text.len -= text.len > 0 && text.data[text.len - 1] == '.';
+    snprintf(x->no_ticket, sizeof(x->no_ticket), "%.*s", (int)text.len, text.data);
+    return 0;
+}
+
 /* Who has nothing to send at the moment is not slow. */
 static size_t on_source(char *buf, size_t size, size_t n, void *arg)
 {
@@ -187,6 +214,9 @@ static void set_options(struct transfer *t, struct exchange *x)
         curl->easy_setopt(e, CURLOPT_USERPWD, ":");
         curl->easy_setopt(e, CURLOPT_SHARE, t->cookies);
         curl->easy_setopt(e, CURLOPT_COOKIEFILE, "");
+        curl->easy_setopt(e, CURLOPT_VERBOSE, 1L);
+        curl->easy_setopt(e, CURLOPT_DEBUGFUNCTION, on_debug);
+        curl->easy_setopt(e, CURLOPT_DEBUGDATA, x);
     }
     if (x->source != NULL) {
         curl->easy_setopt(e, CURLOPT_UPLOAD, 1L);

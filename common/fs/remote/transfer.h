@@ -50,6 +50,7 @@ struct exchange {
     uint64_t source_bytes; /* that were taken of the source */
     struct str answer;     /* Owns until exchange_fini() */
     struct str location;   /* the header; Owns as well */
+    char no_ticket[256];   /* why there was none to negotiate with, as GSS says; "": there was */
     char etag[128], date[40], modified[40], region[40], writer[64]; /* headers; "": not there */
     char crc32c[16], checksum_algorithm[16];                        /* as well */
     uint64_t content_length;
