@@ -212,6 +212,9 @@ static const struct conf_option filesystem_options[] = {
      .description =
          "Memory of a file that is written: smaller files are sent whole and may be tried again; "
          "and the size of the parts of the file sink."},
+    {"fs.plugin.<name>.<key>", CONF_TYPE_STRING, .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_OWN,
+     .description = "Settings of file systems from plugins/, by the name of the plug-in; its own "
+                    "documentation says which keys there are."},
     {"fs.output.always-create-directory", CONF_TYPE_BOOL, "false"},
     {"fs.overwrite-files", CONF_TYPE_BOOL, "false"},
     {"fs.s3.aws.credentials.provider", CONF_TYPE_STRING},

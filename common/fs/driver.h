@@ -7,7 +7,7 @@
 #include "common/fs/fs.h"
 #include "common/fs/recoverable.h"
 
-enum { FS_DRIVERS_MAX = 16 };
+enum { FS_DRIVERS_MAX = 64 };
 
 struct fs_input_ops {
     int (*read_at)(struct fs_input *in, uint64_t offset, void *buf, size_t size, size_t *ret_n,
@@ -94,6 +94,10 @@ int fs_driver_register(const struct fs_driver *driver, struct error *err) MUST_C
 const struct fs_driver *fs_driver_find(const char *scheme);
 /* Appends the known schemes, "file, s3". */
 void fs_driver_schemes(struct str *ret_list);
+
+/* Said behind the schemes that there are when somebody asks for another one: where others would come from.  Copied. */
+void fs_driver_set_hint(const char *hint);
+const char *fs_driver_hint(void); /* "" when there is none */
 
 /* For drivers: appends an entry (names are copied) / sorts what list() found. */
 int fs_list_add(struct fs_list *list, const char *name, const char *path,

@@ -46,6 +46,19 @@ int fs_driver_register(const struct fs_driver *driver, struct error *err)
     return 0;
 }
 
+static char *driver_hint; /* Owns */
+
+void fs_driver_set_hint(const char *hint)
+{
+    mem_free(driver_hint);
+    driver_hint = mem_strdup(hint);
+}
+
+const char *fs_driver_hint(void)
+{
+    return driver_hint != NULL ? driver_hint : "";
+}
+
 void fs_driver_schemes(struct str *ret_list)
 {
     for (size_t i = 0; i < n_drivers; i++) {

@@ -65,9 +65,10 @@ static int location_driver(const char *uri, const char *scheme, const struct fs_
     fs_driver_schemes(&known);
     return error_set(
         err, ERR_UNSUPPORTED,
-        "%s: there is no file system for scheme '%s' (there is: %s); a local file whose "
+        "%s: there is no file system for scheme '%s' (there is: %s%s%s); a local file whose "
         "name has a colon is written ./%s",
-        uri, scheme, str_cstr(&known), uri);
+        uri, scheme, str_cstr(&known), fs_driver_hint()[0] != '\0' ? "; " : "", fs_driver_hint(),
+        uri);
 }
 
 /* Splits what is behind "scheme:" into authority and path. */
