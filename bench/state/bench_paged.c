@@ -2,7 +2,7 @@
  * of the clock and per CPU second of all threads, with checkpoints' writing on the way.
  *
  *   bench_state_paged [--keys N] [--cache-mb N] [--blocks-mb N] [--records N] [--only zipf|uniform]
- *                     [--checkpoint-records N]
+ *                     [--checkpoint-records N] [--block-bytes N]
  *
  * Files go to TMPDIR.  The state is filled first, key after key. */
 #include "bench/key_stream.h"
@@ -19,7 +19,7 @@ enum { ROWS = BATCH_ROWS_TARGET };
 
 struct options {
     uint64_t keys, records, checkpoint_records;
-    uint64_t cache_bytes, block_bytes;
+    uint64_t cache_bytes, block_bytes, bytes_of_block;
     const char *only;
 };
 
@@ -52,9 +52,11 @@ static void open_rig(struct rig *r, const struct options *o)
         exit(1);
     }
     snprintf(r->db, sizeof(r->db), "%s/db", r->dir);
-    bench_check(rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = o->block_bytes},
-                                 &r->shared, &err),
-                &err);
+    bench_check(
+        rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = o->block_bytes,
+                                                        .block_bytes = (uint32_t)o->bytes_of_block},
+                         &r->shared, &err),
+        &err);
     bench_check(executor_new(&(struct executor_options){.name = "disk", .n_threads = 1},
                              &r->executor, &err),
                 &err);
@@ -181,6 +183,7 @@ static void measure(struct rig *r, const struct options *o, struct bench_report 
     key_stream_init(&keys, o->keys, exponent, 7);
     (void)count(r, &keys, o->records / 4, o->checkpoint_records);
     uint64_t misses = s->n_misses, written = s->n_written, pieces = s->n_pieces;
+    uint64_t found = s->n_found;
     struct figures f = count(r, &keys, o->records, o->checkpoint_records);
     double n = (double)o->records;
     fprintf(stderr,
@@ -188,6 +191,11 @@ static void measure(struct rig *r, const struct options *o, struct bench_report 
             name, (double)(s->n_misses - misses) / n, (double)(s->n_written - written) / n,
             (unsigned long long)(s->n_pieces - pieces), keyed_table_len(r->state->table),
             (double)keyed_table_bytes(r->state->table) * 1e-6);
+    if (s->n_found - found != s->n_misses - misses) {
+        fprintf(stderr, "%llu keys were not found, though all are there\n",
+                (unsigned long long)(s->n_misses - misses - (s->n_found - found)));
+        exit(1);
+    }
     snprintf(text, sizeof(text), "counts, %s keys, per second", name);
     bench_report_add(report, text, n / f.wall_s / 1e6, "M records/s", 0, 0, BENCH_MORE_IS_BETTER);
     snprintf(text, sizeof(text), "counts, %s keys, per CPU second", name);
@@ -207,6 +215,7 @@ static const struct bench_option option_table[] = {
     OPTION("keys", NUMBER, keys, "BIGINT keys, all of them there from the beginning"),
     OPTION("cache-mb", MB, cache_bytes, "MB of rows at hand"),
     OPTION("blocks-mb", MB, block_bytes, "MB of RocksDB's block cache"),
+    OPTION("block-bytes", NUMBER, bytes_of_block, "bytes of a block in files; 0: the default"),
     OPTION("records", NUMBER, records, "records that are measured"),
     OPTION("checkpoint-records", NUMBER, checkpoint_records, "records between two checkpoints"),
     OPTION("only", TEXT, only, "zipf or uniform; both"),

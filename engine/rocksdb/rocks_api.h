@@ -22,6 +22,7 @@
     X(block_based_options_set_checksum)                                         \
     X(block_based_options_set_no_block_cache)                                   \
     X(block_based_options_set_block_cache)                                      \
+    X(block_based_options_set_block_restart_interval)                           \
     X(block_based_options_set_block_size)                                       \
     X(block_based_options_set_filter_policy)                                    \
     X(block_based_options_set_format_version)                                   \
@@ -63,6 +64,13 @@
     X(iter_seek)                                                                \
     X(iter_valid)                                                               \
     X(iter_value)                                                               \
+    X(livefiles)                                                                \
+    X(livefiles_count)                                                          \
+    X(livefiles_destroy)                                                        \
+    X(livefiles_largestkey)                                                     \
+    X(livefiles_level)                                                          \
+    X(livefiles_name)                                                           \
+    X(livefiles_smallestkey)                                                    \
     X(open_column_families)                                                     \
     X(options_create)                                                           \
     X(options_create_copy)                                                      \

@@ -312,6 +312,7 @@ static int take_runs(struct rocks_store *s, struct rocks_partition *p,
         s->api->ingest_external_file(p->db, paths, ARRAY_LEN(paths), s->shared->ingest, &text);
         str_printf(&what, "taking in %s", file->path);
         TRY(rocks_check(s->api, text, str_cstr(&what), err));
+        atomic_fetch_add(&p->n_taken_in, 1);
     }
     return 0;
 }

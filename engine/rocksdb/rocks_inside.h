@@ -13,6 +13,7 @@ struct rocks_shared {
     const struct rocks_api *api;
     atomic_uint n_refs;
     rocksdb_cache_t *cache; /* NULL: none */
+    bool reads_here;        /* keys are read without RocksDB (rocks_reader.h) */
     uint64_t block_bytes;   /* of it at most */
     rocksdb_env_t *env;
     rocksdb_options_t *options;
@@ -33,15 +34,19 @@ struct rocks_kept {
     uint64_t size, file_id, inode;
 };
 
+struct rocks_reader;
+
 struct rocks_partition {
     uint32_t first_group, last_group;
     char *directory; /* Owns: RocksDB's */
     rocksdb_t *db;
     rocksdb_column_family_handle_t *family;
-    uint64_t held_bytes;  /* of index and filters, when they were last looked at */
-    char *base_directory; /* Owns; NULL: none yet */
-    struct vec base;      /* struct rocks_kept; empty: none yet */
-    struct vec runs;      /* struct rocks_kept, since the base */
+    uint64_t held_bytes;         /* of what RocksDB holds of files, when it was last looked at */
+    _Atomic uint32_t n_taken_in; /* runs; what a reader compares */
+    struct rocks_reader *reader; /* Owns; NULL: RocksDB reads */
+    char *base_directory;        /* Owns; NULL: none yet */
+    struct vec base;             /* struct rocks_kept; empty: none yet */
+    struct vec runs;             /* struct rocks_kept, since the base */
     uint64_t base_bytes, runs_bytes;
     /* The run that is being written, as far as it lies here. */
     rocksdb_sstfilewriter_t *writer; /* NULL: nothing yet */
@@ -65,6 +70,8 @@ struct rocks_store {
     rocksdb_readoptions_t *read_options;
     struct vec pinned; /* rocksdb_pinnableslice_t *; of the last read */
     struct vec keys, sizes, values, errors;
+    struct vec left, left_keys, left_values; /* what a reader leaves to RocksDB */
+    uint64_t n_read_through;                 /* such keys */
 };
 
 bool rocks_metrics_want_statistics(const struct rocks_metrics *m);
@@ -89,6 +96,10 @@ int rocks_partition_open(struct rocks_store *s, const char *directory, uint32_t 
 /* Takes it; asserts that nobody else has its key groups. */
 void rocks_partition_insert(struct rocks_store *s, struct rocks_partition *p);
 struct rocks_partition *rocks_partition_free(struct rocks_store *s, struct rocks_partition *p);
+/* Keys of one partition, by RocksDB. */
+int rocks_partition_read_through(struct rocks_store *s, struct rocks_partition *p,
+                                 const struct rocks_bytes *keys, uint32_t n,
+                                 struct rocks_bytes *ret_values, struct error *err) MUST_CHECK;
 /* A path in the store's folder that was not used before. */
 void rocks_store_name(struct rocks_store *s, const char *what, struct str *ret_path);
 /* Looks at what RocksDB holds of the partition's files.  Whoever writes. */

@@ -161,6 +161,7 @@ static int ingest(struct rocks_store *s, struct rocks_partition *p, struct error
         (void)unlink(str_cstr(&link_path));
         return rc;
     }
+    atomic_fetch_add(&p->n_taken_in, 1);
     TRY(rocks_keep(s, str_cstr(&link_path), NULL, &p->runs, err));
     p->runs_bytes += VEC_AT(&p->runs, struct rocks_kept, p->runs.len - 1)->size;
     rocks_partition_note_held(s, p);

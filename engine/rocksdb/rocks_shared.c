@@ -30,11 +30,15 @@ enum {
     FORGET_SHARE = 64, /* what was held goes from what is expected at so many looks, about */
     TRIM_EVERY_NS = 500 * 1000 * 1000,
     TRIM_SHARE = 50,
+    INDEX_PART_BYTES = 4096,
+    OWN_CACHE_SHARE = 64, /* of the memory for RocksDB's own reads: one in so many, */
     BUDGET_SHARE = 4, /* of it that index and filters take of the budget at most: one in so many */
 };
 #define FILE_BYTES_MAX (UINT64_C(64) << 20)
 #define FILE_BYTES_MIN (UINT64_C(4) << 20)
-#define SPARE_MAX (UINT64_C(16) << 20) /* but no more */
+#define OWN_CACHE_MAX (UINT64_C(1) << 20)  /* but no more, */
+#define OWN_CACHE_MIN (UINT64_C(64) << 10) /* and no less */
+#define SPARE_MAX (UINT64_C(16) << 20)     /* but no more */
 
 /* What is 0 becomes the default. */
 static void apply_defaults(struct rocks_shared_options *o)
@@ -63,6 +67,18 @@ static void set_index_in_cache(const struct rocks_shared *s,
     api->block_based_options_set_metadata_block_size(table, part_bytes);
     api->block_based_options_set_cache_index_and_filter_blocks(table, 1);
     api->block_based_options_set_cache_index_and_filter_blocks_with_high_priority(table, 1);
+    api->block_based_options_set_pin_top_level_index_and_filter(table, 1);
+}
+
+/* Who reads without RocksDB holds index and filters, too: RocksDB has of them what its iterators need, a part of an index at a
+ * time. */
+static void set_index_elsewhere(const struct rocks_api *api,
+                                rocksdb_block_based_table_options_t *table)
+{
+    api->block_based_options_set_index_type(
+        table, rocksdb_block_based_table_index_type_two_level_index_search);
+    api->block_based_options_set_metadata_block_size(table, INDEX_PART_BYTES);
+    api->block_based_options_set_cache_index_and_filter_blocks(table, 1);
     api->block_based_options_set_pin_top_level_index_and_filter(table, 1);
 }
 
@@ -100,7 +116,9 @@ static rocksdb_options_t *make_options(const struct rocks_shared *s,
                                                api->filterpolicy_create_bloom_full(o->filter_bits));
     api->block_based_options_set_format_version(table, FORMAT_VERSION);
     api->block_based_options_set_index_block_restart_interval(table, INDEX_RESTARTS);
-    if (o->caches_index) {
+    if (s->reads_here) {
+        set_index_elsewhere(api, table);
+    } else if (o->caches_index) {
         set_index_in_cache(s, table, o->index_block_bytes);
     }
     api->options_set_block_based_table_factory(db, table);
@@ -118,6 +136,12 @@ static rocksdb_options_t *make_options(const struct rocks_shared *s,
     api->options_set_info_log_level(db, LOG_LEVEL_FATAL);
     api->options_set_keep_log_file_num(db, 1);
     return db;
+}
+
+static uint64_t own_cache_bytes(const struct rocks_shared_options *o)
+{
+    uint64_t share = MAX(o->memory_bytes / OWN_CACHE_SHARE, OWN_CACHE_MIN);
+    return o->memory_bytes > 0 ? MIN(share, OWN_CACHE_MAX) : OWN_CACHE_MAX;
 }
 
 int rocks_shared_new(const struct rocks_shared_options *options, struct rocks_shared **ret_shared,
@@ -138,8 +162,10 @@ int rocks_shared_new(const struct rocks_shared_options *options, struct rocks_sh
     s->budget = o.budget;
     pthread_mutex_init(&s->held_lock, NULL);
     atomic_init(&s->held_bytes, 0);
-    s->cache = o.cache_bytes > 0 ? api->cache_create_lru(o.cache_bytes) : NULL;
-    s->block_bytes = o.cache_bytes;
+    s->reads_here = o.cache_bytes == 0 && o.reads != ROCKS_READS_THROUGH;
+    uint64_t cache_bytes = s->reads_here ? own_cache_bytes(&o) : o.cache_bytes;
+    s->cache = cache_bytes > 0 ? api->cache_create_lru(cache_bytes) : NULL;
+    s->block_bytes = o.cache_bytes; /* its own is of what is spared for RocksDB's work */
     s->env = api->create_default_env();
     api->env_set_background_threads(s->env, (int)o.n_threads);
     s->options = make_options(s, &o);

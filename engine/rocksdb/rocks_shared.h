@@ -14,6 +14,9 @@ struct rocks_shared;
  * only; the files have up to half more than what is live.  LEVEL: a dozen of runs with the level below, which is mostly all of it. */
 enum rocks_compaction { ROCKS_COMPACTION_UNIVERSAL, ROCKS_COMPACTION_LEVEL };
 
+/* Who finds keys in files.  HERE: this room (rocks_reader.h), unless there is a cache of blocks, which is RocksDB's. */
+enum rocks_reads { ROCKS_READS_HERE, ROCKS_READS_THROUGH };
+
 /* 0: the default that is named. */
 struct rocks_shared_options {
     uint64_t cache_bytes; /* of blocks; none: what the system keeps of files is one already */
@@ -29,6 +32,7 @@ struct rocks_shared_options {
         caches_index; /* state.backend.rocksdb.memory.partitioned-index-filters: in parts in the cache of blocks, which there must be */
     uint32_t
         index_block_bytes; /* state.backend.rocksdb.block.metadata-blocksize: of such a part; 4 KB */
+    enum rocks_reads reads;
     uint64_t memory_bytes; /* that all of state on disk may have, in this process; 0: unknown */
     uint32_t n_arenas;     /* of malloc, for the process (mem_heap_keep_tight()); 2 */
     struct mem_budget *

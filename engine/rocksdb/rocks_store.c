@@ -3,8 +3,10 @@
 
 #include "common/base/log.h"
 #include "common/fs/fs.h"
+#include "engine/rocksdb/rocks_reader.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 /* ---- partitions ------------------------------------------------------------------------------------ */
 
@@ -30,6 +32,7 @@ int rocks_partition_open(struct rocks_store *s, const char *directory, uint32_t 
                                   .family = family,
                                   .base = VEC_INIT(struct rocks_kept),
                                   .runs = VEC_INIT(struct rocks_kept),
+                                  .reader = s->shared->reads_here ? rocks_reader_new() : NULL,
                                   .run_path = STR_INIT};
     rocks_metrics_add(s->metrics, db);
     rocks_partition_note_held(s, p);
@@ -52,6 +55,7 @@ struct rocks_partition *rocks_partition_free(struct rocks_store *s, struct rocks
         rocks_metrics_remove(s->metrics, p->db);
         rocks_partition_drop_run(s, p);
         rocks_shared_note_held(s->shared, p->held_bytes, 0);
+        rocks_reader_free(s, p->reader);
         s->api->column_family_handle_destroy(p->family);
         s->api->close(p->db);
         rocks_kept_drop(&p->base);
@@ -200,7 +204,10 @@ int rocks_store_new(const struct rocks_store_options *options, struct rocks_stor
                               .keys = VEC_INIT(char *),
                               .sizes = VEC_INIT(size_t),
                               .values = VEC_INIT(void *),
-                              .errors = VEC_INIT(char *)};
+                              .errors = VEC_INIT(char *),
+                              .left = VEC_INIT(uint32_t),
+                              .left_keys = VEC_INIT(struct rocks_bytes),
+                              .left_values = VEC_INIT(struct rocks_bytes)};
     set_options(s);
     *ret_store = s;
     return 0;
@@ -234,6 +241,9 @@ struct rocks_store *rocks_store_free(struct rocks_store *s)
     vec_fini(&s->sizes);
     vec_fini(&s->values);
     vec_fini(&s->errors);
+    vec_fini(&s->left);
+    vec_fini(&s->left_keys);
+    vec_fini(&s->left_values);
     str_fini(&s->last_key);
     mem_free(s->directory);
     rocks_shared_unref(s->shared);
@@ -290,10 +300,9 @@ static int take_value(struct rocks_store *s, const struct rocks_partition *p,
     return rocks_check(s->api, text, str_cstr(&what), err);
 }
 
-/* Keys of one partition. */
-static int read_some(struct rocks_store *s, struct rocks_partition *p,
-                     const struct rocks_bytes *keys, uint32_t n, struct rocks_bytes *ret_values,
-                     struct error *err)
+int rocks_partition_read_through(struct rocks_store *s, struct rocks_partition *p,
+                                 const struct rocks_bytes *keys, uint32_t n,
+                                 struct rocks_bytes *ret_values, struct error *err)
 {
     grow(&s->keys, n);
     grow(&s->sizes, n);
@@ -314,6 +323,56 @@ static int read_some(struct rocks_store *s, struct rocks_partition *p,
         rc = rc == 0 ? failed : rc;
     }
     return rc;
+}
+
+static int compare_positions(const void *a, const void *b)
+{
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* What the reader was not sure of, in the order of keys. */
+static int read_left(struct rocks_store *s, struct rocks_partition *p,
+                     const struct rocks_bytes *keys, struct rocks_bytes *ret_values,
+                     struct error *err)
+{
+    uint32_t n = (uint32_t)s->left.len, *left = s->left.data;
+    qsort(left, n, sizeof(*left), compare_positions);
+    grow(&s->left_keys, n);
+    grow(&s->left_values, n);
+    struct rocks_bytes *some = s->left_keys.data, *values = s->left_values.data;
+    for (uint32_t i = 0; i < n; i++) {
+        some[i] = keys[left[i]];
+    }
+    s->n_read_through += n;
+    TRY(rocks_partition_read_through(s, p, some, n, values, err));
+    for (uint32_t i = 0; i < n; i++) {
+        ret_values[left[i]] = values[i];
+    }
+    return 0;
+}
+
+/* Keys of one partition. */
+static int read_some(struct rocks_store *s, struct rocks_partition *p,
+                     const struct rocks_bytes *keys, uint32_t n, struct rocks_bytes *ret_values,
+                     struct error *err)
+{
+    if (p->reader == NULL) {
+        return rocks_partition_read_through(s, p, keys, n, ret_values, err);
+    }
+    vec_clear(&s->left);
+    int rc = rocks_reader_read(s, p, keys, n, ret_values, &s->left, err);
+    if (rc < 0) {
+        error_context(err, "reading the RocksDB state in %s", p->directory);
+        error_set_class(err, ERROR_CLASS_TRANSIENT);
+        return rc;
+    }
+    return LIKELY(s->left.len == 0) ? 0 : read_left(s, p, keys, ret_values, err);
+}
+
+uint64_t rocks_store_read_through(const struct rocks_store *s)
+{
+    return s->n_read_through;
 }
 
 int rocks_store_read(struct rocks_store *s, const struct rocks_bytes *keys, uint32_t n,

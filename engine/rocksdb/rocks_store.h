@@ -63,6 +63,8 @@ struct rocks_store *rocks_store_free(struct rocks_store *s);
 /* Keys in ascending order without doubles; ret_values[i] belongs to keys[i] and is good until the next read or rocks_store_release(). */
 int rocks_store_read(struct rocks_store *s, const struct rocks_bytes *keys, uint32_t n,
                      struct rocks_bytes *ret_values, struct error *err) MUST_CHECK;
+/* Keys that RocksDB itself was asked for, where they are read without it (rocks_reader.h): few. */
+uint64_t rocks_store_read_through(const struct rocks_store *s);
 /* Gives back what the last read has pinned; harmless without one. */
 void rocks_store_release(struct rocks_store *s);
 

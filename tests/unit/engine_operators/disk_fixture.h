@@ -21,8 +21,8 @@ static inline int evicting_group_setup(void **state)
     fixture_disk = (struct keyed_disk){
         .directory = fixture_dir, .cache_bytes = 64 << 10, .evicts_always = true};
     if (mkdtemp(fixture_dir) == NULL ||
-        rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = 1 << 20},
-                         &fixture_disk.shared, NULL) < 0) {
+        rocks_shared_new(&(struct rocks_shared_options){.n_threads = 2}, &fixture_disk.shared,
+                         NULL) < 0) {
         return -1;
     }
     harness_set_disk(&fixture_disk);

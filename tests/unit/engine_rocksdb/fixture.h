@@ -39,8 +39,7 @@ static inline int place_setup(void **state)
     if (mkdtemp(p->folder) == NULL) {
         return -1;
     }
-    assert_ok(
-        rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = 1 << 20}, &p->shared, &err));
+    assert_ok(rocks_shared_new(&(struct rocks_shared_options){.n_threads = 2}, &p->shared, &err));
     *state = p;
     return 0;
 }

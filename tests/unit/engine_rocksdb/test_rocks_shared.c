@@ -27,6 +27,8 @@ static void write_run(struct rocks_store *s, const char *value)
                                 (struct rocks_bytes){value, strlen(value)}, &err));
     }
     assert_ok(rocks_run_finish(s, &err));
+    /* Who reads has index and filters. */
+    check_value(s, 0, "00000777", value);
 }
 
 static void index_and_filters_are_of_the_memory(void **state)

@@ -168,6 +168,9 @@ static void run_world(struct place *place, uint64_t seed)
         if (what < 7) {
             for (int i = 0; i < w.n_parts; i++) {
                 random_run(&w, i);
+                if (rng_below(&w.rng, 8) == 0) {
+                    rocks_store_compact(w.parts[i]);
+                }
             }
         } else if (what < 9) {
             take_snapshot(&w);

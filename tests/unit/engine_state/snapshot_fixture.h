@@ -48,8 +48,7 @@ static bool fixture_evicts_always;
 static inline int rocksdb_setup(void **state)
 {
     fixture_backend = "rocksdb";
-    int rc = rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = 1 << 20},
-                              &fixture_rocks, NULL);
+    int rc = rocks_shared_new(&(struct rocks_shared_options){.n_threads = 2}, &fixture_rocks, NULL);
     return rc < 0 ? rc : dir_setup(state);
 }
 

@@ -209,8 +209,7 @@ static void open_run(struct run *r, struct buffer_pool *pool, uint64_t seed)
 {
     struct schema *keys = parse_schema(r->model->keys), *values = parse_schema(r->model->values);
     snprintf(r->directory, sizeof(r->directory), "%s/db", fixture_dir);
-    assert_ok(
-        rocks_shared_new(&(struct rocks_shared_options){.cache_bytes = 1 << 20}, &r->shared, &err));
+    assert_ok(rocks_shared_new(&(struct rocks_shared_options){.n_threads = 2}, &r->shared, &err));
     if (seed % 2 == 0) {
         assert_ok(executor_new(&(struct executor_options){.name = "disk", .n_threads = 1},
                                &r->executor, &err));
