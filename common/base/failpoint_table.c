@@ -197,6 +197,8 @@ static const struct failpoint_row rows[] = {
     {"state.operator.restore", FAILPOINT_WORKER, "restore", "operator state comes back"},
     {"state.paged.restore", FAILPOINT_WORKER, "restore", "pages come back"},
     {"rocksdb.adopt", FAILPOINT_WORKER, "restore", "files of another subtask are taken over"},
+    {"rocksdb.look", FAILPOINT_WORKER, "restore",
+     "the files of the rocksdb backend that are live are opened for reads"},
 
     /* two-phase commit */
     {"sink.file.close.before", FAILPOINT_WORKER, "two-phase commit",

@@ -199,6 +199,8 @@ static const struct metric_name names[] = {
     {METRIC_IN_OPERATOR, "stateCache.numWritten", METRIC_GAUGE,
      "Changed and removed keys on their way to the store, in all."},
     {METRIC_IN_OPERATOR, "stateCache.numPieces", METRIC_GAUGE, "The sorted runs that have them."},
+    {METRIC_IN_OPERATOR, "stateCache.numReadThrough", METRIC_GAUGE,
+     "Keys that RocksDB itself was asked for, though its files are read without it: few."},
     {METRIC_IN_OPERATOR, "<state>.rocksdb.<property>", METRIC_GAUGE,
      "A property of RocksDB, as estimate-num-keys: of the operator's store, which all its states "
      "share; "

@@ -4,6 +4,7 @@
  * in the order of writes are known they are looked at, too.  A file may be gone before it is open: then there is a
  * newer list.  Thread: the reader's. */
 #include "engine/rocksdb/rocks_live.h"
+#include "common/base/failpoint.h"
 #include "common/base/log.h"
 
 #include <stdlib.h>
@@ -136,6 +137,7 @@ static uint64_t number_of(const struct rocks_api *api, const struct rocks_partit
 static int look(const struct rocks_api *api, const struct rocks_partition *p, struct rocks_live *l,
                 struct error *err)
 {
+    TRY(FAILPOINT(err, "rocksdb.look"));
     struct vec old = l->files;
     vec_init(&l->files, sizeof(void *));
     vec_clear(&l->runs);

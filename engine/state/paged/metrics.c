@@ -10,14 +10,16 @@ enum figure {
     FIGURE_EVICTED,
     FIGURE_WRITTEN,
     FIGURE_PIECES,
+    FIGURE_READ_THROUGH,
     FIGURES
 };
 _Static_assert((int)FIGURES <= (int)PAGED_FIGURES_MAX, "a gauge for each");
 
 static const char *const figure_names[] = {
-    [FIGURE_BYTES] = "bytes",     [FIGURE_READS] = "numReads",     [FIGURE_MISSES] = "numMisses",
-    [FIGURE_FOUND] = "numFound",  [FIGURE_EVICTED] = "numEvicted", [FIGURE_WRITTEN] = "numWritten",
-    [FIGURE_PIECES] = "numPieces"};
+    [FIGURE_BYTES] = "bytes",        [FIGURE_READS] = "numReads",
+    [FIGURE_MISSES] = "numMisses",   [FIGURE_FOUND] = "numFound",
+    [FIGURE_EVICTED] = "numEvicted", [FIGURE_WRITTEN] = "numWritten",
+    [FIGURE_PIECES] = "numPieces",   [FIGURE_READ_THROUGH] = "numReadThrough"};
 
 /* A gauge function for each row of RocksDB's table would be the same one: the row is in the argument. */
 struct shown_row {
@@ -93,10 +95,14 @@ static uint64_t bytes_in_use(const struct paged_store *s)
 void paged_store_publish(struct paged_store *s)
 {
     const uint64_t figures[] = {
-        [FIGURE_BYTES] = bytes_in_use(s), [FIGURE_READS] = s->n_reads,
-        [FIGURE_MISSES] = s->n_misses,    [FIGURE_FOUND] = s->n_found,
-        [FIGURE_EVICTED] = s->n_evicted,  [FIGURE_WRITTEN] = s->n_written,
+        [FIGURE_BYTES] = bytes_in_use(s),
+        [FIGURE_READS] = s->n_reads,
+        [FIGURE_MISSES] = s->n_misses,
+        [FIGURE_FOUND] = s->n_found,
+        [FIGURE_EVICTED] = s->n_evicted,
+        [FIGURE_WRITTEN] = s->n_written,
         [FIGURE_PIECES] = s->n_pieces,
+        [FIGURE_READ_THROUGH] = rocks_store_read_through(s->rocks),
     };
     for (int i = 0; i < FIGURES && s->gauges[i] != NULL; i++) {
         metric_gauge_set(s->gauges[i], (int64_t)figures[i]);

@@ -1,6 +1,7 @@
 /* Reads here against RocksDB's own, of the same store at the same time: random keys of many shapes, removals, ranges,
  * compactions, entries whose time is over, files of others; and damage. */
 #include "common/base/clock.h"
+#include "common/base/failpoint.h"
 #include "engine/rocksdb/rocks_reader.h"
 #include "tests/unit/engine_rocksdb/sst_fixture.h"
 #include "tests/unit/seeds.h"
@@ -393,6 +394,26 @@ static void damage_is_told(void **state)
     rocks_store_free(s);
 }
 
+static void a_look_that_failed_comes_again(void **state)
+{
+    struct rocks_store *s = open_store(*state, 0, 3);
+    struct rocks_bytes k = key_of(1, "a"), v;
+    struct error why = ERROR_INIT;
+    assert_ok(rocks_run_begin(s, &err));
+    put(s, 1, "a", "one");
+    assert_ok(rocks_run_finish(s, &err));
+    check_value(s, 1, "a", "one");
+    assert_ok(rocks_run_begin(s, &err));
+    put(s, 1, "a", "two");
+    assert_ok(rocks_run_finish(s, &err));
+    assert_ok(failpoint_configure("rocksdb.look=error", &err));
+    assert_true(rocks_store_read(s, &k, 1, &v, &why) < 0);
+    assert_non_null(strstr(why.message, "rocksdb.look"));
+    failpoint_clear_all();
+    check_value(s, 1, "a", "two");
+    rocks_store_free(s);
+}
+
 static void what_is_held_is_counted(void **state)
 {
     struct place *place = *state;
@@ -420,7 +441,7 @@ int main(void)
         PLACE_TEST(reads_are_as_those_of_rocksdb),  PLACE_TEST(files_of_others_are_read),
         PLACE_TEST(what_is_not_understood_is_left), PLACE_TEST(a_cache_of_blocks_is_rocksdbs),
         PLACE_TEST(entries_whose_time_is_over_go),  PLACE_TEST(damage_is_told),
-        PLACE_TEST(what_is_held_is_counted),
+        PLACE_TEST(a_look_that_failed_comes_again), PLACE_TEST(what_is_held_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
