@@ -48,8 +48,8 @@ static void test_tokens(void **state)
         {"'a''b' `c``d`", "'a''b':<QUOTED_STRING> `c``d`:<QUOTED_IDENTIFIER>"},
         {"x'0a' U&'b' _utf8'c'",
          "x'0a':<BINARY_STRING> U&'b':<UNICODE_STRING> _utf8'c':<PREFIXED_STRING>"},
-        {"p--b\nq//d\ne/*f*/g/**/h",
-         "a:<IDENTIFIER> c:<IDENTIFIER> e:<IDENTIFIER> g:<IDENTIFIER> h:<IDENTIFIER>"},
+        {"p--b\nq//d\ne/*f*/u/**/h",
+         "p:<IDENTIFIER> q:<IDENTIFIER> e:<IDENTIFIER> u:<IDENTIFIER> h:<IDENTIFIER>"},
         {"/*+ a */ 2*/*x*/3", "/*+:/*+ a:A */:*/ 2:<UNSIGNED_INTEGER> *:* 3:<UNSIGNED_INTEGER>"},
         {"p>>q", "p:<IDENTIFIER> >:> >:> q:<IDENTIFIER>"},
     };
