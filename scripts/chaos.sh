@@ -7,7 +7,7 @@ case ${1:-} in
 -h | --help)
     echo "usage: scripts/chaos.sh [--rounds N] [--seed N] [--records N] [--planted NAME|all]"
     echo "       scripts/chaos.sh --workload W1,W2|all --faults F1,F7|all [--rounds N] [--seed N] [--strikes N] [--minutes N]"
-    echo "                        [--ha none|file|zookeeper] [--storage local|s3] [--results FILE [--report FILE.md]]"
+    echo "                        [--ha none|file|zookeeper|ensemble] [--storage local|s3] [--results FILE [--report FILE.md]]"
     echo "       scripts/chaos.sh --finalisation [--times N]"
     echo "       scripts/chaos.sh --leaks [--jobs N] [--checkpoints N] [--planted NAME]"
     sed -n '2s/^# //p' "$0"

@@ -20,6 +20,7 @@ usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N] [--only TEXT]
   9. faults: every workload under every fault, 170 rounds of three faults, and each step of completing a checkpoint
      three times (scripts/chaos.sh --workload all --faults all; --finalisation)
   10. abuse: 100,000 generated requests to the REST server of a cluster (scripts/abuse.sh)
+  11. minio: the tests of state on S3 on a third server (built by Go once, which takes minutes), and on Swift
 The numbers of 2, 3, 6, 7, 8, 9 and 10 are those of 20 rounds; --rounds N makes them more or fewer.
 --only TEXT runs only the steps whose name contains TEXT.
 Goes on after a failure; closes with one line per step, and fails when one of them did.
@@ -166,6 +167,17 @@ abuse_step() {
     scripts/dist.sh "$FLINC_HOME" && scripts/abuse.sh --rounds "$(scaled 100000)" --seed "$seed"
 }
 
+minio_step() {
+    local rc=0 server
+    FLINC_HOME=$PWD/build/dist/flinc
+    export FLINC_HOME
+    scripts/dist.sh "$FLINC_HOME" || return 1
+    for server in minio swift; do
+        FLINC_TEST_S3=$server /usr/bin/python3 -m pytest -q -rs tests/system/test_s3.py || rc=1
+    done
+    return $rc
+}
+
 step "clang" clang_step
 step "tsan" tsan_step
 step "cluster tsan" cluster_tsan_step
@@ -176,6 +188,7 @@ step "losses from seed $seed" losses_step
 step "checker from seed $seed" checker_step
 step "faults from seed $seed" faults_step
 step "abuse from seed $seed" abuse_step
+step "minio" minio_step
 
 [ ${#summary[@]} -gt 0 ] || fail "no step's name contains '$only'"
 printf '%s\n' "${summary[@]}"

@@ -34,7 +34,7 @@ MORE_DESCRIPTORS, MORE_THREADS = 12, 4
 class Bed(loss.LossCluster):
     """Job managers jm0 and, with high availability, jm1; task managers tm0 to tm2; what they need beside.
 
-    ha: none, file, zookeeper.  storage: local, s3."""
+    ha: none, file, zookeeper (one server), ensemble (three).  storage: local, s3."""
 
     def __init__(self, home, ha="none", storage="local", config=None, failpoint_report=None):
         super().__init__(home, slots=SLOTS, config={"heartbeat.timeout": f"{HEARTBEAT_S} s", **(config or {})})
@@ -53,7 +53,8 @@ class Bed(loss.LossCluster):
         self.rpc_binds = {n: running.free_port() for n in self.job_manager_names}
         self.control = {n: Proxy(self.rpc_binds[n]) for n in self.job_manager_names}  # link: job manager - task managers
         self.rest = {n: Proxy(self.rest_ports[n]) for n in self.job_manager_names}  # link: client - REST
-        self.zookeeper = self.zookeeper_link = self.s3 = self.s3_link = None
+        self.zookeeper = self.s3 = self.s3_link = None
+        self.zookeeper_links = []  # one before each server
         self.answers = {}  # of the REST servers, by status
         self.unexpected = []  # I8
         self.baseline = {}
@@ -67,12 +68,14 @@ class Bed(loss.LossCluster):
                     "high-availability.cluster-id": "/faults"} if self.ha != "none" else {}
         if self.ha == "file":
             settings.update({"high-availability.type": "file", "high-availability.file.session-timeout": f"{SESSION_S} s"})
-        elif self.ha == "zookeeper":
+        elif self.ha in ("zookeeper", "ensemble"):
             import zookeeper  # pylint: disable=import-outside-toplevel
-            self.zookeeper = zookeeper.Server(os.path.join(self.folder, "zookeeper"), running.free_port()).start()
-            self.zookeeper_link = Proxy(self.zookeeper.port)
+            folder = os.path.join(self.folder, "zookeeper")
+            one = self.ha == "zookeeper"
+            self.zookeeper = (zookeeper.Server(folder, running.free_port()) if one else zookeeper.Ensemble(folder, running.free_port)).start()
+            self.zookeeper_links = [Proxy(server.port) for server in self.zookeeper.servers]
             settings.update({"high-availability.type": "zookeeper",
-                             "high-availability.zookeeper.quorum": f"127.0.0.1:{self.zookeeper_link.port}",
+                             "high-availability.zookeeper.quorum": ",".join(f"127.0.0.1:{link.port}" for link in self.zookeeper_links),
                              "high-availability.zookeeper.client.session-timeout": f"{SESSION_S} s",
                              "high-availability.zookeeper.client.connection-timeout": "1 s",
                              "high-availability.zookeeper.client.retry-wait": "500 ms",
@@ -92,6 +95,12 @@ class Bed(loss.LossCluster):
             return "/".join(("s3:/", BUCKET, *parts)), self.s3.files(os.path.join(BUCKET, *parts))
         path = os.path.join(self.folder, *parts)
         return path, path
+
+    def local(self, uri):
+        """Where that lies on this machine."""
+        if uri.startswith("s3://"):
+            return self.s3.files(uri.removeprefix("s3://"))
+        return uri.removeprefix("file:")
 
     # ---- processes ---------------------------------------------------------------------------------------
 
@@ -148,7 +157,7 @@ class Bed(loss.LossCluster):
                     self.start_candidate(name)
 
     def heal(self):
-        for link in [*self.proxies.values(), *self.control.values(), *self.rest.values(), self.zookeeper_link, self.s3_link]:
+        for link in [*self.proxies.values(), *self.control.values(), *self.rest.values(), *self.zookeeper_links, self.s3_link]:
             if link:
                 link.heal()
         self.disk.mend()
@@ -329,7 +338,7 @@ class Bed(loss.LossCluster):
     def stop(self):
         self.heal()
         left = [x for x in super().stop() if not x.startswith("file ")]
-        for link in [*self.control.values(), *self.rest.values(), self.zookeeper_link, self.s3_link]:
+        for link in [*self.control.values(), *self.rest.values(), *self.zookeeper_links, self.s3_link]:
             if link:
                 link.close()
         if self.s3:

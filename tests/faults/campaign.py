@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Rounds of named workloads under named faults, with the invariants checked after each; see README.md.
 
-usage: scripts/chaos.sh --workload W1,W2|all --faults F1,F7|all [--rounds N] [--seed N] [--strikes N] [--ha none|file|zookeeper]
+usage: scripts/chaos.sh --workload W1,W2|all --faults F1,F7|all [--rounds N] [--seed N] [--strikes N] [--ha none|file|zookeeper|ensemble]
                         [--storage local|s3] [--results FILE] [--report FILE.md]
        scripts/chaos.sh --finalisation [--times 3]     every step of completing a checkpoint kills the leader (F3)
 """
@@ -26,6 +26,7 @@ from oracle import Violation
 
 TOP = bed.TOP
 ROUNDS_PER_BED = 5
+TRIES = 4  # rounds for the kills at one step
 BACK_S, END_S = 90, 240  # until a job runs again; until it has ended
 ENDED = ("FINISHED", "FAILED", "CANCELED")
 MARKS = ("<!-- rounds: begin -->", "<!-- rounds: end -->")
@@ -384,15 +385,15 @@ class Campaign:
         self.hits = os.path.join(self.folder, f"hits-{args.seed}-{os.getpid()}")
         os.makedirs(self.hits, exist_ok=True)
         self.bundles = {n: workloads.build(args.home, self.folder, n) for n in ("workloads", "checker")}
-        self.violations = self.passed = self.strikes = 0
+        self.violations = self.passed = self.strikes = self.fired = 0
 
     def draw_bed(self, draw):
-        ha = self.args.ha or draw.choice(("none", "file", "file", "zookeeper"))
+        ha = self.args.ha or draw.choice(("none", "file", "file", "zookeeper", "ensemble"))
         if not self.args.ha and ha == "none" and all(n in ("F2", "F3", "F6") for n in self.args.faults):
             ha = "file"
-        ha = "zookeeper" if self.args.faults == ["F8"] else ha
+        ha = draw.choice(("zookeeper", "ensemble")) if self.args.faults == ["F8"] and not self.args.ha else ha
         storage = self.args.storage or draw.choice(("local", "local", "s3"))
-        storage = "s3" if self.args.faults == ["F11"] else "local" if self.args.faults == ["F12"] else storage
+        storage = "s3" if self.args.faults == ["F11"] else storage
         config = {"taskmanager.memory.segment-size": draw.choice(("4 kb", "32 kb")),
                   "taskmanager.network.memory.buffers-per-channel": draw.choice((1, 2)),
                   "taskmanager.network.compression.codec": draw.choice(("LZ4", "NONE"))}
@@ -418,18 +419,29 @@ class Campaign:
             the_bed.start()
             jars = {n: the_bed.upload(path) for n, path in self.bundles.items()}
             the_bed.check_survivors()
-            for number in range(rounds):
+            todo = [(step, self.args.strikes) for step in fixed] or [(None, self.args.strikes)] * rounds
+            tries = 0
+            while todo:
+                step, strikes = todo.pop(0)
                 faults = fault_list.applicable(self.args.faults, the_bed)
                 workload = workloads.WORKLOADS[draw.choice(self.args.workloads)]
                 begin = time.monotonic()
-                current = Round(the_bed, jars, number, fault_list.random_for(seed, number), workload, faults, self.args.strikes,
-                                8 * self.args.strikes if fixed else None)
-                current.run(fixed[number] if fixed else None)
+                current = Round(the_bed, jars, number, fault_list.random_for(seed, number), workload, faults, strikes,
+                                8 * strikes if step else None)
+                current.run(step)
+                tries += 1
+                if step and current.fired < strikes and tries == TRIES:
+                    raise Violation(f"F3: {step} was not reached {strikes} times more in {TRIES} rounds")
                 self.passed += 1
                 self.note(current, f"{seed}.{number}")
-                what = f"{fixed[number]}: {current.fired} kills: " if fixed else ""
+                what = f"{step}: {current.fired} kills: " if step else ""
                 print(f"seed {seed} round {number}: {what}{current.summary()}, {time.monotonic() - begin:.0f} s", flush=True)
-                current = None
+                self.fired += current.fired
+                if step and current.fired < strikes:  # the job has ended before: another one
+                    todo.insert(0, (step, strikes - current.fired))
+                else:
+                    tries = 0
+                current, number = None, number + 1
             the_bed.check_zookeeper()
             left = the_bed.stop()
             if left:
@@ -467,6 +479,7 @@ class Campaign:
         for first in range(0, len(steps), ROUNDS_PER_BED):
             some = steps[first:first + ROUNDS_PER_BED]
             self.run_bed(self.args.seed + first, len(some), some)
+        print(f"{self.fired} of {len(steps) * self.args.strikes} kills came to their steps", flush=True)
         return self.tell()
 
     def tell(self):
@@ -529,7 +542,7 @@ def main():
     parser.add_argument("--minutes", type=int, help="no more beds after so long")
     parser.add_argument("--strikes", type=int, help="faults in a round (default 3)")
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--ha", choices=("none", "file", "zookeeper"))
+    parser.add_argument("--ha", choices=("none", "file", "zookeeper", "ensemble"))
     parser.add_argument("--storage", choices=("local", "s3"))
     parser.add_argument("--finalisation", action="store_true", help="F3 at each of its steps")
     parser.add_argument("--times", type=int, default=3, help="of each step of --finalisation")

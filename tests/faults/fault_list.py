@@ -71,6 +71,10 @@ def kill_leader_at(r, name=None):
     r.bed.wait(lambda: "stands by" in r.bed.log_of_life(armed), 30)
     r.bed.kill(old)
     r.may_leave += 2
+    try:  # a new process tries to lead at once, and is quicker than one that stands by
+        r.bed.wait(lambda: r.bed.children[armed].poll() is not None or r.bed.leader() == armed, 40)
+    except TimeoutError:
+        raise Violation(f"{armed}, which stands by, does not lead 40 s after {old} has gone") from None
     r.bed.start_candidate(old)
     try:
         r.bed.wait(lambda: r.bed.children[armed].poll() is not None or r.ended(), 40)
@@ -153,11 +157,11 @@ def freeze_leader(r):
 
 
 def break_link(r):
-    links = ["control", "data", "rest"] + (["zookeeper"] if r.bed.zookeeper_link else [])
+    links = ["control", "data", "rest"] + (["zookeeper"] if r.bed.zookeeper_links else [])
     which, how = r.draw.choice(links), r.draw.choice(LINK_FAULTS)
     proxies = {"control": list(r.bed.control.values()), "data": list(r.bed.proxies.values()), "rest": list(r.bed.rest.values()),
-               "zookeeper": [r.bed.zookeeper_link]}[which]
-    if which in ("control", "data") and r.draw.random() < 0.5:
+               "zookeeper": r.bed.zookeeper_links}[which]
+    if which in ("control", "data", "zookeeper") and r.draw.random() < 0.5:
         proxies = [r.draw.choice(proxies)]
     seconds = r.draw.uniform(0.3, 6)
     if how in ("throttle", "delay") or which == "rest":
@@ -214,23 +218,40 @@ def ask_through(r, seconds):
 # ---- F8: ZooKeeper -----------------------------------------------------------------------------------------
 
 
-def break_zookeeper(r):
-    how = r.draw.choice(("restart", "freeze", "freeze", "cut"))
+def break_zookeeper(r, which=None):
+    """`which` servers of an ensemble: a follower or the leader, which the two others replace, or all."""
+    servers = r.bed.zookeeper.servers
+    which = which or r.draw.choice(("follower", "leader", "all") if len(servers) > 1 else ("all",))
+    how = r.draw.choice(("kill", "freeze", "freeze", "cut"))
     seconds = r.draw.uniform(0.3, 6)
-    r.say(f"ZooKeeper: {how}, {seconds:.1f} s")
     r.may_leave += 1
-    if how == "restart":
-        r.bed.zookeeper.stop()
+    if which != "all":
+        servers = [r.bed.wait(lambda: next((s for s in servers if s.mode() == which), None), 60)]
+    names = [r.bed.zookeeper.servers.index(s) + 1 for s in servers]
+    r.say(f"ZooKeeper: {how} of {which} {names} of {len(r.bed.zookeeper.servers)}, {seconds:.1f} s")
+    links = [r.bed.zookeeper_links[n - 1] for n in names]
+    if how == "kill":
+        for server in servers:
+            server.stop()
         time.sleep(min(seconds, 2))
-        r.bed.zookeeper.start()
+        for server in servers:
+            server.launch()
+        for server in servers:
+            server.wait()
     elif how == "freeze":
-        r.bed.zookeeper.freeze()
+        for server in servers:
+            server.freeze()
         time.sleep(seconds)
-        r.bed.zookeeper.thaw()
+        for server in servers:
+            server.thaw()
     else:
-        r.bed.zookeeper_link.cut()
+        for link in links:
+            link.cut()
         time.sleep(seconds)
-        r.bed.zookeeper_link.heal()
+        for link in links:
+            link.heal()
+    for server in r.bed.zookeeper.servers:  # a bed is whole when the next fault strikes
+        server.wait()
 
 
 # ---- F10, F11, F12: storage --------------------------------------------------------------------------------
@@ -266,9 +287,9 @@ def damage_savepoint(r):
     path = r.stop()
     if path is None:
         return
-    copy = os.path.join(r.bed.folder, f"damaged{r.number}")
+    uri, copy = r.place("damaged")
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(path.removeprefix("file:"), copy)
+    shutil.copytree(r.bed.local(path), copy)  # on S3, with what the server keeps of each object
     files = sorted(os.path.join(d, n) for d, _, names in os.walk(copy) for n in names)
     victim = r.draw.choice(files)
     size = os.path.getsize(victim)
@@ -285,7 +306,7 @@ def damage_savepoint(r):
             f.seek(at)
             f.write(bytes([byte[0] ^ (1 << r.draw.randrange(8))]))
     r.say(f"{how} of {os.path.relpath(victim, copy)} at {at} of {size}")
-    r.expect_refused(copy, f"{how} of {os.path.basename(victim)} at {at} of {size}")
+    r.expect_refused(uri, f"{how} of {os.path.basename(victim)} at {at} of {size}")
     shutil.rmtree(copy)
     r.start(path)
 
@@ -366,7 +387,7 @@ FAULTS = {
     "F5": (freeze_task_manager, "SIGSTOP of a task manager, longer than its heartbeat time-out"),
     "F6": (freeze_leader, "SIGSTOP of the leader, longer than its session"),
     "F7": (break_link, "links: cut, stalled, one way, flapping, slow, damaged, half closed, reset"),
-    "F8": (break_zookeeper, "ZooKeeper restarted, frozen, cut off"),
+    "F8": (break_zookeeper, "ZooKeeper, one server or three: a follower, the leader, all killed, frozen, cut off"),
     "F10": (break_disk, "disks that are full, bad, slow, write short"),
     "F11": (break_s3, "S3: 503, 500, no answer after the deed, half an answer, slow"),
     "F12": (damage_savepoint, "a damaged, cut or missing file of a savepoint"),
@@ -380,7 +401,7 @@ FAULTS = {
 def applicable(names, the_bed):
     """Of the faults that are asked for, those that this bed can have."""
     needs = {"F2": the_bed.ha != "none", "F3": the_bed.ha != "none", "F6": the_bed.ha != "none",
-             "F8": the_bed.zookeeper is not None, "F11": the_bed.s3 is not None, "F12": the_bed.storage == "local"}
+             "F8": the_bed.zookeeper is not None, "F11": the_bed.s3 is not None}
     return [n for n in names if needs.get(n, True)]
 
 

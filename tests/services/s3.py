@@ -1,4 +1,5 @@
-"""S3 servers that check signatures: versitygw on a folder of the test, or Swift where there is no Go to build it."""
+"""S3 servers that check signatures: versitygw on a folder of the test, Swift where there is no Go to build it, and minio when
+it is asked for (it takes minutes to build)."""
 
 import os
 import re
@@ -13,8 +14,10 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
 from cluster import Process, free_port  # noqa: E402  pylint: disable=wrong-import-position
 from rest_client import wait_until  # noqa: E402  pylint: disable=wrong-import-position
+from s3_client import Client, Remote  # noqa: E402  pylint: disable=wrong-import-position
 
-MODULE = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+MODULES = {"versitygw": "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
+           "minio": "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"}
 CACHE = os.environ.get("FLINC_SERVICES") or os.path.join(os.path.expanduser("~"), ".cache", "flinc-services")
 ACCESS_KEY, SECRET_KEY = "flinckey", "flincsecret"
 
@@ -31,19 +34,19 @@ def go_is_new_enough():
     return found is not None and (int(found[1]), int(found[2])) >= (1, 24)
 
 
-def program():
+def program(name):
     """Built once; a second test run that needs it meanwhile waits for the first by the lock of go's cache."""
-    path = os.path.join(CACHE, "bin", "versitygw")
+    path = os.path.join(CACHE, "bin", name)
     if not os.path.exists(path):
         if not go_is_new_enough():
-            raise Unavailable("versitygw is built by Go 1.24 or newer")
+            raise Unavailable(f"{name} is built by Go 1.24 or newer")
         built = os.path.join(CACHE, f"build-{os.getpid()}")
-        done = subprocess.run(["go", "install", "-trimpath", "-ldflags=-s -w", MODULE], capture_output=True, text=True,
+        done = subprocess.run(["go", "install", "-trimpath", "-ldflags=-s -w", MODULES[name]], capture_output=True, text=True,
                               env={**os.environ, "GOBIN": built, "CGO_ENABLED": "0"}, check=False)
         if done.returncode:
-            raise Unavailable("versitygw could not be built: " + done.stderr.strip().splitlines()[-1])
+            raise Unavailable(f"{name} could not be built: " + done.stderr.strip().splitlines()[-1])
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.replace(os.path.join(built, "versitygw"), path)
+        os.replace(os.path.join(built, name), path)
         shutil.rmtree(built, ignore_errors=True)
     return path
 
@@ -54,7 +57,7 @@ class Versitygw:
     pace = 4000  # records per second of jobs that are to have some checkpoints before they end
 
     def __init__(self, folder, certificate=None, key=None):
-        self.program = program()
+        self.program = program("versitygw")
         self.folder = str(folder)
         self.root = os.path.join(self.folder, "buckets")
         self.certificate, self.key = certificate, key
@@ -118,13 +121,58 @@ class Versitygw:
             self.process.stop()
 
 
+class Minio(Remote):
+    pace = 4000
+
+    def __init__(self, folder):
+        self.program = program("minio")
+        super().__init__(folder)
+        self.port = free_port()
+        self.process = None
+        self.client = Client(self.address, ACCESS_KEY, SECRET_KEY)
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def endpoint(self):
+        return "http://" + self.address
+
+    def config(self):
+        return {"s3.endpoint": self.endpoint, "s3.access-key": ACCESS_KEY, "s3.secret-key": SECRET_KEY,
+                "s3.path-style-access": "true"}
+
+    def start(self):
+        self.process = Process("minio", self.program, ["server", os.path.join(self.folder, "data"), "--address", self.address], self.folder,
+                               {"MINIO_ROOT_USER": ACCESS_KEY, "MINIO_ROOT_PASSWORD": SECRET_KEY, "MINIO_BROWSER": "off",
+                                "MINIO_UPDATE": "off"})
+        self.process.expected_exit = None
+        wait_until(self.answers, what="the answer of minio")
+        return self
+
+    def answers(self):
+        assert self.process.runs(), self.process.text()
+        try:  # it says that it is healthy before it is
+            return self.client.ask("GET", "") is not None
+        except (OSError, AssertionError):
+            return False
+
+    def runs(self):
+        return self.process is not None and self.process.runs()
+
+    def stop(self):
+        if self.process:
+            self.process.stop()
+
+
 def server(folder):
-    """One of those that this machine can have, not started yet; $FLINC_TEST_S3 (versitygw, swift) chooses."""
+    """One of those that this machine can have, not started yet; $FLINC_TEST_S3 (versitygw, swift, minio) chooses."""
     import swift  # pylint: disable=import-outside-toplevel  # it uses this module
 
     chosen, missing = os.environ.get("FLINC_TEST_S3", ""), []
-    for name, make in (("versitygw", Versitygw), ("swift", swift.Swift)):
-        if chosen in ("", name):
+    for name, make in (("versitygw", Versitygw), ("swift", swift.Swift), ("minio", Minio)):
+        if chosen == name or not chosen and name != "minio":
             try:
                 return make(folder)
             except Unavailable as why:

@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import hmac
 import http.client
+import os
 import urllib.parse
 import xml.etree.ElementTree
 
@@ -78,3 +79,44 @@ class Client:
             if not token:
                 return found
             more = {"continuation_token": token}
+
+
+class Remote:
+    """What a server holds that is looked into by a client: `files()` are copies."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+        self.client = None
+        self.copied = {}  # {path of a copy: etag}
+
+    def make_bucket(self, name):
+        self.client.make_bucket(name)
+
+    def put(self, path, data):
+        self.client.put(path, data)
+
+    def listed(self, path):
+        """{key: etag} of the objects below BUCKET/PREFIX."""
+        bucket, _, prefix = path.partition("/")
+        return self.client.list(bucket, prefix + "/" if prefix else "")
+
+    def names(self, path):
+        skip = len(path.partition("/")[2]) + 1
+        return {key[skip:] for key in self.listed(path)}
+
+    def files(self, path):
+        bucket, copies = path.partition("/")[0], os.path.join(self.folder, "copies")
+        top = os.path.join(copies, path)
+        os.makedirs(top, exist_ok=True)
+        there = {os.path.join(copies, bucket, key): etag for key, etag in self.listed(path).items()}
+        for name in [n for n in self.copied if n.startswith(top + "/") and n not in there]:
+            os.remove(name)
+            del self.copied[name]
+        for name, etag in there.items():
+            data = self.client.get(os.path.relpath(name, copies)) if self.copied.get(name) != etag else None
+            if data is not None:  # neither known nor deleted meanwhile
+                os.makedirs(os.path.dirname(name), exist_ok=True)
+                with open(name, "wb") as f:
+                    f.write(data)
+                self.copied[name] = etag
+        return top

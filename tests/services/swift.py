@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 
 from s3 import Process, Unavailable, free_port, wait_until
-from s3_client import Client
+from s3_client import Client, Remote
 
 PYTHON = "/usr/bin/python3"  # for which Debian's packages are
 ACCESS_KEY, SECRET_KEY = "test:tester", "testing"
@@ -106,20 +106,18 @@ def listens(url):
         return False
 
 
-class Swift:
-    """`files()` are copies."""
+class Swift(Remote):
 
     pace = 150  # records per second of jobs that are to have some checkpoints before they end
 
     def __init__(self, folder):
         if subprocess.run([PYTHON, "-c", "import swift.common.middleware.s3api"], capture_output=True, check=False).returncode:
             raise Unavailable("python3-swift is not installed (scripts/deps.sh --test)")
-        self.folder = str(folder)
+        super().__init__(folder)
         self.conf = os.path.join(self.folder, "conf")
         self.ports = {kind: free_port() for kind in (*KINDS, "proxy")}
         self.client = Client(self.address, ACCESS_KEY, SECRET_KEY)
         self.processes = []
-        self.copied = {}  # {path of a copy: etag}
         os.makedirs(self.conf)
         os.makedirs(os.path.join(self.folder, "devices", "disk"))
         self.write("swift.conf", "[swift-hash]\nswift_hash_path_suffix = flinc\n")
@@ -168,35 +166,3 @@ class Swift:
     def stop(self):
         for one in self.processes:
             one.stop()
-
-    def make_bucket(self, name):
-        self.client.make_bucket(name)
-
-    def put(self, path, data):
-        self.client.put(path, data)
-
-    def listed(self, path):
-        """{key: etag} of the objects below BUCKET/PREFIX."""
-        bucket, _, prefix = path.partition("/")
-        return self.client.list(bucket, prefix + "/" if prefix else "")
-
-    def names(self, path):
-        skip = len(path.partition("/")[2]) + 1
-        return {key[skip:] for key in self.listed(path)}
-
-    def files(self, path):
-        bucket, copies = path.partition("/")[0], os.path.join(self.folder, "copies")
-        top = os.path.join(copies, path)
-        os.makedirs(top, exist_ok=True)
-        there = {os.path.join(copies, bucket, key): etag for key, etag in self.listed(path).items()}
-        for name in [n for n in self.copied if n.startswith(top + "/") and n not in there]:
-            os.remove(name)
-            del self.copied[name]
-        for name, etag in there.items():
-            data = self.client.get(os.path.relpath(name, copies)) if self.copied.get(name) != etag else None
-            if data is not None:  # neither known nor deleted meanwhile
-                os.makedirs(os.path.dirname(name), exist_ok=True)
-                with open(name, "wb") as f:
-                    f.write(data)
-                self.copied[name] = etag
-        return top

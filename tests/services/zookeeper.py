@@ -31,6 +31,7 @@ class Server:
     def __init__(self, folder, port, number=None, peers=()):
         self.folder, self.port = str(folder), port
         self.process = None
+        self.servers = [self]
         os.makedirs(os.path.join(self.folder, "data"), exist_ok=True)
         self.log = os.path.join(self.folder, "zookeeper.log")
         with open(os.path.join(self.folder, "zoo.cfg"), "w", encoding="utf-8") as f:

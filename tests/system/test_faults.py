@@ -32,7 +32,7 @@ def bundles(flinc, tmp_path_factory):
 
 
 def run_round(flinc, bundles, workload, faults, seed, **options):
-    """One round; returns it and what the processes said."""
+    """One round; returns it and what the processes said.  A fault is a name, or a name and which of its kinds."""
     the_bed = bed.Bed(flinc.home, **options)
     try:
         the_bed.start()
@@ -40,8 +40,8 @@ def run_round(flinc, bundles, workload, faults, seed, **options):
         the_bed.check_survivors()
         one = campaign.Round(the_bed, jars, 0, fault_list.random_for(seed), workloads.WORKLOADS[workload], faults, len(faults), 6)
         one.start()
-        for name in faults:
-            one.strike(name)
+        for fault in faults:
+            one.strike(*([fault] if isinstance(fault, str) else fault))
         one.finish()
         said = "\n".join(the_bed.log(n) for n in the_bed.children)
         assert not the_bed.stop()
@@ -56,7 +56,9 @@ def run_round(flinc, bundles, workload, faults, seed, **options):
 @pytest.mark.parametrize("workload, faults, seed, options", [
     ("W1", ["F2"], 1, {"ha": "file"}),
     ("W2", ["F11"], 2, {"storage": "s3"}),
-], ids=["leader", "s3"])
+    ("W1", ["F12"], 4, {"storage": "s3"}),
+    ("W1", [("F8", "leader")], 5, {"ha": "ensemble"}),
+], ids=["leader", "s3", "savepoint on s3", "ensemble"])
 def test_round(flinc, bundles, workload, faults, seed, options):
     one, _ = run_round(flinc, bundles, workload, faults, seed, **options)
     assert len(one.results) == len(faults), one.history
