@@ -39,6 +39,13 @@ void hdfs_hidden_path(const char *path, const char *id, struct str *ret_path);
 
 /* recoverable.c */
 extern const struct recoverable_ops hdfs_recoverable_ops;
+/* commit.c */
+int hdfs_commit(const struct recoverable_handle *h, enum recoverable_commit_mode mode,
+                struct error *err);
+int hdfs_cleanup(const struct recoverable_handle *h, struct error *err);
+/* ERR_CORRUPT: the file at the path, beside the target, has not so many. */
+int hdfs_read_bytes(const struct fs_location *target, const char *path, uint64_t offset,
+                    uint8_t *to, size_t size, struct error *err) MUST_CHECK;
 
 /* names.c */
 int hdfs_stat(const struct fs_location *at, struct fs_status *ret_status, struct error *err);

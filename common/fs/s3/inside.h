@@ -65,6 +65,8 @@ int s3_check_new(struct s3_fs *fs, const char *bucket, const char *key, const ch
 enum { S3_PARTS_ALIKE = 1000, S3_PART_DOUBLED_MAX = 4, S3_PART_BYTES_MAX = 128 * 1024 * 1024 };
 uint64_t s3_part_bytes(const struct s3_fs *fs, uint32_t number);
 
+enum { S3_UPLOAD_ID_MAX = 1024 };
+
 /* A part that the server has. */
 struct s3_noted_part {
     char *etag; /* Owns; NULL: it has not come yet */

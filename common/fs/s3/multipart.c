@@ -47,6 +47,11 @@ static int begin_once(struct s3_upload *u, struct error *err)
         rc = error_set(err, ERR_CORRUPT, "%s s3://%s/%s: the server gave no number for an upload",
                        u->doing, u->bucket, u->key);
     }
+    if (rc == 0 && id.len > S3_UPLOAD_ID_MAX) {
+        rc =
+            error_set(err, ERR_CORRUPT, "%s s3://%s/%s: the server's name of an upload is %zu long",
+                      u->doing, u->bucket, u->key, id.len);
+    }
     /* One that knows nothing of them may not even like to see them in the list of parts. */
     if (rc == 0 && u->has_checksums && call.x.checksum_algorithm[0] == '\0') {
         s3_client_note_ignored_checksums(u->fs->client);

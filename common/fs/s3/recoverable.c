@@ -4,22 +4,20 @@
  *   parts 1 .. n of the upload, and the tail `.NAME.inprogress.WRITER.NUMBER`, which a persist writes
  *   commit: the tail becomes the last part, the upload is completed; without parts it is copied to the target
  *
- * `inprogress` of a handle: "1 WRITER UPLOAD PARTS TAIL BYTES": the writer's mark, the upload ("-": none), the parts that count,
- * the number and size of the tail (0: there is none); numbers of tails are random, so that no tail of any checkpoint is
+ * What a handle says is progress.h's: the upload, the parts of it that count, the tail; numbers of tails are random, so that no tail of any checkpoint is
  * ever written over.  Parts behind those that count are written again, under the same
  * numbers.  A handle of an earlier checkpoint whose upload has been completed since goes on with a copy of the first
  * bytes of the target.
  *
  * Thread: one at a time.  Flink: S3RecoverableWriter. */
 #include "common/fs/s3/inside.h"
+#include "common/fs/s3/progress.h"
 
 #include "common/base/failpoint.h"
 #include "common/fs/remote/xml.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { PROGRESS_VERSION = 1, UPLOAD_ID_MAX = 1024 };
 
 struct s3_recoverable {
     struct recoverable base;
@@ -32,14 +30,6 @@ struct s3_recoverable {
     struct rng random;
 };
 
-/* What a handle says. */
-struct progress {
-    char writer[ID_HEX_LEN + 1];
-    char upload[UPLOAD_ID_MAX + 1]; /* "": none */
-    uint32_t n_parts, tail_number;
-    uint64_t tail_bytes;
-};
-
 static struct s3_recoverable *file_of(struct recoverable *f)
 {
     return CONTAINER_OF(f, struct s3_recoverable, base);
@@ -50,40 +40,14 @@ static struct s3_recoverable *file_of(struct recoverable *f)
 static void note_progress(struct s3_recoverable *f)
 {
     STR_AUTO text = STR_INIT;
-    str_printf(&text, "%d %s %s %u %u %zu", PROGRESS_VERSION, f->upload.writer,
-               f->upload.id != NULL ? f->upload.id : "-", f->upload.n_parts, f->tail_number,
-               f->tail_number != 0 ? f->tail_used : (size_t)0);
+    struct s3_progress p = {.n_parts = f->upload.n_parts,
+                            .tail_number = f->tail_number,
+                            .tail_bytes = f->tail_number != 0 ? f->tail_used : 0};
+    snprintf(p.writer, sizeof(p.writer), "%.*s", ID_HEX_LEN, f->upload.writer);
+    snprintf(p.upload, sizeof(p.upload), "%s", f->upload.id != NULL ? f->upload.id : "");
+    s3_progress_format(&p, &text);
     mem_free(f->base.inprogress);
     f->base.inprogress = str_take(&text);
-}
-
-static int read_progress(const struct recoverable_handle *h, struct progress *ret,
-                         struct error *err)
-{
-    struct flinc_id id;
-    int version = 0, end = 0;
-    int n = sscanf(h->inprogress, "%d %32s %1024s %u %u %lu%n", &version, ret->writer, ret->upload,
-                   &ret->n_parts, &ret->tail_number, &ret->tail_bytes, &end);
-    if (n != 6 || h->inprogress[end] != '\0' || version != PROGRESS_VERSION ||
-        strlen(ret->writer) != ID_HEX_LEN || !id_parse(ret->writer, &id) ||
-        ret->n_parts > S3_PARTS_MAX || (ret->n_parts > 0 && strcmp(ret->upload, "-") == 0) ||
-        (ret->tail_number == 0) != (ret->tail_bytes == 0)) {
-        return error_set(err, ERR_CORRUPT, "'%.100s' is no progress of a file of S3",
-                         h->inprogress);
-    }
-    if (strcmp(ret->upload, "-") == 0) {
-        ret->upload[0] = '\0';
-    }
-    return 0;
-}
-
-/* "dir/.NAME.inprogress.WRITER.NUMBER" */
-static void tail_key(const struct fs_location *target, const char *writer, uint32_t number,
-                     struct str *ret_key)
-{
-    const char *key = s3_key_of(target), *name = fs_base_name(key);
-    str_clear(ret_key);
-    str_printf(ret_key, "%.*s.%s.inprogress.%s.%u", (int)(name - key), key, name, writer, number);
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
@@ -128,7 +92,7 @@ static int file_sync(struct recoverable *base, struct error *err)
     }
     f->tail_number = f->tail_used > 0 ? (uint32_t)rng_below(&f->random, UINT32_MAX) + 1 : 0;
     if (f->tail_used > 0) {
-        tail_key(&f->target, f->upload.writer, f->tail_number, &key);
+        s3_tail_key(&f->target, f->upload.writer, f->tail_number, &key);
         struct s3_call call = {.method = "PUT",
                                .bucket = f->target.authority,
                                .key = str_cstr(&key),
@@ -243,7 +207,7 @@ static int on_part(void *arg, const char *path, struct slice text, struct error 
 /* The ETags of the parts that a handle has, and that together with its tail they are as long as it says.  ERR_NOT_FOUND:
  * the upload is not there any more. */
 static int find_parts(struct s3_upload *u, const struct recoverable_handle *h,
-                      const struct progress *p, struct error *err)
+                      const struct s3_progress *p, struct error *err)
 {
     struct part_list l = {.upload = u, .n_wanted = p->n_parts};
     int rc;
@@ -273,8 +237,8 @@ static int find_parts(struct s3_upload *u, const struct recoverable_handle *h,
 }
 
 /* That of a handle. */
-static void upload_of(struct s3_fs *fs, const struct fs_location *target, const struct progress *p,
-                      struct s3_upload *ret_upload)
+static void upload_of(struct s3_fs *fs, const struct fs_location *target,
+                      const struct s3_progress *p, struct s3_upload *ret_upload)
 {
     s3_upload_init(ret_upload, fs, target->authority, s3_key_of(target), p->writer);
     if (p->upload[0] != '\0') {
@@ -313,7 +277,7 @@ static int read_into_tail(struct s3_recoverable *f, const char *key, uint64_t of
 
 /* The file was committed since: its first bytes are read back, for a file that takes its place. */
 static int go_on_behind_commit(struct s3_recoverable *f, const struct recoverable_handle *h,
-                               const struct progress *p, struct error *err)
+                               const struct s3_progress *p, struct error *err)
 {
     struct s3_object object;
     const char *key = s3_key_of(&f->target);
@@ -334,7 +298,7 @@ static int go_on_behind_commit(struct s3_recoverable *f, const struct recoverabl
 }
 
 static int go_on(struct s3_recoverable *f, const struct recoverable_handle *h,
-                 const struct progress *p, struct error *err)
+                 const struct s3_progress *p, struct error *err)
 {
     STR_AUTO key = STR_INIT;
     struct error why = ERROR_INIT;
@@ -351,7 +315,7 @@ static int go_on(struct s3_recoverable *f, const struct recoverable_handle *h,
         rc = find_parts(&u, h, p, &why);
     }
     if (rc == 0 && p->tail_bytes > 0) {
-        tail_key(&f->target, p->writer, p->tail_number, &key);
+        s3_tail_key(&f->target, p->writer, p->tail_number, &key);
         rc = read_into_tail(f, str_cstr(&key), 0, (size_t)p->tail_bytes, &why);
     }
     if (rc == 0) {
@@ -374,9 +338,9 @@ static int file_recover(const struct recoverable_handle *h, struct recoverable *
 {
     CLEANUP(fs_location_fini) struct fs_location at = {.authority = NULL};
     struct s3_recoverable *f = NULL;
-    struct progress p;
+    struct s3_progress p;
     TRY(FAILPOINT(err, "fs.s3.recoverable.recover"));
-    TRY(read_progress(h, &p, err));
+    TRY(s3_progress_read(h->inprogress, &p, err));
     TRY(fs_location_parse(h->target_uri, &at, err));
     TRY(file_new(&at, &f, err));
     f->base.length_bytes = h->length_bytes;
@@ -392,18 +356,19 @@ static int file_recover(const struct recoverable_handle *h, struct recoverable *
 
 /* ---- committing ------------------------------------------------------------------------------------------------------- */
 
-static bool is_committed(struct s3_fs *fs, const struct fs_location *at, const struct progress *p)
+static bool is_committed(struct s3_fs *fs, const struct fs_location *at,
+                         const struct s3_progress *p)
 {
     return s3_is_of(fs, at->authority, s3_key_of(at), p->writer);
 }
 
 /* The tail, which is all of the file, becomes the target. */
-static int copy_tail(struct s3_fs *fs, const struct fs_location *at, const struct progress *p,
+static int copy_tail(struct s3_fs *fs, const struct fs_location *at, const struct s3_progress *p,
                      struct error *err)
 {
     STR_AUTO source = STR_INIT;
     STR_AUTO key = STR_INIT;
-    tail_key(at, p->writer, p->tail_number, &key);
+    s3_tail_key(at, p->writer, p->tail_number, &key);
     s3_copy_source(at->authority, str_cstr(&key), &source);
     struct s3_call call = {
         .method = "PUT", .bucket = at->authority, .key = s3_key_of(at), .doing = "committing"};
@@ -416,7 +381,7 @@ static int copy_tail(struct s3_fs *fs, const struct fs_location *at, const struc
 }
 
 static int commit_upload(struct s3_fs *fs, const struct fs_location *at,
-                         const struct recoverable_handle *h, const struct progress *p,
+                         const struct recoverable_handle *h, const struct s3_progress *p,
                          struct error *err)
 {
     struct s3_upload u;
@@ -425,7 +390,7 @@ static int commit_upload(struct s3_fs *fs, const struct fs_location *at,
     u.doing = "committing";
     int rc = find_parts(&u, h, p, err);
     if (rc == 0 && p->tail_bytes > 0) { /* the last part */
-        tail_key(at, p->writer, p->tail_number, &key);
+        s3_tail_key(at, p->writer, p->tail_number, &key);
         rc = s3_upload_copy(&u, at->authority, str_cstr(&key), 0, 0, err);
     }
     rc = rc == 0 ? s3_upload_complete(&u, false, err) : rc;
@@ -433,7 +398,7 @@ static int commit_upload(struct s3_fs *fs, const struct fs_location *at,
     return rc;
 }
 
-static int commit_empty(struct s3_fs *fs, const struct fs_location *at, const struct progress *p,
+static int commit_empty(struct s3_fs *fs, const struct fs_location *at, const struct s3_progress *p,
                         struct error *err)
 {
     struct s3_call call = {
@@ -444,10 +409,11 @@ static int commit_empty(struct s3_fs *fs, const struct fs_location *at, const st
     return rc;
 }
 
-static void remove_tails(struct s3_fs *fs, const struct fs_location *at, const struct progress *p)
+static void remove_tails(struct s3_fs *fs, const struct fs_location *at,
+                         const struct s3_progress *p)
 {
     STR_AUTO key = STR_INIT;
-    tail_key(at, p->writer, 0, &key);
+    s3_tail_key(at, p->writer, 0, &key);
     key.len--; /* of all numbers */
     key.data[key.len] = '\0';
     int rc = s3_delete_below(fs, at->authority, str_cstr(&key), NULL);
@@ -459,9 +425,9 @@ static int file_commit(const struct recoverable_handle *h, enum recoverable_comm
 {
     CLEANUP(fs_location_fini) struct fs_location at = {.authority = NULL};
     struct s3_fs *fs;
-    struct progress p;
+    struct s3_progress p;
     struct error why = ERROR_INIT;
-    TRY(read_progress(h, &p, err));
+    TRY(s3_progress_read(h->inprogress, &p, err));
     TRY(fs_location_parse(h->target_uri, &at, err));
     TRY(s3_fs_get(&fs, err));
     TRY(FAILPOINT(err, "fs.s3.recoverable.before_commit"));
@@ -489,9 +455,9 @@ static int file_cleanup(const struct recoverable_handle *h, struct error *err)
 {
     CLEANUP(fs_location_fini) struct fs_location at = {.authority = NULL};
     struct s3_fs *fs;
-    struct progress p;
+    struct s3_progress p;
     TRY(FAILPOINT(err, "fs.s3.recoverable.cleanup"));
-    TRY(read_progress(h, &p, err));
+    TRY(s3_progress_read(h->inprogress, &p, err));
     TRY(fs_location_parse(h->target_uri, &at, err));
     TRY(s3_fs_get(&fs, err));
     struct s3_upload u;
