@@ -1,6 +1,7 @@
 /* `flink run` and `flink info`: load a bundle, call its main with an environment, show what comes of it. */
 #include "client/cli/cli.h"
 #include "client/cli/progress.h"
+#include "common/fs/artifact/artifact.h"
 #include "sdk/bundle.h"
 #include "sdk/environment.h"
 #include <limits.h>
@@ -103,8 +104,36 @@ static int run_main(const struct cli_args *args, flinc_env *env, struct bundle *
     return rc;
 }
 
-static int with_bundle(const struct cli_args *args, const struct env_options *options,
-                       void (*show)(flinc_env *env), struct error *err)
+/* What is fetched for the command, which goes with it. */
+struct fetched {
+    struct owned_dir own;
+    struct str path;
+    const char *address; /* Borrows; NULL: the bundle is a local file */
+};
+
+/* A bundle that is named by its address becomes a local file, and so do the files of user.artifacts.artifact-list. */
+static int fetch_bundle(struct cli_args *args, struct fetched *f, struct error *err)
+{
+    struct artifact_options o = {.conf = &args->conf, .is_stopped = cli_is_interrupted};
+    bool remote = artifact_is_remote(args->bundle);
+    if (!remote) {
+        args->bundle = artifact_local_path(args->bundle);
+    }
+    if (!remote && !conf_has(&args->conf, "user.artifacts.artifact-list")) {
+        return 0;
+    }
+    TRY(artifact_folder(&args->conf, &f->own, &o.dir, err));
+    TRY(artifact_fetch_list(&o, err));
+    if (remote) {
+        TRY(artifact_fetch(&o, args->bundle, ARTIFACT_BUNDLE, &f->path, err));
+        f->address = args->bundle;
+        args->bundle = str_cstr(&f->path);
+    }
+    return 0;
+}
+
+static int run_local_bundle(const struct cli_args *args, const struct env_options *options,
+                            void (*show)(flinc_env *env), struct error *err)
 {
     struct bundle bundle;
 
@@ -123,6 +152,22 @@ static int with_bundle(const struct cli_args *args, const struct env_options *op
     }
     flinc_env_free(env);
     bundle_close(&bundle);
+    return rc;
+}
+
+static int with_bundle(struct cli_args *args, const struct env_options *options,
+                       void (*show)(flinc_env *env), struct error *err)
+{
+    struct fetched f = {.own = OWNED_DIR_INIT, .path = STR_INIT};
+    int rc = fetch_bundle(args, &f, err);
+    if (rc == 0) {
+        rc = run_local_bundle(args, options, show, err);
+        if (rc < 0 && f.address != NULL) {
+            error_context(err, "running %s", f.address);
+        }
+    }
+    str_fini(&f.path);
+    owned_dir_remove(&f.own);
     return rc;
 }
 

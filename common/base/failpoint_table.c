@@ -30,6 +30,12 @@ static const struct failpoint_row rows[] = {
     {"dispatcher.history.after", FAILPOINT_JOB_MANAGER, "archiving of ended jobs",
      "the archive is there or given up, what high availability keeps of the job is not removed"},
 
+    /* fetching bundles */
+    {"artifact.fetch", FAILPOINT_ANY, "fetching bundles",
+     "before a bundle is fetched from its address"},
+    {"artifact.read", FAILPOINT_ANY, "fetching bundles",
+     "before each piece of a bundle is read from a file system"},
+
     /* history server */
     {"history.list", FAILPOINT_HISTORY_SERVER, "reading archives",
      "before a folder of archives is listed"},

@@ -368,10 +368,22 @@ static const struct conf_option user_code_options[] = {
      "java.;org.apache.flink.;javax.annotation.;org.slf4j;org.apache.log4j;org.apache.logging;org."
      "apache.commons.logging;ch.qos.logback"},
     {"sink.committer.retries", CONF_TYPE_INT, "10"},
-    {"user.artifacts.artifact-list", CONF_TYPE_LIST},
-    {"user.artifacts.base-dir", CONF_TYPE_STRING, "/opt/flink/artifacts"},
-    {"user.artifacts.http-headers", CONF_TYPE_MAP},
-    {"user.artifacts.raw-http-enabled", CONF_TYPE_BOOL, "false"},
+    {"user.artifacts.artifact-list", CONF_TYPE_LIST,
+     .description = "Addresses of further files that are fetched beside a bundle before its main "
+                    "runs, on any file system or by HTTP.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"user.artifacts.base-dir", CONF_TYPE_STRING, "/opt/flink/artifacts",
+     .description = "Local folder for bundles that are fetched from their addresses, and for "
+                    "user.artifacts.artifact-list; a temporary folder of the process (io.tmp.dirs) "
+                    "unless it is set.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"user.artifacts.http-headers", CONF_TYPE_MAP,
+     .description = "Headers that are sent when bundles are fetched by HTTP: "
+                    "Authorization:Bearer ...,Name:value.",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_SENSITIVE},
+    {"user.artifacts.raw-http-enabled", CONF_TYPE_BOOL, "false",
+     .description = "Whether bundles may be fetched over HTTP without TLS.",
+     .flags = CONF_FLAG_EFFECTIVE},
 };
 
 const struct conf_group conf_execution_group = CONF_GROUP("Execution", execution_options);

@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "common/base/thread.h"
 #include "common/digest/sha256.h"
+#include "common/fs/artifact/artifact.h"
 #include "common/fs/fs.h"
 #include "engine/graph/job_graph.h"
 #include "jobmanager/rest/bundle_entry.h"
@@ -105,11 +106,7 @@ int application_find_bundle(const struct process_args *args, const char *usrlib,
     const char *name =
         args->jars == NULL || args->job_classname == NULL ? NULL : args->job_classname;
     str_clear(ret_path);
-    if (path != NULL && cstr_starts_with(path, "local://")) {
-        path += strlen("local://");
-    } else if (path != NULL && cstr_starts_with(path, "file://")) {
-        path += strlen("file://");
-    }
+    path = path != NULL ? artifact_local_path(path) : NULL;
     if (path != NULL && (is_file(path) || args->jars != NULL)) {
         if (!is_file(path)) {
             return error_set(err, ERR_NOT_FOUND, "--jars %s: there is no such file.", path);
@@ -134,6 +131,9 @@ struct application {
     const struct process_args *args;
     application_failed_fn on_failed;
     struct str bundle;
+    const char *
+        address; /* Borrows: of the arguments; the bundle is fetched from there; NULL: it is here */
+    struct owned_dir files; /* what was fetched */
     struct flinc_id job_id;
     struct cancel_token *cancel;
     pthread_t thread;
@@ -236,6 +236,20 @@ static bool was_submitted(struct application *a)
     return true;
 }
 
+/* The bundle that is named by its address, and the files of user.artifacts.artifact-list. */
+static int fetch(struct application *a, struct error *err)
+{
+    const struct conf *conf = a->services->options.conf;
+    struct artifact_options o = {.conf = conf, .cancel = a->cancel};
+    if (a->address == NULL && !conf_has(conf, "user.artifacts.artifact-list")) {
+        return 0;
+    }
+    TRY(artifact_folder(conf, &a->files, &o.dir, err));
+    TRY(artifact_fetch_list(&o, err));
+    return a->address != NULL ? artifact_fetch(&o, a->address, ARTIFACT_BUNDLE, &a->bundle, err)
+                              : 0;
+}
+
 static void *application_main(void *arg)
 {
     struct application *a = arg;
@@ -244,14 +258,16 @@ static void *application_main(void *arg)
     if (was_submitted(a)) {
         return NULL;
     }
-    int rc = build(a, &graph, &err);
+    int rc = fetch(a, &err);
+    if (rc == 0) {
+        rc = build(a, &graph, &err);
+    }
     if (rc == 0) {
         rc = submit(a, graph, &err);
     }
     if (rc < 0 && !cancel_token_is_cancelled(a->cancel)) {
-        const char *slash = strrchr(str_cstr(&a->bundle), '/');
-        a->on_failed(a->services, &a->job_id, slash != NULL ? slash + 1 : str_cstr(&a->bundle),
-                     &err);
+        a->on_failed(a->services, &a->job_id,
+                     fs_base_name(a->address != NULL ? a->address : str_cstr(&a->bundle)), &err);
     }
     return NULL;
 }
@@ -271,11 +287,17 @@ int application_start(struct services *services, const struct process_args *args
 {
     STR_AUTO usrlib = STR_INIT;
     STR_AUTO bundle = STR_INIT;
-    find_usrlib(&usrlib);
-    TRY(application_find_bundle(args, str_cstr(&usrlib), &bundle, err));
-    LOG_INFO(topic, "The application is %s.", str_cstr(&bundle));
+    const char *address = args->jars != NULL ? args->jars : args->job_classname;
+    if (address == NULL || !artifact_is_remote(address)) {
+        address = NULL;
+        find_usrlib(&usrlib);
+        TRY(application_find_bundle(args, str_cstr(&usrlib), &bundle, err));
+    }
+    LOG_INFO(topic, "The application is %s.", address != NULL ? address : str_cstr(&bundle));
     struct application *a = MEM_NEW(struct application);
     *a = (struct application){.services = services, .args = args, .on_failed = on_failed};
+    a->address = address;
+    a->files = (struct owned_dir)OWNED_DIR_INIT;
     a->bundle = bundle;
     bundle = (struct str)STR_INIT;
     if (args->job_id != NULL) {
@@ -305,6 +327,7 @@ struct application *application_stop(struct application *a)
     }
     cancel_token_unref(a->cancel);
     str_fini(&a->bundle);
+    owned_dir_remove(&a->files);
     mem_free(a);
     return NULL;
 }

@@ -114,6 +114,15 @@ def test_input(flinc, server):
         assert f"(two,{twos})" in said or f"two,{twos}" in said or f"two {twos}" in said, said
 
 
+def test_bundle(flinc, server):
+    """A bundle is run by its address."""
+    with open(flinc.example("wordcount"), "rb") as f:
+        server.put("bundles/words.so", f.read())
+    server.put("bundles/in.txt", b"one two two\n")
+    said = flinc.run_local(*options(server.config()), server.uri("bundles/words.so"), "--input", server.uri("bundles/in.txt")).stdout
+    assert "two,2" in said or "two 2" in said, said
+
+
 def test_http_fs(flinc, server):
     """A gateway in the place of the name node: what a job reads and writes."""
     server.put("gateway/in.txt", b"one two two\n")
@@ -233,7 +242,7 @@ def test_high_availability(flinc, bundle, tmp_path, server):
     try:
         c.start(1)
         job = CountingJob(c, bundle, tmp_path)
-        c.wait(lambda: server.names("ha"))
+        c.wait(lambda: [n for n in server.names("ha") if "/blob/" in n and job.id in n])
         kill_leaders(c, job)
         job.wait_for_end()
         c.wait(lambda: not [n for n in server.names("ha") if job.id in n])

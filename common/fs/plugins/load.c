@@ -180,12 +180,16 @@ static int load_file(const char *path, const struct conf *conf, struct error *er
     }
     memcpy(&entry, &address, sizeof(entry));
     struct fs_plugin *plugin = MEM_NEW(struct fs_plugin);
-    plugin->path = mem_strdup(path);
     int rc = take_table(path, entry(), &plugin->table, err);
-    if (rc == 0) {
-        rc = start(plugin, conf, err);
+    if (rc < 0) {
+        shared_object_close(&so);
+        mem_free(plugin);
+        return rc;
     }
-    if (rc < 0) { /* it may have begun threads: its code stays where it is */
+    plugin->path =
+        STEAL(so.path); /* from now on its code stays where it is: it may begin threads */
+    rc = start(plugin, conf, err);
+    if (rc < 0) {
         mem_free(plugin->path);
         mem_free(plugin);
         return rc;
