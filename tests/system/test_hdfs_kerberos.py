@@ -6,8 +6,8 @@ import random
 import sys
 
 import pytest
-from checkpoints import KEYS, Jobs, check_records, settings
-from cluster import Cluster
+import remote_fs
+from checkpoints import KEYS, check_records
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(HERE, "services"))
@@ -18,8 +18,6 @@ from clock import Clock  # noqa: E402  pylint: disable=wrong-import-position
 
 KEYTAB, PRINCIPAL, KRB5_CONF = ("security.kerberos." + key for key in ("login.keytab", "login.principal", "krb5-conf.path"))
 NOWHERE = {"KRB5CCNAME": "FILE:/nowhere/tickets"}
-RESTARTS = {"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": "100",
-            "restart-strategy.fixed-delay.delay": "50 ms"}
 
 
 @pytest.fixture(scope="module")
@@ -117,14 +115,11 @@ def test_job(flinc, bundle, server, realm, tmp_path):
     """Checkpoints while tickets end again and again, over a worker that is killed."""
     realm.keytab("short", "short")
     realm.run("kadmin.local", "-r", realm.name, "-q", "modprinc -maxlife 4seconds short")
-    config = {**server.config(), KRB5_CONF: realm.conf, KEYTAB: os.path.join(realm.folder, "short.keytab")}
-    c = Cluster(flinc.home, tmp_path / "cluster", slots=2, config=config)
-    try:
-        c.start(1)
-        jobs = Jobs(c)
-        mine = {**settings(tmp_path, data_inline_threshold="0 kb"), **RESTARTS,
-                "execution.checkpointing.dir": server.uri("job/checkpoints")}
-        job = jobs.start(bundle("rescale"), ["--records", 400 * KEYS, "--rate", server.pace, "--output", tmp_path / "out"], mine, 2)
+    config = {KRB5_CONF: realm.conf, KEYTAB: os.path.join(realm.folder, "short.keytab")}
+    with remote_fs.cluster(flinc, tmp_path, server, 2, **config) as jobs:
+        c, place = jobs.cluster, remote_fs.Place(server, server.uri())
+        mine = {**place.state(tmp_path, "job", data_inline_threshold="0 kb"), **remote_fs.RESTARTS}
+        job = remote_fs.start(jobs, bundle, tmp_path / "out", 2, mine, 400 * KEYS, server.pace)
         jobs.wait_for_checkpoints(job, 1)
         os.kill(random.choice(c.workers()), 9)
         jobs.wait_for_checkpoints(job, 1)
@@ -134,7 +129,4 @@ def test_job(flinc, bundle, server, realm, tmp_path):
         assert server.names(f"job/checkpoints/{job}")
         c.cancel(job)
         jobs.wait_for_end(job, "CANCELED")
-        c.stop()
-    finally:
-        c.kill_all()
     assert check_records(tmp_path / "out", 0) >= 0
