@@ -3,6 +3,7 @@
 #include "common/base/error.h"
 #include "common/fs/hdfs/client.h"
 #include "common/fs/hdfs/hdfs.h"
+#include "tests/unit/common_fs/fake_wire.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -40,44 +41,10 @@ static void free_node(void *n)
 
 /* ---- requests ------------------------------------------------------------------------------------------------ */
 
-static int hex(char c)
-{
-    return c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
-}
-
-static void decode(const char *from, size_t n, char *to, size_t size)
-{
-    size_t k = 0;
-    for (size_t i = 0; i < n && k + 1 < size; i++) {
-        bool is_code = from[i] == '%' && i + 2 < n;
-        to[k++] = is_code ? (char)(hex(from[i + 1]) * 16 + hex(from[i + 2])) : from[i];
-        i += is_code ? 2 : 0;
-    }
-    to[k] = '\0';
-}
-
 static bool parameter(const struct request *rq, const char *name, char *ret, size_t size)
 {
-    struct slice rest = slice_cstr(rq->query), pair;
-    size_t len = strlen(name);
     ret[0] = '\0';
-    while (slice_next(&rest, '&', &pair)) {
-        if (pair.len > len && memcmp(pair.data, name, len) == 0 && pair.data[len] == '=') {
-            decode(pair.data + len + 1, pair.len - len - 1, ret, size);
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool fill(int fd, struct str *in)
-{
-    char bytes[65536];
-    ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
-    if (n > 0) {
-        str_append(in, bytes, (size_t)n);
-    }
-    return n > 0;
+    return fake_parameter(rq->query, name, ret, size);
 }
 
 /* Chunk by chunk, from what came behind the head. */
@@ -87,7 +54,7 @@ static bool read_chunks(int fd, struct request *rq, size_t at)
         const char *end;
         while ((end = rq->in.len > at ? memmem(rq->in.data + at, rq->in.len - at, "\r\n", 2)
                                       : NULL) == NULL) {
-            if (!fill(fd, &rq->in)) {
+            if (!fake_fill(fd, &rq->in)) {
                 return false;
             }
         }
@@ -99,12 +66,12 @@ static bool read_chunks(int fd, struct request *rq, size_t at)
             str_append(&rq->body, rq->in.data + at, n);
             at += n;
             taken += n;
-            if (taken < size && !fill(fd, &rq->in)) {
+            if (taken < size && !fake_fill(fd, &rq->in)) {
                 return false;
             }
         }
         while (rq->in.len < at + 2) {
-            if (!fill(fd, &rq->in)) {
+            if (!fake_fill(fd, &rq->in)) {
                 return false;
             }
         }
@@ -119,7 +86,7 @@ static bool read_body(int fd, struct request *rq, size_t at, size_t size)
 {
     str_append(&rq->body, rq->in.data + at, MIN(rq->in.len - at, size));
     while (rq->body.len < size) {
-        if (!fill(fd, &rq->body)) {
+        if (!fake_fill(fd, &rq->body)) {
             return false;
         }
     }
@@ -130,7 +97,7 @@ static bool read_request(int fd, struct request *rq)
 {
     const char *end;
     while ((end = rq->in.len > 0 ? strstr(str_cstr(&rq->in), "\r\n\r\n") : NULL) == NULL) {
-        if (!fill(fd, &rq->in)) {
+        if (!fake_fill(fd, &rq->in)) {
             return false;
         }
     }
@@ -139,7 +106,7 @@ static bool read_request(int fd, struct request *rq)
     size_t target_len = strcspn(target, " "), path_len = strcspn(target, " ?");
     static const char top[] = "/webhdfs/v1";
     snprintf(rq->method, sizeof(rq->method), "%.*s", (int)(blank - rq->in.data), rq->in.data);
-    decode(target + sizeof(top) - 1, path_len - (sizeof(top) - 1), rq->path, sizeof(rq->path));
+    fake_decode(target + sizeof(top) - 1, path_len - (sizeof(top) - 1), rq->path, sizeof(rq->path));
     snprintf(rq->query, sizeof(rq->query), "%.*s", (int)(target_len - path_len - 1),
              target + path_len + 1);
     char step[8];
@@ -417,19 +384,6 @@ static bool act_badly(struct fake_hdfs *s, enum fake_fault fault, const struct r
     return fault == FAKE_BUSY || fault == FAKE_LOOP || fault == FAKE_HALF || fault == FAKE_RESET;
 }
 
-static bool send_all(int fd, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t sent = send(fd, bytes, n, MSG_NOSIGNAL);
-        if (sent <= 0) {
-            return false;
-        }
-        bytes += sent;
-        n -= (size_t)sent;
-    }
-    return true;
-}
-
 static void serve(struct connection *c, struct request *rq)
 {
     struct fake_hdfs *s = c->server;
@@ -457,8 +411,8 @@ static void serve(struct connection *c, struct request *rq)
     str_printf(&out, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nConnection: close\r\n%s\r\n",
                a.status, a.body.len, str_cstr(&a.headers));
     if (fault != FAKE_RESET && fault != FAKE_LOST && fault != FAKE_HALF &&
-        send_all(c->fd, out.data, out.len)) {
-        (void)send_all(c->fd, a.body.data, fault == FAKE_CUT ? a.body.len / 2 : a.body.len);
+        fake_send_all(c->fd, out.data, out.len)) {
+        (void)fake_send_all(c->fd, a.body.data, fault == FAKE_CUT ? a.body.len / 2 : a.body.len);
     }
     str_fini(&a.headers);
     str_fini(&a.body);

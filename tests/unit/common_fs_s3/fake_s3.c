@@ -5,6 +5,7 @@
 #include "common/base/thread.h"
 #include "common/fs/s3/s3.h"
 #include "common/net/client/crypto.h"
+#include "tests/unit/common_fs/fake_wire.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -46,25 +47,6 @@ static void free_object(void *o)
 
 /* ---- requests --------------------------------------------------------------------------------------- */
 
-static int hex(char c)
-{
-    return c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
-}
-
-static void decode(const char *from, size_t n, char *to, size_t size)
-{
-    size_t k = 0;
-    for (size_t i = 0; i < n && k + 1 < size; i++) {
-        if (from[i] == '%' && i + 2 < n) {
-            to[k++] = (char)(hex(from[i + 1]) * 16 + hex(from[i + 2]));
-            i += 2;
-        } else {
-            to[k++] = from[i];
-        }
-    }
-    to[k] = '\0';
-}
-
 static bool header(const struct request *rq, const char *name, char *ret, size_t size)
 {
     struct slice rest = rq->headers, line;
@@ -81,28 +63,7 @@ static bool header(const struct request *rq, const char *name, char *ret, size_t
 
 static bool parameter(const struct request *rq, const char *name, char *ret, size_t size)
 {
-    struct slice rest = slice_cstr(rq->query), pair;
-    size_t len = strlen(name);
-    while (slice_next(&rest, '&', &pair)) {
-        if (pair.len >= len && memcmp(pair.data, name, len) == 0 &&
-            (pair.len == len || pair.data[len] == '=')) {
-            size_t skip = MIN(len + 1, pair.len);
-            decode(pair.data + skip, pair.len - skip, ret, size);
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool fill(struct connection *c)
-{
-    char bytes[65536];
-    ssize_t n = recv(c->fd, bytes, sizeof(bytes), 0);
-    if (n <= 0) {
-        return false;
-    }
-    str_append(&c->in, bytes, (size_t)n);
-    return true;
+    return fake_parameter(rq->query, name, ret, size);
 }
 
 /* The next request; false: the connection has ended. */
@@ -115,7 +76,7 @@ static bool next_request(struct connection *c, struct request *rq)
     }
     char *end;
     while (c->in.len == 0 || (end = memmem(c->in.data, c->in.len, "\r\n\r\n", 4)) == NULL) {
-        if (!fill(c)) {
+        if (!fake_fill(c->fd, &c->in)) {
             return false;
         }
     }
@@ -125,7 +86,7 @@ static bool next_request(struct connection *c, struct request *rq)
     (void)header(&probe, "content-length", length, sizeof(length));
     size_t body = strtoull(length, NULL, 10);
     while (c->in.len < head + body) {
-        if (!fill(c)) {
+        if (!fake_fill(c->fd, &c->in)) {
             return false;
         }
     }
@@ -136,7 +97,7 @@ static bool next_request(struct connection *c, struct request *rq)
     size_t target_len = (size_t)((const char *)memchr(target, ' ', head) - target);
     const char *mark = memchr(target, '?', target_len);
     size_t path_len = mark != NULL ? (size_t)(mark - target) : target_len;
-    decode(target + 1, path_len - 1, rq->path, sizeof(rq->path));
+    fake_decode(target + 1, path_len - 1, rq->path, sizeof(rq->path));
     if (mark != NULL) {
         snprintf(rq->query, sizeof(rq->query), "%.*s", (int)(target_len - path_len - 1), mark + 1);
     }
@@ -312,7 +273,7 @@ static void do_put(struct fake_s3 *s, const struct request *rq, struct answer *a
     struct slice bytes = rq->body;
     bool is_copy = header(rq, "x-amz-copy-source", source, sizeof(source));
     if (is_copy) {
-        decode(source + 1, strlen(source) - 1, decoded, sizeof(decoded));
+        fake_decode(source + 1, strlen(source) - 1, decoded, sizeof(decoded));
         const struct fake_object *from = map_find(&s->objects, decoded);
         if (from == NULL) {
             refuse(a, 404, "NoSuchKey");
@@ -530,19 +491,6 @@ static void act(struct fake_s3 *s, struct request *rq, struct answer *a)
 
 /* ---- connections -------------------------------------------------------------------------------------------------- */
 
-static bool send_all(int fd, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t sent = send(fd, bytes, n, MSG_NOSIGNAL);
-        if (sent <= 0) {
-            return false;
-        }
-        bytes += sent;
-        n -= (size_t)sent;
-    }
-    return true;
-}
-
 static enum fake_fault take_fault(struct fake_s3 *s, const struct request *rq)
 {
     if (s->n_faults == 0 || (s->fault_method != NULL && strcmp(s->fault_method, rq->method) != 0)) {
@@ -638,8 +586,8 @@ static bool serve(struct connection *c, struct request *rq)
                date, str_cstr(&a.headers));
     size_t body = a.is_head ? 0 : fault == FAKE_CUT ? a.body.len / 2 : a.body.len;
     bool goes_on = fault != FAKE_RESET && fault != FAKE_LOST &&
-                   send_all(c->fd, out.data, out.len) && send_all(c->fd, a.body.data, body) &&
-                   fault != FAKE_CUT;
+                   fake_send_all(c->fd, out.data, out.len) &&
+                   fake_send_all(c->fd, a.body.data, body) && fault != FAKE_CUT;
     str_fini(&a.headers);
     str_fini(&a.body);
     return goes_on;
