@@ -24,6 +24,8 @@ enum { KERNEL_NAME_BYTES = 16 }; /* its limit, NUL included */
 /* Read by handlers of signals, so its place must not be made at the first look: initial-exec. */
 static _Thread_local char own_name[THREAD_NAME_BYTES] __attribute__((tls_model("initial-exec")));
 
+_Thread_local const void *thread_mark_played __attribute__((tls_model("initial-exec")));
+
 struct thread_start_args {
     void *(*fn)(void *arg);
     void *arg;

@@ -30,6 +30,14 @@ const char *thread_name(void);
 int thread_dump_signal(void);
 int thread_count(void); /* started by thread_start and not yet joined; leak tests use it */
 
+/* Which thread this is: an address that no other one that lives has.  A simulation that has one thread play many sets
+ * thread_mark_played as it goes from one to the next; else it is NULL. */
+extern _Thread_local const void *thread_mark_played __attribute__((tls_model("initial-exec")));
+static inline const void *thread_mark(void)
+{
+    return thread_mark_played != NULL ? thread_mark_played : (const void *)&thread_mark_played;
+}
+
 /* One turn of a short spin: tells the core that we wait. */
 static inline void thread_relax(void)
 {

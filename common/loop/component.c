@@ -1,7 +1,7 @@
 /* A component's thread: timers, then operations, then sleep until a post or the next deadline.
  *
- * The same step drives the manual mode.  The owner thread is known by the address of a thread-local
- * mark, which tells threads apart without a call.  Lifetime: component_free() after the thread ended;
+ * The same step drives the manual mode.  The owner thread is known by its mark, which tells threads apart without a
+ * call.  Lifetime: component_free() after the thread ended;
  * the mailbox is counted and may live longer.  Flink: RpcEndpoint. */
 #include "common/loop/component.h"
 
@@ -24,12 +24,10 @@ struct component {
     void *owner;
     _Atomic int state;
     _Atomic bool stop_asked;
-    const char *_Atomic thread_mark; /* of the thread whose component this is now */
+    const void *_Atomic thread_mark; /* of the thread whose component this is now */
     pthread_t thread;
     bool joined; /* the stopper's */
 };
-
-static _Thread_local char thread_mark;
 
 static const char *const state_names[] = {
     [COMPONENT_NEW] = "NEW",
@@ -61,7 +59,7 @@ static void component_transition(struct component *c, enum component_state to)
 
 static void component_adopt(struct component *c)
 {
-    atomic_store_explicit(&c->thread_mark, &thread_mark, memory_order_release);
+    atomic_store_explicit(&c->thread_mark, thread_mark(), memory_order_release);
 }
 
 struct component *component_new(const struct component_options *options)
@@ -276,7 +274,7 @@ const char *component_name(const struct component *c)
 
 bool component_on_thread(const struct component *c)
 {
-    return atomic_load_explicit(&c->thread_mark, memory_order_acquire) == &thread_mark;
+    return atomic_load_explicit(&c->thread_mark, memory_order_acquire) == thread_mark();
 }
 
 void component_assert_on_thread(const struct component *c)
