@@ -75,8 +75,8 @@ static void on_late_ack(struct checkpointer *c, const Flinc__CheckpointAck *ack)
         (void)!register_shared(c, ack->checkpoint_id, ack->snapshot, &ignored);
     }
     cleanup_late(c, ack->checkpoint_id);
-    if (c->ended) {
-        cleanup_shared_at_end(c);
+    if (c->ended_as != NULL) {
+        cleanup_shared_at_end(c, c->ended_as);
     }
 }
 

@@ -19,9 +19,10 @@ struct checkpoint_pointers {
     int (*add)(void *arg, const char *job_hex, uint64_t id, struct slice value, struct error *err);
     /* What is gone already is fine. */
     int (*remove)(void *arg, const char *job_hex, uint64_t id, struct error *err);
-    /* The job has ended for good, so (JobStatus by Flink's name), and will not be run again, whoever leads; files of its
-     * checkpoints are deleted next. */
-    int (*end_job)(void *arg, const char *job_hex, const char *status, struct error *err);
+    /* The job has ended for good, so (JobStatus by Flink's name), and will not be run again, whoever leads; files are deleted
+     * next: those of all its checkpoints, or (checkpoints_go is false) those that none of the retained ones needs. */
+    int (*end_job)(void *arg, const char *job_hex, const char *status, bool checkpoints_go,
+                   struct error *err);
 };
 
 /* One that was found: "D" and the folder of the checkpoint, or "M" and its packed metadata. */

@@ -130,13 +130,14 @@ void checkpointer_end(struct checkpointer *c, enum checkpoint_job_end how,
     }
     stopping_on_end(c, how, cause);
     cleanup_retry(c);
-    if (how != CHECKPOINT_JOB_SUSPENDED) {
+    c->ended_as = how != CHECKPOINT_JOB_SUSPENDED ? statuses[how] : NULL;
+    if (c->ended_as != NULL) {
         cleanup_expired_at_end(c);
     }
     if (are_deleted(c, how)) {
-        cleanup_all(c, statuses[how]);
-    } else if (how != CHECKPOINT_JOB_SUSPENDED) {
-        cleanup_shared_at_end(c);
+        cleanup_all(c, c->ended_as);
+    } else if (c->ended_as != NULL) {
+        cleanup_shared_at_end(c, c->ended_as);
     }
     c->ended = true;
     c->o.host->on_changed(c->o.host_arg);

@@ -62,6 +62,8 @@ struct checkpointer {
     bool triggering; /* a pending one is before GATHERING */
     bool driving;    /* decider_drive() runs */
     bool ended;
+    const char *
+        ended_as; /* for good, a JobStatus by its name; NULL: it goes on, here or under another leader */
     struct vec queue;   /* Owns; of struct trigger_request *, in the order of their turn */
     struct vec pending; /* Owns; of struct pending_checkpoint *, by id */
     struct completed_store store;
@@ -178,8 +180,8 @@ void cleanup_subsumed(struct checkpointer *c, struct vec *take_completed, uint64
 /* The folder of a checkpoint that may have a pointer, and does not count. */
 void cleanup_withdrawn(struct checkpointer *c, uint64_t checkpoint_id, char *take_directory);
 void cleanup_shared_below(struct checkpointer *c, uint64_t lowest_id);
-/* No checkpoint will come any more: files that none of those that are kept refers to. */
-void cleanup_shared_at_end(struct checkpointer *c);
+/* No checkpoint will come any more, as the job has ended (a JobStatus by its name): files that none of those that are kept refers to. */
+void cleanup_shared_at_end(struct checkpointer *c, const char *ended_as);
 /* None is kept, as the job has ended (a JobStatus by its name): all completed ones, their shared files, and folders of the job that are empty then. */
 void cleanup_all(struct checkpointer *c, const char *ended_as);
 

@@ -107,6 +107,7 @@ struct delete_job {
     struct vec pointers; /* uint64_t: checkpoints whose pointers go first */
     const char
         *ended_as;   /* the job has, which is written down before anything goes; NULL: it goes on */
+    bool all_go;     /* then: all its checkpoints */
     struct vec uris; /* files */
     struct vec folders; /* with all that is in them */
     struct vec empty;   /* folders, when nothing is in them */
@@ -144,7 +145,7 @@ static int withdraw_pointers(struct delete_job *d, struct error *err)
         return 0;
     }
     if (d->ended_as != NULL) {
-        TRY(pointers->end_job(pointers->arg, d->base.job_hex, d->ended_as, err));
+        TRY(pointers->end_job(pointers->arg, d->base.job_hex, d->ended_as, d->all_go, err));
     }
     for (size_t i = 0; i < d->pointers.len; i++) {
         TRY(pointers->remove(pointers->arg, d->base.job_hex, *VEC_AT(&d->pointers, uint64_t, i),
@@ -306,8 +307,11 @@ static void keep_file(void *arg, const char *uri, const Flinc__StateBlob *blob)
     }
 }
 
-void cleanup_shared_at_end(struct checkpointer *c)
+/* A pointer to a checkpoint that is being completed may be under way: whoever takes over then needs these files, unless the end
+ * of the job is written down. */
+void cleanup_shared_at_end(struct checkpointer *c, const char *ended_as)
 {
+    struct delete_job *d;
     if (PLANTED("checkpoint.given_up_files_stay")) {
         return;
     }
@@ -315,7 +319,14 @@ void cleanup_shared_at_end(struct checkpointer *c)
         const struct completed_checkpoint *k = vec_ptr(&c->store.kept, i);
         snapshot_each_file(k->metadata, k->directory, keep_file, c);
     }
-    cleanup_shared_below(c, UINT64_MAX);
+    d = delete_new();
+    d->ended_as = ended_as;
+    shared_registry_release_below(&c->shared, UINT64_MAX, &d->uris);
+    if (d->uris.len == 0) {
+        io_job_free(&d->base);
+    } else {
+        submit_delete(c, d);
+    }
 }
 
 void cleanup_subsumed(struct checkpointer *c, struct vec *take_completed, uint64_t lowest_id)
@@ -360,6 +371,7 @@ void cleanup_all(struct checkpointer *c, const char *ended_as)
     struct delete_job *d = delete_new();
     struct completed_checkpoint *k;
     d->ended_as = ended_as;
+    d->all_go = true;
     while ((k = completed_store_take_above(&c->store, 0)) != NULL) {
         if (!k->foreign) {
             stats_tracker_discarded(&c->stats, k->id);

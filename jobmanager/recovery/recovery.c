@@ -11,6 +11,23 @@ void recovery_name(struct str *ret, const char *folder, const char *job_hex, con
 
 /* ---- checkpoints ------------------------------------------------------------------------------------ */
 
+/* Under the lock, which is held over the write as well: what is written after the end of a job would be left when the rest of
+ * it is removed. */
+static int check_goes_on(const struct recovery *r, const char *job_hex, struct error *err)
+{
+    return map_has(&r->ended, job_hex) ? error_set(err, ERR_CANCELLED, "job %s has ended", job_hex)
+                                       : 0;
+}
+
+/* Under the lock. */
+static void note_reserved(struct recovery *r, const char *job_hex, uint64_t next_id)
+{
+    uint64_t *highest = MEM_NEW(uint64_t);
+    *highest = next_id;
+    (void)map_put(&r->reserved, job_hex, highest);
+}
+
+/* Of two at the same time the lower one may come last: it must not take the other one's number back. */
 static int reserve_number(void *arg, const char *job_hex, uint64_t next_id, struct error *err)
 {
     struct recovery *r = arg;
@@ -18,7 +35,17 @@ static int reserve_number(void *arg, const char *job_hex, uint64_t next_id, stru
     STR_AUTO text = STR_INIT;
     recovery_name(&name, "jobs", job_hex, "/checkpoint_id_counter");
     str_printf(&text, "%llu", (unsigned long long)next_id);
-    return ha_put(r->ha, &r->token, str_cstr(&name), str_slice(&text), err);
+    pthread_mutex_lock(&r->lock);
+    int rc = check_goes_on(r, job_hex, err);
+    uint64_t *highest = map_find(&r->reserved, job_hex);
+    if (rc == 0 && (highest == NULL || *highest < next_id)) {
+        rc = ha_put(r->ha, &r->token, str_cstr(&name), str_slice(&text), err);
+        if (rc == 0) {
+            note_reserved(r, job_hex, next_id);
+        }
+    }
+    pthread_mutex_unlock(&r->lock);
+    return rc;
 }
 
 static void checkpoint_name(struct str *ret, const char *job_hex, uint64_t id)
@@ -34,7 +61,13 @@ static int add_checkpoint(void *arg, const char *job_hex, uint64_t id, struct sl
     struct recovery *r = arg;
     STR_AUTO name = STR_INIT;
     checkpoint_name(&name, job_hex, id);
-    return ha_create(r->ha, &r->token, str_cstr(&name), value, err);
+    pthread_mutex_lock(&r->lock);
+    int rc = check_goes_on(r, job_hex, err);
+    if (rc == 0) {
+        rc = ha_create(r->ha, &r->token, str_cstr(&name), value, err);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return rc;
 }
 
 static int remove_checkpoint(void *arg, const char *job_hex, uint64_t id, struct error *err)
@@ -46,9 +79,10 @@ static int remove_checkpoint(void *arg, const char *job_hex, uint64_t id, struct
     return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
-static int end_of_job(void *arg, const char *job_hex, const char *status, struct error *err)
+static int end_of_job(void *arg, const char *job_hex, const char *status, bool checkpoints_go,
+                      struct error *err)
 {
-    return results_end_job(arg, job_hex, status, true, err);
+    return results_end_job(arg, job_hex, status, checkpoints_go, err);
 }
 
 static int get_checkpoints(struct recovery *r, const char *job_hex, struct checkpoint_recovery *ret,
@@ -96,6 +130,7 @@ struct recovery *recovery_new(const struct recovery_options *options)
     };
     pthread_mutex_init(&r->lock, NULL);
     map_init(&r->ended, mem_free);
+    map_init(&r->reserved, mem_free);
     return r;
 }
 
@@ -103,6 +138,7 @@ struct recovery *recovery_free(struct recovery *r)
 {
     if (r != NULL) {
         map_fini(&r->ended);
+        map_fini(&r->reserved);
         pthread_mutex_destroy(&r->lock);
         mem_free(r->tmp_dir);
         mem_free(r);

@@ -20,8 +20,11 @@ struct recovery {
     char *tmp_dir;            /* Owns */
     bool keeps_results;       /* job-result-store.delete-on-commit: false */
     struct checkpoint_pointers pointers;
-    pthread_mutex_t lock; /* guards `ended`; held over writes of results */
-    struct map ended;     /* Owns: hex -> struct ended_job */
+    pthread_mutex_t
+        lock; /* guards `ended`; held over writes of results, and of what must not come after them */
+    struct map ended; /* Owns: hex -> struct ended_job */
+    struct map
+        reserved; /* Owns: hex -> uint64_t: the next number of a checkpoint, as it was written under this leadership */
 };
 
 /* "jobgraphs/<job>", "jobs/<job>/...". */

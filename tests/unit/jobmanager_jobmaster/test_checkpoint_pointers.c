@@ -1,6 +1,7 @@
 /* What a next leader finds of a job's checkpoints, and what it makes of it; writes that fail, or whose outcome is unknown. */
 #include "jobmanager/checkpoint/checkpoint_pointers.h"
 #include "tests/unit/jobmanager_jobmaster/checkpoint_world.h"
+#include <unistd.h>
 
 /* Pointers in memory, by id; `fails`: the next call of that kind. */
 struct book {
@@ -9,6 +10,7 @@ struct book {
     struct vec pointers; /* of struct checkpoint_pointer */
     int add_fails, remove_fails, end_fails;
     char ended[16];
+    bool all_go;
 };
 
 static int book_reserve(void *arg, const char *job_hex, uint64_t next_id, struct error *err)
@@ -50,13 +52,15 @@ static int book_remove(void *arg, const char *job_hex, uint64_t id, struct error
     return 0;
 }
 
-static int book_end_job(void *arg, const char *job_hex, const char *status, struct error *err)
+static int book_end_job(void *arg, const char *job_hex, const char *status, bool checkpoints_go,
+                        struct error *err)
 {
     struct book *b = arg;
     if (b->end_fails != 0) {
         return error_set(err, b->end_fails, "planted");
     }
     snprintf(b->ended, sizeof(b->ended), "%s", status);
+    b->all_go = checkpoints_go;
     return 0;
 }
 
@@ -165,6 +169,54 @@ static void test_pointer_was_not_written(void **state)
     end(&cw, &b);
 }
 
+/* A checkpoint that the job is given up in the midst of may have a pointer already, which who takes over would follow: its shared
+ * files go when the end of the job is written down, and after a suspension they stay. */
+static void run_retained(int end_fails, bool suspended)
+{
+    struct checkpoint_world cw;
+    struct book b;
+    struct error why = test_error(ERR_UNAVAILABLE, "the leadership is over");
+    char path[600], uri[620];
+    cw_init(&cw);
+    book_init(&b);
+    cw.w.pointers = &b.ops;
+    b.end_fails = end_fails;
+    world_set(&cw.w, "execution.checkpointing.externalized-checkpoint-retention",
+              "RETAIN_ON_CANCELLATION");
+    cw_start(&cw);
+    uint64_t kept = cw_complete_one(&cw);
+    uint64_t given_up = cw_next_trigger(&cw);
+    snprintf(path, sizeof(path), "%s/%s/shared/1", cw.dir, JOB_DIR);
+    snprintf(uri, sizeof(uri), "file:%s", path);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fclose(f), 0);
+    Flinc__StateBlob blob = FLINC__STATE_BLOB__INIT;
+    blob.location = uri;
+    blob.size = 1;
+    blob.shared = true;
+    task_acknowledge_blob(world_task(&cw.w, "Count", 0), given_up, &blob);
+    world_settle(&cw.w);
+    if (suspended) {
+        jobmaster_suspend(cw.w.jm, &why);
+    } else {
+        jobmaster_cancel(cw.w.jm);
+    }
+    world_settle(&cw.w);
+    assert_string_equal(b.ended, suspended || end_fails != 0 ? "" : "CANCELED");
+    assert_false(b.all_go);
+    assert_true(cw_exists(&cw, METADATA, kept));
+    assert_int_equal(access(path, F_OK) == 0, suspended || end_fails != 0);
+    end(&cw, &b);
+}
+
+static void test_shared_files_go_after_the_end(void **state)
+{
+    run_retained(0, false);
+    run_retained(ERR_FENCED, false);
+    run_retained(0, true);
+}
+
 /* A job that another leader has left: from its newest checkpoint, with numbers that nobody has given. */
 static void recover(bool in_files)
 {
@@ -242,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_pointer_cannot_be_removed),
         cmocka_unit_test(test_unknown_outcome),
         cmocka_unit_test(test_pointer_was_not_written),
+        cmocka_unit_test(test_shared_files_go_after_the_end),
         cmocka_unit_test(test_recovered),
         cmocka_unit_test(test_recovered_from_memory),
         cmocka_unit_test(test_newest_cannot_be_read),

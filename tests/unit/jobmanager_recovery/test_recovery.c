@@ -207,7 +207,40 @@ static void test_end(void **state)
     check_nothing_left(w);
     /* Files of its checkpoints are deleted later than that. */
     const struct checkpoint_pointers *p = recovery_pointers(w->r);
-    assert_int_equal(p->end_job(p->arg, JOB, "FINISHED", &err), 0);
+    assert_int_equal(p->end_job(p->arg, JOB, "FINISHED", true, &err), 0);
+    check_nothing_left(w);
+}
+
+/* Of two checkpoints at the same time the lower number may be written down last. */
+static void test_numbers_do_not_go_back(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    struct recovered_job job;
+    const struct checkpoint_pointers *p = recovery_pointers(w->r);
+    assert_int_equal(put(w, &err), 0);
+    assert_int_equal(p->reserve(p->arg, JOB, 7, &err), 0);
+    assert_int_equal(p->reserve(p->arg, JOB, 6, &err), 0);
+    assert_int_equal(recovery_get_job(w->r, JOB, &job, &err), 0);
+    assert_int_equal(job.checkpoints.next_id, 7);
+    recovered_job_fini(&job, w->blobs);
+    assert_int_equal(recovery_remove_job(w->r, JOB, &err), 0);
+}
+
+/* What the I/O threads were about to write of a job that has ended. */
+static void test_nothing_comes_after_the_end(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    const struct checkpoint_pointers *p = recovery_pointers(w->r);
+    assert_int_equal(put(w, &err), 0);
+    assert_int_equal(p->reserve(p->arg, JOB, 7, &err), 0);
+    assert_int_equal(recovery_end_job(w->r, JOB, "CANCELED", &err), 0);
+    assert_int_equal(p->reserve(p->arg, JOB, 8, &err), ERR_CANCELLED);
+    assert_int_equal(p->add(p->arg, JOB, 6, SLICE_LIT("D/a/chk-6"), &err), ERR_CANCELLED);
+    assert_int_equal(recovery_remove_job(w->r, JOB, &err), 0);
+    assert_int_equal(p->reserve(p->arg, JOB, 8, &err), ERR_CANCELLED);
+    assert_int_equal(p->add(p->arg, JOB, 6, SLICE_LIT("D/a/chk-6"), &err), ERR_CANCELLED);
     check_nothing_left(w);
 }
 
@@ -246,7 +279,7 @@ static void test_next_leader_removes(void **state)
     assert_int_equal(put(w, &err), 0);
     assert_int_equal(p->add(p->arg, JOB, 4, str_slice(&pointer), &err), 0);
     assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", &err), 0);
-    assert_int_equal(p->end_job(p->arg, JOB, "FINISHED", &err), 0);
+    assert_int_equal(p->end_job(p->arg, JOB, "FINISHED", true, &err), 0);
     retire(w);
     lead(w);
     check_jobs(w, 0);
@@ -290,6 +323,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_details_are_handed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(test_found_by_the_next, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_numbers_do_not_go_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_comes_after_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_results_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_next_leader_removes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
