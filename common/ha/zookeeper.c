@@ -10,6 +10,7 @@
  * A thread keeps the session: it connects, waits, makes the latch, looks who leads; events of the library only wake it.
  *
  * Thread: store calls any.  Flink: ZooKeeperLeaderElectionHaServices, ZooKeeperStateHandleStore, LeaderLatch of Curator. */
+#include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/ha/java_value.h"
 #include "common/ha/zookeeper_driver.h"
@@ -159,17 +160,8 @@ static void forget_latch(struct zk_driver *d)
     pthread_mutex_unlock(&d->lock);
 }
 
-/* A latch of a leadership that is over. */
-static int drop_latch(struct zk_driver *d, struct zk_session *s, struct error *err)
-{
-    int rc = zk_error(s, d->api->zoo_delete(s->zh, d->latch, -1), d->latch, err);
-    if (rc == 0 || rc == ERR_NOT_FOUND) {
-        forget_latch(d);
-        return 0;
-    }
-    return rc;
-}
-
+/* As long as nobody knows what became of the one before, it is made under the same id: both are found then, and one of them goes.
+ * Under another id one that was made all the same would be nobody's, and lead for ever. */
 static int make_latch(struct zk_driver *d, struct zk_session *s, struct error *err)
 {
     STR_AUTO dir = STR_INIT;
@@ -180,7 +172,9 @@ static int make_latch(struct zk_driver *d, struct zk_session *s, struct error *e
     TRY(zk_make_path(s, str_cstr(&dir), err));
     id_random(&id, &d->rng);
     pthread_mutex_lock(&d->lock);
-    id_format(&id, d->latch_id);
+    if (d->latch_id[0] == '\0') {
+        id_format(&id, d->latch_id);
+    }
     str_printf(&path, "%s/_c_%s-latch-", str_cstr(&dir), d->latch_id);
     pthread_mutex_unlock(&d->lock);
     TRY(zk_error(s,
@@ -190,13 +184,14 @@ static int make_latch(struct zk_driver *d, struct zk_session *s, struct error *e
     return 0; /* it is found by its id, also when the answer is lost */
 }
 
-/* Is the own latch there, and the lowest?  *ret_lowest; the path is noted.  1: it is there. */
+/* Is the own latch there, and the lowest?  *ret_lowest; the path is noted.  1: it is there.  Of two the later one goes. */
 static int find_latch(struct zk_driver *d, struct zk_session *s, bool *ret_lowest,
                       struct error *err)
 {
     STR_AUTO dir = STR_INIT;
     struct String_vector names = {0, NULL};
     uint64_t own = UINT64_MAX, lowest = UINT64_MAX;
+    char second[ZK_PATH_MAX] = "";
     latch_dir(d, &dir);
     int rc = zk_error(s, d->api->zoo_wget_children(s->zh, str_cstr(&dir), watch, d, &names),
                       str_cstr(&dir), err);
@@ -208,15 +203,42 @@ static int find_latch(struct zk_driver *d, struct zk_session *s, bool *ret_lowes
     for (int i = 0; i < names.count; i++) {
         uint64_t n = sequence_of(names.data[i]);
         lowest = MIN(lowest, n);
-        if (d->latch_id[0] != '\0' && strstr(names.data[i], d->latch_id) != NULL) {
+        if (d->latch_id[0] == '\0' || strstr(names.data[i], d->latch_id) == NULL) {
+            continue;
+        }
+        if (own != UINT64_MAX) {
+            (void)snprintf(second, sizeof(second), "%s/%s", str_cstr(&dir),
+                           n < own ? strrchr(d->latch, '/') + 1 : names.data[i]);
+        }
+        if (n < own) {
             own = n;
             (void)snprintf(d->latch, sizeof(d->latch), "%s/%s", str_cstr(&dir), names.data[i]);
         }
     }
     pthread_mutex_unlock(&d->lock);
     (void)d->api->deallocate_String_vector(&names);
+    if (second[0] != '\0') {
+        TRY(zk_error(s, d->api->zoo_delete(s->zh, second, -1), second, err));
+    }
     *ret_lowest = own == lowest;
     return own != UINT64_MAX;
+}
+
+/* The latches of a leadership that is over; one at a time. */
+static int drop_latch(struct zk_driver *d, struct zk_session *s, struct error *err)
+{
+    bool ignored = false;
+    int rc = zk_error(s, d->api->zoo_delete(s->zh, d->latch, -1), d->latch, err);
+    if (rc < 0 && rc != ERR_NOT_FOUND) {
+        return rc;
+    }
+    error_clear(err);
+    int found = find_latch(d, s, &ignored, err);
+    TRY(found);
+    if (found == 0) {
+        forget_latch(d);
+    }
+    return 0;
 }
 
 static int grant(struct zk_driver *d, struct zk_session *s, struct error *err)
@@ -260,7 +282,7 @@ static int campaign_turn(struct zk_driver *d, struct zk_session *s, struct error
     if (!campaigns) {
         return 0;
     }
-    if (d->latch_is_stale) { /* only this thread sets it */
+    while (d->latch_is_stale) { /* only this thread sets it */
         TRY(drop_latch(d, s, err));
     }
     int found = find_latch(d, s, &lowest, err);
@@ -275,6 +297,7 @@ static int campaign_turn(struct zk_driver *d, struct zk_session *s, struct error
         TRY(make_latch(d, s, err));
         TRY(find_latch(d, s, &lowest, err));
     }
+    lowest = lowest || PLANTED("ha.zookeeper.any_latch_leads");
     return lowest && !leads ? grant(d, s, err) : 0;
 }
 
