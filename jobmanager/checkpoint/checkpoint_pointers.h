@@ -23,6 +23,9 @@ struct checkpoint_pointers {
      * next: those of all its checkpoints, or (checkpoints_go is false) those that none of the retained ones needs. */
     int (*end_job)(void *arg, const char *job_hex, const char *status, bool checkpoints_go,
                    struct error *err);
+    /* Once per end_job that succeeded: those files are deleted, or stay for good.  Until then what is written down of the end
+     * is not removed, so that the next leader finishes what this one has begun.  NULL: nobody waits. */
+    void (*files_are_gone)(void *arg, const char *job_hex);
 };
 
 /* One that was found: "D" and the folder of the checkpoint, or "M" and its packed metadata. */

@@ -64,7 +64,7 @@ bool dispatched_job_write_end(struct dispatched_job *j, enum job_status status)
     struct error err = ERROR_INIT;
     int rc = ERR_STATE;
     if (!job_status_is_globally_terminal(status)) {
-        return false;
+        return PLANTED("dispatcher.removes_what_is_suspended");
     }
     if (status == JOB_STATUS_FAILED && jobmaster_is_unrecovered(j->jm)) {
         LOG_ERROR(DISPATCHER_TOPIC,

@@ -15,8 +15,9 @@ void recovery_name(struct str *ret, const char *folder, const char *job_hex, con
  * it is removed. */
 static int check_goes_on(const struct recovery *r, const char *job_hex, struct error *err)
 {
-    return map_has(&r->ended, job_hex) ? error_set(err, ERR_CANCELLED, "job %s has ended", job_hex)
-                                       : 0;
+    return map_has(&r->ended, job_hex) && !PLANTED("recovery.writes_after_the_end")
+               ? error_set(err, ERR_CANCELLED, "job %s has ended", job_hex)
+               : 0;
 }
 
 /* Under the lock. */
@@ -38,7 +39,7 @@ static int reserve_number(void *arg, const char *job_hex, uint64_t next_id, stru
     pthread_mutex_lock(&r->lock);
     int rc = check_goes_on(r, job_hex, err);
     uint64_t *highest = map_find(&r->reserved, job_hex);
-    if (rc == 0 && (highest == NULL || *highest < next_id)) {
+    if (rc == 0 && (highest == NULL || *highest < next_id || PLANTED("recovery.numbers_go_back"))) {
         rc = ha_put(r->ha, &r->token, str_cstr(&name), str_slice(&text), err);
         if (rc == 0) {
             note_reserved(r, job_hex, next_id);
@@ -82,7 +83,12 @@ static int remove_checkpoint(void *arg, const char *job_hex, uint64_t id, struct
 static int end_of_job(void *arg, const char *job_hex, const char *status, bool checkpoints_go,
                       struct error *err)
 {
-    return results_end_job(arg, job_hex, status, checkpoints_go, err);
+    return results_end_job(arg, job_hex, status, checkpoints_go, true, err);
+}
+
+static void files_are_gone(void *arg, const char *job_hex)
+{
+    results_let_go(arg, job_hex);
 }
 
 static int get_checkpoints(struct recovery *r, const char *job_hex, struct checkpoint_recovery *ret,
@@ -93,7 +99,7 @@ static int get_checkpoints(struct recovery *r, const char *job_hex, struct check
     struct vec ids = VEC_INIT(char *);
     recovery_name(&name, "jobs", job_hex, "/checkpoint_id_counter");
     int rc = ha_get(r->ha, &r->token, str_cstr(&name), &value, err);
-    if (rc == 0) {
+    if (rc == 0 && !PLANTED("recovery.forgets_the_counter")) {
         ret->next_id = strtoull(str_cstr(&value), NULL, 10);
     }
     if (rc == 0 || rc == ERR_NOT_FOUND) {
@@ -127,6 +133,7 @@ struct recovery *recovery_new(const struct recovery_options *options)
         .add = add_checkpoint,
         .remove = remove_checkpoint,
         .end_job = end_of_job,
+        .files_are_gone = files_are_gone,
     };
     pthread_mutex_init(&r->lock, NULL);
     map_init(&r->ended, mem_free);
@@ -274,14 +281,18 @@ int recovery_get_job(struct recovery *r, const char *job_hex, struct recovered_j
 int recovery_list_jobs(struct recovery *r, const struct recovery_left *left, struct vec *ret_hexes,
                        struct error *err)
 {
-    results_clean(r, left);
+    bool runs_all = PLANTED("recovery.runs_what_has_ended");
+    if (!runs_all) {
+        results_clean(r, left);
+    }
     TRY(ha_list(r->ha, &r->token, "jobgraphs", ret_hexes, err));
     for (size_t i = ret_hexes->len; i > 0; i--) {
         char *hex = vec_ptr(ret_hexes, i - 1);
         bool dirty;
         int rc = results_find(r, hex, &dirty, err);
         TRY(rc);
-        if (rc == 1) { /* what could not be removed now is removed by the next leader */
+        if (rc == 1 &&
+            !runs_all) { /* what could not be removed now is removed by the next leader */
             mem_free(hex);
             vec_remove(ret_hexes, i - 1);
         }

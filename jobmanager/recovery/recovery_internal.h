@@ -47,6 +47,8 @@ int results_find(struct recovery *r, const char *job_hex, bool *ret_dirty,
 /* Ends what a former leader has begun: of each job with a dirty result. */
 void results_clean(struct recovery *r, const struct recovery_left *left);
 int results_end_job(struct recovery *r, const char *job_hex, const char *status, bool files_go,
-                    struct error *err) MUST_CHECK;
+                    bool holds, struct error *err) MUST_CHECK;
+/* Files of the job are deleted, which was said before (`holds`): what is kept of it may be removed when all are. */
+void results_let_go(struct recovery *r, const char *job_hex);
 
 #endif

@@ -12,7 +12,8 @@
 /* A job that ended under this leadership. */
 struct ended_job {
     bool files_go; /* is written down */
-    bool removed;
+    bool removed;  /* or to be removed by who deletes files last */
+    uint32_t n_deleting;
 };
 
 static const struct {
@@ -46,7 +47,7 @@ static void write_result(const char *job_hex, const char *status, bool files_go,
 }
 
 int results_end_job(struct recovery *r, const char *job_hex, const char *status, bool files_go,
-                    struct error *err)
+                    bool holds, struct error *err)
 {
     STR_AUTO name = STR_INIT;
     STR_AUTO json = STR_INIT;
@@ -57,7 +58,7 @@ int results_end_job(struct recovery *r, const char *job_hex, const char *status,
     if (e == NULL || (files_go && !e->files_go && !e->removed)) {
         write_result(job_hex, status, files_go, &json);
         rc = FAILPOINT(err, "recovery.end.before_result");
-        if (rc == 0) {
+        if (rc == 0 && !PLANTED("recovery.end_is_not_written")) {
             rc = ha_put(r->ha, &r->token, str_cstr(&name), str_slice(&json), err);
         }
         if (rc == 0) {
@@ -70,6 +71,7 @@ int results_end_job(struct recovery *r, const char *job_hex, const char *status,
     }
     if (rc == 0) {
         e->files_go |= files_go;
+        e->n_deleting += holds && !e->removed;
     }
     pthread_mutex_unlock(&r->lock);
     if (rc < 0) {
@@ -80,7 +82,7 @@ int results_end_job(struct recovery *r, const char *job_hex, const char *status,
 
 int recovery_end_job(struct recovery *r, const char *job_hex, const char *status, struct error *err)
 {
-    return results_end_job(r, job_hex, status, false, err);
+    return results_end_job(r, job_hex, status, false, false, err);
 }
 
 int results_find(struct recovery *r, const char *job_hex, bool *ret_dirty, struct error *err)
@@ -145,16 +147,13 @@ static int finish_result(struct recovery *r, const char *job_hex, struct error *
     return rc < 0 ? rc : ha_remove(r->ha, &r->token, str_cstr(&dirty), err);
 }
 
-int recovery_remove_job(struct recovery *r, const char *job_hex, struct error *err)
+static int remove_job(struct recovery *r, const char *job_hex, struct error *err)
 {
     STR_AUTO name = STR_INIT;
-    pthread_mutex_lock(&r->lock);
-    struct ended_job *e = map_find(&r->ended, job_hex);
-    if (e != NULL) {
-        e->removed = true;
-    }
-    pthread_mutex_unlock(&r->lock);
     TRY(FAILPOINT(err, "recovery.remove.before"));
+    if (PLANTED("recovery.result_goes_first")) {
+        TRY(finish_result(r, job_hex, err));
+    }
     recovery_name(&name, "jobs", job_hex, "");
     TRY(ha_remove_all(r->ha, &r->token, str_cstr(&name), err));
     recovery_name(&name, "jobgraphs", job_hex, "");
@@ -166,6 +165,36 @@ int recovery_remove_job(struct recovery *r, const char *job_hex, struct error *e
     bundles_delete(r, job_hex);
     TRY(FAILPOINT(err, "recovery.remove.before_result"));
     return finish_result(r, job_hex, err);
+}
+
+int recovery_remove_job(struct recovery *r, const char *job_hex, struct error *err)
+{
+    pthread_mutex_lock(&r->lock);
+    struct ended_job *e = map_find(&r->ended, job_hex);
+    bool waits = e != NULL && e->n_deleting > 0;
+    if (e != NULL) {
+        e->removed = true;
+    }
+    pthread_mutex_unlock(&r->lock);
+    return waits ? 0 : remove_job(r, job_hex, err);
+}
+
+void results_let_go(struct recovery *r, const char *job_hex)
+{
+    struct error err = ERROR_INIT;
+    pthread_mutex_lock(&r->lock);
+    struct ended_job *e = map_find(&r->ended, job_hex);
+    bool removes = e != NULL && e->n_deleting == 1 && e->removed;
+    if (e != NULL && e->n_deleting > 0) {
+        e->n_deleting--;
+    }
+    pthread_mutex_unlock(&r->lock);
+    if (removes && remove_job(r, job_hex, &err) < 0) {
+        LOG_WARN(RECOVERY_TOPIC,
+                 "What is kept of job %s, which has ended, cannot be removed; the next leader does "
+                 "it: %s",
+                 job_hex, err.message);
+    }
 }
 
 /* ---- what a former leader has left of ended jobs ------------------------------------------------------- */

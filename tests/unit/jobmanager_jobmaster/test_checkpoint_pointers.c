@@ -66,7 +66,7 @@ static int book_end_job(void *arg, const char *job_hex, const char *status, bool
 
 static void book_init(struct book *b)
 {
-    *b = (struct book){.ops = {b, book_reserve, book_add, book_remove, book_end_job}};
+    *b = (struct book){.ops = {b, book_reserve, book_add, book_remove, book_end_job, NULL}};
     vec_init(&b->pointers, sizeof(struct checkpoint_pointer));
 }
 

@@ -208,6 +208,23 @@ static void test_end(void **state)
     /* Files of its checkpoints are deleted later than that. */
     const struct checkpoint_pointers *p = recovery_pointers(w->r);
     assert_int_equal(p->end_job(p->arg, JOB, "FINISHED", true, &err), 0);
+    p->files_are_gone(p->arg, JOB);
+    check_nothing_left(w);
+}
+
+/* What is written down of a job stays until its files are gone: the next leader would delete them. */
+static void test_files_go_first(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    enum job_status status;
+    const struct checkpoint_pointers *p = recovery_pointers(w->r);
+    assert_int_equal(put(w, &err), 0);
+    assert_int_equal(p->end_job(p->arg, JOB, "FINISHED", true, &err), 0);
+    assert_int_equal(recovery_remove_job(w->r, JOB, &err), 0);
+    assert_int_equal(recovery_find_end(w->r, JOB, &status, &err), 1);
+    p->files_are_gone(p->arg, JOB);
+    assert_int_equal(recovery_find_end(w->r, JOB, &status, &err), 0);
     check_nothing_left(w);
 }
 
@@ -323,6 +340,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_details_are_handed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(test_found_by_the_next, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_files_go_first, setup, teardown),
         cmocka_unit_test_setup_teardown(test_numbers_do_not_go_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_comes_after_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_results_are_kept, setup, teardown),
