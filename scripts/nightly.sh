@@ -14,7 +14,7 @@ usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N] [--only TEXT]
   5. random rounds: the random tests (those that use tests/unit/seeds.h), N rounds (default 20) of ten times
      their usual length, with other seeds each time; a failing round is repeated by the FLINC_TEST_SEED that
      its log names
-  6. simulation: 5,000 seeds of whole clusters under random faults (scripts/sim.sh)
+  6. simulation: 10,000 seeds of whole clusters under random faults, without and with high availability (scripts/sim.sh)
   7. losses: 100 losses of real processes and connections (scripts/loss.sh)
   8. checker: 200 rounds of self-checking jobs under random faults, all planted bugs, leaks (scripts/chaos.sh)
   9. faults: every workload under every fault, 170 rounds of three faults, and each step of completing a checkpoint
@@ -136,7 +136,7 @@ rounds_step() {
 }
 
 simulation_step() {
-    scripts/sim.sh --rounds "$(scaled 5000)" --seed "$seed"
+    scripts/sim.sh --rounds "$(scaled 10000)" --seed "$seed"
 }
 
 checker_step() {

@@ -6,11 +6,12 @@ cd "$(dirname "$0")/.."
 
 usage() {
     cat <<END
-usage: scripts/sim.sh [--rounds N] [--seed S] [--kind release|debug|asan] [--verbose]
+usage: scripts/sim.sh [--rounds N] [--seed S] [--kind release|debug|asan] [--cluster single|ha] [--verbose]
 
   --rounds N   seeds to run (default 200)
   --seed S     the first one (default 1)
   --kind K     the build to use (default release); it is made when it is not there
+  --cluster C  only clusters with one job manager (single), or with high availability (ha); default: one of each
   --verbose    the log of everybody
 END
 }
@@ -18,7 +19,7 @@ END
 kind=release args=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --rounds | --seed | --kind)
+    --rounds | --seed | --cluster | --kind)
         [ $# -ge 2 ] || { usage >&2; exit 2; }
         if [ "$1" = --kind ]; then kind=$2; else args+=("$1" "$2"); fi
         shift

@@ -1,6 +1,7 @@
 /* What must hold in the simulation.  See sim.h. */
 #include "tests/sim/sim.h"
 
+#include "jobmanager/dispatcher/dispatcher_internal.h"
 #include "taskmanager/manager/taskmanager_internal.h"
 
 /* ---- at any time ------------------------------------------------------------------------------------ */
@@ -18,7 +19,7 @@ static const struct sim_job *find_job(const struct sim *s, const struct flinc_id
 /* Who follows a job manager has nothing of the one before. */
 static void check_leader(struct sim *s, const struct taskmanager *tm)
 {
-    if (s->rm == NULL || taskmanager_get_state(tm) != TASKMANAGER_REGISTERED ||
+    if (s->has_ha || s->rm == NULL || taskmanager_get_state(tm) != TASKMANAGER_REGISTERED ||
         !id_eq(&tm->leader, &s->leader)) {
         return;
     }
@@ -85,7 +86,7 @@ static uint32_t count_slots(const struct sim *s, uint32_t *ret_free)
     return n;
 }
 
-static uint32_t count_tasks(const struct sim *s, const struct flinc_id *job_id)
+uint32_t sim_count_tasks(const struct sim *s, const struct flinc_id *job_id)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < s->n_nodes; i++) {
@@ -96,7 +97,7 @@ static uint32_t count_tasks(const struct sim *s, const struct flinc_id *job_id)
     return n;
 }
 
-static const char *check_slots(struct sim *s, uint32_t *ret_free)
+const char *sim_check_slots(struct sim *s, uint32_t *ret_free)
 {
     struct resource_overview o;
     uint32_t n_free = 0;
@@ -110,7 +111,7 @@ static const char *check_slots(struct sim *s, uint32_t *ret_free)
 }
 
 /* Every task is in a slot of its job, and a slot has one task of each vertex. */
-static const char *check_places(const struct sim_node *node)
+const char *sim_check_places(const struct sim_node *node)
 {
     for (size_t i = 0; node->tm != NULL && i < node->host.workers.len; i++) {
         const struct sim_worker *w = vec_ptr(&node->host.workers, i);
@@ -133,10 +134,10 @@ static const char *check_places(const struct sim_node *node)
 }
 
 /* NULL: it has ended, runs in full and nowhere else, or waits with nothing running but whole regions. */
-static const char *check_job(struct sim *s, const struct sim_job *job, bool *ret_waits)
+const char *sim_check_job(struct sim *s, const struct sim_job *job, bool *ret_waits)
 {
     struct job_overview o;
-    uint32_t on_hosts = count_tasks(s, &job->id);
+    uint32_t on_hosts = sim_count_tasks(s, &job->id);
     *ret_waits = false;
     if (job->rc == 1) {
         return "a submission was not answered";
@@ -150,7 +151,7 @@ static const char *check_job(struct sim *s, const struct sim_job *job, bool *ret
     if (job_status_is_globally_terminal(o.status)) {
         return on_hosts > 0 ? "tasks of an ended job run" : NULL;
     }
-    if (job->cancelled) {
+    if (job->cancelled && !s->has_ha) { /* else who took the order may be gone */
         return "a cancelled job has not ended";
     }
     if (job->bounded) {
@@ -163,7 +164,8 @@ static const char *check_job(struct sim *s, const struct sim_job *job, bool *ret
         return "a job has more tasks than it may";
     }
     if (running == n_tasks && on_hosts == n_tasks) {
-        *ret_waits = job->adaptive && n_tasks < job->wanted * SIM_VERTICES; /* for more slots */
+        *ret_waits =
+            job->adaptive && n_tasks < job->wanted_least * SIM_VERTICES; /* for more slots */
         return job->newest == job->newest_at_heal ? "no checkpoint completes" : NULL;
     }
     if (running == n_tasks) {
@@ -177,7 +179,7 @@ static const char *check_job(struct sim *s, const struct sim_job *job, bool *ret
 }
 
 /* Could a job that waits be given one of every kind of slot that it needs? */
-static bool has_room_for(const struct sim *s, const struct sim_job *job)
+bool sim_has_room_for(const struct sim *s, const struct sim_job *job)
 {
     bool has_static = false;
     bool has_large = !job->sized;
@@ -199,20 +201,20 @@ const char *sim_unsettled(struct sim *s)
     if (s->d == NULL) {
         return "the job manager is down";
     }
-    const char *what = check_slots(s, &n_free);
+    const char *what = sim_check_slots(s, &n_free);
     for (uint32_t i = 0; i < s->n_jobs && what == NULL; i++) {
         bool this_waits = false;
         if (s->jobs[i].submitted) {
-            what = check_job(s, &s->jobs[i], &this_waits);
-            if (what == NULL && this_waits && has_room_for(s, &s->jobs[i])) {
+            what = sim_check_job(s, &s->jobs[i], &this_waits);
+            if (what == NULL && this_waits && sim_has_room_for(s, &s->jobs[i])) {
                 what = "a job waits beside free slots";
             }
-        } else if (count_tasks(s, &s->jobs[i].id) > 0) {
+        } else if (sim_count_tasks(s, &s->jobs[i].id) > 0) {
             what = "tasks of a job of an earlier job manager run";
         }
     }
     for (uint32_t i = 0; i < s->n_nodes && what == NULL; i++) {
-        what = check_places(&s->nodes[i]);
+        what = sim_check_places(&s->nodes[i]);
     }
     if (what == NULL) {
         what = sim_unanswered(s);
@@ -224,7 +226,7 @@ const char *sim_left_over(struct sim *s)
 {
     uint32_t n_free = 0;
     struct job_counts counts;
-    const char *what = check_slots(s, &n_free);
+    const char *what = sim_check_slots(s, &n_free);
     if (what != NULL) {
         return what;
     }
@@ -243,6 +245,20 @@ const char *sim_left_over(struct sim *s)
 
 /* ---- quiet ----------------------------------------------------------------------------------------------- */
 
+/* The job master of a cluster with high availability has threads of its own: it is looked at, not asked. */
+static int64_t restarts_at(const struct sim *s, const struct sim_job *job)
+{
+    for (size_t i = 0; i < s->d->live.len; i++) {
+        const struct dispatched_job *j = vec_ptr(&s->d->live, i);
+        if (j->jm != NULL && id_eq(&j->id, &job->id)) {
+            struct job_progress p;
+            jobmaster_get_progress(j->jm, &p);
+            return p.restarts;
+        }
+    }
+    return -1;
+}
+
 /* How often it was restarted; -1: it does not run in full. */
 static int64_t restarts_of(const struct sim *s, const struct sim_job *job)
 {
@@ -253,7 +269,13 @@ static int64_t restarts_of(const struct sim *s, const struct sim_job *job)
     if (job->submitted && !job->bounded && dispatcher_get_overview(s->d, &job->id, &o) &&
         o.tasks_by_state[FLINC__EXECUTION_STATE__EXECUTION_RUNNING] ==
             (job->adaptive ? o.tasks_total : job->n_tasks) &&
-        dispatcher_get_details(s->d, &job->id, 0, &d, &ignored) == 0) {
+        s->has_ha) {
+        n = restarts_at(s, job);
+    } else if (!s->has_ha && job->submitted && !job->bounded &&
+               dispatcher_get_overview(s->d, &job->id, &o) &&
+               o.tasks_by_state[FLINC__EXECUTION_STATE__EXECUTION_RUNNING] ==
+                   (job->adaptive ? o.tasks_total : job->n_tasks) &&
+               dispatcher_get_details(s->d, &job->id, 0, &d, &ignored) == 0) {
         n = (int64_t)d->restarts;
         job_details_unref(d);
     }

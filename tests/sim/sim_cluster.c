@@ -27,6 +27,9 @@ void sim_failed(const struct sim *s, const char *file, int line, const char *wha
     printf("FAILED: seed %llu, at %lld ms of its time: %s (%s:%d)\n", (unsigned long long)s->seed,
            (long long)sim_now_ms(s), what, file, line);
     printf("again: scripts/sim.sh --rounds 1 --seed %llu\n", (unsigned long long)s->seed);
+    if (log_enabled(LOG_LEVEL_DEBUG, "flinc.sim") && s->has_ha) {
+        sim_fibers_print(&s->fibers);
+    }
     fflush(stdout);
     _Exit(1);
 }
@@ -38,7 +41,7 @@ static void set(struct sim *s, struct conf *conf, const char *key, const char *v
 }
 
 /* Times that a simulated minute is long enough for. */
-static void fill_conf(struct sim *s, struct conf *conf)
+void sim_fill_conf(struct sim *s, struct conf *conf)
 {
     conf_init(conf, NULL);
     set(s, conf, "heartbeat.interval", "1 s");
@@ -50,15 +53,26 @@ static void fill_conf(struct sim *s, struct conf *conf)
     set(s, conf, "restart-strategy.type", "fixed-delay");
     set(s, conf, "restart-strategy.fixed-delay.delay", "100 ms");
     set(s, conf, "restart-strategy.fixed-delay.attempts", "1000000");
-    set(s, conf, "execution.checkpointing.dir", "/checkpoints");
+    set(s, conf, "execution.checkpointing.dir", s->has_ha ? "sim:/checkpoints" : "/checkpoints");
     set(s, conf, "execution.checkpointing.timeout", "4 s");
+    if (s->has_ha) {
+        set(s, conf, "high-availability.type", "zookeeper");
+        set(s, conf, "high-availability.storageDir", "sim:/ha");
+        set(s, conf, "high-availability.cluster-id", "/sim");
+        set(s, conf, "high-availability.zookeeper.quorum", "zk-1:2181,zk-2:2181,zk-3:2181");
+        set(s, conf, "high-availability.zookeeper.client.session-timeout", "4 s");
+        set(s, conf, "high-availability.zookeeper.client.connection-timeout", "2 s");
+        set(s, conf, "high-availability.zookeeper.client.retry-wait", "200 ms");
+        set(s, conf, "high-availability.zookeeper.client.tolerate-suspended-connections",
+            s->seed % 3 == 0 ? "true" : "false");
+    }
 }
 
 /* ---- the job manager ------------------------------------------------------------------------------------ */
 
 /* A process that is down refuses, mostly; what is cut off says nothing. */
-static void probe(void *arg, const char *address, const char *peer, int64_t within_ms,
-                  struct mailbox *mailbox, const struct mailbox_op *op)
+void sim_probe(void *arg, const char *address, const char *peer, int64_t within_ms,
+               struct mailbox *mailbox, const struct mailbox_op *op)
 {
     struct sim *s = arg;
     struct mailbox_op told = *op;
@@ -79,7 +93,7 @@ void sim_start_jm(struct sim *s)
                                         .mode = COMPONENT_MANUAL,
                                         .clock = &s->clock.base,
                                         .seed = rng_next(&s->rng) | 1,
-                                        .prober = {s, probe}};
+                                        .prober = {s, sim_probe}};
     id_random(&r.leader, &s->rng);
     s->leader = r.leader;
     SIM_CHECK(s, resourcemanager_new(&r, &s->rm, &err) == 0);
@@ -160,7 +174,7 @@ static void configure_checkpoints(struct sim *s, struct sim_job *job, Flinc__Job
 /* Some jobs go on from a savepoint, or from what a job left whose job manager has died. */
 static void choose_start(struct sim *s, struct sim_job *job)
 {
-    job->claims = sim_chance(s, 30);
+    job->claims = sim_chance(s, 30) && !s->has_ha;
     job->from = sim_chance(s, 80) ? sim_snapshots_choose(s, job->bounded, job->claims) : NULL;
     if (job->from != NULL) {
         job->parallelism = sim_chance(s, 85) ? job->from->parallelism : job->parallelism;
@@ -207,10 +221,15 @@ static void configure_slots(struct sim *s, struct sim_job *job, Flinc__JobGraph 
 
 void sim_rescale(struct sim *s, struct sim_job *job)
 {
+    sim_rescale_at(s, s->d, job);
+}
+
+void sim_rescale_at(struct sim *s, struct dispatcher *d, struct sim_job *job)
+{
     struct error ignored = ERROR_INIT;
     struct job_requirement r[SIM_VERTICES];
     uint32_t wanted = 1 + sim_below(s, SIM_PARALLELISM_MAX);
-    if (s->d == NULL || !job->submitted || !job->adaptive) {
+    if (d == NULL || !job->submitted || !job->adaptive) {
         return;
     }
     for (uint32_t i = 0; i < SIM_VERTICES; i++) {
@@ -219,23 +238,25 @@ void sim_rescale(struct sim *s, struct sim_job *job)
         r[i].bounds = (struct parallelism_bounds){1, wanted};
         free(id.data);
     }
-    if (dispatcher_set_requirements(s->d, &job->id, r, SIM_VERTICES, &ignored) == 0) {
-        job->wanted = wanted;
+    if (dispatcher_set_requirements(d, &job->id, r, SIM_VERTICES, &ignored) == 0) {
+        /* A new leader knows only what the job was submitted with. */
+        job->wanted = s->has_ha ? MAX(job->wanted, wanted) : wanted;
+        job->wanted_least = s->has_ha ? MIN(job->wanted_least, wanted) : wanted;
         s->totals->rescales++;
     }
 }
 
-void sim_submit(struct sim *s)
+struct sim_job *sim_make_job(struct sim *s, struct job_submission *ret)
 {
-    if (s->d == NULL || s->n_jobs == SIM_JOBS_MAX) {
-        return;
+    if (s->n_jobs == SIM_JOBS_MAX) {
+        return NULL;
     }
     struct sim_job *job = &s->jobs[s->n_jobs++];
     *job = (struct sim_job){.parallelism = 1 + sim_below(s, SIM_PARALLELISM_MAX),
                             .bounded = sim_chance(s, 30),
                             .submitted = true,
                             .rc = 1};
-    memset(job->generation, -1, sizeof(job->generation));
+    memset(job->run.generation, -1, sizeof(job->run.generation));
     choose_start(s, job);
     job->n_tasks = SIM_VERTICES * job->parallelism;
     const char *name = job->bounded ? "Bounded" : "Endless";
@@ -243,7 +264,7 @@ void sim_submit(struct sim *s)
     struct vertex_spec vertices[] = {{name, job->parallelism, NULL, NULL},
                                      {name, job->parallelism, job->sized ? "large" : NULL, NULL}};
     job->adaptive = sim_chance(s, 35);
-    job->wanted = job->parallelism;
+    job->wanted = job->wanted_least = job->parallelism;
     job->by_regions = !job->adaptive && sim_chance(s, 60);
     job->edge = job->by_regions                  ? FLINC__PARTITIONER_KIND__PARTITION_FORWARD
                 : (s->seed + s->n_jobs) % 2 == 0 ? FLINC__PARTITIONER_KIND__PARTITION_REBALANCE
@@ -256,8 +277,18 @@ void sim_submit(struct sim *s)
     configure_checkpoints(s, job, submission.graph);
     configure_start(job, submission.graph);
     configure_scheduler(job, submission.graph);
-    dispatcher_submit(s->d, &submission, on_submitted, job);
     s->totals->jobs++;
+    *ret = submission;
+    return job;
+}
+
+void sim_submit(struct sim *s)
+{
+    struct job_submission submission;
+    struct sim_job *job = s->d != NULL ? sim_make_job(s, &submission) : NULL;
+    if (job != NULL) {
+        dispatcher_submit(s->d, &submission, on_submitted, job);
+    }
 }
 
 void sim_cancel(struct sim *s, struct sim_job *job)
@@ -307,6 +338,9 @@ void sim_start_tm(struct sim_node *node)
     sim_host_init(&node->host, node);
     taskmanager_set_workers(node->tm, &sim_host_ops, &node->host, &identity);
     SIM_CHECK(s, taskmanager_start(node->tm, &err) == 0);
+    if (s->has_ha) {
+        sim_ha_start_tm(node);
+    }
 }
 
 void sim_crash_tm(struct sim_node *node)
@@ -315,6 +349,9 @@ void sim_crash_tm(struct sim_node *node)
         return;
     }
     sim_link_cut(node);
+    if (node->ha != NULL) {
+        sim_ha_stop_tm(node);
+    }
     taskmanager_stop(node->tm);
     sim_host_fini(&node->host);
     node->tm = taskmanager_free(node->tm);
@@ -327,7 +364,8 @@ static void node_init(struct sim *s, uint32_t i)
     snprintf(node->id, sizeof(node->id), "tm-%u", i);
     snprintf(node->data_address, sizeof(node->data_address), "host-%u:2", i);
     snprintf(node->slots_text, sizeof(node->slots_text), "%u", node->n_slots);
-    fill_conf(s, &node->conf);
+    (void)snprintf(node->process.name, sizeof(node->process.name), "%s", node->id);
+    sim_fill_conf(s, &node->conf);
     set(s, &node->conf, "taskmanager.numberOfTaskSlots", node->slots_text);
     sim_link_forget(node);
     sim_start_tm(node);
@@ -335,20 +373,25 @@ static void node_init(struct sim *s, uint32_t i)
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
-void sim_init(struct sim *s, uint64_t seed, struct sim_totals *totals)
+void sim_init(struct sim *s, uint64_t seed, bool has_ha, struct sim_totals *totals)
 {
     struct error err = ERROR_INIT;
-    *s = (struct sim){.seed = seed, .totals = totals};
+    *s = (struct sim){.seed = seed, .totals = totals, .has_ha = has_ha};
     rng_init(&s->rng, seed);
     clock_manual_init(&s->clock);
     vec_init(&s->snapshots, sizeof(struct sim_snapshot *));
     vec_init(&s->asks, sizeof(struct sim_ask *));
     sim_storage_init(s);
-    fill_conf(s, &s->conf);
+    sim_fill_conf(s, &s->conf);
     set(s, &s->conf, "cluster.evenly-spread-out-slots", sim_chance(s, 50) ? "true" : "false");
     SIM_CHECK(s, executor_new(&(struct executor_options){.name = "io"}, &s->executor, &err) == 0);
     s->mailbox = mailbox_new(&(struct mailbox_options){.name = "links"});
-    sim_start_jm(s);
+    vec_init(&s->runs, sizeof(struct sim_run *));
+    if (has_ha) {
+        sim_ha_init(s);
+    } else {
+        sim_start_jm(s);
+    }
     s->n_nodes = 2 + sim_below(s, SIM_NODES_MAX - 1);
     for (uint32_t i = 0; i < s->n_nodes; i++) {
         node_init(s, i);
@@ -357,12 +400,21 @@ void sim_init(struct sim *s, uint64_t seed, struct sim_totals *totals)
 
 void sim_fini(struct sim *s)
 {
-    sim_crash_jm(s);
+    if (!s->has_ha) {
+        sim_crash_jm(s);
+    }
     for (uint32_t i = 0; i < s->n_nodes; i++) {
         sim_crash_tm(&s->nodes[i]);
         sim_link_forget(&s->nodes[i]);
         conf_fini(&s->nodes[i].conf);
     }
+    if (s->has_ha) {
+        sim_ha_fini(s);
+    }
+    for (size_t i = 0; i < s->runs.len; i++) {
+        mem_free(vec_ptr(&s->runs, i));
+    }
+    vec_fini(&s->runs);
     executor_free(s->executor);
     mailbox_close(s->mailbox);
     mailbox_unref(s->mailbox);
@@ -376,6 +428,10 @@ void sim_fini(struct sim *s)
 static size_t step_jm(struct sim *s)
 {
     size_t ran = 0;
+    if (s->has_ha) {
+        sim_zk_step(&s->zk);
+        return sim_fibers_run(&s->fibers);
+    }
     if (s->rm == NULL) {
         return 0;
     }
@@ -405,9 +461,8 @@ static size_t step_node(struct sim_node *node)
     return ran;
 }
 
-void sim_step(struct sim *s, int64_t ms)
+void sim_settle(struct sim *s)
 {
-    clock_manual_advance_ms(&s->clock, ms);
     size_t ran;
     size_t rounds = 0;
     do {
@@ -424,5 +479,23 @@ void sim_step(struct sim *s, int64_t ms)
             ran++;
         }
     } while (ran > 0);
+    sim_trace(s, s->rng.s[0]);
+}
+
+/* With high availability calls take their time, so that every one of them may be overtaken. */
+void sim_step(struct sim *s, int64_t ms)
+{
+    int64_t until = sim_now_ms(s) + ms;
+    while (s->has_ha && sim_now_ms(s) < until) {
+        int64_t next = MIN(sim_fibers_next_ms(&s->fibers), sim_zk_next_ms(&s->zk));
+        int64_t at = MAX(next, sim_now_ms(s) + 1);
+        at = MIN(until, at);
+        clock_manual_advance_ms(&s->clock, at - sim_now_ms(s));
+        sim_settle(s);
+    }
+    if (!s->has_ha || ms == 0) {
+        clock_manual_advance_ms(&s->clock, ms);
+        sim_settle(s);
+    }
     s->totals->steps++;
 }

@@ -143,12 +143,21 @@ int sim_link_open(struct sim_node *node, const struct rpc_end_options *end,
                   struct rpc_channel **ret_channel, struct error *err)
 {
     struct sim *s = node->s;
-    if (s->rm == NULL || sim_now_ms(s) < node->cut_until_ms) {
+    struct sim_jm *jm = s->has_ha ? sim_ha_target(node) : NULL;
+    struct resourcemanager *rm = jm != NULL  ? jm->services.resourcemanager
+                                 : s->has_ha ? NULL
+                                             : s->rm;
+    if (rm == NULL || sim_now_ms(s) < node->cut_until_ms) {
         return error_set(err, ERR_UNAVAILABLE, "connection refused");
     }
     sim_link_cut(node);
     struct sim_link *l = MEM_NEW(struct sim_link);
     l->node = node;
+    l->jm = jm;
+    if (jm != node->last && node->last != NULL) {
+        sim_link_leader_gone(node);
+    }
+    node->last = jm;
     vec_init(&l->up, sizeof(struct sim_message));
     vec_init(&l->down, sizeof(struct sim_message));
     struct rpc_end_options tm_side = {.name = "sim -> task manager",
@@ -167,12 +176,12 @@ int sim_link_open(struct sim_node *node, const struct rpc_end_options *end,
                                       .target = l};
     struct rpc_end_options rm_end;
     struct rpc_channel *rm_channel = NULL;
-    resourcemanager_get_end(s->rm, node->id, &rm_end);
+    resourcemanager_get_end(rm, node->id, &rm_end);
     int rc = rpc_memory_pair(end, &tm_side, NULL, ret_channel, &l->to_tm, err);
     SIM_CHECK(s, rc == 0);
     rc = rpc_memory_pair(&rm_end, &jm_side, NULL, &rm_channel, &l->to_jm, err);
     SIM_CHECK(s, rc == 0);
-    resourcemanager_add_stream(s->rm, rm_channel);
+    resourcemanager_add_stream(rm, rm_channel);
     node->link = l;
     return 0;
 }

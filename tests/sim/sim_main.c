@@ -1,15 +1,19 @@
 /* Runs seeds: some simulated minutes of everything that can go wrong, then healing, then the checks.
  *
- *   sim [--rounds N] [--seed S]      seeds S to S + N - 1
+ *   sim [--rounds N] [--seed S]      seeds S to S + N - 1, each of a cluster with one job manager and of one with more
+ *   sim --cluster single|ha          only of such a cluster
+ *   sim --twice                      each seed twice: the same must happen
  *   sim --planted                    the same with bugs, each of which must be found
  *
  * See sim.h. */
 #include "tests/sim/sim.h"
 
 #include "common/base/log.h"
+#include "common/base/map.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     ROUNDS_DEFAULT = 200,
@@ -215,10 +219,21 @@ static void note_jobs(struct sim *s)
     }
 }
 
-static void run(uint64_t seed, struct sim_totals *totals)
+void sim_trace_bytes(struct sim *s, const void *data, size_t size)
+{
+    s->totals->hash = hash_bytes(data, size, s->totals->hash);
+}
+
+void sim_trace(struct sim *s, uint64_t what)
+{
+    const uint64_t words[] = {what, (uint64_t)sim_now_ms(s)};
+    sim_trace_bytes(s, words, sizeof(words));
+}
+
+void sim_run_single(uint64_t seed, struct sim_totals *totals)
 {
     struct sim s;
-    sim_init(&s, seed, totals);
+    sim_init(&s, seed, false, totals);
     for (int i = 0; i < 20; i++) {
         sim_step(&s, 20);
     }
@@ -245,59 +260,142 @@ static void run(uint64_t seed, struct sim_totals *totals)
     sim_fini(&s);
 }
 
-int main(int argc, char **argv)
+/* ---- seeds ----------------------------------------------------------------------------------------------- */
+
+struct options {
+    uint64_t rounds, seed;
+    bool single, ha, planted, twice;
+    const char *only; /* of the planted bugs */
+};
+
+static void run_all(const struct options *o, struct sim_totals *t)
+{
+    for (uint64_t i = 0; i < o->rounds; i++) {
+        if (o->single) {
+            sim_run_single(o->seed + i, t);
+        }
+        if (o->ha) {
+            sim_run_ha(o->seed + i, t);
+        }
+    }
+}
+
+/* Whether each seed does the same when it runs once more, in a process that has run other ones. */
+static int run_twice(const struct options *o)
+{
+    int n = 0;
+    for (uint64_t i = 0; i < o->rounds; i++) {
+        struct options one = *o;
+        struct sim_totals first = {0}, second = {0};
+        one.rounds = 1;
+        one.seed = o->seed + i;
+        run_all(&one, &first);
+        run_all(&one, &second);
+        if (first.hash != second.hash) {
+            printf("seed %llu: the second time something else has happened\n",
+                   (unsigned long long)one.seed);
+            n++;
+        }
+    }
+    printf("%llu seeds, twice each: %d are not the same\n", (unsigned long long)o->rounds, n);
+    return n > 0;
+}
+
+static void print_totals(const struct options *o, const struct sim_totals *t)
+{
+    const struct {
+        const char *name;
+        uint64_t n;
+    } rows[] = {{"jobs", t->jobs},
+                {"ended before healing was over", t->ended},
+                {"restarts", t->restarts},
+                {"task managers lost", t->losses},
+                {"task managers back in time", t->reconnects},
+                {"job managers started anew", t->jm_restarts},
+                {"messages fenced", t->fenced},
+                {"steps", t->steps},
+                {"checkpoints", t->checkpoints},
+                {"tasks restored", t->restored},
+                {"savepoints", t->savepoints},
+                {"stops with one", t->stops},
+                {"jobs started from a snapshot", t->started_from},
+                {"files", t->files},
+                {"changes of bounds", t->rescales},
+                {"jobs with slots of another size", t->sized},
+                {"leaders", t->leaders},
+                {"jobs recovered", t->recovered},
+                {"ends written down", t->ends},
+                {"sessions expired", t->expired},
+                {"connections lost", t->lost},
+                {"transactions", t->transactions},
+                {"writes fenced", t->fenced_writes},
+                {"switches", t->switches}};
+    printf("%llu seeds from %llu", (unsigned long long)o->rounds, (unsigned long long)o->seed);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        printf("%s%llu %s", i == 0 ? ": " : ", ", (unsigned long long)rows[i].n, rows[i].name);
+    }
+    printf("; log %016llx\n", (unsigned long long)t->hash);
+}
+
+static int read_options(int argc, char **argv, struct options *o)
 {
     static const struct option options[] = {
-        {"rounds", required_argument, NULL, 'n'},
-        {"seed", required_argument, NULL, 's'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"planted", no_argument, NULL, 'p'},
-        {NULL, 0, NULL, 0},
+        {"rounds", required_argument, NULL, 'n'},  {"seed", required_argument, NULL, 's'},
+        {"cluster", required_argument, NULL, 'c'}, {"only", required_argument, NULL, 'o'},
+        {"verbose", no_argument, NULL, 'v'},       {"planted", no_argument, NULL, 'p'},
+        {"twice", no_argument, NULL, 't'},         {NULL, 0, NULL, 0},
     };
-    uint64_t rounds = ROUNDS_DEFAULT;
-    uint64_t seed = 1;
     enum log_level level = LOG_LEVEL_OFF;
-    bool planted = false;
+    *o = (struct options){.rounds = ROUNDS_DEFAULT, .seed = 1, .single = true, .ha = true};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
         case 'n':
-            rounds = strtoull(optarg, NULL, 10);
+            o->rounds = strtoull(optarg, NULL, 10);
             break;
         case 's':
-            seed = strtoull(optarg, NULL, 10);
+            o->seed = strtoull(optarg, NULL, 10);
+            break;
+        case 'c':
+            o->single = strcmp(optarg, "single") == 0;
+            o->ha = strcmp(optarg, "ha") == 0;
+            break;
+        case 'o':
+            o->only = optarg;
             break;
         case 'v':
             level = LOG_LEVEL_DEBUG;
             break;
         case 'p':
-            planted = true;
+            o->planted = true;
+            break;
+        case 't':
+            o->twice = true;
             break;
         default:
-            fprintf(stderr, "usage: sim [--rounds N] [--seed S] [--verbose] [--planted]\n");
-            return 2;
+            return -1;
         }
     }
     log_set_level(level);
+    return o->single || o->ha ? 0 : -1;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
     struct sim_totals t = {0};
-    if (planted) {
-        return sim_planted(seed, rounds, run) > 0;
+    if (read_options(argc, argv, &o) < 0) {
+        fprintf(stderr,
+                "usage: sim [--rounds N] [--seed S] [--cluster single|ha] [--verbose] [--twice] "
+                "[--planted [--only NAME]]\n");
+        return 2;
     }
-    for (uint64_t i = 0; i < rounds; i++) {
-        run(seed + i, &t);
+    if (o.planted) {
+        return sim_planted(o.seed, o.rounds, o.only) > 0;
     }
-    printf(
-        "%llu seeds from %llu: %llu jobs, %llu ended before healing was over, %llu restarts; "
-        "task managers: %llu lost, %llu back in time; %llu job managers; %llu messages fenced; "
-        "%llu steps; checkpoints: %llu, restored by %llu tasks, %llu savepoints, %llu stops; %llu "
-        "jobs started from one, %llu files; %llu changes of bounds; %llu jobs with slots of "
-        "another size\n",
-        (unsigned long long)rounds, (unsigned long long)seed, (unsigned long long)t.jobs,
-        (unsigned long long)t.ended, (unsigned long long)t.restarts, (unsigned long long)t.losses,
-        (unsigned long long)t.reconnects, (unsigned long long)(rounds + t.jm_restarts),
-        (unsigned long long)t.fenced, (unsigned long long)t.steps,
-        (unsigned long long)t.checkpoints, (unsigned long long)t.restored,
-        (unsigned long long)t.savepoints, (unsigned long long)t.stops,
-        (unsigned long long)t.started_from, (unsigned long long)t.files,
-        (unsigned long long)t.rescales, (unsigned long long)t.sized);
+    if (o.twice) {
+        return run_twice(&o);
+    }
+    run_all(&o, &t);
+    print_totals(&o, &t);
     return 0;
 }

@@ -14,6 +14,7 @@ static const struct {
     const char *what;
     const char *failpoint;
     uint64_t from; /* a rare one: the seed to begin with; 0: the first */
+    bool ha;       /* of a cluster with high availability */
 } bugs[] = {
     {"the resource manager takes messages for an earlier leadership",
      "planted.resourcemanager.any_leader"},
@@ -65,11 +66,29 @@ static const struct {
      "planted.checkpoint.sections_are_new"},
     {"files of a checkpoint that was given up stay beside those of retained ones",
      "planted.checkpoint.given_up_files_stay"},
+    {"a leader writes without looking at its latch", "planted.ha.zookeeper.writes_without_latch", 0,
+     true},
+    {"any latch leads, not only the lowest", "planted.ha.zookeeper.any_latch_leads", 0, true},
+    {"files of a checkpoint go, and its pointer stays", "planted.checkpoint.pointers_stay", 0,
+     true},
+    {"a new leader recovers from an older checkpoint than the newest",
+     "planted.checkpoint.recovers_older", 0, true},
+    {"a new leader does not know which numbers were given", "planted.recovery.forgets_the_counter",
+     0, true},
+    {"numbers of two checkpoints are written down in any order", "planted.recovery.numbers_go_back",
+     0, true},
+    {"a new leader runs what has ended", "planted.recovery.runs_what_has_ended", 0, true},
+    {"a checkpoint is written down after the end of its job",
+     "planted.recovery.writes_after_the_end", 0, true},
+    {"the end of a job is not written down before the rest of it goes",
+     "planted.recovery.end_is_not_written", 0, true},
+    {"the result of a job goes before the rest of it", "planted.recovery.result_goes_first", 0,
+     true},
+    {"what loses its leader is removed", "planted.dispatcher.removes_what_is_suspended", 0, true},
 };
 
 /* In the child; returns when no seed has failed. */
-static void look_for(const char *failpoint, uint64_t first, uint64_t n,
-                     void (*run)(uint64_t seed, struct sim_totals *totals))
+static void look_for(const char *failpoint, uint64_t first, uint64_t n, bool ha)
 {
     char spec[128];
     struct error err = ERROR_INIT;
@@ -77,13 +96,12 @@ static void look_for(const char *failpoint, uint64_t first, uint64_t n,
     snprintf(spec, sizeof(spec), "%s=error", failpoint);
     ASSERT(failpoint_configure(spec, &err) == 0);
     for (uint64_t i = 0; i < n; i++) {
-        run(first + i, &totals);
+        (ha ? sim_run_ha : sim_run_single)(first + i, &totals);
     }
 }
 
 /* Whether a seed of the child failed a check; its first line is what it said. */
-static bool is_found(const char *failpoint, uint64_t first, uint64_t n,
-                     void (*run)(uint64_t seed, struct sim_totals *totals), char *ret_said,
+static bool is_found(const char *failpoint, uint64_t first, uint64_t n, bool ha, char *ret_said,
                      size_t size)
 {
     int ends[2];
@@ -95,7 +113,7 @@ static bool is_found(const char *failpoint, uint64_t first, uint64_t n,
         ASSERT(dup2(ends[1], STDOUT_FILENO) >= 0);
         close(ends[0]);
         close(ends[1]);
-        look_for(failpoint, first, n, run);
+        look_for(failpoint, first, n, ha);
         _Exit(0);
     }
     close(ends[1]);
@@ -110,13 +128,16 @@ static bool is_found(const char *failpoint, uint64_t first, uint64_t n,
     return WIFEXITED(status) && WEXITSTATUS(status) == 1 && strncmp(ret_said, "FAILED", 6) == 0;
 }
 
-int sim_planted(uint64_t first, uint64_t n, void (*run)(uint64_t seed, struct sim_totals *totals))
+int sim_planted(uint64_t first, uint64_t n, const char *only)
 {
     int missed = 0;
     for (size_t i = 0; i < ARRAY_LEN(bugs); i++) {
         char said[1024];
+        if (only != NULL && strstr(bugs[i].failpoint, only) == NULL) {
+            continue;
+        }
         uint64_t from = bugs[i].from != 0 ? bugs[i].from : first;
-        bool found = is_found(bugs[i].failpoint, from, n, run, said, sizeof(said));
+        bool found = is_found(bugs[i].failpoint, from, n, bugs[i].ha, said, sizeof(said));
         printf("%s: %s\n    %s\n", found ? "found" : "NOT FOUND", bugs[i].what, said);
         fflush(stdout);
         missed += !found;

@@ -26,6 +26,12 @@ struct sim_job *sim_find_job(struct sim *s, const struct flinc_id *id)
     return NULL;
 }
 
+/* Under which job master; NULL: of one that is gone. */
+static struct sim_run *find_run(struct sim *s, struct sim_job *job, const struct flinc_id *token)
+{
+    return s->has_ha ? sim_ha_run(s, &job->id, token) : &job->run;
+}
+
 static struct jobmaster *find_jobmaster(const struct sim *s, const struct flinc_id *job_id)
 {
     for (size_t i = 0; s->d != NULL && i < s->d->live.len; i++) {
@@ -197,39 +203,138 @@ static void check_borrowed(struct sim *s, const struct sim_job *job, const struc
     }
 }
 
-void sim_check_all_is_given(struct sim *s, const struct sim_job *job)
+static void check_all_is_given(struct sim *s, const struct sim_job *job, const struct sim_run *run)
 {
     for (uint32_t old = 0; old < SIM_PARALLELISM_MAX; old++) {
-        if ((job->given.in_flight >> old & 1) != 0 && job->given.to[old] == 0 && !job->by_regions &&
+        if ((run->given.in_flight >> old & 1) != 0 && run->given.to[old] == 0 && !job->by_regions &&
             !job->bounded) {
             sim_failed(s, __FILE__, __LINE__, "what was in flight is given to nobody");
         }
     }
 }
 
-static void note_completed(struct sim *s, struct sim_job *job, const char *directory, uint64_t id)
+void sim_check_all_is_given(struct sim *s, const struct sim_job *job)
 {
-    if (id <= job->newest) {
-        sim_failed(s, __FILE__, __LINE__, "the numbers of checkpoints do not grow");
+    const struct sim_run *run = &job->run;
+    for (size_t i = 0; s->has_ha && i < s->runs.len; i++) { /* the newest one of the job */
+        const struct sim_run *r = vec_ptr(&s->runs, i);
+        run = id_eq(&r->job_id, &job->id) ? r : run;
     }
-    Flinc__CheckpointMetadata *m = check_durable(s, id, directory);
+    check_all_is_given(s, job, run);
+}
+
+/* Of a job, by its number; no savepoint.  NULL: there is none. */
+static struct sim_snapshot *find_snapshot(const struct sim *s, const struct flinc_id *job_id,
+                                          uint64_t id)
+{
+    for (size_t i = s->snapshots.len; i > 0; i--) {
+        struct sim_snapshot *k = vec_ptr(&s->snapshots, i - 1);
+        if (k->id == id && id_eq(&k->job_id, job_id) && !k->savepoint) {
+            return k;
+        }
+    }
+    return NULL;
+}
+
+static struct sim_snapshot *note_snapshot(struct sim *s, struct sim_job *job, uint64_t id,
+                                          const Flinc__CheckpointMetadata *m, const char *directory,
+                                          bool holds)
+{
+    SIM_CHECK(s, m->checkpoint_id == id);
     struct sim_snapshot *k = snapshot_new(s, m, directory);
     k->job_id = job->id;
     k->bounded = job->bounded;
     check_states(s, job, k, m);
-    flinc__checkpoint_metadata__free_unpacked(m, NULL);
     check_borrowed(s, job, k);
-    sim_check_all_is_given(s, job); /* all tasks have restored by now */
+    if (holds) {
+        hold(s, k);
+    }
+    return k;
+}
+
+static void note_completed(struct sim *s, struct sim_job *job, struct sim_run *run,
+                           const char *directory, uint64_t id)
+{
+    struct sim_snapshot *k = s->has_ha ? find_snapshot(s, &job->id, id) : NULL;
+    if (id <= run->newest) {
+        sim_failed(s, __FILE__, __LINE__, "the numbers of checkpoints do not grow");
+    }
+    if (s->has_ha && k == NULL) {
+        sim_failed(s, __FILE__, __LINE__, "a checkpoint is complete that nobody has written down");
+    }
+    if (k == NULL) {
+        Flinc__CheckpointMetadata *m = check_durable(s, id, directory);
+        k = note_snapshot(s, job, id, m, directory, true);
+        flinc__checkpoint_metadata__free_unpacked(m, NULL);
+    }
+    k->run = run;
+    k->counts = true;
+    check_all_is_given(s, job, run); /* all tasks have restored by now */
     for (uint32_t r = 0; r < SIM_PARALLELISM_MAX; r++) {
-        if (k->generation[r] >= 0 && k->generation[r] < job->generation[r]) {
+        if (k->generation[r] >= 0 && k->generation[r] < run->generation[r]) {
             sim_failed(s, __FILE__, __LINE__,
                        "a checkpoint is complete with tasks of an older attempt");
         }
-        k->generation[r] = MAX(k->generation[r], job->generation[r]); /* else they had finished */
+        k->generation[r] = MAX(k->generation[r], run->generation[r]); /* else they had finished */
     }
-    hold(s, k);
-    job->newest = id;
+    for (size_t i = 0; s->has_ha && i < s->snapshots.len;
+         i++) { /* a newer one has overtaken them */
+        struct sim_snapshot *older = vec_ptr(&s->snapshots, i);
+        if (id_eq(&older->job_id, &job->id) && !older->counts && older->id < id &&
+            !older->savepoint && !older->start) {
+            release(s, older, false);
+        }
+    }
+    run->newest = id;
+    job->newest = MAX(job->newest, id);
     s->totals->checkpoints++;
+}
+
+/* ---- what is written down, with high availability ------------------------------------------------------ */
+
+void sim_snapshots_pointed(struct sim *s, struct sim_job *job, uint64_t id, const char *value,
+                           size_t len, bool is_late)
+{
+    Flinc__CheckpointMetadata *m = NULL;
+    struct error err = ERROR_INIT;
+    if (len > 0 && value[0] == 'D') {
+        STR_AUTO directory = STR_INIT;
+        str_append(&directory, value + 1, len - 1);
+        m = check_durable(s, id, str_cstr(&directory));
+        (void)note_snapshot(s, job, id, m, str_cstr(&directory), !is_late);
+    } else {
+        SIM_CHECK(s, len > 1 && value[0] == 'M');
+        SIM_CHECK(s,
+                  metadata_decode((const uint8_t *)value + 1, len - 1, "a pointer", &m, &err) == 0);
+        struct sim_snapshot *k = snapshot_new(s, m, "");
+        while (k->uris.len > 0) { /* it has no files */
+            mem_free(vec_ptr(&k->uris, k->uris.len - 1));
+            vec_pop(&k->uris);
+        }
+        k->job_id = job->id;
+        k->bounded = job->bounded;
+        check_states(s, job, k, m);
+        k->held = true;
+    }
+    flinc__checkpoint_metadata__free_unpacked(m, NULL);
+}
+
+void sim_snapshots_released(struct sim *s, const struct sim_job *job, uint64_t id,
+                            bool only_uncounted)
+{
+    for (size_t i = 0; i < s->snapshots.len; i++) {
+        struct sim_snapshot *k = vec_ptr(&s->snapshots, i);
+        if (id_eq(&k->job_id, &job->id) && !k->savepoint && !k->start && (id == 0 || k->id == id) &&
+            !(only_uncounted && k->counts)) {
+            release(s, k, false);
+        }
+    }
+}
+
+bool sim_snapshots_counts(const struct sim *s, const struct sim_job *job, uint64_t id)
+{
+    const struct sim_snapshot *k = find_snapshot(s, &job->id, id);
+    return k != NULL && k->counts;
 }
 
 /* Checkpoints of one job share files: who owns one of them owns all, and alone.  A savepoint stands by itself. */
@@ -239,9 +344,18 @@ static bool is_shared_with(const struct sim_snapshot *a, const struct sim_snapsh
 }
 
 /* What the job starts from: its own from now on, when it claims it. */
-static void note_restored(struct sim *s, struct sim_job *job)
+static void note_restored(struct sim *s, struct sim_job *job, struct sim_run *run)
 {
     struct sim_snapshot *from = job->from;
+    run->has_restored = true;
+    run->newest = from->id;
+    job->newest = MAX(job->newest, from->id);
+    for (size_t i = 0; i < s->snapshots.len; i++) { /* under an earlier leader */
+        const struct sim_snapshot *k = vec_ptr(&s->snapshots, i);
+        if (k->start && id_eq(&k->job_id, &job->id)) {
+            return;
+        }
+    }
     Flinc__CheckpointMetadata *m = check_durable(s, from->id, from->directory);
     struct sim_snapshot *k = snapshot_new(s, m, from->directory);
     flinc__checkpoint_metadata__free_unpacked(m, NULL);
@@ -258,8 +372,6 @@ static void note_restored(struct sim *s, struct sim_job *job)
             }
         }
     }
-    job->has_restored = true;
-    job->newest = from->id;
     s->totals->started_from++;
 }
 
@@ -287,7 +399,7 @@ static void release_of(struct sim *s, struct sim_job *job, const struct checkpoi
     }
 }
 
-static bool goes_with_job(const struct sim_job *job, enum job_status status)
+bool sim_goes_with_job(const struct sim_job *job, enum job_status status)
 {
     switch (status) {
     case JOB_STATUS_FINISHED:
@@ -319,26 +431,109 @@ static void observe(struct sim *s, struct sim_job *job)
     struct job_overview o;
     for (size_t i = 0; c != NULL && i < c->store.kept.len; i++) {
         const struct completed_checkpoint *k = vec_ptr(&c->store.kept, i);
-        if (job->from != NULL && !job->has_restored) {
-            note_restored(s, job);
-        } else if (k->id > job->newest) {
-            note_completed(s, job, k->directory, k->id);
+        if (job->from != NULL && !job->run.has_restored) {
+            note_restored(s, job, &job->run);
+        } else if (k->id > job->run.newest) {
+            note_completed(s, job, &job->run, k->directory, k->id);
         }
     }
     if (c != NULL) {
         observe_shared(s, job, c);
     }
-    bool ended = jm != NULL
-                     ? goes_with_job(job, jm->status)
-                     : dispatcher_get_overview(s->d, &job->id, &o) && goes_with_job(job, o.status);
+    bool ended = jm != NULL ? sim_goes_with_job(job, jm->status)
+                            : dispatcher_get_overview(s->d, &job->id, &o) &&
+                                  sim_goes_with_job(job, o.status);
     job->released = job->released || ended;
     if (c != NULL || ended) {
         release_of(s, job, c);
     }
 }
 
+/* An older one that could not be read when its job was recovered is left to people, and nobody looks after its files. */
+static void release_unread(struct sim *s, const struct sim_job *job, const struct checkpointer *c)
+{
+    for (size_t i = 0; i < s->snapshots.len; i++) {
+        struct sim_snapshot *k = vec_ptr(&s->snapshots, i);
+        if (id_eq(&k->job_id, &job->id) && !k->savepoint && !k->start && k->held &&
+            !is_kept(c, k->id)) {
+            release(s, k, true);
+        }
+    }
+}
+
+/* What a job master has recovered from is the newest checkpoint that is written down, unless somebody else writes by
+ * now. */
+static void note_recovered(struct sim *s, struct sim_jm *process, struct sim_job *job,
+                           struct sim_run *run, const struct checkpointer *c)
+{
+    const struct completed_store *store = &c->store;
+    bool recovers = c->o.recovered != NULL && c->o.recovered->pointers.len > 0;
+    run->deposed = sim_ha_leader(s) != process;
+    run->began = true;
+    if (!recovers) {
+        if (store->kept.len > 0 && job->from != NULL) {
+            note_restored(s, job, run);
+        }
+        return;
+    }
+    const struct completed_checkpoint *newest = vec_ptr(&store->kept, store->kept.len - 1);
+    run->recovered = run->newest = newest->id;
+    struct sim_snapshot *k = find_snapshot(s, &job->id, newest->id);
+    SIM_CHECK(s, k != NULL);
+    k->counts = true;
+    run->has_restored = true;
+    if (!run->deposed && newest->id != job->ledger.newest) {
+        (void)snprintf(s->said, sizeof(s->said),
+                       "a new leader recovers from checkpoint %llu, and the newest is %llu",
+                       (unsigned long long)newest->id, (unsigned long long)job->ledger.newest);
+        sim_failed(s, __FILE__, __LINE__, s->said);
+    }
+    release_unread(s, job, c);
+    s->totals->recovered++;
+}
+
+static void observe_run(struct sim *s, struct sim_jm *process, struct jobmaster *jm)
+{
+    struct sim_job *job = sim_find_job(s, &jm->job_id);
+    const struct checkpointer *c = jm->checkpoints.checkpointer;
+    SIM_CHECK(s, job != NULL);
+    struct sim_run *run = sim_ha_run(s, &job->id, &jm->options.fencing_token);
+    if (c == NULL || !jm->checkpoints.restored) {
+        return;
+    }
+    if (!run->began) {
+        run->epoch = process->epoch;
+        note_recovered(s, process, job, run, c);
+    }
+    for (size_t i = 0; i < c->store.kept.len; i++) {
+        const struct completed_checkpoint *k = vec_ptr(&c->store.kept, i);
+        if (k->id > run->newest) {
+            note_completed(s, job, run, k->directory, k->id);
+        }
+    }
+    observe_shared(s, job, c);
+}
+
+static void observe_all(struct sim *s)
+{
+    for (uint32_t n = 0; n < s->n_jms; n++) {
+        struct sim_jm *p = &s->jms[n];
+        const struct dispatcher *d = p->up && !p->retires ? p->services.dispatcher : NULL;
+        for (size_t i = 0; d != NULL && i < d->live.len; i++) {
+            const struct dispatched_job *j = vec_ptr(&d->live, i);
+            if (j->jm != NULL) {
+                observe_run(s, p, j->jm);
+            }
+        }
+    }
+}
+
 void sim_snapshots_observe(struct sim *s)
 {
+    if (s->has_ha) {
+        observe_all(s);
+        return;
+    }
     for (uint32_t i = 0; s->d != NULL && i < s->n_jobs; i++) {
         if (s->jobs[i].submitted && !s->jobs[i].released) {
             observe(s, &s->jobs[i]);
@@ -348,15 +543,26 @@ void sim_snapshots_observe(struct sim *s)
 
 /* ---- restoring --------------------------------------------------------------------------------------- */
 
+/* Completed before attempts of this generation of the region began. */
+static bool is_before(const struct sim *s, const struct sim_snapshot *k, const struct sim_run *run,
+                      uint32_t region, int64_t generation)
+{
+    if (!s->has_ha || k->run == run) {
+        return k->generation[region] < generation;
+    }
+    return k->start ? run->has_restored : k->id <= run->recovered;
+}
+
 /* The newest that attempts of the region before `generation` have completed. */
 static const struct sim_snapshot *newest_before(const struct sim *s, const struct flinc_id *job_id,
-                                                uint32_t region, int64_t generation)
+                                                const struct sim_run *run, uint32_t region,
+                                                int64_t generation)
 {
     const struct sim_snapshot *newest = NULL;
     for (size_t i = 0; i < s->snapshots.len; i++) {
         const struct sim_snapshot *k = vec_ptr(&s->snapshots, i);
         bool savepoint = k->savepoint && !k->start;
-        if (!savepoint && id_eq(&k->job_id, job_id) && k->generation[region] < generation &&
+        if (!savepoint && id_eq(&k->job_id, job_id) && is_before(s, k, run, region, generation) &&
             (newest == NULL || k->id > newest->id)) {
             newest = k;
         }
@@ -416,11 +622,12 @@ static uint32_t read_in_flight(struct sim *s, const struct sim_snapshot *k,
 }
 
 static void check_in_flight(struct sim *s, const struct sim_snapshot *k, struct sim_job *job,
-                            const Flinc__JobVertex *of, const Flinc__SubtaskDeployment *spec)
+                            struct sim_run *run, const Flinc__JobVertex *of,
+                            const Flinc__SubtaskDeployment *spec)
 {
     const Flinc__PartitionerKind hash = FLINC__PARTITIONER_KIND__PARTITION_HASH;
     uint32_t got = read_in_flight(s, k, spec->restore);
-    struct sim_given *g = &job->given;
+    struct sim_given *g = &run->given;
     if (g->checkpoint_id != k->id || g->parallelism != of->parallelism) {
         *g = (struct sim_given){k->id, of->parallelism, k->in_flight, {0}};
     }
@@ -469,15 +676,19 @@ static void check_state(struct sim *s, const struct sim_snapshot *k, const struc
     }
 }
 
-void sim_check_restore(struct sim *s, const struct flinc_id *job_id, const Flinc__JobVertex *vertex,
-                       const Flinc__SubtaskDeployment *spec)
+void sim_check_restore(struct sim *s, const struct flinc_id *job_id, const struct flinc_id *token,
+                       const Flinc__JobVertex *vertex, const Flinc__SubtaskDeployment *spec)
 {
     struct sim_job *job = sim_find_job(s, job_id);
     const Flinc__TaskRestore *r = spec->restore;
     SIM_CHECK(s, job != NULL);
     sim_snapshots_observe(s);
+    struct sim_run *run = find_run(s, job, token);
+    if (s->has_ha && (!run->began || run->deposed)) {
+        return; /* of a job master that is gone, or whose leader was deposed: nothing that it does counts */
+    }
     uint32_t region = region_of(job, spec->subtask);
-    const struct sim_snapshot *newest = newest_before(s, job_id, region, spec->attempt_number);
+    const struct sim_snapshot *newest = newest_before(s, job_id, run, region, spec->attempt_number);
     uint64_t id = r != NULL ? r->checkpoint_id : 0;
     if (id != (newest != NULL ? newest->id : 0)) {
         char what[200];
@@ -490,11 +701,11 @@ void sim_check_restore(struct sim *s, const struct flinc_id *job_id, const Flinc
     if (newest != NULL) {
         check_state(s, newest, job, vertex, spec);
         if (vertex->id.data[1] > 0) { /* see graph_id() */
-            check_in_flight(s, newest, job, vertex, spec);
+            check_in_flight(s, newest, job, run, vertex, spec);
         }
         s->totals->restored++;
     }
-    job->generation[region] = MAX(job->generation[region], (int64_t)spec->attempt_number);
+    run->generation[region] = MAX(run->generation[region], (int64_t)spec->attempt_number);
 }
 
 static bool is_used(const struct sim *s, const struct sim_snapshot *k)
@@ -538,6 +749,9 @@ static void on_savepoint(void *arg, const struct checkpoint_result *result)
 {
     struct sim_ask *ask = arg;
     struct sim *s = ask->s;
+    if (s->has_ha && sim_is_ghost()) {
+        return; /* nobody hears of it */
+    }
     ask->n_answers++;
     if (result->rc == 0) {
         SIM_CHECK(s, result->path != NULL);
@@ -553,28 +767,41 @@ static void on_savepoint(void *arg, const struct checkpoint_result *result)
     }
 }
 
-void sim_ask_savepoint(struct sim *s)
+struct sim_job *sim_choose_job(struct sim *s)
 {
     struct sim_job *job = NULL;
-    struct error err = ERROR_INIT;
     for (int i = 0; i < 8 && s->n_jobs > 0 && (job == NULL || job->newest == 0); i++) {
         job = &s->jobs[sim_below(s, s->n_jobs)]; /* rather one that runs well */
     }
-    if (job == NULL || s->d == NULL || !job->submitted) {
-        return;
+    return job;
+}
+
+void sim_ask_savepoint(struct sim *s)
+{
+    const struct sim_job *job = sim_choose_job(s);
+    if (job != NULL && s->d != NULL && job->submitted) {
+        sim_ask_savepoint_at(s, NULL, s->d, job);
     }
+}
+
+void sim_ask_savepoint_at(struct sim *s, struct sim_jm *jm, struct dispatcher *d,
+                          const struct sim_job *job)
+{
+    struct error err = ERROR_INIT;
     struct sim_ask *ask = MEM_NEW(struct sim_ask);
     *ask = (struct sim_ask){
-        .s = s, .job_id = job->id, .bounded = job->bounded, .stop = sim_chance(s, 15)};
+        .s = s, .job_id = job->id, .bounded = job->bounded, .stop = sim_chance(s, 15), .jm = jm};
+    ask->at_ms = sim_now_ms(s);
+    ask->lost = s->has_ha && sim_is_ghost();
     struct savepoint_request request = {
-        .directory = "/savepoints",
+        .directory = s->has_ha ? "sim:/savepoints" : "/savepoints",
         .format = sim_chance(s, 50) ? FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_CANONICAL
                                     : FLINC__CHECKPOINT_KIND__CHECKPOINT_SAVEPOINT_NATIVE,
         .stop = !ask->stop          ? FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_NONE
                 : sim_chance(s, 50) ? FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_DRAIN
                                     : FLINC__CHECKPOINT_STOP__CHECKPOINT_STOP_SUSPEND,
         .flags = !ask->stop && sim_chance(s, 5) ? SAVEPOINT_CANCEL_JOB : 0};
-    if (dispatcher_trigger_savepoint(s->d, &job->id, &request, on_savepoint, ask, &err) < 0) {
+    if (dispatcher_trigger_savepoint(d, &job->id, &request, on_savepoint, ask, &err) < 0) {
         mem_free(ask);
         return;
     }
@@ -585,9 +812,14 @@ const char *sim_unanswered(struct sim *s)
 {
     for (size_t i = 0; i < s->asks.len; i++) {
         const struct sim_ask *ask = vec_ptr(&s->asks, i);
-        if (ask->n_answers != 1) {
-            return ask->n_answers == 0 ? "a savepoint was not answered"
-                                       : "a savepoint was answered twice";
+        if (ask->n_answers != 1 && !(ask->lost && ask->n_answers == 0)) {
+            char hex[ID_HEX_LEN + 1];
+            id_format(&ask->job_id, hex);
+            (void)snprintf(
+                s->said, sizeof(s->said), "a savepoint%s of %s was %s; it was asked for at %lld",
+                ask->stop ? " with a stop" : "", hex,
+                ask->n_answers == 0 ? "not answered" : "answered twice", (long long)ask->at_ms);
+            return s->said;
         }
     }
     return NULL;
@@ -612,6 +844,18 @@ bool sim_any_pending(const struct sim *s)
     return false;
 }
 
+/* With high availability: what a leader was about to delete when it lost its leadership stays, unless all of the job goes. */
+static bool is_excused(const struct sim *s, const struct sim_job *job)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < s->runs.len; i++) {
+        n += id_eq(&((const struct sim_run *)vec_ptr(&s->runs, i))->job_id, &job->id);
+    }
+    const struct sim_ledger *l = &job->ledger;
+    return s->has_ha && (n > 1 || l->hurried || l->cleaned_epoch != l->ended_epoch) &&
+           !(l->files_go && l->cleaned_epoch == l->ended_epoch);
+}
+
 /* With an unknown outcome a file may stay: of a job whose job manager died, of a deletion that failed, of a task
  * that was not heard any more. */
 const char *sim_files_left(struct sim *s)
@@ -619,7 +863,7 @@ const char *sim_files_left(struct sim *s)
     MAP_FOREACH (&s->files, e) {
         const struct sim_file *f = e->value;
         const struct sim_job *job = sim_find_job(s, &f->job_id);
-        if (f->refs > 0 || f->excused || job->orphaned) {
+        if (f->refs > 0 || f->excused || job == NULL || job->orphaned || is_excused(s, job)) {
             continue;
         }
         bool calm = job->calm_end && f->made_ms >= s->quiet_ms;

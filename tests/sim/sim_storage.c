@@ -3,6 +3,7 @@
  * kept.  See sim.h. */
 #include "tests/sim/sim.h"
 
+#include "engine/snapshot/metadata.h"
 #include <stdio.h>
 
 static void free_file(void *file)
@@ -48,6 +49,15 @@ static struct sim_file *put(struct sim *s, const char *path, const struct flinc_
 void sim_storage_put(struct sim *s, const char *path, const struct flinc_id *job_id)
 {
     (void)put(s, path, job_id);
+}
+
+void sim_storage_move(struct sim *s, const char *path, struct sim_file *f)
+{
+    if (!map_put(&s->ever, path, s)) {
+        (void)snprintf(s->said, sizeof(s->said), "the name %s is used a second time", path);
+        sim_failed(s, __FILE__, __LINE__, s->said);
+    }
+    SIM_CHECK(s, map_put(&s->files, path, f));
 }
 
 static int fails(struct sim *s, const char *what, struct error *err)
@@ -108,7 +118,12 @@ Flinc__CheckpointMetadata *sim_storage_metadata(const struct sim *s, const char 
     char path[512];
     snprintf(path, sizeof(path), "%s/%s", directory, CHECKPOINT_METADATA_NAME);
     const struct sim_file *f = sim_storage_find(s, path);
-    return f != NULL ? flinc__checkpoint_metadata__unpack(NULL, f->size, f->bytes) : NULL;
+    if (f == NULL || !s->has_ha) {
+        return f != NULL ? flinc__checkpoint_metadata__unpack(NULL, f->size, f->bytes) : NULL;
+    }
+    Flinc__CheckpointMetadata *m = NULL; /* as the product has written it */
+    struct error ignored = ERROR_INIT;
+    return metadata_decode(f->bytes, f->size, path, &m, &ignored) == 0 ? m : NULL;
 }
 
 static int read_metadata(void *arg, const char *path, Flinc__CheckpointMetadata **ret,
@@ -136,12 +151,33 @@ static bool is_below(const char *path, const char *directory)
 static void delete_one(struct sim *s, const char *path, const struct sim_file *f)
 {
     char what[600];
+    if (f->refs > 0 && s->has_ha) {
+        sim_snapshots_observe(s); /* what has just been completed */
+    }
     if (f->refs > 0) {
         snprintf(what, sizeof(what), "%s is deleted, and a snapshot that is kept refers to it",
                  path);
         sim_failed(s, __FILE__, __LINE__, what);
     }
     (void)map_remove(&s->files, path);
+}
+
+void sim_storage_delete(struct sim *s, const char *path, bool all)
+{
+    MAP_FOREACH (&s->files, e) {
+        if (all ? is_below(e->key, path) : strcmp(e->key, path) == 0) {
+            delete_one(s, e->key, e->value);
+        }
+    }
+}
+
+void sim_storage_excuse(struct sim *s, const char *path, bool all)
+{
+    MAP_FOREACH (&s->files, e) {
+        if (all ? is_below(e->key, path) : strcmp(e->key, path) == 0) {
+            ((struct sim_file *)e->value)->excused = true;
+        }
+    }
 }
 
 static int delete_folder(void *arg, const char *directory, struct error *err)

@@ -88,7 +88,7 @@ void sim_task_init(struct sim_worker *w, struct sim_task *t, const Flinc__Deploy
         memcpy(t->edge_id.bytes, d->gates[0]->edge_id.data, sizeof(t->edge_id.bytes));
         t->edge = d->gates[0]->partitioner->kind;
     }
-    sim_check_restore(w->host->node->s, &w->job_id, d->vertex, spec);
+    sim_check_restore(w->host->node->s, &w->job_id, &w->token, d->vertex, spec);
     const Flinc__TaskRestore *r = spec->restore;
     if (r == NULL || r->n_operators == 0 || r->operators[0]->n_keyed != 1) {
         return; /* of several: it starts with a base of its own */
