@@ -30,6 +30,7 @@ enum {
     FORGET_SHARE = 64, /* what was held goes from what is expected at so many looks, about */
     TRIM_EVERY_NS = 500 * 1000 * 1000,
     TRIM_SHARE = 50,
+    BLOCK_BYTES = 2048, /* half of what RocksDB has: a read takes a block as a whole */
     INDEX_PART_BYTES = 4096,
     OWN_CACHE_SHARE = 64, /* of the memory for RocksDB's own reads: one in so many, */
     BUDGET_SHARE = 4, /* of it that index and filters take of the budget at most: one in so many */
@@ -43,7 +44,7 @@ enum {
 /* What is 0 becomes the default. */
 static void apply_defaults(struct rocks_shared_options *o)
 {
-    o->block_bytes = o->block_bytes != 0 ? o->block_bytes : 4096;
+    o->block_bytes = o->block_bytes != 0 ? o->block_bytes : BLOCK_BYTES;
     o->index_block_bytes = o->index_block_bytes != 0 ? o->index_block_bytes : 4096;
     if (o->file_bytes == 0) {
         uint64_t share = MAX(o->memory_bytes / FILE_SHARE, FILE_BYTES_MIN);

@@ -20,7 +20,7 @@ enum rocks_reads { ROCKS_READS_HERE, ROCKS_READS_THROUGH };
 /* 0: the default that is named. */
 struct rocks_shared_options {
     uint64_t cache_bytes; /* of blocks; none: what the system keeps of files is one already */
-    uint32_t block_bytes; /* state.backend.rocksdb.block.blocksize; 4 KB */
+    uint32_t block_bytes; /* state.backend.rocksdb.block.blocksize; 2 KB */
     uint64_t
         file_bytes; /* state.backend.rocksdb.compaction.level.target-file-size-base; 64 MB, less with little memory */
     uint64_t

@@ -116,6 +116,13 @@ static uint64_t block_bytes_of(const struct state_disk *d, const struct conf *co
     return caches_index(conf) ? memory_of(d, conf) / INDEX_SHARE : 0;
 }
 
+/* 0: what is best for reads of single keys. */
+static uint32_t block_size_of(const struct conf *conf)
+{
+    static const char key[] = "state.backend.rocksdb.block.blocksize";
+    return conf_has(conf, key) ? (uint32_t)conf_memory(conf, key) : 0;
+}
+
 /* 0: as the memory allows. */
 static uint64_t file_bytes_of(const struct conf *conf)
 {
@@ -138,7 +145,7 @@ static int make_shared(struct state_disk *d, const struct conf *conf, struct err
     d->block_bytes = block_bytes_of(d, conf);
     const struct rocks_shared_options options = {
         .cache_bytes = d->block_bytes,
-        .block_bytes = (uint32_t)conf_memory(conf, "state.backend.rocksdb.block.blocksize"),
+        .block_bytes = block_size_of(conf),
         .file_bytes = file_bytes_of(conf),
         .level_base_bytes =
             conf_memory(conf, "state.backend.rocksdb.compaction.level.max-size-level-base"),

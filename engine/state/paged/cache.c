@@ -188,18 +188,13 @@ int paged_table_make_room(struct paged_table *p, uint32_t n_rows, struct error *
 
 /* ---- values ---------------------------------------------------------------------------------------- */
 
-static int compare_keys(const void *a, const void *b, void *bytes)
+static int compare_keys(const void *a, const void *b, void *store)
 {
-    const struct paged_key *x = a, *y = b;
-    if (x->first != y->first) {
-        return x->first < y->first ? -1 : 1;
-    }
-    if (x->second != y->second) {
-        return x->second < y->second ? -1 : 1;
-    }
-    int order =
-        memcmp((const char *)bytes + x->at, (const char *)bytes + y->at, MIN(x->size, y->size));
-    return order != 0 ? order : (x->size > y->size) - (x->size < y->size);
+    const struct paged_place *x = a, *y = b;
+    const struct paged_store *s = store;
+    const struct paged_key *keys = s->keys.data;
+    return slice_compare(slice_make(s->key_bytes.data + keys[x->at].at, keys[x->at].size),
+                         slice_make(s->key_bytes.data + keys[y->at].at, keys[y->at].size));
 }
 
 /* True: the store may have the key.  A removed one that comes back is known there until the removal is. */
@@ -221,6 +216,11 @@ static bool may_be_stored(struct paged_table *p, uint32_t slot)
            keyed_table_find_entry(absent, key, hash, is_null) == KEYED_SLOT_NONE;
 }
 
+static const struct paged_key *key_in_order(const struct paged_store *s, size_t i)
+{
+    return VEC_AT(&s->keys, struct paged_key, VEC_AT(&s->order, struct paged_place, i)->at);
+}
+
 /* The keys to be read, in their order. */
 static void gather_keys(struct paged_table *p, const uint32_t *slots, const uint8_t *is_new,
                         uint32_t n)
@@ -229,6 +229,7 @@ static void gather_keys(struct paged_table *p, const uint32_t *slots, const uint
     struct keyed_table *t = p->table;
     str_clear(&s->key_bytes);
     vec_clear(&s->keys);
+    vec_clear(&s->order);
     for (uint32_t i = 0; i < n; i++) {
         if (!is_new[i] || !may_be_stored(p, slots[i])) {
             continue;
@@ -239,18 +240,20 @@ static void gather_keys(struct paged_table *p, const uint32_t *slots, const uint
         paged_key_put(p, keyed_table_entry(t, slots[i]), keyed_table_hash(t, slots[i]),
                       slots[i] == t->null_slot, &s->key_bytes);
         k->size = (uint32_t)s->key_bytes.len - k->at;
-        k->first = paged_order_number(s->key_bytes.data + k->at, k->size);
-        k->second = paged_order_second(s->key_bytes.data + k->at, k->size);
+        *VEC_PUSH(&s->order, struct paged_place) =
+            (struct paged_place){.first = paged_order_number(s->key_bytes.data + k->at, k->size),
+                                 .second = paged_order_second(s->key_bytes.data + k->at, k->size),
+                                 .at = s->keys.len - 1};
     }
     if (s->keys.len == 0) {
         return;
     }
-    qsort_r(s->keys.data, s->keys.len, sizeof(struct paged_key), compare_keys, s->key_bytes.data);
+    paged_places_sort(&s->order, &s->order_scratch, compare_keys, s);
     vec_reserve(&s->read_keys, s->keys.len);
     vec_reserve(&s->read_values, s->keys.len);
     s->read_keys.len = s->read_values.len = s->keys.len;
     for (size_t i = 0; i < s->keys.len; i++) {
-        const struct paged_key *k = VEC_AT(&s->keys, struct paged_key, i);
+        const struct paged_key *k = key_in_order(s, i);
         *VEC_AT(&s->read_keys, struct rocks_bytes, i) =
             (struct rocks_bytes){s->key_bytes.data + k->at, k->size};
     }
@@ -300,7 +303,7 @@ static int take_values(struct paged_table *p, const uint32_t *slots, uint8_t *in
     int64_t now_ms = s->keys.len > 0 ? now_of(p) : 0;
     for (size_t i = 0; i < s->keys.len; i++) {
         const struct rocks_bytes *v = VEC_AT(&s->read_values, struct rocks_bytes, i);
-        uint32_t row = VEC_AT(&s->keys, struct paged_key, i)->row;
+        uint32_t row = key_in_order(s, i)->row;
         if (v->data == NULL) {
             continue;
         }

@@ -125,8 +125,7 @@ struct paged_table {
 
 /* A key that a table lacked. */
 struct paged_key {
-    uint64_t first, second; /* its first bytes as numbers (paged_order_number()) */
-    uint32_t at, size;      /* of its bytes, in the store's key_bytes */
+    uint32_t at, size; /* of its bytes, in the store's key_bytes */
     uint32_t row;
 };
 /* Up to eight bytes as a number whose order is theirs. */
@@ -143,6 +142,19 @@ static inline uint64_t paged_order_second(const char *data, size_t len)
                ? paged_order_number(data + sizeof(uint64_t), len - sizeof(uint64_t))
                : 0;
 }
+
+/* ---- sort.c: keys in their order ----------------------------------------------------------------------- */
+
+/* A key, for sorting. */
+struct paged_place {
+    uint64_t first, second; /* its first bytes as numbers (paged_order_number()) */
+    uint64_t at;            /* where the rest of it is, for the comparison */
+};
+typedef int (*paged_compare_fn)(const void *a, const void *b, void *arg);
+/* struct paged_place; `compare` is asked of those that have both numbers in common, or of all.  `scratch`: of the same items, used
+ * again. */
+void paged_places_sort(struct vec *places, struct vec *scratch, paged_compare_fn compare,
+                       void *arg);
 
 /* ---- store.c: the store and pieces under way ------------------------------------------------------ */
 
@@ -173,6 +185,7 @@ struct paged_store {
     /* Of a read. */
     struct str key_bytes;
     struct vec keys;                   /* struct paged_key */
+    struct vec order, order_scratch;   /* struct paged_place: of them, `at` is which */
     struct vec read_keys, read_values; /* struct rocks_bytes */
     struct error failed;               /* of what could not say so then; its code 0: nothing */
     struct paged_snapshot *snapshot;   /* Borrows: the one that is frozen; NULL */

@@ -14,19 +14,14 @@ struct item {
     uint32_t key_bytes, value_bytes; /* VALUE_REMOVED: there is none */
 };
 
-/* What most comparisons need. */
-struct place {
-    uint64_t first, second; /* bytes of the key, as big-endian numbers */
-    uint64_t at;            /* in the bytes: the key; its item is in front */
-};
-
 enum piece_state { PIECE_OPEN, PIECE_WRITING, PIECE_ENDED };
 
 struct paged_piece {
     struct rocks_store *rocks; /* Borrows */
     struct mem_budget *budget; /* Borrows; may be NULL */
     struct str bytes;
-    struct vec places;  /* struct place */
+    struct vec
+        places; /* struct paged_place: `at` is of the key in the bytes, its item is in front */
     struct vec infixes; /* struct paged_infix: what is removed as a whole */
     size_t item_at;     /* of the item that is being put */
     uint64_t taken_bytes;
@@ -49,7 +44,7 @@ struct paged_piece *paged_piece_new(struct rocks_store *rocks, struct mem_budget
     x->rocks = rocks;
     x->budget = budget;
     x->bytes = (struct str)STR_INIT;
-    vec_init(&x->places, sizeof(struct place));
+    vec_init(&x->places, sizeof(struct paged_place));
     vec_init(&x->infixes, sizeof(struct paged_infix));
     vec_init(&x->files, sizeof(struct rocks_files));
     atomic_init(&x->state, PIECE_OPEN);
@@ -126,7 +121,7 @@ static void end(struct paged_piece *x, uint32_t key_bytes, uint32_t value_bytes)
     const struct item item = {key_bytes, value_bytes};
     const char *key = x->bytes.data + x->item_at + sizeof(item);
     memcpy(x->bytes.data + x->item_at, &item, sizeof(item));
-    *VEC_PUSH(&x->places, struct place) = (struct place){
+    *VEC_PUSH(&x->places, struct paged_place) = (struct paged_place){
         .first = paged_order_number(key, key_bytes),
         .second = paged_order_second(key, key_bytes),
         .at = x->item_at + sizeof(item),
@@ -151,7 +146,7 @@ void paged_piece_remove_all(struct paged_piece *x, const struct paged_infix *inf
 
 uint64_t paged_piece_size(const struct paged_piece *x)
 {
-    return x->bytes.len + x->places.len * sizeof(struct place);
+    return x->bytes.len + x->places.len * sizeof(struct paged_place);
 }
 
 bool paged_piece_is_sent(const struct paged_piece *x)
@@ -193,13 +188,7 @@ static int compare_keys(const char *a, const char *b)
 /* The order of keys; of equal ones the last that was put is first. */
 static int compare_places(const void *a, const void *b, void *bytes)
 {
-    const struct place *x = a, *y = b;
-    if (x->first != y->first) {
-        return x->first < y->first ? -1 : 1;
-    }
-    if (x->second != y->second) {
-        return x->second < y->second ? -1 : 1;
-    }
+    const struct paged_place *x = a, *y = b;
     int order = compare_keys((const char *)bytes + x->at, (const char *)bytes + y->at);
     return order != 0 ? order : (x->at < y->at) - (x->at > y->at);
 }
@@ -227,15 +216,15 @@ static int remove_all(struct paged_piece *x, const struct paged_infix *infix, st
 static int write_run(struct paged_piece *x, struct error *err)
 {
     const char *last = NULL;
-    if (x->places.len > 0) {
-        qsort_r(x->places.data, x->places.len, sizeof(struct place), compare_places, x->bytes.data);
-    }
+    struct vec scratch = VEC_INIT(struct paged_place);
+    paged_places_sort(&x->places, &scratch, compare_places, x->bytes.data);
+    vec_fini(&scratch);
     TRY(rocks_run_begin(x->rocks, err));
     for (size_t i = 0; i < x->infixes.len; i++) {
         TRY(remove_all(x, VEC_AT(&x->infixes, struct paged_infix, i), err));
     }
     for (size_t i = 0; i < x->places.len; i++) {
-        const char *key = x->bytes.data + VEC_AT(&x->places, struct place, i)->at;
+        const char *key = x->bytes.data + VEC_AT(&x->places, struct paged_place, i)->at;
         if (last == NULL || compare_keys(last, key) != 0) {
             TRY(put(x, key, err));
         }

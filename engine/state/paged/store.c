@@ -13,6 +13,8 @@ int paged_store_new(const struct keyed_backend_options *o, struct paged_store **
     vec_init(&s->tables, sizeof(struct paged_table *));
     vec_init(&s->drops, sizeof(struct paged_infix));
     vec_init(&s->keys, sizeof(struct paged_key));
+    vec_init(&s->order, sizeof(struct paged_place));
+    vec_init(&s->order_scratch, sizeof(struct paged_place));
     vec_init(&s->read_keys, sizeof(struct rocks_bytes));
     vec_init(&s->read_values, sizeof(struct rocks_bytes));
     vec_init(&s->linked, sizeof(struct rocks_files));
@@ -61,6 +63,8 @@ struct paged_store *paged_store_free(struct paged_store *s)
     vec_fini(&s->states);
     vec_fini(&s->drops);
     vec_fini(&s->keys);
+    vec_fini(&s->order);
+    vec_fini(&s->order_scratch);
     vec_fini(&s->read_keys);
     vec_fini(&s->read_values);
     str_fini(&s->key_bytes);
