@@ -218,6 +218,7 @@ struct sim_run;
 struct sim_snapshot {
     struct flinc_id job_id;
     const struct sim_run *run; /* in which it was completed; NULL: in none that was seen */
+    bool subsumed;             /* its job master keeps it no more */
     bool counts;               /* somebody was told of it, or has recovered from it */
     uint64_t id;
     int64_t generation[SIM_PARALLELISM_MAX]; /* by region: attempt number of its tasks; -1: none */
@@ -260,6 +261,9 @@ void sim_snapshots_pointed(struct sim *s, struct sim_job *job, uint64_t id, cons
 /* Its pointer is gone; id 0: none of the job's is needed any more, or none of those that do not count. */
 void sim_snapshots_released(struct sim *s, const struct sim_job *job, uint64_t id,
                             bool only_uncounted);
+/* With high availability: all that need this shared file are subsumed, but their pointers go by another thread: who took over would
+ * find a newer one, and restore that. */
+bool sim_snapshots_let_go(const struct sim *s, const char *path);
 /* Has somebody been told that this one is complete? */
 bool sim_snapshots_counts(const struct sim *s, const struct sim_job *job, uint64_t id);
 bool sim_goes_with_job(const struct sim_job *job, enum job_status status);

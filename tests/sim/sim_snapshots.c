@@ -66,6 +66,9 @@ static void release(struct sim *s, struct sim_snapshot *k, bool excuse)
 {
     for (size_t i = 0; k->held && i < k->uris.len; i++) {
         struct sim_file *f = sim_storage_find(s, vec_ptr(&k->uris, i));
+        if (f == NULL && k->subsumed) {
+            continue;
+        }
         SIM_CHECK(s, f != NULL && f->refs > 0);
         f->refs--;
         f->excused |= excuse;
@@ -331,6 +334,16 @@ void sim_snapshots_released(struct sim *s, const struct sim_job *job, uint64_t i
     }
 }
 
+bool sim_snapshots_let_go(const struct sim *s, const char *path)
+{
+    bool may_go = strstr(path, "/shared/") != NULL;
+    for (size_t i = 0; i < s->snapshots.len; i++) {
+        const struct sim_snapshot *k = vec_ptr(&s->snapshots, i);
+        may_go = may_go && !(k->held && !k->subsumed && has_uri(k, path));
+    }
+    return may_go;
+}
+
 bool sim_snapshots_counts(const struct sim *s, const struct sim_job *job, uint64_t id)
 {
     const struct sim_snapshot *k = find_snapshot(s, &job->id, id);
@@ -510,6 +523,11 @@ static void observe_run(struct sim *s, struct sim_jm *process, struct jobmaster 
         if (k->id > run->newest) {
             note_completed(s, job, run, k->directory, k->id);
         }
+    }
+    for (size_t i = 0; i < s->snapshots.len && !c->ended; i++) {
+        struct sim_snapshot *k = vec_ptr(&s->snapshots, i);
+        k->subsumed |= id_eq(&k->job_id, &job->id) && !run->deposed && k->counts &&
+                       k->id < run->newest && !k->savepoint && !is_kept(c, k->id);
     }
     observe_shared(s, job, c);
 }
