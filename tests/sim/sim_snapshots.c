@@ -489,6 +489,10 @@ static void note_recovered(struct sim *s, struct sim_jm *process, struct sim_job
         }
         return;
     }
+    if (store->kept.len == 0) { /* it has ended before it was looked at */
+        run->deposed = true;
+        return;
+    }
     const struct completed_checkpoint *newest = vec_ptr(&store->kept, store->kept.len - 1);
     run->recovered = run->newest = newest->id;
     struct sim_snapshot *k = find_snapshot(s, &job->id, newest->id);
