@@ -376,6 +376,17 @@ static int on_entry(struct archive *a)
     return a->sink->entry(a->sink->arg, path, str_slice(&a->json), a->s.err);
 }
 
+/* Behind an item: 1: a comma, another one follows; 0: the end of the list. */
+static int go_on(struct scanner *s, char close, const char *expected)
+{
+    int c = skip_blanks(s);
+    if (c != ',' && c != close) {
+        return unexpected(s, c, expected);
+    }
+    s->at++;
+    return c == ',';
+}
+
 /* Behind '{': its members, up to '}'. */
 static int read_entry(struct archive *a)
 {
@@ -396,12 +407,9 @@ static int read_entry(struct archive *a)
         } else {
             TRY(skip_value(s, 0));
         }
-        int c = skip_blanks(s);
-        if (c != ',' && c != '}') {
-            return unexpected(s, c, "',' or '}' is expected");
-        }
-        s->at++;
-        if (c == '}') {
+        int more = go_on(s, '}', "',' or '}' is expected");
+        TRY(more);
+        if (more == 0) {
             break;
         }
     }
@@ -419,12 +427,9 @@ static int read_entries(struct archive *a)
     for (;;) {
         TRY(expect(s, '{', "an entry is expected"));
         TRY(read_entry(a));
-        int c = skip_blanks(s);
-        if (c != ',' && c != ']') {
-            return unexpected(s, c, "',' or ']' is expected");
-        }
-        s->at++;
-        if (c == ']') {
+        int more = go_on(s, ']', "',' or ']' is expected");
+        TRY(more);
+        if (more == 0) {
             return 0;
         }
     }
@@ -447,12 +452,9 @@ static int read_document(struct archive *a)
         } else {
             TRY(skip_value(s, 0));
         }
-        int c = skip_blanks(s);
-        if (c != ',' && c != '}') {
-            return unexpected(s, c, "',' or '}' is expected");
-        }
-        s->at++;
-        if (c == '}') {
+        int more = go_on(s, '}', "',' or '}' is expected");
+        TRY(more);
+        if (more == 0) {
             break;
         }
     }

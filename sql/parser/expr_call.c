@@ -511,35 +511,48 @@ static int parse_timestamp_call(struct sql_parser *p, struct vec *args)
     return 0;
 }
 
-int sql_parse_special_call(struct sql_parser *p, struct sql_expr **ret)
+static const struct sql_special_call own_calls[] = {
+    {SQL_KW_EXTRACT, false, parse_extract},
+    {SQL_KW_CEIL, false, parse_floor},
+    {SQL_KW_CEILING, false, parse_floor},
+    {SQL_KW_FLOOR, false, parse_floor},
+    {SQL_KW_TRIM, false, parse_trim},
+    {SQL_KW_SUBSTRING, false, parse_substring},
+    {SQL_KW_OVERLAY, false, parse_overlay},
+    {SQL_KW_POSITION, false, parse_position},
+    {SQL_KW_TIMESTAMPADD, false, parse_timestamp_call},
+    {SQL_KW_TIMESTAMPDIFF, false, parse_timestamp_call},
+};
+
+static const struct sql_special_call *find_special(enum sql_keyword word)
 {
-    static const struct {
-        enum sql_keyword word;
-        int (*parse)(struct sql_parser *p, struct vec *args);
-    } rows[] = {
-        {SQL_KW_EXTRACT, parse_extract},
-        {SQL_KW_CEIL, parse_floor},
-        {SQL_KW_CEILING, parse_floor},
-        {SQL_KW_FLOOR, parse_floor},
-        {SQL_KW_TRIM, parse_trim},
-        {SQL_KW_SUBSTRING, parse_substring},
-        {SQL_KW_OVERLAY, parse_overlay},
-        {SQL_KW_POSITION, parse_position},
-        {SQL_KW_TIMESTAMPADD, parse_timestamp_call},
-        {SQL_KW_TIMESTAMPDIFF, parse_timestamp_call},
-    };
-    *ret = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (p->tokens[0].keyword == rows[i].word) {
-            CLEANUP(vec_fini) struct vec args = VEC_INIT(struct sql_argument);
-            uint32_t start = sql_start(p);
-            struct sql_name name;
-            TRY(sql_take_name(p, &name));
-            TRY(sql_expect(p, SQL_TOKEN_LEFT_PAREN));
-            TRY(rows[i].parse(p, &args));
-            TRY(sql_expect(p, SQL_TOKEN_RIGHT_PAREN));
-            return sql_call_new(p, name, start, &args, ret);
+    for (size_t i = 0; i < ARRAY_LEN(own_calls); i++) {
+        if (own_calls[i].word == word) {
+            return &own_calls[i];
         }
     }
-    return sql_parse_json_call(p, ret);
+    for (size_t i = 0; i < SQL_JSON_CALLS; i++) {
+        if (sql_json_calls[i].word == word) {
+            return &sql_json_calls[i];
+        }
+    }
+    return NULL;
+}
+
+int sql_parse_special_call(struct sql_parser *p, struct sql_expr **ret)
+{
+    const struct sql_special_call *special = find_special(p->tokens[0].keyword);
+    CLEANUP(vec_fini) struct vec args = VEC_INIT(struct sql_argument);
+    uint32_t start = sql_start(p);
+    struct sql_name name;
+    *ret = NULL;
+    if (special == NULL) {
+        return 0;
+    }
+    TRY(sql_take_name(p, &name));
+    TRY(sql_expect(p, SQL_TOKEN_LEFT_PAREN));
+    TRY(special->parse(p, &args));
+    TRY(sql_expect(p, SQL_TOKEN_RIGHT_PAREN));
+    TRY(sql_call_new(p, name, start, &args, ret));
+    return special->is_aggregate ? sql_parse_call_tail(p, *ret) : 0;
 }

@@ -259,34 +259,9 @@ static int parse_array_agg(struct sql_parser *p, struct vec *args)
     return add_on_null(p, args);
 }
 
-int sql_parse_json_call(struct sql_parser *p, struct sql_expr **ret)
-{
-    static const struct {
-        enum sql_keyword word;
-        bool is_aggregate;
-        int (*parse)(struct sql_parser *p, struct vec *args);
-    } rows[] = {
-        {SQL_KW_JSON_EXISTS, false, parse_exists},
-        {SQL_KW_JSON_VALUE, false, parse_value},
-        {SQL_KW_JSON_QUERY, false, parse_query_call},
-        {SQL_KW_JSON_OBJECT, false, parse_object},
-        {SQL_KW_JSON_ARRAY, false, parse_array},
-        {SQL_KW_JSON_OBJECTAGG, true, parse_object_agg},
-        {SQL_KW_JSON_ARRAYAGG, true, parse_array_agg},
-    };
-    *ret = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (p->tokens[0].keyword == rows[i].word) {
-            CLEANUP(vec_fini) struct vec args = VEC_INIT(struct sql_argument);
-            uint32_t start = sql_start(p);
-            struct sql_name name;
-            TRY(sql_take_name(p, &name));
-            TRY(sql_expect(p, SQL_TOKEN_LEFT_PAREN));
-            TRY(rows[i].parse(p, &args));
-            TRY(sql_expect(p, SQL_TOKEN_RIGHT_PAREN));
-            TRY(sql_call_new(p, name, start, &args, ret));
-            return rows[i].is_aggregate ? sql_parse_call_tail(p, *ret) : 0;
-        }
-    }
-    return 0;
-}
+const struct sql_special_call sql_json_calls[SQL_JSON_CALLS] = {
+    {SQL_KW_JSON_EXISTS, false, parse_exists},     {SQL_KW_JSON_VALUE, false, parse_value},
+    {SQL_KW_JSON_QUERY, false, parse_query_call},  {SQL_KW_JSON_OBJECT, false, parse_object},
+    {SQL_KW_JSON_ARRAY, false, parse_array},       {SQL_KW_JSON_OBJECTAGG, true, parse_object_agg},
+    {SQL_KW_JSON_ARRAYAGG, true, parse_array_agg},
+};

@@ -116,8 +116,14 @@ int sql_parse_call(struct sql_parser *p, struct sql_path name, uint32_t start,
                    struct sql_expr **ret) MUST_CHECK;
 /* The current word is a function with a syntax of its own, and ( follows: parses it and *ret is set; else *ret is NULL. */
 int sql_parse_special_call(struct sql_parser *p, struct sql_expr **ret) MUST_CHECK;
-int sql_parse_json_call(struct sql_parser *p,
-                        struct sql_expr **ret) MUST_CHECK; /* the same, JSON_... */
+/* Functions with a syntax of their own: what stands between their parentheses. */
+struct sql_special_call {
+    enum sql_keyword word;
+    bool is_aggregate; /* FILTER and OVER may follow */
+    int (*parse)(struct sql_parser *p, struct vec *args);
+};
+enum { SQL_JSON_CALLS = 7 };
+extern const struct sql_special_call sql_json_calls[SQL_JSON_CALLS]; /* expr_json.c */
 int sql_parse_case(struct sql_parser *p, struct sql_expr **ret) MUST_CHECK;
 int sql_parse_cast(struct sql_parser *p, struct sql_expr **ret) MUST_CHECK;
 /* *ret NULL: the current token begins no literal. */
