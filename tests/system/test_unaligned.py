@@ -85,20 +85,21 @@ def test_custom_partitioners_stay_aligned(flinc, stateful, tmp_path):
 
 
 # Where workers kill themselves: while something in flight is written, before it is read, in the middle of its processing.
-DEATHS = ("task.checkpoint.record=kill,one_in=400", "task.restore.channel_state=kill,one_in=12", "task.restore.replay=kill,one_in=500")
+DEATHS = ("task.checkpoint.record=kill,one_in=400", "task.restore.channel_state=kill,one_in=12", "task.restore.replay=kill,one_in=200")
 
 
 @pytest.mark.parametrize("death", DEATHS, ids=lambda d: d.split("=")[0])
 def test_deaths_with_records_in_flight(flinc, stateful, tmp_path, death):
     """Each attempt may end where what is in flight is recorded or restored: the next one begins anew, and each record is
     counted once."""
+    records = 5 * RECORDS  # the job must not end before an attempt has died by itself
     with small_channels(flinc, tmp_path, death) as jobs:
         cluster = jobs.cluster
         cluster.leaves_files = True  # of who is killed
         config = {**unaligned(tmp_path), "restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": 1000,
                   "restart-strategy.fixed-delay.delay": "0 s", "execution.checkpointing.tolerable-failed-checkpoints": 1000}
         output = ["--output", tmp_path / "out"]
-        job = jobs.start(stateful, SLOW + output, config, 4)
+        job = jobs.start(stateful, ["--records", records, "--slow", 40] + output, config, 4)
         kills = 0
         while jobs.metric(job, "numRestarts") <= kills:  # none of its own yet
             if "restore" in death:
@@ -109,6 +110,6 @@ def test_deaths_with_records_in_flight(flinc, stateful, tmp_path, death):
                 cluster.wait(lambda n=kills: jobs.metric(job, "numRestarts") >= n)
             jobs.wait_for_checkpoints(job)
         path = jobs.cancel(job)
-        job = jobs.start(stateful, ["--records", RECORDS] + output, {**config, **restoring(path)}, parallelism=3)
+        job = jobs.start(stateful, ["--records", records] + output, {**config, **restoring(path)}, parallelism=3)
         jobs.wait_for_end(job)
-        assert check_records(tmp_path / "out") == RECORDS
+        assert check_records(tmp_path / "out") == records
