@@ -1,5 +1,6 @@
 /* Values as Java prints them (value_print.h). */
 #include "engine/data/value_print.h"
+#include "engine/data/civil.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,30 +113,14 @@ void value_print_decimal(__int128 unscaled, int32_t scale, struct str *out)
 
 /* ---- dates and times --------------------------------------------------------------------------- */
 
-static int64_t floor_divide(int64_t a, int64_t b)
-{
-    int64_t q = a / b;
-    return a % b < 0 ? q - 1 : q;
-}
-
 void value_print_date(int64_t days, struct str *out)
 {
-    /* Years start in March, so that a leap day is a year's last; eras of 400 years are alike. */
-    int64_t z = days + 719468;
-    int64_t era = floor_divide(z, 146097);
-    int64_t day_of_era = z - era * 146097;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t month = (5 * day_of_year + 2) / 153;
-    int64_t day = day_of_year - (153 * month + 2) / 5 + 1;
-    month = month < 10 ? month + 3 : month - 9;
-    int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
-    if (year > 9999) {
+    struct civil_date d = civil_date_of(days);
+    if (d.year > 9999) {
         str_append_char(out, '+');
     }
-    str_printf(out, "%s%04lld-%02d-%02d", year < 0 ? "-" : "", (long long)(year < 0 ? -year : year),
-               (int)month, (int)day);
+    str_printf(out, "%s%04lld-%02d-%02d", d.year < 0 ? "-" : "",
+               (long long)(d.year < 0 ? -d.year : d.year), d.month, d.day);
 }
 
 /* A fraction of a second by groups of three digits, nothing when it is zero. */
@@ -170,7 +155,7 @@ void value_print_time(int64_t seconds, uint32_t nanos, struct str *out)
 
 void value_print_timestamp(const struct data_type *t, struct ts_nano v, struct str *out)
 {
-    int64_t days = floor_divide(v.millis, 86400000);
+    int64_t days = civil_floor_divide(v.millis, 86400000);
     int64_t of_day = v.millis - days * 86400000;
     uint32_t nanos = (uint32_t)(of_day % 1000) * 1000000u + (uint32_t)v.nanos;
     bool instant = t->id == TYPE_TIMESTAMP_LTZ;

@@ -1,51 +1,29 @@
 /* Days, fields and units; see calendar.h.  Thread: any. */
 #include "engine/expr/calendar.h"
+#include "engine/data/civil.h"
 
 enum {
-    DAYS_OF_ERA = 146097,     /* 400 years */
-    DAYS_TO_MARCH_0 = 719468, /* from 0000-03-01 to 1970-01-01 */
+    DAYS_OF_ERA = 146097, /* 400 years */
     HOUR_MS = 3600000,
     MINUTE_MS = 60000,
     SECOND_MS = 1000,
 };
 
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    int64_t q = a / b;
-    return q - (a % b != 0 && (a < 0) != (b < 0));
-}
-
 static int64_t floor_mod(int64_t a, int64_t b)
 {
-    return a - floor_div(a, b) * b;
+    return a - civil_floor_divide(a, b) * b;
 }
 
-/* Years begin in March here, so that the day that leap years have is their last. */
 struct calendar_date calendar_date_of(int64_t days)
 {
-    int64_t shifted = days + DAYS_TO_MARCH_0;
-    int64_t era = floor_div(shifted, DAYS_OF_ERA);
-    int64_t of_era = shifted - era * DAYS_OF_ERA;
-    int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    int64_t month = (5 * of_year + 2) / 153;
-    int64_t day = of_year - (153 * month + 2) / 5 + 1;
-    int64_t civil_month = month < 10 ? month + 3 : month - 9;
+    struct civil_date d = civil_date_of(days);
     return (struct calendar_date){
-        .year = (int32_t)(year + era * 400 + (civil_month <= 2)),
-        .month = (int8_t)civil_month,
-        .day = (int8_t)day,
-    };
+        .year = (int32_t)d.year, .month = (int8_t)d.month, .day = (int8_t)d.day};
 }
 
 int64_t calendar_days_of(struct calendar_date date)
 {
-    int64_t year = date.year - (date.month <= 2);
-    int64_t era = floor_div(year, 400);
-    int64_t of_era = year - era * 400;
-    int64_t month = date.month > 2 ? date.month - 3 : date.month + 9;
-    int64_t of_year = (153 * month + 2) / 5 + date.day - 1;
-    return era * DAYS_OF_ERA + of_era * 365 + of_era / 4 - of_era / 100 + of_year - DAYS_TO_MARCH_0;
+    return civil_days_of((struct civil_date){date.year, date.month, date.day});
 }
 
 int calendar_days_in_month(int32_t year, int month)
@@ -92,7 +70,7 @@ int64_t calendar_add_months(int64_t days, int64_t months)
 {
     struct calendar_date d = calendar_date_of(days);
     int64_t all = (int64_t)d.year * 12 + d.month - 1 + months;
-    int32_t year = (int32_t)floor_div(all, 12);
+    int32_t year = (int32_t)civil_floor_divide(all, 12);
     int month = (int)floor_mod(all, 12) + 1;
     int last = calendar_days_in_month(year, month);
     return calendar_days_of(
@@ -101,7 +79,8 @@ int64_t calendar_add_months(int64_t days, int64_t months)
 
 int64_t calendar_months_between(int64_t a_ms, int64_t b_ms)
 {
-    int64_t a_days = floor_div(a_ms, CALENDAR_DAY_MS), b_days = floor_div(b_ms, CALENDAR_DAY_MS);
+    int64_t a_days = civil_floor_divide(a_ms, CALENDAR_DAY_MS),
+            b_days = civil_floor_divide(b_ms, CALENDAR_DAY_MS);
     struct calendar_date a = calendar_date_of(a_days), b = calendar_date_of(b_days);
     int64_t months = ((int64_t)b.year - a.year) * 12 + b.month - a.month;
     int64_t reached =
@@ -124,7 +103,8 @@ static int64_t year_begin(int64_t year)
 /* The first year of the span of years that `year` lies in; spans of 1,000 and 100 begin with 1. */
 static int64_t span_begin(int64_t year, int64_t span)
 {
-    return span == 10 ? floor_div(year, span) * span : floor_div(year - 1, span) * span + 1;
+    return span == 10 ? civil_floor_divide(year, span) * span
+                      : civil_floor_divide(year - 1, span) * span + 1;
 }
 
 static int64_t years_of(enum calendar_unit unit)
@@ -161,7 +141,7 @@ static int64_t month_begin(int64_t days, int months_per_unit)
 
 int64_t calendar_floor(int64_t millis, enum calendar_unit unit)
 {
-    int64_t days = floor_div(millis, CALENDAR_DAY_MS);
+    int64_t days = civil_floor_divide(millis, CALENDAR_DAY_MS);
     switch (unit) {
     case CALENDAR_MILLENNIUM:
     case CALENDAR_CENTURY:
@@ -176,7 +156,7 @@ int64_t calendar_floor(int64_t millis, enum calendar_unit unit)
     case CALENDAR_WEEK:
         return (days - calendar_day_of_week(days) % 7) * CALENDAR_DAY_MS;
     default:
-        return floor_div(millis, millis_of(unit)) * millis_of(unit);
+        return civil_floor_divide(millis, millis_of(unit)) * millis_of(unit);
     }
 }
 
@@ -186,7 +166,7 @@ int64_t calendar_ceil(int64_t millis, enum calendar_unit unit)
     if (begin == millis) {
         return millis;
     }
-    int64_t days = floor_div(begin, CALENDAR_DAY_MS);
+    int64_t days = civil_floor_divide(begin, CALENDAR_DAY_MS);
     switch (unit) {
     case CALENDAR_MILLENNIUM:
     case CALENDAR_CENTURY:

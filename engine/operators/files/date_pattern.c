@@ -1,5 +1,6 @@
 /* Date-time patterns; see date_pattern.h. */
 #include "engine/operators/files/date_pattern.h"
+#include "engine/data/civil.h"
 
 #include <stdio.h>
 
@@ -125,21 +126,16 @@ void date_pattern_fini(struct date_pattern *p)
     p->pattern = NULL;
 }
 
-static int64_t floor_divide(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
 int64_t date_pattern_unit(struct date_pattern *p, int64_t time_ms)
 {
     time_ms = MIN(time_ms, TIME_MS_MAX);
     time_ms = MAX(time_ms, -TIME_MS_MAX);
-    int64_t second = floor_divide(time_ms, 1000);
+    int64_t second = civil_floor_divide(time_ms, 1000);
 
     if (UNLIKELY(second < p->span.from_s || second >= p->span.to_s)) {
         time_zone_find(p->zone, second, &p->span);
     }
-    return floor_divide(time_ms + (int64_t)p->span.offset_s * 1000, p->unit_ms);
+    return civil_floor_divide(time_ms + (int64_t)p->span.offset_s * 1000, p->unit_ms);
 }
 
 /* ---- text ---------------------------------------------------------------------------------------------- */
@@ -151,21 +147,14 @@ struct parts {
 
 static void split_local(int64_t local_ms, struct parts *ret)
 {
-    /* Years that begin in March, so that a leap day is the last; eras of 400 years are alike. */
-    int64_t days = floor_divide(local_ms, DAY_MS);
+    int64_t days = civil_floor_divide(local_ms, DAY_MS);
     int64_t of_day = local_ms - days * DAY_MS;
-    int64_t z = days + 719468;
-    int64_t era = floor_divide(z, 146097);
-    int64_t d = z - era * 146097;
-    int64_t y = (d - d / 1460 + d / 36524 - d / 146096) / 365;
-    int64_t of_year = d - (365 * y + y / 4 - y / 100);
-    int64_t month = (5 * of_year + 2) / 153;
+    struct civil_date d = civil_date_of(days);
 
-    ret->day = (int)(of_year - (153 * month + 2) / 5 + 1);
-    ret->month = (int)(month < 10 ? month + 3 : month - 9);
-    ret->year = y + era * 400 + (ret->month <= 2);
-    bool leap = (ret->year % 4 == 0 && ret->year % 100 != 0) || ret->year % 400 == 0;
-    ret->day_of_year = (int)(month < 10 ? of_year + 60 + leap : of_year - 305);
+    ret->year = d.year;
+    ret->month = d.month;
+    ret->day = d.day;
+    ret->day_of_year = (int)(days - civil_days_of((struct civil_date){d.year, 1, 1})) + 1;
     ret->hour = (int)(of_day / 3600000);
     ret->minute = (int)(of_day / 60000 % 60);
     ret->second = (int)(of_day / 1000 % 60);
