@@ -55,6 +55,8 @@ int sql_fail(struct sql_parser *p) MUST_CHECK;
 int sql_fail_because(struct sql_parser *p, const char *fmt, ...) PRINTF(2, 3) MUST_CHECK;
 int sql_fail_at(struct sql_parser *p, struct sql_span span, const char *fmt, ...)
     PRINTF(3, 4) MUST_CHECK;
+/* The one of `names`, in capitals, that the current word was meant to be, in any case; NULL. */
+const char *sql_nearest(const struct sql_parser *p, const char *const *names, size_t n);
 /* One level deeper; over SQL_DEPTH_MAX it is an error.  sql_leave() ends it. */
 int sql_enter(struct sql_parser *p) MUST_CHECK;
 void sql_leave(struct sql_parser *p);

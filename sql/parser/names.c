@@ -1,6 +1,5 @@
 /* Names, paths, lists of them, strings, properties and hints.  Thread: any. */
 #include "common/text/number.h"
-#include "common/text/utf8.h"
 #include "sql/parser/inside.h"
 
 void *sql_take_items(struct sql_parser *p, struct vec *items, uint32_t *ret_n)

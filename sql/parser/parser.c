@@ -208,6 +208,21 @@ static void print_expected(const struct sql_parser *p, struct str *out)
     }
 }
 
+const char *sql_nearest(const struct sql_parser *p, const char *const *names, size_t n)
+{
+    struct slice word = token_text(p, p->tokens[0]);
+    char upper[TOKEN_SHOWN];
+    if (word.len >= sizeof(upper)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < word.len; i++) {
+        char c = word.data[i];
+        upper[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    }
+    upper[word.len] = '\0';
+    return cstr_nearest(upper, names, n);
+}
+
 /* The keyword that a misspelt word was meant to be. */
 static void print_hint(const struct sql_parser *p, struct str *out)
 {
@@ -236,16 +251,7 @@ static void print_hint(const struct sql_parser *p, struct str *out)
                    (int)word.len, word.data, (int)word.len, word.data);
         return;
     }
-    char upper[TOKEN_SHOWN];
-    if (word.len >= sizeof(upper)) {
-        return;
-    }
-    for (size_t i = 0; i < word.len; i++) {
-        char c = word.data[i];
-        upper[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-    }
-    upper[word.len] = '\0';
-    const char *nearest = cstr_nearest(upper, names, n);
+    const char *nearest = sql_nearest(p, names, n);
     if (nearest != NULL) {
         str_printf(out, " Did you mean \"%s\"?", nearest);
     }

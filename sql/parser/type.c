@@ -180,6 +180,8 @@ static int parse_double(struct sql_parser *p, struct sql_type *t)
     return rc < 0 ? rc : 0;
 }
 
+enum { WORD_SHOWN = 40 }; /* bytes of a word that may be meant for a type */
+
 /* The current token begins no type. */
 static int fail_unknown(struct sql_parser *p)
 {
@@ -190,9 +192,8 @@ static int fail_unknown(struct sql_parser *p)
     };
     const char *names[ARRAY_LEN(plain_types) + ARRAY_LEN(others)];
     struct sql_token token = p->tokens[0];
-    char word[40] = "";
     size_t n = 0, len = token.span.end - token.span.start;
-    if (token.kind != SQL_TOKEN_WORD || len >= sizeof(word)) {
+    if (token.kind != SQL_TOKEN_WORD || len >= WORD_SHOWN) {
         return sql_fail_because(p, "A type should stand here");
     }
     for (size_t i = 0; i < ARRAY_LEN(plain_types); i++) {
@@ -201,11 +202,7 @@ static int fail_unknown(struct sql_parser *p)
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         names[n++] = sql_keyword_name(others[i]);
     }
-    for (size_t i = 0; i < len; i++) {
-        char c = p->lexer.text.data[token.span.start + i];
-        word[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-    }
-    const char *nearest = cstr_nearest(word, names, n);
+    const char *nearest = sql_nearest(p, names, n);
     return sql_fail_because(
         p, nearest != NULL ? "There is no type \"%.*s\" (%s?)" : "There is no type \"%.*s\"%s",
         (int)len, p->lexer.text.data + token.span.start, nearest != NULL ? nearest : "");
