@@ -3,8 +3,8 @@
  * Results are exact, then rounded half up (away from zero) to the wanted scale; intermediates have 256 bits.  A result of
  * more than `precision` digits is no error but NULL: functions say so by false and leave *ret alone.
  * Flink: DecimalData, DecimalDataUtils.  Thread: any. */
-#ifndef FLINC_ENGINE_EXPR_DECIMAL_H
-#define FLINC_ENGINE_EXPR_DECIMAL_H
+#ifndef FLINC_ENGINE_VALUES_DECIMAL_H
+#define FLINC_ENGINE_VALUES_DECIMAL_H
 
 #include "common/base/str.h"
 

@@ -1,7 +1,7 @@
 /* Decimals from text and doubles, and back; see decimal.h.  Thread: any. */
 #include "common/text/number.h"
 #include "engine/data/value_print.h"
-#include "engine/expr/decimal.h"
+#include "engine/values/decimal.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
 /* cmocka wants these four first. */
 #include <cmocka.h>
 
-#include "engine/expr/calendar.h"
+#include "engine/values/calendar.h"
 
 static const struct {
     int64_t days;

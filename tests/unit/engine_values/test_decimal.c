@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "engine/data/value_print.h"
-#include "engine/expr/decimal.h"
+#include "engine/values/decimal.h"
 #include <math.h>
 
 static const struct {

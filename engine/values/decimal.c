@@ -1,5 +1,5 @@
 /* Arithmetic of decimals; see decimal.h.  Magnitudes are unsigned, signs are put back at the end.  Thread: any. */
-#include "engine/expr/decimal.h"
+#include "engine/values/decimal.h"
 
 struct u256 {
     unsigned __int128 high, low;

@@ -1,5 +1,5 @@
 /* Dates and times from text and back, as CAST has them; see calendar.h.  Thread: any. */
-#include "engine/expr/calendar.h"
+#include "engine/values/calendar.h"
 #include <stdio.h>
 
 enum { YEAR_DIGITS_MAX = 9, FIELD_DIGITS_MAX = 2, FRACTION_DIGITS_MAX = 9 };

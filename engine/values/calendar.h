@@ -3,8 +3,8 @@
  * Days count from 1970-01-01, times are milliseconds and the nanoseconds of the last one (struct ts_nano), without a zone.
  * Weeks: the number is ISO's (Monday first, the week with the year's first Thursday), FLOOR and CEIL go to a Sunday.
  * Flink: DateTimeUtils, java.time for text.  Thread: any. */
-#ifndef FLINC_ENGINE_EXPR_CALENDAR_H
-#define FLINC_ENGINE_EXPR_CALENDAR_H
+#ifndef FLINC_ENGINE_VALUES_CALENDAR_H
+#define FLINC_ENGINE_VALUES_CALENDAR_H
 
 #include "engine/data/type.h"
 

@@ -1,5 +1,5 @@
 /* Days, fields and units; see calendar.h.  Thread: any. */
-#include "engine/expr/calendar.h"
+#include "engine/values/calendar.h"
 #include "engine/data/civil.h"
 
 enum {
