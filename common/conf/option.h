@@ -35,10 +35,13 @@ enum conf_option_flags {
     CONF_FLAG_SENSITIVE = 1 << 3, /* masked although its name does not say so */
     CONF_FLAG_BATCH = 1 << 4,     /* table option that matters in batch mode */
     CONF_FLAG_STREAMING = 1 << 5, /* table option that matters in streaming mode */
+    CONF_FLAG_REQUIRED = 1 << 6,  /* option of a connector or format: must be given */
+    CONF_FLAG_FORWARDED =
+        1 << 7, /* option of a connector or format: hints and compiled plans may change it */
 };
 
-/* One row.  `<word>` in a name stands for one part between dots, at its end for all that is left; `#`
- * for a number.  Texts of default, min and max are in the option's own syntax. */
+/* One row.  `<word>` in a name stands for one part between dots, `<word+>` for one or more of them, either at the
+ * name's end for all that is left; `#` for a number.  Texts of default, min and max are in the option's own syntax. */
 struct conf_option {
     const char *name;
     enum conf_type type;

@@ -106,12 +106,28 @@ void conf_schema_fini(struct conf_schema *schema)
 
 /* ---- look-up ------------------------------------------------------------------------------- */
 
+static bool pattern_matches(const char *pattern, const char *key);
+
+/* What is behind a `<x+>`, against what is behind each of the key's next parts. */
+static bool parts_match(const char *rest, const char *key)
+{
+    for (const char *dot = strchr(key, '.'); dot != NULL; dot = strchr(dot + 1, '.')) {
+        if (dot > key && pattern_matches(rest, dot)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* "a.<x>.b" against "a.foo.b": a placeholder is one part, at the end all that is left. */
 static bool pattern_matches(const char *pattern, const char *key)
 {
     while (*pattern != '\0') {
         if (*pattern == '<') {
             const char *close = strchr(pattern, '>');
+            if (close[-1] == '+' && close[1] != '\0') {
+                return parts_match(close + 1, key);
+            }
             size_t part = close[1] == '\0' ? strlen(key) : strcspn(key, ".");
             if (part == 0) {
                 return false;
