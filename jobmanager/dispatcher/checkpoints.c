@@ -1,11 +1,10 @@
-/* Checkpoints, savepoints and other requirements on request: handed to the job master of the job; see dispatcher.h.
+/* Checkpoints and savepoints on request: handed to the job master of the job; see dispatcher.h.
  *
  * Thread: any.  Nothing but a post happens under the lock, so `done` is never called there. */
 #include "jobmanager/dispatcher/dispatcher_internal.h"
 
-/* With the lock held when it is found (0); the text of errors is REST's. */
-static int lock_running(struct dispatcher *d, const struct flinc_id *job_id,
-                        struct dispatched_job **ret, struct error *err)
+int dispatcher_lock_running(struct dispatcher *d, const struct flinc_id *job_id,
+                            struct dispatched_job **ret, struct error *err)
 {
     struct job_overview overview;
     char hex[ID_HEX_LEN + 1];
@@ -31,7 +30,7 @@ int dispatcher_trigger_checkpoint(struct dispatcher *d, const struct flinc_id *j
                                   struct error *err)
 {
     struct dispatched_job *j = NULL;
-    TRY(lock_running(d, job_id, &j, err));
+    TRY(dispatcher_lock_running(d, job_id, &j, err));
     int rc = jobmaster_trigger_checkpoint(j->jm, type, done, arg, err);
     pthread_mutex_unlock(&d->lock);
     return rc;
@@ -42,19 +41,8 @@ int dispatcher_trigger_savepoint(struct dispatcher *d, const struct flinc_id *jo
                                  void *arg, struct error *err)
 {
     struct dispatched_job *j = NULL;
-    TRY(lock_running(d, job_id, &j, err));
+    TRY(dispatcher_lock_running(d, job_id, &j, err));
     int rc = jobmaster_trigger_savepoint(j->jm, request, done, arg, err);
-    pthread_mutex_unlock(&d->lock);
-    return rc;
-}
-
-int dispatcher_set_requirements(struct dispatcher *d, const struct flinc_id *job_id,
-                                const struct job_requirement *requirements, size_t n,
-                                struct error *err)
-{
-    struct dispatched_job *j = NULL;
-    TRY(lock_running(d, job_id, &j, err));
-    int rc = jobmaster_set_requirements(j->jm, requirements, n, err);
     pthread_mutex_unlock(&d->lock);
     return rc;
 }

@@ -61,6 +61,8 @@ struct job_submission {
     /* With recovery: its graph is kept for the next leader; and what a former one has left (NULL: it is new). */
     bool is_kept;
     struct checkpoint_recovery *recovered; /* Owns */
+    struct vec
+        requirements; /* Owns; of struct job_requirement: bounds that a former one was asked for */
 };
 void job_submission_fini(struct job_submission *s, struct blob_store *blobs);
 /* Takes the submission; calls done once the job exists (or not), on the dispatcher's thread, or on this
@@ -126,7 +128,9 @@ int dispatcher_trigger_checkpoint(struct dispatcher *d, const struct flinc_id *j
 int dispatcher_trigger_savepoint(struct dispatcher *d, const struct flinc_id *job_id,
                                  const struct savepoint_request *request, checkpoint_done_fn done,
                                  void *arg, struct error *err) MUST_CHECK;
-/* As jobmaster_set_requirements().  ERR_NOT_FOUND; ERR_CLOSED: it has ended. */
+/* As jobmaster_set_requirements(); with recovery they are kept for the next leader first, which blocks.  ERR_NOT_FOUND; ERR_CLOSED:
+ * it has ended; outcomes of common/ha/ha.h: the job goes on with the bounds that it had, unless another leader finds these
+ * (ERR_TIMEOUT). */
 int dispatcher_set_requirements(struct dispatcher *d, const struct flinc_id *job_id,
                                 const struct job_requirement *requirements, size_t n,
                                 struct error *err) MUST_CHECK;

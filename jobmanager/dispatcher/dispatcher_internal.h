@@ -5,6 +5,7 @@
  *   running.c      what job masters say, the end of a job
  *   reading.c      what others may see and ask
  *   checkpoints.c  checkpoints and savepoints on request
+ *   requirements.c bounds of the parallelism on request
  *   failed.c       a job that failed before it was one
  *   history.c      archives of ended jobs
  *   recovering.c   keeping jobs for the next leader, running those of former ones
@@ -68,9 +69,10 @@ struct dispatched_job {
     struct job_overview overview;
     const struct job_details *details; /* counted; from ENDED on */
     int64_t client_expires_ms;         /* its client counts as gone then; 0: nobody waits for it */
-    bool end_is_durable; /* with recovery: its end was written down, and may be shown */
-    bool removes;        /* with recovery: what is kept of it goes */
-    uint32_t n_asking;   /* threads that ask the job master: it is not freed meanwhile */
+    bool end_is_durable;    /* with recovery: its end was written down, and may be shown */
+    bool removes;           /* with recovery: what is kept of it goes */
+    uint32_t n_asking;      /* threads that ask the job master: it is not freed meanwhile */
+    bool sets_requirements; /* one of them, which others wait for */
 };
 
 struct dispatcher {
@@ -136,6 +138,12 @@ bool dispatcher_take_left(void *dispatcher, const char *job_hex, struct slice de
 /* As dispatcher_submit_sync(), of what is kept, or need not be. */
 int dispatcher_submit_and_wait(struct dispatcher *d, struct job_submission *take,
                                int64_t timeout_ms, struct error *err) MUST_CHECK;
+
+/* ---- checkpoints.c ------------------------------------------------------------------------------ */
+
+/* With the lock held when it is found (0); the text of errors is REST's.  ERR_NOT_FOUND; ERR_CLOSED. */
+int dispatcher_lock_running(struct dispatcher *d, const struct flinc_id *job_id,
+                            struct dispatched_job **ret, struct error *err) MUST_CHECK;
 
 /* ---- clients.c ---------------------------------------------------------------------------------- */
 

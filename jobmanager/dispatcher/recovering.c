@@ -119,6 +119,7 @@ static int recover_one(struct dispatcher *d, const char *hex, struct error *err)
         .n_blobs = job.n_blobs,
         .is_kept = true,
         .recovered = MEM_NEW(struct checkpoint_recovery),
+        .requirements = job.requirements,
     };
     *s.recovered = job.checkpoints;
     size_t n = job.checkpoints.pointers.len;

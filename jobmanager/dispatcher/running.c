@@ -101,6 +101,8 @@ static int make_jobmaster(struct dispatched_job *j, struct error *err)
         .checkpoint_pointers =
             d->options.recovery != NULL ? recovery_pointers(d->options.recovery) : NULL,
         .recovered = j->submission.recovered,
+        .requirements = j->submission.requirements.data,
+        .n_requirements = j->submission.requirements.len,
     };
     id_random(&o.fencing_token, &d->rng);
     TRY(jobmaster_new(&o, &j->jm, err));

@@ -18,6 +18,7 @@ void job_submission_fini(struct job_submission *s, struct blob_store *blobs)
         checkpoint_recovery_fini(s->recovered);
         mem_free(s->recovered);
     }
+    vec_fini(&s->requirements);
     if (s->graph != NULL) {
         flinc__job_graph__free_unpacked(s->graph, NULL);
     }

@@ -25,15 +25,24 @@ static void copy_graph(struct adaptive_scheduler *a, const Flinc__JobGraph *grap
     }
 }
 
-static void first_bounds(struct adaptive_scheduler *a)
+/* Those of the graph, or the last ones that a former leader was asked for.  Reactive mode has its own. */
+static int first_bounds(struct jobmaster *jm, struct error *err)
 {
+    struct adaptive_scheduler *a = &jm->adaptive;
+    const struct jobmaster_options *o = &jm->options;
     for (uint32_t i = 0; i < a->problem.n_vertices; i++) {
         const Flinc__JobVertex *v = &a->vertices[i];
         uint32_t upper = v->max_bound_parallelism > 0 ? v->max_bound_parallelism : v->parallelism;
         a->bounds[i].upper = a->config.reactive ? a->problem.vertices[i].limit : upper;
         a->bounds[i].lower = MAX(v->min_parallelism, 1u);
     }
+    if (o->n_requirements > 0 && !a->config.reactive) {
+        TRY_CTX(err,
+                requirements_read(o->graph, o->requirements, o->n_requirements, a->bounds, err),
+                "taking over the bounds of the parallelism that were set for job %s", jm->job_hex);
+    }
     parallelism_set_bounds(&a->problem, a->bounds);
+    return 0;
 }
 
 int adaptive_init(struct jobmaster *jm, struct error *err)
@@ -49,8 +58,7 @@ int adaptive_init(struct jobmaster *jm, struct error *err)
     copy_graph(a, graph);
     parallelism_init(&a->problem, a->graph);
     a->bounds = MEM_NEW_ARRAY(struct parallelism_bounds, graph->n_vertices + 1);
-    first_bounds(a);
-    return 0;
+    return first_bounds(jm, err);
 }
 
 void adaptive_fini(struct jobmaster *jm)

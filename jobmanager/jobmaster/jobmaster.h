@@ -73,6 +73,12 @@ struct slot_provider {
     void (*release)(void *arg, struct jobmaster *jm, const struct slot *slot);
 };
 
+/* How parallel a vertex may be.  Flink: JobVertexResourceRequirements. */
+struct job_requirement {
+    struct flinc_id vertex_id;
+    struct parallelism_bounds bounds;
+};
+
 /* How a child process for coordinators is started that are not in the tree (jobmanager/jobcoordinator). */
 struct coordinator_launcher {
     void *arg;
@@ -109,6 +115,10 @@ struct jobmaster_options {
      * until jobmaster_free; NULL: it is new. */
     const struct checkpoint_pointers *checkpoint_pointers;
     const struct checkpoint_recovery *recovered;
+    /* Borrows until jobmaster_new() returns; bounds that a former leader was asked for, of all vertices; n_requirements 0: those of
+     * the graph. */
+    const struct job_requirement *requirements;
+    size_t n_requirements;
     /* Borrows; the job manager's group, below which the job's is made (and gone after jobmaster_free).
      * May be NULL. */
     struct metric_group *metrics;
@@ -158,15 +168,11 @@ int jobmaster_trigger_checkpoint(struct jobmaster *jm, enum checkpoint_type type
 int jobmaster_trigger_savepoint(struct jobmaster *jm, const struct savepoint_request *request,
                                 checkpoint_done_fn done, void *arg, struct error *err) MUST_CHECK;
 
-/* ---- resource requirements; thread: any ---------------------------------------------------------- */
-
-/* How parallel a vertex may be.  Flink: JobVertexResourceRequirements. */
-struct job_requirement {
-    struct flinc_id vertex_id;
-    struct parallelism_bounds bounds;
-};
 /* It has failed before it had read what a former leader had left of it: that must not be removed.  After on_terminal. */
 bool jobmaster_is_unrecovered(const struct jobmaster *jm);
+
+/* ---- resource requirements; thread: any ---------------------------------------------------------- */
+
 bool jobmaster_is_adaptive(const struct jobmaster *jm); /* under the adaptive scheduler */
 /* Bounds of all vertices from now on, under the adaptive scheduler; the same again changes nothing.  The job is
  * rescaled when it comes to rest (see adaptive.h).
@@ -174,6 +180,13 @@ bool jobmaster_is_adaptive(const struct jobmaster *jm); /* under the adaptive sc
  * ERR_CLOSED: the job has ended. */
 int jobmaster_set_requirements(struct jobmaster *jm, const struct job_requirement *requirements,
                                size_t n, struct error *err) MUST_CHECK;
+/* The same in two steps, for who writes them down in between: *ret_bounds (mem_free()) are by vertex, and can be applied unless the
+ * job has ended (ERR_CLOSED). */
+int jobmaster_check_requirements(struct jobmaster *jm, const struct job_requirement *requirements,
+                                 size_t n, struct parallelism_bounds **ret_bounds,
+                                 struct error *err) MUST_CHECK;
+int jobmaster_apply_requirements(struct jobmaster *jm, struct parallelism_bounds *take_bounds,
+                                 struct error *err) MUST_CHECK;
 
 /* ---- what others may see; thread: any --------------------------------------------------------- */
 

@@ -172,6 +172,12 @@ void messages_on_worker_message(struct jobmaster *jm, struct worker_link *link,
 void messages_on_worker_closed(struct jobmaster *jm, struct worker_link *link,
                                const struct error *why);
 
+/* ---- requirements.c ---------------------------------------------------------------------------- */
+
+/* By vertex of the graph, checked; ret has a place for each. */
+int requirements_read(const Flinc__JobGraph *graph, const struct job_requirement *requirements,
+                      size_t n, struct parallelism_bounds *ret, struct error *err) MUST_CHECK;
+
 /* ---- jobmaster.c ------------------------------------------------------------------------------- */
 
 /* All that the job starts from is there: coordinators start, regions ask for slots. */

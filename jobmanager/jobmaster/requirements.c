@@ -67,13 +67,21 @@ static int check(const Flinc__JobGraph *graph, const struct parallelism_bounds *
     return rc;
 }
 
+int requirements_read(const Flinc__JobGraph *graph, const struct job_requirement *requirements,
+                      size_t n, struct parallelism_bounds *ret, struct error *err)
+{
+    TRY(sort(graph, requirements, n, ret, err));
+    return check(graph, ret, err);
+}
+
 bool jobmaster_is_adaptive(const struct jobmaster *jm)
 {
     return adaptive_is_on(jm);
 }
 
-int jobmaster_set_requirements(struct jobmaster *jm, const struct job_requirement *requirements,
-                               size_t n, struct error *err)
+int jobmaster_check_requirements(struct jobmaster *jm, const struct job_requirement *requirements,
+                                 size_t n, struct parallelism_bounds **ret_bounds,
+                                 struct error *err)
 {
     const Flinc__JobGraph *graph = jm->options.graph;
     const struct adaptive_config *config = &jm->adaptive.config; /* never changes */
@@ -89,22 +97,34 @@ int jobmaster_set_requirements(struct jobmaster *jm, const struct job_requiremen
     }
     struct parallelism_bounds *bounds =
         MEM_NEW_ARRAY(struct parallelism_bounds, graph->n_vertices + 1);
-    int rc = sort(graph, requirements, n, bounds, err);
-    if (rc == 0) {
-        rc = check(graph, bounds, err);
-    }
+    int rc = requirements_read(graph, requirements, n, bounds, err);
     if (rc < 0) {
         mem_free(bounds);
         return rc;
     }
+    *ret_bounds = bounds;
+    return 0;
+}
+
+int jobmaster_apply_requirements(struct jobmaster *jm, struct parallelism_bounds *take_bounds,
+                                 struct error *err)
+{
     struct mailbox_op op = {.kind = JOBMASTER_OP_REQUIREMENTS,
                             .run = run_requirements,
                             .target = jm,
-                            .payload = bounds,
+                            .payload = take_bounds,
                             .drop = mem_free};
     if (mailbox_post_internal(component_mailbox(jm->component), MAILBOX_LANE_CONTROL, &op) < 0) {
-        mem_free(bounds);
+        mem_free(take_bounds);
         return error_set(err, ERR_CLOSED, "job %s has ended", jm->job_hex);
     }
     return 0;
+}
+
+int jobmaster_set_requirements(struct jobmaster *jm, const struct job_requirement *requirements,
+                               size_t n, struct error *err)
+{
+    struct parallelism_bounds *bounds = NULL;
+    TRY(jobmaster_check_requirements(jm, requirements, n, &bounds, err));
+    return jobmaster_apply_requirements(jm, bounds, err);
 }

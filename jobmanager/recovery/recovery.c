@@ -11,9 +11,7 @@ void recovery_name(struct str *ret, const char *folder, const char *job_hex, con
 
 /* ---- checkpoints ------------------------------------------------------------------------------------ */
 
-/* Under the lock, which is held over the write as well: what is written after the end of a job would be left when the rest of
- * it is removed. */
-static int check_goes_on(const struct recovery *r, const char *job_hex, struct error *err)
+int recovery_check_goes_on(const struct recovery *r, const char *job_hex, struct error *err)
 {
     return map_has(&r->ended, job_hex) && !PLANTED("recovery.writes_after_the_end")
                ? error_set(err, ERR_CANCELLED, "job %s has ended", job_hex)
@@ -37,7 +35,7 @@ static int reserve_number(void *arg, const char *job_hex, uint64_t next_id, stru
     recovery_name(&name, "jobs", job_hex, "/checkpoint_id_counter");
     str_printf(&text, "%llu", (unsigned long long)next_id);
     pthread_mutex_lock(&r->lock);
-    int rc = check_goes_on(r, job_hex, err);
+    int rc = recovery_check_goes_on(r, job_hex, err);
     uint64_t *highest = map_find(&r->reserved, job_hex);
     if (rc == 0 && (highest == NULL || *highest < next_id || PLANTED("recovery.numbers_go_back"))) {
         rc = ha_put(r->ha, &r->token, str_cstr(&name), str_slice(&text), err);
@@ -63,7 +61,7 @@ static int add_checkpoint(void *arg, const char *job_hex, uint64_t id, struct sl
     STR_AUTO name = STR_INIT;
     checkpoint_name(&name, job_hex, id);
     pthread_mutex_lock(&r->lock);
-    int rc = check_goes_on(r, job_hex, err);
+    int rc = recovery_check_goes_on(r, job_hex, err);
     if (rc == 0) {
         rc = ha_create(r->ha, &r->token, str_cstr(&name), value, err);
     }
@@ -168,6 +166,7 @@ void recovered_job_fini(struct recovered_job *job, struct blob_store *blobs)
         flinc__job_graph__free_unpacked(job->graph, NULL);
     }
     checkpoint_recovery_fini(&job->checkpoints);
+    vec_fini(&job->requirements);
     *job = (struct recovered_job){.graph = NULL};
 }
 
@@ -262,13 +261,17 @@ static int get_graph(struct recovery *r, const char *job_hex, struct recovered_j
 int recovery_get_job(struct recovery *r, const char *job_hex, struct recovered_job *ret,
                      struct error *err)
 {
-    struct recovered_job job = {.checkpoints = CHECKPOINT_RECOVERY_INIT};
+    struct recovered_job job = {.checkpoints = CHECKPOINT_RECOVERY_INIT,
+                                .requirements = VEC_INIT(struct job_requirement)};
     int rc = FAILPOINT(err, "recovery.get.before");
     if (rc == 0) {
         rc = get_graph(r, job_hex, &job, err);
     }
     if (rc == 0) {
         rc = get_checkpoints(r, job_hex, &job.checkpoints, err);
+    }
+    if (rc == 0) {
+        rc = requirements_fetch(r, job_hex, &job.requirements, err);
     }
     if (rc < 0) {
         recovered_job_fini(&job, r->blobs);

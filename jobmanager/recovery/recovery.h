@@ -4,6 +4,7 @@
  *   jobgraphs/<job>                    the graph; its bundles are files: storageDir/<cluster-id>/blob/<job>/<hash>
  *   jobs/<job>/checkpoint_id_counter   the next number of a checkpoint
  *   jobs/<job>/checkpoints/<id>        where it is
+ *   jobs/<job>/requirements            bounds of its parallelism, when a request has set them
  *   jobs/<job>/details                 what is known of it at its end, until it is archived for history servers
  *   results/<job>_DIRTY.json           how the job ended; what is left of it is being removed
  *   results/<job>.json                 it is removed (job-result-store.delete-on-commit: false)
@@ -12,7 +13,7 @@
  * result.
  *
  * Thread: any; all of it blocks.  Outcomes as in common/ha/ha.h.
- * Flink: ExecutionPlanStore, JobResultStore, CompletedCheckpointStore, BlobStore. */
+ * Flink: ExecutionPlanStore (with JobResourceRequirements), JobResultStore, CompletedCheckpointStore, BlobStore. */
 #ifndef FLINC_JOBMANAGER_RECOVERY_RECOVERY_H
 #define FLINC_JOBMANAGER_RECOVERY_RECOVERY_H
 
@@ -41,6 +42,8 @@ struct recovered_job {
     struct blob_key *blobs; /* Owns; with references */
     uint32_t n_blobs;
     struct checkpoint_recovery checkpoints; /* Owns */
+    struct vec
+        requirements; /* Owns; of struct job_requirement, of all vertices; empty: never set */
 };
 void recovered_job_fini(struct recovered_job *job, struct blob_store *blobs);
 
@@ -63,6 +66,10 @@ int recovery_list_jobs(struct recovery *r, const struct recovery_left *left, str
 /* The name that a person gave it, and the rest; an error names what cannot be read. */
 int recovery_get_job(struct recovery *r, const char *job_hex, struct recovered_job *ret,
                      struct error *err) MUST_CHECK;
+/* The bounds that were asked for last.  ERR_CANCELLED: the job has ended. */
+int recovery_keep_requirements(struct recovery *r, const char *job_hex,
+                               const struct job_requirement *requirements, size_t n,
+                               struct error *err) MUST_CHECK;
 /* The job has ended for good: `status` by Flink's name, e.g. FINISHED.  May be repeated. */
 int recovery_end_job(struct recovery *r, const char *job_hex, const char *status,
                      struct error *err) MUST_CHECK;

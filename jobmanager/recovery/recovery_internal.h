@@ -1,8 +1,9 @@
 /* What the files of this room offer each other; see recovery.h.
  *
- *   recovery.c   graphs, checkpoints, the list of jobs
- *   bundles.c    the bundles of a job as files of the storage folder
- *   results.c    how jobs ended, and removing them */
+ *   recovery.c      graphs, checkpoints, the list of jobs
+ *   requirements.c  bounds of the parallelism
+ *   bundles.c       the bundles of a job as files of the storage folder
+ *   results.c       how jobs ended, and removing them */
 #ifndef FLINC_JOBMANAGER_RECOVERY_RECOVERY_INTERNAL_H
 #define FLINC_JOBMANAGER_RECOVERY_RECOVERY_INTERNAL_H
 
@@ -29,6 +30,17 @@ struct recovery {
 
 /* "jobgraphs/<job>", "jobs/<job>/...". */
 void recovery_name(struct str *ret, const char *folder, const char *job_hex, const char *rest);
+
+/* Under the lock, which is held over the write as well: what is written after the end of a job would be left when the rest of
+ * it is removed.  ERR_CANCELLED. */
+int recovery_check_goes_on(const struct recovery *r, const char *job_hex,
+                           struct error *err) MUST_CHECK;
+
+/* ---- requirements.c ------------------------------------------------------------------------------- */
+
+/* Appends to *ret; nothing is kept: nothing is appended. */
+int requirements_fetch(struct recovery *r, const char *job_hex, struct vec *ret,
+                       struct error *err) MUST_CHECK;
 
 /* ---- bundles.c ------------------------------------------------------------------------------------ */
 

@@ -330,6 +330,7 @@ struct sim_ledger {
     uint64_t writer_epoch,
         floor; /* the leadership that wrote a pointer last; the newest one when it began */
     int64_t ended_ms;
+    uint32_t n_bounds[SIM_PARALLELISM_MAX + 1]; /* how often this upper bound was written down */
 };
 
 struct sim_job {
@@ -343,10 +344,10 @@ struct sim_job {
     int64_t noted_restarts; /* by then */
     uint32_t parallelism;
     Flinc__PartitionerKind edge;
-    bool by_regions;               /* its edge is pointwise: every subtask number is a region */
-    bool adaptive;                 /* it runs with the slots that there are, at most `wanted` */
-    uint32_t wanted, wanted_least; /* the same, but where a change may have been forgotten */
-    bool sized;                    /* its second vertex runs in slots of this profile */
+    bool by_regions; /* its edge is pointwise: every subtask number is a region */
+    bool adaptive;   /* it runs with the slots that there are, at most `wanted` */
+    uint32_t wanted; /* with high availability: as it was written down last */
+    bool sized;      /* its second vertex runs in slots of this profile */
     struct resource_profile profile;
     enum sim_retention { SIM_DELETE, SIM_DELETE_ON_CANCEL, SIM_RETAIN } retention;
     bool incremental, orphaned; /* orphaned: its job manager died */
@@ -453,12 +454,16 @@ void sim_probe(void *arg, const char *address, const char *peer, int64_t within_
 void sim_submit(struct sim *s);
 /* A new job; NULL: there are enough. */
 struct sim_job *sim_make_job(struct sim *s, struct job_submission *ret);
-void sim_rescale_at(struct sim *s, struct dispatcher *d, struct sim_job *job);
 /* Runs everybody who is not frozen until there is nothing to do. */
 void sim_settle(struct sim *s);
 void sim_cancel(struct sim *s, struct sim_job *job);
 /* Other bounds for a job under the adaptive scheduler. */
 void sim_rescale(struct sim *s, struct sim_job *job);
+void sim_rescale_at(struct sim *s, struct dispatcher *d, struct sim_job *job);
+/* With high availability: they were written down; must hold at any time; NULL: the leader's job master has what was written down last. */
+void sim_bounds_written(struct sim *s, struct sim_job *job, const char *value, size_t len);
+void sim_bounds_check_always(struct sim *s);
+const char *sim_bounds_lost(struct sim *s, const struct sim_job *job);
 /* Moves the clock, and runs everybody who is not frozen until there is nothing to do. */
 void sim_step(struct sim *s, int64_t ms);
 

@@ -69,6 +69,9 @@ void sim_check_always(struct sim *s)
         }
     }
     map_fini(&seen);
+    if (s->has_ha) {
+        sim_bounds_check_always(s);
+    }
 }
 
 /* ---- after healing ------------------------------------------------------------------------------------- */
@@ -164,8 +167,7 @@ const char *sim_check_job(struct sim *s, const struct sim_job *job, bool *ret_wa
         return "a job has more tasks than it may";
     }
     if (running == n_tasks && on_hosts == n_tasks) {
-        *ret_waits =
-            job->adaptive && n_tasks < job->wanted_least * SIM_VERTICES; /* for more slots */
+        *ret_waits = job->adaptive && n_tasks < job->wanted * SIM_VERTICES; /* for more slots */
         return job->newest == job->newest_at_heal ? "no checkpoint completes" : NULL;
     }
     if (running == n_tasks) {

@@ -219,33 +219,6 @@ static void configure_slots(struct sim *s, struct sim_job *job, Flinc__JobGraph 
     }
 }
 
-void sim_rescale(struct sim *s, struct sim_job *job)
-{
-    sim_rescale_at(s, s->d, job);
-}
-
-void sim_rescale_at(struct sim *s, struct dispatcher *d, struct sim_job *job)
-{
-    struct error ignored = ERROR_INIT;
-    struct job_requirement r[SIM_VERTICES];
-    uint32_t wanted = 1 + sim_below(s, SIM_PARALLELISM_MAX);
-    if (d == NULL || !job->submitted || !job->adaptive) {
-        return;
-    }
-    for (uint32_t i = 0; i < SIM_VERTICES; i++) {
-        ProtobufCBinaryData id = graph_id('v', i);
-        memcpy(r[i].vertex_id.bytes, id.data, sizeof(r[i].vertex_id.bytes));
-        r[i].bounds = (struct parallelism_bounds){1, wanted};
-        free(id.data);
-    }
-    if (dispatcher_set_requirements(d, &job->id, r, SIM_VERTICES, &ignored) == 0) {
-        /* A new leader knows only what the job was submitted with. */
-        job->wanted = s->has_ha ? MAX(job->wanted, wanted) : wanted;
-        job->wanted_least = s->has_ha ? MIN(job->wanted_least, wanted) : wanted;
-        s->totals->rescales++;
-    }
-}
-
 struct sim_job *sim_make_job(struct sim *s, struct job_submission *ret)
 {
     if (s->n_jobs == SIM_JOBS_MAX) {
@@ -264,7 +237,7 @@ struct sim_job *sim_make_job(struct sim *s, struct job_submission *ret)
     struct vertex_spec vertices[] = {{name, job->parallelism, NULL, NULL},
                                      {name, job->parallelism, job->sized ? "large" : NULL, NULL}};
     job->adaptive = sim_chance(s, 35);
-    job->wanted = job->wanted_least = job->parallelism;
+    job->wanted = job->parallelism;
     job->by_regions = !job->adaptive && sim_chance(s, 60);
     job->edge = job->by_regions                  ? FLINC__PARTITIONER_KIND__PARTITION_FORWARD
                 : (s->seed + s->n_jobs) % 2 == 0 ? FLINC__PARTITIONER_KIND__PARTITION_REBALANCE

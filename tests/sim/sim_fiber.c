@@ -408,6 +408,16 @@ WRAPPED(int, usleep, (useconds_t us))
     return 0;
 }
 
+/* Of failpoints that delay. */
+WRAPPED(int, nanosleep, (const struct timespec *time, struct timespec *left))
+{
+    if (current() == NULL) {
+        return __real_nanosleep(time, left);
+    }
+    (void)wait_on(NULL, after_ns((int64_t)time->tv_sec * 1000000000 + time->tv_nsec));
+    return 0;
+}
+
 WRAPPED(int, pthread_create,
         (pthread_t * ret, const pthread_attr_t *attr, void *(*fn)(void *arg), void *arg))
 {

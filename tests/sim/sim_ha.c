@@ -6,7 +6,8 @@
  *     and has no new checkpoint;
  *   - numbers of checkpoints grow, whoever leads; the newest one that counts has a pointer as long as its job goes on;
  *   - what a pointer says is there, and stays (sim_file.refs);
- *   - the result goes last.
+ *   - the result goes last;
+ *   - bounds of the parallelism are written down before they hold (sim_bounds.c).
  *
  * After healing one leads, everybody follows it, and what was acknowledged runs there or has ended.  See sim.h. */
 #include "tests/sim/sim.h"
@@ -405,6 +406,10 @@ void sim_ha_on_change(struct sim *s, const struct sim_zk_change *c)
             on_graph(s, job, c);
         } else if (i == 2) {
             on_result(s, job, hex, c);
+        } else if (strstr(c->path, "/requirements") != NULL && !c->removed) {
+            size_t value_len;
+            const char *value = value_of(s, c, &value_len);
+            sim_bounds_written(s, job, value, value_len);
         } else if (strstr(c->path, "/checkpoint_id_counter") != NULL) {
             on_counter(s, job, c);
         } else if (strstr(c->path, "/checkpoints/") != NULL) {
@@ -459,7 +464,8 @@ static const char *check_kept_job(struct sim *s, const struct sim_job *job, bool
     struct sim_job known = *job;
     known.rc = 0;
     known.cancelled = false;
-    return sim_check_job(s, &known, ret_waits);
+    const char *lost = sim_bounds_lost(s, job);
+    return lost != NULL ? lost : sim_check_job(s, &known, ret_waits);
 }
 
 const char *sim_ha_unsettled(struct sim *s)

@@ -165,6 +165,33 @@ static struct sim_job *any_job(struct sim *s)
     return s->n_jobs > 0 ? &s->jobs[sim_below(s, s->n_jobs)] : NULL;
 }
 
+/* One that goes on, under the adaptive scheduler; or NULL. */
+static bool is_elastic(const struct sim_job *job)
+{
+    return job->adaptive && job->ledger.graph && !job->ledger.ended;
+}
+
+static struct sim_job *any_elastic(struct sim *s)
+{
+    struct sim_job *found = NULL;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_jobs; i++) {
+        if (is_elastic(&s->jobs[i]) && sim_below(s, ++n) == 0) {
+            found = &s->jobs[i];
+        }
+    }
+    return found;
+}
+
+/* Three clients at a time, for each of them. */
+static void rescale_all(struct sim *s)
+{
+    for (uint32_t i = 0; i < 3 * s->n_jobs; i++) {
+        struct sim_job *job = &s->jobs[i / 3];
+        ask(s, SIM_RESCALE, is_elastic(job) ? job : NULL);
+    }
+}
+
 /* ---- life ------------------------------------------------------------------------------------------------ */
 
 static void revive(struct sim *s)
@@ -207,8 +234,12 @@ static void act(struct sim *s)
         ask(s, SIM_SAVEPOINT, sim_choose_job(s));
     } else if (dice < 52 && node->tm != NULL) {
         sim_host_finish_some(&node->host);
-    } else if (dice < 57) {
-        ask(s, SIM_RESCALE, any_job(s));
+    } else if (dice < 59) {
+        struct sim_job *job = any_elastic(s);
+        ask(s, SIM_RESCALE, job);
+        if (sim_chance(s, 40)) { /* another client, at the same time */
+            ask(s, SIM_RESCALE, job);
+        }
     }
     revive(s);
     sim_step(s, sim_below(s, 8) == 0 ? sim_below(s, 2500) : sim_below(s, 120));
@@ -343,6 +374,7 @@ void sim_run_ha(uint64_t seed, struct sim_totals *totals)
     if (any_unrecovered(&s)) {
         change_leader(&s);
     }
+    rescale_all(&s);
     run_until(&s, sim_ha_unsettled);
     for (int i = 0; i < QUIET_STEPS; i++) { /* to notice what was lost */
         sim_step(&s, QUIET_STEP_MS);

@@ -84,6 +84,14 @@ static const struct {
      "planted.recovery.end_is_not_written", 0, true},
     {"the result of a job goes before the rest of it", "planted.recovery.result_goes_first", 0,
      true},
+    {"a new leader does not know the bounds that were set", "planted.recovery.forgets_requirements",
+     0, true},
+    {"bounds hold before they are written down", "planted.dispatcher.applies_before_it_writes", 0,
+     true},
+    {"bounds are applied in another order than they are written down",
+     "dispatcher.requirements.before_apply=delay:20,one_in=2;planted.dispatcher.requirements_in_"
+     "any_order",
+     0, true},
     {"what loses its leader is removed", "planted.dispatcher.removes_what_is_suspended", 0, true},
 };
 

@@ -1,5 +1,6 @@
 """Two job managers: the leader is killed, frozen, stopped; jobs go on from their checkpoints, and ended ones stay ended."""
 
+import http.client
 import os
 import random
 import signal
@@ -140,6 +141,82 @@ def test_leader_is_killed_at(home, bundle, tmp_path, failpoint):
                 c.wait_for_state(job["jid"], "FINISHED")
             check_output(tmp_path / "out", counts)
             c.wait(lambda: c.kept() == [])
+        c.stop()
+    finally:
+        c.kill_all()
+
+
+ELASTIC = {
+    "jobmanager.scheduler": "adaptive",
+    "jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout": "200 ms",
+    "jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout": "200 ms",
+    "jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling": "0 ms",
+}
+
+
+class ElasticJob(CountingJob):
+    """It may be asked for other bounds of its parallelism."""
+
+    def bounds(self):
+        return self.c.try_get(f"/jobs/{self.id}/resource-requirements")
+
+    def ask(self, upper):
+        wanted = {v: {"parallelism": {"lowerBound": 1, "upperBound": upper}} for v in self.c.wait(self.bounds)}
+        return wanted, lambda: self.c.request("PUT", f"/jobs/{self.id}/resource-requirements", wanted)
+
+    def widest(self):
+        """Of its vertices, when all tasks run."""
+        found = self.c.try_get(f"/jobs/{self.id}")
+        runs = found and all(v["status"] == "RUNNING" for v in found["vertices"])
+        return max(v["parallelism"] for v in found["vertices"]) if runs else None
+
+    def finish(self):
+        self.c.cancel(self.id)
+        self.c.wait_for_state(self.id, "CANCELED")
+        self.c.wait(lambda: self.c.kept() == [])
+
+
+def test_bounds_outlive_leaders(home, bundle, tmp_path):
+    """What was acknowledged of other bounds of the parallelism holds under each later leader."""
+    with ha_cluster(home, tmp_path / "cluster", config=ELASTIC) as c:
+        job = ElasticJob(c, bundle, tmp_path, delay_us=20000)
+        c.wait(lambda: job.widest() == 2)
+        for old, upper in ((0, 1), (1, 5)):
+            wanted, put = job.ask(upper)
+            assert put()[0] == 200
+            c.job_managers[old].kill()
+            assert c.wait_for_other_leader(old) == 1 - old
+            assert c.wait(job.bounds) == wanted
+            c.wait(lambda upper=upper: job.widest() == min(upper, 2))
+            c.start_candidate(old)
+        c.job_managers[0].stop()
+        assert c.wait_for_other_leader(0) == 1
+        assert c.wait(job.bounds) == wanted
+        job.finish()
+
+
+@pytest.mark.parametrize("failpoint,kept", [("recovery.requirements.before_write", False),
+                                            ("dispatcher.requirements.before_apply", True)])
+def test_leader_is_killed_while_bounds_are_set(home, bundle, tmp_path, failpoint, kept):
+    """Nobody is answered, and the next leader has the bounds if they were written down."""
+    c = HaCluster(home, tmp_path / "cluster", config=ELASTIC)
+    try:
+        c.start_candidate(0, environment={"FLINC_FAILPOINTS": f"{failpoint}=kill,nth=2"})
+        c.port = c.ports[0]
+        c.wait_for_leader(0)
+        c.start_candidate(1)
+        c.start_task_manager()
+        c.wait_for_slots(2)
+        job = ElasticJob(c, bundle, tmp_path, delay_us=20000)
+        first, put = job.ask(4)
+        assert put()[0] == 200
+        second, put = job.ask(3)
+        c.job_managers[0].expected_exit = None
+        with pytest.raises((OSError, http.client.HTTPException)):
+            put()
+        assert c.wait_for_other_leader(0) == 1
+        assert c.wait(job.bounds) == (second if kept else first)
+        job.finish()
         c.stop()
     finally:
         c.kill_all()

@@ -40,6 +40,7 @@ struct world {
     struct metric_registry *registry;
     struct metric_group *metrics;
     struct dispatcher *d;
+    struct recovery *recovery; /* Borrows; NULL: nothing outlives the dispatcher */
     char folder[64];
     pthread_mutex_t lock;
     struct str ended; /* "FINISHED " as on_job_ended tells */
@@ -204,6 +205,7 @@ static void world_start(struct world *w)
         .mode = COMPONENT_THREAD,
         .resourcemanager = &w->rm,
         .io_executor = w->executor,
+        .recovery = w->recovery,
         .metrics = w->registry,
         .jobmanager_metrics = w->metrics,
         .store_dir = w->folder,
@@ -229,17 +231,24 @@ static size_t world_n_files(const struct world *w)
     return n;
 }
 
-static void world_fini(struct world *w)
+/* Its jobs are suspended. */
+static void world_stop(struct world *w)
 {
-    struct error err = ERROR_INIT;
     pthread_t thread;
-    failpoint_clear_all();
     assert_int_equal(pthread_create(&thread, NULL, free_dispatcher, w->d), 0);
     while (pthread_tryjoin_np(thread, NULL) != 0) {
         world_pump(w);
         sched_yield();
     }
     world_pump(w);
+    w->d = NULL;
+}
+
+static void world_fini(struct world *w)
+{
+    struct error err = ERROR_INIT;
+    failpoint_clear_all();
+    world_stop(w);
     assert_int_equal(w->rm.n_added, w->rm.n_removed);
     assert_int_equal(world_n_files(w), 0);
     executor_free(w->executor);

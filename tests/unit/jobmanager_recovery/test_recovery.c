@@ -3,6 +3,7 @@
 #include "tests/unit/jobmanager_jobmaster/graphs.h"
 
 #include "jobmanager/recovery/recovery.h"
+#include "jobmanager/recovery/requirements.h"
 
 #define JOB "6a010000000000000000000000000000"
 
@@ -261,6 +262,66 @@ static void test_nothing_comes_after_the_end(void **state)
     check_nothing_left(w);
 }
 
+/* Vertex 0xab... may run 2 to 5 times, vertex 0xcd... once to 300 times. */
+static const uint8_t golden_requirements[] = {
+    0x08, 0x01,                                     /* version */
+    0x12, 0x16, 0x0a, 0x10, 0xab, 0, 0, 0, 0, 0, 0, /* a vertex */
+    0,    0,    0,    0,    0,    0, 0, 0, 0,       /* */
+    0x10, 0x02, 0x18, 0x05,                         /* */
+    0x12, 0x17, 0x0a, 0x10, 0xcd, 0, 0, 0, 0, 0, 0, /* another one */
+    0,    0,    0,    0,    0,    0, 0, 0, 0,       /* */
+    0x10, 0x01, 0x18, 0xac, 0x02,
+};
+static const struct job_requirement requirements[] = {
+    {{{0xab}}, {2, 5}},
+    {{{0xcd}}, {1, 300}},
+};
+
+static void test_requirements_as_bytes(void **state)
+{
+    struct error err = ERROR_INIT;
+    STR_AUTO bytes = STR_INIT;
+    struct vec read = VEC_INIT(struct job_requirement);
+    (void)state;
+    requirements_pack(requirements, 2, &bytes);
+    assert_int_equal(bytes.len, sizeof(golden_requirements));
+    assert_memory_equal(bytes.data, golden_requirements, bytes.len);
+    assert_int_equal(requirements_unpack(str_slice(&bytes), &read, &err), 0);
+    assert_int_equal(read.len, 2);
+    assert_memory_equal(read.data, requirements, sizeof(requirements));
+    assert_int_equal(requirements_unpack(SLICE_LIT("\x08\x02"), &read, &err), ERR_CORRUPT);
+    assert_non_null(strstr(err.message, "version 2"));
+    assert_int_equal(requirements_unpack(SLICE_LIT("\x08\x01\x12\x03\x0a\x01\xab"), &read, &err),
+                     ERR_CORRUPT);
+    assert_non_null(strstr(err.message, "has 1 bytes"));
+    bytes.len--;
+    assert_int_equal(requirements_unpack(str_slice(&bytes), &read, &err), ERR_CORRUPT);
+    vec_fini(&read);
+}
+
+static void test_requirements(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    struct recovered_job job;
+    assert_int_equal(put(w, &err), 0);
+    assert_int_equal(recovery_get_job(w->r, JOB, &job, &err), 0);
+    assert_int_equal(job.requirements.len, 0);
+    recovered_job_fini(&job, w->blobs);
+    assert_int_equal(recovery_keep_requirements(w->r, JOB, &requirements[1], 1, &err), 0);
+    assert_int_equal(recovery_keep_requirements(w->r, JOB, requirements, 2, &err), 0);
+    retire(w);
+    lead(w);
+    assert_int_equal(recovery_get_job(w->r, JOB, &job, &err), 0);
+    assert_int_equal(job.requirements.len, 2);
+    assert_memory_equal(job.requirements.data, requirements, sizeof(requirements));
+    recovered_job_fini(&job, w->blobs);
+    assert_int_equal(recovery_end_job(w->r, JOB, "CANCELED", &err), 0);
+    assert_int_equal(recovery_keep_requirements(w->r, JOB, requirements, 2, &err), ERR_CANCELLED);
+    assert_int_equal(recovery_remove_job(w->r, JOB, &err), 0);
+    check_nothing_left(w);
+}
+
 static void test_results_are_kept(void **state)
 {
     struct world *w = *state;
@@ -343,6 +404,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_files_go_first, setup, teardown),
         cmocka_unit_test_setup_teardown(test_numbers_do_not_go_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_comes_after_the_end, setup, teardown),
+        cmocka_unit_test(test_requirements_as_bytes),
+        cmocka_unit_test_setup_teardown(test_requirements, setup, teardown),
         cmocka_unit_test_setup_teardown(test_results_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_next_leader_removes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
