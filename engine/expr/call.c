@@ -110,9 +110,8 @@ static int refuse(const struct expr_function *f, const struct expr *const *args,
                          n_args, str_cstr(&forms));
     }
     print_applied(f, args, n_args, &text);
-    return error_set(err, ERR_INVALID_ARGUMENT,
-                     "Cannot apply '%s' to arguments of type '%s'.%s", f->name, str_cstr(&text),
-                     str_cstr(&forms));
+    return error_set(err, ERR_INVALID_ARGUMENT, "Cannot apply '%s' to arguments of type '%s'.%s",
+                     f->name, str_cstr(&text), str_cstr(&forms));
 }
 
 /* ---- groups ----------------------------------------------------------------------------------------- */
@@ -158,9 +157,9 @@ static int bring_to(struct expr_pool *pool, const struct data_type *type, const 
     return expr_cast(pool, *e, type, false, e, err);
 }
 
-static int unify_group(struct expr_pool *pool, const struct signature *s, enum signature_group group,
-                       const struct expr **args, uint32_t n_args, struct data_type **ret_type,
-                       struct error *err)
+static int unify_group(struct expr_pool *pool, const struct signature *s,
+                       enum signature_group group, const struct expr **args, uint32_t n_args,
+                       struct data_type **ret_type, struct error *err)
 {
     const struct data_type **types = mem_alloc((n_args + 1) * sizeof(*types));
     struct data_type *common = NULL;

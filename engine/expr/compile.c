@@ -11,8 +11,9 @@ enum { NO_REGISTER = UINT32_MAX };
 /* A block that is being written. */
 struct writer {
     struct vec instructions; /* struct expr_instruction */
-    struct vec defined;      /* uint32_t: ids of nodes that are known in this block and those inside it */
-    bool is_inner;           /* what it defines is forgotten at its end */
+    struct vec
+        defined;   /* uint32_t: ids of nodes that are known in this block and those inside it */
+    bool is_inner; /* what it defines is forgotten at its end */
 };
 
 struct compiler {
@@ -82,8 +83,7 @@ static int check_node(const struct compiler *c, const struct expr *e, struct err
         return error_set(err, ERR_INTERNAL, "an expression of the planner was left in a program");
     }
     if (e->kind == EXPR_INPUT &&
-        (e->index >= input->n_fields ||
-         input->fields[e->index].type->layout != e->type->layout)) {
+        (e->index >= input->n_fields || input->fields[e->index].type->layout != e->type->layout)) {
         return error_set(err, ERR_INTERNAL, "column %" PRIu32 " of the input is another one",
                          e->index);
     }

@@ -58,8 +58,8 @@ static uint32_t undecided(bool is_and, const struct expr_vector *v, const uint16
     uint32_t found = 0;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t row = rows != NULL ? rows[i] : i;
-        const bool is_decided = !column_is_null(&v->column, row) &&
-                                column_get_bool(&v->column, row) != is_and;
+        const bool is_decided =
+            !column_is_null(&v->column, row) && column_get_bool(&v->column, row) != is_and;
         ret[found] = (uint16_t)row;
         found += !is_decided;
     }
@@ -67,8 +67,8 @@ static uint32_t undecided(bool is_and, const struct expr_vector *v, const uint16
 }
 
 /* An operand that is constant, as a vector of rows. */
-static void first_operand(struct expr_program *p, const struct expr_vector *v,
-                          uint32_t n_rows, struct expr_vector *out)
+static void first_operand(struct expr_program *p, const struct expr_vector *v, uint32_t n_rows,
+                          struct expr_vector *out)
 {
     if (v->is_constant) {
         const struct expr_value value = expr_value_of(&v->column, 0);
@@ -193,15 +193,17 @@ static uint32_t rows_that_are(const struct expr_vector *v, bool is_known, const 
     uint32_t found = 0;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t at = expr_at(v, rows[i]);
-        const bool yes = is_known ? !column_is_null(&v->column, at)
-                                 : !column_is_null(&v->column, at) && column_get_bool(&v->column, at);
+        const bool yes = is_known
+                             ? !column_is_null(&v->column, at)
+                             : !column_is_null(&v->column, at) && column_get_bool(&v->column, at);
         ret[found] = rows[i];
         found += yes;
     }
     return found;
 }
 
-static int run_arms(struct choice *c, uint16_t *rest, uint32_t n, uint32_t n_rows, struct error *err)
+static int run_arms(struct choice *c, uint16_t *rest, uint32_t n, uint32_t n_rows,
+                    struct error *err)
 {
     struct expr_program *p = c->program;
     const struct expr_instruction *in = c->in;

@@ -300,8 +300,7 @@ static const struct expr *intern(struct expr_pool *pool, struct expr *e)
 
 const struct expr *expr_input(struct expr_pool *pool, uint32_t index, struct data_type *take_type)
 {
-    struct expr e = {
-        .kind = EXPR_INPUT, .type = expr_pool_type(pool, take_type), .index = index};
+    struct expr e = {.kind = EXPR_INPUT, .type = expr_pool_type(pool, take_type), .index = index};
     return intern(pool, &e);
 }
 
@@ -313,8 +312,7 @@ const struct expr *expr_literal(struct expr_pool *pool, struct data_type *take_t
         type_unref(take_type);
         take_type = right;
     }
-    struct expr e = {
-        .kind = EXPR_LITERAL, .type = expr_pool_type(pool, take_type), .value = value};
+    struct expr e = {.kind = EXPR_LITERAL, .type = expr_pool_type(pool, take_type), .value = value};
     return intern(pool, &e);
 }
 
@@ -325,8 +323,7 @@ const struct expr *expr_null(struct expr_pool *pool, struct data_type *take_type
 
 const struct expr *expr_boolean(struct expr_pool *pool, bool value)
 {
-    return expr_literal(pool, type_new(TYPE_BOOLEAN, false),
-                        (struct expr_value){.boolean = value});
+    return expr_literal(pool, type_new(TYPE_BOOLEAN, false), (struct expr_value){.boolean = value});
 }
 
 const struct expr *expr_integer(struct expr_pool *pool, enum type_id id, int64_t value)
@@ -350,8 +347,8 @@ const struct expr *expr_field(struct expr_pool *pool, const struct expr *row, ui
     const struct data_type *field = row->type->children[index];
     struct expr e = {
         .kind = EXPR_FIELD,
-        .type = expr_pool_type(
-            pool, type_with_nullable(field, field->nullable || row->type->nullable)),
+        .type =
+            expr_pool_type(pool, type_with_nullable(field, field->nullable || row->type->nullable)),
         .index = index,
         .args = &row,
         .n_args = 1,

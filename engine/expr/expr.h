@@ -17,10 +17,10 @@ enum {
 struct expr_function;
 
 enum expr_kind {
-    EXPR_INPUT,    /* index: a column of the input */
-    EXPR_LITERAL,  /* value */
-    EXPR_CALL,     /* function, args */
-    EXPR_FIELD,    /* args[0] is a ROW; index: its field.  NULL when the row is */
+    EXPR_INPUT,   /* index: a column of the input */
+    EXPR_LITERAL, /* value */
+    EXPR_CALL,    /* function, args */
+    EXPR_FIELD,   /* args[0] is a ROW; index: its field.  NULL when the row is */
     EXPR_EXTERNAL, /* external: a subquery, a correlated column, ... of the room above; no program has it */
 };
 
@@ -44,11 +44,11 @@ struct expr {
     const struct expr_function *function;
     const struct expr *const *args;
     uint32_t index;
-    uint32_t id;        /* number within the pool, in the order of making: arguments have lower ones */
-    uint32_t depth;     /* levels of nodes below, itself included */
+    uint32_t id;    /* number within the pool, in the order of making: arguments have lower ones */
+    uint32_t depth; /* levels of nodes below, itself included */
     uint16_t external_kind;
-    bool is_volatile;   /* it or a node below has another value each time */
-    bool is_constant;   /* no input, nothing volatile or external below */
+    bool is_volatile; /* it or a node below has another value each time */
+    bool is_constant; /* no input, nothing volatile or external below */
     uint64_t hash;
     struct expr_value value;
     void *external; /* Borrows */

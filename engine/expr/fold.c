@@ -73,8 +73,7 @@ const struct expr *expr_fold(struct expr_pool *pool, const struct expr *e,
                              const struct time_zone *zone)
 {
     static const struct buffer_pool_options options = {.name = "constants of a plan"};
-    struct folding f = {
-        .pool = pool, .zone = zone, .buffers = buffer_pool_new(&options)};
+    struct folding f = {.pool = pool, .zone = zone, .buffers = buffer_pool_new(&options)};
     const struct expr *folded = expr_rewrite(pool, e, fold_node, &f);
     buffer_pool_close(f.buffers);
     return folded;

@@ -35,12 +35,14 @@ const char *expr_function_kind_name(enum expr_function_kind kind);
 enum expr_function_flags {
     EXPR_FN_OWN_NULLS = 1 << 0, /* not strict: the kernel sees NULLs */
     EXPR_FN_NULLABLE = 1 << 1,  /* the result may be NULL though no argument is */
-    EXPR_FN_DENSE = 1 << 2,     /* the kernel may run over rows that do not count, and NULLs; it cannot fail */
-    EXPR_FN_CAN_FAIL = 1 << 3,  /* stops the job for some values: never evaluated for rows that do not want it */
-    EXPR_FN_VOLATILE = 1 << 4,  /* another value each time */
-    EXPR_FN_DYNAMIC = 1 << 5,   /* depends on clock, session or record: not folded by planners */
-    EXPR_FN_HIDDEN = 1 << 6,    /* not for people: no SHOW FUNCTIONS */
-    EXPR_FN_OPERATOR = 1 << 7,  /* not called by name in text */
+    EXPR_FN_DENSE =
+        1 << 2, /* the kernel may run over rows that do not count, and NULLs; it cannot fail */
+    EXPR_FN_CAN_FAIL =
+        1 << 3, /* stops the job for some values: never evaluated for rows that do not want it */
+    EXPR_FN_VOLATILE = 1 << 4, /* another value each time */
+    EXPR_FN_DYNAMIC = 1 << 5,  /* depends on clock, session or record: not folded by planners */
+    EXPR_FN_HIDDEN = 1 << 6,   /* not for people: no SHOW FUNCTIONS */
+    EXPR_FN_OPERATOR = 1 << 7, /* not called by name in text */
 };
 
 /* What the compiler itself evaluates, because arguments are evaluated for some rows only. */
@@ -55,12 +57,13 @@ enum expr_control {
 /* For bind(): the call, and what it chooses. */
 struct expr_binding {
     const struct expr *call;
-    struct arena *arena;         /* lives as long as the program; for state */
+    struct arena *arena; /* lives as long as the program; for state */
     const struct time_zone *zone;
-    uint32_t flags;              /* the row's; bind() may change DENSE, CAN_FAIL, OWN_NULLS */
-    expr_kernel kernel;          /* the row's */
+    uint32_t flags;     /* the row's; bind() may change DENSE, CAN_FAIL, OWN_NULLS */
+    expr_kernel kernel; /* the row's */
     void *state;
-    void (*free_state)(void *state); /* runs with the end of the program; NULL: arena memory alone */
+    void (*free_state)(
+        void *state); /* runs with the end of the program; NULL: arena memory alone */
 };
 
 struct expr_function {
@@ -78,9 +81,10 @@ struct expr_function {
     expr_kernel kernel;
     int (*bind)(struct expr_binding *binding, struct error *err);
     const struct aggregate_desc *aggregate; /* EXPR_AGGREGATE: engine/expr/aggregate.h */
-    const char *category; /* "string" */
-    const char *text;     /* one or two sentences of Markdown */
-    const char *example;  /* "UPPER('abc') = ABC": SQL, and what it prints; more with newlines between */
+    const char *category;                   /* "string" */
+    const char *text;                       /* one or two sentences of Markdown */
+    const char
+        *example; /* "UPPER('abc') -- ABC": SQL, and what it prints; more with newlines between */
 };
 
 /* A family of rows; tables of tables end with NULL. */

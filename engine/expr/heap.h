@@ -4,11 +4,13 @@
 
 #include "engine/expr/vector.h"
 
-enum { EXPR_SHARED_ARGS = 32 }; /* arguments whose buffers a result can share; those behind are copied */
+enum {
+    EXPR_SHARED_ARGS = 32
+}; /* arguments whose buffers a result can share; those behind are copied */
 
 struct expr_heap {
-    struct buffer *block; /* Borrows: the current one, the result's */
-    int32_t number;       /* its number there */
+    struct buffer *block;             /* Borrows: the current one, the result's */
+    int32_t number;                   /* its number there */
     int32_t shared[EXPR_SHARED_ARGS]; /* number of the first shared buffer + 1; 0: not shared */
     struct builder builder;           /* of nested results */
     bool has_builder;

@@ -1,9 +1,9 @@
 /* Expressions as plans show them. */
 #include "engine/data/batch.h"
 #include "engine/data/value_print.h"
-#include "engine/values/calendar.h"
 #include "engine/expr/function.h"
 #include "engine/expr/type_rules.h"
+#include "engine/values/calendar.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -57,7 +57,7 @@ static void print_literal(const struct expr *e, struct str *out)
         break;
     case TYPE_DECIMAL:
         value_print_decimal(e->type->layout == LAYOUT_I128 ? e->value.wide : e->value.integer,
-                      e->type->scale, out);
+                            e->type->scale, out);
         break;
     case TYPE_FLOAT:
     case TYPE_DOUBLE:
@@ -98,7 +98,8 @@ static void print_call(const struct expr *e, const struct schema *input, struct 
 {
     const struct expr_function *f = e->function;
     const bool is_cast = strcmp(f->name, "CAST") == 0 || strcmp(f->name, "TRY_CAST") == 0;
-    if ((f->flags & EXPR_FN_OPERATOR) != 0 && e->n_args >= 2 && !isalpha((unsigned char)f->name[0])) {
+    if ((f->flags & EXPR_FN_OPERATOR) != 0 && e->n_args >= 2 &&
+        !isalpha((unsigned char)f->name[0])) {
         char between[16];
         (void)snprintf(between, sizeof(between), " %s ", f->name);
         str_append_char(out, '(');

@@ -45,7 +45,8 @@ struct expr_clock {
 /* The batch of outputs for the rows of `in` for which all conditions are TRUE: with a selection when they are not all, NULL
  * when there are none.  Row kinds, timestamps and selection come along.  `in` is borrowed. */
 int expr_program_run(struct expr_program *program, struct buffer_pool *pool, struct batch *in,
-                     const struct expr_clock *clock, struct batch **ret, struct error *err) MUST_CHECK;
+                     const struct expr_clock *clock, struct batch **ret,
+                     struct error *err) MUST_CHECK;
 
 /* As text, for EXPLAIN and tests: one instruction a line. */
 void expr_program_print(const struct expr_program *program, struct str *out);

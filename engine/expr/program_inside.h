@@ -26,9 +26,9 @@ struct expr_instruction {
     uint32_t index; /* EXPR_OP_FIELD */
     uint32_t out;   /* register */
     uint32_t n_args;
-    uint32_t *args;             /* registers */
-    struct expr_block *blocks;  /* of control: one per argument, which compute it; may be empty */
-    uint32_t n_frees;           /* registers of this block that are not needed behind it */
+    uint32_t *args;            /* registers */
+    struct expr_block *blocks; /* of control: one per argument, which compute it; may be empty */
+    uint32_t n_frees;          /* registers of this block that are not needed behind it */
     uint32_t *frees;
     const struct expr *node; /* Borrows: the pool's */
     expr_kernel kernel;
@@ -48,20 +48,20 @@ struct expr_condition {
 };
 
 struct expr_program {
-    struct arena arena;         /* instructions, states */
-    struct arena scratch;       /* of one batch */
-    struct schema *input, *output; /* Owns */
-    struct expr_pool *pool;     /* Owns: the program's own nodes and types */
+    struct arena arena;             /* instructions, states */
+    struct arena scratch;           /* of one batch */
+    struct schema *input, *output;  /* Owns */
+    struct expr_pool *pool;         /* Owns: the program's own nodes and types */
     const struct data_type **types; /* Borrows: one per register, the pool's */
     struct expr_vector *registers;
-    bool *is_input;             /* registers that are columns of the batch */
+    bool *is_input; /* registers that are columns of the batch */
     uint32_t *input_column;
     uint32_t n_registers;
     struct expr_condition *conditions;
     uint32_t n_conditions;
-    struct expr_block constants; /* run once, at the first batch */
-    uint8_t *is_constant;        /* registers that live as long as the program */
-    bool has_constants;          /* they are computed */
+    struct expr_block constants;       /* run once, at the first batch */
+    uint8_t *is_constant;              /* registers that live as long as the program */
+    bool has_constants;                /* they are computed */
     struct buffer_pool *constant_pool; /* Owns: their memory */
     struct expr_block block;
     uint32_t *outputs; /* registers */

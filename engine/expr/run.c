@@ -318,10 +318,9 @@ static int select_rows(struct expr_program *p, struct batch *in, const uint16_t 
             continue;
         }
         uint16_t *kept = arena_alloc(&p->scratch, (n + 1) * sizeof(*kept));
-        const uint32_t left =
-            expr_select_bits(v->column.values->data,
-                             v->column.validity != NULL ? v->column.validity->data : NULL, rows, n,
-                             kept);
+        const uint32_t left = expr_select_bits(
+            v->column.values->data, v->column.validity != NULL ? v->column.validity->data : NULL,
+            rows, n, kept);
         if (left < n) {
             rows = kept;
             n = left;

@@ -119,8 +119,7 @@ void expr_end_bytes(struct expr_frame *f, uint32_t row, size_t len)
         *v = view_inline(at, (uint32_t)len);
         return;
     }
-    *v = (struct view){
-        .len = (int32_t)len, .buffer = h->number, .offset = (int32_t)h->block->size};
+    *v = (struct view){.len = (int32_t)len, .buffer = h->number, .offset = (int32_t)h->block->size};
     memcpy(v->prefix, at, sizeof(v->prefix));
     h->block->size += len;
 }

@@ -29,8 +29,8 @@ struct expr_context {
     const struct time_zone *zone; /* Borrows: table.local-time-zone; NULL: UTC */
     bool is_batch;                /* execution.runtime-mode = batch: CURRENT_* stand still */
     int64_t query_start_ms;
-    int64_t now_ms;     /* wall clock, read once per batch */
-    int64_t watermark;  /* INT64_MIN: none yet */
+    int64_t now_ms;            /* wall clock, read once per batch */
+    int64_t watermark;         /* INT64_MIN: none yet */
     const int64_t *timestamps; /* of the records; NULL: none */
     uint32_t subtask;
 };
@@ -51,9 +51,9 @@ struct expr_frame {
 typedef int (*expr_kernel)(struct expr_frame *f, struct error *err);
 
 /* for (EXPR_ROWS(f, row)) { ... } */
-#define EXPR_ROWS(f, row)                                                                       \
-    uint32_t row##_i = 0, row = (f)->n > 0 && (f)->rows != NULL ? (f)->rows[0] : 0;             \
-    row##_i < (f)->n;                                                                           \
+#define EXPR_ROWS(f, row)                                                           \
+    uint32_t row##_i = 0, row = (f)->n > 0 && (f)->rows != NULL ? (f)->rows[0] : 0; \
+    row##_i < (f)->n;                                                               \
     row##_i++, row = (f)->rows == NULL ? row##_i : row##_i < (f)->n ? (f)->rows[row##_i] : 0
 
 /* Row of a vector: 0 of constants. */

@@ -1,0 +1,14 @@
+/* The families of built-in functions. */
+#include "engine/functions/functions.h"
+
+static const struct expr_functions *const families[] = {
+    &functions_arithmetic,
+    &functions_cast,
+    &functions_comparison,
+    &functions_logic,
+};
+
+void functions_register_builtin(void)
+{
+    expr_functions_register(families, ARRAY_LEN(families));
+}

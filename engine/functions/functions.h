@@ -1,0 +1,25 @@
+/* The built-in functions: their rows by family, and what kernels of several families share.
+ *
+ * A row is made by a file of its family and stands in the family's table; functions.c lists the families.  How to write
+ * a kernel: engine/expr/vector.h.  Flink: BuiltInFunctionDefinitions, FlinkSqlOperatorTable, the runtime functions.
+ * Thread: any; tables are constant. */
+#ifndef FLINC_ENGINE_FUNCTIONS_FUNCTIONS_H
+#define FLINC_ENGINE_FUNCTIONS_FUNCTIONS_H
+
+#include "engine/expr/function.h"
+
+/* Makes all built-in functions known; once per process, before threads. */
+void functions_register_builtin(void);
+
+extern const struct expr_functions functions_arithmetic;
+extern const struct expr_functions functions_cast;
+extern const struct expr_functions functions_comparison;
+extern const struct expr_functions functions_logic;
+
+/* Table of rows -> what functions.c lists. */
+#define FUNCTIONS_TABLE(rows)   \
+    {                           \
+        (rows), ARRAY_LEN(rows) \
+    }
+
+#endif
