@@ -20,6 +20,8 @@ int cast_failed(struct expr_frame *f, uint32_t row, struct slice value, struct e
 /* Each looks whether the pair is its own. */
 static void (*const families[])(struct expr_binding *b, const struct cast_state *s) = {
     functions_bind_cast_numbers,
+    functions_bind_cast_text,
+    functions_bind_cast_parse,
 };
 
 static int bind_cast(struct expr_binding *b, struct error *err)

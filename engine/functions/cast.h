@@ -13,6 +13,8 @@ struct cast_state {
 
 /* Each sets binding->kernel when the pair of types is its own (and flags: DENSE, or CAN_FAIL taken off), else leaves it. */
 void functions_bind_cast_numbers(struct expr_binding *b, const struct cast_state *s);
+void functions_bind_cast_text(struct expr_binding *b, const struct cast_state *s);
+void functions_bind_cast_parse(struct expr_binding *b, const struct cast_state *s);
 
 /* "Cannot parse 'abc' as INT", or NULL for TRY_CAST: what a kernel returns for a value that cannot be cast. */
 int cast_failed(struct expr_frame *f, uint32_t row, struct slice value, struct error *err);

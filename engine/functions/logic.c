@@ -225,7 +225,7 @@ static const struct expr_function rows[] = {
      .text = "The value behind the first condition that is TRUE, or that behind ELSE (NULL without "
              "one). Values are evaluated "
              "only when they are taken.",
-     .example = "CASE WHEN 1 > 2 THEN 'a' ELSE 'b' END -- b\nCASE 2 WHEN 1 THEN 'a' WHEN 2, 3 THEN "
+     .example = "CASE WHEN 1 > 2 THEN 'a' ELSE 'b' END -- b\nCASE 2 WHEN 1 THEN 'a' WHEN 2 THEN "
                 "'b' END -- b"},
     {.name = "COALESCE",
      .signatures = "T...",

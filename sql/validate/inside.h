@@ -1,0 +1,24 @@
+/* What the files of sql/validate share. */
+#ifndef FLINC_SQL_VALIDATE_INSIDE_H
+#define FLINC_SQL_VALIDATE_INSIDE_H
+
+#include "sql/validate/expression.h"
+
+/* Notes the place of an error, if it is the first; returns rc. */
+int sql_at_place(struct sql_validator *v, struct sql_span span, int rc);
+int sql_resolve_literal(struct sql_validator *v, const struct sql_expr *e, const struct expr **ret,
+                        struct error *err) MUST_CHECK;
+int sql_resolve_column(struct sql_validator *v, const struct sql_scope *scope,
+                       const struct sql_expr *e, const struct expr **ret,
+                       struct error *err) MUST_CHECK;
+int sql_resolve_call(struct sql_validator *v, const struct sql_scope *scope,
+                     const struct sql_expr *e, const struct expr **ret,
+                     struct error *err) MUST_CHECK;
+/* INTERVAL 'text' range: milliseconds or months. */
+int sql_parse_interval_text(struct slice text, const struct sql_interval_range *range, int64_t *ret,
+                            struct error *err) MUST_CHECK;
+/* The type of an interval of the range. */
+int sql_interval_type(const struct sql_interval_range *range, struct data_type **ret,
+                      struct error *err) MUST_CHECK;
+
+#endif
