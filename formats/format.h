@@ -9,7 +9,7 @@
  *   TRY(format_check(f, schema, options, FORMAT_READS, err));
  *
  *   TRY(format_decoder_new(f, &config, &d, err));
- *   format_decoder_start(d, path, 0, FORMAT_AT_BEGINNING);
+ *   format_decoder_start(d, path, (struct format_position){0}, FORMAT_AT_BEGINNING);
  *   for (;;) {
  *       ... data: what the last call left, and more behind it
  *       TRY(format_decode(d, &input, &builder, &decoded, err));
@@ -89,10 +89,15 @@ int format_decoder_new(const flinc_format *format, const struct format_decoder_c
 struct format_decoder *format_decoder_free(struct format_decoder *d);
 
 enum format_start { FORMAT_AT_BEGINNING, FORMAT_IN_THE_MIDDLE };
-/* What comes next is at `offset` of this file or message (name: "s3://b/f.json", "topic t, partition 3, offset 17"; borrowed
+/* What a source keeps as its position: a record, and how many of its rows were read.  (A JSON array at top level makes several.) */
+struct format_position {
+    uint64_t offset;
+    uint64_t rows; /* nearly always 0 */
+};
+/* What comes next is at `position` of this file or message (name: "s3://b/f.json", "topic t, partition 3, offset 17"; borrowed
  * until the next start).  Errors name a line where the file was read from its beginning, else the byte. */
-void format_decoder_start(struct format_decoder *d, const char *name, uint64_t offset,
-                          enum format_start start);
+void format_decoder_start(struct format_decoder *d, const char *name,
+                          struct format_position position, enum format_start start);
 
 struct format_decode_input {
     struct slice data; /* begins with a record */
@@ -109,8 +114,8 @@ struct format_decoded {
  * is not.  Nothing of the decoder's may be used afterwards but its free(). */
 int format_decode(struct format_decoder *d, const struct format_decode_input *input,
                   struct builder *b, struct format_decoded *ret, struct error *err) MUST_CHECK;
-/* Where the next record begins. */
-uint64_t format_decoder_offset(const struct format_decoder *d);
+/* What comes next. */
+struct format_position format_decoder_position(const struct format_decoder *d);
 /* What ignoring errors has left out so far: records, and fields that became NULL. */
 uint64_t format_decoder_skipped_records(const struct format_decoder *d);
 uint64_t format_decoder_nulled_fields(const struct format_decoder *d);

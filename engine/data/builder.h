@@ -80,6 +80,8 @@ void builder_fill_timestamps(struct builder *b, uint32_t from, int64_t timestamp
 void builder_end_row(struct builder *b);
 /* Forgets the cells of the row that was not ended, after an error. */
 void builder_cancel_row(struct builder *b);
+/* Forgets what was written to one column of the row that was not ended. */
+void builder_cancel_cell(struct builder *b, uint32_t column);
 
 /* Nested cells are made from the inside out: values are added to the child columns (those of lists,
  * maps and multisets any number of times, those of rows once), then the cell is closed, by
@@ -92,6 +94,8 @@ void builder_cancel_row(struct builder *b);
 struct builder_column *builder_column_of(struct builder *b, uint32_t column);
 struct builder_column *builder_child_of(struct builder_column *c, uint32_t child);
 uint32_t builder_column_rows(const struct builder_column *c); /* of a nested column, so far */
+/* Forgets the rows of a nested column behind the first `rows`. */
+void builder_truncate(struct builder_column *c, uint32_t rows);
 void builder_put_nested(struct builder *b, uint32_t column);
 void builder_add_null(struct builder *b, struct builder_column *c);
 void builder_add_bool(struct builder *b, struct builder_column *c, bool v);

@@ -314,6 +314,14 @@ void builder_cancel_row(struct builder *b)
     }
 }
 
+void builder_cancel_cell(struct builder *b, uint32_t column)
+{
+    ASSERT(column < b->out.n_columns);
+    if (b->batch != NULL) {
+        builder_column_cancel(&b->columns[column], b->out.n);
+    }
+}
+
 /* ---- nested columns ---------------------------------------------------------------------------- */
 
 struct builder_column *builder_column_of(struct builder *b, uint32_t column)
@@ -330,6 +338,15 @@ struct builder_column *builder_child_of(struct builder_column *c, uint32_t child
 uint32_t builder_column_rows(const struct builder_column *c)
 {
     return c->n;
+}
+
+void builder_truncate(struct builder_column *c, uint32_t rows)
+{
+    ASSERT(rows <= c->n);
+    if (c->col != NULL) {
+        c->n = rows;
+        builder_column_cancel(c, rows);
+    }
 }
 
 /* The next row of a nested column. */

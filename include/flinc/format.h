@@ -240,8 +240,9 @@ typedef struct flinc_format_input {
     uint32_t flags;   /* enum flinc_format_input_flags; MESSAGES: always at the end */
     const char *data; /* begins with a record */
     uint64_t size;
-    uint64_t
-        past; /* STREAM: records that begin here or behind belong to somebody else; >= size: all are ours */
+    /* STREAM: records that begin here or behind belong to somebody else; >= size: all are ours. */
+    uint64_t past;
+    uint64_t skip_rows; /* of the first record, which were read before: partial_rows below */
 } flinc_format_input;
 
 /* What decode() did; zeroed before. */
@@ -250,7 +251,9 @@ typedef struct flinc_format_progress {
     uint32_t
         batch_full; /* 1: stopped because no row fits; call again with the rest and an empty batch */
     uint64_t consumed; /* bytes, whole records; what is left is given again, with more behind it */
-    uint64_t lines;    /* line ends in them; 0 for formats without lines */
+    /* Rows that the record behind them has made already: of those that make several, when the batch became full in the midst of one. */
+    uint64_t partial_rows;
+    uint64_t lines;           /* line ends in them; 0 for formats without lines */
     uint64_t skipped_records; /* left out because they could not be read, where an option says so */
     uint64_t nulled_fields;   /* that became NULL because they could not be read */
 } flinc_format_progress;

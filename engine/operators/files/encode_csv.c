@@ -6,8 +6,10 @@
  * Thread: the task's.  Flink: CsvRowDataSerializationSchema, CsvBulkWriter. */
 #include "common/text/csv.h"
 
-#include "engine/operators/files/cell_text.h"
 #include "engine/operators/files/encoder.h"
+#include "formats/cells/cell_text.h"
+
+static const struct cell_style exact = {CELL_TIME_SQL, CELL_DECIMAL_EXACT};
 
 struct csv_encoder {
     struct file_encoder base;
@@ -154,7 +156,7 @@ static void append_element(struct str *out, const struct column *c, uint32_t row
     } else if (c->type->layout == LAYOUT_VIEW) {
         cell_append_base64(out, column_get_bytes(c, row));
     } else {
-        cell_append_scalar(out, c, row);
+        cell_append_scalar(out, exact, c, row);
     }
 }
 
@@ -187,7 +189,7 @@ static void append_other(struct csv_encoder *e, struct str *out, const struct co
         append_nested(e, out, c, row);
     } else {
         size_t before = out->len;
-        cell_append_scalar(out, c, row);
+        cell_append_scalar(out, exact, c, row);
         /* Numbers and times have the delimiter only where somebody chose an odd one. */
         for (size_t i = before; i < out->len; i++) {
             if (UNLIKELY(e->special[(uint8_t)out->data[i]])) {

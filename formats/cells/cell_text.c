@@ -1,6 +1,7 @@
 /* Cells as text of CSV and JSON; see cell_text.h. */
-#include "engine/operators/files/cell_text.h"
+#include "formats/cells/cell_text.h"
 
+#include "engine/data/civil.h"
 #include "engine/data/value_print.h"
 
 #include <math.h>
@@ -93,15 +94,34 @@ static char *put_time(char *p, uint32_t second, uint32_t nanos)
     return put_fraction(p, nanos);
 }
 
-static void append_timestamp(struct str *out, const struct data_type *t, struct ts_nano v)
+/* Of the years that people write, by two digits; others as Java does. */
+static void append_date(struct str *out, int64_t days)
+{
+    struct civil_date d = civil_date_of(days);
+
+    if (d.year < 0 || d.year > 9999) {
+        *cell_room(out, 1) = '\0';
+        value_print_date(days, out);
+        return;
+    }
+    char *p = cell_room(out, 16);
+    p = put_two(p, (uint32_t)d.year / 100);
+    p = put_two(p, (uint32_t)d.year % 100);
+    *p++ = '-';
+    p = put_two(p, (uint32_t)d.month);
+    *p++ = '-';
+    cell_wrote(out, put_two(p, (uint32_t)d.day));
+}
+
+static void append_timestamp(struct str *out, enum cell_time_style style, const struct data_type *t,
+                             struct ts_nano v)
 {
     int64_t days = v.millis / 86400000 - (v.millis % 86400000 < 0);
     int64_t of_day = v.millis - days * 86400000;
 
-    *cell_room(out, 1) = '\0';
-    value_print_date(days, out);
+    append_date(out, days);
     char *p = cell_room(out, 32);
-    *p++ = ' ';
+    *p++ = style == CELL_TIME_ISO ? 'T' : ' ';
     p = put_time(p, (uint32_t)(of_day / 1000),
                  (uint32_t)(of_day % 1000) * 1000000u + (uint32_t)v.nanos);
     if (t->id == TYPE_TIMESTAMP_LTZ) {
@@ -125,7 +145,52 @@ static struct ts_nano timestamp_of(const struct column *c, uint32_t row)
 
 /* ---- cells ---------------------------------------------------------------------------------------------- */
 
-static void append_decimal(struct str *out, const struct column *c, uint32_t row)
+/* Digits, and behind the first of them a point, with E and the place of the first. */
+static void append_scientific(struct str *out, __int128 unscaled, int32_t scale)
+{
+    STR_AUTO digits = STR_INIT;
+    value_print_decimal(unscaled < 0 ? -unscaled : unscaled, 0, &digits);
+    int32_t exponent = (int32_t)digits.len - 1 - scale;
+
+    str_append(out, "-", unscaled < 0);
+    str_append(out, digits.data, 1);
+    str_append(out, ".", digits.len > 1);
+    str_append(out, digits.data + 1, digits.len - 1);
+    str_printf(out, "E%+d", exponent);
+}
+
+void cell_append_decimal(struct str *out, enum cell_decimal_style style, __int128 unscaled,
+                         int32_t scale)
+{
+    *cell_room(out, 1) = '\0';
+    if (style == CELL_DECIMAL_EXACT) {
+        value_print_decimal(unscaled, scale, out);
+        return;
+    }
+    if (unscaled == 0) {
+        str_append_char(out, '0');
+        return;
+    }
+    bool is_scientific = style == CELL_DECIMAL_SCIENTIFIC;
+    while (unscaled % 10 == 0 && (scale > 0 || is_scientific)) {
+        unscaled /= 10;
+        scale--;
+    }
+    /* As BigDecimal.toString(): no exponent for scales from 0 on and numbers from 0.000001 on. */
+    __int128 small = unscaled < 0 ? -unscaled : unscaled;
+    int32_t n_digits = 1;
+    for (; small >= 10; small /= 10) {
+        n_digits++;
+    }
+    if (is_scientific && (scale < 0 || n_digits - 1 - scale < -6)) {
+        append_scientific(out, unscaled, scale);
+    } else {
+        value_print_decimal(unscaled, scale, out);
+    }
+}
+
+static void append_decimal(struct str *out, enum cell_decimal_style style, const struct column *c,
+                           uint32_t row)
 {
     __int128 v;
 
@@ -134,11 +199,11 @@ static void append_decimal(struct str *out, const struct column *c, uint32_t row
     } else {
         v = COLUMN_VALUES(c, const int64_t)[row];
     }
-    *cell_room(out, 1) = '\0';
-    value_print_decimal(v, c->type->scale, out);
+    cell_append_decimal(out, style, v, c->type->scale);
 }
 
-void cell_append_scalar(struct str *out, const struct column *c, uint32_t row)
+void cell_append_scalar(struct str *out, struct cell_style style, const struct column *c,
+                        uint32_t row)
 {
     char *p = cell_room(out, 64);
 
@@ -157,11 +222,10 @@ void cell_append_scalar(struct str *out, const struct column *c, uint32_t row)
         cell_append_double(out, COLUMN_VALUES(c, const double)[row]);
         return;
     case TYPE_DECIMAL:
-        append_decimal(out, c, row);
+        append_decimal(out, style.decimal, c, row);
         return;
     case TYPE_DATE:
-        *p = '\0';
-        value_print_date(COLUMN_VALUES(c, const int32_t)[row], out);
+        append_date(out, COLUMN_VALUES(c, const int32_t)[row]);
         return;
     case TYPE_TIME: {
         uint32_t ms = (uint32_t)COLUMN_VALUES(c, const int32_t)[row];
@@ -170,7 +234,7 @@ void cell_append_scalar(struct str *out, const struct column *c, uint32_t row)
     }
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMP_LTZ:
-        append_timestamp(out, c->type, timestamp_of(c, row));
+        append_timestamp(out, style.time, c->type, timestamp_of(c, row));
         return;
     default: /* integers and intervals */
         cell_wrote(out, cell_put_i64(p, column_get_int(c, row)));

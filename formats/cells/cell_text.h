@@ -3,10 +3,11 @@
  *
  * Writers reserve what a cell needs at most and go on by a pointer; `out` has no NUL behind its bytes until
  * cell_end().  Thread: any. */
-#ifndef FLINC_ENGINE_OPERATORS_FILES_CELL_TEXT_H
-#define FLINC_ENGINE_OPERATORS_FILES_CELL_TEXT_H
+#ifndef FLINC_FORMATS_CELLS_CELL_TEXT_H
+#define FLINC_FORMATS_CELLS_CELL_TEXT_H
 
 #include "engine/data/batch.h"
+#include "formats/cells/cell_parse.h"
 
 enum { CELL_INT_MAX = 24 };
 
@@ -60,8 +61,20 @@ static ALWAYS_INLINE char *cell_put_i64(char *p, int64_t v)
     return cell_put_u64(p, (uint64_t)v);
 }
 
+/* How decimals are written: 12.50 of a DECIMAL(10, 2) as it is, without zeros at its end (12.5), or so and with an exponent where
+ * Java's BigDecimal writes one (1E+5, 2.7E-8). */
+enum cell_decimal_style { CELL_DECIMAL_EXACT, CELL_DECIMAL_STRIPPED, CELL_DECIMAL_SCIENTIFIC };
+
+struct cell_style {
+    enum cell_time_style time;
+    enum cell_decimal_style decimal;
+};
+
 /* Appends a cell that is not NULL and none of strings and nested types. */
-void cell_append_scalar(struct str *out, const struct column *c, uint32_t row);
+void cell_append_scalar(struct str *out, struct cell_style style, const struct column *c,
+                        uint32_t row);
+void cell_append_decimal(struct str *out, enum cell_decimal_style style, __int128 unscaled,
+                         int32_t scale);
 void cell_append_base64(struct str *out, struct slice bytes);
 /* As Java's Double.toString(). */
 void cell_append_double(struct str *out, double v);
