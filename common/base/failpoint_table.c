@@ -425,6 +425,8 @@ static const struct failpoint_row rows[] = {
     {"task.end.before_end_of_partition", FAILPOINT_WORKER, "ending",
      "before the last element of a partition"},
     {"task.end.before_finished", FAILPOINT_WORKER, "ending", "before the task says FINISHED"},
+    {"checkpoint.end.before_delete", FAILPOINT_JOB_MANAGER, "ending",
+     "a job has ended, maybe that is kept, no file of its checkpoints is deleted"},
     {"dispatcher.archive.before_free", FAILPOINT_JOB_MANAGER, "ending",
      "a job has ended, and becomes history"},
 

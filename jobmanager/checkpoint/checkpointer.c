@@ -114,6 +114,11 @@ static bool are_deleted(const struct checkpointer *c, enum checkpoint_job_end ho
     }
 }
 
+bool checkpointer_all_go(const struct checkpointer *c)
+{
+    return c->all_go;
+}
+
 void checkpointer_end(struct checkpointer *c, enum checkpoint_job_end how,
                       const struct error *cause)
 {
@@ -134,7 +139,8 @@ void checkpointer_end(struct checkpointer *c, enum checkpoint_job_end how,
     if (c->ended_as != NULL) {
         cleanup_expired_at_end(c);
     }
-    if (are_deleted(c, how)) {
+    c->all_go = are_deleted(c, how);
+    if (c->all_go) {
         cleanup_all(c, c->ended_as);
     } else if (c->ended_as != NULL) {
         cleanup_shared_at_end(c, c->ended_as);

@@ -112,6 +112,8 @@ enum checkpoint_job_end {
 };
 void checkpointer_end(struct checkpointer *c, enum checkpoint_job_end how,
                       const struct error *cause);
+/* It has ended, and all completed checkpoints go. */
+bool checkpointer_all_go(const struct checkpointer *c);
 
 /* ---- requests; `done` is called once, also by ..._end() and ..._free() ----------------------------- */
 

@@ -62,6 +62,7 @@ struct checkpointer {
     bool triggering; /* a pending one is before GATHERING */
     bool driving;    /* decider_drive() runs */
     bool ended;
+    bool all_go; /* by its end */
     const char *
         ended_as; /* for good, a JobStatus by its name; NULL: it goes on, here or under another leader */
     struct vec queue;   /* Owns; of struct trigger_request *, in the order of their turn */

@@ -159,6 +159,9 @@ static int run_delete(struct io_job *job, struct error *err)
 {
     struct delete_job *d = (struct delete_job *)job;
     const struct checkpoint_files *files = job->files;
+    if (d->ended_as != NULL) {
+        (void)!FAILPOINT(NULL, "checkpoint.end.before_delete");
+    }
     if (!PLANTED("checkpoint.pointers_stay") && withdraw_pointers(d, err) < 0) {
         log_undeleted(d->folders.len > 0 ? vec_ptr(&d->folders, 0) : "A file of a checkpoint", err);
         return 0;

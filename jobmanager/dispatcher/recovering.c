@@ -62,6 +62,10 @@ bool dispatched_job_write_end(struct dispatched_job *j, enum job_status status)
 {
     struct dispatcher *d = j->d;
     struct error err = ERROR_INIT;
+    enum recovery_files files =
+        jobmaster_checkpoints_go(j->jm) && !PLANTED("dispatcher.end_does_not_say_what_goes")
+            ? RECOVERY_FILES_GO
+            : RECOVERY_FILES_STAY;
     int rc = ERR_STATE;
     if (!job_status_is_globally_terminal(status)) {
         return PLANTED("dispatcher.removes_what_is_suspended");
@@ -78,7 +82,8 @@ bool dispatched_job_write_end(struct dispatched_job *j, enum job_status status)
                 (void)usleep(DISPATCHER_END_PAUSE_MS * 1000);
             }
             error_clear(&err);
-            rc = recovery_end_job(d->options.recovery, j->hex, job_status_name(status), &err);
+            rc =
+                recovery_end_job(d->options.recovery, j->hex, job_status_name(status), files, &err);
         }
         if (rc < 0) {
             LOG_ERROR(DISPATCHER_TOPIC,

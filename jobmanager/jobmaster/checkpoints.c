@@ -286,6 +286,12 @@ bool jobmaster_is_unrecovered(const struct jobmaster *jm)
     return recovered != NULL && recovered->pointers.len > 0 && !jm->checkpoints.restored;
 }
 
+bool jobmaster_checkpoints_go(const struct jobmaster *jm)
+{
+    const struct checkpointer *c = jm->checkpoints.checkpointer;
+    return c != NULL && checkpointer_all_go(c);
+}
+
 static void end(struct jobmaster *jm, enum job_status status)
 {
     static const enum checkpoint_job_end ends[JOB_STATUS_COUNT] = {

@@ -170,6 +170,8 @@ int jobmaster_trigger_savepoint(struct jobmaster *jm, const struct savepoint_req
 
 /* It has failed before it had read what a former leader had left of it: that must not be removed.  After on_terminal. */
 bool jobmaster_is_unrecovered(const struct jobmaster *jm);
+/* All its checkpoints go with it, and are being deleted.  After on_terminal. */
+bool jobmaster_checkpoints_go(const struct jobmaster *jm);
 
 /* ---- resource requirements; thread: any ---------------------------------------------------------- */
 

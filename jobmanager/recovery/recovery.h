@@ -70,9 +70,14 @@ int recovery_get_job(struct recovery *r, const char *job_hex, struct recovered_j
 int recovery_keep_requirements(struct recovery *r, const char *job_hex,
                                const struct job_requirement *requirements, size_t n,
                                struct error *err) MUST_CHECK;
-/* The job has ended for good: `status` by Flink's name, e.g. FINISHED.  May be repeated. */
+enum recovery_files {
+    RECOVERY_FILES_STAY,
+    RECOVERY_FILES_GO, /* of its checkpoints: they are deleted by who calls end_job of recovery_pointers(), before this or later */
+};
+/* The job has ended for good: `status` by Flink's name, e.g. FINISHED.  May be repeated.  When files go, what is kept of the job is
+ * not removed before they are deleted, by this leader or the next one. */
 int recovery_end_job(struct recovery *r, const char *job_hex, const char *status,
-                     struct error *err) MUST_CHECK;
+                     enum recovery_files files, struct error *err) MUST_CHECK;
 /* 1: the job has ended so; 0: nothing is known of an end. */
 int recovery_find_end(struct recovery *r, const char *job_hex, enum job_status *ret_status,
                       struct error *err) MUST_CHECK;

@@ -11,10 +11,17 @@
 
 /* A job that ended under this leadership. */
 struct ended_job {
-    bool files_go; /* is written down */
-    bool removed;  /* or to be removed by who deletes files last */
+    bool files_go;     /* is written down */
+    bool deleter_came; /* who deletes the files that go: the job's checkpointer */
     uint32_t n_deleting;
+    enum { ENDED_KEPT, ENDED_LEAVING, ENDED_GONE } state; /* LEAVING: once files are deleted */
 };
+
+/* Under the lock: what is written down tells the next leader what is left to do. */
+static bool must_stay(const struct ended_job *e)
+{
+    return e->n_deleting > 0 || (e->files_go && !e->deleter_came);
+}
 
 static const struct {
     enum job_status status;
@@ -55,7 +62,7 @@ int results_end_job(struct recovery *r, const char *job_hex, const char *status,
     recovery_name(&name, "results", job_hex, DIRTY);
     pthread_mutex_lock(&r->lock);
     struct ended_job *e = map_find(&r->ended, job_hex);
-    if (e == NULL || (files_go && !e->files_go && !e->removed)) {
+    if (e == NULL || (files_go && !e->files_go && e->state != ENDED_GONE)) {
         write_result(job_hex, status, files_go, &json);
         rc = FAILPOINT(err, "recovery.end.before_result");
         if (rc == 0 && !PLANTED("recovery.end_is_not_written")) {
@@ -71,7 +78,8 @@ int results_end_job(struct recovery *r, const char *job_hex, const char *status,
     }
     if (rc == 0) {
         e->files_go |= files_go;
-        e->n_deleting += holds && !e->removed;
+        e->deleter_came |= files_go && holds;
+        e->n_deleting += holds && e->state != ENDED_GONE;
     }
     pthread_mutex_unlock(&r->lock);
     if (rc < 0) {
@@ -80,9 +88,10 @@ int results_end_job(struct recovery *r, const char *job_hex, const char *status,
     return rc;
 }
 
-int recovery_end_job(struct recovery *r, const char *job_hex, const char *status, struct error *err)
+int recovery_end_job(struct recovery *r, const char *job_hex, const char *status,
+                     enum recovery_files files, struct error *err)
 {
-    return results_end_job(r, job_hex, status, false, false, err);
+    return results_end_job(r, job_hex, status, files == RECOVERY_FILES_GO, false, err);
 }
 
 int results_find(struct recovery *r, const char *job_hex, bool *ret_dirty, struct error *err)
@@ -171,9 +180,9 @@ int recovery_remove_job(struct recovery *r, const char *job_hex, struct error *e
 {
     pthread_mutex_lock(&r->lock);
     struct ended_job *e = map_find(&r->ended, job_hex);
-    bool waits = e != NULL && e->n_deleting > 0;
+    bool waits = e != NULL && must_stay(e);
     if (e != NULL) {
-        e->removed = true;
+        e->state = waits ? ENDED_LEAVING : ENDED_GONE;
     }
     pthread_mutex_unlock(&r->lock);
     return waits ? 0 : remove_job(r, job_hex, err);
@@ -184,9 +193,12 @@ void results_let_go(struct recovery *r, const char *job_hex)
     struct error err = ERROR_INIT;
     pthread_mutex_lock(&r->lock);
     struct ended_job *e = map_find(&r->ended, job_hex);
-    bool removes = e != NULL && e->n_deleting == 1 && e->removed;
     if (e != NULL && e->n_deleting > 0) {
         e->n_deleting--;
+    }
+    bool removes = e != NULL && e->state == ENDED_LEAVING && !must_stay(e);
+    if (removes) {
+        e->state = ENDED_GONE;
     }
     pthread_mutex_unlock(&r->lock);
     if (removes && remove_job(r, job_hex, &err) < 0) {

@@ -324,7 +324,8 @@ struct sim_ledger {
     bool acked;   /* somebody was told that it was submitted */
     bool refused; /* that it was not */
     bool graph, ended, files_go;
-    bool hurried; /* its leader ended soon after it: files that it had not deleted yet stay */
+    bool
+        hurried; /* its leader ended soon after it: files that no checkpoint has any more may stay */
     enum job_status status; /* as it ended */
     uint64_t counter, newest, ended_epoch, cleaned_epoch;
     uint64_t writer_epoch,

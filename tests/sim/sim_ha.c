@@ -371,6 +371,9 @@ static void on_result(struct sim *s, struct sim_job *job, const char *hex,
     if (files_go && !sim_goes_with_job(job, status)) {
         sim_failed(s, __FILE__, __LINE__, "checkpoints go that are to be retained");
     }
+    if (!files_go && sim_goes_with_job(job, status)) {
+        sim_failed(s, __FILE__, __LINE__, "the end of a job does not say that its checkpoints go");
+    }
     if (!l->ended) {
         s->totals->ends++;
         l->ended_epoch = jm_of(s, sim_zk_process(&s->zk, c->session))->epoch;

@@ -92,6 +92,9 @@ static const struct {
      "dispatcher.requirements.before_apply=delay:20,one_in=2;planted.dispatcher.requirements_in_"
      "any_order",
      0, true},
+    {"the end of a job does not say at first that its checkpoints go",
+     "checkpoint.end.before_delete=delay:50,one_in=2;planted.dispatcher.end_does_not_say_what_goes",
+     0, true},
     {"what loses its leader is removed", "planted.dispatcher.removes_what_is_suspended", 0, true},
 };
 

@@ -866,8 +866,9 @@ bool sim_any_pending(const struct sim *s)
     return false;
 }
 
-/* With high availability: what a leader was about to delete when it lost its leadership stays, unless all of the job goes. */
-static bool is_excused(const struct sim *s, const struct sim_job *job)
+/* With high availability: what a leader was about to delete when it lost its leadership stays, unless all of the job goes.  The next
+ * leader knows then what a checkpoint has that counts, not what was given up. */
+static bool is_excused(const struct sim *s, const struct sim_job *job, const struct sim_file *f)
 {
     uint32_t n = 0;
     for (size_t i = 0; i < s->runs.len; i++) {
@@ -875,7 +876,7 @@ static bool is_excused(const struct sim *s, const struct sim_job *job)
     }
     const struct sim_ledger *l = &job->ledger;
     return s->has_ha && (n > 1 || l->hurried || l->cleaned_epoch != l->ended_epoch) &&
-           !(l->files_go && l->cleaned_epoch == l->ended_epoch);
+           !(l->files_go && (l->cleaned_epoch == l->ended_epoch || f->was_complete));
 }
 
 /* With an unknown outcome a file may stay: of a job whose job manager died, of a deletion that failed, of a task
@@ -885,7 +886,7 @@ const char *sim_files_left(struct sim *s)
     MAP_FOREACH (&s->files, e) {
         const struct sim_file *f = e->value;
         const struct sim_job *job = sim_find_job(s, &f->job_id);
-        if (f->refs > 0 || f->excused || job == NULL || job->orphaned || is_excused(s, job)) {
+        if (f->refs > 0 || f->excused || job == NULL || job->orphaned || is_excused(s, job, f)) {
             continue;
         }
         bool calm = job->calm_end && f->made_ms >= s->quiet_ms;

@@ -112,12 +112,13 @@ def test_orderly_stop_hands_over(home, bundle, tmp_path):
 @pytest.mark.parametrize("failpoint", [
     "recovery.put.before_graph", "recovery.put.after_graph", "recovery.end.before_result", "recovery.end.after_result",
     "recovery.remove.before", "recovery.remove.before_result", "checkpoint.complete.before_pointer",
-    "checkpoint.complete.after_pointer", "checkpoint.subsume.before_delete", "ha.file.before_record", "ha.file.after_record",
+    "checkpoint.complete.after_pointer", "checkpoint.subsume.before_delete", "checkpoint.end.before_delete",
+    "ha.file.before_record", "ha.file.after_record",
 ])
 def test_leader_is_killed_at(home, bundle, tmp_path, failpoint):
     """At a step of the protocol: the job ends once, with every line once, or was never accepted."""
     c = HaCluster(home, tmp_path / "cluster")
-    nth = 5 if failpoint.startswith(("checkpoint", "ha.file")) else 1
+    nth = 5 if failpoint.startswith(("checkpoint.complete", "checkpoint.subsume", "ha.file")) else 1
     try:
         c.start_candidate(0, environment={"FLINC_FAILPOINTS": f"{failpoint}=kill,nth={nth}"})
         c.job_managers[0].expected_exit = None
@@ -141,6 +142,7 @@ def test_leader_is_killed_at(home, bundle, tmp_path, failpoint):
                 c.wait_for_state(job["jid"], "FINISHED")
             check_output(tmp_path / "out", counts)
             c.wait(lambda: c.kept() == [])
+            c.wait(lambda: not list(tmp_path.glob("checkpoints/*/chk-*/_metadata")))  # they went with the job
         c.stop()
     finally:
         c.kill_all()

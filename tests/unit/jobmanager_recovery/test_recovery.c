@@ -143,7 +143,7 @@ static void test_details_are_handed_over(void **state)
     assert_int_equal(put(w, &err), 0);
     assert_int_equal(recovery_keep_details(w->r, JOB, SLICE_LIT("old"), &err), 0);
     assert_int_equal(recovery_keep_details(w->r, JOB, SLICE_LIT("known"), &err), 0);
-    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", &err), 0);
+    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", RECOVERY_FILES_STAY, &err), 0);
     list_left(w, &l, JOB "=known "); /* taken: it stays until the taker removes it */
     list_left(w, &l, JOB "=known ");
     l.takes = false;
@@ -185,7 +185,7 @@ static void test_found_by_the_next(void **state)
     recovered_job_fini(&job, w->blobs);
     /* The former one can neither write nor remove. */
     assert_int_equal(p->add(p->arg, JOB, 12, SLICE_LIT("D/a/chk-12"), &err), ERR_FENCED);
-    assert_int_equal(recovery_end_job(old, JOB, "FINISHED", &err), ERR_FENCED);
+    assert_int_equal(recovery_end_job(old, JOB, "FINISHED", RECOVERY_FILES_STAY, &err), ERR_FENCED);
     recovery_free(old);
     contender_close(&former);
     assert_int_equal(recovery_remove_job(w->r, JOB, &err), 0);
@@ -199,8 +199,8 @@ static void test_end(void **state)
     enum job_status status;
     assert_int_equal(put(w, &err), 0);
     assert_int_equal(recovery_find_end(w->r, JOB, &status, &err), 0);
-    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", &err), 0);
-    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", &err), 0);
+    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", RECOVERY_FILES_STAY, &err), 0);
+    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", RECOVERY_FILES_STAY, &err), 0);
     assert_int_equal(recovery_find_end(w->r, JOB, &status, &err), 1);
     assert_int_equal(status, JOB_STATUS_FINISHED);
     assert_int_equal(put(w, &err), ERR_ALREADY_EXISTS);
@@ -229,6 +229,60 @@ static void test_files_go_first(void **state)
     check_nothing_left(w);
 }
 
+/* The same when the end is written down before anybody begins to delete: it says what goes. */
+static void test_the_end_says_that_files_go(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    enum job_status status;
+    const struct checkpoint_pointers *p = recovery_pointers(w->r);
+    assert_int_equal(put(w, &err), 0);
+    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", RECOVERY_FILES_GO, &err), 0);
+    assert_int_equal(recovery_remove_job(w->r, JOB, &err), 0);
+    assert_int_equal(recovery_find_end(w->r, JOB, &status, &err), 1);
+    assert_int_equal(p->end_job(p->arg, JOB, "FINISHED", true, &err), 0);
+    assert_int_equal(recovery_find_end(w->r, JOB, &status, &err), 1);
+    p->files_are_gone(p->arg, JOB);
+    assert_int_equal(recovery_find_end(w->r, JOB, &status, &err), 0);
+    check_nothing_left(w);
+}
+
+static void check_the_next_deletes(struct world *w)
+{
+    struct error err = ERROR_INIT;
+    STR_AUTO folder = STR_INIT;
+    retire(w);
+    lead(w);
+    check_jobs(w, 0);
+    check_nothing_left(w);
+    str_printf(&folder, "%s/checkpoints/" JOB, w->f.dir);
+    assert_int_equal(fs_exists(str_cstr(&folder), &err), 0);
+}
+
+static void put_checkpoint(struct world *w)
+{
+    struct error err = ERROR_INIT;
+    STR_AUTO folder = STR_INIT;
+    STR_AUTO pointer = STR_INIT;
+    const struct checkpoint_pointers *p = recovery_pointers(w->r);
+    str_printf(&folder, "%s/checkpoints/" JOB "/chk-4", w->f.dir);
+    str_printf(&pointer, "D%s", str_cstr(&folder));
+    assert_int_equal(fs_mkdirs(str_cstr(&folder), &err), 0);
+    assert_int_equal(put(w, &err), 0);
+    assert_int_equal(p->add(p->arg, JOB, 4, str_slice(&pointer), &err), 0);
+}
+
+/* The former leader was killed when its dispatcher had removed the job, and before its checkpointer began to delete. */
+static void test_next_leader_deletes_what_nobody_began(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    put_checkpoint(w);
+    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", RECOVERY_FILES_GO, &err), 0);
+    assert_int_equal(recovery_remove_job(w->r, JOB, &err), 0);
+    check_the_next_deletes(w);
+}
+
 /* Of two checkpoints at the same time the lower number may be written down last. */
 static void test_numbers_do_not_go_back(void **state)
 {
@@ -253,7 +307,7 @@ static void test_nothing_comes_after_the_end(void **state)
     const struct checkpoint_pointers *p = recovery_pointers(w->r);
     assert_int_equal(put(w, &err), 0);
     assert_int_equal(p->reserve(p->arg, JOB, 7, &err), 0);
-    assert_int_equal(recovery_end_job(w->r, JOB, "CANCELED", &err), 0);
+    assert_int_equal(recovery_end_job(w->r, JOB, "CANCELED", RECOVERY_FILES_STAY, &err), 0);
     assert_int_equal(p->reserve(p->arg, JOB, 8, &err), ERR_CANCELLED);
     assert_int_equal(p->add(p->arg, JOB, 6, SLICE_LIT("D/a/chk-6"), &err), ERR_CANCELLED);
     assert_int_equal(recovery_remove_job(w->r, JOB, &err), 0);
@@ -316,7 +370,7 @@ static void test_requirements(void **state)
     assert_int_equal(job.requirements.len, 2);
     assert_memory_equal(job.requirements.data, requirements, sizeof(requirements));
     recovered_job_fini(&job, w->blobs);
-    assert_int_equal(recovery_end_job(w->r, JOB, "CANCELED", &err), 0);
+    assert_int_equal(recovery_end_job(w->r, JOB, "CANCELED", RECOVERY_FILES_STAY, &err), 0);
     assert_int_equal(recovery_keep_requirements(w->r, JOB, requirements, 2, &err), ERR_CANCELLED);
     assert_int_equal(recovery_remove_job(w->r, JOB, &err), 0);
     check_nothing_left(w);
@@ -331,7 +385,7 @@ static void test_results_are_kept(void **state)
     assert_int_equal(conf_set(&w->f.conf, "job-result-store.delete-on-commit", "false", &err), 0);
     lead(w);
     assert_int_equal(put(w, &err), 0);
-    assert_int_equal(recovery_end_job(w->r, JOB, "CANCELED", &err), 0);
+    assert_int_equal(recovery_end_job(w->r, JOB, "CANCELED", RECOVERY_FILES_STAY, &err), 0);
     assert_int_equal(recovery_remove_job(w->r, JOB, &err), 0);
     check_jobs(w, 0);
     retire(w);
@@ -348,23 +402,11 @@ static void test_next_leader_removes(void **state)
 {
     struct world *w = *state;
     struct error err = ERROR_INIT;
-    STR_AUTO folder = STR_INIT;
-    STR_AUTO pointer = STR_INIT;
     const struct checkpoint_pointers *p = recovery_pointers(w->r);
-    str_printf(&folder, "%s/checkpoints/" JOB "/chk-4", w->f.dir);
-    str_printf(&pointer, "D%s", str_cstr(&folder));
-    assert_int_equal(fs_mkdirs(str_cstr(&folder), &err), 0);
-    assert_int_equal(put(w, &err), 0);
-    assert_int_equal(p->add(p->arg, JOB, 4, str_slice(&pointer), &err), 0);
-    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", &err), 0);
+    put_checkpoint(w);
+    assert_int_equal(recovery_end_job(w->r, JOB, "FINISHED", RECOVERY_FILES_STAY, &err), 0);
     assert_int_equal(p->end_job(p->arg, JOB, "FINISHED", true, &err), 0);
-    retire(w);
-    lead(w);
-    check_jobs(w, 0);
-    check_nothing_left(w);
-    str_clear(&folder);
-    str_printf(&folder, "%s/checkpoints/" JOB, w->f.dir);
-    assert_int_equal(fs_exists(str_cstr(&folder), &err), 0);
+    check_the_next_deletes(w);
 }
 
 /* A job is not kept half: neither after an error, nor when its bundle is damaged. */
@@ -402,6 +444,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_found_by_the_next, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files_go_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_end_says_that_files_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_next_leader_deletes_what_nobody_began, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_numbers_do_not_go_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_comes_after_the_end, setup, teardown),
         cmocka_unit_test(test_requirements_as_bytes),
