@@ -276,7 +276,8 @@ void format_write_reference(struct str *out)
 {
     static const char *const names[] = {"csv", "json", "raw"};
 
-    str_append_cstr(out, "# Options of formats\n");
+    str_append_cstr(out, "# Options of formats\n\n<!-- Generated from the tables of formats/ by "
+                         "tools/check_reference --write; do not edit. -->\n");
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         const flinc_format *f = format_find(slice_cstr(names[i]));
         if (f == NULL) {

@@ -1,8 +1,10 @@
 /* Which formats there are; see format.h.  Thread: filled by main, read by any. */
+#include "formats/csv/csv.h"
 #include "formats/inside.h"
 #include "formats/json/json.h"
+#include "formats/raw/raw.h"
 
-static const flinc_format *const in_tree[] = {&format_json};
+static const flinc_format *const in_tree[] = {&format_csv, &format_json, &format_raw};
 static const flinc_format *others[FORMATS_MAX]; /* of third parties, for ever */
 static size_t n_others;
 

@@ -12,6 +12,7 @@
 #include "common/conf/conf.h"
 #include "common/metrics/metric_names.h"
 #include "engine/operators/registry.h"
+#include "formats/format.h"
 #include "jobmanager/rest/rest_internal.h"
 #include <stdio.h>
 #include <string.h>
@@ -126,9 +127,13 @@ static const struct {
     const char *name;
     void (*write)(struct str *out);
 } pages[] = {
-    {"configuration", write_configuration}, {"errors", write_errors},
-    {"failpoints", write_failpoints},       {"metrics", metric_names_write_reference},
-    {"operators", write_operators},         {"rest", write_rest},
+    {"configuration", write_configuration},
+    {"errors", write_errors},
+    {"failpoints", write_failpoints},
+    {"formats", format_write_reference},
+    {"metrics", metric_names_write_reference},
+    {"operators", write_operators},
+    {"rest", write_rest},
 };
 
 int main(int argc, char **argv)
