@@ -36,6 +36,12 @@ static const struct failpoint_row rows[] = {
     {"artifact.read", FAILPOINT_ANY, "fetching bundles",
      "before each piece of a bundle is read from a file system"},
 
+    /* catalog store */
+    {"catalog_store.write", FAILPOINT_ANY, "catalog store",
+     "before the file of a catalog is written"},
+    {"catalog_store.before_rename", FAILPOINT_ANY, "catalog store",
+     "the file of a catalog is whole under a hidden name"},
+
     /* history server */
     {"history.list", FAILPOINT_HISTORY_SERVER, "reading archives",
      "before a folder of archives is listed"},
