@@ -21,9 +21,9 @@ struct minicluster_options {
     const struct conf *conf;   /* Borrows */
     const struct clock *clock; /* Borrows; NULL: the system's */
     uint64_t seed;             /* of ids and jitter; 0: from the system */
-    const struct operator_desc *(*find_operator)(const char *kind); /* NULL: operator_find */
+    const struct operator_desc *(*find_operator)(const char *kind); /* NULL: table_operator_find */
     const struct coordinator_desc *(*find_coordinator)(
-        const char *kind);      /* NULL: coordinator_find */
+        const char *kind);      /* NULL: table_coordinator_find */
     struct code_resolver *code; /* Borrows; NULL: the libraries of this process */
     void (*on_stuck_task)(void *owner, const struct stuck_task *task); /* NULL: the process ends */
     void *owner;                                                       /* Borrows */

@@ -11,7 +11,9 @@
 #include "common/base/str.h"
 #include "common/conf/conf.h"
 #include "common/metrics/metric_names.h"
+#include "connectors/registry/registry.h"
 #include "engine/operators/registry.h"
+#include "engine/table/table.h"
 #include "formats/format.h"
 #include "jobmanager/rest/rest_internal.h"
 #include <stdio.h>
@@ -74,6 +76,11 @@ static void write_failpoints(struct str *out)
     }
 }
 
+static void write_operator(const struct operator_desc *o, struct str *out)
+{
+    str_printf(out, "| `%s` | %u | %u | %s |\n", o->kind, o->version, o->n_inputs, o->summary);
+}
+
 static void write_operators(struct str *out)
 {
     size_t n;
@@ -86,8 +93,83 @@ static void write_operators(struct str *out)
         "The kinds of operators that a job graph may name. A kind without inputs is a source.\n\n"
         "| kind | version | inputs | what it does |\n|---|---:|---:|---|\n");
     for (size_t i = 0; i < n; i++) {
-        const struct operator_desc *o = operators[i];
-        str_printf(out, "| `%s` | %u | %u | %s |\n", o->kind, o->version, o->n_inputs, o->summary);
+        write_operator(operators[i], out);
+    }
+    connectors_register();
+    write_operator(table_operator_find("flinc.table.plugin_sink"), out);
+    write_operator(table_operator_find("flinc.table.plugin_source"), out);
+    for (size_t i = 0; table_connector_at(i) != NULL; i++) {
+        for (size_t k = 0; k < table_connector_at(i)->n_operators; k++) {
+            write_operator(table_connector_at(i)->operators[k], out);
+        }
+    }
+}
+
+static void write_option(const struct conf_option *o, struct str *out)
+{
+    str_printf(out, "| `%s`%s%s | %s%s", o->name,
+               (o->flags & CONF_FLAG_REQUIRED) != 0 ? " (required)" : "",
+               (o->flags & CONF_FLAG_FORWARDED) != 0 ? " (f)" : "", conf_type_name(o->type),
+               o->enum_values != NULL ? ": " : "");
+    for (const char *c = o->enum_values; c != NULL && *c != '\0'; c++) {
+        str_append_cstr(out, *c == '|' ? ", " : (const char[]){*c, '\0'});
+    }
+    str_printf(out, " | %s | %s |\n", o->default_text != NULL ? o->default_text : "",
+               o->description != NULL ? o->description : "");
+}
+
+static void write_metadata(const struct table_connector *c, struct str *out)
+{
+    if (c->n_metadata > 0) {
+        str_append_cstr(out, "\n| metadata key | type | | |\n|---|---|---|---|\n");
+    }
+    for (size_t i = 0; i < c->n_metadata; i++) {
+        const struct table_metadata *m = &c->metadata[i];
+        str_printf(out, "| `%s` | %s | %s%s | %s |\n", m->key, m->type,
+                   (m->flags & TABLE_READABLE) != 0 ? "R" : "",
+                   (m->flags & TABLE_WRITABLE) != 0 ? "W" : "", m->description);
+    }
+}
+
+static void write_abilities(const char *what, uint32_t abilities, struct str *out)
+{
+    str_printf(out, "\n%s", what);
+    for (uint32_t rest = abilities, first = 1; rest != 0; rest &= rest - 1, first = 0) {
+        str_printf(out, "%s%s", first ? ", with " : ", ", table_ability_name(rest & -rest));
+    }
+    str_append_cstr(out, ".\n");
+}
+
+static void write_connector(const struct table_connector *c, struct str *out)
+{
+    str_printf(out, "\n## %s\n\n%c%s.\n", c->identifier, c->summary[0] - 'a' + 'A', c->summary + 1);
+    if (c->source != NULL) {
+        write_abilities("A source", c->source->abilities, out);
+    }
+    if (c->sink != NULL) {
+        write_abilities("A sink", c->sink->abilities, out);
+    }
+    str_append_cstr(out, "\n| option | type | default | meaning |\n|---|---|---|---|\n");
+    for (size_t g = 0; g < c->options->n_groups; g++) {
+        for (size_t i = 0; i < c->options->groups[g]->n_options; i++) {
+            write_option(&c->options->groups[g]->options[i], out);
+        }
+    }
+    write_metadata(c, out);
+}
+
+static void write_connectors(struct str *out)
+{
+    str_append_cstr(
+        out,
+        "# Connectors\n\n"
+        "<!-- Generated from the option tables of connectors/ by tools/check_reference --write; do "
+        "not edit. -->\n\n"
+        "What stands behind `'connector' = '...'` of a table, and the other keys of its `WITH`. "
+        "`<...>` in a key stands\nfor the name of a column. (f): an option hint may change it.\n");
+    connectors_register();
+    for (size_t i = 0; table_connector_at(i) != NULL; i++) {
+        write_connector(table_connector_at(i), out);
     }
 }
 
@@ -128,6 +210,7 @@ static const struct {
     void (*write)(struct str *out);
 } pages[] = {
     {"configuration", write_configuration},
+    {"connectors", write_connectors},
     {"errors", write_errors},
     {"failpoints", write_failpoints},
     {"formats", format_write_reference},

@@ -282,7 +282,7 @@ int table_plan_sink(const struct table *t, const struct table_write *write, stru
 
 /* ---- the graph ------------------------------------------------------------------------------------- */
 
-static struct stream_node *add_node(struct stream_graph *g, const struct table_node *n)
+struct stream_node *table_node_add(struct stream_graph *g, const struct table_node *n)
 {
     struct stream_node *node = stream_graph_add(g, n->kind, n->name, n->schema);
 
@@ -295,6 +295,7 @@ static struct stream_node *add_node(struct stream_graph *g, const struct table_n
     }
     node->parallelism = n->parallelism;
     node->parallelism_limit = n->parallelism_limit;
+    node->bounded = n->bounded;
     return node;
 }
 
@@ -304,8 +305,7 @@ int table_add_source(struct stream_graph *g, const struct table *t, const struct
     struct table_node n;
 
     TRY(table_plan_source(t, scan, &g->arena, &n, err));
-    *ret_node = add_node(g, &n);
-    (*ret_node)->bounded = n.bounded;
+    *ret_node = table_node_add(g, &n);
     table_node_fini(&n);
     return 0;
 }
@@ -316,7 +316,7 @@ int table_add_sink(struct stream_graph *g, const struct table *t, const struct t
     struct table_node n;
 
     TRY(table_plan_sink(t, write, &g->arena, &n, err));
-    *ret_node = add_node(g, &n);
+    *ret_node = table_node_add(g, &n);
     (*ret_node)->is_sink = true;
     table_node_fini(&n);
     return 0;

@@ -9,6 +9,7 @@
 static pthread_mutex_t adding = PTHREAD_MUTEX_INITIALIZER;
 static const struct table_connector *_Atomic connectors[TABLE_CONNECTORS_MAX];
 static _Atomic size_t n_connectors;
+static const struct operator_desc *_Atomic operators[TABLE_OPERATORS_MAX];
 
 const char *table_ability_name(enum table_ability ability)
 {
@@ -135,8 +136,42 @@ const struct table_metadata *table_metadata_find(const struct table_connector *c
     return NULL;
 }
 
+int table_operator_register(const struct operator_desc *desc, struct error *err)
+{
+    size_t i = 0;
+
+    pthread_mutex_lock(&adding);
+    while (i < TABLE_OPERATORS_MAX && operators[i] != NULL && operators[i] != desc) {
+        i++;
+    }
+    if (i < TABLE_OPERATORS_MAX) {
+        atomic_store_explicit(&operators[i], desc, memory_order_release);
+    }
+    pthread_mutex_unlock(&adding);
+    return i < TABLE_OPERATORS_MAX
+               ? 0
+               : error_set(err, ERR_LIMIT, "connectors share more than %d operators",
+                           TABLE_OPERATORS_MAX);
+}
+
+static const struct operator_desc *find_shared(const char *kind)
+{
+    for (size_t i = 0; i < TABLE_OPERATORS_MAX; i++) {
+        const struct operator_desc *d = atomic_load_explicit(&operators[i], memory_order_acquire);
+        if (d == NULL || strcmp(d->kind, kind) == 0) {
+            return d;
+        }
+    }
+    return NULL;
+}
+
 const struct operator_desc *table_operator_find(const char *kind)
 {
+    const struct operator_desc *shared = find_shared(kind);
+
+    if (shared != NULL) {
+        return shared;
+    }
     for (size_t i = 0, n = count(); i < n; i++) {
         const struct table_connector *c = get(i);
         for (size_t k = 0; k < c->n_operators; k++) {

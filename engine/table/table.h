@@ -25,6 +25,7 @@ enum {
     TABLE_CONNECTOR_VERSION =
         1, /* of struct table_connector: kind_version of PLUGIN_KIND_CONNECTOR */
     TABLE_CONNECTORS_MAX = 256,
+    TABLE_OPERATORS_MAX = 16, /* shared ones */
     TABLE_PATH_MAX = TYPE_DEPTH_MAX,
 };
 
@@ -154,9 +155,9 @@ struct table_node {
     const char *description; /* for EXPLAIN; may be NULL */
     const uint8_t *config;
     size_t config_size;
-    struct schema *schema; /* Owns a ref: of the output; NULL for sinks */
-    int32_t parallelism;   /* scan.parallelism, sink.parallelism; 0: not given */
-    uint32_t parallelism_limit;
+    struct schema *schema;      /* Owns a ref: of the output; NULL for sinks */
+    int32_t parallelism;        /* scan.parallelism, sink.parallelism; 0: not given */
+    uint32_t parallelism_limit; /* 0: none */
     bool bounded;
     const char *coordinator; /* NULL: none */
 };
@@ -231,6 +232,8 @@ int table_connector_require(const char *identifier, const struct table_connector
 const struct table_connector *table_connector_at(size_t i);
 const struct table_metadata *table_metadata_find(const struct table_connector *c, const char *key);
 
+/* Adds an operator that connectors share and none has for itself; the same one again is fine.  ERR_LIMIT. */
+int table_operator_register(const struct operator_desc *desc, struct error *err) MUST_CHECK;
 /* Kinds of operators and coordinators, those of connectors included. */
 const struct operator_desc *table_operator_find(const char *kind);
 const struct coordinator_desc *table_coordinator_find(const char *kind);
@@ -249,6 +252,9 @@ int table_plan_source(const struct table *t, const struct table_scan *scan, stru
                       struct table_node *ret, struct error *err) MUST_CHECK;
 int table_plan_sink(const struct table *t, const struct table_write *write, struct arena *arena,
                     struct table_node *ret, struct error *err) MUST_CHECK;
+
+/* A planned node into the graph; without is_sink. */
+struct stream_node *table_node_add(struct stream_graph *g, const struct table_node *n);
 
 /* The type at a path; NULL: there is no such field.  Nullable when anything above it is. */
 struct data_type *table_path_type(const struct schema *s, const struct table_path *path);

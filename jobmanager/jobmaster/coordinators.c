@@ -1,6 +1,8 @@
 /* Coordinator halves: their lives, and the events that reach them; see coordinators.h. */
 #include "jobmanager/jobmaster/coordinators.h"
 
+#include "connectors/registry/registry.h"
+#include "engine/table/table.h"
 #include "jobmanager/jobmaster/jobmaster_internal.h"
 
 /* ---- life ------------------------------------------------------------------------------------- */
@@ -20,8 +22,10 @@ static int find_desc(struct jobmaster *jm, const Flinc__Operator *spec,
                      const struct coordinator_desc **ret, struct error *err)
 {
     const struct coordinator_desc *(*find)(const char *) = jm->options.find_coordinator;
+
+    connectors_register();
     const struct coordinator_desc *desc =
-        find != NULL ? find(spec->coordinator) : coordinator_find(spec->coordinator);
+        find != NULL ? find(spec->coordinator) : table_coordinator_find(spec->coordinator);
     if (desc == NULL && jm->options.launcher != NULL) {
         desc = &coordinator_proxy_desc;
     }

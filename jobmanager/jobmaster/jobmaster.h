@@ -98,7 +98,7 @@ struct jobmaster_options {
     uint64_t seed;                     /* of attempt ids and jitter; 0: from the system */
     const struct slot_provider *slots; /* Borrows */
     const struct coordinator_desc *(*find_coordinator)(
-        const char *kind); /* NULL: coordinator_find */
+        const char *kind); /* NULL: table_coordinator_find */
     /* Borrows; for kinds that find_coordinator does not know.  NULL: such a job is refused. */
     const struct coordinator_launcher *launcher;
     /* The job reached a globally terminal state: the last call to the owner, on the job master's

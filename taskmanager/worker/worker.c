@@ -3,7 +3,10 @@
  * Tasks post to the worker's mailbox; their posts are in order, so that a task exists until its
  * TASK_ENDED is processed and may be borrowed by all operations before. */
 #include "common/base/log.h"
+#include "connectors/plugin/plugin.h"
+#include "connectors/registry/registry.h"
 #include "engine/snapshot/merging.h"
+#include "engine/table/table.h"
 #include "taskmanager/worker/state_disk.h"
 #include "taskmanager/worker/worker_internal.h"
 
@@ -170,6 +173,8 @@ static void worker_on_start(void *owner);
 struct worker *worker_new(const struct worker_options *options)
 {
     struct worker *w = MEM_NEW(struct worker);
+    connectors_register();
+    connector_plugins_load(NULL);
     w->options = *options;
     w->name = mem_strdup(options->name);
     if (w->options.clock == NULL) {
@@ -199,7 +204,8 @@ struct worker *worker_new(const struct worker_options *options)
         .incarnation = options->incarnation,
         .remote = options->remote,
         .local_dirs = options->local_state_dirs,
-        .find_operator = options->find_operator != NULL ? options->find_operator : operator_find,
+        .find_operator =
+            options->find_operator != NULL ? options->find_operator : table_operator_find,
         .partitions = partition_registry_new(w->options.clock),
         .on_state = worker_on_task_state,
         .on_event = worker_on_task_event,

@@ -78,7 +78,7 @@ struct worker_options {
     _Atomic uint32_t *n_slots;       /* Borrows; that the worker has; NULL: one */
     const char
         *state_dir; /* Borrows; for state on disk, deleted at the end; NULL: in io.tmp.dirs */
-    const struct operator_desc *(*find_operator)(const char *kind); /* NULL: operator_find */
+    const struct operator_desc *(*find_operator)(const char *kind); /* NULL: table_operator_find */
     /* Periodic TaskReport, left out when one was asked for in the last half of it; 0: only on request. */
     int64_t report_interval_ms;
     /* A task did not end within task.cancellation.timeout.  NULL: the process ends with a report. */

@@ -3,9 +3,8 @@
 
 #include "common/base/log.h"
 #include "common/plugin/plugin.h"
+#include "common/plugin/plugin_folder.h"
 #include "common/plugin/shared_object.h"
-#include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -160,6 +159,21 @@ static int register_schemes(struct fs_plugin *plugin, struct error *err)
     return 0;
 }
 
+/* It is a plug-in for something else. */
+static bool is_other(const struct shared_object *so)
+{
+    static const char *const entries[] = {PLUGIN_ENTRY_SYMBOL, PLUGIN_ENTRY_OF_CONNECTORS,
+                                          PLUGIN_ENTRY_OF_FORMATS};
+    struct error none = ERROR_INIT;
+    void *address;
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+        if (shared_object_symbol(so, entries[i], "plug-in", &address, &none) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* 1: it is a file system and works now; 0: it is something else. */
 static int load_file(const char *path, const struct conf *conf, struct error *err)
 {
@@ -169,14 +183,13 @@ static int load_file(const char *path, const struct conf *conf, struct error *er
     flinc_fs_entry entry;
     TRY(shared_object_open(&so, path, err));
     if (shared_object_symbol(&so, FLINC_FS_ENTRY_SYMBOL, "file system", &address, &none) < 0) {
-        bool is_other =
-            shared_object_symbol(&so, PLUGIN_ENTRY_SYMBOL, "plug-in", &address, &none) == 0;
+        bool other = is_other(&so);
         shared_object_close(&so);
-        return is_other ? 0
-                        : error_set(
-                              err, ERR_NOT_FOUND,
-                              "%s is no plug-in: it exports neither %s (flinc/filesystem.h) nor %s",
-                              path, FLINC_FS_ENTRY_SYMBOL, PLUGIN_ENTRY_SYMBOL);
+        return other ? 0
+                     : error_set(
+                           err, ERR_NOT_FOUND,
+                           "%s is no plug-in: it exports neither %s (flinc/filesystem.h) nor %s",
+                           path, FLINC_FS_ENTRY_SYMBOL, PLUGIN_ENTRY_SYMBOL);
     }
     memcpy(&entry, &address, sizeof(entry));
     struct fs_plugin *plugin = MEM_NEW(struct fs_plugin);
@@ -201,8 +214,9 @@ static int load_file(const char *path, const struct conf *conf, struct error *er
 
 /* ---- the folder ----------------------------------------------------------------------------------- */
 
-static void note(const char *path, const struct conf *conf)
+static void note(void *arg, const char *path)
 {
+    const struct conf *conf = arg;
     struct error err = ERROR_INIT;
     char text[ERROR_MESSAGE_MAX + ERROR_FRAMES_MAX];
     int rc = load_file(path, conf, &err);
@@ -223,80 +237,6 @@ static void note(const char *path, const struct conf *conf)
     }
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Names in a folder, sorted; those that end so. */
-static void list(const char *dir, const char *ending, struct vec *ret_names)
-{
-    DIR *d = opendir(dir);
-    for (struct dirent *e;
-         d != NULL && (e = readdir(d)) != NULL && ret_names->len < PLUGINS_FILES_MAX;) {
-        if (e->d_name[0] != '.' && cstr_ends_with(e->d_name, ending)) {
-            vec_push_ptr(ret_names, mem_strdup(e->d_name));
-        }
-    }
-    if (d != NULL) {
-        closedir(d);
-    }
-    if (ret_names->len > 1) {
-        qsort(ret_names->data, ret_names->len, sizeof(char *), compare_names);
-    }
-}
-
-static void names_fini(struct vec *names)
-{
-    for (size_t i = 0; i < names->len; i++) {
-        mem_free(vec_ptr(names, i));
-    }
-    vec_fini(names);
-}
-
-static void load_dir(const char *dir, const struct conf *conf)
-{
-    struct vec folders = VEC_INIT(char *);
-    list(dir, "", &folders);
-    for (size_t i = 0; i < folders.len; i++) {
-        STR_AUTO folder = STR_INIT;
-        struct vec files = VEC_INIT(char *);
-        str_printf(&folder, "%s/%s", dir, (const char *)vec_ptr(&folders, i));
-        list(str_cstr(&folder), ".so", &files);
-        for (size_t k = 0; k < files.len; k++) {
-            STR_AUTO path = STR_INIT;
-            str_printf(&path, "%s/%s", str_cstr(&folder), (const char *)vec_ptr(&files, k));
-            note(str_cstr(&path), conf);
-        }
-        names_fini(&files);
-    }
-    names_fini(&folders);
-}
-
-/* Beside the folder of the program, or of libflinc.so, that this code is in: libexec/, lib/ or bin/. */
-static void find_dir(struct str *ret)
-{
-    Dl_info info;
-    const char *set = getenv("FLINK_PLUGINS_DIR");
-    char *real = NULL;
-    if (set != NULL && set[0] != '\0') {
-        str_append_cstr(ret, set);
-        return;
-    }
-    if (dladdr((const void *)find_dir, &info) != 0 && info.dli_fname != NULL) {
-        real =
-            realpath(strchr(info.dli_fname, '/') != NULL ? info.dli_fname : "/proc/self/exe", NULL);
-    }
-    for (int up = 0; real != NULL && up < 2; up++) {
-        char *slash = strrchr(real, '/');
-        if (slash != NULL) {
-            *slash = '\0';
-        }
-    }
-    str_printf(ret, "%s/plugins", real != NULL ? real : "");
-    free(real);
-}
-
 void fs_plugins_load(const struct conf *conf, const char *dir)
 {
     STR_AUTO hint = STR_INIT;
@@ -307,9 +247,9 @@ void fs_plugins_load(const struct conf *conf, const char *dir)
     if (dir != NULL) {
         str_append_cstr(&all.dir, dir);
     } else {
-        find_dir(&all.dir);
+        plugin_folder_find(&all.dir);
     }
-    load_dir(str_cstr(&all.dir), conf);
+    plugin_folder_each(str_cstr(&all.dir), note, (void *)(uintptr_t)conf);
     str_printf(&hint, "others come as plug-ins, %s/NAME/FILE.so; loaded: %s", str_cstr(&all.dir),
                all.good.len > 0 ? str_cstr(&all.good) : "none");
     if (all.bad.len > 0) {

@@ -4,8 +4,6 @@
 
 #include "common/conf/conf.h"
 
-enum { PLUGINS_FILES_MAX = 256 };
-
 /* Loads all of <dir>/<name>/<file>.so (dir NULL: where plug-ins lie) and registers their schemes.  What does not load is logged and
  * remembered for fs.h's message of unknown schemes.  A second call does nothing. */
 void fs_plugins_load(const struct conf *conf, const char *dir);

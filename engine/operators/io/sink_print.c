@@ -1,5 +1,5 @@
 /* flinc.sink.print: a line per record on standard output (or error), with "3> " in front when there are
- * several subtasks, as Flink prints them.  The lines of one batch are written in one go, so that those of
+ * several subtasks, as Flink prints them: "(a,1)" for streams, "+I[a, 1]" for tables.  The lines of one batch are written in one go, so that those of
  * subtasks do not mix.  Flink: PrintSink, PrintSinkOutputWriter. */
 #include "common/base/thread.h"
 #include "engine/operators/io/io_counter.h"
@@ -23,6 +23,7 @@ struct print_sink {
     struct metric_counter *bytes_send; /* Borrows */
     struct str prefix;
     struct str lines;
+    bool rows; /* with their kinds */
     int fd;
     size_t write_max; /* bytes that a descriptor which is writable takes without blocking */
 };
@@ -43,6 +44,7 @@ static int print_open(struct operator* op, struct op_context *ctx, struct error 
         return error_set(err, ERR_PARSE, "the configuration of the print sink is damaged");
     }
     s->bytes_send = io_bytes_send(ctx);
+    s->rows = c->rows;
     s->fd = c->to_stderr ? STDERR_FILENO : STDOUT_FILENO;
     str_append_cstr(&s->prefix, c->identifier);
     if (ctx->parallelism > 1) {
@@ -122,7 +124,11 @@ static int print_process(struct operator* op, struct op_context *ctx, uint32_t i
     str_clear(&s->lines);
     for (uint32_t i = 0; i < take_batch->n_sel; i++) {
         str_append_slice(&s->lines, str_slice(&s->prefix));
-        row_text_append(&s->lines, take_batch, batch_row(take_batch, i));
+        if (s->rows) {
+            batch_print_row(take_batch, batch_row(take_batch, i), &s->lines);
+        } else {
+            row_text_append(&s->lines, take_batch, batch_row(take_batch, i));
+        }
         str_append_char(&s->lines, '\n');
     }
     batch_unref(take_batch);

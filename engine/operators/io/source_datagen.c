@@ -3,24 +3,19 @@
  * Index i of n belongs to subtask i mod parallelism at first; what is left of the indices is list state
  * (index_ranges.h).  Random fields depend on seed and index alone, so that the same records are made at
  * any parallelism and after any restart.  With a rate, each subtask makes its share of what is due by the clock: nothing at the
- * start, and no more than DATAGEN_BURST_MS worth of records after it was held up.
+ * start, and no more than ROW_RATE_BURST_MS worth of records after it was held up.
  * Flink: DataGeneratorSource, RateLimiterStrategy. */
 #include "engine/operators/io/index_ranges.h"
-#include "engine/operators/io/io_pending.h"
+#include "engine/operators/io/row_rate.h"
 #include "engine/operators/registry.h"
 #include "engine/operators/row_reader.h"
 #include "engine/operators/user_function.h"
 #include "proto/operators.pb-c.h"
 
-#include <math.h>
-
 enum {
-    DATAGEN_WAKE_MS = 5,         /* a rate is served no more often than this */
-    DATAGEN_WAKE_MAX_MS = 60000, /* and no less: a clock that jumps is noticed */
-    DATAGEN_BURST_MS = 1000,     /* how far behind the rate a source catches up */
-    DATAGEN_TEXT_BYTES = 16,     /* of random strings */
-    DATAGEN_EMIT_MAX = 4,        /* batches of one poll: wide records fill several */
-    DATAGEN_DAYS = 36525, /* random dates and timestamps lie in the hundred years from 1970 */
+    DATAGEN_TEXT_BYTES = 16, /* of random strings */
+    DATAGEN_EMIT_MAX = 4,    /* batches of one poll: wide records fill several */
+    DATAGEN_DAYS = 36525,    /* random dates and timestamps lie in the hundred years from 1970 */
     MS_PER_DAY = 24 * 60 * 60 * 1000,
 };
 
@@ -39,10 +34,8 @@ struct datagen_source {
     int64_t next;               /* index of the next record, of `run` that were taken */
     uint64_t stride;
     uint32_t run;
-    uint32_t emitted;   /* batches in this poll */
-    double rows_per_ns; /* of this subtask; 0: no limit */
-    double due;         /* records that may be made now */
-    int64_t last_ns;    /* when `due` was brought up to date */
+    uint32_t emitted; /* batches in this poll */
+    struct row_rate rate;
     struct io_pending pending;
 };
 
@@ -64,8 +57,7 @@ static int apply_config(struct datagen_source *s, struct op_context *ctx,
     }
     s->ctx = ctx;
     s->seed = c->seed;
-    s->rows_per_ns = c->rows_per_second / ctx->parallelism * 1e-9;
-    s->last_ns = clock_monotonic_ns(ctx->clock);
+    row_rate_init(&s->rate, c->rows_per_second, ctx);
     TRY(row_writer_init(&s->writer, c->record, ctx->output_schemas[0],
                         "the record of the data generator", ctx->pool, BATCH_ROWS_TARGET, err));
     row_writer_on_full(&s->writer, datagen_emit, s);
@@ -73,30 +65,12 @@ static int apply_config(struct datagen_source *s, struct op_context *ctx,
     return 0;
 }
 
-/* More than this is not made up for. */
-static double most_due(const struct datagen_source *s)
-{
-    return MAX(s->rows_per_ns * DATAGEN_BURST_MS * 1e6, 1.0);
-}
-
 static void tell_pending(struct datagen_source *s)
 {
     int64_t left = index_ranges_left(&s->ranges);
-    double due_ns = s->rows_per_ns > 0 ? s->due / s->rows_per_ns : 0;
 
-    io_pending_set(&s->pending, left < INT64_MAX - s->run ? left + s->run : INT64_MAX,
-                   s->last_ns - (int64_t)due_ns);
-}
-
-/* Of a generator without an end and without a rate nothing can be said. */
-static void open_pending(struct datagen_source *s, struct op_context *ctx, bool has_end)
-{
-    s->pending = (struct io_pending){
-        .rows_per_ns = s->rows_per_ns, .rows_max = most_due(s), .clock = ctx->clock};
-    tell_pending(s);
-    if (has_end || s->rows_per_ns > 0) {
-        io_pending_open(&s->pending, ctx);
-    }
+    row_rate_tell_pending(&s->rate, &s->pending,
+                          left < INT64_MAX - s->run ? left + s->run : INT64_MAX);
 }
 
 static int datagen_open(struct operator* op, struct op_context *ctx, struct error *err)
@@ -117,7 +91,8 @@ static int datagen_open(struct operator* op, struct op_context *ctx, struct erro
     }
     TRY(rc);
     TRY(index_ranges_open(&s->ranges, ctx, share.next <= share.last ? &share : NULL, err));
-    open_pending(s, ctx, has_end);
+    row_rate_open_pending(&s->rate, &s->pending, ctx, has_end);
+    tell_pending(s);
     s->has_function = ctx->spec->n_functions > 0;
     return s->has_function ? user_functions_open(&s->functions, ctx, kinds, 1, err) : 0;
 }
@@ -229,32 +204,6 @@ static int make_some(struct datagen_source *s, uint32_t most, uint32_t *ret_n, s
     return 0;
 }
 
-/* ---- the rate ----------------------------------------------------------------------------------------- */
-
-/* How many records may be made now, at most a batch. */
-static uint32_t allowance(struct datagen_source *s)
-{
-    uint64_t n = op_batch_rows(s->ctx);
-
-    if (s->rows_per_ns > 0) {
-        int64_t now = clock_monotonic_ns(s->ctx->clock);
-        double due = s->due + (double)(now - s->last_ns) * s->rows_per_ns;
-        s->due = MIN(due, most_due(s));
-        s->last_ns = now;
-        n = (uint64_t)MIN(s->due, (double)n);
-    }
-    return (uint32_t)n;
-}
-
-/* Until the next record is due. */
-static int64_t wake_delay_ms(const struct datagen_source *s)
-{
-    double delay_ms = ceil((1.0 - s->due) / s->rows_per_ns * 1e-6);
-
-    delay_ms = MAX(delay_ms, (double)DATAGEN_WAKE_MS);
-    return (int64_t)MIN(delay_ms, (double)DATAGEN_WAKE_MAX_MS);
-}
-
 /* Up to n records, fewer when they are wide.  A run that was taken is finished first. */
 static int make_records(struct datagen_source *s, uint32_t n, uint32_t *ret_made, struct error *err)
 {
@@ -281,14 +230,14 @@ static int datagen_poll(struct operator* op, struct op_context *ctx, struct erro
     if (s->run == 0 && index_ranges_is_empty(&s->ranges)) {
         return OP_END;
     }
-    uint32_t n = allowance(s);
+    uint32_t n = row_rate_allowance(&s->rate, op_batch_rows(ctx));
     if (n == 0) {
-        op_wake_after(ctx, wake_delay_ms(s));
+        op_wake_after(ctx, row_rate_wake_ms(&s->rate));
         return OP_IDLE;
     }
     s->emitted = 0;
     TRY(make_records(s, n, &made, err));
-    s->due -= s->rows_per_ns > 0 ? made : 0;
+    row_rate_take(&s->rate, made);
     tell_pending(s);
     struct batch *b = row_writer_finish(&s->writer);
     if (b != NULL) {
