@@ -15,6 +15,9 @@ extern const struct expr_functions functions_arithmetic;
 extern const struct expr_functions functions_cast;
 extern const struct expr_functions functions_comparison;
 extern const struct expr_functions functions_logic;
+extern const struct expr_functions functions_math;
+extern const struct expr_functions functions_search;
+extern const struct expr_functions functions_strings;
 
 /* Table of rows -> what functions.c lists. */
 #define FUNCTIONS_TABLE(rows)   \

@@ -1,0 +1,61 @@
+/* Case by table: each character that changes, in order, with what it becomes (made by tools/make_letters). */
+#include "engine/functions/letters.h"
+
+#include "engine/functions/text.h"
+
+struct letter {
+    uint32_t code;
+    const char *text;
+};
+
+static const struct letter upper[] = {
+#include "engine/functions/letters_upper.inc"
+};
+static const struct letter lower[] = {
+#include "engine/functions/letters_lower.inc"
+};
+
+static uint32_t code_of(const char *c, size_t n)
+{
+    const unsigned char *b = (const unsigned char *)c;
+    switch (n) {
+    case 2:
+        return (b[0] & 0x1fu) << 6 | (b[1] & 0x3fu);
+    case 3:
+        return (b[0] & 0x0fu) << 12 | (b[1] & 0x3fu) << 6 | (b[2] & 0x3fu);
+    case 4:
+        return (b[0] & 0x07u) << 18 | (b[1] & 0x3fu) << 12 | (b[2] & 0x3fu) << 6 | (b[3] & 0x3fu);
+    default:
+        return b[0];
+    }
+}
+
+static const char *find(const struct letter *letters, size_t n, uint32_t code)
+{
+    size_t from = 0, to = n;
+    while (from < to) {
+        const size_t middle = (from + to) / 2;
+        if (letters[middle].code < code) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from < n && letters[from].code == code ? letters[from].text : NULL;
+}
+
+void letters_change(struct slice text, bool is_upper, struct str *out)
+{
+    for (size_t i = 0; i < text.len;) {
+        const size_t n = text_step(text, i);
+        const uint32_t code = code_of(text.data + i, n);
+        const char *changed =
+            is_upper ? find(upper, ARRAY_LEN(upper), code) : find(lower, ARRAY_LEN(lower), code);
+        if (changed != NULL) {
+            str_append_cstr(out, changed);
+        } else {
+            str_append(out, text.data + i, n);
+        }
+        i += n;
+    }
+}
