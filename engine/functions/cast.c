@@ -22,6 +22,7 @@ static void (*const families[])(struct expr_binding *b, const struct cast_state 
     functions_bind_cast_numbers,
     functions_bind_cast_text,
     functions_bind_cast_parse,
+    functions_bind_cast_time,
 };
 
 static int bind_cast(struct expr_binding *b, struct error *err)

@@ -14,6 +14,7 @@ struct cast_state {
 /* Each sets binding->kernel when the pair of types is its own (and flags: DENSE, or CAN_FAIL taken off), else leaves it. */
 void functions_bind_cast_numbers(struct expr_binding *b, const struct cast_state *s);
 void functions_bind_cast_text(struct expr_binding *b, const struct cast_state *s);
+void functions_bind_cast_time(struct expr_binding *b, const struct cast_state *s);
 void functions_bind_cast_parse(struct expr_binding *b, const struct cast_state *s);
 
 /* "Cannot parse 'abc' as INT", or NULL for TRY_CAST: what a kernel returns for a value that cannot be cast. */

@@ -250,6 +250,31 @@ static int run_is_not_distinct(struct expr_frame *f, struct error *err)
     return run_distinct(f, true);
 }
 
+/* ---- GREATEST, LEAST, NULLIF ------------------------------------------------------------------------ */
+
+static int run_extreme(struct expr_frame *f, bool wants_greatest)
+{
+    for (EXPR_ROWS(f, row)) {
+        uint32_t best = 0;
+        for (uint32_t k = 1; k < f->n_args; k++) {
+            const int order =
+                expr_cells_compare(&f->args[k]->column, expr_at(f->args[k], row),
+                                   &f->args[best]->column, expr_at(f->args[best], row));
+            best = (wants_greatest ? order > 0 : order < 0) ? k : best;
+        }
+        expr_put_arg(f, row, best);
+    }
+    return 0;
+}
+static int run_greatest(struct expr_frame *f, struct error *err)
+{
+    return run_extreme(f, true);
+}
+static int run_least(struct expr_frame *f, struct error *err)
+{
+    return run_extreme(f, false);
+}
+
 #define COMPARISON(op, args, words, sample)                                           \
     {                                                                                 \
         .name = (op), .signatures = args ", " args, .result = "BOOLEAN",              \
@@ -281,6 +306,20 @@ static const struct expr_function rows[] = {
      .category = "comparison",
      .text = "TRUE when the values are equal; NULL is equal to NULL.",
      .example = "CAST(NULL AS INT) IS NOT DISTINCT FROM CAST(NULL AS INT) -- TRUE"},
+    {.name = "GREATEST",
+     .signatures = "ORDERED...",
+     .result = "=T",
+     .kernel = run_greatest,
+     .category = "conditional",
+     .text = "The greatest of the arguments; NULL when one is NULL.",
+     .example = "GREATEST(1, 3, 2) -- 3"},
+    {.name = "LEAST",
+     .signatures = "ORDERED...",
+     .result = "=T",
+     .kernel = run_least,
+     .category = "conditional",
+     .text = "The smallest of the arguments; NULL when one is NULL.",
+     .example = "LEAST(1, 3, 2) -- 1"},
 };
 
 const struct expr_functions functions_comparison = FUNCTIONS_TABLE(rows);

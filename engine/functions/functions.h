@@ -14,6 +14,7 @@ void functions_register_builtin(void);
 extern const struct expr_functions functions_arithmetic;
 extern const struct expr_functions functions_cast;
 extern const struct expr_functions functions_comparison;
+extern const struct expr_functions functions_fields;
 extern const struct expr_functions functions_logic;
 extern const struct expr_functions functions_math;
 extern const struct expr_functions functions_search;

@@ -243,6 +243,14 @@ static const struct expr_function rows[] = {
      .category = "conditional",
      .text = "The first argument, or the second one when the first one is NULL.",
      .example = "IFNULL(CAST(NULL AS INT), 5) -- 5"},
+    {.name = "IF",
+     .signatures = "BOOLEAN, T, T",
+     .infer = infer_case,
+     .flags = EXPR_FN_OWN_NULLS,
+     .control = EXPR_CONTROL_CASE,
+     .category = "conditional",
+     .text = "The second argument when the first one is TRUE, else the third one.",
+     .example = "IF(1 > 2, 'a', 'b') -- b"},
 };
 
 const struct expr_functions functions_logic = FUNCTIONS_TABLE(rows);

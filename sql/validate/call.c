@@ -1,6 +1,13 @@
 /* Calls of functions by name. */
 #include "sql/validate/inside.h"
 
+#include <strings.h>
+
+static bool slice_is_word(struct slice s, const char *word)
+{
+    return s.len == strlen(word) && strncasecmp(s.data, word, s.len) == 0;
+}
+
 static int no_function(struct sql_validator *v, const struct sql_path *name, struct error *err)
 {
     const struct slice last = name->parts[name->n - 1].text;
@@ -35,6 +42,24 @@ static int refuse_clauses(const struct sql_call *c, const struct expr_function *
     return 0;
 }
 
+/* NULLIF(a, b) is CASE WHEN a = b THEN NULL ELSE a END. */
+static int resolve_nullif(struct sql_validator *v, const struct sql_scope *scope,
+                          const struct sql_call *c, const struct expr **ret, struct error *err)
+{
+    const struct expr *args[2], *parts[3];
+    if (c->n_args != 2) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "Invalid number of arguments to function 'NULLIF': it has two");
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        TRY(sql_resolve(v, scope, c->args[i].expr, &args[i], err));
+    }
+    TRY(expr_call(v->pool, "=", args, 2, &parts[0], err));
+    parts[1] = expr_null(v->pool, type_with_nullable(args[0]->type, true));
+    parts[2] = args[0];
+    return expr_call(v->pool, "CASE", parts, 3, ret, err);
+}
+
 int sql_resolve_call(struct sql_validator *v, const struct sql_scope *scope,
                      const struct sql_expr *e, const struct expr **ret, struct error *err)
 {
@@ -46,6 +71,9 @@ int sql_resolve_call(struct sql_validator *v, const struct sql_scope *scope,
     if (f == NULL && c->name.n == 1) {
         f = expr_function_find(c->name.parts[0].text);
         f = f != NULL && (f->flags & EXPR_FN_HIDDEN) == 0 ? f : NULL;
+    }
+    if (f == NULL && c->name.n == 1 && slice_is_word(c->name.parts[0].text, "NULLIF")) {
+        return resolve_nullif(v, scope, c, ret, err);
     }
     if (f == NULL) {
         return no_function(v, &c->name, err);
