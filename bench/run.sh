@@ -33,6 +33,7 @@ benchmarks=(
     "buffer|buffers of a pool|build/release/bench/bench_base_buffer"
     "s3|bytes to and from S3, beside curl|bench/fs/bench_s3.py"
     "hdfs|bytes to and from HDFS, beside curl|bench/fs/bench_hdfs.py"
+    "expressions|conditions and outputs of SQL over batches|build/release/bench/bench_expr_program"
     "batch|batches of rows|build/release/bench/bench_data_batch"
 )
 # The figures that must hold are all in these.

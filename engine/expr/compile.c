@@ -38,6 +38,24 @@ static int emit(struct compiler *c, struct writer *w, const struct expr *e, uint
 
 /* ---- a copy of the expressions in the program's own pool -------------------------------------------- */
 
+static bool is_integer(const struct data_type *t)
+{
+    return t->id >= TYPE_TINYINT && t->id <= TYPE_BIGINT;
+}
+
+/* bigint + 1 is the sum of two BIGINTs: kernels of one type are faster than those of two. */
+static const struct expr *widen_literal(struct compiler *c, const struct expr *call,
+                                        const struct expr *arg)
+{
+    const bool is_narrow = arg->kind == EXPR_LITERAL && !arg->value.is_null &&
+                           is_integer(arg->type) && is_integer(call->type) &&
+                           arg->type->id < call->type->id;
+    if (!is_narrow || (call->function->flags & EXPR_FN_WIDENS) == 0) {
+        return arg;
+    }
+    return expr_literal(c->pool, type_new(call->type->id, arg->type->nullable), arg->value);
+}
+
 static const struct expr *copy_node(struct compiler *c, const struct expr *e)
 {
     const struct expr *known = map_find_bytes(&c->inputs, &e, sizeof(e));
@@ -47,6 +65,10 @@ static const struct expr *copy_node(struct compiler *c, const struct expr *e)
     const struct expr **args = mem_alloc((e->n_args + 1) * sizeof(*args));
     for (uint32_t i = 0; i < e->n_args; i++) {
         args[i] = copy_node(c, e->args[i]);
+        if (e->kind == EXPR_CALL) {
+            args[i] = widen_literal(c, e, args[i]);
+            c->n_ids = MAX(c->n_ids, args[i]->id + 1);
+        }
     }
     struct data_type *type = type_ref(e->type);
     const struct expr *copy;

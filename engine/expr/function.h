@@ -35,14 +35,13 @@ const char *expr_function_kind_name(enum expr_function_kind kind);
 enum expr_function_flags {
     EXPR_FN_OWN_NULLS = 1 << 0, /* not strict: the kernel sees NULLs */
     EXPR_FN_NULLABLE = 1 << 1,  /* the result may be NULL though no argument is */
-    EXPR_FN_DENSE =
-        1 << 2, /* the kernel may run over rows that do not count, and NULLs; it cannot fail */
-    EXPR_FN_CAN_FAIL =
-        1 << 3, /* stops the job for some values: never evaluated for rows that do not want it */
-    EXPR_FN_VOLATILE = 1 << 4, /* another value each time */
-    EXPR_FN_DYNAMIC = 1 << 5,  /* depends on clock, session or record: not folded by planners */
-    EXPR_FN_HIDDEN = 1 << 6,   /* not for people: no SHOW FUNCTIONS */
-    EXPR_FN_OPERATOR = 1 << 7, /* not called by name in text */
+    EXPR_FN_DENSE = 1 << 2,     /* may run over rows that do not count, and NULLs; cannot fail */
+    EXPR_FN_CAN_FAIL = 1 << 3,  /* stops the job for some values: runs for wanted rows alone */
+    EXPR_FN_VOLATILE = 1 << 4,  /* another value each time */
+    EXPR_FN_DYNAMIC = 1 << 5,   /* depends on clock, session or record: not folded by planners */
+    EXPR_FN_HIDDEN = 1 << 6,    /* not for people: no SHOW FUNCTIONS */
+    EXPR_FN_OPERATOR = 1 << 7,  /* not called by name in text */
+    EXPR_FN_WIDENS = 1 << 8,    /* integer literals may be of the result's type, a wider integer */
 };
 
 /* What the compiler itself evaluates, because arguments are evaluated for some rows only. */

@@ -251,6 +251,30 @@ static int run_decimal(struct expr_frame *f, struct error *err)
     return 0;
 }
 
+/* Products of which no digit is cut, and which have room: nothing to round, nothing to check. */
+static int run_exact_product(struct expr_frame *f, struct error *err)
+{
+    const bool is_wide = f->out->column.type->layout == LAYOUT_I128;
+    for (EXPR_ROWS(f, row)) {
+        const __int128 v = decimal_at(f, 0, row).unscaled * decimal_at(f, 1, row).unscaled;
+        if (is_wide) {
+            EXPR_VALUES(f->out, __int128)[row] = v;
+        } else {
+            EXPR_VALUES(f->out, int64_t)[row] = (int64_t)v;
+        }
+    }
+    return 0;
+}
+
+static bool is_exact_product(const struct data_type *x, const struct data_type *y,
+                             const struct data_type *result)
+{
+    int32_t px, sx, py, sy;
+    type_decimal_of(x, &px, &sx);
+    type_decimal_of(y, &py, &sy);
+    return result->scale == sx + sy && px + py <= result->precision;
+}
+
 /* ---- choice of kernels ------------------------------------------------------------------------------ */
 
 static const expr_kernel like_kernels[][LAYOUT_F64 + 1] = {
@@ -324,6 +348,10 @@ static int bind_binary(struct expr_binding *b, struct error *err)
     }
     if (b->call->type->id == TYPE_DECIMAL) {
         b->kernel = run_decimal;
+        if (op == TYPE_TIMES && is_exact_product(x, y, b->call->type)) {
+            b->kernel = run_exact_product;
+            b->flags &= ~(uint32_t)(EXPR_FN_CAN_FAIL | EXPR_FN_NULLABLE);
+        }
         return 0;
     }
     return functions_bind_datetime_arithmetic(b, op, err);
@@ -354,11 +382,11 @@ static int run_plus(struct expr_frame *f, struct error *err)
     return 0;
 }
 
-#define ARITHMETIC(op, words, sample)                                                         \
-    {                                                                                         \
-        .name = (op), .infer = infer_binary,                                                  \
-        .flags = EXPR_FN_OPERATOR | EXPR_FN_CAN_FAIL | EXPR_FN_NULLABLE, .bind = bind_binary, \
-        .category = "arithmetic", .text = (words), .example = (sample)                        \
+#define FAILING (EXPR_FN_OPERATOR | EXPR_FN_CAN_FAIL | EXPR_FN_NULLABLE)
+#define ARITHMETIC(op, words, sample)                                                       \
+    {                                                                                       \
+        .name = (op), .infer = infer_binary, .flags = FAILING | EXPR_FN_WIDENS,             \
+        .bind = bind_binary, .category = "arithmetic", .text = (words), .example = (sample) \
     }
 
 static const struct expr_function rows[] = {
@@ -371,7 +399,14 @@ static const struct expr_function rows[] = {
                "behind the point. A division of "
                "integers or decimals by zero fails.",
                "7 / 2 -- 3"),
-    ARITHMETIC("%", "The remainder, with the sign of the first operand.", "-7 % 3 -- -1"),
+    {.name = "%",
+     .aliases = "MOD",
+     .infer = infer_binary,
+     .flags = FAILING,
+     .bind = bind_binary,
+     .category = "arithmetic",
+     .text = "The remainder, with the sign of the first operand; also `MOD(a, b)`.",
+     .example = "-7 % 3 -- -1\nMOD(7, 3) -- 1"},
     {.name = "MINUS",
      .signatures = "NUMERIC | INTERVAL",
      .result = "=1",

@@ -14,7 +14,14 @@ int64_t text_length(struct slice s)
 
 size_t text_offset(struct slice s, int64_t n)
 {
+    const uint64_t high = UINT64_C(0x8080808080808080);
     size_t at = 0;
+    uint64_t eight;
+    while (n >= 8 && s.len - at >= 8 &&
+           (memcpy(&eight, s.data + at, sizeof(eight)), (eight & high) == 0)) {
+        at += 8;
+        n -= 8;
+    }
     while (n > 0 && at < s.len) {
         at += text_step(s, at);
         n--;
@@ -29,6 +36,10 @@ size_t text_find(struct slice s, struct slice part, size_t from)
     }
     if (part.len == 0) {
         return from;
+    }
+    if (part.len == 1) {
+        const char *one = memchr(s.data + from, part.data[0], s.len - from);
+        return one != NULL ? (size_t)(one - s.data) : s.len + 1;
     }
     const char *found = memmem(s.data + from, s.len - from, part.data, part.len);
     return found != NULL ? (size_t)(found - s.data) : s.len + 1;
