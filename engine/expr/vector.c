@@ -126,6 +126,10 @@ void expr_end_bytes(struct expr_frame *f, uint32_t row, size_t len)
 
 void expr_put_bytes(struct expr_frame *f, uint32_t row, struct slice value)
 {
+    if (value.len == 0) { /* whose data may be NULL */
+        EXPR_VALUES(f->out, struct view)[row] = (struct view){0};
+        return;
+    }
     if (value.len <= VIEW_INLINE_MAX) {
         EXPR_VALUES(f->out, struct view)[row] = view_inline(value.data, (uint32_t)value.len);
         return;
@@ -157,6 +161,10 @@ void expr_put_part(struct expr_frame *f, uint32_t row, uint32_t k, struct slice 
     const struct view *whole = EXPR_VALUES(arg, const struct view) + expr_at(arg, row);
     struct view *v = EXPR_VALUES(f->out, struct view) + row;
     int32_t base;
+    if (part.len == 0) {
+        *v = (struct view){0};
+        return;
+    }
     if (part.len <= VIEW_INLINE_MAX) {
         *v = view_inline(part.data, (uint32_t)part.len);
         return;
