@@ -46,6 +46,7 @@ static const struct {
 enum {
     FAILPOINT_NAME_BYTES = 96,
     FAILPOINT_TEXT_BYTES = 160,
+    FAILPOINT_FILE_BYTES = 4096,
 };
 
 struct failpoint_rule {
@@ -98,6 +99,24 @@ static void report(const char *what, const char *name)
     }
 }
 
+/* The first line of a file, so that who started the process may change what later ones do; NULL when there is no such
+ * file. */
+static const char *read_rules(const char *path, char ret_rules[FAILPOINT_FILE_BYTES])
+{
+    FILE *f = fopen(path, "re");
+    if (f == NULL) {
+        LOG_ERROR("flinc.failpoint", "FLINC_FAILPOINTS is ignored: %s cannot be read: %s", path,
+                  strerror(errno));
+        return NULL;
+    }
+    if (fgets(ret_rules, FAILPOINT_FILE_BYTES, f) == NULL) {
+        ret_rules[0] = '\0';
+    }
+    (void)fclose(f);
+    ret_rules[strcspn(ret_rules, "\n")] = '\0';
+    return ret_rules;
+}
+
 static void read_environment(void)
 {
     const char *folder = getenv("FLINC_FAILPOINT_REPORT");
@@ -106,9 +125,13 @@ static void read_environment(void)
     }
     const char *spec = getenv("FLINC_FAILPOINTS");
     struct error err = ERROR_INIT;
+    char in_file[FAILPOINT_FILE_BYTES];
     if (spec !=
         NULL) { /* processes that are started one after the other must not all choose alike */
         rng_init_system(&choices);
+    }
+    if (spec != NULL && spec[0] == '@') {
+        spec = read_rules(spec + 1, in_file);
     }
     if (spec != NULL && configure(spec, &err) < 0) {
         char text[ERROR_MESSAGE_MAX];

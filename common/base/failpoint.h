@@ -6,7 +6,7 @@
  * failpoint_configure("name=action[,nth=N][,one_in=K][;...]") or the variable FLINC_FAILPOINTS:
  *   off, error[:text] (ERR_IO), delay:MS, kill (SIGKILL self), stop (SIGSTOP self), abort.
  * nth=N: at the Nth hit only; one_in=K: at random once in K hits.  A faulty specification is refused
- * as a whole.
+ * as a whole.  FLINC_FAILPOINTS=@FILE: the specification is the first line of a file, read when the process starts.
  *
  * FLINC_FAILPOINT_REPORT=FOLDER: each process writes there, to PROGRAM-PID.hits, a line `reached NAME` when it comes to a
  * place for the first time, and `fired NAME` before each action; what is killed has written what it reached

@@ -35,6 +35,7 @@ HIDDEN_PER_SUBTASK = 5  # unfinished files that a run of the job may leave: one 
 RATE = 200_000  # records a second: slow enough for losses in between
 TRIES = 3  # of a round that was over too soon, each at half the rate
 # What kills a worker between the work for a checkpoint and its end: with it rare bugs show soon.
+FAULTS_S, END_S = 150, 600  # of failpoints, and of all, while a job comes to its end
 EARLY_DEATHS = "task.checkpoint.ack=kill,one_in=80"
 STANDSTILL_S = 30  # without a record, a checkpoint or another state: a deadlock
 ENDED = ("FINISHED", "FAILED", "CANCELED")
@@ -232,10 +233,18 @@ class ChaosCluster(loss.LossCluster):
         self.has_single_buffers = (config or {}).get("taskmanager.network.memory.buffers-per-channel") == 1
         self.samples = {"jobmanager": [], "tm0": []}
         self.failpoints = failpoints
+        self.rules = os.path.join(self.folder, "failpoints")
+        self.set_failpoints(failpoints)
         if failpoints:
-            self.environment["FLINC_FAILPOINTS"] = failpoints
+            self.environment["FLINC_FAILPOINTS"] = f"@{self.rules}"
         self.disk = disk.Disk(self.folder)
         self.environment.update(self.disk.environment)
+
+    def set_failpoints(self, failpoints):
+        """For processes that start from now on."""
+        with open(f"{self.rules}.new", "w", encoding="utf-8") as f:
+            f.write(failpoints)
+        os.replace(f"{self.rules}.new", self.rules)
 
     def settle(self):
         """Until nothing of a job is left."""
@@ -523,7 +532,7 @@ class Round:
         last = self.attempt()
         self.restarts += last
         self.cluster.settle()
-        deaths = "kill" in self.cluster.environment.get("FLINC_FAILPOINTS", "")
+        deaths = "kill" in self.cluster.failpoints
         self.live[self.job] = last + 1 if deaths or last <= self.killed_attempt else last
 
         def left():
@@ -558,7 +567,7 @@ class Round:
                     break
                 self.note_run()
                 self.job = None
-        self.until("the end of the job", lambda: self.state() in ENDED, 300)  # through channels of one 4 KB buffer, maybe
+        self.wait_for_end()
         if self.state() != "FINISHED":
             raise Violation(self.failure() or f"the job is {self.state()}")
         if self.is_elastic():
@@ -567,6 +576,21 @@ class Round:
             self.parallelisms = (self.parallelisms[0], max(v["parallelism"] for v in vertices))
         self.note_run()
         self.check()
+
+    def wait_for_end(self):
+        """Through channels of one 4 KB buffer, maybe.  A slow job could be killed for ever by what kills once in so many
+        checkpoints: after a while workers that start are left in peace."""
+        quiet = time.monotonic() + FAULTS_S
+
+        def ended():
+            if self.cluster.failpoints and time.monotonic() > quiet:
+                self.cluster.set_failpoints("")
+            return self.state() in ENDED
+
+        try:
+            self.until("the end of the job", ended, END_S)
+        finally:
+            self.cluster.set_failpoints(self.cluster.failpoints)
 
     def check(self):
         oracle.Output(self.output, self.records, KEYS, self.parallelisms[0], self.loose, self.light).check()

@@ -266,7 +266,13 @@ int main(void)
 {
     assert_non_null(mkdtemp(report));
     setenv("FLINC_FAILPOINT_REPORT", report, 1);
-    setenv("FLINC_FAILPOINTS", "test.place=error:from the environment", 1);
+    char rules[] = "/tmp/flinc-failpoints-XXXXXX", spec[64];
+    int fd = mkstemp(rules);
+    assert_true(fd >= 0);
+    (void)snprintf(spec, sizeof(spec), "@%s", rules);
+    assert_true(dprintf(fd, "test.place=error:from the environment\nwhat=follows\n") > 0);
+    (void)close(fd);
+    setenv("FLINC_FAILPOINTS", spec, 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_environment, teardown),
         cmocka_unit_test_teardown(test_error_and_off, teardown),
@@ -278,5 +284,7 @@ int main(void)
         cmocka_unit_test_teardown(test_rows, teardown),
         cmocka_unit_test_teardown(test_report, teardown), /* the last: it takes the folder away */
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    (void)unlink(rules);
+    return failed;
 }
