@@ -15,6 +15,7 @@ for _room in (("bench", "cluster"), ("tests", "services"), ("tests", "system"), 
     sys.path.insert(0, os.path.join(TOP, *_room))
 import clock  # noqa: E402
 import disk  # noqa: E402
+import follow  # noqa: E402
 import loss  # noqa: E402
 import oracle  # noqa: E402
 import running  # noqa: E402
@@ -59,6 +60,7 @@ class Bed(loss.LossCluster):
         self.unexpected = []  # I8
         self.baseline = {}
         self.lives_of = {}  # how many processes had a name
+        self.completed = follow.Follower(os.path.join(self.folder, "jm*.log"), r"Completed checkpoint (\d+) for job (\w+)")
         self.start_services()
 
     # ---- services ----------------------------------------------------------------------------------------
@@ -314,16 +316,11 @@ class Bed(loss.LossCluster):
 
     def check_leaders(self, job):
         """I7: checkpoints of a job are completed in their order, each once, whoever leads."""
-        done = []
-        for name in self.job_manager_names:
-            for line in self.log(name).splitlines():
-                found = re.match(rf"(\S+ \S+) .*Completed checkpoint (\d+) for job {job}", line)
-                if found:
-                    done.append((found[1], int(found[2]), name))
-        done.sort()
-        for (_, before, one), (at, after, other) in zip(done, done[1:]):
-            if one != other and after <= before:
-                raise Violation(f"I7: {other} completed checkpoint {after} at {at} after {one} completed {before}")
+        done = [(look, os.path.basename(path).split("-")[0], int(number))
+                for look, path, (number, of) in self.completed.look() if of == job]
+        for (first, one, before), (then, other, after) in zip(done, done[1:]):
+            if first < then and one != other and after <= before:
+                raise Violation(f"I7: {other} completed checkpoint {after} after {one} completed {before}")
 
     def check_answers(self):
         """I8: each request was answered, by a success or an error with its cause."""
@@ -336,6 +333,7 @@ class Bed(loss.LossCluster):
     # ---- the end -----------------------------------------------------------------------------------------
 
     def stop(self):
+        self.completed.stop()
         self.heal()
         left = [x for x in super().stop() if not x.startswith("file ")]
         for link in [*self.control.values(), *self.rest.values(), *self.zookeeper_links, self.s3_link]:

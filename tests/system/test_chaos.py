@@ -10,6 +10,7 @@ import pytest
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests", "faults"))
 import chaos  # noqa: E402
+import follow  # noqa: E402
 import leaks  # noqa: E402
 import loss  # noqa: E402
 
@@ -69,3 +70,16 @@ def test_places_of_faults_are_places():
     for rule in rules.split(";"):
         place = rule.split("=")[0].removeprefix("planted.")
         assert any(f'"{place}"' in text for text in sources), place
+
+
+def test_lines_are_followed_in_their_order(tmp_path):
+    """Whatever times they bear: clocks are shifted."""
+    follower = follow.Follower(str(tmp_path / "jm*.log"), r"Completed checkpoint (\d+)")
+    follower.stop()
+    for name, text in (("jm0-1", "23:00 Completed checkpoint 1\n23:01 Compl"), ("jm1-1", "22:00 Completed checkpoint 2\n"),
+                       ("jm0-1", "eted checkpoint 3\n")):
+        with open(tmp_path / f"{name}.log", "a", encoding="utf-8") as f:
+            f.write(text)
+        found = follower.look()
+    assert [(look, numbers) for look, _, numbers in found] == [(follower.looks - 2, ("1",)), (follower.looks - 1, ("2",)),
+                                                             (follower.looks, ("3",))]
