@@ -60,7 +60,8 @@ class Bed(loss.LossCluster):
         self.unexpected = []  # I8
         self.baseline = {}
         self.lives_of = {}  # how many processes had a name
-        self.completed = follow.Follower(os.path.join(self.folder, "jm*.log"), r"Completed checkpoint (\d+) for job (\w+)")
+        self.checkpoints = follow.Follower(os.path.join(self.folder, "jm*.log"),
+                                           r"(Completed) checkpoint (\d+) for job (\w+)|Job (\w+) starts from checkpoint (\d+)")
         self.start_services()
 
     # ---- services ----------------------------------------------------------------------------------------
@@ -315,11 +316,18 @@ class Bed(loss.LossCluster):
             raise Violation(f"I6: nodes of jobs that have ended: {left[:5]}")
 
     def check_leaders(self, job):
-        """I7: checkpoints of a job are completed in their order, each once, whoever leads."""
-        done = [(look, os.path.basename(path).split("-")[0], int(number))
-                for look, path, (number, of) in self.completed.look() if of == job]
+        """I7: checkpoints of a job are completed in their order, each once, whoever leads.
+
+        A leader that is frozen when its checkpoint is written down tells of it late: then the next one has started from it."""
+        done, started = [], {}
+        for look, path, (is_completed, number, of, started_job, start) in self.checkpoints.look():
+            name = os.path.basename(path).split("-")[0]
+            if is_completed and of == job:
+                done.append((look, name, int(number)))
+            elif started_job == job:
+                started[name] = max(started.get(name, 0), int(start))
         for (first, one, before), (then, other, after) in zip(done, done[1:]):
-            if first < then and one != other and after <= before:
+            if first < then and one != other and after <= before and after > started.get(one, 0):
                 raise Violation(f"I7: {other} completed checkpoint {after} after {one} completed {before}")
 
     def check_answers(self):
@@ -333,7 +341,7 @@ class Bed(loss.LossCluster):
     # ---- the end -----------------------------------------------------------------------------------------
 
     def stop(self):
-        self.completed.stop()
+        self.checkpoints.stop()
         self.heal()
         left = [x for x in super().stop() if not x.startswith("file ")]
         for link in [*self.control.values(), *self.rest.values(), *self.zookeeper_links, self.s3_link]:

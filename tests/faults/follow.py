@@ -32,7 +32,7 @@ class Follower:
                     new = f.read()
                 whole = new[:new.rfind(b"\n") + 1]
                 self.offsets[path] = self.offsets.get(path, 0) + len(whole)
-                self.found += [(self.looks, path, tuple(g.decode() for g in m.groups())) for m in self.lines.finditer(whole)]
+                self.found += [(self.looks, path, tuple(g.decode() if g else '' for g in m.groups())) for m in self.lines.finditer(whole)]
             return list(self.found)
 
     def stop(self):
