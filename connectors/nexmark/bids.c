@@ -136,16 +136,23 @@ static void make_extras(const struct nexmark_out *out, const struct nexmark_run 
     struct view *to = (struct view *)out->values[NEXMARK_BID_EXTRA] + run->row;
     const struct random_bound sizes = out->bid_extra_sizes;
     const char *pool = out->texts->pool;
+    int32_t at[BIDS_AT_ONCE];
+    uint32_t len[BIDS_AT_ONCE];
 
     if (out->bid_extra_least < 0) {
         memset(to, 0, run->n * sizeof(*to));
         return;
     }
+    /* The pool is larger than the nearest caches: its lines are on their way while others are chosen. */
     for (uint32_t i = 0; i < run->n; i++) {
         uint64_t s = state[i];
         uint32_t more = sizes.n > 1 ? random_below(&s, &sizes) : 0;
-        uint32_t at = random_below(&s, &out->bid_extra_places[more]);
-        to[i] = nexmark_view(pool, (int32_t)at, (uint32_t)out->bid_extra_least + more);
+        at[i] = (int32_t)random_below(&s, &out->bid_extra_places[more]);
+        len[i] = (uint32_t)out->bid_extra_least + more;
+        __builtin_prefetch(pool + at[i]);
+    }
+    for (uint32_t i = 0; i < run->n; i++) {
+        to[i] = nexmark_view(pool, at[i], len[i]);
     }
 }
 
