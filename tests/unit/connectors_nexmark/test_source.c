@@ -62,7 +62,6 @@ static void test_projections(void **state)
     assert_int_equal(drain(h), OP_END);
     harness_free(h);
     assert_int_equal(whole.n, EVENTS);
-    STR_AUTO joined = STR_INIT;
     static struct str rows[EVENTS];
     for (size_t p = 0; p < ARRAY_LEN(paths); p++) {
         nexmark_test_open(&one, OPTIONS,
