@@ -3,6 +3,7 @@
 
 #include "common/base/map.h"
 #include "common/base/vec.h"
+#include "engine/expr/type_rules.h"
 
 #include <inttypes.h>
 
@@ -38,17 +39,12 @@ static int emit(struct compiler *c, struct writer *w, const struct expr *e, uint
 
 /* ---- a copy of the expressions in the program's own pool -------------------------------------------- */
 
-static bool is_integer(const struct data_type *t)
-{
-    return t->id >= TYPE_TINYINT && t->id <= TYPE_BIGINT;
-}
-
 /* bigint + 1 is the sum of two BIGINTs: kernels of one type are faster than those of two. */
 static const struct expr *widen_literal(struct compiler *c, const struct expr *call,
                                         const struct expr *arg)
 {
     const bool is_narrow = arg->kind == EXPR_LITERAL && !arg->value.is_null &&
-                           is_integer(arg->type) && is_integer(call->type) &&
+                           type_is_integer(arg->type) && type_is_integer(call->type) &&
                            arg->type->id < call->type->id;
     if (!is_narrow || (call->function->flags & EXPR_FN_WIDENS) == 0) {
         return arg;

@@ -9,19 +9,22 @@
 
 enum { HEAP_BLOCK_BYTES = 16384 };
 
-struct ts_nano expr_timestamp(const struct expr_frame *f, uint32_t k, uint32_t row)
+struct ts_nano expr_timestamp_cell(const struct column *c, uint32_t row)
 {
-    const struct expr_vector *v = f->args[k];
-    const uint32_t at = expr_at(v, row);
-    if (v->column.type->layout == LAYOUT_TS_NANO) {
-        return EXPR_VALUES(v, const struct ts_nano)[at];
+    if (c->type->layout == LAYOUT_TS_NANO) {
+        return COLUMN_VALUES(c, const struct ts_nano)[row];
     }
-    const int64_t value = EXPR_VALUES(v, const int64_t)[at];
-    if (v->column.type->precision <= 3) {
+    const int64_t value = COLUMN_VALUES(c, const int64_t)[row];
+    if (c->type->precision <= 3) {
         return (struct ts_nano){.millis = value};
     }
     const int64_t micros = ((value % 1000) + 1000) % 1000;
     return (struct ts_nano){.millis = (value - micros) / 1000, .nanos = (int32_t)(micros * 1000)};
+}
+
+struct ts_nano expr_timestamp(const struct expr_frame *f, uint32_t k, uint32_t row)
+{
+    return expr_timestamp_cell(&f->args[k]->column, expr_at(f->args[k], row));
 }
 
 uint8_t *expr_need_validity(struct expr_frame *f)

@@ -91,7 +91,8 @@ static inline __int128 expr_wide(const struct expr_frame *f, uint32_t k, uint32_
     return v->column.type->layout == LAYOUT_I128 ? EXPR_VALUES(v, const __int128)[expr_at(v, row)]
                                                  : column_get_int(&v->column, expr_at(v, row));
 }
-/* A timestamp of any precision. */
+/* A timestamp of any precision: a cell, and argument k at a row. */
+struct ts_nano expr_timestamp_cell(const struct column *c, uint32_t row);
 struct ts_nano expr_timestamp(const struct expr_frame *f, uint32_t k, uint32_t row);
 static inline bool expr_arg_is_null(const struct expr_frame *f, uint32_t k, uint32_t row)
 {

@@ -26,19 +26,6 @@ static void print_duration(int64_t millis, struct str *out)
                (int)(m / 1000 % 60), (int)(m % 1000));
 }
 
-static struct ts_nano timestamp_of(const struct column *c, uint32_t row)
-{
-    if (c->type->layout == LAYOUT_TS_NANO) {
-        return COLUMN_VALUES(c, const struct ts_nano)[row];
-    }
-    const int64_t v = COLUMN_VALUES(c, const int64_t)[row];
-    if (c->type->precision <= 3) {
-        return (struct ts_nano){.millis = v};
-    }
-    const int64_t micros = ((v % 1000) + 1000) % 1000;
-    return (struct ts_nano){.millis = (v - micros) / 1000, .nanos = (int32_t)(micros * 1000)};
-}
-
 static void print_cell(const struct column *c, uint32_t row, const struct time_zone *zone,
                        struct str *out);
 
@@ -74,7 +61,7 @@ static void print_timestamp(const struct column *c, uint32_t row, const struct t
                             struct str *out)
 {
     char text[CALENDAR_TEXT_MAX];
-    struct ts_nano t = timestamp_of(c, row);
+    struct ts_nano t = expr_timestamp_cell(c, row);
     if (c->type->id == TYPE_TIMESTAMP_LTZ) {
         t.millis = zone_to_local(zone, t.millis);
     }

@@ -34,7 +34,7 @@ static int32_t or_default(int32_t written, int32_t otherwise)
     return written >= 0 ? written : otherwise;
 }
 
-static struct data_type *resolve_interval(const struct sql_interval_range *r, bool nullable)
+struct data_type *sql_interval_resolve(const struct sql_interval_range *r, bool nullable)
 {
     static const struct {
         enum sql_unit from, to;
@@ -89,7 +89,7 @@ static struct data_type *resolve_plain(const struct sql_type *t)
         return type_new_precision(id, or_default(t->precision, TIMESTAMP_PRECISION_DEFAULT), 0,
                                   nullable);
     case SQL_TYPE_INTERVAL:
-        return resolve_interval(&t->interval, nullable);
+        return sql_interval_resolve(&t->interval, nullable);
     default:
         return type_new(id, nullable);
     }

@@ -11,5 +11,7 @@
  * ERR_UNSUPPORTED for types that the engine does not have; *ret_span is the part of the type that is meant. */
 int sql_type_resolve(const struct sql_type *type, struct data_type **ret, struct sql_span *ret_span,
                      struct error *err) MUST_CHECK;
+/* The type of INTERVAL with these units, of literals as well: a new reference; NULL when there is no such interval. */
+struct data_type *sql_interval_resolve(const struct sql_interval_range *range, bool nullable);
 
 #endif

@@ -17,8 +17,5 @@ int sql_resolve_call(struct sql_validator *v, const struct sql_scope *scope,
 /* INTERVAL 'text' range: milliseconds or months. */
 int sql_parse_interval_text(struct slice text, const struct sql_interval_range *range, int64_t *ret,
                             struct error *err) MUST_CHECK;
-/* The type of an interval of the range. */
-int sql_interval_type(const struct sql_interval_range *range, struct data_type **ret,
-                      struct error *err) MUST_CHECK;
 
 #endif

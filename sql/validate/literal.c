@@ -3,6 +3,7 @@
 
 #include "engine/values/calendar.h"
 #include "engine/values/decimal.h"
+#include "sql/types/resolve.h"
 
 #include <errno.h>
 #include <math.h>
@@ -236,50 +237,18 @@ int sql_parse_interval_text(struct slice text, const struct sql_interval_range *
     return 0;
 }
 
-static const struct {
-    enum sql_unit from, to;
-    enum interval_resolution resolution;
-} resolutions[] = {
-    {SQL_UNIT_YEAR, SQL_UNIT_NONE, INTERVAL_YEAR},
-    {SQL_UNIT_YEAR, SQL_UNIT_MONTH, INTERVAL_YEAR_TO_MONTH},
-    {SQL_UNIT_QUARTER, SQL_UNIT_NONE, INTERVAL_MONTH},
-    {SQL_UNIT_MONTH, SQL_UNIT_NONE, INTERVAL_MONTH},
-    {SQL_UNIT_WEEK, SQL_UNIT_NONE, INTERVAL_DAY},
-    {SQL_UNIT_DAY, SQL_UNIT_NONE, INTERVAL_DAY},
-    {SQL_UNIT_DAY, SQL_UNIT_HOUR, INTERVAL_DAY_TO_HOUR},
-    {SQL_UNIT_DAY, SQL_UNIT_MINUTE, INTERVAL_DAY_TO_MINUTE},
-    {SQL_UNIT_DAY, SQL_UNIT_SECOND, INTERVAL_DAY_TO_SECOND},
-    {SQL_UNIT_HOUR, SQL_UNIT_NONE, INTERVAL_HOUR},
-    {SQL_UNIT_HOUR, SQL_UNIT_MINUTE, INTERVAL_HOUR_TO_MINUTE},
-    {SQL_UNIT_HOUR, SQL_UNIT_SECOND, INTERVAL_HOUR_TO_SECOND},
-    {SQL_UNIT_MINUTE, SQL_UNIT_NONE, INTERVAL_MINUTE},
-    {SQL_UNIT_MINUTE, SQL_UNIT_SECOND, INTERVAL_MINUTE_TO_SECOND},
-    {SQL_UNIT_SECOND, SQL_UNIT_NONE, INTERVAL_SECOND},
-};
-
-int sql_interval_type(const struct sql_interval_range *range, struct data_type **ret,
-                      struct error *err)
-{
-    for (size_t i = 0; i < ARRAY_LEN(resolutions); i++) {
-        if (resolutions[i].from == range->from && resolutions[i].to == range->to) {
-            *ret = type_new_interval(resolutions[i].resolution,
-                                     range->leading_digits >= 0 ? range->leading_digits : 2,
-                                     range->second_digits >= 0 ? range->second_digits : 6, false);
-            return 0;
-        }
-    }
-    return error_set(err, ERR_INVALID_ARGUMENT, "There is no interval of %s%s%s",
-                     sql_unit_name(range->from), range->to != SQL_UNIT_NONE ? " TO " : "",
-                     range->to != SQL_UNIT_NONE ? sql_unit_name(range->to) : "");
-}
-
 static int interval(struct sql_validator *v, const struct sql_literal *l, const struct expr **ret,
                     struct error *err)
 {
-    struct data_type *type;
     int64_t value;
     TRY(sql_parse_interval_text(l->text, &l->interval, &value, err));
-    TRY(sql_interval_type(&l->interval, &type, err));
+    struct data_type *type = sql_interval_resolve(&l->interval, false);
+    if (type == NULL) {
+        return error_set(err, ERR_INVALID_ARGUMENT, "There is no interval of %s%s%s",
+                         sql_unit_name(l->interval.from),
+                         l->interval.to != SQL_UNIT_NONE ? " TO " : "",
+                         l->interval.to != SQL_UNIT_NONE ? sql_unit_name(l->interval.to) : "");
+    }
     *ret = expr_literal(v->pool, type, (struct expr_value){.integer = value});
     return 0;
 }
