@@ -181,11 +181,15 @@ static int open_state(struct user_operator_state *s, const flinc_state_desc *d,
     TRY(open_bytes(&s->value, d->type, d->row, "its items", err));
     s->scratch = mem_alloc_aligned(16, s->value.layout.size);
     TRY(op_operator_state(ctx, &states, err));
-    if (s->kind != OPERATOR_BROADCAST) {
+    if (s->kind == OPERATOR_UNION) {
+        TRY(operator_state_list(states, d->name, FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION,
+                                str_cstr(&s->value.schema_text), &s->list, err));
+        operator_list_need_all(s->list);
+        return 0;
+    }
+    if (s->kind == OPERATOR_LIST) {
         return operator_state_list(states, d->name,
-                                   s->kind == OPERATOR_LIST
-                                       ? FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_SPLIT
-                                       : FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_UNION,
+                                   FLINC__OPERATOR_STATE_MODE__OPERATOR_STATE_SPLIT,
                                    str_cstr(&s->value.schema_text), &s->list, err);
     }
     TRY(open_bytes(&s->key, d->key_type, d->key_row, "its keys", err));

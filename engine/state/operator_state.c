@@ -22,6 +22,7 @@ enum {
 struct part {
     char *name, *schema; /* Owns */
     Flinc__OperatorStateMode mode;
+    bool needs_all;
     struct operator_state *state; /* Borrows */
     uint64_t charged_bytes;
 };
@@ -113,6 +114,11 @@ static void list_free(struct operator_list *l)
     str_fini(&l->bytes);
     vec_fini(&l->ends);
     mem_free(l);
+}
+
+void operator_list_need_all(struct operator_list *l)
+{
+    l->part.needs_all = true;
 }
 
 size_t operator_list_len(const struct operator_list *l)
@@ -384,6 +390,7 @@ static Flinc__OperatorStatePart *add_part(struct operator_state_snapshot *snap,
     p->name = mem_strdup(part->name);
     p->mode = part->mode;
     p->schema = mem_strdup(part->schema);
+    p->needs_all = part->needs_all;
     snap->parts[snap->n_parts++] = p;
     return p;
 }
@@ -539,6 +546,7 @@ static int restore_list(struct operator_state *s, const struct blob_reader *r,
     struct operator_list *l = NULL;
 
     TRY(operator_state_list(s, p->name, p->mode, p->schema, &l, err));
+    l->part.needs_all = p->needs_all;
     for (uint64_t i = 0; i < operator_part_items(p); i++) {
         struct slice item;
         TRY_CTX(err, operator_part_item(p, blob_reader_data(r), i, &item, err), "%s",

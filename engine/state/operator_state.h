@@ -31,6 +31,9 @@ bool operator_state_is_empty(const struct operator_state *s); /* nothing was eve
 int operator_state_list(struct operator_state *s, const char *name, Flinc__OperatorStateMode mode,
                         const char *schema, struct operator_list **ret,
                         struct error *err) MUST_CHECK;
+/* A checkpoint in which some subtasks have come to the end of their input and others have not is declined: what the ended ones said
+ * last would be dealt out again.  Flink: so it is with UnionListState. */
+void operator_list_need_all(struct operator_list *l);
 size_t operator_list_len(const struct operator_list *l);
 struct slice operator_list_get(const struct operator_list *l, size_t i);
 int operator_list_add(struct operator_list *l, const void *data, size_t size,

@@ -252,7 +252,12 @@ static void fail_completing(struct checkpointer *c, struct pending_checkpoint *p
 void pending_complete(struct checkpointer *c, struct pending_checkpoint *p)
 {
     struct error err = ERROR_INIT;
-    int rc = FAILPOINT(&err, "checkpoint.complete.before");
+    int rc = pending_check_ends(p, checkpointer_graph(c), &err);
+    if (rc < 0) {
+        pending_abort(c, p, &err, 0);
+        return;
+    }
+    rc = FAILPOINT(&err, "checkpoint.complete.before");
     if (rc == 0) {
         rc = pending_make_metadata(p, checkpointer_graph(c), &p->metadata, &err);
     }

@@ -164,6 +164,56 @@ static void add_coordinator(struct pending_checkpoint *p, Flinc__OperatorSnapsho
     }
 }
 
+static bool has_ended(const struct pending_task *t)
+{
+    return t->state == PENDING_TASK_FINISHED || (t->snapshot != NULL && t->snapshot->finished);
+}
+
+/* The name of a state of the task that needs all subtasks; NULL: there is none. */
+static const char *state_of_all(const Flinc__TaskSnapshot *s)
+{
+    for (size_t i = 0; s != NULL && i < s->n_operators; i++) {
+        const Flinc__OperatorSubtaskState *o = s->operators[i];
+        for (size_t k = 0; o != NULL && k < o->n_operator_state; k++) {
+            for (size_t n = 0; n < o->operator_state[k]->n_parts; n++) {
+                if (o->operator_state[k]->parts[n]->needs_all) {
+                    return o->operator_state[k]->parts[n]->name;
+                }
+            }
+        }
+    }
+    return NULL;
+}
+
+static int check_vertex_ends(const Flinc__JobVertex *v, const struct pending_task *tasks,
+                             struct error *err)
+{
+    uint32_t n_ended = 0;
+    const char *state = NULL;
+    for (uint32_t i = 0; i < v->parallelism; i++) {
+        n_ended += has_ended(&tasks[i]);
+        state = state != NULL ? state : state_of_all(tasks[i].snapshot);
+    }
+    if (state == NULL || n_ended == 0 || n_ended == v->parallelism) {
+        return 0;
+    }
+    return error_set(err, ERR_UNAVAILABLE,
+                     "%u of %u tasks of %s have come to the end of their input, and its union list "
+                     "state '%s' needs all or none: the next checkpoint may do",
+                     n_ended, v->parallelism, v->name, state);
+}
+
+int pending_check_ends(const struct pending_checkpoint *p, const Flinc__JobGraph *graph,
+                       struct error *err)
+{
+    const struct pending_task *tasks = p->tasks;
+    for (size_t v = 0; v < graph->n_vertices; v++) {
+        TRY(check_vertex_ends(graph->vertices[v], tasks, err));
+        tasks += graph->vertices[v]->parallelism;
+    }
+    return 0;
+}
+
 static void fill_operator(struct pending_checkpoint *p, const Flinc__JobVertex *v,
                           const Flinc__Operator *op, struct pending_task *tasks,
                           Flinc__OperatorSnapshot *o)
@@ -171,8 +221,7 @@ static void fill_operator(struct pending_checkpoint *p, const Flinc__JobVertex *
     uint32_t n_finished = 0;
     for (uint32_t i = 0; i < v->parallelism; i++) {
         struct pending_task *t = &tasks[i];
-        bool finished =
-            t->state == PENDING_TASK_FINISHED || (t->snapshot != NULL && t->snapshot->finished);
+        bool finished = has_ended(t);
         Flinc__OperatorSubtaskState *state = take_state(t->snapshot, op);
         n_finished += finished;
         if (state != NULL || finished) {

@@ -63,6 +63,10 @@ enum pending_ack pending_acknowledge(struct pending_checkpoint *p, uint32_t task
                                      const struct flinc_id *attempt_id,
                                      Flinc__TaskSnapshot *take_snapshot);
 
+/* Of a checkpoint that all have acknowledged: ERR_UNAVAILABLE when an operator has state that needs all of its subtasks, and only
+ * some have come to their end.  Flink: VertexFinishedStateChecker. */
+int pending_check_ends(const struct pending_checkpoint *p, const Flinc__JobGraph *graph,
+                       struct error *err) MUST_CHECK;
 /* Of a checkpoint that all have acknowledged; takes the snapshots and coordinator states out of it.
  * ERR_INTERNAL: a task sent state of an operator that it does not have. */
 int pending_make_metadata(struct pending_checkpoint *p, const Flinc__JobGraph *graph,

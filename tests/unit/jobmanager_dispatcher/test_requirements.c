@@ -205,19 +205,26 @@ static void test_they_are_applied_in_the_order_of_their_writes(void **state)
     assert_int_equal(upper_now(l), upper);
 }
 
+static bool no_job_is_kept(struct led_world *l)
+{
+    struct error err = ERROR_INIT;
+    struct vec names = VEC_INIT(char *);
+    assert_int_equal(ha_list(l->c.ha, &l->c.token, "jobs", &names, &err), 0);
+    bool none = names.len == 0;
+    ha_names_fini(&names);
+    return none;
+}
+
 static void test_they_go_with_the_job(void **state)
 {
     struct led_world *l = *state;
     struct flinc_id id = job_id(1);
     struct error err = ERROR_INIT;
-    struct vec names = VEC_INIT(char *);
     assert_int_equal(set_upper(l, 2, &err), 0);
     assert_int_equal(dispatcher_cancel(l->w.d, &id, &err), 0);
     WORLD_UNTIL(&l->w, world_ended_is(&l->w, "CANCELED "));
     assert_int_equal(set_upper(l, 5, &err), ERR_CLOSED);
-    assert_int_equal(ha_list(l->c.ha, &l->c.token, "jobs", &names, &err), 0);
-    assert_int_equal(names.len, 0);
-    ha_names_fini(&names);
+    WORLD_UNTIL(&l->w, no_job_is_kept(l)); /* the files go after the end is told */
 }
 
 /* A job whose bounds cannot be read is shown, and stays for the next leader. */
