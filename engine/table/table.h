@@ -25,7 +25,7 @@ enum {
     TABLE_CONNECTOR_VERSION =
         1, /* of struct table_connector: kind_version of PLUGIN_KIND_CONNECTOR */
     TABLE_CONNECTORS_MAX = 256,
-    TABLE_OPERATORS_MAX = 16, /* shared ones */
+    TABLE_OPERATORS_MAX = 64, /* shared ones */
     TABLE_PATH_MAX = TYPE_DEPTH_MAX,
 };
 
