@@ -13,6 +13,7 @@
 #include "common/metrics/metric_names.h"
 #include "connectors/registry/registry.h"
 #include "engine/operators/registry.h"
+#include "engine/query/query.h"
 #include "engine/table/table.h"
 #include "formats/format.h"
 #include "jobmanager/rest/rest_internal.h"
@@ -96,6 +97,10 @@ static void write_operators(struct str *out)
         write_operator(operators[i], out);
     }
     connectors_register();
+    operators = query_operator_all(&n);
+    for (size_t i = 0; i < n; i++) {
+        write_operator(operators[i], out);
+    }
     write_operator(table_operator_find("flinc.table.plugin_sink"), out);
     write_operator(table_operator_find("flinc.table.plugin_source"), out);
     for (size_t i = 0; table_connector_at(i) != NULL; i++) {

@@ -6,6 +6,7 @@
 #include "connectors/nexmark/nexmark.h"
 #include "connectors/plugin/plugin.h"
 #include "connectors/print/print.h"
+#include "engine/query/query.h"
 
 #include <pthread.h>
 
@@ -22,6 +23,7 @@ static const struct operator_desc *const shared[] = {&operator_plugin_source,
 
 static void register_all(void)
 {
+    query_operators_register();
     for (size_t i = 0; i < ARRAY_LEN(connectors); i++) {
         int rc = table_connector_register(connectors[i], NULL);
         ASSERT(rc == 0); /* each once, of this build's version */

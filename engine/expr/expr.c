@@ -262,8 +262,11 @@ static const struct expr *copy_node(struct expr_pool *pool, const struct expr *e
         copy->args = args;
     }
     if (e->kind == EXPR_LITERAL && !e->value.is_null && e->type->layout == LAYOUT_VIEW) {
-        copy->value.bytes.data =
-            arena_strndup(&pool->arena, e->value.bytes.data, e->value.bytes.len);
+        char *bytes = arena_alloc(&pool->arena, e->value.bytes.len + 1); /* may have zeros */
+        if (e->value.bytes.len > 0) {
+            memcpy(bytes, e->value.bytes.data, e->value.bytes.len);
+        }
+        copy->value.bytes.data = bytes;
     }
     return copy;
 }

@@ -1,12 +1,22 @@
 /* The families of built-in functions. */
 #include "engine/functions/functions.h"
 
+#include <pthread.h>
+
 static const struct expr_functions *const families[] = {
-    &functions_arithmetic, &functions_cast, &functions_comparison, &functions_fields,
-    &functions_logic,      &functions_math, &functions_strings,    &functions_search,
+    &functions_aggregates, &functions_arithmetic, &functions_cast,
+    &functions_comparison, &functions_fields,     &functions_logic,
+    &functions_math,       &functions_strings,    &functions_search,
 };
+
+static void register_all(void)
+{
+    expr_functions_register(families, ARRAY_LEN(families));
+}
 
 void functions_register_builtin(void)
 {
-    expr_functions_register(families, ARRAY_LEN(families));
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, register_all);
 }

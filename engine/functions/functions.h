@@ -8,9 +8,10 @@
 
 #include "engine/expr/function.h"
 
-/* Makes all built-in functions known; once per process, before threads. */
+/* Makes all built-in functions known.  The same again is fine. */
 void functions_register_builtin(void);
 
+extern const struct expr_functions functions_aggregates;
 extern const struct expr_functions functions_arithmetic;
 extern const struct expr_functions functions_cast;
 extern const struct expr_functions functions_comparison;

@@ -5,8 +5,12 @@
 #include "engine/operators/operator.h"
 
 extern const struct operator_desc query_calc;
+extern const struct operator_desc query_limit;
 
-/* Makes all of them known to table_operator_find(); once per process, before threads.  The same again is fine. */
+/* Makes all of them, and the built-in functions, known to table_operator_find().  The same again is fine; connectors_register()
+ * does it. */
 void query_operators_register(void);
+/* All of them, for the reference page. */
+const struct operator_desc *const *query_operator_all(size_t *ret_n);
 
 #endif

@@ -1,0 +1,34 @@
+/* The operators of queries; a row each. */
+#include "engine/query/query.h"
+
+#include "engine/functions/functions.h"
+#include "engine/table/table.h"
+
+#include <pthread.h>
+
+static const struct operator_desc *const operators[] = {
+    &query_calc,
+    &query_limit,
+};
+
+static void register_all(void)
+{
+    functions_register_builtin();
+    for (size_t i = 0; i < ARRAY_LEN(operators); i++) {
+        int rc = table_operator_register(operators[i], NULL);
+        ASSERT(rc == 0);
+    }
+}
+
+void query_operators_register(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, register_all);
+}
+
+const struct operator_desc *const *query_operator_all(size_t *ret_n)
+{
+    *ret_n = ARRAY_LEN(operators);
+    return operators;
+}
