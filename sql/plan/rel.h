@@ -18,8 +18,9 @@
 #include "sql/catalog/manager.h"
 
 enum {
-    REL_NODES_MAX = 100000, /* of one plan */
-    REL_DEPTH_MAX = 5000,   /* levels; deeper ones are refused */
+    REL_NODES_MAX = 100000,     /* of one plan */
+    REL_DEPTH_MAX = 5000,       /* levels; deeper ones are refused */
+    REL_COLUMNS_MAX = 20000000, /* of all nodes of a plan together */
 };
 
 enum rel_kind {
@@ -250,12 +251,8 @@ const struct rel *sql_plan_collect(struct sql_plan *p, const struct rel *query);
 int sql_plan_optimize(struct sql_plan *p, const struct rel *const *roots, uint32_t n,
                       const struct rel **ret_roots, struct error *err) MUST_CHECK;
 
-enum sql_explain_detail {
-    SQL_EXPLAIN_COST = 1,
-    SQL_EXPLAIN_CHANGELOG = 2,
-    SQL_EXPLAIN_ADVICE = 4,
-};
-/* EXPLAIN's three sections ("== Abstract Syntax Tree ==", ...), in Flink's notation. */
+/* EXPLAIN's three sections ("== Abstract Syntax Tree ==", ...), in Flink's notation.  `details`: enum sql_explain_detail of
+ * sql/parser/statement.h. */
 int sql_plan_explain(struct sql_plan *p, const struct rel *const *logical,
                      const struct rel *const *physical, uint32_t n, uint32_t details,
                      struct str *out, struct error *err) MUST_CHECK;

@@ -14,6 +14,7 @@ struct sql_scope_column {
     struct slice table; /* alias or name of the relation; data NULL: none */
     struct slice name;
     const struct expr *expr; /* what the name stands for: an input of the plan */
+    bool is_hidden;          /* found with its table before it only: what USING has merged */
 };
 
 /* The columns of FROM, in order; names are case-sensitive. */

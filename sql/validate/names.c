@@ -24,7 +24,8 @@ static uint32_t find(const struct sql_scope *scope, const struct sql_name *table
     uint32_t n = 0;
     for (uint32_t i = 0; i < scope->n; i++) {
         const struct sql_scope_column *c = &scope->columns[i];
-        if (slice_eq(c->name, name->text) && (table == NULL || is_table(c, table->text))) {
+        if (slice_eq(c->name, name->text) &&
+            (table == NULL ? !c->is_hidden : is_table(c, table->text))) {
             *ret = c;
             n++;
         }

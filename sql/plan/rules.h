@@ -1,0 +1,47 @@
+/* From logical to physical trees: the passes, in the order in which they run.
+ *
+ *   set operations as joins and aggregates -> conditions moved down -> joins in order of size -> columns that nobody reads dropped
+ *   -> algorithms, exchanges -> pushed into scans -> equal parts merged
+ *
+ * Each pass makes new nodes; a node keeps its columns but where it is said.  Inside the room only. */
+#ifndef FLINC_SQL_PLAN_RULES_H
+#define FLINC_SQL_PLAN_RULES_H
+
+#include "sql/plan/inside.h"
+
+struct optimizer {
+    struct sql_plan *p;
+    bool is_streaming;
+};
+
+/* A relation with some columns fewer: where each of the old ones is now (UINT32_MAX: gone). */
+struct pruned {
+    const struct rel *rel;
+    uint32_t *at;
+};
+
+/* prune.c */
+int rule_prune(struct optimizer *o, const struct rel *root, const struct rel **ret,
+               struct error *err) MUST_CHECK;
+/* physical.c */
+int rule_physical(struct optimizer *o, const struct rel *r, const struct rel **ret,
+                  struct error *err) MUST_CHECK;
+/* Conditions, then outputs; merged with a CALC below; the input itself when there is nothing to do. */
+int make_calc(struct optimizer *o, const struct rel *input, struct rel_exprs conds,
+              struct rel_exprs outputs, const char *const *names, const struct rel **ret,
+              struct error *err) MUST_CHECK;
+struct rel_exprs identity_of(struct sql_plan *p, const struct rel *r);
+/* join.c */
+int physical_join(struct optimizer *o, const struct rel *r, const struct rel *left,
+                  const struct rel *right, const struct rel **ret, struct error *err) MUST_CHECK;
+unsigned join_sides_of(const struct expr *e,
+                       uint32_t n_left); /* 1: the left one, 2: the right one */
+/* left = right or IS NOT DISTINCT FROM, each over one side. */
+bool join_is_equi(const struct expr *e, uint32_t n_left, const struct expr **ret_left,
+                  const struct expr **ret_right, bool *ret_null_equal);
+/* scan.c: what CALCs and limits over scans push into them. */
+int rule_push_scans(struct optimizer *o, const struct rel *r, const struct rel **ret,
+                    struct error *err) MUST_CHECK;
+bool exprs_are_volatile(struct rel_exprs e);
+
+#endif
