@@ -42,6 +42,11 @@ bool minicluster_wait(struct minicluster *m, int64_t timeout_ms);
 void minicluster_cancel(struct minicluster *m); /* thread: any */
 struct jobmaster *minicluster_jobmaster(struct minicluster *m);
 struct worker *minicluster_worker(struct minicluster *m);
+/* Asks the coordinator of an operator (its uid, or its id in hex); *ret_answer gets a packed CoordinationAnswer, also of a
+ * job that has ended.  Its arguments are those of result_source.ask (client/submit/result_fetcher.h), with the uid.  Thread:
+ * any but the job master's.  ERR_NOT_FOUND: no such operator; ERR_UNSUPPORTED: its coordinator takes no requests. */
+int minicluster_ask(struct minicluster *m, const char *operator_uid, struct slice request,
+                    int64_t timeout_ms, struct str *ret_answer, struct error *err) MUST_CHECK;
 /* The state in which the job ended, and why when it failed; after a successful wait. */
 enum job_status minicluster_result(struct minicluster *m, struct error *ret_cause);
 /* Cancels what runs, stops everything, frees.  NULL is fine; returns NULL. */
