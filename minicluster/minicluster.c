@@ -4,6 +4,7 @@
 #include "common/fs/drivers/drivers.h"
 #include "common/rpc/transport.h"
 #include "engine/graph/job_graph.h"
+#include "jobmanager/jobmaster/job_details.h"
 #include "taskmanager/worker/job_code.h"
 
 static const char topic[] = "flinc.minicluster";
@@ -254,6 +255,25 @@ struct jobmaster *minicluster_jobmaster(struct minicluster *m)
 struct worker *minicluster_worker(struct minicluster *m)
 {
     return m->worker;
+}
+
+int minicluster_ask(struct minicluster *m, const char *operator_uid, struct slice request,
+                    int64_t timeout_ms, struct str *ret_answer, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    const struct job_details *details = NULL;
+    int rc = jobmaster_ask_coordinator(m->jobmaster, operator_uid, request, timeout_ms, ret_answer,
+                                       &why);
+    if (rc != ERR_CLOSED) {
+        if (rc < 0 && err != NULL) {
+            error_copy(err, &why);
+        }
+        return rc;
+    }
+    TRY(jobmaster_get_details(m->jobmaster, timeout_ms, &details, err));
+    rc = job_details_answer(details, operator_uid, ret_answer, err);
+    job_details_unref(details);
+    return rc;
 }
 
 struct minicluster *minicluster_free(struct minicluster *m)

@@ -226,7 +226,13 @@ static int read_answer(const struct rest_client *c, const struct http_exchange *
     return 0;
 }
 
-static int run_once(struct rest_client *c, struct http_exchange *x, struct json_node **ret_json,
+/* What an answer is wanted as: JSON (of which nobody need want the text), or bytes. */
+struct wanted {
+    struct json_node **json;
+    struct str *bytes;
+};
+
+static int run_once(struct rest_client *c, struct http_exchange *x, const struct wanted *wanted,
                     struct error *err)
 {
     struct error cause = ERROR_INIT;
@@ -244,7 +250,11 @@ static int run_once(struct rest_client *c, struct http_exchange *x, struct json_
         error_copy(err, &cause);
         return rc;
     }
-    return read_answer(c, x, ret_json, err);
+    if (wanted->bytes != NULL && x->status < 300) {
+        str_append_slice(wanted->bytes, str_slice(&x->answer));
+        return 0;
+    }
+    return read_answer(c, x, wanted->json, err);
 }
 
 /* True: cancelled meanwhile. */
@@ -260,7 +270,7 @@ static bool wait_before_retry(struct rest_client *c)
 }
 
 static int run(struct rest_client *c, const char *path, struct http_exchange *x,
-               struct json_node **ret_json, struct error *err)
+               const struct wanted *wanted, struct error *err)
 {
     STR_AUTO url = STR_INIT;
     int rc;
@@ -270,7 +280,7 @@ static int run(struct rest_client *c, const char *path, struct http_exchange *x,
         str_clear(&url);
         str_printf(&url, "%s/v1%s", c->address, path);
         x->url = str_cstr(&url);
-        rc = run_once(c, x, ret_json, &why);
+        rc = run_once(c, x, wanted, &why);
         bool is_gone = rc == ERR_UNAVAILABLE && x->status == 0 && c->leader != NULL;
         bool again = rc < 0 && (x->status == 503 || is_gone) && attempt < c->max_attempts;
         if (again) {
@@ -296,7 +306,16 @@ int rest_client_request(struct rest_client *c, const char *method, const char *p
         .content_type = "application/json; charset=UTF-8",
     };
 
-    return run(c, path, &x, ret_json, err);
+    return run(c, path, &x, &(struct wanted){.json = ret_json}, err);
+}
+
+int rest_client_exchange(struct rest_client *c, const char *path, struct slice body,
+                         struct str *ret_answer, struct error *err)
+{
+    struct http_exchange x = {
+        .method = "POST", .body = body, .content_type = "application/octet-stream"};
+
+    return run(c, path, &x, &(struct wanted){.bytes = ret_answer}, err);
 }
 
 int rest_client_upload(struct rest_client *c, const char *path, const struct http_part *parts,
@@ -304,7 +323,7 @@ int rest_client_upload(struct rest_client *c, const char *path, const struct htt
 {
     struct http_exchange x = {.method = "POST", .parts = parts, .n_parts = n_parts};
 
-    return run(c, path, &x, ret_json, err);
+    return run(c, path, &x, &(struct wanted){.json = ret_json}, err);
 }
 
 /* ---- fields --------------------------------------------------------------------------------------- */

@@ -24,6 +24,9 @@ const char *rest_client_address(const struct rest_client *c); /* "http://localho
 int rest_client_request(struct rest_client *c, const char *method, const char *path,
                         struct slice body, struct json_node **ret_json,
                         struct error *err) MUST_CHECK;
+/* A POST of bytes that is answered with bytes; errors as above. */
+int rest_client_exchange(struct rest_client *c, const char *path, struct slice body,
+                         struct str *ret_answer, struct error *err) MUST_CHECK;
 int rest_client_upload(struct rest_client *c, const char *path, const struct http_part *parts,
                        uint32_t n_parts, struct json_node **ret_json, struct error *err) MUST_CHECK;
 

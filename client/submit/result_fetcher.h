@@ -16,8 +16,8 @@
 #ifndef FLINC_CLIENT_SUBMIT_RESULT_FETCHER_H
 #define FLINC_CLIENT_SUBMIT_RESULT_FETCHER_H
 
-#include "common/loop/cancel.h"
 #include "common/base/str.h"
+#include "common/loop/cancel.h"
 #include "engine/data/batch.h"
 
 enum {
@@ -77,7 +77,8 @@ struct result_fetcher *result_fetcher_free(struct result_fetcher *f);
 
 struct rest_client;
 struct rest_results;
-/* The client is borrowed, and used by nobody else meanwhile.  `operator_uid`: of the collect sink. */
+/* The client is borrowed, and used by nobody else meanwhile; it has no cancel token, or closing could not cancel the job (a
+ * request waits for RESULT_WAIT_MS at most anyway).  `operator_uid`: of the collect sink. */
 struct rest_results *rest_results_new(struct rest_client *client, const char *job_hex,
                                       const char *operator_uid);
 struct rest_results *rest_results_free(struct rest_results *r); /* NULL is fine; returns NULL */

@@ -318,6 +318,12 @@ struct coordinator_host {
      * of the job, in this process, have given to it.  A coordinator that is closed takes its value along. */
     int64_t (*group_least)(struct coordinator_context *ctx, const char *group, int64_t value);
 };
+/* Where the answer to a request of a client goes.  The asker's memory. */
+struct coordinator_reply {
+    /* Once, on the job master's thread: 0 with the answer (borrowed for the call), or a negative code and why. */
+    void (*answer)(struct coordinator_reply *take_reply, int rc, const uint8_t *data, size_t size,
+                   const struct error *why);
+};
 enum { COORDINATOR_PLUGIN_VERSION = 1 }; /* kind_version of PLUGIN_KIND_COORDINATOR */
 struct coordinator_desc {
     uint32_t struct_size;
@@ -342,6 +348,13 @@ struct coordinator_desc {
                    struct error *err);
     /* NULL: not interested. */
     void (*notify)(struct coordinator *c, enum op_notice notice, uint64_t checkpoint_id);
+    /* A client asks (POST /jobs/:jobid/coordinators/:operatorUid).  The reply is answered once: here, later, or at the
+     * latest in reset() or close().  NULL: it takes no requests.  Flink: CoordinationRequestHandler. */
+    void (*on_request)(struct coordinator *c, const uint8_t *data, size_t size,
+                       struct coordinator_reply *take_reply);
+    /* The job has finished: appends what clients that ask afterwards get, for as long as the job is remembered.  Before
+     * close().  NULL: nothing.  Flink: the accumulators of a JobExecutionResult. */
+    void (*result)(struct coordinator *c, struct str *ret_answer);
 };
 struct coordinator {
     const struct coordinator_desc *desc;

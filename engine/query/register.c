@@ -2,12 +2,14 @@
 #include "engine/query/query.h"
 
 #include "engine/functions/functions.h"
+#include "engine/query/collect.h"
 #include "engine/table/table.h"
 
 #include <pthread.h>
 
 static const struct operator_desc *const operators[] = {
     &query_calc,
+    &query_collect,
     &query_limit,
 };
 
@@ -18,6 +20,8 @@ static void register_all(void)
         int rc = table_operator_register(operators[i], NULL);
         ASSERT(rc == 0);
     }
+    int rc = table_coordinator_register(&query_collect_coordinator, NULL);
+    ASSERT(rc == 0);
 }
 
 void query_operators_register(void)

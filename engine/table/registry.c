@@ -10,6 +10,7 @@ static pthread_mutex_t adding = PTHREAD_MUTEX_INITIALIZER;
 static const struct table_connector *_Atomic connectors[TABLE_CONNECTORS_MAX];
 static _Atomic size_t n_connectors;
 static const struct operator_desc *_Atomic operators[TABLE_OPERATORS_MAX];
+static const struct coordinator_desc *_Atomic coordinators[TABLE_OPERATORS_MAX];
 
 const char *table_ability_name(enum table_ability ability)
 {
@@ -154,6 +155,24 @@ int table_operator_register(const struct operator_desc *desc, struct error *err)
                            TABLE_OPERATORS_MAX);
 }
 
+int table_coordinator_register(const struct coordinator_desc *desc, struct error *err)
+{
+    size_t i = 0;
+
+    pthread_mutex_lock(&adding);
+    while (i < TABLE_OPERATORS_MAX && coordinators[i] != NULL && coordinators[i] != desc) {
+        i++;
+    }
+    if (i < TABLE_OPERATORS_MAX) {
+        atomic_store_explicit(&coordinators[i], desc, memory_order_release);
+    }
+    pthread_mutex_unlock(&adding);
+    return i < TABLE_OPERATORS_MAX
+               ? 0
+               : error_set(err, ERR_LIMIT, "there are more than %d shared coordinators",
+                           TABLE_OPERATORS_MAX);
+}
+
 static const struct operator_desc *find_shared(const char *kind)
 {
     for (size_t i = 0; i < TABLE_OPERATORS_MAX; i++) {
@@ -183,8 +202,25 @@ const struct operator_desc *table_operator_find(const char *kind)
     return operator_find(kind);
 }
 
+static const struct coordinator_desc *find_shared_coordinator(const char *kind)
+{
+    for (size_t i = 0; i < TABLE_OPERATORS_MAX; i++) {
+        const struct coordinator_desc *d =
+            atomic_load_explicit(&coordinators[i], memory_order_acquire);
+        if (d == NULL || strcmp(d->kind, kind) == 0) {
+            return d;
+        }
+    }
+    return NULL;
+}
+
 const struct coordinator_desc *table_coordinator_find(const char *kind)
 {
+    const struct coordinator_desc *shared = find_shared_coordinator(kind);
+
+    if (shared != NULL) {
+        return shared;
+    }
     for (size_t i = 0, n = count(); i < n; i++) {
         const struct table_connector *c = get(i);
         for (size_t k = 0; k < c->n_coordinators; k++) {

@@ -234,6 +234,8 @@ const struct table_metadata *table_metadata_find(const struct table_connector *c
 
 /* Adds an operator that connectors share and none has for itself; the same one again is fine.  ERR_LIMIT. */
 int table_operator_register(const struct operator_desc *desc, struct error *err) MUST_CHECK;
+/* The same of coordinators. */
+int table_coordinator_register(const struct coordinator_desc *desc, struct error *err) MUST_CHECK;
 /* Kinds of operators and coordinators, those of connectors included. */
 const struct operator_desc *table_operator_find(const char *kind);
 const struct coordinator_desc *table_coordinator_find(const char *kind);

@@ -134,6 +134,16 @@ int dispatcher_trigger_savepoint(struct dispatcher *d, const struct flinc_id *jo
 int dispatcher_set_requirements(struct dispatcher *d, const struct flinc_id *job_id,
                                 const struct job_requirement *requirements, size_t n,
                                 struct error *err) MUST_CHECK;
+/* A client's request to the coordinator of an operator. */
+struct coordination_ask {
+    const char *operator_uid; /* or its id in hex */
+    struct slice request;
+    int64_t timeout_ms;
+};
+/* As jobmaster_ask_coordinator(), also of a job that has ended: what it left.  ERR_NOT_FOUND: no such job or operator. */
+int dispatcher_ask_coordinator(struct dispatcher *d, const struct flinc_id *job_id,
+                               const struct coordination_ask *ask, struct str *ret_answer,
+                               struct error *err) MUST_CHECK;
 /* The client that waits for the job says that it lives: once expires_ms (wall clock) is over without another
  * word of it, the job is cancelled.  ERR_NOT_FOUND.  Flink: receiveHeartbeat, client.heartbeat.timeout. */
 int dispatcher_client_heartbeat(struct dispatcher *d, const struct flinc_id *job_id,

@@ -6,6 +6,7 @@
  *   reading.c      what others may see and ask
  *   checkpoints.c  checkpoints and savepoints on request
  *   requirements.c bounds of the parallelism on request
+ *   coordination.c what clients ask coordinators
  *   failed.c       a job that failed before it was one
  *   history.c      archives of ended jobs
  *   recovering.c   keeping jobs for the next leader, running those of former ones

@@ -42,6 +42,7 @@ static int find_desc(struct jobmaster *jm, const Flinc__Operator *spec,
 int coordinators_init(struct jobmaster *jm, struct error *err)
 {
     struct coordinators *cs = &jm->coordinators;
+    vec_init(&cs->results, sizeof(struct coordinator_result));
     cs->holders = MEM_NEW_ARRAY(struct coordinator_holder, (size_t)jm->graph.n_coordinators + 1);
     for (uint32_t i = 0; i < jm->graph.n_vertices; i++) {
         struct execution_vertex *v = &jm->graph.vertices[i];
@@ -103,6 +104,7 @@ void coordinators_fini(struct jobmaster *jm)
         vec_fini(&jm->coordinators.holders[i].held_events);
     }
     mem_free(jm->coordinators.holders);
+    coordinator_results_fini(&jm->coordinators.results);
     jm->coordinators = (struct coordinators){0};
 }
 

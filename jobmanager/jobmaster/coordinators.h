@@ -56,6 +56,7 @@ struct held_event {
 struct coordinators {
     struct coordinator_holder *holders; /* Owns; vertex by vertex */
     uint32_t n_holders;
+    struct vec results; /* of struct coordinator_result: of a job that has finished */
 };
 
 /* Finds the coordinators of the graph; ERR_UNSUPPORTED for a kind that is not there. */
@@ -93,6 +94,12 @@ void coordinator_drop_held(struct coordinator_holder *h);
 /* An event of a running task.  An error fails the attempt (gap) or, by a post, the job. */
 int coordinators_on_event(struct jobmaster *jm, struct execution *e,
                           const Flinc__OperatorEvent *event, struct error *err) MUST_CHECK;
+
+/* ---- coordinator_requests.c -------------------------------------------------------------------- */
+
+/* The job has finished: what its coordinators leave, before they are closed. */
+void coordinators_take_results(struct jobmaster *jm);
+void coordinator_results_fini(struct vec *results);
 
 /* ---- coordinator_host.c ------------------------------------------------------------------------ */
 

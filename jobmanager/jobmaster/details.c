@@ -314,6 +314,23 @@ static void copy_sums(struct making *m)
     task_accumulators_fini(&sums);
 }
 
+static void copy_results(struct making *m)
+{
+    const struct vec *results = &m->jm->coordinators.results;
+    struct job_details *d = m->details;
+    d->n_results = (uint32_t)results->len;
+    d->results = arena_alloc(m->arena, (results->len + 1) * sizeof(d->results[0]));
+    for (uint32_t i = 0; i < d->n_results; i++) {
+        const struct coordinator_result *r = VEC_AT(results, struct coordinator_result, i);
+        d->results[i] = *r;
+        d->results[i].operator_uid = arena_strdup(m->arena, r->operator_uid);
+        d->results[i].data = arena_alloc(m->arena, (size_t)r->size + 1);
+        if (r->size > 0) {
+            memcpy(d->results[i].data, r->data, r->size);
+        }
+    }
+}
+
 static void drop_checkpoints(void *arg)
 {
     checkpoint_stats_unref(arg);
@@ -362,6 +379,7 @@ static const struct job_details *details_make(struct jobmaster *jm)
     copy_vertices(&m);
     copy_failures(&m);
     copy_sums(&m);
+    copy_results(&m);
     copy_checkpoints(&m);
     copy_elastic(&m);
     return d;

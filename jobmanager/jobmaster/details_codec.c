@@ -10,9 +10,11 @@
 
 /* 2: the checkpoints of the job come behind what is in 1; details without any are written as 1.
  * 3: behind those of a job under the adaptive scheduler comes its ElasticJob (proto/elastic.proto).
- * 4: with what unaligned checkpoints need, and whether an ElasticJob comes. */
+ * 4: with what unaligned checkpoints need, and whether an ElasticJob comes.
+ * 5: behind all that comes what coordinators left; details without any are written as 4 or 1. */
 enum {
-    DETAILS_VERSION = 4,
+    DETAILS_VERSION = 5,
+    DETAILS_VERSION_RESULTS = 5,
     DETAILS_VERSION_UNALIGNED = 4,
     DETAILS_VERSION_ELASTIC = 3,
     DETAILS_VERSION_CHECKPOINTS = 2,
@@ -574,6 +576,33 @@ static void read_elastic(struct codec *c, struct job_details *d)
     d->elastic = e;
 }
 
+/* ---- what coordinators left --------------------------------------------------------------------------- */
+
+static void code_result(struct codec *c, struct coordinator_result *r)
+{
+    code_name(c, &r->operator_uid);
+    code_id(c, &r->operator_id);
+    code_u32(c, &r->size);
+    if (c->out == NULL) {
+        if (c->bad || r->size > (uint64_t)(c->end - c->next)) {
+            c->bad = true;
+            r->size = 0;
+        }
+        r->data = arena_alloc(c->arena, (size_t)r->size + 1);
+    }
+    if (r->size > 0) {
+        code_bytes(c, r->data, r->size);
+    }
+}
+
+static void code_results(struct codec *c, struct job_details *d)
+{
+    uint32_t n = CODE_ARRAY(c, d->n_results, d->results, 24);
+    for (uint32_t i = 0; i < n; i++) {
+        code_result(c, &d->results[i]);
+    }
+}
+
 /* ---- the file --------------------------------------------------------------------------------------- */
 
 void job_details_pack(const struct job_details *d, struct str *ret_bytes)
@@ -584,14 +613,22 @@ void job_details_pack(const struct job_details *d, struct str *ret_bytes)
     uint32_t version = DETAILS_VERSION_NO_CHECKPOINTS;
     size_t start = ret_bytes->len;
     code_details(&c, (struct job_details *)d); /* writing changes nothing */
-    if (d->checkpoints != NULL) {
+    bool has_checkpoints = d->checkpoints != NULL, has_results = d->n_results > 0;
+    if (has_results) {
+        version = DETAILS_VERSION_RESULTS;
+        code_flag(&c, &has_checkpoints);
+    }
+    if (has_checkpoints) {
         bool is_elastic = d->elastic != NULL; /* no job is without checkpoints */
-        version = DETAILS_VERSION;
+        version = MAX(version, (uint32_t)DETAILS_VERSION_UNALIGNED);
         code_checkpoints(&c, (struct checkpoint_stats *)d->checkpoints); /* likewise */
         code_flag(&c, &is_elastic);
         if (is_elastic) {
             write_elastic(&c, d->elastic);
         }
+    }
+    if (has_results) {
+        code_results(&c, (struct job_details *)d); /* likewise */
     }
     uint64_t size = body.len;
     str_append(ret_bytes, magic, sizeof(magic));
@@ -636,15 +673,22 @@ int job_details_unpack(const uint8_t *bytes, size_t size, const struct job_detai
     c.version = version;
     c.end = bytes + size - CRC_BYTES;
     code_details(&c, d);
-    if (version >= DETAILS_VERSION_CHECKPOINTS) {
+    bool has_checkpoints = version >= DETAILS_VERSION_CHECKPOINTS;
+    if (version >= DETAILS_VERSION_RESULTS) {
+        code_flag(&c, &has_checkpoints);
+    }
+    if (has_checkpoints) {
         read_checkpoints(&c, d);
     }
     bool is_elastic = version == DETAILS_VERSION_ELASTIC;
-    if (version > DETAILS_VERSION_ELASTIC) {
+    if (has_checkpoints && version > DETAILS_VERSION_ELASTIC) {
         code_flag(&c, &is_elastic);
     }
     if (is_elastic) {
         read_elastic(&c, d);
+    }
+    if (version >= DETAILS_VERSION_RESULTS) {
+        code_results(&c, d);
     }
     if (c.bad || c.next != c.end) {
         job_details_unref(d);

@@ -59,6 +59,14 @@ struct failure_details {
     uint32_t n_concurrent;
 };
 
+/* What a coordinator left for clients that ask after the job. */
+struct coordinator_result {
+    char *operator_uid; /* Owns */
+    struct flinc_id operator_id;
+    uint8_t *data; /* Owns */
+    uint32_t size;
+};
+
 struct job_details {
     _Atomic uint32_t refs;
     struct flinc_id id;
@@ -83,6 +91,8 @@ struct job_details {
     struct error *cause;                   /* FAILED: why; else NULL */
     struct task_accumulator *accumulators; /* sums over subtasks */
     uint32_t n_accumulators;
+    struct coordinator_result *results; /* what coordinators left of a job that has finished */
+    uint32_t n_results;
     const struct checkpoint_stats *checkpoints; /* counted; NULL: a batch job, which takes none */
     const Flinc__ElasticJob *elastic;           /* NULL: not under the adaptive scheduler */
 };
@@ -95,6 +105,11 @@ const struct vertex_details *job_details_find_vertex(const struct job_details *d
 /* The state of a vertex from those of its subtasks, by Flink's rule. */
 Flinc__ExecutionState vertex_details_state(const struct vertex_details *v);
 uint64_t job_details_bytes(const struct job_details *d); /* what it costs to keep */
+
+/* To a client that asks a coordinator of a job that has ended: appends a packed CoordinationAnswer.  ERR_NOT_FOUND: no operator
+ * of this uid (or id in hex), or none with a coordinator. */
+int job_details_answer(const struct job_details *d, const char *operator_uid,
+                       struct str *ret_answer, struct error *err) MUST_CHECK;
 
 /* ---- for stores: a packed form, versioned and checked (CRC32C) ---------------------------------- */
 void job_details_pack(const struct job_details *d, struct str *ret_bytes);

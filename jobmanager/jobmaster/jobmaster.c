@@ -193,6 +193,9 @@ void jobmaster_end(struct jobmaster *jm, enum job_status status)
     (void)FAILPOINT(&ignored, "jobmaster.end.before_release");
     PLANTED_LEAK("jobmaster.leaks");
     reconcile_stop(jm);
+    if (status == JOB_STATUS_FINISHED) {
+        coordinators_take_results(jm);
+    }
     coordinators_close(jm);
     slots_release_all(jm);
     job_transition(jm, status);

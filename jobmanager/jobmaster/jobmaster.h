@@ -190,6 +190,16 @@ int jobmaster_check_requirements(struct jobmaster *jm, const struct job_requirem
 int jobmaster_apply_requirements(struct jobmaster *jm, struct parallelism_bounds *take_bounds,
                                  struct error *err) MUST_CHECK;
 
+/* ---- clients and coordinators; thread: any but the job master's ---------------------------------- */
+
+/* Asks the coordinator of an operator (its uid, or its id in hex); waits, bounded by the time-out.  Appends to *ret_answer a
+ * packed CoordinationAnswer (proto/collect.proto).  ERR_NOT_FOUND: there is no such operator; ERR_UNSUPPORTED: it takes no
+ * requests; ERR_CLOSED: the job has ended here, job_details_answer() knows the rest; ERR_TIMEOUT; and what the coordinator
+ * says. */
+int jobmaster_ask_coordinator(struct jobmaster *jm, const char *operator_uid, struct slice request,
+                              int64_t timeout_ms, struct str *ret_answer,
+                              struct error *err) MUST_CHECK;
+
 /* ---- what others may see; thread: any --------------------------------------------------------- */
 
 /* One failure, as /jobs/:id/exceptions shows it. */

@@ -10,6 +10,7 @@
  *   transitions.c   the moves of job and executions
  *   coordinators.c  coordinator halves of operators
  *   coordinator_host.c  what these may ask for
+ *   coordinator_requests.c  what clients ask them
  *   reconcile.c     asking workers for what they run
  *   attempts.c      where attempts ran and why they failed; prior ones
  *   details.c       what others may see of all that
@@ -60,6 +61,7 @@ enum jobmaster_op {
     JOBMASTER_OP_CHECKPOINT_SETTLED, /* the checkpointer: a restart may go on */
     JOBMASTER_OP_RESCALE_TRIGGER,    /* the checkpointer: a good moment for a rescale */
     JOBMASTER_OP_REQUIREMENTS,       /* REST: other bounds of the parallelism */
+    JOBMASTER_OP_COORDINATION,       /* REST, mini cluster: a client asks a coordinator */
 };
 
 /* A restart of the whole job that is under way. */

@@ -15,14 +15,6 @@ static int absent_of_job(void *owner, const struct http_request *rq, struct http
     return rest_has_job(owner, rq, rs, &job) ? rest_fail(rs, status, "%s", text) : 0;
 }
 
-static int coordination(void *owner, const struct http_request *rq, struct http_response *rs,
-                        struct error *err)
-{
-    return absent_of_job(owner, rq, rs, 400,
-                         "Coordination requests are Java-serialized objects, which Flinc cannot "
-                         "read. Results of queries come through the SQL gateway.");
-}
-
 static int log_url(void *owner, const struct http_request *rq, struct http_response *rs,
                    struct error *err)
 {
@@ -68,9 +60,6 @@ static const struct rest_route routes[] = {
              "TriggerResponse"),
     REST_ROW(GET, "/jobs/:jobid/rescaling/:triggerid", 0, rescaling, "Disabled, as in Flink: 503.",
              "-", "AsynchronousOperationResult"),
-    REST_ROW(POST, "/jobs/:jobid/coordinators/:operatorUid", 0, coordination,
-             "For Java clients only: refused.", "ClientCoordinationRequestBody",
-             "ClientCoordinationResponseBody"),
     REST_ROW(GET, "/jobs/:jobid/jobmanager/log-url", 0, log_url, "Of history servers: none.", "-",
              "LogUrlResponse"),
     REST_ROW(GET, "/jobs/:jobid/taskmanagers/:taskmanagerid/log-url", 0, log_url,

@@ -14,7 +14,8 @@ static const struct rest_family *const families[] = {
     &rest_cluster_family,      &rest_process_family,      &rest_jars_family,
     &rest_submit_family,       &rest_jobs_family,         &rest_vertices_family,
     &rest_metrics_family,      &rest_taskmanagers_family, &rest_checkpoints_family,
-    &rest_applications_family, &rest_elastic_family,      &rest_absent_family,
+    &rest_applications_family, &rest_elastic_family,      &rest_coordination_family,
+    &rest_absent_family,
 };
 
 const struct rest_family *const *rest_families(uint32_t *ret_n)

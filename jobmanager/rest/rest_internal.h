@@ -29,6 +29,7 @@ struct rest_server {
     struct overview_cache overviews;
     struct metric_store *metrics;
     struct cancel_token *stopping;    /* what handlers wait for ends with it */
+    _Atomic uint32_t n_waits;         /* requests to coordinators that are being answered */
     char *bundles_dir, *incoming_dir; /* of uploads: kept ones, and ones being received */
 };
 
@@ -53,6 +54,7 @@ extern const struct rest_family rest_taskmanagers_family; /* taskmanager_routes.
 extern const struct rest_family rest_checkpoints_family;  /* checkpoint_routes.c */
 extern const struct rest_family rest_applications_family; /* application_routes.c */
 extern const struct rest_family rest_elastic_family;      /* elastic_routes.c */
+extern const struct rest_family rest_coordination_family; /* coordination_routes.c */
 extern const struct rest_family rest_absent_family;       /* absent_routes.c */
 const struct rest_family *const *rest_families(uint32_t *ret_n);
 

@@ -176,10 +176,37 @@ static void damage_is_found(void **state)
         }
         bytes.data[i] ^= 0xff;
     }
-    bytes.data[4] = 5; /* newer than this one */
+    bytes.data[4] = 6; /* newer than this one */
     seal(&bytes);
     assert_int_equal(job_details_unpack((uint8_t *)bytes.data, bytes.len, &back, &err),
                      ERR_UNSUPPORTED);
+    job_details_unref(d);
+}
+
+/* A SELECT that has finished: its last rows outlive it. */
+static void results_of_coordinators_come_back(void **state)
+{
+    struct job_details *d = (struct job_details *)full_details();
+    struct coordinator_result result = {.operator_uid = "2_collect",
+                                        .operator_id = {{1, 2, 3}},
+                                        .data = (uint8_t *)"rows",
+                                        .size = 4};
+    const struct job_details *back = NULL;
+    struct error err = ERROR_INIT;
+    STR_AUTO bytes = STR_INIT;
+    d->results = &result;
+    d->n_results = 1;
+    job_details_pack(d, &bytes);
+    assert_int_equal(job_details_unpack((uint8_t *)bytes.data, bytes.len, &back, &err), 0);
+    assert_int_equal(back->n_results, 1);
+    assert_string_equal(back->results[0].operator_uid, "2_collect");
+    assert_int_equal(back->results[0].operator_id.bytes[2], 3);
+    assert_int_equal(back->results[0].size, 4);
+    assert_memory_equal(back->results[0].data, "rows", 4);
+    job_details_unref(back);
+    for (size_t i = 0; i < bytes.len; i++) { /* cut short */
+        assert_true(job_details_unpack((uint8_t *)bytes.data, i, &back, &err) < 0);
+    }
     job_details_unref(d);
 }
 
@@ -187,6 +214,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_comes_back),
+        cmocka_unit_test(results_of_coordinators_come_back),
         cmocka_unit_test(the_format_stays),
         cmocka_unit_test(damage_is_found),
     };

@@ -87,6 +87,18 @@ int dispatcher_set_requirements(struct dispatcher *d, const struct flinc_id *job
     return error_set(err, ERR_UNSUPPORTED, "The DefaultScheduler cannot");
 }
 
+int dispatcher_ask_coordinator(struct dispatcher *d, const struct flinc_id *job_id,
+                               const struct coordination_ask *ask, struct str *ret_answer,
+                               struct error *err)
+{
+    enum job_status status;
+    if (!known(job_id, &status)) {
+        return error_set(err, ERR_NOT_FOUND, "Job not found");
+    }
+    str_append_slice(ret_answer, ask->request); /* bounded, as the job would see it */
+    return 0;
+}
+
 int dispatcher_client_heartbeat(struct dispatcher *d, const struct flinc_id *job_id,
                                 int64_t expires_ms, struct error *err)
 {
