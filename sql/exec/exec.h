@@ -13,4 +13,7 @@ int sql_exec_translate(struct sql_plan *p, const struct rel *const *roots, uint3
                        struct buffer_pool *pool, struct stream_graph *graph,
                        const char **ret_collect_uid, struct error *err) MUST_CHECK;
 
+/* Appends the name of table.local-time-zone; `default` is the zone of this machine. */
+void sql_exec_time_zone(const struct conf *conf, struct str *out);
+
 #endif
