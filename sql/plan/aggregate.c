@@ -295,6 +295,16 @@ static int lower_call(struct aggregating *a, struct plan_call *call, struct erro
     return 0;
 }
 
+const struct data_type *call_type(struct sql_plan *p, const struct plan_call *call,
+                                  bool may_be_empty)
+{
+    const char *result = call->function->result;
+    if (!may_be_empty || (result != NULL && strstr(result, "NOT NULL") != NULL)) {
+        return call->type;
+    }
+    return expr_pool_type(p->pool, type_with_nullable(call->type, true));
+}
+
 static int make_call(struct aggregating *a, const struct plan_call *call, uint32_t from,
                      struct rel_aggregate_call *ret)
 {
@@ -315,7 +325,8 @@ static int make_call(struct aggregating *a, const struct plan_call *call, uint32
         .has_filter = call->filter != NULL,
         .filter = call->filter != NULL ? inputs_add(&a->columns, from, call->filter) : 0,
         .order = {order, call->n_order},
-        .type = (struct data_type *)(uintptr_t)call->type,
+        .type = (struct data_type *)(uintptr_t)call_type(p, call,
+                                                         a->n_keys == 0 || call->filter != NULL),
         .name = call->name,
     };
     return 0;

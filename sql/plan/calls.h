@@ -15,6 +15,10 @@ int convert_grouping(struct convert *c, struct block *b, const struct sql_expr *
 /* Expressions over the block's columns, to be columns of a projection below an aggregate or OVER: each once, those before `from` aside. */
 uint32_t inputs_add(struct vec *exprs, uint32_t from, const struct expr *e);
 
+/* The type of the result, nullable when there may be no row, unless it is one that counts. */
+const struct data_type *call_type(struct sql_plan *p, const struct plan_call *call,
+                                  bool may_be_empty);
+
 /* GROUP BY: keys and sets. */
 struct grouping {
     struct vec keys;    /* const struct expr * */

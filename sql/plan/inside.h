@@ -83,6 +83,8 @@ const struct rel *plan_exchange(struct sql_plan *p, const struct rel *input,
 /* ---- expressions -------------------------------------------------------------------------------------- */
 
 const struct expr *plan_input(struct sql_plan *p, const struct rel *r, uint32_t column);
+/* All columns of the relation. */
+struct rel_exprs plan_identity(struct sql_plan *p, const struct rel *r);
 /* Input i of `e` becomes inputs[i]; types of what is above are inferred again where nullability changed. */
 int plan_map(struct sql_plan *p, const struct expr *e, const struct expr *const *inputs,
              const struct expr **ret, struct error *err) MUST_CHECK;

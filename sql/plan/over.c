@@ -45,13 +45,17 @@ static void make_call(struct sql_plan *p, struct extended *x, const struct plan_
     for (uint32_t i = 0; i < call->args.n; i++) {
         args[i] = inputs_add(&x->exprs, 0, call->args.items[i]);
     }
+    /* A frame that leaves its own row out may be empty. */
+    const bool may_be_empty = call->filter != NULL ||
+                              call->lower > FLINC__OVER_BOUND_KIND__OVER_CURRENT_ROW ||
+                              call->upper < FLINC__OVER_BOUND_KIND__OVER_CURRENT_ROW;
     *ret = (struct rel_over_call){
         .call = {.function = call->function,
                  .args = {args, call->args.n},
                  .distinct = call->distinct,
                  .has_filter = call->filter != NULL,
                  .filter = call->filter != NULL ? inputs_add(&x->exprs, 0, call->filter) : 0,
-                 .type = (struct data_type *)(uintptr_t)call->type,
+                 .type = (struct data_type *)(uintptr_t)call_type(p, call, may_be_empty),
                  .name = call->name},
         .unit = call->unit,
         .lower = call->lower,

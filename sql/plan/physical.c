@@ -13,16 +13,6 @@ bool exprs_are_volatile(struct rel_exprs e)
     return false;
 }
 
-struct rel_exprs identity_of(struct sql_plan *p, const struct rel *r)
-{
-    const uint32_t n = r->schema->n_fields;
-    const struct expr **items = arena_alloc(&p->arena, (n + 1) * sizeof(*items));
-    for (uint32_t i = 0; i < n; i++) {
-        items[i] = plan_input(p, r, i);
-    }
-    return (struct rel_exprs){items, n};
-}
-
 static bool is_identity(struct rel_exprs outputs, const struct rel *input)
 {
     bool same = outputs.n == input->schema->n_fields;
@@ -222,8 +212,8 @@ static int convert_kind(struct optimizer *o, const struct rel *r, const struct r
         *ret = r;
         return 0;
     case REL_FILTER:
-        return make_calc(o, in[0], r->conditions, identity_of(o->p, in[0]), names_of(o, in[0]), ret,
-                         err);
+        return make_calc(o, in[0], r->conditions, plan_identity(o->p, in[0]), names_of(o, in[0]),
+                         ret, err);
     case REL_PROJECT:
         return make_calc(o, in[0], (struct rel_exprs){NULL, 0}, r->outputs, names_of(o, r), ret,
                          err);

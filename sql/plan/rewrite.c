@@ -6,6 +6,16 @@ const struct expr *plan_input(struct sql_plan *p, const struct rel *r, uint32_t 
     return expr_input(p->pool, column, type_ref(r->schema->fields[column].type));
 }
 
+struct rel_exprs plan_identity(struct sql_plan *p, const struct rel *r)
+{
+    const uint32_t n = r->schema->n_fields;
+    const struct expr **items = arena_alloc(&p->arena, (n + 1) * sizeof(*items));
+    for (uint32_t i = 0; i < n; i++) {
+        items[i] = plan_input(p, r, i);
+    }
+    return (struct rel_exprs){items, n};
+}
+
 struct data_type *plan_nullable(const struct data_type *t, bool nullable)
 {
     return type_with_nullable(t, nullable);

@@ -20,6 +20,9 @@ struct pruned {
     uint32_t *at;
 };
 
+/* push.c; not of a sink: below it */
+int rule_push(struct optimizer *o, const struct rel *root, const struct rel **ret,
+              struct error *err) MUST_CHECK;
 /* prune.c */
 int rule_prune(struct optimizer *o, const struct rel *root, const struct rel **ret,
                struct error *err) MUST_CHECK;
@@ -30,7 +33,6 @@ int rule_physical(struct optimizer *o, const struct rel *r, const struct rel **r
 int make_calc(struct optimizer *o, const struct rel *input, struct rel_exprs conds,
               struct rel_exprs outputs, const char *const *names, const struct rel **ret,
               struct error *err) MUST_CHECK;
-struct rel_exprs identity_of(struct sql_plan *p, const struct rel *r);
 /* join.c */
 int physical_join(struct optimizer *o, const struct rel *r, const struct rel *left,
                   const struct rel *right, const struct rel **ret, struct error *err) MUST_CHECK;

@@ -97,6 +97,51 @@ static void test_schemas(void **state)
                   "ROW<`EXPR$0` INT NOT NULL, `y` CHAR(1) NOT NULL> NOT NULL");
 }
 
+static void test_nullability(void **state)
+{
+    expect_schema("SELECT COUNT(*) AS n, MAX(a) AS m FROM t",
+                  "ROW<`n` BIGINT NOT NULL, `m` INT> NOT NULL");
+    expect_schema("SELECT t.a, x.a FROM t LEFT JOIN t AS x ON t.a = x.a",
+                  "ROW<`a` INT NOT NULL, `a0` INT> NOT NULL");
+    expect_schema("SELECT t.a, x.a FROM t FULL JOIN t AS x ON t.a = x.a",
+                  "ROW<`a` INT, `a0` INT> NOT NULL");
+    expect_schema("SELECT a + 1 AS k, COUNT(*) AS n, GROUPING(a + 1) AS g FROM t GROUP BY "
+                  "ROLLUP(a + 1)",
+                  "ROW<`k` INT, `n` BIGINT NOT NULL, `g` BIGINT NOT NULL> NOT NULL");
+    expect_schema("SELECT a, (SELECT COUNT(*) FROM u WHERE k = a) AS n FROM t",
+                  "ROW<`a` INT NOT NULL, `n` BIGINT> NOT NULL");
+    expect_schema("SELECT a IN (SELECT k FROM u) AS x, EXISTS (SELECT 1 FROM u) AS y FROM t",
+                  "ROW<`x` BOOLEAN, `y` BOOLEAN NOT NULL> NOT NULL");
+    expect_schema("SELECT * FROM t JOIN u ON a = k WHERE a NOT IN (SELECT k FROM u)",
+                  "ROW<`a` INT NOT NULL, `b` STRING, `c` BIGINT, `d` BIGINT, `k` INT, `v` "
+                  "DECIMAL(10, 2)> NOT NULL");
+}
+
+static void test_aggregates(void **state)
+{
+    expect_error("SELECT b, COUNT(*) FROM t GROUP BY a", ERR_INVALID_ARGUMENT, 0,
+                 "Expression 'b' is not being grouped");
+    expect_error("SELECT 1 FROM t WHERE COUNT(*) > 1", ERR_INVALID_ARGUMENT, 22,
+                 "Aggregate expression is illegal in WHERE clause");
+    expect_error("SELECT SUM(COUNT(*)) FROM t", ERR_INVALID_ARGUMENT, 11,
+                 "Aggregate expressions cannot be nested");
+    expect_error("SELECT ROW_NUMBER() FROM t", ERR_INVALID_ARGUMENT, 7, "OVER clause is necessary");
+}
+
+static void test_streaming(void **state)
+{
+    define("SET 'execution.runtime-mode' = 'STREAMING'");
+    define("CREATE TABLE s (a INT) WITH ('connector' = 'datagen')");
+    assert_int_equal(plan_session_plan(&session, "SELECT a + 1 FROM s", NULL, NULL, NULL), 0);
+    expect_error("SELECT a, COUNT(*) FROM s GROUP BY a", ERR_UNSUPPORTED, 0,
+                 "not supported yet: GROUP BY and aggregates over unbounded input (set "
+                 "'execution.runtime-mode' = 'batch' when the input is bounded)");
+    define("SET 'execution.runtime-mode' = 'BATCH'");
+    expect_error("SELECT a FROM s", ERR_INVALID_ARGUMENT, 0,
+                 "Querying an unbounded table 'default_catalog.default_database.s' in batch mode "
+                 "is not allowed. The table source is unbounded.");
+}
+
 static void test_errors(void **state)
 {
     expect_error("SELECT * FROM nope", ERR_NOT_FOUND, 14, "was not found");
@@ -115,7 +160,8 @@ static void test_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_schemas),
+        cmocka_unit_test(test_schemas),    cmocka_unit_test(test_nullability),
+        cmocka_unit_test(test_aggregates), cmocka_unit_test(test_streaming),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
