@@ -3,11 +3,21 @@
 
 #include <pthread.h>
 
+/* clang-format off: a line each */
 static const struct expr_functions *const families[] = {
-    &functions_aggregates, &functions_arithmetic, &functions_cast,
-    &functions_comparison, &functions_fields,     &functions_logic,
-    &functions_math,       &functions_strings,    &functions_search,
+    &functions_aggregates,
+    &functions_arithmetic,
+    &functions_cast,
+    &functions_comparison,
+    &functions_fields,
+    &functions_logic,
+    &functions_math,
+    &functions_regular,
+    &functions_search,
+    &functions_strings,
+    &functions_time_patterns,
 };
+/* clang-format on */
 
 static void register_all(void)
 {

@@ -18,8 +18,10 @@ extern const struct expr_functions functions_comparison;
 extern const struct expr_functions functions_fields;
 extern const struct expr_functions functions_logic;
 extern const struct expr_functions functions_math;
+extern const struct expr_functions functions_regular;
 extern const struct expr_functions functions_search;
 extern const struct expr_functions functions_strings;
+extern const struct expr_functions functions_time_patterns;
 
 /* Table of rows -> what functions.c lists. */
 #define FUNCTIONS_TABLE(rows)   \

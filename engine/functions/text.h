@@ -27,6 +27,9 @@ static inline bool text_is_ascii(struct slice s)
     return all < 0x80;
 }
 
+/* bind() of functions of regular expressions: the state is a struct regex_cache. */
+int functions_bind_regex(struct expr_binding *b, struct error *err) MUST_CHECK;
+
 /* infer() of functions whose result is VARCHAR as long as the first argument; nullable when an argument is, or the row says
  * so. */
 int functions_infer_varchar(const struct expr_function *function, struct expr_pool *pool,
