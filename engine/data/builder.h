@@ -106,6 +106,9 @@ void builder_add_ts_nano(struct builder *b, struct builder_column *c, struct ts_
 int builder_add_bytes(struct builder *b, struct builder_column *c, const char *data, size_t len,
                       struct error *err) MUST_CHECK;
 void builder_add_nested(struct builder *b, struct builder_column *c);
+/* Copies n cells of any type, from row `from` on (types must be equal, nullability aside). */
+void builder_add_cells(struct builder *b, struct builder_column *c, const struct column *src,
+                       uint32_t from, uint32_t n);
 
 /* Appends rows of a batch, column at a time: the gather kernel of exchanges and compaction.
  * `rows`: physical row numbers, n of them, which must fit (BATCH_ROWS_MAX).  String bytes are copied.

@@ -224,3 +224,13 @@ int builder_put_cell(struct builder *b, uint32_t column, const struct column *sr
     append_column(b, c, b->out.n, src, &ix, 1);
     return 0;
 }
+
+void builder_add_cells(struct builder *b, struct builder_column *c, const struct column *src,
+                       uint32_t from, uint32_t n)
+{
+    const struct row_index ix = {.from = from};
+    if (UNLIKELY(c->col == NULL)) {
+        builder_begin(b);
+    }
+    append_child(b, c, src, &ix, n);
+}

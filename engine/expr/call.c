@@ -166,8 +166,10 @@ static int unify_group(struct expr_pool *pool, const struct signature *s,
     uint32_t n = 0;
     int rc = 0;
     for (uint32_t i = 0; i < n_args; i++) {
-        if (signature_at(s, i)->group == group) {
-            types[n++] = args[i]->type;
+        const struct signature_argument *a = signature_at(s, i);
+        if (a->group == group) {
+            const bool has_element = a->is_array && args[i]->type->id == TYPE_ARRAY;
+            types[n++] = has_element ? args[i]->type->children[0] : args[i]->type;
         }
     }
     if (n > 0) {
@@ -175,7 +177,12 @@ static int unify_group(struct expr_pool *pool, const struct signature *s,
     }
     mem_free(types);
     for (uint32_t i = 0; rc == 0 && i < n_args && n > 0; i++) {
-        if (signature_at(s, i)->group == group) {
+        const struct signature_argument *a = signature_at(s, i);
+        if (a->group == group && a->is_array) {
+            struct data_type *array = type_new_array(type_ref(common), args[i]->type->nullable);
+            rc = bring_to(pool, array, &args[i], err);
+            type_unref(array);
+        } else if (a->group == group) {
             rc = bring_to(pool, common, &args[i], err);
         }
     }

@@ -150,6 +150,7 @@ static const struct {
 } families[] = {
     {"ANY", is_any, SIGNATURE_NO_GROUP, "ANY"},
     {"T", is_any, SIGNATURE_T, "ANY"},
+    {"T[]", is_array, SIGNATURE_T, "ARRAY"},
     {"U", is_any, SIGNATURE_U, "ANY"},
     {"COMPARABLE", is_any, SIGNATURE_COMPARABLE, "COMPARABLE_TYPE"},
     {"ORDERED", is_any, SIGNATURE_ORDERED, "COMPARABLE_TYPE"},
@@ -177,6 +178,7 @@ static void set_family(struct slice word, struct signature_argument *ret)
             ret->matches = families[i].matches;
             ret->group = families[i].group;
             ret->shown = slice_cstr(families[i].shown);
+            ret->is_array = slice_ends_with(word, "[]");
             return;
         }
     }

@@ -6,7 +6,7 @@
  *
  * Signatures: alternatives between |, each a list of arguments: a family, then ? (may be left out, as may all behind it),
  * or ... (one or more of it, last).  Families:
- *   ANY; T, U (the same type for each T; arguments are brought to their least restrictive type); COMPARABLE (like T, may be
+ *   ANY; T, U (the same type for each T; arguments are brought to their least restrictive type), T[] (an array of T); COMPARABLE (like T, may be
  *   compared by =), ORDERED (by <); STRING, BINARY, BYTES-LIKE (either), BOOLEAN, NUMERIC, EXACT, INTEGER (TINYINT to
  *   BIGINT), DATETIME, TIMESTAMPS (both kinds), INTERVAL, ARRAY, MAP, MULTISET, ROW, COLLECTION (ARRAY, MAP, MULTISET);
  *   a type such as INT, BIGINT, DOUBLE, DATE, TIME, TIMESTAMP(3), TIMESTAMP_LTZ(3), VARCHAR(2147483647): arguments that cast

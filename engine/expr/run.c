@@ -228,50 +228,6 @@ static void release_registers(struct expr_program *p)
     }
 }
 
-static void spread_nested(struct buffer_pool *pool, const struct column *from, uint32_t n,
-                          struct column *to)
-{
-    const char *name = "v";
-    struct data_type *type = type_ref(to->type);
-    struct schema *schema = schema_new(&name, &type, 1);
-    struct error err = ERROR_INIT;
-    struct builder b;
-    builder_init(&b, pool, schema, BATCH_ROWS_MAX);
-    b.target_bytes = UINT64_MAX;
-    for (uint32_t i = 0; i < n; i++) {
-        int rc = builder_put_cell(&b, 0, from, 0, &err);
-        ASSERT(rc == 0); /* it was a cell of a batch */
-        builder_end_row(&b);
-    }
-    struct batch *made = builder_finish(&b);
-    column_share(pool, to, &made->columns[0]);
-    batch_unref(made);
-    builder_fini(&b);
-    schema_unref(schema);
-}
-
-/* A constant's one value for all rows. */
-static void spread_constant(struct buffer_pool *pool, const struct column *from, uint32_t n,
-                            struct column *to)
-{
-    if (column_is_null(from, 0)) {
-        column_fill_nulls(pool, to, n);
-        return;
-    }
-    switch (from->type->layout) {
-    case LAYOUT_NULL:
-    case LAYOUT_LIST:
-    case LAYOUT_MAP:
-    case LAYOUT_STRUCT:
-        spread_nested(pool, from, n, to);
-        return;
-    default:
-        break;
-    }
-    struct expr_value value = expr_value_of(from, 0);
-    expr_value_fill(pool, to->type, &value, n, to);
-}
-
 static struct batch *make_output(struct expr_program *p, struct buffer_pool *pool, struct batch *in)
 {
     struct batch *out = batch_new(pool, p->output);
@@ -280,7 +236,7 @@ static struct batch *make_output(struct expr_program *p, struct buffer_pool *poo
     for (uint32_t i = 0; i < p->n_outputs; i++) {
         const struct expr_vector *v = &p->registers[p->outputs[i]];
         if (v->is_constant) {
-            spread_constant(pool, &v->column, in->n_rows, &out->columns[i]);
+            expr_spread(pool, &v->column, in->n_rows, &out->columns[i]);
         } else {
             column_share(pool, &out->columns[i], &v->column);
         }

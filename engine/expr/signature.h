@@ -21,6 +21,7 @@ struct signature_argument {
     struct data_type *type;                     /* Owns: what the argument is cast to */
     enum signature_group group;
     bool is_literal;
+    bool is_array;      /* the group's type is that of its elements */
     struct slice shown; /* Borrows: for messages */
 };
 

@@ -1,4 +1,5 @@
 /* Results of kernels: cells, bytes, nested values; bits. */
+#include "engine/expr/expr.h"
 #include "engine/expr/heap.h"
 
 #include "engine/values/decimal.h"
@@ -245,6 +246,9 @@ struct builder *expr_builder(struct expr_frame *f, uint32_t row)
 void expr_finish_nested(struct expr_frame *f)
 {
     struct expr_heap *h = f->heap;
+    if (h->is_whole) {
+        return;
+    }
     (void)expr_builder(f, f->n_rows);
     struct batch *made = builder_finish(&h->builder);
     if (made != NULL) { /* no rows: an empty column will do */
@@ -259,6 +263,69 @@ void expr_next(struct expr_frame *f, uint32_t row)
 {
     builder_end_row(&f->heap->builder);
     f->heap->filled = row + 1;
+}
+
+static void spread_nested(struct buffer_pool *pool, const struct column *from, uint32_t n,
+                          struct column *to)
+{
+    const char *name = "v";
+    struct data_type *type = type_ref(to->type);
+    struct schema *schema = schema_new(&name, &type, 1);
+    struct error err = ERROR_INIT;
+    struct builder b;
+    builder_init(&b, pool, schema, BATCH_ROWS_MAX);
+    b.target_bytes = UINT64_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        int rc = builder_put_cell(&b, 0, from, 0, &err);
+        ASSERT(rc == 0); /* it was a cell of a batch */
+        builder_end_row(&b);
+    }
+    struct batch *made = builder_finish(&b);
+    column_share(pool, to, &made->columns[0]);
+    batch_unref(made);
+    builder_fini(&b);
+    schema_unref(schema);
+}
+
+void expr_spread(struct buffer_pool *pool, const struct column *from, uint32_t n, struct column *to)
+{
+    if (column_is_null(from, 0)) {
+        column_fill_nulls(pool, to, n);
+        return;
+    }
+    switch (from->type->layout) {
+    case LAYOUT_NULL:
+    case LAYOUT_LIST:
+    case LAYOUT_MAP:
+    case LAYOUT_STRUCT:
+        spread_nested(pool, from, n, to);
+        return;
+    default:
+        break;
+    }
+    struct expr_value value = expr_value_of(from, 0);
+    expr_value_fill(pool, to->type, &value, n, to);
+}
+
+static void put_column(struct expr_frame *f, struct column *to, uint32_t k)
+{
+    const struct expr_vector *arg = f->args[k];
+    if (arg->is_constant && !f->out->is_constant) {
+        expr_spread(f->context->pool, &arg->column, f->n_rows, to);
+    } else {
+        column_share(f->context->pool, to, &arg->column);
+    }
+    f->heap->is_whole = true;
+}
+
+void expr_put_whole(struct expr_frame *f, uint32_t k)
+{
+    put_column(f, &f->out->column, k);
+}
+
+void expr_put_child(struct expr_frame *f, uint32_t child, uint32_t k)
+{
+    put_column(f, &f->out->column.children[child], k);
 }
 
 /* ---- bits ------------------------------------------------------------------------------------------- */

@@ -136,6 +136,10 @@ void expr_put_arg(struct expr_frame *f, uint32_t row, uint32_t k);
 struct builder *expr_builder(struct expr_frame *f, uint32_t row);
 void expr_next(struct expr_frame *f, uint32_t row);
 
+/* Instead, by columns: the whole result, or a child of a ROW, shares the buffers of argument k. */
+void expr_put_whole(struct expr_frame *f, uint32_t k);
+void expr_put_child(struct expr_frame *f, uint32_t child, uint32_t k);
+
 /* ---- bits ------------------------------------------------------------------------------------------- */
 
 /* n bytes of 0 or 1 as bits; the last byte's rest is zero. */

@@ -36,7 +36,7 @@ static int bind_cast(struct expr_binding *b, struct error *err)
     for (size_t i = 0; b->kernel == NULL && i < ARRAY_LEN(families); i++) {
         families[i](b, s);
     }
-    return 0;
+    return b->kernel == NULL ? functions_bind_cast_nested(b, s, err) : 0;
 }
 
 /* Calls are made by expr_cast(), which knows the type. */

@@ -16,6 +16,8 @@ void functions_bind_cast_numbers(struct expr_binding *b, const struct cast_state
 void functions_bind_cast_text(struct expr_binding *b, const struct cast_state *s);
 void functions_bind_cast_time(struct expr_binding *b, const struct cast_state *s);
 void functions_bind_cast_parse(struct expr_binding *b, const struct cast_state *s);
+int functions_bind_cast_nested(struct expr_binding *b, const struct cast_state *s,
+                               struct error *err) MUST_CHECK;
 
 /* "Cannot parse 'abc' as INT", or NULL for TRY_CAST: what a kernel returns for a value that cannot be cast. */
 int cast_failed(struct expr_frame *f, uint32_t row, struct slice value, struct error *err);

@@ -21,6 +21,9 @@ extern const struct expr_functions functions_math;
 extern const struct expr_functions functions_regular;
 extern const struct expr_functions functions_search;
 extern const struct expr_functions functions_strings;
+extern const struct expr_functions functions_maps;
+extern const struct expr_functions functions_arrays;
+extern const struct expr_functions functions_construct;
 extern const struct expr_functions functions_time_patterns;
 
 /* Table of rows -> what functions.c lists. */

@@ -229,6 +229,46 @@ static int resolve_cast(struct sql_validator *v, const struct sql_scope *scope,
 
 /* ---- constructors, access --------------------------------------------------------------------------- */
 
+/* Every second operand, from `first` on, comes to their common type. */
+static int unify_entries(struct sql_validator *v, const struct expr **args, uint32_t n,
+                         uint32_t first, struct error *err)
+{
+    const struct data_type **types = mem_alloc((n + 1) * sizeof(*types));
+    struct data_type *common = NULL;
+    uint32_t n_types = 0;
+    for (uint32_t i = first; i < n; i += 2) {
+        types[n_types++] = args[i]->type;
+    }
+    int rc = type_of_all(types, n_types, &common, err);
+    for (uint32_t i = first; rc == 0 && i < n; i += 2) {
+        rc = expr_cast(v->pool, args[i], common, false, &args[i], err);
+    }
+    mem_free(types);
+    type_unref(common);
+    return rc;
+}
+
+/* Operands of constructors come to the types that they share; a key to that of the map. */
+static int unify_operands(struct sql_validator *v, const struct sql_expr *e,
+                          const struct expr **args, struct error *err)
+{
+    if (e->kind == SQL_EXPR_MAP && e->n_operands % 2 == 0 && e->n_operands > 0) {
+        TRY(unify_entries(v, args, e->n_operands, 0, err));
+        return unify_entries(v, args, e->n_operands, 1, err);
+    }
+    if (e->kind == SQL_EXPR_ITEM && args[0]->type->id == TYPE_MAP) {
+        const struct data_type *key = args[0]->type->children[0];
+        if (type_is_string(key) && type_is_string(args[1]->type)) {
+            return 0; /* of any length: a cast would cut it */
+        }
+        struct data_type *wanted = type_with_nullable(key, args[1]->type->nullable);
+        const int rc = expr_cast_implicitly(v->pool, args[1], wanted, &args[1], err);
+        type_unref(wanted);
+        return rc;
+    }
+    return 0;
+}
+
 static int resolve_constructor(struct sql_validator *v, const struct sql_scope *scope,
                                const struct sql_expr *e, const struct expr **ret, struct error *err)
 {
@@ -241,6 +281,7 @@ static int resolve_constructor(struct sql_validator *v, const struct sql_scope *
         return error_set(err, ERR_UNSUPPORTED, "not supported yet: %s(SELECT ...)", names[e->kind]);
     }
     TRY(operands(v, scope, e, &args, err));
+    TRY(unify_operands(v, e, args, err));
     return call_named(v, names[e->kind], args, e->n_operands, ret, err);
 }
 
