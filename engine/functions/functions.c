@@ -3,12 +3,24 @@
 
 #include <pthread.h>
 
-/* clang-format off: a line each */
+/* clang-format off */
 static const struct expr_functions *const families[] = {
-    &functions_aggregates, &functions_arithmetic,    &functions_arrays,  &functions_cast,
-    &functions_comparison, &functions_construct,     &functions_fields,  &functions_logic,
-    &functions_maps,       &functions_math,          &functions_regular, &functions_search,
-    &functions_strings,    &functions_time_patterns,
+    &functions_aggregates,
+    &functions_arithmetic,
+    &functions_arrays,
+    &functions_cast,
+    &functions_codes,
+    &functions_comparison,
+    &functions_construct,
+    &functions_fields,
+    &functions_hashes,
+    &functions_logic,
+    &functions_maps,
+    &functions_math,
+    &functions_regular,
+    &functions_search,
+    &functions_strings,
+    &functions_time_patterns,
 };
 /* clang-format on */
 

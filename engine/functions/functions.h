@@ -21,6 +21,8 @@ extern const struct expr_functions functions_math;
 extern const struct expr_functions functions_regular;
 extern const struct expr_functions functions_search;
 extern const struct expr_functions functions_strings;
+extern const struct expr_functions functions_codes;
+extern const struct expr_functions functions_hashes;
 extern const struct expr_functions functions_maps;
 extern const struct expr_functions functions_arrays;
 extern const struct expr_functions functions_construct;
