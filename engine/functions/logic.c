@@ -124,11 +124,34 @@ static int infer_coalesce(const struct expr_function *function, struct expr_pool
     return 0;
 }
 
+/* What INSERT puts over columns that have no NULLs: value, name of the column. */
+static int run_enforce(struct expr_frame *f, struct error *err)
+{
+    for (EXPR_ROWS(f, row)) {
+        if (expr_arg_is_null(f, 0, row)) {
+            const struct slice name = expr_bytes(f, 1, row);
+            return error_set(err, ERR_INVALID_ARGUMENT,
+                             "Column '%.*s' is NOT NULL, however, a null value is being written "
+                             "into it. You can set job configuration "
+                             "'table.exec.sink.not-null-enforcer'='DROP' to suppress this "
+                             "exception and drop such records silently.",
+                             (int)name.len, name.data);
+        }
+        expr_put_arg(f, row, 0);
+    }
+    return 0;
+}
+
 #define OPERATOR (EXPR_FN_OPERATOR)
 #define DENSE_OPERATOR (EXPR_FN_OPERATOR | EXPR_FN_DENSE)
 #define DENSE_NULLS (EXPR_FN_OPERATOR | EXPR_FN_DENSE | EXPR_FN_OWN_NULLS)
 
 static const struct expr_function rows[] = {
+    {.name = "$ENFORCE_NOT_NULL",
+     .signatures = "ANY, STRING",
+     .result = "=1 NOT NULL",
+     .flags = EXPR_FN_HIDDEN | EXPR_FN_OWN_NULLS | EXPR_FN_CAN_FAIL,
+     .kernel = run_enforce},
     {.name = "AND",
      .signatures = "BOOLEAN...",
      .infer = infer_boolean,

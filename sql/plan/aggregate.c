@@ -507,13 +507,45 @@ static const struct expr *over_aggregate(void *arg, const struct expr *e)
     return NULL;
 }
 
+/* Where a column of the name stands, outside of aggregates. */
+static const struct sql_expr *find_column(const struct sql_expr *e, struct slice name)
+{
+    const struct sql_expr *found = NULL;
+    if (e->kind == SQL_EXPR_COLUMN && slice_eq(e->column.parts[e->column.n - 1].text, name)) {
+        return e;
+    }
+    if (e->kind == SQL_EXPR_CALL) {
+        const struct expr_function *f = expr_function_find(e->call->name.parts[0].text);
+        const bool is_aggregate = f != NULL && f->kind == EXPR_AGGREGATE;
+        for (uint32_t i = 0; i < e->call->n_args && found == NULL && !is_aggregate; i++) {
+            found = find_column(e->call->args[i].expr, name);
+        }
+    }
+    for (uint32_t i = 0; i < e->n_operands && found == NULL; i++) {
+        found = find_column(e->operands[i], name);
+    }
+    return found;
+}
+
 static int not_grouped(struct aggregating *a, struct error *err)
 {
-    const struct rel *below = a->block->rel;
-    const struct sql_expr *place = NULL;
-    (void)place;
-    return error_set(err, ERR_INVALID_ARGUMENT, "Expression '%s' is not being grouped",
-                     below->schema->fields[a->bad->index].name);
+    const char *name = "";
+    const struct sql_scope *scope = &a->block->scope;
+    for (uint32_t i = 0; i < scope->n; i++) {
+        if (scope->columns[i].expr == a->bad) {
+            name = arena_strndup(&a->c->p->arena, scope->columns[i].name.data,
+                                 scope->columns[i].name.len);
+        }
+    }
+    const struct sql_select *s = a->block->select;
+    for (uint32_t i = 0; i < s->n_items; i++) {
+        const struct sql_expr *place = find_column(s->items[i].expr, slice_cstr(name));
+        if (place != NULL) {
+            convert_at(a->c, place->span, ERR_INVALID_ARGUMENT);
+            break;
+        }
+    }
+    return error_set(err, ERR_INVALID_ARGUMENT, "Expression '%s' is not being grouped", name);
 }
 
 static int move_exprs(struct aggregating *a, struct rel_exprs *list, struct error *err)

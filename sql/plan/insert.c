@@ -4,6 +4,8 @@
 #include "engine/expr/type_rules.h"
 #include "sql/types/resolve.h"
 
+enum { PLAN_ENFORCER_DROP = 1 }; /* of table.exec.sink.not-null-enforcer */
+
 /* A sink being filled: what each of its columns gets. */
 struct filling {
     struct sql_plan *p;
@@ -16,6 +18,7 @@ struct filling {
     const struct expr **fixed; /* by sink column: of the static partition; NULL: none */
     uint32_t n_expected;       /* columns that the query has to have */
     bool has_columns;          /* a list was written */
+    struct vec conds;          /* const struct expr *: rows that are written */
 };
 
 /* ---- columns ------------------------------------------------------------------------------------------ */
@@ -208,6 +211,25 @@ static int mismatch(const struct filling *f, const char *cause, struct error *er
                      f->table->table.name, cause, str_cstr(&text));
 }
 
+/* NULL for a column that has none stops the job, or drops the row. */
+static int enforce_not_null(struct filling *f, const struct sql_table_column *c,
+                            const struct expr **inout, struct error *err)
+{
+    struct sql_plan *p = f->p;
+    if (c->type->nullable || !(*inout)->type->nullable) {
+        return 0;
+    }
+    if (p->options.conf != NULL &&
+        conf_enum(p->options.conf, "table.exec.sink.not-null-enforcer") == PLAN_ENFORCER_DROP) {
+        const struct expr *there;
+        TRY(expr_call(p->pool, "IS NOT NULL", inout, 1, &there, err));
+        vec_push_ptr(&f->conds, there);
+        return 0;
+    }
+    const struct expr *args[2] = {*inout, expr_string(p->pool, slice_cstr(c->name))};
+    return expr_call(p->pool, "$ENFORCE_NOT_NULL", args, 2, inout, err);
+}
+
 /* What the sink's column gets. */
 static int fill_column(struct filling *f, uint32_t i, const struct expr **ret, struct error *err)
 {
@@ -234,7 +256,8 @@ static int fill_column(struct filling *f, uint32_t i, const struct expr **ret, s
         str_printf(&cause, "Incompatible types for sink column '%s' at position %u.", c->name, i);
         return mismatch(f, str_cstr(&cause), err);
     }
-    return expr_cast(p->pool, e, c->type, false, ret, err);
+    TRY(expr_cast(p->pool, e, c->type, false, ret, err));
+    return enforce_not_null(f, c, ret, err);
 }
 
 static int fill(struct filling *f, const struct rel **ret, struct error *err)
@@ -254,7 +277,8 @@ static int fill(struct filling *f, const struct rel **ret, struct error *err)
             }
         }
     }
-    *ret = plan_project(f->p, f->query, outputs, names, n);
+    *ret = plan_project(f->p, plan_filter(f->p, f->query, plan_exprs(f->p, &f->conds)), outputs,
+                        names, n);
     return 0;
 }
 
@@ -280,7 +304,10 @@ static int make_sink(struct filling *f, struct table_write request, const struct
     struct sql_plan *p = f->p;
     const struct rel *input;
     CLEANUP(vec_fini) struct vec keys = VEC_INIT(char *);
-    TRY(fill(f, &input, err));
+    f->conds = (struct vec)VEC_INIT(void *);
+    int rc = fill(f, &input, err);
+    vec_fini(&f->conds);
+    TRY(rc);
     for (uint32_t i = 0; i < f->n; i++) {
         if (f->columns[i]->kind == SQL_COLUMN_METADATA) {
             vec_push_ptr(&keys, f->columns[i]->metadata_key != NULL ? f->columns[i]->metadata_key

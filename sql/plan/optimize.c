@@ -24,6 +24,7 @@ static int optimize_root(struct optimizer *o, const struct rel *root, const stru
     const struct rel *r = root;
     TRY(plan_check(o->p, err));
     TRY(rule_push(o, r, &r, err));
+    TRY(rule_order(o, r, &r, err));
     TRY(rule_prune(o, r, &r, err));
     TRY(rule_physical(o, r, &r, err));
     TRY(rule_push_scans(o, r, &r, err));
@@ -41,6 +42,7 @@ int sql_plan_optimize(struct sql_plan *p, const struct rel *const *roots, uint32
                              rel_kind_name(roots[i]->kind));
         }
         TRY(optimize_root(&o, roots[i], &ret_roots[i], err));
+        TRY(rule_verify(ret_roots[i], err));
     }
-    return 0;
+    return rule_share(&o, ret_roots, n, err);
 }

@@ -247,12 +247,11 @@ static int prune_project(struct optimizer *o, const struct rel *r, const bool *n
             ret->at[i] = n++;
         }
     }
-    if (n == 0) {
-        outputs[0] = expr_boolean(o->p->pool, true);
-        names[0] = "ONE";
-        n = 1;
-    }
     TRY(prune(o, input, below, &in, err));
+    if (n == 0) { /* rows alone matter */
+        ret->rel = in.rel;
+        return 0;
+    }
     TRY(plan_map_all(o->p, (struct rel_exprs){outputs, n}, inputs_of(o, &in, width(input)), &mapped,
                      err));
     ret->rel = plan_project(o->p, in.rel, mapped.items, names, n);

@@ -23,6 +23,9 @@ struct pruned {
 /* push.c; not of a sink: below it */
 int rule_push(struct optimizer *o, const struct rel *root, const struct rel **ret,
               struct error *err) MUST_CHECK;
+/* order.c */
+int rule_order(struct optimizer *o, const struct rel *r, const struct rel **ret,
+               struct error *err) MUST_CHECK;
 /* prune.c */
 int rule_prune(struct optimizer *o, const struct rel *root, const struct rel **ret,
                struct error *err) MUST_CHECK;
@@ -44,6 +47,11 @@ bool join_is_equi(const struct expr *e, uint32_t n_left, const struct expr **ret
 /* scan.c: what CALCs and limits over scans push into them. */
 int rule_push_scans(struct optimizer *o, const struct rel *r, const struct rel **ret,
                     struct error *err) MUST_CHECK;
+/* share.c */
+int rule_share(struct optimizer *o, const struct rel **inout_roots, uint32_t n,
+               struct error *err) MUST_CHECK;
+/* verify.c: ERR_INTERNAL for what no operator could run. */
+int rule_verify(const struct rel *r, struct error *err) MUST_CHECK;
 bool exprs_are_volatile(struct rel_exprs e);
 
 #endif

@@ -384,7 +384,7 @@ static int make_single(struct convert *c, struct decorrelation *d, const struct 
     const uint32_t first = 0;
     TRY(decorrelation_keys(d, inout, &keys, "a condition other than equality", err));
     TRY(make_aggregate_call(c, "SINGLE_VALUE", *inout, &first, &call, err));
-    const struct rel *made = grouped(c, *inout, &keys, &call, 1);
+    const struct rel *made = grouped(c, *inout, &keys, plan_copy(c->p, &call, sizeof(call)), 1);
     TRY(conditions_over_keys(d, made, *inout, &keys, err));
     /* The value first, then the keys. */
     const uint32_t n = (uint32_t)keys.len;

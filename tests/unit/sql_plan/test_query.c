@@ -119,7 +119,7 @@ static void test_nullability(void **state)
 
 static void test_aggregates(void **state)
 {
-    expect_error("SELECT b, COUNT(*) FROM t GROUP BY a", ERR_INVALID_ARGUMENT, 0,
+    expect_error("SELECT b, COUNT(*) FROM t GROUP BY a", ERR_INVALID_ARGUMENT, 7,
                  "Expression 'b' is not being grouped");
     expect_error("SELECT 1 FROM t WHERE COUNT(*) > 1", ERR_INVALID_ARGUMENT, 22,
                  "Aggregate expression is illegal in WHERE clause");

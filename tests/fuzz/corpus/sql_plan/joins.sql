@@ -1,0 +1,37 @@
+# Joins, UNNEST, set operations, WITH; conditions moved down, parts shared.
+
+CREATE TABLE t (a INT NOT NULL, b STRING, c BIGINT, d DECIMAL(10, 2)) WITH ('connector' = 'datagen', 'number-of-rows' = '100');
+CREATE TABLE u (a INT, k BIGINT NOT NULL, g DOUBLE) WITH ('connector' = 'datagen', 'number-of-rows' = '10');
+CREATE TABLE w (a INT, l ARRAY<INT>, m MAP<STRING, INT>, n ARRAY<ROW<p INT, q STRING>>) WITH ('connector' = 'datagen', 'number-of-rows' = '10');
+CREATE TABLE z (a INT, b STRING) WITH ('connector' = 'blackhole');
+SELECT t.b, u.k FROM t JOIN u ON t.a = u.a WHERE u.g > 1 AND t.c = 5;
+SELECT t.b, u.k FROM t LEFT JOIN u ON t.a = u.a AND u.g > 1 AND t.c = 5;
+SELECT t.b, u.k FROM t LEFT JOIN u ON t.a = u.a WHERE u.g > 1;
+SELECT t.b, u.k FROM t LEFT JOIN u ON t.a = u.a WHERE u.g IS NULL;
+SELECT t.b, u.k FROM t RIGHT JOIN u ON t.a = u.a;
+SELECT t.b, u.k FROM t FULL JOIN u ON t.a = u.a WHERE t.c > 1;
+SELECT * FROM t JOIN u USING (a);
+SELECT a, t.a, u.a FROM t FULL JOIN u USING (a);
+SELECT * FROM t NATURAL JOIN u;
+SELECT t.b, w.a FROM t CROSS JOIN w;
+SELECT t.b FROM t JOIN u ON t.a < u.a;
+SELECT t.b FROM t JOIN u ON t.a + 1 = u.a * 2;
+SELECT t.b FROM t JOIN u ON t.a IS NOT DISTINCT FROM u.a;
+SELECT t1.b FROM t t1, w, t t2, u WHERE t1.a = t2.a AND t2.c = u.k AND u.a = w.a;
+SELECT w.a, x FROM w CROSS JOIN UNNEST(l) AS e (x) WHERE x > 3 AND w.a = 1;
+SELECT w.a, i.p, i.q, o FROM w LEFT JOIN UNNEST(n) WITH ORDINALITY AS i (p, q, o) ON TRUE;
+SELECT k, v FROM w, UNNEST(m) AS e (k, v);
+SELECT a FROM t INTERSECT SELECT a FROM u;
+SELECT a FROM t EXCEPT SELECT a FROM u;
+SELECT a FROM t EXCEPT ALL SELECT a FROM u;
+SELECT a FROM t UNION SELECT a FROM u ORDER BY a LIMIT 3;
+WITH x AS (SELECT a, COUNT(*) AS n FROM t GROUP BY a) SELECT * FROM x UNION ALL SELECT a, n + 1 FROM x WHERE n > 2;
+WITH x AS (SELECT a, COUNT(*) AS n FROM t GROUP BY a) SELECT x.a, y.n FROM x JOIN x AS y ON x.n = y.n;
+EXECUTE STATEMENT SET BEGIN INSERT INTO z SELECT a, b FROM t WHERE a > 1; INSERT INTO z SELECT a, UPPER(b) FROM t WHERE a > 1; END;
+SELECT * FROM t WHERE 1 = 0;
+SELECT * FROM t WHERE a = 1 AND 1 = 1;
+SELECT a FROM t WHERE NULL;
+SELECT * FROM t JOIN u ON t.a = u.nope;
+SELECT a FROM t, u;
+SELECT a FROM t UNION ALL SELECT a, k FROM u;
+SELECT a FROM t UNION ALL SELECT l FROM w;
