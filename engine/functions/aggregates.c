@@ -3,6 +3,7 @@
  * Types are Flink's for a group that has rows: NULL only when an argument may be.  Where a group may be empty (no keys, FILTER, a
  * frame) a planner makes them nullable, but for those that say NOT NULL.
  * Flink: FlinkSqlOperatorTable, LogicalTypeMerging.findSumAggType() and its like. */
+#include "engine/functions/aggregates.h"
 #include "engine/functions/functions.h"
 
 #include "engine/data/codec.h"
@@ -113,6 +114,7 @@ static const struct expr_function rows[] = {
      .signatures = "|ANY...",
      .result = "BIGINT NOT NULL",
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_count,
      .flags = OWN,
      .category = "aggregate",
      .text = "The number of rows in which no argument is NULL; `COUNT(*)` of all rows.",
@@ -121,6 +123,7 @@ static const struct expr_function rows[] = {
      .signatures = "NUMERIC|INTERVAL",
      .infer = infer_sum,
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_sum,
      .category = "aggregate",
      .text = "The sum, of the argument's type: integers wrap, a DECIMAL has 38 digits and is NULL "
              "when they "
@@ -131,11 +134,13 @@ static const struct expr_function rows[] = {
      .signatures = "NUMERIC|INTERVAL",
      .infer = infer_sum0,
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_sum0,
      .flags = EXPR_FN_HIDDEN},
     {.name = "AVG",
      .signatures = "NUMERIC",
      .infer = infer_avg,
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_avg,
      .category = "aggregate",
      .text =
          "The mean, of the argument's type: integers are cut toward zero, a DECIMAL(p, s) gives "
@@ -146,6 +151,7 @@ static const struct expr_function rows[] = {
      .signatures = "ANY",
      .infer = infer_extreme,
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_min,
      .category = "aggregate",
      .text = "The least value; NULLs do not count.",
      .example = "SELECT MIN(v) FROM (VALUES (3), (1), (2)) AS t(v) -- 1"},
@@ -153,6 +159,7 @@ static const struct expr_function rows[] = {
      .signatures = "ANY",
      .infer = infer_extreme,
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_max,
      .category = "aggregate",
      .text = "The greatest value; NULLs do not count.",
      .example = "SELECT MAX(v) FROM (VALUES ('a'), ('c'), ('b')) AS t(v) -- c"},
@@ -160,6 +167,7 @@ static const struct expr_function rows[] = {
      .signatures = "NUMERIC",
      .infer = infer_avg,
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_stddev_pop,
      .category = "aggregate",
      .text = "The standard deviation of all values.",
      .example = "SELECT STDDEV_POP(v) FROM (VALUES (1E0), (3E0)) AS t(v) -- 1.0"},
@@ -168,6 +176,7 @@ static const struct expr_function rows[] = {
      .signatures = "NUMERIC",
      .infer = infer_sample,
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_stddev_samp,
      .category = "aggregate",
      .text = "The standard deviation of a sample; NULL for one value.",
      .example = "SELECT STDDEV_SAMP(v) FROM (VALUES (1E0), (2E0), (3E0)) AS t(v) -- 1.0"},
@@ -175,6 +184,7 @@ static const struct expr_function rows[] = {
      .signatures = "NUMERIC",
      .infer = infer_avg,
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_var_pop,
      .category = "aggregate",
      .text = "The variance of all values.",
      .example = "SELECT VAR_POP(v) FROM (VALUES (1E0), (5E0)) AS t(v) -- 4.0"},
@@ -183,6 +193,7 @@ static const struct expr_function rows[] = {
      .signatures = "NUMERIC",
      .infer = infer_sample,
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_var_samp,
      .category = "aggregate",
      .text = "The variance of a sample; NULL for one value.",
      .example = "SELECT VAR_SAMP(v) FROM (VALUES (1E0), (2E0), (3E0)) AS t(v) -- 1.0"},
@@ -190,6 +201,7 @@ static const struct expr_function rows[] = {
      .signatures = "ANY",
      .infer = infer_collect,
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_collect,
      .category = "aggregate",
      .text = "A MULTISET of the values that are not NULL.",
      .example = "SELECT COLLECT(v) FROM (VALUES (1), (1)) AS t(v) -- {1=2}"},
@@ -197,6 +209,7 @@ static const struct expr_function rows[] = {
      .signatures = "ANY",
      .result = "=1",
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_first_value,
      .category = "aggregate",
      .text =
          "The first value that is not NULL, in the order in which rows come or that OVER gives.",
@@ -205,6 +218,7 @@ static const struct expr_function rows[] = {
      .signatures = "ANY",
      .result = "=1",
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_last_value,
      .category = "aggregate",
      .text = "The last value that is not NULL, in the order in which rows come or that OVER gives.",
      .example = "SELECT LAST_VALUE(v) OVER (ORDER BY v) FROM (VALUES (7)) AS t(v) -- 7"},
@@ -212,6 +226,7 @@ static const struct expr_function rows[] = {
      .signatures = "STRING|STRING, 'STRING'",
      .infer = infer_listagg,
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_listagg,
      .category = "aggregate",
      .text = "The strings that are not NULL, one behind the other, with a separator (`,`) between.",
      .example = "SELECT LISTAGG(v, '-') FROM (VALUES ('a'), ('b')) AS t(v) -- a-b"},
@@ -219,6 +234,7 @@ static const struct expr_function rows[] = {
      .signatures = "ANY",
      .infer = infer_array,
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_array_agg,
      .flags = OWN,
      .category = "aggregate",
      .text = "An ARRAY of the values, NULLs with them; NULL when there is no row.",
@@ -227,6 +243,7 @@ static const struct expr_function rows[] = {
      .signatures = "ANY",
      .result = "BIGINT NOT NULL",
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_approx_count_distinct,
      .category = "aggregate",
      .text = "About how many different values there are, NULLs aside, by HyperLogLog in a kilobyte "
              "per group: "
@@ -236,6 +253,7 @@ static const struct expr_function rows[] = {
      .signatures = "ANY",
      .result = "=1",
      .kind = EXPR_AGGREGATE,
+     .aggregate = &aggregate_single_value,
      .flags = OWN | EXPR_FN_NULLABLE | EXPR_FN_HIDDEN},
     {.name = "GROUPING",
      .aliases = "GROUPING_ID",

@@ -5,6 +5,8 @@
 #include "engine/operators/operator.h"
 
 extern const struct operator_desc query_calc;
+extern const struct operator_desc query_expand;
+extern const struct operator_desc query_hash_aggregate;
 extern const struct operator_desc query_limit;
 
 /* Makes all of them, and the built-in functions, known to table_operator_find().  The same again is fine; connectors_register()

@@ -8,9 +8,7 @@
 #include <pthread.h>
 
 static const struct operator_desc *const operators[] = {
-    &query_calc,
-    &query_collect,
-    &query_limit,
+    &query_calc, &query_collect, &query_expand, &query_hash_aggregate, &query_limit,
 };
 
 static void register_all(void)
