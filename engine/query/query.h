@@ -7,7 +7,10 @@
 extern const struct operator_desc query_calc;
 extern const struct operator_desc query_expand;
 extern const struct operator_desc query_hash_aggregate;
+extern const struct operator_desc query_hash_join;
 extern const struct operator_desc query_limit;
+extern const struct operator_desc query_nested_loop_join;
+extern const struct operator_desc query_sort;
 
 /* Makes all of them, and the built-in functions, known to table_operator_find().  The same again is fine; connectors_register()
  * does it. */

@@ -8,7 +8,8 @@
 #include <pthread.h>
 
 static const struct operator_desc *const operators[] = {
-    &query_calc, &query_collect, &query_expand, &query_hash_aggregate, &query_limit,
+    &query_calc,      &query_collect, &query_expand,           &query_hash_aggregate,
+    &query_hash_join, &query_limit,   &query_nested_loop_join, &query_sort,
 };
 
 static void register_all(void)
