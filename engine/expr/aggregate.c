@@ -184,6 +184,12 @@ void aggregate_reserve(struct aggregate *a, uint32_t n_groups)
     }
 }
 
+void aggregate_reset(struct aggregate *a, uint32_t from, uint32_t n)
+{
+    ASSERT(from + n <= a->n_groups);
+    memset(a->states->data + (size_t)from * a->state_bytes, 0, (size_t)n * a->state_bytes);
+}
+
 void aggregate_clear(struct aggregate *a)
 {
     a->n_groups = 0;

@@ -64,6 +64,8 @@ uint64_t aggregate_bytes(const struct aggregate *a);
 
 /* Groups 0 .. n_groups are there; new ones are empty. */
 void aggregate_reserve(struct aggregate *a, uint32_t n_groups);
+/* Groups [from, from + n) are empty again. */
+void aggregate_reset(struct aggregate *a, uint32_t from, uint32_t n);
 /* All groups are forgotten, and what they pointed to. */
 void aggregate_clear(struct aggregate *a);
 

@@ -267,13 +267,14 @@ static void merge_groups(struct aggregate *a, const uint32_t *to, const uint32_t
     const enum mode mode = (enum mode)a->setting;
     for (uint32_t i = 0; i < n; i++) {
         char *x = (char *)a->states->data + (size_t)to[i] * a->state_bytes;
-        const char *y = (const char *)a->states->data + (size_t)from[i] * a->state_bytes;
+        char *y = (char *)a->states->data + (size_t)from[i] * a->state_bytes;
         const int64_t has_x = *has_of(a, to[i]), has_y = *has_of(a, from[i]);
         const int order = has_x && has_y && mode <= MODE_MAX ? order_states(a, y, x) : 0;
         if (has_y != HAS_NOTHING && takes_place(mode, has_x, order)) {
             memcpy(x, y, a->state_bytes);
             if (is_bytes(a->arg)) {
-                ((struct bytes_value *)(void *)x)->cap = 0; /* they are the other one's */
+                /* Bytes of two groups: neither writes over them. */
+                ((struct bytes_value *)(void *)x)->cap = ((struct bytes_value *)(void *)y)->cap = 0;
             }
         }
     }

@@ -10,7 +10,10 @@ extern const struct operator_desc query_hash_aggregate;
 extern const struct operator_desc query_hash_join;
 extern const struct operator_desc query_limit;
 extern const struct operator_desc query_nested_loop_join;
+extern const struct operator_desc query_over;
 extern const struct operator_desc query_sort;
+extern const struct operator_desc query_unnest;
+extern const struct operator_desc query_watermark;
 
 /* Makes all of them, and the built-in functions, known to table_operator_find().  The same again is fine; connectors_register()
  * does it. */

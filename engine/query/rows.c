@@ -70,11 +70,16 @@ struct source {
     uint32_t number;
     const uint32_t *picks;
     const uint16_t *picks16;
+    bool is_column32; /* `picks` are rows of `column` */
 };
 
 static ALWAYS_INLINE const struct column *pick(const struct source *s, uint32_t i,
                                                uint32_t *ret_row)
 {
+    if (s->is_column32) {
+        *ret_row = s->picks[i];
+        return s->picks[i] == QUERY_NO_ROW ? NULL : s->column;
+    }
     if (s->rows == NULL) {
         *ret_row = s->picks16 != NULL ? s->picks16[i] : i;
         return s->column;
@@ -263,4 +268,11 @@ int query_column_gather(const struct column *c, const uint16_t *rows, uint32_t n
 {
     const struct source s = {.column = c, .picks16 = rows};
     return gather(&s, n, c->validity != NULL, pool, ret, err);
+}
+
+int query_column_gather32(const struct column *c, const uint32_t *rows, uint32_t n,
+                          struct buffer_pool *pool, struct column *ret, struct error *err)
+{
+    const struct source s = {.column = c, .picks = rows, .is_column32 = true};
+    return gather(&s, n, true, pool, ret, err);
 }

@@ -43,5 +43,9 @@ int query_rows_gather_all(const struct query_rows *r, const uint32_t *rows, uint
 /* The same of one batch: the rows `rows` of a column. */
 int query_column_gather(const struct column *c, const uint16_t *rows, uint32_t n,
                         struct buffer_pool *pool, struct column *ret, struct error *err) MUST_CHECK;
+/* Of a nested column; QUERY_NO_ROW is NULL. */
+int query_column_gather32(const struct column *c, const uint32_t *rows, uint32_t n,
+                          struct buffer_pool *pool, struct column *ret,
+                          struct error *err) MUST_CHECK;
 
 #endif
