@@ -34,6 +34,7 @@ benchmarks=(
     "s3|bytes to and from S3, beside curl|bench/fs/bench_s3.py"
     "hdfs|bytes to and from HDFS, beside curl|bench/fs/bench_hdfs.py"
     "expressions|conditions and outputs of SQL over batches|build/release/bench/bench_expr_program"
+    "queries|operators of queries: aggregates, sorts, joins, OVER|build/release/bench/bench_query_operators"
     "batch|batches of rows|build/release/bench/bench_data_batch"
 )
 # The figures that must hold are all in these.
