@@ -1,5 +1,5 @@
-/* See order.h.  Rows are sorted by eight bytes of their first key, by radix; where those are equal and do not decide, by a merge
- * sort that compares cells. */
+/* See order.h.  Rows are sorted by eight bytes of a key, by radix; where those are equal, by the next key in the same way, or by a merge
+ * sort that compares cells: where the bytes do not decide, and for few rows. */
 #include "engine/query/order.h"
 
 #include "engine/data/codec.h"
@@ -198,7 +198,7 @@ static bool prefix_decides(const struct data_type *t)
 struct sorting {
     const struct query_order *order;
     const struct query_rows *rows;
-    uint32_t from; /* the first key that is still to be compared */
+    uint32_t from; /* of the merge sort: the first key to be compared */
 };
 
 static inline int compare_rows(const struct sorting *s, uint32_t a, uint32_t b)
@@ -278,68 +278,77 @@ static int merge_sort(const struct sorting *s, struct item *items, uint64_t n, s
     return 0;
 }
 
-/* Items in the order in which they come: those with a value in the first key first, then those without. */
-static uint64_t fill_items(const struct sorting *s, struct item *items)
+static const struct column *cell_of(const struct sorting *s, uint32_t k, uint32_t row)
 {
-    const Flinc__SortKey *key = s->order->keys[0];
-    const uint64_t flip = key->descending ? ~UINT64_C(0) : 0;
-    uint64_t n = 0, nulls = s->rows->n;
-    for (uint32_t i = 0; i < s->rows->n; i++) {
-        const struct column *c = query_rows_column(s->rows, key->column, i);
-        const uint32_t row = query_rows_at(i);
-        if (!column_is_null(c, row)) {
-            items[n++] = (struct item){.prefix = prefix_of(c, row) ^ flip, .row = i};
-        }
-    }
-    for (uint32_t i = (uint32_t)s->rows->n; n < nulls && i-- > 0;) {
-        if (column_is_null(query_rows_column(s->rows, key->column, i), query_rows_at(i))) {
-            items[--nulls] = (struct item){.row = i};
-        }
-    }
-    return n;
+    return query_rows_column(s->rows, s->order->keys[k]->column, row);
 }
 
-static int sort_ties(struct sorting *s, struct item *items, uint64_t n, struct item *other,
-                     const struct op_context *ctx, struct error *err)
+/* Prefixes of key k; items with a value come first then, those without behind them, each in their order.  Returns how many
+ * have one. */
+static uint64_t split_nulls(const struct sorting *s, uint32_t k, struct item *items, uint64_t n,
+                            struct item *other)
 {
+    const uint64_t flip = s->order->keys[k]->descending ? ~UINT64_C(0) : 0;
+    uint64_t values = 0, nulls = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        const uint32_t id = items[i].row, row = query_rows_at(id);
+        const struct column *c = cell_of(s, k, id);
+        if (column_is_null(c, row)) {
+            other[nulls++] = (struct item){.row = id};
+        } else {
+            items[values++] = (struct item){.prefix = prefix_of(c, row) ^ flip, .row = id};
+        }
+    }
+    memcpy(items + values, other, nulls * sizeof(*items));
+    return values;
+}
+
+static int sort_by(struct sorting *s, uint32_t k, struct item *items, uint64_t n,
+                   struct item *other, const struct op_context *ctx, struct error *err);
+
+/* Runs of equal prefixes: by the keys behind, or by cells where the prefix does not decide. */
+static int sort_ties(struct sorting *s, uint32_t k, struct item *items, uint64_t n,
+                     struct item *other, const struct op_context *ctx, struct error *err)
+{
+    const uint32_t column = s->order->keys[k]->column;
+    const bool is_decided = prefix_decides(s->rows->builder.schema->fields[column].type);
     for (uint64_t from = 0, to; from < n; from = to) {
         for (to = from + 1; to < n && items[to].prefix == items[from].prefix; to++) {
         }
-        if (to - from > 1) {
+        if (to - from > 1 && is_decided) {
+            TRY(sort_by(s, k + 1, items + from, to - from, other, ctx, err));
+        } else if (to - from > 1) {
+            s->from = k;
             TRY(merge_sort(s, items + from, to - from, other, ctx, err));
         }
     }
     return 0;
 }
 
-static int sort_items(struct sorting *s, struct item *items, struct item *other,
-                      const struct op_context *ctx, uint32_t *ret, struct error *err)
+/* By key k and those behind it. */
+static int sort_by(struct sorting *s, uint32_t k, struct item *items, uint64_t n,
+                   struct item *other, const struct op_context *ctx, struct error *err)
 {
-    const Flinc__SortKey *key = s->order->keys[0];
-    const uint64_t total = s->rows->n, n = fill_items(s, items);
-    const struct data_type *type = s->rows->builder.schema->fields[key->column].type;
-    struct item *sorted = radix_sort(items, other, n);
-    struct item *spare = sorted == items ? other : items;
-    s->from = prefix_decides(type) ? 1 : 0;
-    if (s->from < s->order->n) {
-        TRY(sort_ties(s, sorted, n, spare, ctx, err));
+    enum { FEW = 64 }; /* not worth counting bytes */
+    if (k == s->order->n || n < 2) {
+        return 0;
     }
-    s->from = 1;
-    struct item *nulls = items + n; /* they were not moved */
-    if (total - n > 1 && s->order->n > 1) {
-        TRY(merge_sort(s, nulls, total - n, other + n, ctx, err));
+    if (n < FEW) {
+        s->from = k;
+        return merge_sort(s, items, n, other, ctx, err);
     }
-    uint32_t *at = ret;
-    if (!key->nulls_last) {
-        for (uint64_t i = 0; i < total - n; i++) {
-            *at++ = nulls[i].row;
-        }
+    TRY(query_check_cancelled(ctx, err));
+    const uint64_t values = split_nulls(s, k, items, n, other), nulls = n - values;
+    const struct item *sorted = radix_sort(items, other, values);
+    if (sorted != items) {
+        memcpy(items, sorted, values * sizeof(*items));
     }
-    for (uint64_t i = 0; i < n; i++) {
-        *at++ = sorted[i].row;
-    }
-    for (uint64_t i = 0; key->nulls_last && i < total - n; i++) {
-        *at++ = nulls[i].row;
+    TRY(sort_ties(s, k, items, values, other, ctx, err));
+    TRY(sort_by(s, k + 1, items + values, nulls, other, ctx, err));
+    if (!s->order->keys[k]->nulls_last && nulls > 0) {
+        memcpy(other, items + values, nulls * sizeof(*items));
+        memmove(items + nulls, items, values * sizeof(*items));
+        memcpy(items, other, nulls * sizeof(*items));
     }
     return 0;
 }
@@ -352,18 +361,18 @@ int query_order_sort(const struct query_order *o, const struct query_rows *rows,
     struct buffer *numbers = buffer_get(pool, (rows->n + 1) * sizeof(uint32_t));
     uint32_t *to = (uint32_t *)(void *)numbers->data;
     int rc = 0;
-    if (o->n == 0) {
-        for (uint32_t i = 0; i < rows->n; i++) {
-            to[i] = i;
-        }
-    } else {
-        struct buffer *items = buffer_get(pool, (rows->n + 1) * sizeof(struct item));
-        struct buffer *other = buffer_get(pool, (rows->n + 1) * sizeof(struct item));
-        rc = sort_items(&s, (struct item *)(void *)items->data, (struct item *)(void *)other->data,
-                        ctx, to, err);
-        buffer_unref(items);
-        buffer_unref(other);
+    struct buffer *items = buffer_get(pool, (rows->n + 1) * sizeof(struct item));
+    struct buffer *other = buffer_get(pool, (rows->n + 1) * sizeof(struct item));
+    struct item *sorted = (struct item *)(void *)items->data;
+    for (uint32_t i = 0; i < rows->n; i++) {
+        sorted[i].row = i;
     }
+    rc = sort_by(&s, 0, sorted, rows->n, (struct item *)(void *)other->data, ctx, err);
+    for (uint32_t i = 0; i < rows->n; i++) {
+        to[i] = sorted[i].row;
+    }
+    buffer_unref(items);
+    buffer_unref(other);
     if (rc < 0) {
         buffer_unref(numbers);
         return rc;
