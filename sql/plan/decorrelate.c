@@ -140,6 +140,99 @@ static int project_with(struct decorrelation *d, const struct rel *input, struct
     return move_conditions(d, moved, err);
 }
 
+/* ---- the rows around ---------------------------------------------------------------------------------- */
+
+struct externals {
+    const struct block *block;
+    struct vec items; /* const struct expr * */
+};
+
+static bool gather_external(void *arg, const struct expr *e)
+{
+    struct externals *x = arg;
+    if (e->kind != EXPR_EXTERNAL || e->external_kind != PLAN_CORRELATED ||
+        ((const struct plan_correlation *)e->external)->block != x->block) {
+        return true;
+    }
+    for (size_t i = 0; i < x->items.len; i++) {
+        if (vec_ptr(&x->items, i) == e) {
+            return true;
+        }
+    }
+    vec_push_ptr(&x->items, e);
+    return true;
+}
+
+struct placing {
+    const struct externals *externals;
+    struct sql_plan *p;
+    const struct rel *joined;
+    uint32_t first;
+};
+
+static const struct expr *place_external(void *arg, const struct expr *e)
+{
+    const struct placing *x = arg;
+    for (size_t i = 0; i < x->externals->items.len; i++) {
+        if (vec_ptr(&x->externals->items, i) == e) {
+            return plan_input(x->p, x->joined, x->first + (uint32_t)i);
+        }
+    }
+    return NULL;
+}
+
+/* Combinations of the block's columns, each once. */
+static int domain_of(struct decorrelation *d, const struct externals *x, const struct rel **ret,
+                     struct error *err)
+{
+    const uint32_t n = (uint32_t)x->items.len;
+    uint32_t *keys = arena_alloc(&d->p->arena, (n + 1) * sizeof(*keys));
+    for (uint32_t i = 0; i < n; i++) {
+        const struct expr *e = vec_ptr(&x->items, i);
+        TRY(correlation_column(e->external, &keys[i], err));
+    }
+    const struct rel_aggregate a = {.keys = {keys, n}};
+    *ret = plan_aggregate(d->p, d->block->rel, &a);
+    return 0;
+}
+
+static int join_with(struct decorrelation *d, const struct externals *x, struct rel_exprs exprs,
+                     const struct rel **inout, struct rel_exprs *ret, struct error *err)
+{
+    struct sql_plan *p = d->p;
+    const struct rel *domain;
+    const uint32_t own = width(*inout);
+    const struct rel_join join = {.type = FLINC__QUERY_JOIN_TYPE__QUERY_JOIN_INNER};
+    const struct expr **out = arena_alloc(&p->arena, (exprs.n + 1) * sizeof(*out));
+    TRY(domain_of(d, x, &domain, err));
+    TRY(plan_check_width(p, (uint64_t)own + width(domain), err));
+    *inout = plan_join(p, *inout, domain, &join);
+    struct placing placing = {x, p, *inout, own};
+    for (uint32_t i = 0; i < exprs.n; i++) {
+        TRY(plan_replace(p, exprs.items[i], place_external, &placing, &out[i], err));
+    }
+    for (uint32_t i = 0; i < x->items.len; i++) {
+        const struct expr *pair[2] = {plan_input(p, *inout, own + i), vec_ptr(&x->items, i)}, *cond;
+        TRY(expr_call(p->pool, "IS NOT DISTINCT FROM", pair, 2, &cond, err));
+        vec_push_ptr(&d->conds, cond);
+    }
+    *ret = (struct rel_exprs){out, exprs.n};
+    return 0;
+}
+
+/* The relation with the columns of the block that the expressions refer to behind its own; they are over it then. */
+static int join_domain(struct decorrelation *d, struct rel_exprs exprs, const struct rel **inout,
+                       struct rel_exprs *ret, struct error *err)
+{
+    struct externals x = {d->block, VEC_INIT(void *)};
+    for (uint32_t i = 0; i < exprs.n; i++) {
+        plan_visit(exprs.items[i], gather_external, &x);
+    }
+    int rc = join_with(d, &x, exprs, inout, ret, err);
+    vec_fini(&x.items);
+    return rc;
+}
+
 /* ---- kinds -------------------------------------------------------------------------------------------- */
 
 static int pull_filter(struct decorrelation *d, const struct rel *r, const struct rel **ret,
@@ -150,6 +243,9 @@ static int pull_filter(struct decorrelation *d, const struct rel *r, const struc
     struct rel_exprs conds;
     TRY(pull(d, r->inputs[0], &input, err));
     TRY(plan_map_all(d->p, r->conditions, plan_identity(d->p, input).items, &conds, err));
+    if (d->by_domain && !d->is_scalar && any_correlated(conds, d->block)) {
+        TRY(join_domain(d, conds, &input, &conds, err));
+    }
     for (uint32_t i = 0; i < conds.n; i++) {
         const bool is_outer = expr_is_correlated(conds.items[i], d->block);
         vec_push_ptr(is_outer ? &d->conds : &own, conds.items[i]);
@@ -167,11 +263,16 @@ static int pull_project(struct decorrelation *d, const struct rel *r, const stru
 {
     const struct rel *input;
     struct rel_exprs outputs;
-    if (any_correlated(r->outputs, d->block)) {
+    const bool is_correlated = any_correlated(r->outputs, d->block);
+    if (is_correlated && !d->by_domain) {
         return refuse("columns of the query around in its SELECT", err);
     }
     TRY(pull(d, r->inputs[0], &input, err));
     TRY(plan_map_all(d->p, r->outputs, plan_identity(d->p, input).items, &outputs, err));
+    if (is_correlated && d->is_scalar) {
+        return refuse("columns of the query around beside an aggregate", err);
+    }
+    TRY(is_correlated ? join_domain(d, outputs, &input, &outputs, err) : 0);
     if (d->is_scalar && d->empty.items != NULL) {
         TRY(plan_map_all(d->p, r->outputs, d->empty.items, &d->empty, err));
     }
@@ -436,14 +537,29 @@ static int pull_left(struct decorrelation *d, const struct rel *r, const struct 
     const bool has_right = r->join.type == FLINC__QUERY_JOIN_TYPE__QUERY_JOIN_LEFT;
     const struct rel *l;
     struct rel_join join = r->join;
-    if (any_correlated(join.conditions, d->block) || rel_is_correlated(r->inputs[1], d->block)) {
+    const bool is_correlated = any_correlated(join.conditions, d->block);
+    if ((is_correlated && !d->by_domain) || rel_is_correlated(r->inputs[1], d->block)) {
         return refuse("columns of two queries around in one condition", err);
     }
     TRY(pull(d, r->inputs[0], &l, err));
     if (d->is_scalar) {
         return refuse("an aggregate in a join", err);
     }
-    TRY(plan_check_width(p, (uint64_t)width(l) + n_right, err));
+    struct externals x = {d->block, VEC_INIT(void *)};
+    uint32_t first = width(l);
+    if (is_correlated) {
+        struct rel_exprs none = {NULL, 0};
+        for (uint32_t i = 0; i < join.conditions.n; i++) {
+            plan_visit(join.conditions.items[i], gather_external, &x);
+        }
+        int rc = join_with(d, &x, none, &l, &none, err);
+        if (rc < 0) {
+            vec_fini(&x.items);
+            return rc;
+        }
+    }
+    struct placing placing = {&x, p, l, first};
+    const struct expr **placed = arena_alloc(&p->arena, (join.conditions.n + 1) * sizeof(*placed));
     const struct expr **over =
         arena_alloc(&p->arena, ((size_t)n_left + n_right + 1) * sizeof(*over));
     for (uint32_t i = 0; i < n_left + n_right; i++) {
@@ -451,7 +567,14 @@ static int pull_left(struct decorrelation *d, const struct rel *r, const struct 
                              : expr_input(p->pool, width(l) + i - n_left,
                                           type_ref(r->inputs[1]->schema->fields[i - n_left].type));
     }
-    TRY(plan_map_all(p, join.conditions, over, &join.conditions, err));
+    int rc = plan_map_all(p, join.conditions, over, &join.conditions, err);
+    for (uint32_t i = 0; i < join.conditions.n && rc == 0; i++) {
+        rc = plan_replace(p, join.conditions.items[i], place_external, &placing, &placed[i], err);
+    }
+    vec_fini(&x.items);
+    TRY(rc);
+    join.conditions.items = placed;
+    TRY(plan_check_width(p, (uint64_t)width(l) + n_right, err));
     const struct rel *made = plan_join(p, l, r->inputs[1], &join);
     const uint32_t n = has_right ? n_left + n_right : n_left;
     const struct expr **outputs = arena_alloc(&p->arena, (n + 1) * sizeof(*outputs));
@@ -509,12 +632,42 @@ static int pull(struct decorrelation *d, const struct rel *r, const struct rel *
 int decorrelate(struct decorrelation *d, const struct rel *r, const struct rel **ret,
                 struct error *err)
 {
+    const struct decorrelation before = *d;
+    struct error why = ERROR_INIT;
     d->conds = (struct vec)VEC_INIT(void *);
-    return pull(d, r, ret, err);
+    int rc = pull(d, r, ret, &why);
+    if (rc == ERR_UNSUPPORTED) {
+        vec_fini(&d->conds);
+        *d = before;
+        d->by_domain = true;
+        d->conds = (struct vec)VEC_INIT(void *);
+        return pull(d, r, ret, err);
+    }
+    if (rc < 0 && err != NULL) {
+        error_copy(err, &why);
+    }
+    return rc;
 }
 
 int decorrelation_keys(struct decorrelation *d, const struct rel **inout, struct vec *ret_columns,
                        const char *what, struct error *err)
 {
     return key_columns(d, inout, ret_columns, what, err);
+}
+
+int decorrelate_by_equality(struct decorrelation *d, const struct rel *r, const struct rel **inout,
+                            struct error *err)
+{
+    bool all_equal = true;
+    for (size_t i = 0; i < d->conds.len; i++) {
+        all_equal &= inner_side(vec_ptr(&d->conds, i), d->block) != NULL;
+    }
+    if (all_equal || d->by_domain) {
+        return 0;
+    }
+    vec_fini(&d->conds);
+    *d = (struct decorrelation){
+        .p = d->p, .block = d->block, .is_exists = d->is_exists, .by_domain = true};
+    d->conds = (struct vec)VEC_INIT(void *);
+    return pull(d, r, inout, err);
 }

@@ -136,6 +136,10 @@ int plan_map_all(struct sql_plan *p, struct rel_exprs in, const struct expr *con
 
 /* ---- conditions --------------------------------------------------------------------------------------- */
 
+enum {
+    CONJUNCTS_COMPARED = 1000
+}; /* longer lists, which are generated, keep what they have twice */
+
 void plan_conjuncts(const struct expr *e, struct vec *out)
 {
     if (e->kind == EXPR_CALL && e->function->control == EXPR_CONTROL_AND) {
@@ -147,7 +151,7 @@ void plan_conjuncts(const struct expr *e, struct vec *out)
     if (e->kind == EXPR_LITERAL && !e->value.is_null && e->value.boolean) {
         return;
     }
-    for (size_t i = 0; i < out->len; i++) {
+    for (size_t i = 0; i < out->len && out->len <= CONJUNCTS_COMPARED; i++) {
         if (vec_ptr(out, i) == e && !e->is_volatile) {
             return;
         }

@@ -115,6 +115,23 @@ int convert_subquery(struct convert *c, struct block *b, const struct sql_expr *
 
 /* ---- joined to the block ------------------------------------------------------------------------------ */
 
+int correlation_column(const struct plan_correlation *k, uint32_t *ret, struct error *err)
+{
+    const struct block *b = k->block;
+    *ret = k->column;
+    for (uint32_t i = 0; b->is_aggregate && i < b->keys->n; i++) {
+        const struct expr *key = b->keys->items[i];
+        if (key->kind == EXPR_INPUT && key->index == k->column) {
+            *ret = i;
+            return 0;
+        }
+    }
+    return !b->is_aggregate ? 0
+                            : error_set(err, ERR_INVALID_ARGUMENT,
+                                        "A column of the query around is used in a subquery but is "
+                                        "not being grouped");
+}
+
 /* Columns of the block in conditions of the join: the block's relation is the left side. */
 struct placing {
     struct convert *c;
@@ -132,17 +149,12 @@ static const struct expr *place_outer(void *arg, const struct expr *e)
     if (k->block != x->block) {
         return NULL;
     }
-    if (!x->block->is_aggregate) {
-        return plan_input(x->c->p, x->block->rel, k->column);
+    uint32_t column;
+    if (correlation_column(k, &column, NULL) < 0) {
+        x->failed = true;
+        return NULL;
     }
-    for (uint32_t i = 0; i < x->block->keys->n; i++) {
-        const struct expr *key = x->block->keys->items[i];
-        if (key->kind == EXPR_INPUT && key->index == k->column) {
-            return plan_input(x->c->p, x->block->rel, i);
-        }
-    }
-    x->failed = true;
-    return NULL;
+    return plan_input(x->c->p, x->block->rel, column);
 }
 
 struct joined_to {
@@ -441,7 +453,8 @@ static int join_scalar(struct convert *c, struct block *b, const struct plan_sub
     const bool is_single = is_single_row(s->rel);
     int rc = decorrelate(&d, s->rel, &right, err);
     if (rc == 0 && !(is_single && (d.conds.len == 0 || d.is_scalar))) {
-        rc = make_single(c, &d, &right, err);
+        rc = decorrelate_by_equality(&d, s->rel, &right, err);
+        rc = rc == 0 ? make_single(c, &d, &right, err) : rc;
     }
     const uint32_t value = b->rel->schema->n_fields;
     if (rc == 0 && d.is_scalar) {
@@ -497,6 +510,7 @@ static int exists_value(struct convert *c, struct block *b, const struct plan_su
     if (rc == 0 && d.is_scalar && d.conds.len > 0) {
         rc = plan_unsupported(err, "a correlated aggregate in EXISTS or IN");
     }
+    rc = rc == 0 ? decorrelate_by_equality(&d, s->rel, &right, err) : rc;
     rc = rc == 0 ? join_marker(c, b, &d, right, &none, &marker, err) : rc;
     if (rc == 0) {
         const struct expr *found = plan_input(c->p, b->rel, marker);
