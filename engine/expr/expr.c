@@ -340,6 +340,7 @@ const struct expr *expr_string(struct expr_pool *pool, struct slice value)
     for (size_t i = 0; i < value.len; i++) {
         length += ((unsigned char)value.data[i] & 0xc0) != 0x80;
     }
+    length = MAX(length, 1); /* no type has none: a column of '' could not be written down */
     return expr_literal(pool, type_new_sized(TYPE_CHAR, length, false),
                         (struct expr_value){.bytes = value});
 }
