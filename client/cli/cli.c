@@ -1,5 +1,6 @@
 /* Finds the action, loads the configuration, runs; see cli.h. */
 #include "client/cli/cli.h"
+#include "client/sqlclient/sqlclient.h"
 #include "client/statetool/statetool.h"
 #include "common/base/build_info.h"
 #include "common/base/clock.h"
@@ -42,6 +43,8 @@ static void print_help(void)
     for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
         print_action_help(&actions[i]);
     }
+    printf("Action \"sql\" %s.\n\n  Syntax: sql [OPTIONS]; more with sql -h\n\n",
+           sqlclient_summary);
     printf(
         "Action \"state\" %s.\n\n  Syntax: state info|ls|dump|diff <snapshot> [OPTIONS]; more with "
         "state -h\n\n",
@@ -51,12 +54,13 @@ static void print_help(void)
 
 static void print_unknown_action(const char *name)
 {
-    const char *names[ARRAY_LEN(actions) + 1];
+    const char *names[ARRAY_LEN(actions) + 2];
 
     for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
         names[i] = actions[i].name;
     }
     names[ARRAY_LEN(actions)] = "state";
+    names[ARRAY_LEN(actions) + 1] = "sql";
     const char *near = cstr_nearest(name, names, ARRAY_LEN(names));
     fprintf(stderr, "\"%s\" is not a valid action.%s%s%s\n\n", name,
             near != NULL ? " Did you mean \"" : "", near != NULL ? near : "",
@@ -263,6 +267,34 @@ static int run_state(int argc, char **argv)
     return status;
 }
 
+/* The SQL shell has options of its own. */
+static int run_sql(int argc, char **argv)
+{
+    struct sqlclient_options options = {.jars = TEXT_LIST_INIT};
+    struct conf conf;
+    struct error err = ERROR_INIT;
+
+    int rc = load_conf(&conf, &err);
+    rc = rc == 0 ? sqlclient_parse(&conf, argc, argv, &options, &err) : rc;
+    if (rc == 0 && options.is_help) {
+        sqlclient_print_help();
+        sqlclient_options_fini(&options);
+        conf_fini(&conf);
+        return CLI_EXIT_OK;
+    }
+    if (rc == 0) {
+        open_log(&conf);
+        show_conf_warnings(&conf);
+        rc = file_systems_register(&conf, &err);
+    }
+    rc = rc == 0 ? install_handlers(&err) : rc;
+    int status = rc < 0 ? cli_fail(&err) : sqlclient_run(&conf, &options);
+    sqlclient_options_fini(&options);
+    conf_fini(&conf);
+    log_close();
+    return status;
+}
+
 __attribute__((visibility("default"))) int flinc_private_cli_main(int argc, char **argv);
 
 int flinc_private_cli_main(int argc, char **argv)
@@ -282,6 +314,9 @@ int flinc_private_cli_main(int argc, char **argv)
     }
     if (strcmp(argv[1], "state") == 0) {
         return run_state(argc - 2, argv + 2);
+    }
+    if (strcmp(argv[1], "sql") == 0) {
+        return run_sql(argc - 2, argv + 2);
     }
     for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
         if (strcmp(argv[1], actions[i].name) == 0) {

@@ -126,7 +126,22 @@ static int compare_rows(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void print_result(const struct sql_result *r, bool is_sorted, struct str *out)
+static void print_heads(const struct golden_session_ops *ops, void *session,
+                        const struct sql_result *r, struct str *out)
+{
+    for (uint32_t i = 0; i < r->n_columns; i++) {
+        str_printf(out, "%s%s ", i > 0 ? " | " : "", r->columns[i].name);
+        if (ops->append_type != NULL) {
+            ops->append_type(session, i, out);
+        } else {
+            str_append_cstr(out, sql_result_type_name(r->columns[i].type));
+        }
+    }
+    str_append_char(out, '\n');
+}
+
+static void print_result(const struct golden_session_ops *ops, void *session,
+                         const struct sql_result *r, bool is_sorted, struct str *out)
 {
     uint32_t n = sql_result_rows(r);
     char **rows = mem_alloc((n + 1) * sizeof(*rows));
@@ -135,11 +150,7 @@ static void print_result(const struct sql_result *r, bool is_sorted, struct str 
         mem_free(rows);
         return;
     }
-    for (uint32_t i = 0; i < r->n_columns; i++) {
-        str_printf(out, "%s%s %s", i > 0 ? " | " : "", r->columns[i].name,
-                   sql_result_type_name(r->columns[i].type));
-    }
-    str_append_char(out, '\n');
+    print_heads(ops, session, r, out);
     for (uint32_t row = 0; row < n; row++) {
         struct str text = STR_INIT;
         for (uint32_t i = 0; i < r->n_columns; i++) {
@@ -192,7 +203,7 @@ static void execute(const struct golden_session_ops *ops, void *session,
     if (rc < 0) {
         print_error(c->statement, place, &err, &ret->text);
     } else {
-        print_result(result, c->is_sorted, &ret->text);
+        print_result(ops, session, result, c->is_sorted, &ret->text);
     }
     sql_result_free(result);
     arena_fini(&arena);

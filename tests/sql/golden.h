@@ -12,6 +12,8 @@ struct golden_session_ops {
     /* As sql_catalog_execute(). */
     int (*execute)(void *session, struct slice text, const struct sql_statement *statement,
                    struct sql_result **ret, struct sql_error_place *place, struct error *err);
+    /* Appends the type of a column of the last result, where it is no type of a sql_result.  NULL: it always is. */
+    void (*append_type)(void *session, uint32_t column, struct str *out);
 };
 
 enum golden_mode {

@@ -1,0 +1,310 @@
+/* Lines that are typed, by libedit: editing, history, completion.  The library is loaded when a person sits at a terminal and
+ * never otherwise, so that nothing else depends on it; without it lines are read as the terminal gives them.
+ * Thread: the shell's. */
+#include "client/sqlclient/inside.h"
+#include "common/text/utf8.h"
+#include <dlfcn.h>
+#include <errno.h>
+#include <histedit.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { HISTORY_MAX = 5000, LISTED_MAX = 200 };
+enum { LINE_READ = 0, LINE_INTERRUPTED = 1, LINE_END = 2 };
+
+/* What is used of the library. */
+struct library {
+    void *handle;
+    EditLine *(*el_init)(const char *name, FILE *in, FILE *out, FILE *err);
+    void (*el_end)(EditLine *el);
+    const char *(*el_gets)(EditLine *el, int *count);
+    int (*el_set)(EditLine *el, int op, ...);
+    const LineInfo *(*el_line)(EditLine *el);
+    int (*el_insertstr)(EditLine *el, const char *text);
+    History *(*history_init)(void);
+    void (*history_end)(History *h);
+    int (*history)(History *h, HistEvent *event, int op, ...);
+};
+
+struct editor {
+    struct shell *sh; /* Borrows */
+    struct library lib;
+    EditLine *el;     /* Owns; NULL: no library */
+    History *history; /* Owns */
+    char *path;       /* Owns: of the history */
+    const char *prompt;
+    struct str line; /* without the library */
+};
+
+static struct editor *the_editor; /* callbacks of the library know nothing else */
+
+/* ---- the library ------------------------------------------------------------------------------------------------ */
+
+static bool load(struct library *l)
+{
+    const struct {
+        const char *name;
+        void **to;
+    } symbols[] = {
+        {"el_init", (void **)&l->el_init},           {"el_end", (void **)&l->el_end},
+        {"el_gets", (void **)&l->el_gets},           {"el_set", (void **)&l->el_set},
+        {"el_line", (void **)&l->el_line},           {"el_insertstr", (void **)&l->el_insertstr},
+        {"history_init", (void **)&l->history_init}, {"history_end", (void **)&l->history_end},
+        {"history", (void **)&l->history},
+    };
+    l->handle = dlopen("libedit.so.2", RTLD_NOW | RTLD_LOCAL);
+    for (size_t i = 0; i < ARRAY_LEN(symbols) && l->handle != NULL; i++) {
+        *symbols[i].to = dlsym(l->handle, symbols[i].name);
+        if (*symbols[i].to == NULL) {
+            (void)dlclose(l->handle);
+            l->handle = NULL;
+        }
+    }
+    return l->handle != NULL;
+}
+
+static char *prompt_of(EditLine *el)
+{
+    (void)el;
+    return (char *)the_editor->prompt;
+}
+
+/* One byte, unless Ctrl-C comes first.  1, 0: the end, -1. */
+static int read_byte(unsigned char *ret)
+{
+    for (;;) {
+        struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
+        if (interrupt_came()) {
+            errno = EINTR;
+            return -1;
+        }
+        if (poll(&fd, 1, -1) < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            return -1;
+        }
+        ssize_t n = read(STDIN_FILENO, ret, 1);
+        if (n >= 0) {
+            return (int)n;
+        }
+        if (errno != EINTR) {
+            return -1;
+        }
+    }
+}
+
+/* A character of UTF-8. */
+static int read_character(EditLine *el, wchar_t *ret)
+{
+    char bytes[UTF8_MAX_BYTES];
+    unsigned char byte;
+    uint32_t point;
+    (void)el;
+    for (size_t n = 0; n < sizeof(bytes); n++) {
+        int rc = read_byte(&byte);
+        if (rc <= 0) {
+            return rc;
+        }
+        bytes[n] = (char)byte;
+        if (utf8_decode(bytes, n + 1, &point) > 0) {
+            *ret = (wchar_t)point;
+            return 1;
+        }
+    }
+    *ret = UTF8_REPLACEMENT;
+    return 1;
+}
+
+/* ---- completion ---------------------------------------------------------------------------------------------------- */
+
+static size_t common_prefix(const struct text_list *words)
+{
+    size_t n = strlen(words->items[0]);
+    for (size_t i = 1; i < words->n; i++) {
+        size_t same = 0;
+        while (same < n && words->items[i][same] == words->items[0][same]) {
+            same++;
+        }
+        n = same;
+    }
+    return n;
+}
+
+static void show_words(const struct text_list *words)
+{
+    struct winsize size = {.ws_col = 80};
+    size_t width = 1;
+    (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+    for (size_t i = 0; i < words->n; i++) {
+        width = MAX(width, strlen(words->items[i]) + 2);
+    }
+    size_t per_line = MAX((size_t)size.ws_col / width, (size_t)1);
+    printf("\n");
+    for (size_t i = 0; i < MIN(words->n, (size_t)LISTED_MAX); i++) {
+        bool ends = (i + 1) % per_line == 0 || i + 1 == words->n;
+        printf("%-*s%s", (int)width, words->items[i], ends ? "\n" : "");
+    }
+    if (words->n > LISTED_MAX) {
+        printf("\n... and %zu more\n", words->n - LISTED_MAX);
+    }
+    (void)fflush(stdout);
+}
+
+static unsigned char complete(EditLine *el, int key)
+{
+    struct editor *e = the_editor;
+    const LineInfo *info = e->lib.el_line(el);
+    struct text_list words = TEXT_LIST_INIT;
+    struct slice text = {info->buffer, (size_t)(info->lastchar - info->buffer)};
+    size_t cursor = (size_t)(info->cursor - info->buffer), start = 0;
+    unsigned char rc = CC_ERROR;
+    (void)key;
+    complete_word(e->sh, text, cursor, &start, &words);
+    if (words.n > 0) {
+        size_t typed = cursor - start, n = common_prefix(&words);
+        rc = CC_REFRESH;
+        if (n > typed || words.n == 1) {
+            char *more = mem_strndup(words.items[0] + MIN(typed, n), n - MIN(typed, n));
+            (void)e->lib.el_insertstr(el, more);
+            (void)(words.n == 1 ? e->lib.el_insertstr(el, " ") : 0);
+            mem_free(more);
+        } else {
+            show_words(&words);
+            rc = CC_REDISPLAY;
+        }
+    }
+    text_list_fini(&words);
+    return rc;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------------- */
+
+static char *history_path(const char *given)
+{
+    const char *home = getenv("HOME");
+    struct str path = STR_INIT;
+    if (given != NULL) {
+        return mem_strdup(given);
+    }
+    if (home == NULL) {
+        return NULL;
+    }
+    str_printf(&path, "%s/.flink-sql-history", home);
+    return str_take(&path);
+}
+
+static void open_line(struct editor *e)
+{
+    struct library *l = &e->lib;
+    HistEvent event;
+    e->el = l->el_init("flink", stdin, stdout, stderr);
+    if (e->el == NULL) {
+        return;
+    }
+    e->history = l->history_init();
+    (void)l->el_set(e->el, EL_PROMPT, prompt_of);
+    (void)l->el_set(e->el, EL_EDITOR, "emacs");
+    (void)l->el_set(e->el, EL_GETCFN, read_character);
+    (void)l->el_set(e->el, EL_ADDFN, "flink-complete", "completes a word", complete);
+    (void)l->el_set(e->el, EL_BIND, "^I", "flink-complete", NULL);
+    (void)l->el_set(e->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
+    if (e->history != NULL) {
+        (void)l->history(e->history, &event, H_SETSIZE, HISTORY_MAX);
+        (void)l->history(e->history, &event, H_SETUNIQUE, 1);
+        (void)l->el_set(e->el, EL_HIST, l->history, e->history);
+        if (e->path != NULL) {
+            (void)l->history(e->history, &event, H_LOAD, e->path); /* there may be none yet */
+        }
+    }
+}
+
+struct editor *editor_new(struct shell *sh, const char *history)
+{
+    if (isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1) {
+        return NULL;
+    }
+    struct editor *e = MEM_NEW(struct editor);
+    e->sh = sh;
+    e->prompt = "";
+    e->path = history_path(history);
+    the_editor = e;
+    if (load(&e->lib)) {
+        open_line(e);
+    }
+    return e;
+}
+
+struct editor *editor_free(struct editor *e)
+{
+    if (e == NULL) {
+        return NULL;
+    }
+    if (e->history != NULL) {
+        e->lib.history_end(e->history);
+    }
+    if (e->el != NULL) {
+        e->lib.el_end(e->el);
+    }
+    if (e->lib.handle != NULL) {
+        (void)dlclose(e->lib.handle);
+    }
+    str_fini(&e->line);
+    mem_free(e->path);
+    mem_free(e);
+    the_editor = NULL;
+    return NULL;
+}
+
+void editor_add_history(struct editor *e, const char *statement)
+{
+    HistEvent event;
+    if (e == NULL || e->history == NULL) {
+        return;
+    }
+    (void)e->lib.history(e->history, &event, H_ENTER, statement);
+    if (e->path != NULL) {
+        (void)e->lib.history(e->history, &event, H_SAVE, e->path); /* a full disk ends no shell */
+    }
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------------- */
+
+static int read_plain(struct editor *e, const char *prompt, struct slice *ret)
+{
+    printf("%s", prompt);
+    (void)fflush(stdout);
+    str_clear(&e->line);
+    for (;;) {
+        unsigned char byte;
+        int rc = read_byte(&byte);
+        if (rc < 0) {
+            return errno == EINTR && !interrupt_is_final() ? LINE_INTERRUPTED : LINE_END;
+        }
+        if (rc == 0) {
+            return LINE_END;
+        }
+        str_append_char(&e->line, (char)byte);
+        if (byte == '\n') {
+            *ret = str_slice(&e->line);
+            return LINE_READ;
+        }
+    }
+}
+
+int editor_read(struct editor *e, const char *prompt, struct slice *ret)
+{
+    int n = 0;
+    if (e->el == NULL) {
+        return read_plain(e, prompt, ret);
+    }
+    e->prompt = prompt;
+    const char *line = e->lib.el_gets(e->el, &n);
+    if (line == NULL || n <= 0) {
+        return interrupt_came() && !interrupt_is_final() ? LINE_INTERRUPTED : LINE_END;
+    }
+    *ret = slice_make(line, (size_t)n);
+    return LINE_READ;
+}

@@ -1,0 +1,108 @@
+/* What the files of this room share: the shell, its executors, and what it prints with. */
+#ifndef FLINC_CLIENT_SQLCLIENT_INSIDE_H
+#define FLINC_CLIENT_SQLCLIENT_INSIDE_H
+
+#include "client/sqlclient/sqlclient.h"
+#include "sql/session/cells.h"
+#include "sql/session/session.h"
+#include <stdio.h>
+
+/* ---- embedded.c: a mini cluster per job, in this process ---- */
+struct embedded;
+struct embedded *embedded_new(void);
+/* Cancels what runs. */
+struct embedded *embedded_free(struct embedded *e);
+const struct sql_executor *embedded_executor(struct embedded *e);
+/* The id of a job that runs, for the one who waits for all; NULL: none. */
+const char *embedded_running(struct embedded *e);
+
+/* ---- remote.c: a cluster, over REST ---- */
+struct remote;
+int remote_new(const struct conf *conf, struct remote **ret, struct error *err) MUST_CHECK;
+struct remote *remote_free(struct remote *r);
+const struct sql_executor *remote_executor_of(struct remote *r);
+
+struct result_fetcher;
+/* result_fetcher_next() as enum sql_fetched. */
+int sqlclient_fetch(struct result_fetcher *f, int64_t timeout_ms, struct batch **ret_page,
+                    struct error *err) MUST_CHECK;
+
+/* ---- interrupt.c: Ctrl-C ---- */
+void interrupt_install(void);
+bool interrupt_came(void);     /* since the last clear */
+bool interrupt_is_final(void); /* SIGTERM, SIGHUP: the shell is to end */
+void interrupt_clear(void);
+
+/* ---- the shell ---- */
+struct editor;
+struct shell {
+    const struct sqlclient_options *options;
+    struct sql_session *session; /* Owns */
+    struct embedded *embedded;   /* Owns; NULL: remote */
+    struct remote *remote;       /* Owns; NULL: embedded */
+    struct editor *editor;       /* Owns; NULL: nobody types */
+    struct buffer_pool *pool;    /* Owns; of what is printed */
+    bool is_interactive;         /* a person types: errors do not end it */
+    bool has_colours;
+    bool is_over; /* QUIT */
+    uint32_t source_depth;
+};
+
+/* statements.c: the statements of a text, one after the other; `name` is the file for messages (NULL: none).  Stops at the
+ * first that fails: 1 exit code; 0; 130 when it was interrupted. */
+int shell_run_script(struct shell *sh, const char *name, struct slice text);
+int shell_run_file(struct shell *sh, const char *path);
+/* Executes and prints one.  0, or negative: it has failed and that was said. */
+int shell_run_statement(struct shell *sh, struct slice text);
+
+/* messages.c */
+void shell_info(const struct shell *sh, const char *fmt, ...) PRINTF(2, 3);
+void shell_warning(const struct shell *sh, const char *fmt, ...) PRINTF(2, 3);
+/* "[ERROR] Could not execute SQL statement. Reason:", the message, and the line with the place underlined.  `text` without
+ * data: there is no place. */
+void shell_error(const struct shell *sh, const struct error *err, struct slice text,
+                 const struct sql_error_place *place);
+void shell_help(void);
+
+/* results.c: what a statement answered, until it ends or is interrupted.  0, or negative: the job failed. */
+int shell_print_answer(struct shell *sh, const struct sql_statement *statement,
+                       struct sql_answer *a, int64_t started_ns, struct error *err) MUST_CHECK;
+
+/* ---- tableau.c: tables with borders ---- */
+struct tableau {
+    const struct schema *schema; /* Borrows */
+    bool has_kinds;              /* the column `op` */
+    bool ellipsis;               /* longer cells end with ... */
+    uint32_t n;
+    uint32_t *widths; /* Owns; by column */
+};
+/* Widths by the types, for rows that come one by one; `max_width` of columns whose type does not say. */
+void tableau_init(struct tableau *t, const struct schema *schema, bool has_kinds,
+                  uint32_t max_width);
+/* Makes columns as wide as the cells of a batch of strings are. */
+void tableau_widen(struct tableau *t, const struct batch *strings);
+/* Widths of the names alone, to be widened. */
+void tableau_narrow(struct tableau *t);
+void tableau_fini(struct tableau *t);
+void tableau_line(const struct tableau *t, struct str *out);
+void tableau_header(const struct tableau *t, struct str *out);
+/* A row of a batch of strings. */
+void tableau_row(const struct tableau *t, const struct batch *strings, uint32_t row,
+                 struct str *out);
+/* Columns of a terminal that a text takes. */
+uint32_t text_width(struct slice text);
+
+/* ---- editor.c: lines that are typed ---- */
+/* NULL: there is no terminal. */
+struct editor *editor_new(struct shell *sh, const char *history);
+struct editor *editor_free(struct editor *e);
+/* The next line with its line end, valid until the next call.  0: there is one, 1: Ctrl-C, 2: the end. */
+int editor_read(struct editor *e, const char *prompt, struct slice *ret);
+void editor_add_history(struct editor *e, const char *statement);
+
+/* ---- complete.c: what may follow ---- */
+/* Words that complete the one before `cursor`; *ret_start is where it begins. */
+void complete_word(struct shell *sh, struct slice text, size_t cursor, size_t *ret_start,
+                   struct text_list *ret);
+
+#endif
