@@ -3,8 +3,9 @@
 
     bench/sql/startup.py [--home DISTRIBUTION] [--rounds N] [--limit-ms N]
 
-Prints a JSON line per figure: medians over the rounds, wall clock, with CPU seconds of the process beside them; ends with 1
-when the first row comes later than the limit (50 ms).  Beside it stands what `true` takes, started the same way.
+Prints a JSON line per figure: the best and the median of the rounds, wall clock, with CPU milliseconds of the process beside
+them; ends with 1 when even the best first row comes later than the limit (50 ms).  Beside it stands what `true` takes, started
+the same way: on a busy machine that tells how busy it is.
 """
 
 import argparse
@@ -36,7 +37,9 @@ def measured(command):
 
 
 def rounds(command, n):
-    return [statistics.median(column) for column in zip(*(measured(command) for _ in range(n)))]
+    """Medians and, of the times of the first row and the end, the best."""
+    columns = list(zip(*(measured(command) for _ in range(n))))
+    return *map(statistics.median, columns), min(columns[0]), min(columns[1])
 
 
 def report(name, **figures):
@@ -57,17 +60,19 @@ def main():
     parser.add_argument("--limit-ms", type=float, default=50)
     args = parser.parse_args()
     flink = os.path.join(args.home, "bin", "flink")
-    _, end, _ = rounds(["true"], args.rounds)
-    report("true", end_ms=end * 1e3)
-    first, end, cpu = rounds([flink, "sql", "-e", "SELECT 1"], args.rounds)
-    report("select_1", first_row_ms=first * 1e3, end_ms=end * 1e3, cpu_ms=cpu * 1e3, limit_ms=args.limit_ms)
+    _, end, _, _, best = rounds(["true"], args.rounds)
+    report("true", end_ms=end * 1e3, best_end_ms=best * 1e3)
+    first, end, cpu, best_first, best_end = rounds([flink, "sql", "-e", "SELECT 1"], args.rounds)
+    report("select_1", first_row_ms=first * 1e3, best_first_row_ms=best_first * 1e3, end_ms=end * 1e3,
+           best_end_ms=best_end * 1e3, cpu_ms=cpu * 1e3, limit_ms=args.limit_ms)
     batch = [flink, "sql", "-D", "execution.runtime-mode=BATCH", "-e"]
     # Planning alone, and with the job: the shell ends when its job has.
-    _, empty, _ = rounds([*batch, joins("INSERT INTO s SELECT 1 AS a; --")], args.rounds)
-    _, explained, _ = rounds([*batch, joins("EXPLAIN")], args.rounds)
-    _, run, _ = rounds([*batch, joins("INSERT INTO s")], args.rounds)
-    report("ten_joins", plan_ms=(explained - empty) * 1e3, plan_and_run_ms=(run - empty) * 1e3)
-    return 1 if first * 1e3 > args.limit_ms else 0
+    _, _, none_cpu, _, none = rounds([*batch, joins("SHOW TABLES; --")], args.rounds)
+    _, _, plan_cpu, _, planned = rounds([*batch, joins("EXPLAIN")], args.rounds)
+    _, _, run_cpu, _, run = rounds([*batch, joins("INSERT INTO s")], args.rounds)
+    report("ten_joins", best_plan_ms=(planned - none) * 1e3, best_plan_and_run_ms=(run - none) * 1e3,
+           plan_cpu_ms=(plan_cpu - none_cpu) * 1e3, plan_and_run_cpu_ms=(run_cpu - none_cpu) * 1e3)
+    return 1 if best_first * 1e3 > args.limit_ms else 0
 
 
 if __name__ == "__main__":

@@ -38,6 +38,11 @@ int sql_run_not_yet(struct sql_run *r, const char *feature) MUST_CHECK;
 /* ---- resolver.c ---- */
 void sql_session_resolver_init(struct sql_session *s);
 
+/* ---- expand.c ---- */
+/* Appends the query's text with names of tables in full; `text` is what it was parsed from. */
+int sql_session_expand(struct sql_session *s, const struct sql_query *query, struct slice text,
+                       struct str *out, struct error *err) MUST_CHECK;
+
 /* ---- settings.c ---- */
 int sql_run_set(struct sql_run *r) MUST_CHECK;
 int sql_run_reset(struct sql_run *r) MUST_CHECK;

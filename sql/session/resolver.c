@@ -52,6 +52,11 @@ static int resolve_query(void *arg, const struct sql_query *query, struct slice 
         add_column(view, &rel->schema->fields[i]);
     }
     sql_planned_close(&p);
+    STR_AUTO expanded = STR_INIT;
+    rc = rc < 0 ? rc : sql_session_expand(arg, query, text, &expanded, err);
+    if (rc == 0) {
+        view->expanded_query = arena_strdup(&view->arena, str_cstr(&expanded));
+    }
     return rc;
 }
 
