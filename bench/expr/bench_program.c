@@ -138,6 +138,13 @@ int main(void)
     measure(&s, "url", "channel = 'Apple'");
     measure(&s, "url", "url LIKE '%q=1%'");
     measure(&s, "SUBSTRING(url, 9, 15)", NULL);
+    measure(&s, "DATE_FORMAT(t, 'yyyy-MM-dd')", NULL);
+    measure(&s, "DATE_FORMAT(t, 'yyyy-MM-dd HH:mm:ss')", NULL);
+    measure(&s, "CAST(t AS STRING)", NULL);
+    measure(&s, "REGEXP_EXTRACT(url, '(&|^|\\?)q=([^&]*)', 2)", NULL);
+    measure(&s, "price", "REGEXP(url, 'q=[0-9]*7$')");
+    measure(&s, "MD5(url)", NULL);
+    measure(&s, "SPLIT(url, '/')[4]", NULL);
     bench_report_print(&report);
     batch_unref(s.batch);
     schema_unref(s.input);

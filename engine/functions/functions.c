@@ -14,13 +14,18 @@ static const struct expr_functions *const families[] = {
     &functions_construct,
     &functions_fields,
     &functions_hashes,
+    &functions_json,
+    &functions_json_make,
     &functions_logic,
     &functions_maps,
     &functions_math,
+    &functions_printf,
+    &functions_random,
     &functions_regular,
     &functions_search,
     &functions_strings,
     &functions_time_patterns,
+    &functions_words,
 };
 /* clang-format on */
 

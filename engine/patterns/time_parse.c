@@ -20,7 +20,7 @@ enum field {
     FIELD_HALF,      /* 0: AM */
     FIELD_MINUTE,
     FIELD_SECOND,
-    FIELD_NANO, /* of the second; milliseconds of the simple dialect, times a million */
+    FIELD_NANO, /* of the second; of the simple dialect milliseconds */
     FIELD_MILLI_OF_DAY,
     FIELD_NANO_OF_DAY,
     FIELD_OFFSET,
@@ -254,7 +254,7 @@ static bool take_number(struct parser *p, const struct time_item *item)
         if (item->letter == 'y' && item->width <= 2 && digits == 2 && v >= 0) {
             v += v < 70 ? 2000 : 1900; /* Java's window is 80 years before now to 20 behind */
         }
-        return set(p, field, item->letter == 'S' ? v * 1000000 : v);
+        return set(p, field, v);
     }
     if (!take_formatter_number(p, item, &v)) {
         return false;
@@ -417,12 +417,9 @@ static bool resolve_leniently(const struct parser *p, struct time_value *ret)
 {
     const int64_t limit = INT64_C(1000000000);
     for (enum field f = 0; f < FIELD_COUNT; f++) {
-        if (f != FIELD_NANO && !is_between(p, f, -limit, limit)) {
+        if (!is_between(p, f, -limit, limit)) {
             return false;
         }
-    }
-    if (!is_between(p, FIELD_NANO, -limit * limit, limit * limit)) {
-        return false;
     }
     int64_t year = year_of(p), month = has(p, FIELD_MONTH) ? p->values[FIELD_MONTH] - 1 : 0;
     year += month / 12 - (month % 12 < 0);
@@ -439,7 +436,7 @@ static bool resolve_leniently(const struct parser *p, struct time_value *ret)
     ret->local_ms =
         days * CALENDAR_DAY_MS +
         ((hour_of(p) * 60 + p->values[FIELD_MINUTE]) * 60 + p->values[FIELD_SECOND]) * 1000 +
-        p->values[FIELD_NANO] / 1000000;
+        p->values[FIELD_NANO];
     return true;
 }
 

@@ -256,7 +256,7 @@ static int parse_nullability(struct sql_parser *p, struct sql_type *t)
     int rc = sql_accept_kws(p, SQL_KW_NOT, SQL_KW_NULL);
     TRY(rc);
     t->not_null = rc > 0;
-    if (rc == 0) {
+    if (rc == 0 && !sql_at_kws(p, SQL_KW_NULL, SQL_KW_ON)) { /* RETURNING type NULL ON EMPTY */
         rc = sql_accept_kw(p, SQL_KW_NULL);
         TRY(rc);
     }

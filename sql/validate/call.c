@@ -89,5 +89,7 @@ int sql_resolve_call(struct sql_validator *v, const struct sql_scope *scope,
         }
         TRY(sql_resolve(v, scope, c->args[i].expr, &args[i], err));
     }
-    return expr_call_resolve(v->pool, f, args, c->n_args, ret, err);
+    uint32_t n = c->n_args;
+    TRY(sql_json_arguments(v, c, f, args, &n, err));
+    return expr_call_resolve(v->pool, f, args, n, ret, err);
 }

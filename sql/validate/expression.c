@@ -44,7 +44,7 @@ static const char *const function_names[SQL_OP_COUNT] = {
     [SQL_OP_GREATER] = ">",    [SQL_OP_GREATER_EQUAL] = ">=",
     [SQL_OP_AND] = "AND",      [SQL_OP_OR] = "OR",
     [SQL_OP_LIKE] = "LIKE",    [SQL_OP_SIMILAR] = "SIMILAR TO",
-    [SQL_OP_RLIKE] = "REGEXP", [SQL_OP_OVERLAPS] = "OVERLAPS",
+    [SQL_OP_RLIKE] = "REGEXP",
 };
 
 /* A call by the name of a row, which may not be there yet. */
@@ -69,10 +69,44 @@ static int resolve_unary(struct sql_validator *v, const struct sql_scope *scope,
     return call(v, name, args, 1, ret, err);
 }
 
+/* (begin, end) or (begin, duration): begin and end in order. */
+static int period(struct sql_validator *v, const struct sql_scope *scope, const struct sql_expr *e,
+                  const struct expr *ret[2], struct error *err)
+{
+    const struct expr *parts[2];
+    if (e->kind != SQL_EXPR_ROW || e->n_operands != 2) {
+        return sql_at_place(v, e->span,
+                            error_set(err, ERR_INVALID_ARGUMENT,
+                                      "OVERLAPS has pairs: (begin, end) or (begin, interval)"));
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        TRY(sql_resolve(v, scope, e->operands[i], &parts[i], err));
+    }
+    if (type_is_interval(parts[1]->type)) {
+        TRY(call(v, "+", parts, 2, &parts[1], err));
+    }
+    TRY(call(v, "LEAST", parts, 2, &ret[0], err));
+    return call(v, "GREATEST", parts, 2, &ret[1], err);
+}
+
+static int resolve_overlaps(struct sql_validator *v, const struct sql_scope *scope,
+                            const struct sql_expr *e, const struct expr **ret, struct error *err)
+{
+    const struct expr *a[2], *b[2], *both[2];
+    TRY(period(v, scope, e->operands[0], a, err));
+    TRY(period(v, scope, e->operands[1], b, err));
+    TRY(call(v, ">=", (const struct expr *[]){a[1], b[0]}, 2, &both[0], err));
+    TRY(call(v, ">=", (const struct expr *[]){b[1], a[0]}, 2, &both[1], err));
+    return call(v, "AND", both, 2, ret, err);
+}
+
 static int resolve_binary(struct sql_validator *v, const struct sql_scope *scope,
                           const struct sql_expr *e, const struct expr **ret, struct error *err)
 {
     const struct expr **args;
+    if (e->op == SQL_OP_OVERLAPS) {
+        return resolve_overlaps(v, scope, e, ret, err);
+    }
     TRY(operands(v, scope, e, &args, err));
     if (e->op == SQL_OP_IS_DISTINCT) {
         return call(v, e->is_negated ? "IS NOT DISTINCT FROM" : "IS DISTINCT FROM", args, 2, ret,
@@ -304,10 +338,21 @@ static int resolve_field(struct sql_validator *v, const struct sql_scope *scope,
                                   (int)e->field.text.len, e->field.text.data));
 }
 
-/* Words of a function's syntax are literals to it. */
+/* Words of a function's syntax are literals to it; RETURNING is a NULL of its type. */
 static int resolve_symbol(struct sql_validator *v, const struct sql_scope *scope,
                           const struct sql_expr *e, const struct expr **ret, struct error *err)
 {
+    if (e->symbol == SQL_SYMBOL_RETURNING) {
+        struct data_type *type;
+        struct sql_span span;
+        const int rc = sql_type_resolve(e->type, &type, &span, err);
+        if (rc < 0) {
+            return sql_at_place(v, span, rc);
+        }
+        *ret = expr_null(v->pool, type_with_nullable(type, true));
+        type_unref(type);
+        return 0;
+    }
     const char *name =
         e->symbol == SQL_SYMBOL_UNIT ? sql_unit_name(e->unit) : sql_symbol_name(e->symbol);
     *ret = expr_string(v->pool, slice_cstr(name));
