@@ -67,12 +67,9 @@ static void all_literals_come_through(void **state)
     harness_clear(h);
     must(harness_push_rows(h, 0, "7", &err));
     const char *row = harness_rows(h, 0);
-    const char *const parts[] = {
-        "null, [0, -1]]",
-
-        "+I[true, -5, -300, -5000000000, 123456789012345678.25, 1.5, 2.25, "
-        "it's longer than twelve, 2020-01-02, ",
-        "03:04:05.123"};
+    static const char first[] = "+I[true, -5, -300, -5000000000, 123456789012345678.25, 1.5, 2.25, "
+                                "it's longer than twelve, 2020-01-02, ";
+    const char *const parts[] = {first, "03:04:05.123", "null, [0, -1]]"};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         if (strcasestr(row, parts[i]) == NULL) {
             fail_msg("'%s' is not in %s", parts[i], row);
