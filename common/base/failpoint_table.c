@@ -88,6 +88,8 @@ static const struct failpoint_row rows[] = {
      "the place of a sequence source goes into a snapshot"},
     {"source.text.snapshot", FAILPOINT_WORKER, "checkpoint acknowledgement",
      "the place of a file source goes into a snapshot"},
+    {"source.table_files.snapshot", FAILPOINT_WORKER, "checkpoint acknowledgement",
+     "before the splits in hand of a table's files go into a checkpoint"},
     {"source.text.enumerator.snapshot", FAILPOINT_JOB_MANAGER, "checkpoint acknowledgement",
      "the files that are still to be read go into a snapshot"},
 

@@ -3,6 +3,7 @@
 
 #include "connectors/blackhole/blackhole.h"
 #include "connectors/datagen/datagen.h"
+#include "connectors/filesystem/filesystem.h"
 #include "connectors/nexmark/nexmark.h"
 #include "connectors/plugin/plugin.h"
 #include "connectors/print/print.h"
@@ -11,10 +12,8 @@
 #include <pthread.h>
 
 static const struct table_connector *const connectors[] = {
-    &connector_blackhole,
-    &connector_datagen,
-    &connector_nexmark,
-    &connector_print,
+    &connector_blackhole, &connector_datagen, &connector_filesystem,
+    &connector_nexmark,   &connector_print,
 };
 
 /* Operators of all connectors of plug-ins: known also where the plug-in is missing, which they say. */

@@ -2,6 +2,7 @@
 #include "engine/operators/files/bucket.h"
 
 #include "common/text/utf8.h"
+#include "engine/operators/files/path_escape.h"
 
 int file_buckets_check(const Flinc__FileSinkConfig *config, struct error *err)
 {
@@ -11,6 +12,18 @@ int file_buckets_check(const Flinc__FileSinkConfig *config, struct error *err)
         return 0;
     }
     return date_pattern_check(o->date_format, err);
+}
+
+static int open_partitions(struct file_buckets *b, struct error *err)
+{
+    const Flinc__FilePartitions *p = b->config->buckets->partitions;
+    const struct schema *s = b->ctx->input_schemas[0];
+    bool good = p != NULL && p->n_columns > 0 && p->n_columns == p->n_names;
+
+    for (size_t i = 0; good && i < p->n_columns; i++) {
+        good = p->columns[i] < s->n_fields;
+    }
+    return good ? 0 : error_set(err, ERR_PARSE, "the partitions of the file sink are damaged");
 }
 
 int file_buckets_open(struct file_buckets *b, struct op_context *ctx,
@@ -27,6 +40,9 @@ int file_buckets_open(struct file_buckets *b, struct op_context *ctx,
     b->rows = MEM_NEW_ARRAY(uint16_t, BATCH_ROWS_MAX);
     if (b->kind == FLINC__FILE_BUCKET_KIND__FILE_BUCKET_DATE_TIME) {
         return date_pattern_init(&b->pattern, o->date_format, o->zone, err);
+    }
+    if (b->kind == FLINC__FILE_BUCKET_KIND__FILE_BUCKET_PARTITIONS) {
+        return open_partitions(b, err);
     }
     if (b->kind == FLINC__FILE_BUCKET_KIND__FILE_BUCKET_FUNCTION) {
         if (config->record == NULL || function == NULL) {
@@ -228,6 +244,42 @@ static int group_by_function(struct file_buckets *b, const struct batch *batch, 
     }
 }
 
+/* "dt=2020-01-31/country=de" */
+static void append_partition(struct file_buckets *b, const struct batch *batch, uint32_t row)
+{
+    const Flinc__FilePartitions *p = b->config->buckets->partitions;
+    struct str *id = &b->text.str;
+
+    str_clear(id);
+    for (size_t i = 0; i < p->n_columns; i++) {
+        const struct column *c = &batch->columns[p->columns[i]];
+        STR_AUTO value = STR_INIT;
+        if (!column_is_null(c, row)) {
+            column_print_cell(c, row, &value);
+        }
+        if (value.len == 0) {
+            str_append_cstr(&value, p->default_name);
+        }
+        if (i > 0) {
+            str_append_char(id, '/');
+        }
+        path_escape(slice_cstr(p->names[i]), id);
+        str_append_char(id, '=');
+        path_escape(str_slice(&value), id);
+    }
+}
+
+static int group_by_partition(struct file_buckets *b, const struct batch *batch, struct error *err)
+{
+    for (uint32_t i = 0; i < batch->n_sel; i++) {
+        struct file_bucket *k = NULL;
+        append_partition(b, batch, batch_row(batch, i));
+        TRY(bucket_of(b, str_slice(&b->text.str), &k, err));
+        b->group_of[i] = group_of(b, k);
+    }
+    return 0;
+}
+
 static int group_all(struct file_buckets *b, const struct batch *batch, struct file_bucket *k)
 {
     (void)group_of(b, k);
@@ -267,6 +319,9 @@ int file_buckets_group(struct file_buckets *b, const struct batch *batch, struct
         break;
     case FLINC__FILE_BUCKET_KIND__FILE_BUCKET_FUNCTION:
         TRY(group_by_function(b, batch, err));
+        break;
+    case FLINC__FILE_BUCKET_KIND__FILE_BUCKET_PARTITIONS:
+        TRY(group_by_partition(b, batch, err));
         break;
     default:
         TRY(bucket_of(b, slice_make("", 0), &k, err));

@@ -26,10 +26,15 @@ void file_encoder_names(struct str *out)
     }
 }
 
+static const struct file_encoder_desc *find(const Flinc__FileSinkConfig *config)
+{
+    return config->table_format != NULL ? &file_encoder_table : file_encoder_find(config->format);
+}
+
 int file_encoder_check(const Flinc__FileSinkConfig *config, const struct schema *schema,
                        struct error *err)
 {
-    const struct file_encoder_desc *d = file_encoder_find(config->format);
+    const struct file_encoder_desc *d = find(config);
     STR_AUTO names = STR_INIT;
 
     if (d == NULL) {
@@ -61,7 +66,7 @@ int file_encoder_new(const struct file_encoder_context *c, struct file_encoder *
                      struct error *err)
 {
     TRY(file_encoder_check(c->config, c->schema, err));
-    const struct file_encoder_desc *d = file_encoder_find(c->config->format);
+    const struct file_encoder_desc *d = find(c->config);
     struct file_encoder *e = mem_zalloc(d->instance_size);
     e->desc = d;
     int rc = d->open(e, c, err);

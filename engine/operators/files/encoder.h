@@ -61,5 +61,7 @@ struct file_encoder *file_encoder_free(struct file_encoder *e); /* NULL is fine;
 extern const struct file_encoder_desc file_encoder_csv;
 extern const struct file_encoder_desc file_encoder_json;
 extern const struct file_encoder_desc file_encoder_text;
+/* Not among those by name: where the configuration has a format of tables. */
+extern const struct file_encoder_desc file_encoder_table;
 
 #endif

@@ -194,11 +194,14 @@ static struct seen_files *seen_files_unref(struct seen_files *s)
 static void scan_work(void *arg)
 {
     struct file_scan *s = arg;
-    uint32_t flags =
-        (s->config->recursive ? TEXT_FIND_RECURSIVE : 0) | (s->first ? 0 : TEXT_FIND_OPTIONAL);
+    uint32_t flags = (s->config->recursive ? TEXT_FIND_RECURSIVE : 0) |
+                     (s->first && !s->config->optional ? 0 : TEXT_FIND_OPTIONAL);
 
     s->rc = text_files_find(s->config->paths, s->config->n_paths, flags, &s->seen->paths, &s->files,
                             &s->err);
+    if (s->rc == 0 && s->config->path_pattern[0] != '\0') {
+        s->rc = text_files_match(&s->files, s->config->path_pattern, &s->err);
+    }
 }
 
 static void scan_drop(void *arg)

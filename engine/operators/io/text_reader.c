@@ -335,6 +335,28 @@ int text_reader_advance(struct text_reader *r, enum text_state *ret, struct erro
     }
 }
 
+void text_reader_rest(const struct text_reader *r, struct text_rest *ret)
+{
+    *ret = (struct text_rest){
+        .data = {(const char *)r->chunk->data + r->cursor, r->limit - r->cursor},
+        .position = r->chunk_position + r->cursor,
+        .split_end = r->split_end,
+        .at_end = r->at_eof,
+    };
+}
+
+void text_reader_consume(struct text_reader *r, uint64_t n)
+{
+    ASSERT(n <= r->limit - r->cursor);
+    r->cursor += (uint32_t)n;
+}
+
+int text_reader_extend(struct text_reader *r, struct error *err)
+{
+    ASSERT(!r->reading && !r->at_eof);
+    return begin_read(r, err);
+}
+
 /* ---- lines ------------------------------------------------------------------------------------------ */
 
 int text_reader_take_lines(struct text_reader *r, const struct schema *schema, struct batch **ret,

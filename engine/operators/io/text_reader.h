@@ -62,6 +62,19 @@ void text_reader_start(struct text_reader *r, const Flinc__FileSplit *split);
 uint64_t text_reader_position(const struct text_reader *r);
 /* Moves on as far as it can without waiting. */
 int text_reader_advance(struct text_reader *r, enum text_state *ret, struct error *err) MUST_CHECK;
+/* For readers of other records than lines.  Of a ready chunk: what is left, where it begins in the (unpacked) file, and whether
+ * nothing follows. */
+struct text_rest {
+    struct slice data;
+    uint64_t position;
+    uint64_t split_end; /* records that begin here or behind are of the next split */
+    bool at_end;
+};
+void text_reader_rest(const struct text_reader *r, struct text_rest *ret);
+/* The first `n` bytes of it are read. */
+void text_reader_consume(struct text_reader *r, uint64_t n);
+/* The record that begins there does not end in the chunk: the next advance brings more behind it. */
+int text_reader_extend(struct text_reader *r, struct error *err) MUST_CHECK;
 /* Makes a batch of the whole lines of a ready chunk, at most op_batch_rows(). */
 int text_reader_take_lines(struct text_reader *r, const struct schema *schema, struct batch **ret,
                            struct error *err) MUST_CHECK;

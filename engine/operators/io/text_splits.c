@@ -2,6 +2,7 @@
 #include "engine/operators/io/text_splits.h"
 
 #include "common/fs/stream.h"
+#include <regex.h>
 #include <stdio.h>
 
 /* Where a search stands. */
@@ -172,6 +173,33 @@ int text_files_find(char *const *paths, size_t n_paths, uint32_t flags, const st
         vec_pop(ret_files);
     }
     return rc;
+}
+
+int text_files_match(struct vec *files, const char *pattern, struct error *err)
+{
+    STR_AUTO whole = STR_INIT;
+    regex_t regex;
+    char text[256];
+    size_t kept = 0;
+
+    str_printf(&whole, "^(%s)$", pattern);
+    int rc = regcomp(&regex, str_cstr(&whole), REG_EXTENDED | REG_NOSUB);
+    if (rc != 0) {
+        (void)regerror(rc, &regex, text, sizeof(text));
+        return error_set(err, ERR_INVALID_ARGUMENT, "the pattern of paths '%s' is wrong: %s",
+                         pattern, text);
+    }
+    for (size_t i = 0; i < files->len; i++) {
+        struct text_file *f = VEC_AT(files, struct text_file, i);
+        if (regexec(&regex, f->path, 0, NULL, 0) == 0) {
+            *VEC_AT(files, struct text_file, kept++) = *f;
+        } else {
+            mem_free(f->path);
+        }
+    }
+    files->len = kept;
+    regfree(&regex);
+    return 0;
 }
 
 void text_files_remember(const struct vec *files, struct map *seen)
