@@ -402,8 +402,8 @@ class Round:
         """The job says by its failures what it found; it would be restarted for ever."""
         has_failed = self.state() == "FAILED"  # asked first: what it failed of is in its history then
         text = self.failure()
-        if has_failed:
-            stopped_halfway(text)
+        if has_failed:  # why it was not restarted is not in the history of failures
+            stopped_halfway(self.cluster.get(f"/jobs/{self.job}/exceptions").get("root-exception", ""))
         if "VIOLATION" in text or has_failed:
             raise Violation(text[:2000])
 
