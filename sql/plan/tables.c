@@ -260,7 +260,7 @@ static int add_watermark(struct expanding *x, const struct rel *input, const str
             x->table->table.name);
     w.rowtime = (uint32_t)at;
     w.idle_timeout_ms =
-        p->options.conf != NULL ? conf_long(p->options.conf, "table.exec.source.idle-timeout") : 0;
+        p->options.conf != NULL ? conf_duration_ms(p->options.conf, "table.exec.source.idle-timeout") : 0;
     struct rel *r = plan_node(p, REL_WATERMARK, &input, 1);
     r->watermark = w;
     r->schema = input->schema;
