@@ -259,8 +259,9 @@ static int add_watermark(struct expanding *x, const struct rel *input, const str
     TRY_CTX(err, expand_text(x, d->watermark.expr, &w.value, err), "the watermark of table '%s'",
             x->table->table.name);
     w.rowtime = (uint32_t)at;
-    w.idle_timeout_ms =
-        p->options.conf != NULL ? conf_duration_ms(p->options.conf, "table.exec.source.idle-timeout") : 0;
+    w.idle_timeout_ms = p->options.conf != NULL
+                            ? conf_duration_ms(p->options.conf, "table.exec.source.idle-timeout")
+                            : 0;
     struct rel *r = plan_node(p, REL_WATERMARK, &input, 1);
     r->watermark = w;
     r->schema = input->schema;
