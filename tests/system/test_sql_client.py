@@ -222,12 +222,18 @@ class Terminal:
 
     def end(self):
         """Reads the rest; the exit code."""
+        deadline = time.monotonic() + LONGEST
         while True:
+            assert time.monotonic() < deadline, f"it does not end: {self.text}"
+            if not select.select([self.fd], [], [], 1)[0]:
+                continue
             try:
-                if not os.read(self.fd, 65536):
-                    break
+                piece = os.read(self.fd, 65536)
             except OSError:
                 break
+            if not piece:
+                break
+            self.text += piece.decode(errors="replace")
         os.close(self.fd)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
@@ -263,6 +269,7 @@ def test_completion(terminal):
     terminal.wait_for("Flink SQL> ")
     terminal.type("DESCRIBE measu\t;\r")
     assert "temperature" in terminal.wait_for("1 row in set")
+    terminal.wait_for("Flink SQL> ")
     terminal.type("QUIT;\r")
     assert terminal.end() == 0
 
@@ -279,6 +286,7 @@ def test_interrupt_cancels_the_query_only(terminal):
     terminal.wait_for("Flink SQL> ")
     terminal.type("SHOW JOBS;\r")
     assert "CANCELED" in terminal.wait_for("1 row in set")
+    terminal.wait_for("Flink SQL> ")  # before it the terminal would take Ctrl-D for itself
     terminal.type("\x04")
     assert terminal.end() == 0
 
