@@ -50,7 +50,7 @@ static const uint32_t *sets_at(const struct sets *s, uint32_t i, uint32_t *ret_n
     const uint32_t *starts = s->starts.data;
     const uint32_t end = i + 1 < s->starts.len ? starts[i + 1] : (uint32_t)s->members.len;
     *ret_n = end - starts[i];
-    return (const uint32_t *)s->members.data + starts[i];
+    return *ret_n > 0 ? (const uint32_t *)s->members.data + starts[i] : NULL;
 }
 
 static void sets_begin(struct sets *s)

@@ -56,7 +56,9 @@ static const struct rel *no_rows(struct optimizer *o, const struct rel *like,
 static struct rel_exprs concat(struct sql_plan *p, struct rel_exprs a, struct rel_exprs b)
 {
     const struct expr **items = arena_alloc(&p->arena, (a.n + b.n + 1) * sizeof(*items));
-    memcpy(items, a.items, a.n * sizeof(*items));
+    if (a.n > 0) {
+        memcpy(items, a.items, a.n * sizeof(*items));
+    }
     if (b.n > 0) {
         memcpy(items + a.n, b.items, b.n * sizeof(*items));
     }
