@@ -8,9 +8,9 @@ import pytest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests", "tpch"))
-import generate  # noqa: E402
-import oracle  # noqa: E402
-import tables  # noqa: E402
+import tpch_generate as generate  # noqa: E402
+import tpch_oracle as oracle  # noqa: E402
+import tpch_tables as tables  # noqa: E402
 
 SCALE = float(os.environ.get("FLINC_TPCH_SCALE", "0.01"))
 SETTINGS = {

@@ -27,7 +27,7 @@ INDEXES = {
 
 
 def flink_ddl(folder):
-    """Statements that make the tables over generate.py's files."""
+    """Statements that make the tables over tpch_generate.py's files."""
     for name, columns in TABLES.items():
         yield (
             f"CREATE TABLE {name} ({columns}) WITH ('connector' = 'filesystem', 'path' = '{folder}/{name}', 'format' = 'csv', "

@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 
-import tables
+import tpch_tables as tables
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REWRITES = (
@@ -34,7 +34,7 @@ def affinity(sql_type):
 
 
 class Oracle:
-    """A database in memory with generate.py's files."""
+    """A database in memory with tpch_generate.py's files."""
 
     def __init__(self, folder):
         self.db = sqlite3.connect(":memory:")

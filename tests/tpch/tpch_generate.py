@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tables of the shape of TPC-H, as files that a table with 'csv.field-delimiter' = '|' reads.
 
-usage: tests/tpch/generate.py DIR [--scale 0.01] [--seed 1]
+usage: tests/tpch/tpch_generate.py DIR [--scale 0.01] [--seed 1]
 
 Ours, not dbgen: the same tables, columns, keys, ranges and words that the queries look for, from a seed; texts are shorter.
 """
