@@ -1,6 +1,8 @@
 /* What is common to all aggregates: states, NULLs, the heap. */
 #include "engine/expr/aggregate_kernels.h"
 
+#include "engine/data/codec.h"
+
 #include <inttypes.h>
 
 enum { HEAP_BLOCK_BYTES = 64 * 1024, GROUPS_FIRST = 64 };
@@ -311,4 +313,37 @@ void aggregate_set_null(struct buffer_pool *pool, struct column *c, uint32_t row
         column_set_validity(c, bits);
     }
     c->validity->data[row >> 3] &= (uint8_t) ~(1u << (row & 7));
+}
+
+int aggregate_put_encoded(struct buffer_pool *pool, struct column *ret, uint32_t n,
+                          bool (*cell)(const void *arg, uint32_t i, struct slice *ret),
+                          const void *arg, struct error *err)
+{
+    const char *name = "v";
+    struct data_type *type = type_with_nullable(ret->type, true);
+    struct schema *schema = schema_new(&name, &type, 1);
+    struct builder b;
+    int rc = 0;
+    builder_init(&b, pool, schema, BATCH_ROWS_MAX);
+    b.target_bytes = UINT64_MAX;
+    for (uint32_t i = 0; rc == 0 && i < n; i++) {
+        struct slice bytes;
+        builder_begin(&b);
+        if (!cell(arg, i, &bytes)) {
+            builder_put_null(&b, 0);
+        } else if (ret->type->layout == LAYOUT_VIEW) {
+            rc = builder_put_bytes(&b, 0, bytes.data, bytes.len, err);
+        } else {
+            rc = value_decode(bytes.data, bytes.len, &b, 0, err);
+        }
+        builder_end_row(&b);
+    }
+    struct batch *made = builder_finish(&b);
+    if (rc == 0 && made != NULL) {
+        column_share(pool, ret, &made->columns[0]);
+    }
+    batch_unref(made);
+    builder_fini(&b);
+    schema_unref(schema);
+    return rc;
 }

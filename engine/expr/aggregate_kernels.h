@@ -68,6 +68,10 @@ struct aggregate_desc {
 /* A cell in a column under construction: values zeroed, no validity yet. */
 void aggregate_column(struct buffer_pool *pool, struct column *ret, uint32_t n);
 void aggregate_set_null(struct buffer_pool *pool, struct column *c, uint32_t row, uint32_t n);
+/* A column of strings, or of values as value_encode() writes them.  `cell` has the bytes of the i-th; false: NULL. */
+int aggregate_put_encoded(struct buffer_pool *pool, struct column *ret, uint32_t n,
+                          bool (*cell)(const void *arg, uint32_t i, struct slice *ret),
+                          const void *arg, struct error *err) MUST_CHECK;
 static inline void aggregate_put_int(struct column *c, uint32_t row, int64_t v)
 {
     switch (c->type->layout) {

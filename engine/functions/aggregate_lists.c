@@ -85,63 +85,7 @@ static int array_merge(struct aggregate *a, const struct aggregate_rows *in, str
     return 0;
 }
 
-/* ---- cells into nested columns ---------------------------------------------------------------------- */
-
-static int add_cell(struct builder *b, struct builder_column *to, const struct column *c,
-                    uint32_t row, struct error *err);
-
-static int add_children(struct builder *b, struct builder_column *to, const struct column *c,
-                        uint32_t from, uint32_t n, struct error *err)
-{
-    for (uint32_t k = 0; k < c->n_children; k++) {
-        for (uint32_t i = 0; i < n; i++) {
-            TRY(add_cell(b, builder_child_of(to, k), &c->children[k], from + i, err));
-        }
-    }
-    builder_add_nested(b, to);
-    return 0;
-}
-
-static int add_cell(struct builder *b, struct builder_column *to, const struct column *c,
-                    uint32_t row, struct error *err)
-{
-    if (column_is_null(c, row)) {
-        builder_add_null(b, to);
-        return 0;
-    }
-    switch (c->type->layout) {
-    case LAYOUT_BIT:
-        builder_add_bool(b, to, column_get_bool(c, row));
-        return 0;
-    case LAYOUT_I128:
-        builder_add_i128(b, to, COLUMN_VALUES(c, const __int128)[row]);
-        return 0;
-    case LAYOUT_F32:
-        builder_add_f64(b, to, (double)COLUMN_VALUES(c, const float)[row]);
-        return 0;
-    case LAYOUT_F64:
-        builder_add_f64(b, to, COLUMN_VALUES(c, const double)[row]);
-        return 0;
-    case LAYOUT_TS_NANO:
-        builder_add_ts_nano(b, to, COLUMN_VALUES(c, const struct ts_nano)[row]);
-        return 0;
-    case LAYOUT_VIEW: {
-        const struct slice bytes = column_get_bytes(c, row);
-        return builder_add_bytes(b, to, bytes.data, bytes.len, err);
-    }
-    case LAYOUT_LIST:
-    case LAYOUT_MAP: {
-        const int32_t *offsets = COLUMN_VALUES(c, const int32_t) + row;
-        return add_children(b, to, c, (uint32_t)offsets[0], (uint32_t)(offsets[1] - offsets[0]),
-                            err);
-    }
-    case LAYOUT_STRUCT:
-        return add_children(b, to, c, row, 1, err);
-    default:
-        builder_add_i64(b, to, column_get_int(c, row));
-        return 0;
-    }
-}
+/* ---- items into columns ------------------------------------------------------------------------------ */
 
 /* Items come back through a builder of one value. */
 struct unpacking {
@@ -178,9 +122,9 @@ static int add_item(struct unpacking *u, struct builder *b, struct builder_colum
     TRY(value_decode(x->bytes, x->len, &u->one, 0, err));
     builder_end_row(&u->one);
     struct batch *row = builder_finish(&u->one);
-    const int rc = add_cell(b, to, &row->columns[0], 0, err);
+    builder_add_cells(b, to, &row->columns[0], 0, 1);
     batch_unref(row);
-    return rc;
+    return 0;
 }
 
 /* ---- columns ---------------------------------------------------------------------------------------- */

@@ -282,37 +282,24 @@ static void merge_groups(struct aggregate *a, const uint32_t *to, const uint32_t
 
 /* ---- results ---------------------------------------------------------------------------------------- */
 
+struct kept_bytes {
+    const struct bytes_value *states;
+    const uint32_t *groups;
+};
+
+static bool kept_cell(const void *arg, uint32_t i, struct slice *ret)
+{
+    const struct kept_bytes *k = arg;
+    const struct bytes_value *x = &k->states[k->groups[i]];
+    *ret = (struct slice){x->data, x->len};
+    return x->has == HAS_VALUE;
+}
+
 static int put_by_builder(struct aggregate *a, const uint32_t *groups, uint32_t n,
                           struct buffer_pool *pool, struct column *ret, struct error *err)
 {
-    const struct bytes_value *s = AGGREGATE_STATES(a, const struct bytes_value);
-    const char *name = "v";
-    struct data_type *type = type_with_nullable(ret->type, true);
-    struct schema *schema = schema_new(&name, &type, 1);
-    struct builder b;
-    int rc = 0;
-    builder_init(&b, pool, schema, BATCH_ROWS_MAX);
-    b.target_bytes = UINT64_MAX;
-    for (uint32_t i = 0; rc == 0 && i < n; i++) {
-        const struct bytes_value *x = &s[groups[i]];
-        builder_begin(&b);
-        if (x->has != HAS_VALUE) {
-            builder_put_null(&b, 0);
-        } else if (ret->type->layout == LAYOUT_VIEW) {
-            rc = builder_put_bytes(&b, 0, x->data, x->len, err);
-        } else {
-            rc = value_decode(x->data, x->len, &b, 0, err);
-        }
-        builder_end_row(&b);
-    }
-    struct batch *made = builder_finish(&b);
-    if (rc == 0 && made != NULL) {
-        column_share(pool, ret, &made->columns[0]);
-    }
-    batch_unref(made);
-    builder_fini(&b);
-    schema_unref(schema);
-    return rc;
+    const struct kept_bytes kept = {AGGREGATE_STATES(a, const struct bytes_value), groups};
+    return aggregate_put_encoded(pool, ret, n, kept_cell, &kept, err);
 }
 
 static void put_state(struct column *c, uint32_t row, const void *state)

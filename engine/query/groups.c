@@ -295,36 +295,23 @@ static void put_nulls(const struct group_key *key, uint32_t from, uint32_t n,
     }
 }
 
+struct key_bytes {
+    const struct group_key *key;
+    uint32_t from;
+};
+
+static bool key_cell(const void *arg, uint32_t i, struct slice *ret)
+{
+    const struct key_bytes *k = arg;
+    *ret = ((const struct slice *)(const void *)k->key->values->data)[k->from + i];
+    return !k->key->nulls->data[k->from + i];
+}
+
 static int put_bytes(const struct group_key *key, uint32_t from, uint32_t n,
                      struct buffer_pool *pool, struct column *ret, struct error *err)
 {
-    const struct slice *bytes = (const struct slice *)(const void *)key->values->data + from;
-    const char *name = "v";
-    struct data_type *type = type_with_nullable(ret->type, true);
-    struct schema *schema = schema_new(&name, &type, 1);
-    struct builder b;
-    int rc = 0;
-    builder_init(&b, pool, schema, BATCH_ROWS_MAX);
-    b.target_bytes = UINT64_MAX;
-    for (uint32_t i = 0; rc == 0 && i < n; i++) {
-        builder_begin(&b);
-        if (key->nulls->data[from + i]) {
-            builder_put_null(&b, 0);
-        } else if (key->type->layout == LAYOUT_VIEW) {
-            rc = builder_put_bytes(&b, 0, bytes[i].data, bytes[i].len, err);
-        } else {
-            rc = value_decode(bytes[i].data, bytes[i].len, &b, 0, err);
-        }
-        builder_end_row(&b);
-    }
-    struct batch *made = builder_finish(&b);
-    if (rc == 0 && made != NULL) {
-        column_share(pool, ret, &made->columns[0]);
-    }
-    batch_unref(made);
-    builder_fini(&b);
-    schema_unref(schema);
-    return rc;
+    const struct key_bytes bytes = {key, from};
+    return aggregate_put_encoded(pool, ret, n, key_cell, &bytes, err);
 }
 
 int groups_keys(const struct groups *g, uint32_t k, uint32_t from, uint32_t n,
