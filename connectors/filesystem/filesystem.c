@@ -242,6 +242,14 @@ static bool filesystem_is_bounded(const struct table *t)
     return !conf_has(&t->options->conf, "source.monitor-interval");
 }
 
+/* Partitions that are complete when event time has passed theirs. */
+static bool filesystem_reads_watermarks(const struct table *t)
+{
+    const struct conf *o = &t->options->conf;
+    return conf_has(o, "sink.partition-commit.policy.kind") &&
+           conf_enum(o, "sink.partition-commit.trigger") == FILESYSTEM_BY_PARTITION_TIME;
+}
+
 /* ---- the connector -------------------------------------------------------------------------------- */
 
 static const struct table_metadata filesystem_metadata[] = {
@@ -258,6 +266,7 @@ static const struct table_source filesystem_source = {
 };
 static const struct table_sink filesystem_sink = {
     .abilities = TABLE_PARTITIONS,
+    .reads_watermarks = filesystem_reads_watermarks,
     .plan = filesystem_plan_sink,
 };
 static const struct operator_desc *const filesystem_operators[] = {&operator_table_filesystem};

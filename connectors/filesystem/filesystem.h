@@ -9,6 +9,9 @@
 extern const struct table_connector connector_filesystem;
 extern const struct operator_desc operator_table_filesystem;
 
+/* sink.partition-commit.trigger */
+enum filesystem_trigger { FILESYSTEM_BY_PROCESS_TIME, FILESYSTEM_BY_PARTITION_TIME };
+
 #define FILESYSTEM_DEFAULT_PARTITION "__DEFAULT_PARTITION__"
 
 /* The format of a table with its options, read from the table's. */

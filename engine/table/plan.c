@@ -255,6 +255,12 @@ static int check_write(const struct table *t, const struct table_write *w, struc
     return check_write_metadata(t, w, err);
 }
 
+bool table_sink_reads_watermarks(const struct table *t)
+{
+    const struct table_sink *sink = t->connector->sink;
+    return sink != NULL && sink->reads_watermarks != NULL && sink->reads_watermarks(t);
+}
+
 static int plan_sink(const struct table *t, const struct table_write *w, struct arena *arena,
                      struct table_node *n, struct error *err)
 {

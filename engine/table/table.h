@@ -187,6 +187,8 @@ struct table_sink {
     /* Of the kinds that the query makes, those that the sink wants to see; 0: it cannot take them.
      * NULL: only TABLE_INSERT. */
     uint32_t (*kinds)(const struct table *t, uint32_t requested);
+    /* Event time decides something in the sink: watermarks of what it writes have a reader.  NULL: never. */
+    bool (*reads_watermarks)(const struct table *t);
     int (*plan)(const struct table *t, const struct table_write *write, struct arena *arena,
                 struct table_node *ret, struct error *err);
 };
@@ -231,6 +233,8 @@ int table_connector_require(const char *identifier, const struct table_connector
 /* The i-th in the order of identifiers; NULL behind the last. */
 const struct table_connector *table_connector_at(size_t i);
 const struct table_metadata *table_metadata_find(const struct table_connector *c, const char *key);
+/* Of a table that can be written: a planner that leaves out watermarks without a reader keeps those. */
+bool table_sink_reads_watermarks(const struct table *t);
 
 /* Adds an operator that connectors share and none has for itself; the same one again is fine.  ERR_LIMIT. */
 int table_operator_register(const struct operator_desc *desc, struct error *err) MUST_CHECK;

@@ -50,6 +50,29 @@ static void bad_tables(void **state)
                      ERR_INVALID_CONFIG, "source.path.regex-pattern");
 }
 
+static bool reads_watermarks(const char *const *options)
+{
+    struct error err = ERROR_INIT;
+    struct table_fixture f;
+    expect_ok(table_fixture_open(&f, SCHEMA, options, &err), &err);
+    bool reads = table_sink_reads_watermarks(&f.table);
+    table_fixture_fini(&f);
+    return reads;
+}
+
+static void who_reads_watermarks(void **state)
+{
+    (void)state;
+    assert_false(
+        reads_watermarks(PAIRS("connector", "filesystem", "path", "/tmp/x", "format", "json")));
+    assert_false(
+        reads_watermarks(PAIRS("connector", "filesystem", "path", "/tmp/x", "format", "json",
+                               "sink.partition-commit.policy.kind", "success-file")));
+    assert_true(reads_watermarks(PAIRS("connector", "filesystem", "path", "/tmp/x", "format",
+                                       "json", "sink.partition-commit.policy.kind", "success-file",
+                                       "sink.partition-commit.trigger", "partition-time")));
+}
+
 static void what_is_not_there_yet(void **state)
 {
     struct error err = ERROR_INIT;
@@ -75,6 +98,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_tables),
         cmocka_unit_test(bad_tables),
+        cmocka_unit_test(who_reads_watermarks),
         cmocka_unit_test(what_is_not_there_yet),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
