@@ -181,7 +181,7 @@ static void move(struct keyed_table *t, uint64_t n_groups)
     if (m->n_moved >= all) {
         ASSERT(m->n_used == 0);
         end(t);
-    } else if (dropped <= group) {
+    } else if (group + 1 < all) { /* the last one's pages are given back */
         drop_pages(t, dropped, group + 1);
     }
 }

@@ -308,18 +308,18 @@ static int check_state(flinc_ctx *ctx, struct keeper *k, const event *in)
 static int end_session(flinc_ctx *ctx, struct keeper *k, const event *in)
 {
     int64_t number = in->number / SESSION, n = 0;
+    const int64_t *p;
 
     flinc_list_begin(k->session);
-    for (const int64_t *p; (p = flinc_list_next(k->session)) != NULL; n++) {
-        if (*p != number * SESSION + n) {
-            break;
-        }
+    for (; (p = flinc_list_next(k->session)) != NULL && *p == number * SESSION + n; n++) {
     }
-    if (n != SESSION || flinc_list_next(k->session) != NULL) {
+    if (n != SESSION || p != NULL) {
         return flinc_ctx_fail(ctx,
                               "VIOLATION: key %lld: list state of session %lld has %lld in "
-                              "their places",
-                              (long long)in->key, (long long)number, (long long)n);
+                              "their places, then %lld, of %d from %lld on",
+                              (long long)in->key, (long long)number, (long long)n,
+                              p != NULL ? (long long)*p : -1LL, SESSION,
+                              (long long)(number * SESSION));
     }
     flinc_list_clear(k->session);
     const mark m = {n, in->payload};

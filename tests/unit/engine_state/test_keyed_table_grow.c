@@ -15,7 +15,8 @@ struct rig {
     uint8_t is_new[BATCH_ROWS_MAX];
 };
 
-static void rig_init(struct rig *r, struct buffer_pool *pool, uint64_t limit, bool in_pieces)
+static void rig_init_sized(struct rig *r, struct buffer_pool *pool, uint64_t limit, bool in_pieces,
+                           uint32_t value_bytes)
 {
     memset(r, 0, sizeof(*r));
     r->schema = parse_schema("ROW<k BIGINT>");
@@ -23,11 +24,16 @@ static void rig_init(struct rig *r, struct buffer_pool *pool, uint64_t limit, bo
     r->budget = (struct mem_budget){.name = "state", .limit_bytes = limit};
     assert_ok(keyed_table_init(&r->table,
                                &(struct keyed_table_options){.key_schema = r->schema,
-                                                             .value_bytes = 8,
+                                                             .value_bytes = value_bytes,
                                                              .budget = &r->budget,
                                                              .mapped_from = 16 * 1024,
                                                              .grows_in_pieces = in_pieces},
                                &err));
+}
+
+static void rig_init(struct rig *r, struct buffer_pool *pool, uint64_t limit, bool in_pieces)
+{
+    rig_init_sized(r, pool, limit, in_pieces, 8);
 }
 
 static void rig_fini(struct rig *r)
@@ -38,11 +44,11 @@ static void rig_fini(struct rig *r)
     schema_unref(r->schema);
 }
 
-/* Keys [from, from + ROWS), 0 is NULL; false: there is no memory. */
-static bool upsert(struct rig *r, int64_t from)
+/* Keys [from, to), 0 is NULL; false: there is no memory. */
+static bool upsert_keys(struct rig *r, int64_t from, int64_t to)
 {
     struct error fault = ERROR_INIT;
-    for (int64_t k = from; k < from + ROWS; k++) {
+    for (int64_t k = from; k < to; k++) {
         if (k == 0) {
             builder_put_null(&r->builder, 0);
         } else {
@@ -57,9 +63,14 @@ static bool upsert(struct rig *r, int64_t from)
     return rc == 0;
 }
 
-static void set(struct rig *r, int64_t from)
+static bool upsert(struct rig *r, int64_t from)
 {
-    for (int64_t i = 0; i < ROWS; i++) {
+    return upsert_keys(r, from, from + ROWS);
+}
+
+static void set(struct rig *r, int64_t from, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
         int64_t v = from + i;
         memcpy(keyed_table_value(&r->table, r->slots[i]), &v, sizeof(v));
     }
@@ -85,7 +96,7 @@ static void tables_grow_while_keys_come(void **state)
     rig_init(&r, *state, UINT64_MAX, true);
     for (int64_t from = 0; from < KEYS; from += ROWS) {
         assert_true(upsert(&r, from));
-        set(&r, from);
+        set(&r, from, ROWS);
         growing += r.table.moving.n_slots > 0;
         doublings += r.table.n_slots != slots;
         slots = r.table.n_slots;
@@ -101,13 +112,54 @@ static void tables_grow_while_keys_come(void **state)
     rig_fini(&r);
 }
 
+/* Grows once, with a piece that ends at the last old group: those before the first one of all wait still.  Pages
+ * of entries are given back at the end of each piece, so they must be large.  False: no piece ended there. */
+static bool grow_to_the_last_group(struct rig *r)
+{
+    enum { FULL = 65536 / 4 * 3, PIECE_ROWS = 1024 };
+    const struct keyed_moving *m = &r->table.moving;
+    int64_t end = 0;
+    bool ended_there = false;
+    for (; end < FULL + ROWS; end += ROWS) {
+        assert_true(upsert(r, end));
+        set(r, end, ROWS);
+    }
+    assert_int_equal(m->n_slots, 65536);
+    while (m->n_slots > 0) {
+        /* A piece is as many groups as keys came, and one. */
+        uint32_t left = m->n_slots / 8 - m->first_group - m->n_moved;
+        if (left > 800 && left <= 1000) {
+            assert_true(upsert_keys(r, end, end + left - 1));
+            set(r, end, left - 1);
+            end += left - 1;
+        }
+        assert_true(upsert_keys(r, 1, 1 + PIECE_ROWS));
+        ended_there |= m->first_group > 0 && m->first_group + m->n_moved == m->n_slots / 8;
+    }
+    check(r, end / ROWS * ROWS);
+    assert_int_equal(keyed_table_len(&r->table), end);
+    return ended_there;
+}
+
+static void a_piece_may_end_at_the_last_group(void **state)
+{
+    struct rig r;
+    bool ended_there = false;
+    for (uint32_t i = 0; i < 64 && !ended_there; i++) {
+        rig_init_sized(&r, *state, UINT64_MAX, true, 24);
+        ended_there = grow_to_the_last_group(&r);
+        rig_fini(&r);
+    }
+    assert_true(ended_there);
+}
+
 static void a_table_without_memory_is_as_usable_as_before(void **state)
 {
     struct rig r;
     int64_t end = 0;
     rig_init(&r, *state, 1024 * 1024, true);
     for (; upsert(&r, end); end += ROWS) {
-        set(&r, end);
+        set(&r, end, ROWS);
     }
     assert_int_equal(r.table.moving.n_slots, 0);
     assert_true(end > 20000);
@@ -122,7 +174,7 @@ static void who_keeps_slots_has_them_renumbered_at_once(void **state)
     rig_init(&r, *state, UINT64_MAX, false);
     for (int64_t from = 0; from < KEYS; from += ROWS) {
         assert_true(upsert(&r, from));
-        set(&r, from);
+        set(&r, from, ROWS);
         assert_int_equal(r.table.moving.n_slots, 0);
         times += r.table.numbering != numbering;
         numbering = r.table.numbering;
@@ -181,6 +233,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(tables_grow_while_keys_come, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_piece_may_end_at_the_last_group, pool_setup,
+                                        pool_teardown),
         cmocka_unit_test_setup_teardown(a_table_without_memory_is_as_usable_as_before, pool_setup,
                                         pool_teardown),
         cmocka_unit_test_setup_teardown(who_keeps_slots_has_them_renumbered_at_once, pool_setup,
