@@ -5,8 +5,8 @@
 #include "common/text/utf8.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <histedit.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -36,6 +36,8 @@ struct editor {
     char *path;       /* Owns: of the history */
     const char *prompt;
     struct str line; /* without the library */
+    int input;     /* the terminal, not blocking; standard input where it cannot be opened again */
+    bool is_first; /* no key of this line was read yet */
 };
 
 static struct editor *the_editor; /* callbacks of the library know nothing else */
@@ -71,30 +73,26 @@ static char *prompt_of(EditLine *el)
     return (char *)the_editor->prompt;
 }
 
-/* One byte, unless Ctrl-C comes first.  1, 0: the end, -1. */
-static int read_byte(unsigned char *ret)
+/* One byte, unless Ctrl-C comes first.  1, 0: the end, -1.  Ctrl-C empties what was typed behind the back of whoever was told
+ * that there is something, so that a blocking read might wait for ever: the terminal is opened for itself, not to block. */
+static int read_byte(struct editor *e, unsigned char *ret)
 {
     for (;;) {
-        struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
-        if (interrupt_came()) {
-            errno = EINTR;
+        if (interrupt_poll(e->input, -1) < 0) {
             return -1;
         }
-        if (poll(&fd, 1, -1) < 0) {
-            if (errno == EINTR) {
-                continue;
-            }
-            return -1;
-        }
-        ssize_t n = read(STDIN_FILENO, ret, 1);
+        ssize_t n = read(e->input, ret, 1);
         if (n >= 0) {
             return (int)n;
         }
-        if (errno != EINTR) {
+        if (errno != EINTR && errno != EAGAIN) {
             return -1;
         }
     }
 }
+
+/* Ctrl-D that was typed where the terminal was not taken: it is given as a byte 0. */
+enum { EARLY_END = 0, CONTROL_D = 4 };
 
 /* A character of UTF-8. */
 static int read_character(EditLine *el, wchar_t *ret)
@@ -104,10 +102,12 @@ static int read_character(EditLine *el, wchar_t *ret)
     uint32_t point;
     (void)el;
     for (size_t n = 0; n < sizeof(bytes); n++) {
-        int rc = read_byte(&byte);
+        int rc = read_byte(the_editor, &byte);
         if (rc <= 0) {
             return rc;
         }
+        byte = byte == EARLY_END && the_editor->is_first ? CONTROL_D : byte;
+        the_editor->is_first = false;
         bytes[n] = (char)byte;
         if (utf8_decode(bytes, n + 1, &point) > 0) {
             *ret = (wchar_t)point;
@@ -221,6 +221,16 @@ static void open_line(struct editor *e)
     }
 }
 
+static int open_terminal(void)
+{
+    char name[128];
+    int fd = -1;
+    if (ttyname_r(STDIN_FILENO, name, sizeof(name)) == 0) {
+        fd = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    }
+    return fd >= 0 ? fd : STDIN_FILENO;
+}
+
 struct editor *editor_new(struct shell *sh, const char *history)
 {
     if (isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1) {
@@ -229,6 +239,7 @@ struct editor *editor_new(struct shell *sh, const char *history)
     struct editor *e = MEM_NEW(struct editor);
     e->sh = sh;
     e->prompt = "";
+    e->input = open_terminal();
     e->path = history_path(history);
     the_editor = e;
     if (load(&e->lib)) {
@@ -247,6 +258,9 @@ struct editor *editor_free(struct editor *e)
     }
     if (e->el != NULL) {
         e->lib.el_end(e->el);
+    }
+    if (e->input != STDIN_FILENO) {
+        (void)close(e->input);
     }
     if (e->lib.handle != NULL) {
         (void)dlclose(e->lib.handle);
@@ -279,9 +293,9 @@ static int read_plain(struct editor *e, const char *prompt, struct slice *ret)
     str_clear(&e->line);
     for (;;) {
         unsigned char byte;
-        int rc = read_byte(&byte);
+        int rc = read_byte(e, &byte);
         if (rc < 0) {
-            return errno == EINTR && !interrupt_is_final() ? LINE_INTERRUPTED : LINE_END;
+            return interrupt_came() && !interrupt_is_final() ? LINE_INTERRUPTED : LINE_END;
         }
         if (rc == 0) {
             return LINE_END;
@@ -294,6 +308,13 @@ static int read_plain(struct editor *e, const char *prompt, struct slice *ret)
     }
 }
 
+/* The library gives the terminal back behind each line.  Taken again, it keeps keys that are typed while a statement runs as
+ * they are and does not show them between its rows; Ctrl-C stays a signal. */
+static void take_terminal(struct editor *e)
+{
+    (void)e->lib.el_set(e->el, EL_PREP_TERM, 1);
+}
+
 int editor_read(struct editor *e, const char *prompt, struct slice *ret)
 {
     int n = 0;
@@ -301,7 +322,10 @@ int editor_read(struct editor *e, const char *prompt, struct slice *ret)
         return read_plain(e, prompt, ret);
     }
     e->prompt = prompt;
+    e->is_first = true;
+    take_terminal(e); /* before the prompt: whoever has seen it types */
     const char *line = e->lib.el_gets(e->el, &n);
+    take_terminal(e);
     if (line == NULL || n <= 0) {
         return interrupt_came() && !interrupt_is_final() ? LINE_INTERRUPTED : LINE_END;
     }

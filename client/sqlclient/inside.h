@@ -32,6 +32,9 @@ void interrupt_install(void);
 bool interrupt_came(void);     /* since the last clear */
 bool interrupt_is_final(void); /* SIGTERM, SIGHUP: the shell is to end */
 void interrupt_clear(void);
+/* Waits for something to be read of `fd` (negative: for the time alone).  1: there is, or its end; 0: the time is over (negative:
+ * never); -1: interrupted, or the wait failed. */
+int interrupt_poll(int fd, int64_t timeout_ms) MUST_CHECK;
 
 /* ---- the shell ---- */
 struct editor;

@@ -1,6 +1,7 @@
 /* What a statement answered, on the terminal: messages, tables, rows as they come.
  * Flink: CliClient.printStatementResult, CliTableauResultView. */
 #include "client/sqlclient/inside.h"
+#include <errno.h>
 
 enum {
     FETCH_MS = 100,             /* between looks at Ctrl-C */
@@ -21,6 +22,16 @@ static void write_out(struct str *out)
 {
     (void)fwrite(str_cstr(out), 1, out->len, stdout);
     str_clear(out);
+}
+
+/* Whoever reads may have gone away. */
+static int flush_out(struct error *err)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && ferror(stdout) == 0) {
+        return 0;
+    }
+    return error_set_errno(err, errno != 0 ? errno : EPIPE, "writing rows to standard output");
 }
 
 /* ---- one printing of rows ----------------------------------------------------------------------------------- */
@@ -104,10 +115,11 @@ static int take_all(struct printing *p, struct error *err)
         int rc = sql_answer_next(p->a, FETCH_MS, &page, err);
         if (rc == SQL_FETCHED_ROWS) {
             rc = take_page(p, page, err);
+            rc = rc == 0 && ferror(stdout) != 0 ? flush_out(err) : rc;
         } else if (rc == SQL_FETCHED_END) {
             return rc;
         } else if (rc == SQL_FETCHED_NOTHING) {
-            (void)fflush(stdout); /* a person waits */
+            rc = flush_out(err); /* a person waits */
         }
         if (rc < 0) {
             return rc;

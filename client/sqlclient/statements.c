@@ -155,12 +155,15 @@ static int read_input(struct str *out, struct error *err)
 {
     char piece[16384];
     for (;;) {
+        if (interrupt_poll(STDIN_FILENO, -1) < 0) {
+            return error_set(err, ERR_CANCELLED, "reading standard input was interrupted");
+        }
         ssize_t n = read(STDIN_FILENO, piece, sizeof(piece));
         if (n == 0) {
             return 0;
         }
         if (n < 0) {
-            if (errno == EINTR && !interrupt_came()) {
+            if (errno == EINTR || errno == EAGAIN) {
                 continue;
             }
             return error_set_errno(err, errno, "reading standard input");
