@@ -64,7 +64,6 @@ static int put(struct sql_execution *x, const struct sql_create *c, const struct
 
 static int create_as(struct sql_execution *x, const struct sql_create *c, struct sql_created *ret)
 {
-    const struct sql_names no_names = {NULL, 0};
     struct sql_table *query = NULL, *t = NULL;
     TRY(check(x, c));
     TRY(sql_manager_qualify(x->m, &c->name, &ret->arena, &ret->id, x->place, x->err));
@@ -72,7 +71,7 @@ static int create_as(struct sql_execution *x, const struct sql_create *c, struct
     if (rc != 0) {
         return rc < 0 ? rc : 0;
     }
-    TRY(sql_define_view(x, c->query, c->query_text, &no_names, &query));
+    TRY(sql_define_view(x, c->query, c->query_text, NULL, &query));
     rc = sql_define_table(x, c, query, &t);
     sql_table_unref(query);
     TRY(rc);

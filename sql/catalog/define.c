@@ -337,9 +337,6 @@ int sql_define_table(struct sql_execution *x, const struct sql_create *c,
 static int rename_columns(struct sql_execution *x, struct sql_table *view,
                           const struct sql_names *names)
 {
-    if (names->n == 0) {
-        return 0;
-    }
     if (names->n != view->n_columns) {
         STR_AUTO defined = STR_INIT;
         for (uint32_t i = 0; i < names->n && defined.len < 400; i++) {
@@ -359,6 +356,45 @@ static int rename_columns(struct sql_execution *x, struct sql_table *view,
     return 0;
 }
 
+static int refuse_twice(struct sql_execution *x, struct sql_span span, const char *name)
+{
+    return sql_refuse(x, span, ERR_INVALID_ARGUMENT,
+                      "Schema must not contain duplicate column names. Found duplicates: [%s]",
+                      name);
+}
+
+/* The name that an item of SELECT has as it is written; NULL: none. */
+static const struct sql_name *written_name(const struct sql_select_item *item)
+{
+    const struct sql_expr *e = item->expr;
+    if (item->alias.text.data != NULL) {
+        return &item->alias;
+    }
+    return e->kind == SQL_EXPR_COLUMN ? &e->column.parts[e->column.n - 1] : NULL;
+}
+
+/* A query makes names different that a view has to say: SELECT 1 AS a, 2 AS a has the columns a and a0. */
+static int check_written(struct sql_execution *x, const struct sql_query *query)
+{
+    const struct sql_select *select =
+        query->body->kind == SQL_BODY_SELECT ? query->body->select : NULL;
+    struct map seen;
+    int rc = 0;
+    map_init(&seen, NULL);
+    for (uint32_t i = 0; select != NULL && i < select->n_items && rc == 0; i++) {
+        const struct sql_name *name = written_name(&select->items[i]);
+        const char *text = NULL;
+        if (name != NULL) {
+            rc = sql_name_text(name, x->arena, &text, x->place, x->err);
+        }
+        if (rc == 0 && text != NULL && !map_put(&seen, text, (void *)query)) {
+            rc = refuse_twice(x, name->span, text);
+        }
+    }
+    map_fini(&seen);
+    return rc;
+}
+
 static int check_names(struct sql_execution *x, const struct sql_table *view, struct sql_span span)
 {
     struct map seen;
@@ -366,10 +402,7 @@ static int check_names(struct sql_execution *x, const struct sql_table *view, st
     map_init(&seen, NULL);
     for (uint32_t i = 0; i < view->n_columns && rc == 0; i++) {
         if (!map_put(&seen, view->columns[i].name, (void *)view)) {
-            rc =
-                sql_refuse(x, span, ERR_INVALID_ARGUMENT,
-                           "Schema must not contain duplicate column names. Found duplicates: [%s]",
-                           view->columns[i].name);
+            rc = refuse_twice(x, span, view->columns[i].name);
         }
     }
     map_fini(&seen);
@@ -389,7 +422,9 @@ int sql_define_view(struct sql_execution *x, const struct sql_query *query,
     view->original_query = arena_strndup(&view->arena, x->text.data + query_text.start,
                                          query_text.end - query_text.start);
     int rc = r->query(r->arg, query, x->text, view, x->place, x->err);
-    rc = rc < 0 ? rc : rename_columns(x, view, names);
+    if (rc == 0 && names != NULL) {
+        rc = names->n > 0 ? rename_columns(x, view, names) : check_written(x, query);
+    }
     rc = rc < 0 ? rc : check_names(x, view, query_text);
     if (rc < 0) {
         sql_table_unref(view);

@@ -72,6 +72,7 @@ void sql_put_properties(const struct sql_properties *from, struct arena *arena,
 /* `query` has the columns of CREATE TABLE AS; NULL: it is none. */
 int sql_define_table(struct sql_execution *x, const struct sql_create *c,
                      const struct sql_table *query, struct sql_table **ret) MUST_CHECK;
+/* `names` NULL: the columns are those of a table, which are made different; else the list that was written, empty: none. */
 int sql_define_view(struct sql_execution *x, const struct sql_query *query,
                     struct sql_span query_text, const struct sql_names *names,
                     struct sql_table **ret) MUST_CHECK;

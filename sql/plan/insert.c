@@ -104,6 +104,19 @@ static void assign_all(struct filling *f)
     }
 }
 
+/* CREATE TABLE AS: the table was made of these columns, perhaps in another order and with more of its own. */
+static void assign_by_name(struct filling *f)
+{
+    const struct schema *s = f->query->schema;
+    for (uint32_t i = 0; i < s->n_fields; i++) {
+        uint32_t at = find_column(f, slice_cstr(s->fields[i].name));
+        if (at != PLAN_NO_COLUMN) {
+            f->from[at] = i;
+            f->n_expected++;
+        }
+    }
+}
+
 /* ---- the partition ------------------------------------------------------------------------------------ */
 
 static int fix_item(struct filling *f, const struct sql_partition_item *item,
@@ -390,7 +403,7 @@ int sql_plan_insert_into(struct sql_plan *p, const struct sql_identifier *sink,
     }
     rc = rc > 0 ? open_sink(p, &found, NULL, &f, err) : rc;
     if (rc == 0) {
-        assign_all(&f);
+        assign_by_name(&f);
         rc = make_sink(&f, request, ret, err);
     }
     sql_table_unref(found.table);

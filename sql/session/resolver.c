@@ -7,6 +7,8 @@
 #include "sql/session/inside.h"
 #include <strings.h>
 
+enum { INTERVAL_DIGITS = 2, INTERVAL_FRACTION = 3 };
+
 static bool is_call_of(const struct sql_expr *e, const char *name)
 {
     if (e->kind != SQL_EXPR_CALL || e->call->name.n != 1) {
@@ -16,19 +18,45 @@ static bool is_call_of(const struct sql_expr *e, const char *name)
     return word.len == strlen(name) && strncasecmp(word.data, name, word.len) == 0;
 }
 
+/* Schemas know two types of intervals, whatever the units that were written.  Takes `type`. */
+static struct data_type *schema_type(struct data_type *type)
+{
+    struct data_type *made = type;
+    if (type->id == TYPE_INTERVAL_YEAR_MONTH) {
+        made = type_new_interval(INTERVAL_MONTH, INTERVAL_DIGITS, 0, type->nullable);
+    } else if (type->id == TYPE_INTERVAL_DAY_TIME) {
+        made =
+            type_new_interval(INTERVAL_SECOND, INTERVAL_DIGITS, INTERVAL_FRACTION, type->nullable);
+    }
+    if (made != type) {
+        type_unref(type);
+    }
+    return made;
+}
+
+/* Of the connector's making: it stands in WATERMARK clauses and is called nowhere. */
+static bool is_source_watermark(const struct sql_expr *e)
+{
+    return is_call_of(e, "SOURCE_WATERMARK") && e->call->n_args == 0;
+}
+
 static int resolve_expression(void *arg, const struct sql_expr *expr,
                               const struct sql_column_scope *scope, struct sql_expr_info *ret,
                               struct sql_error_place *place, struct error *err)
 {
     struct sql_planned p;
     const struct expr *made = NULL;
+    if (is_source_watermark(expr)) {
+        *ret = (struct sql_expr_info){.type = type_new_precision(TYPE_TIMESTAMP, 3, 0, true),
+                                      .is_source_watermark = true};
+        return 0;
+    }
     TRY(sql_planned_open(arg, &p, err));
     int rc = sql_plan_table_expression(p.plan, expr, scope->columns, scope->n_columns, &made, place,
                                        err);
     if (rc == 0) {
-        *ret = (struct sql_expr_info){.type = type_ref(made->type),
-                                      .is_proctime = is_call_of(expr, "PROCTIME"),
-                                      .is_source_watermark = is_call_of(expr, "SOURCE_WATERMARK")};
+        *ret = (struct sql_expr_info){.type = schema_type(type_ref(made->type)),
+                                      .is_proctime = is_call_of(expr, "PROCTIME")};
     }
     sql_planned_close(&p);
     return rc;
@@ -102,6 +130,7 @@ static int check_table(void *arg, const struct sql_table *t, struct error *err)
 static void list_functions(void *arg, struct text_list *ret)
 {
     (void)arg;
+    text_list_add(ret, SLICE_LIT("SOURCE_WATERMARK"));
     for (uint32_t i = 0; i < expr_function_count(); i++) {
         const struct expr_function *f = expr_function_at(i);
         if ((f->flags & (EXPR_FN_HIDDEN | EXPR_FN_OPERATOR)) == 0 && !text_list_has(ret, f->name)) {

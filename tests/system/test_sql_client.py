@@ -96,6 +96,14 @@ def test_dml_sync_and_statement_sets(flinc):
     assert result.stdout.count("FINISHED") == 2
 
 
+def test_create_table_as_by_name(flinc):
+    """Its columns in another order, and one more that the query does not have."""
+    result = sql(flinc, "-e", "CREATE TABLE p (note STRING) WITH ('connector' = 'print') AS SELECT 'x' AS a, 1 AS b;"
+                 "CREATE TABLE q (b, a) WITH ('connector' = 'print') AS SELECT 'x' AS a, 1 AS b")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert sorted(re.findall(r"^\+I\[.*", result.stdout, re.M)) == ["+I[1, x]", "+I[null, x, 1]"]
+
+
 def test_errors_have_their_place(flinc):
     result = sql(flinc, "-e", "CREATE TABLE orders (id INT) WITH ('connector' = 'datagen');\nSELECT id\nFROM ordrs")
     assert result.returncode == 1
