@@ -3,7 +3,7 @@
 #include "common/base/map.h"
 
 enum {
-    LENGTH_DEFAULT = 1,
+    LENGTH_DEFAULT = 1, /* of CHAR and BINARY; VARCHAR is STRING, VARBINARY is BYTES */
     DECIMAL_PRECISION_DEFAULT = 10,
     TIMESTAMP_PRECISION_DEFAULT = 6,
     INTERVAL_DIGITS_DEFAULT = 2,
@@ -75,9 +75,9 @@ static struct data_type *resolve_plain(const struct sql_type *t)
     case SQL_TYPE_VARCHAR:
     case SQL_TYPE_BINARY:
     case SQL_TYPE_VARBINARY: {
-        int32_t length =
-            t->is_max ? (int32_t)TYPE_LENGTH_MAX : or_default(t->precision, LENGTH_DEFAULT);
-        return type_new_sized(id, length, nullable);
+        const bool is_fixed = t->kind == SQL_TYPE_CHAR || t->kind == SQL_TYPE_BINARY;
+        const int32_t otherwise = is_fixed ? LENGTH_DEFAULT : (int32_t)TYPE_LENGTH_MAX;
+        return type_new_sized(id, or_default(t->precision, otherwise), nullable);
     }
     case SQL_TYPE_DECIMAL:
         return type_new_precision(id, or_default(t->precision, DECIMAL_PRECISION_DEFAULT),

@@ -29,7 +29,10 @@ static void test_types(void **state)
         const char *text, *type;
     } rows[] = {
         {"CHAR", "CHAR(1)"},
-        {"VARCHAR NOT NULL", "VARCHAR(1) NOT NULL"},
+        {"VARCHAR NOT NULL", "STRING NOT NULL"},
+        {"VARCHAR(1)", "VARCHAR(1)"},
+        {"BINARY", "BINARY(1)"},
+        {"VARBINARY", "BYTES"},
         {"STRING", "STRING"},
         {"BYTES", "BYTES"},
         {"BINARY(7)", "BINARY(7)"},
