@@ -1,10 +1,14 @@
-/* Constant parts of expressions become literals: each is a program of its own that runs once. */
+/* Constant parts of expressions become literals: each is a program of its own that runs once.  What they decide is left out. */
 #include "engine/expr/program.h"
+#include "engine/expr/simplify.h"
+
+#include "common/base/map.h"
 
 struct folding {
     struct expr_pool *pool;
     const struct time_zone *zone;
     struct buffer_pool *buffers;
+    struct map done; /* node -> what it became */
 };
 
 static bool is_dynamic(const struct expr *e)
@@ -59,9 +63,9 @@ static const struct expr *evaluate(struct folding *f, const struct expr *e)
     return literal;
 }
 
-static const struct expr *fold_node(void *arg, const struct expr *e)
+/* The literal; NULL: it is none, or failed. */
+static const struct expr *literal_of(struct folding *f, const struct expr *e)
 {
-    struct folding *f = arg;
     if (e->kind == EXPR_LITERAL || !e->is_constant || e->n_args == 0 || !has_literal(e->type) ||
         is_dynamic(e)) {
         return NULL;
@@ -69,12 +73,42 @@ static const struct expr *fold_node(void *arg, const struct expr *e)
     return evaluate(f, e);
 }
 
+static const struct expr *fold(struct folding *f, const struct expr *e);
+
+static const struct expr *fold_args(struct folding *f, const struct expr *e)
+{
+    const struct expr **args = mem_alloc(e->n_args * sizeof(*args));
+    for (uint32_t i = 0; i < e->n_args; i++) {
+        args[i] = fold(f, e->args[i]);
+    }
+    const struct expr *made = expr_simplify_call(f->pool, expr_with_args(f->pool, e, args));
+    mem_free(args);
+    const struct expr *literal = made != e ? literal_of(f, made) : NULL;
+    return literal != NULL ? literal : made;
+}
+
+static const struct expr *fold(struct folding *f, const struct expr *e)
+{
+    if (e->n_args == 0) {
+        return e;
+    }
+    const struct expr *made = map_find_bytes(&f->done, &e, sizeof(e));
+    if (made == NULL) {
+        made = literal_of(f, e);
+        made = made != NULL ? made : fold_args(f, e);
+        map_put_bytes(&f->done, &e, sizeof(e), (void *)(uintptr_t)made);
+    }
+    return made;
+}
+
 const struct expr *expr_fold(struct expr_pool *pool, const struct expr *e,
                              const struct time_zone *zone)
 {
     static const struct buffer_pool_options options = {.name = "constants of a plan"};
     struct folding f = {.pool = pool, .zone = zone, .buffers = buffer_pool_new(&options)};
-    const struct expr *folded = expr_rewrite(pool, e, fold_node, &f);
+    map_init(&f.done, NULL);
+    const struct expr *folded = fold(&f, e);
+    map_fini(&f.done);
     buffer_pool_close(f.buffers);
     return folded;
 }

@@ -123,8 +123,8 @@ int expr_cast_implicitly(struct expr_pool *pool, const struct expr *value,
                          const struct data_type *to, const struct expr **ret,
                          struct error *err) MUST_CHECK;
 
-/* Folds what is constant, all through the tree.  What fails stays, to fail when it is reached, and so does what depends
- * on clock or session.  Types stay the same. */
+/* Folds what is constant, all through the tree, and leaves out what no row takes then: arms of CASE, operands of AND, OR and
+ * COALESCE.  What fails stays, to fail when it is reached, and so does what depends on clock or session.  Types stay the same. */
 const struct expr *expr_fold(struct expr_pool *pool, const struct expr *e,
                              const struct time_zone *zone);
 

@@ -80,12 +80,11 @@ static void print_call(const struct rel_aggregate_call *c, const struct schema *
 
 static void describe_table(const struct rel *r, const struct rel_table *t, struct str *out)
 {
-    const struct rel *from = r->kind == REL_SINK ? r->inputs[0] : r;
     const char *dot = r->kind == REL_SINK ? "." : ", ";
     str_append_cstr(out, r->kind == REL_SINK ? "table=[" : "table=[[");
     str_printf(out, "%s%s%s%s%s", t->id.catalog, dot, t->id.database, dot, t->id.name);
     str_append_cstr(out, r->kind == REL_SINK ? "], fields=[" : "]], fields=[");
-    print_fields(from->schema, out);
+    print_fields(r->kind == REL_SINK ? r->sink.query : r->schema, out);
     str_append_cstr(out, "]");
 }
 

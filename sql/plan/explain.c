@@ -64,8 +64,10 @@ static void print_outputs(const struct rel *r, const struct schema *in, struct s
         const struct expr *e = r->outputs.items[i];
         const char *name = r->schema->fields[i].name;
         str_append_cstr(out, i > 0 ? ", " : "");
+        const size_t from = out->len;
         expr_print(e, in, out);
-        if (e->kind != EXPR_INPUT || strcmp(name_of(in, e->index), name) != 0) {
+        const bool is_path = e->kind == EXPR_INPUT || e->kind == EXPR_FIELD;
+        if (!is_path || strcmp(str_cstr(out) + from, name) != 0) {
             str_printf(out, " AS %s", name);
         }
     }
@@ -428,9 +430,9 @@ static void print_sink(struct explaining *x, const struct rel *r)
     } else {
         str_printf(x->out, "table=[%s.%s.%s], fields=[", id->catalog, id->database, id->name);
     }
-    print_names(r->inputs[0]->schema, x->out);
+    print_names(id != NULL ? r->sink.query : r->inputs[0]->schema, x->out);
     str_append_char(x->out, ']');
-    if (r->kind == REL_SINK && r->sink.request.overwrite) {
+    if (id != NULL && r->sink.request.overwrite) {
         str_append_cstr(x->out, ", overwrite=[true]");
     }
 }

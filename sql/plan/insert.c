@@ -331,7 +331,7 @@ static int make_sink(struct filling *f, struct table_write request, const struct
     request.n_metadata = (uint32_t)keys.len;
     request.kinds = input->kinds;
     struct rel *r = plan_node(p, REL_SINK, &input, 1);
-    r->sink = (struct rel_sink){f->table, request};
+    r->sink = (struct rel_sink){f->table, request, input->schema};
     *ret = r;
     return plan_check(p, err);
 }

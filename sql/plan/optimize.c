@@ -21,12 +21,13 @@ static const struct rel *name_result(struct optimizer *o, const struct rel *r,
 static int optimize_root(struct optimizer *o, const struct rel *root, const struct rel **ret,
                          struct error *err)
 {
-    const struct rel *r = root;
     TRY(plan_check(o->p, err));
+    const struct rel *r = o->is_streaming ? rule_drop_watermarks(o, root) : root;
     TRY(rule_push(o, r, &r, err));
     TRY(rule_order(o, r, &r, err));
     TRY(rule_prune(o, r, &r, err));
     TRY(rule_physical(o, r, &r, err));
+    TRY(rule_narrow_watermarks(o, r, &r, err));
     TRY(rule_push_scans(o, r, &r, err));
     *ret = r->kind == REL_COLLECT ? name_result(o, r, root->schema) : r;
     return 0;

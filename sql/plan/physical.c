@@ -27,19 +27,47 @@ static bool is_false(const struct expr *e)
     return e->kind == EXPR_LITERAL && (e->value.is_null || !e->value.boolean);
 }
 
+/* Of an OR, the only operand that a row can meet: where rows are chosen, NULL is as good as FALSE. */
+static const struct expr *only_operand(const struct expr *e)
+{
+    const struct expr *only = NULL;
+    if (e->kind != EXPR_CALL || e->function->control != EXPR_CONTROL_OR) {
+        return e;
+    }
+    for (uint32_t i = 0; i < e->n_args; i++) {
+        if (!is_false(e->args[i])) {
+            if (only != NULL) {
+                return e;
+            }
+            only = e->args[i];
+        }
+    }
+    return only != NULL ? only : e->args[0];
+}
+
 /* Folded, conjuncts apart; is there one that no row meets? */
 static bool fold_conditions(struct optimizer *o, struct rel_exprs in, struct rel_exprs *ret)
 {
     CLEANUP(vec_fini) struct vec conds = VEC_INIT(void *);
     bool is_never = false;
     for (uint32_t i = 0; i < in.n; i++) {
-        plan_conjuncts(expr_fold(o->p->pool, in.items[i], o->p->options.zone), &conds);
+        const struct expr *e = expr_fold(o->p->pool, in.items[i], o->p->options.zone);
+        plan_conjuncts(only_operand(e), &conds);
     }
     for (size_t i = 0; i < conds.len; i++) {
         is_never |= is_false(vec_ptr(&conds, i));
     }
     *ret = plan_exprs(o->p, &conds);
     return is_never;
+}
+
+static struct rel_exprs fold_outputs(struct optimizer *o, struct rel_exprs in)
+{
+    const struct expr **folded = arena_alloc(&o->p->arena, (in.n + 1) * sizeof(*folded));
+    for (uint32_t i = 0; i < in.n; i++) {
+        folded[i] = expr_fold(o->p->pool, in.items[i], o->p->options.zone);
+    }
+    return (struct rel_exprs){folded, in.n};
 }
 
 static const struct rel *no_rows(struct optimizer *o, const struct rel *like,
@@ -78,12 +106,12 @@ int make_calc(struct optimizer *o, const struct rel *input, struct rel_exprs con
         below = input->conditions;
         input = input->inputs[0];
     }
-    const struct expr **folded = arena_alloc(&p->arena, (outputs.n + 1) * sizeof(*folded));
-    for (uint32_t i = 0; i < outputs.n; i++) {
-        folded[i] = expr_fold(p->pool, outputs.items[i], p->options.zone);
-    }
-    outputs.items = folded;
-    if (fold_conditions(o, concat(p, below, conds), &conds) && input->is_bounded) {
+    bool is_never = fold_conditions(o, concat(p, below, conds), &conds), is_contrary;
+    TRY(apply_facts(o, &conds, &outputs, &is_contrary, err));
+    is_never |= is_contrary || fold_conditions(o, conds, &conds);
+    outputs = fold_outputs(o, outputs);
+    const bool is_empty = input->kind == REL_VALUES && input->values.n_rows == 0;
+    if ((is_never && input->is_bounded) || is_empty) {
         *ret = no_rows(o, input, outputs, names);
         return 0;
     }

@@ -164,6 +164,7 @@ struct rel_watermark {
 struct rel_sink {
     const struct rel_table *table;
     struct table_write request;
+    const struct schema *query; /* names of its columns, for people */
 };
 
 struct rel_expand {

@@ -1,7 +1,7 @@
 /* From logical to physical trees: the passes, in the order in which they run.
  *
- *   set operations as joins and aggregates -> conditions moved down -> joins in order of size -> columns that nobody reads dropped
- *   -> algorithms, exchanges -> pushed into scans -> equal parts merged
+ *   watermarks that nobody reads left out -> set operations as joins and aggregates -> conditions moved down -> joins in order of size
+ *   -> columns that nobody reads dropped -> algorithms, exchanges -> fields below watermarks -> pushed into scans -> equal parts merged
  *
  * Each pass makes new nodes; a node keeps its columns but where it is said.  Inside the room only. */
 #ifndef FLINC_SQL_PLAN_RULES_H
@@ -20,6 +20,11 @@ struct pruned {
     uint32_t *at;
 };
 
+/* watermark.c */
+const struct rel *rule_drop_watermarks(struct optimizer *o, const struct rel *root);
+/* Of physical trees: of rows, only the fields that are read above go through a watermark's operator. */
+int rule_narrow_watermarks(struct optimizer *o, const struct rel *r, const struct rel **ret,
+                           struct error *err) MUST_CHECK;
 /* push.c; not of a sink: below it */
 int rule_push(struct optimizer *o, const struct rel *root, const struct rel **ret,
               struct error *err) MUST_CHECK;
@@ -36,6 +41,9 @@ int rule_physical(struct optimizer *o, const struct rel *r, const struct rel **r
 int make_calc(struct optimizer *o, const struct rel *input, struct rel_exprs conds,
               struct rel_exprs outputs, const char *const *names, const struct rel **ret,
               struct error *err) MUST_CHECK;
+/* facts.c: conditions as literals where they, or columns that they fix, stand elsewhere.  `*ret_never`: no row meets them. */
+int apply_facts(struct optimizer *o, struct rel_exprs *inout_conds, struct rel_exprs *inout_outputs,
+                bool *ret_never, struct error *err) MUST_CHECK;
 /* join.c */
 int physical_join(struct optimizer *o, const struct rel *r, const struct rel *left,
                   const struct rel *right, const struct rel **ret, struct error *err) MUST_CHECK;

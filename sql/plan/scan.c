@@ -1,5 +1,5 @@
 /* What scans can do themselves: predicates, fields of rows, limits, watermarks. */
-#include "sql/plan/rules.h"
+#include "sql/plan/paths.h"
 
 /* ---- paths -------------------------------------------------------------------------------------------- */
 
@@ -203,135 +203,66 @@ static int push_filters(struct optimizer *o, const struct rel **inout_scan,
 
 /* ---- fields ------------------------------------------------------------------------------------------- */
 
-/* The columns and fields that are read, the widest of each. */
-struct paths {
-    struct optimizer *o;
-    const struct rel *scan;
-    struct vec items; /* const struct expr *: INPUT or FIELD over the scan */
-};
-
-/* Is `below` a field somewhere below `above`? */
-static bool is_below(const struct expr *below, const struct expr *above)
-{
-    while (below->kind == EXPR_FIELD) {
-        below = below->args[0];
-        if (below == above) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_path(const struct expr *e)
-{
-    while (e->kind == EXPR_FIELD) {
-        e = e->args[0];
-    }
-    return e->kind == EXPR_INPUT;
-}
-
-static void add_path(struct paths *p, const struct expr *e)
-{
-    for (size_t i = 0; i < p->items.len; i++) {
-        if (vec_ptr(&p->items, i) == e || is_below(e, vec_ptr(&p->items, i))) {
-            return;
-        }
-    }
-    for (size_t i = p->items.len; i-- > 0;) {
-        if (is_below(vec_ptr(&p->items, i), e)) {
-            vec_remove(&p->items, i);
-        }
-    }
-    vec_push_ptr(&p->items, e);
-}
-
-/* plan_visit() comes from below, which has no way to skip: own walk. */
-static void gather_paths(struct paths *p, const struct expr *e, struct map *seen)
-{
-    if (is_path(e)) {
-        add_path(p, e);
-        return;
-    }
-    if (map_find_bytes(seen, &e, sizeof(e)) != NULL) {
-        return;
-    }
-    map_put_bytes(seen, &e, sizeof(e), p);
-    for (uint32_t i = 0; i < e->n_args; i++) {
-        gather_paths(p, e->args[i], seen);
-    }
-}
-
-static const struct expr *replace_path(void *arg, const struct expr *e)
-{
-    const struct paths *p = arg;
-    for (size_t i = 0; i < p->items.len; i++) {
-        if (vec_ptr(&p->items, i) == e) {
-            return expr_input(p->o->p->pool, (uint32_t)i, type_ref(e->type));
-        }
-    }
-    return NULL;
-}
-
-static int move_all(struct paths *p, struct rel_exprs in, struct rel_exprs *ret, struct error *err)
-{
-    const struct expr **out = arena_alloc(&p->o->p->arena, (in.n + 1) * sizeof(*out));
-    for (uint32_t i = 0; i < in.n; i++) {
-        TRY(plan_replace(p->o->p, in.items[i], replace_path, p, &out[i], err));
-    }
-    *ret = (struct rel_exprs){out, in.n};
-    return 0;
-}
-
-static int push_paths(struct paths *p, const struct rel **inout_scan, struct rel_exprs *conds,
-                      struct rel_exprs *outputs, struct error *err)
+static int push_paths(struct optimizer *o, struct paths *p, const struct rel **inout_scan,
+                      struct rel_exprs *conds, struct rel_exprs *outputs, struct error *err)
 {
     const struct rel *scan = *inout_scan;
-    struct sql_plan *plan = p->o->p;
     struct table_scan request = scan->scan.request;
     struct schema *schema;
-    bool has_field = false;
+    struct table_path *columns = arena_zalloc(&o->p->arena, (p->items.len + 1) * sizeof(*columns));
     for (size_t i = 0; i < p->items.len; i++) {
-        has_field |= ((const struct expr *)vec_ptr(&p->items, i))->kind == EXPR_FIELD;
-    }
-    struct table_path *columns = arena_zalloc(&plan->arena, (p->items.len + 1) * sizeof(*columns));
-    for (size_t i = 0; i < p->items.len && has_field; i++) {
-        has_field = path_of(vec_ptr(&p->items, i), scan, &columns[i]);
-    }
-    if (!has_field) {
-        return 0;
+        if (!path_of(vec_ptr(&p->items, i), scan, &columns[i])) {
+            return 0;
+        }
     }
     request.columns = columns;
     request.n_columns = (uint32_t)p->items.len;
     TRY(table_scan_schema(&scan->scan.table->table, &request, &schema, err));
-    struct rel *made = plan_copy(plan, scan, sizeof(*scan));
-    made->id = plan->n_nodes++;
+    struct rel *made = plan_copy(o->p, scan, sizeof(*scan));
+    made->id = o->p->n_nodes++;
     made->scan.request = request;
-    made->schema = plan_keep_schema(plan, schema);
+    made->schema = plan_keep_schema(o->p, schema);
     *inout_scan = made;
-    TRY(move_all(p, *conds, conds, err));
-    return move_all(p, *outputs, outputs, err);
+    TRY(paths_map_all(p, *conds, conds, err));
+    return paths_map_all(p, *outputs, outputs, err);
 }
 
-static int push_fields(struct optimizer *o, const struct rel **inout_scan, struct rel_exprs *conds,
-                       struct rel_exprs *outputs, struct error *err)
+/* The columns alone, for sources that know no fields. */
+static void widen(struct paths *p)
 {
-    struct paths p = {o, *inout_scan, VEC_INIT(void *)};
-    struct map seen;
-    if (((*inout_scan)->scan.table->table.connector->source->abilities & TABLE_NESTED_PROJECTION) ==
-            0 ||
-        (*inout_scan)->scan.request.n_metadata > 0) {
+    struct vec fields = p->items;
+    vec_init(&p->items, sizeof(void *));
+    for (size_t i = 0; i < fields.len; i++) {
+        const struct expr *e = vec_ptr(&fields, i);
+        while (e->kind == EXPR_FIELD) {
+            e = e->args[0];
+        }
+        paths_add(p, e);
+    }
+    vec_fini(&fields);
+}
+
+/* Only what conditions and outputs read; those that the source took over read nothing. */
+static int push_columns(struct optimizer *o, const struct rel **inout_scan, struct rel_exprs *conds,
+                        struct rel_exprs *outputs, struct error *err)
+{
+    const struct rel *scan = *inout_scan;
+    const uint32_t abilities = scan->scan.table->table.connector->source->abilities;
+    struct paths p;
+    int rc = 0;
+    if ((abilities & TABLE_PROJECTION) == 0 || scan->scan.request.n_metadata > 0) {
         return 0;
     }
-    map_init(&seen, NULL);
-    for (uint32_t i = 0; i < conds->n; i++) {
-        gather_paths(&p, conds->items[i], &seen);
+    paths_init(&p, o->p);
+    paths_gather_all(&p, *conds);
+    paths_gather_all(&p, *outputs);
+    if ((abilities & TABLE_NESTED_PROJECTION) == 0) {
+        widen(&p);
     }
-    for (uint32_t i = 0; i < outputs->n; i++) {
-        gather_paths(&p, outputs->items[i], &seen);
+    if (p.items.len > 0 && (p.items.len < scan->schema->n_fields || paths_have_field(&p))) {
+        rc = push_paths(o, &p, inout_scan, conds, outputs, err);
     }
-    map_fini(&seen);
-    int rc = p.items.len > 0 ? push_paths(&p, inout_scan, conds, outputs, err) : 0;
-    vec_fini(&p.items);
+    paths_fini(&p);
     return rc;
 }
 
@@ -374,7 +305,7 @@ static int push_calc(struct optimizer *o, const struct rel *calc, const struct r
         names[i] = calc->schema->fields[i].name;
     }
     TRY(push_filters(o, &scan, &conds, err));
-    TRY(push_fields(o, &scan, &conds, &outputs, err));
+    TRY(push_columns(o, &scan, &conds, &outputs, err));
     if (scan == calc->inputs[0]) {
         *ret = calc;
         return 0;
