@@ -425,12 +425,13 @@ static int join_left(struct convert *c, struct block *b, struct decorrelation *d
     return join_to(c, b, right, &join, err);
 }
 
-/* What an aggregate gives for no rows, when that is not NULL. */
+/* What column i of an aggregate gives for no rows, when that is not NULL. */
 static int add_default(struct convert *c, struct block *b, const struct decorrelation *d,
-                       uint32_t value, uint32_t marker, const struct expr **ret, struct error *err)
+                       uint32_t i, uint32_t value, uint32_t marker, const struct expr **ret,
+                       struct error *err)
 {
     const struct expr *parts[3];
-    const struct expr *empty = expr_fold(c->p->pool, d->empty.items[0], c->p->options.zone);
+    const struct expr *empty = expr_fold(c->p->pool, d->empty.items[i], c->p->options.zone);
     *ret = plan_input(c->p, b->rel, value);
     if (expr_is_null_literal(empty)) {
         return 0;
@@ -463,7 +464,7 @@ static int join_scalar(struct convert *c, struct block *b, const struct plan_sub
     const uint32_t marker = rc == 0 ? value + right->schema->n_fields - 1 : 0;
     rc = rc == 0 ? join_left(c, b, &d, right, err) : rc;
     if (rc == 0 && d.is_scalar) {
-        rc = add_default(c, b, &d, value, marker, ret, err);
+        rc = add_default(c, b, &d, 0, value, marker, ret, err);
     } else if (rc == 0) {
         *ret = plan_input(c->p, b->rel, value);
     }
@@ -537,15 +538,14 @@ static int join_counts(struct convert *c, struct block *b, const struct rel *rig
 
 /* CASE WHEN rows = 0 THEN FALSE WHEN found THEN TRUE WHEN x IS NULL OR values < rows THEN NULL ELSE FALSE END */
 static int three_valued(struct convert *c, struct block *b, const struct expr *arg, uint32_t counts,
-                        uint32_t marker, const struct expr **ret, struct error *err)
+                        const struct expr *found, const struct expr **ret, struct error *err)
 {
     struct expr_pool *pool = c->p->pool;
     const struct expr *rows = plan_input(c->p, b->rel, counts), *parts[7], *either[2];
-    const struct expr *found = plan_input(c->p, b->rel, marker);
     const struct expr *pair[2] = {rows, expr_integer(pool, TYPE_BIGINT, 0)};
     TRY(expr_call(pool, "=", pair, 2, &parts[0], err));
     parts[1] = expr_boolean(pool, false);
-    TRY(expr_call(pool, "IS NOT NULL", &found, 1, &parts[2], err));
+    parts[2] = found;
     parts[3] = expr_boolean(pool, true);
     pair[0] = plan_input(c->p, b->rel, counts + 1);
     pair[1] = rows;
@@ -557,6 +557,30 @@ static int three_valued(struct convert *c, struct block *b, const struct expr *a
     return expr_call(pool, "CASE", parts, 7, ret, err);
 }
 
+/* x < SOME (s): x < MAX; x <> SOME (s): x <> MIN OR x <> MAX. One row with the counts and both is joined to each. */
+static int some_value(struct convert *c, struct block *b, const struct plan_subquery *s,
+                      const struct expr **ret, struct error *err)
+{
+    struct plan_subquery own = *s;
+    struct rel_aggregate_call calls[4];
+    const uint32_t column = 0, first = b->rel->schema->n_fields;
+    CLEANUP(vec_fini) struct vec none = VEC_INIT(uint32_t);
+    const struct expr *by[2];
+    const bool is_less = s->op == SQL_OP_LESS || s->op == SQL_OP_LESS_EQUAL;
+    TRY(make_aggregate_call(c, "COUNT", s->rel, NULL, &calls[0], err));
+    TRY(make_aggregate_call(c, "COUNT", s->rel, &column, &calls[1], err));
+    TRY(make_aggregate_call(c, "MIN", s->rel, &column, &calls[2], err));
+    TRY(make_aggregate_call(c, "MAX", s->rel, &column, &calls[3], err));
+    const struct rel *made = grouped(c, s->rel, &none, plan_copy(c->p, calls, sizeof(calls)), 4);
+    const struct rel_join join = {.type = FLINC__QUERY_JOIN_TYPE__QUERY_JOIN_INNER};
+    TRY(join_to(c, b, made, &join, err));
+    TRY(compare(c, &own, 0, plan_input(c->p, b->rel, first + 2), &by[0], err));
+    TRY(compare(c, &own, 0, plan_input(c->p, b->rel, first + 3), &by[1], err));
+    *ret = by[is_less ? 1 : 0];
+    TRY(s->op == SQL_OP_NOT_EQUAL ? expr_call(c->p->pool, "OR", by, 2, ret, err) : 0);
+    return three_valued(c, b, own.args.items[0], first, *ret, ret, err);
+}
+
 static int in_value(struct convert *c, struct block *b, const struct plan_subquery *s,
                     const struct expr **ret, struct error *err)
 {
@@ -565,8 +589,12 @@ static int in_value(struct convert *c, struct block *b, const struct plan_subque
                                                s->rel->schema->fields[0].type->nullable);
     CLEANUP(vec_fini) struct vec keys = VEC_INIT(uint32_t);
     uint32_t marker = 0, counts = 0;
-    if (s->args.n != 1 || s->op != SQL_OP_EQUAL || rel_is_correlated(s->rel, b)) {
+    if (s->args.n != 1 || rel_is_correlated(s->rel, b)) {
         return plan_unsupported(err, "IN, SOME and ALL with such a subquery outside of WHERE");
+    }
+    if (s->op != SQL_OP_EQUAL) {
+        TRY(lower_exprs(c, b, s->args, &own.args, err));
+        return some_value(c, b, &own, ret, err);
     }
     TRY(lower_exprs(c, b, s->args, &own.args, err));
     if (can_be_null) {
@@ -583,11 +611,9 @@ static int in_value(struct convert *c, struct block *b, const struct plan_subque
                                   .conditions = {plan_copy(c->p, &equal, sizeof(equal)), 1}};
     TRY(join_to(c, b, made, &join, err));
     marker = n_left + 1;
-    if (can_be_null) {
-        return three_valued(c, b, own.args.items[0], counts, marker, ret, err);
-    }
     const struct expr *found = plan_input(c->p, b->rel, marker);
-    return expr_call(c->p->pool, "IS NOT NULL", &found, 1, ret, err);
+    TRY(expr_call(c->p->pool, "IS NOT NULL", &found, 1, ret, err));
+    return can_be_null ? three_valued(c, b, own.args.items[0], counts, *ret, ret, err) : 0;
 }
 
 /* ---- expressions -------------------------------------------------------------------------------------- */
@@ -667,20 +693,25 @@ static int lateral_join(struct convert *c, const struct sql_join *j, struct bloc
     const struct slice name =
         j->right->alias.name.text.data != NULL ? j->right->alias.name.text : none;
     int rc = decorrelate(&d, sub, &right, err);
-    if (rc == 0 && d.is_scalar && d.conds.len > 0) {
-        rc = plan_unsupported(err, "LATERAL with a correlated aggregate without GROUP BY");
+    /* An aggregate without keys has its row also when nothing is joined. */
+    const bool is_row = rc == 0 && d.is_scalar && d.conds.len > 0;
+    if (is_row && d.has_filter) {
+        rc = plan_unsupported(err, "LATERAL with a correlated aggregate and HAVING");
+    } else if (is_row) {
+        right = with_marker(c, right);
     }
     CLEANUP(vec_fini) struct vec conds = VEC_INIT(void *);
     rc = rc == 0 ? place_conditions(c, b, &d.conds, &conds, err) : rc;
     vec_fini(&d.conds);
     TRY(rc);
     const uint32_t n_left = b->rel->schema->n_fields;
-    const struct rel_join join = {.type = j->kind == SQL_JOIN_LEFT
+    const struct rel_join join = {.type = j->kind == SQL_JOIN_LEFT || is_row
                                               ? FLINC__QUERY_JOIN_TYPE__QUERY_JOIN_LEFT
                                               : FLINC__QUERY_JOIN_TYPE__QUERY_JOIN_INNER,
                                   .conditions = plan_exprs(c->p, &conds)};
     TRY(join_to(c, b, right, &join, err));
     ret->rel = b->rel;
+    const uint32_t width = ret->rel->schema->n_fields;
     for (size_t i = 0; i < left->columns.len; i++) {
         *VEC_PUSH(&ret->columns, struct sql_scope_column) =
             *VEC_AT(&left->columns, struct sql_scope_column, i);
@@ -692,10 +723,12 @@ static int lateral_join(struct convert *c, const struct sql_join *j, struct bloc
                                     "List of column aliases must have same degree as table"));
     }
     for (uint32_t i = 0; i < sub->schema->n_fields; i++) {
+        const struct expr *value = plan_input(c->p, ret->rel, n_left + i);
+        TRY(is_row ? add_default(c, b, &d, i, n_left + i, width - 1, &value, err) : 0);
         *VEC_PUSH(&ret->columns, struct sql_scope_column) = (struct sql_scope_column){
             .table = name,
             .name = names->n > 0 ? names->items[i].text : slice_cstr(sub->schema->fields[i].name),
-            .expr = plan_input(c->p, ret->rel, n_left + i),
+            .expr = value,
         };
     }
     return 0;

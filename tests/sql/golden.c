@@ -9,6 +9,7 @@ struct golden_case {
     uint32_t line;         /* of the statement */
     bool has_expectation;  /* else it has to succeed */
     bool is_sorted;        /* `---- sorted`: rows in any order */
+    bool is_untyped;       /* `---- untyped`: names of columns without their types */
     struct slice expected; /* lines behind ----, without the last line end */
     uint32_t expected_line;
 };
@@ -78,6 +79,20 @@ static int read_statement(struct golden_file *f, struct golden_case *c, struct e
     return 0;
 }
 
+/* Behind ---- */
+static bool read_mode(struct slice words, struct golden_case *c)
+{
+    if (slice_starts_with(words, " sorted")) {
+        c->is_sorted = true;
+        words = slice_make(words.data + 7, words.len - 7);
+    }
+    if (slice_starts_with(words, " untyped")) {
+        c->is_untyped = true;
+        words = slice_make(words.data + 8, words.len - 8);
+    }
+    return words.len == 0;
+}
+
 static int read_expected(struct golden_file *f, struct golden_case *c, struct error *err)
 {
     struct golden_file ahead = *f;
@@ -86,9 +101,8 @@ static int read_expected(struct golden_file *f, struct golden_case *c, struct er
     if (!c->has_expectation) {
         return 0;
     }
-    c->is_sorted = slice_eq_cstr(line, "---- sorted");
-    if (!c->is_sorted && !slice_eq_cstr(line, "----")) {
-        return bad_file(&ahead, "this is neither ---- nor ---- sorted", err);
+    if (!read_mode(slice_make(line.data + 4, line.len - 4), c)) {
+        return bad_file(&ahead, "behind ---- stand sorted and untyped, or nothing", err);
     }
     *f = ahead;
     c->expected = slice_make(f->rest.data, 0);
@@ -127,10 +141,13 @@ static int compare_rows(const void *a, const void *b)
 }
 
 static void print_heads(const struct golden_session_ops *ops, void *session,
-                        const struct sql_result *r, struct str *out)
+                        const struct sql_result *r, bool is_untyped, struct str *out)
 {
     for (uint32_t i = 0; i < r->n_columns; i++) {
-        str_printf(out, "%s%s ", i > 0 ? " | " : "", r->columns[i].name);
+        str_printf(out, "%s%s%s", i > 0 ? " | " : "", r->columns[i].name, is_untyped ? "" : " ");
+        if (is_untyped) {
+            continue;
+        }
         if (ops->append_type != NULL) {
             ops->append_type(session, i, out);
         } else {
@@ -141,7 +158,7 @@ static void print_heads(const struct golden_session_ops *ops, void *session,
 }
 
 static void print_result(const struct golden_session_ops *ops, void *session,
-                         const struct sql_result *r, bool is_sorted, struct str *out)
+                         const struct sql_result *r, const struct golden_case *c, struct str *out)
 {
     uint32_t n = sql_result_rows(r);
     char **rows = mem_alloc((n + 1) * sizeof(*rows));
@@ -150,7 +167,7 @@ static void print_result(const struct golden_session_ops *ops, void *session,
         mem_free(rows);
         return;
     }
-    print_heads(ops, session, r, out);
+    print_heads(ops, session, r, c->is_untyped, out);
     for (uint32_t row = 0; row < n; row++) {
         struct str text = STR_INIT;
         for (uint32_t i = 0; i < r->n_columns; i++) {
@@ -159,7 +176,7 @@ static void print_result(const struct golden_session_ops *ops, void *session,
         }
         rows[row] = str_take(&text);
     }
-    if (is_sorted && n > 1) {
+    if (c->is_sorted && n > 1) {
         qsort(rows, n, sizeof(*rows), compare_rows);
     }
     for (uint32_t row = 0; row < n; row++) {
@@ -203,7 +220,7 @@ static void execute(const struct golden_session_ops *ops, void *session,
     if (rc < 0) {
         print_error(c->statement, place, &err, &ret->text);
     } else {
-        print_result(ops, session, result, c->is_sorted, &ret->text);
+        print_result(ops, session, result, c, &ret->text);
     }
     sql_result_free(result);
     arena_fini(&arena);
@@ -263,7 +280,8 @@ static void run_case(const struct golden_file *f, const struct golden_session_op
     if (mode == GOLDEN_PRINT) {
         str_printf(out, "%.*s\n", (int)c->statement.len, c->statement.data);
         if (c->has_expectation || a.is_error) {
-            str_printf(out, "----%s\n%s", c->is_sorted ? " sorted" : "", str_cstr(&a.text));
+            str_printf(out, "----%s%s\n%s", c->is_sorted ? " sorted" : "",
+                       c->is_untyped ? " untyped" : "", str_cstr(&a.text));
         }
         str_append_char(out, '\n');
     } else if (!answer_fits(c, &a)) {

@@ -1,4 +1,4 @@
-/* Golden files of expressions in tests/sql/functions: one a line, "SQL -- value [:: TYPE]" or "SQL !! error". */
+/* Golden files of expressions in tests/sql/functions and tests/sql/casts: one a line, "SQL -- value [:: TYPE]" or "SQL !! error". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 /* Tests run in the build folder; by hand they may be run from the top. */
-static const char *const folders[] = {"../../tests/sql/functions", "tests/sql/functions"};
+static const char *const tops[] = {"../../tests/sql", "tests/sql"};
 
 static void check_file(const char *path, uint32_t *n_lines, uint32_t *n_wrong)
 {
@@ -41,27 +41,46 @@ static void check_file(const char *path, uint32_t *n_lines, uint32_t *n_wrong)
     (void)fclose(f);
 }
 
-static void test_files(void **state)
+static uint32_t check_folder(const char *top, const char *folder, uint32_t *n_wrong)
+{
+    uint32_t n_lines = 0;
+    char pattern[256];
+    glob_t found;
+    (void)snprintf(pattern, sizeof(pattern), "%s/%s/*.test", top, folder);
+    if (glob(pattern, 0, NULL, &found) != 0) {
+        return 0;
+    }
+    for (size_t k = 0; k < found.gl_pathc; k++) {
+        check_file(found.gl_pathv[k], &n_lines, n_wrong);
+    }
+    globfree(&found);
+    return n_lines;
+}
+
+static void test_folder(const char *folder)
 {
     uint32_t n_lines = 0, n_wrong = 0;
-    for (size_t i = 0; i < ARRAY_LEN(folders) && n_lines == 0; i++) {
-        char pattern[256];
-        glob_t found;
-        (void)snprintf(pattern, sizeof(pattern), "%s/*.test", folders[i]);
-        if (glob(pattern, 0, NULL, &found) == 0) {
-            for (size_t k = 0; k < found.gl_pathc; k++) {
-                check_file(found.gl_pathv[k], &n_lines, &n_wrong);
-            }
-            globfree(&found);
-        }
+    for (size_t i = 0; i < ARRAY_LEN(tops) && n_lines == 0; i++) {
+        n_lines = check_folder(tops[i], folder, &n_wrong);
     }
-    print_message("%u statements\n", n_lines);
+    print_message("%s: %u statements\n", folder, n_lines);
     assert_true(n_lines > 0);
     assert_int_equal(n_wrong, 0);
 }
 
+static void test_functions(void **state)
+{
+    test_folder("functions");
+}
+
+static void test_casts(void **state)
+{
+    test_folder("casts");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_files)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_functions),
+                                       cmocka_unit_test(test_casts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
