@@ -1,10 +1,8 @@
 /* The filesystem connector: options and what they mean for each other; see README.md. */
 #include "connectors/filesystem/filesystem.h"
+#include "engine/patterns/regex.h"
 
 #include <pthread.h>
-#include <regex.h>
-
-#define SINK_LATER " Not supported yet."
 
 static const struct conf_option filesystem_options[] = {
     {"path", CONF_TYPE_STRING,
@@ -22,7 +20,7 @@ static const struct conf_option filesystem_options[] = {
      .flags = CONF_FLAG_EFFECTIVE},
     {"source.path.regex-pattern", CONF_TYPE_STRING,
      .description =
-         "Only files whose whole path matches this (POSIX extended) expression are read.",
+         "Only files whose whole absolute path matches this regular expression (Java's) are read.",
      .flags = CONF_FLAG_EFFECTIVE},
     {"source.report-statistics", CONF_TYPE_ENUM, "ALL", .enum_values = "NONE|ALL",
      .description = "Statistics of files for the planner; there are none yet.",
@@ -44,27 +42,57 @@ static const struct conf_option filesystem_options[] = {
     {"sink.parallelism", CONF_TYPE_INT, .min = "1", .description = "Of the sink.",
      .flags = CONF_FLAG_EFFECTIVE},
     {"sink.shuffle-by-partition.enable", CONF_TYPE_BOOL, "false",
-     .description = "Rows of a partition go to one writer." SINK_LATER},
+     .description = "Rows of a partition go to one writer: fewer files, and no balance between "
+                    "partitions of different size.",
+     .flags = CONF_FLAG_EFFECTIVE},
     {"sink.partition-commit.trigger", CONF_TYPE_ENUM, "process-time",
      .enum_values = "process-time|partition-time",
-     .description = "When a partition counts as complete." SINK_LATER},
+     .description = "When a partition is complete: some time after its first file was begun, or "
+                    "when the watermark has passed the time that its values say.",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_FORWARDED},
     {"sink.partition-commit.delay", CONF_TYPE_DURATION, "0 s",
-     .description = "How long after that." SINK_LATER},
+     .description = "How long after that time.",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_FORWARDED},
     {"sink.partition-commit.watermark-time-zone", CONF_TYPE_STRING, "UTC",
-     .description = "Of watermarks that complete partitions." SINK_LATER},
+     .description =
+         "Zone of the times in partitions. Watermarks of TIMESTAMP columns count as UTC; "
+         "for those of TIMESTAMP_LTZ it is that of the session.",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_FORWARDED},
     {"sink.partition-commit.policy.kind", CONF_TYPE_STRING,
-     .description = "What is done with a complete partition." SINK_LATER},
+     .description = "What is done with a complete partition: 'success-file' puts an empty file "
+                    "into it. Without it nothing is done.",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_FORWARDED},
+    {"sink.partition-commit.policy.class", CONF_TYPE_STRING,
+     .description = "Java class of a custom policy; it is not loaded."},
+    {"sink.partition-commit.policy.class.parameters", CONF_TYPE_STRING,
+     .description = "Of that class."},
     {"sink.partition-commit.success-file.name", CONF_TYPE_STRING, "_SUCCESS",
-     .description = "Name of the file that says so." SINK_LATER},
-    {"partition.time-extractor.kind", CONF_TYPE_STRING, "default",
-     .description = "How a partition's time is found." SINK_LATER},
+     .description = "Name of that file.", .flags = CONF_FLAG_EFFECTIVE},
+    {"partition.time-extractor.kind", CONF_TYPE_ENUM, "default", .enum_values = "default|custom",
+     .description = "How a partition's time is found; 'custom' names a Java class and is refused.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"partition.time-extractor.class", CONF_TYPE_STRING,
+     .description = "Java class of a custom extractor; it is not loaded."},
     {"partition.time-extractor.timestamp-pattern", CONF_TYPE_STRING,
-     .description = "From its values, as `$dt $hour:00:00`." SINK_LATER},
-    {"partition.time-extractor.timestamp-formatter", CONF_TYPE_STRING, "yyyy-MM-dd HH:mm:ss",
-     .description = "How that is read." SINK_LATER},
-    {"auto-compaction", CONF_TYPE_BOOL, "false", .description = "Joins small files." SINK_LATER},
-    {"compaction.file-size", CONF_TYPE_MEMORY, .description = "Up to this size." SINK_LATER},
-    {"compaction.parallelism", CONF_TYPE_INT, .min = "1", .description = "Of that." SINK_LATER},
+     .description =
+         "Text of a partition's time, with its values: `$dt $hour:00:00`. Without it the "
+         "first value is the time.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"partition.time-extractor.timestamp-formatter", CONF_TYPE_STRING,
+     .description = "How that text is read, in letters of Java's DateTimeFormatter. Without it "
+                    "`yyyy-MM-dd HH:mm:ss`, or a date alone.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"auto-compaction", CONF_TYPE_BOOL, "false",
+     .description = "Each writer joins its small files of a partition and a checkpoint before they "
+                    "are visible.",
+     .flags = CONF_FLAG_EFFECTIVE},
+    {"compaction.file-size", CONF_TYPE_MEMORY,
+     .description = "Files are joined when they have this size together; by default "
+                    "'sink.rolling-policy.file-size'.",
+     .flags = CONF_FLAG_EFFECTIVE | CONF_FLAG_FORWARDED},
+    {"compaction.parallelism", CONF_TYPE_INT, .min = "1", .max = "16",
+     .description = "Joins that a writer has under way at a time; by default 1.",
+     .flags = CONF_FLAG_EFFECTIVE},
 };
 static const struct conf_group filesystem_group = CONF_GROUP("filesystem", filesystem_options);
 static const struct conf_group *const filesystem_groups[] = {&table_options_common,
@@ -204,19 +232,17 @@ int filesystem_file_schema(const struct table *t, struct schema **ret, struct er
 static int check_pattern(const struct table *t, struct error *err)
 {
     const struct conf *o = &t->options->conf;
-    regex_t regex;
-    char text[256];
+    struct error why = ERROR_INIT;
+    struct regex *r = NULL;
 
     if (!conf_has(o, "source.path.regex-pattern")) {
         return 0;
     }
-    int rc = regcomp(&regex, conf_string(o, "source.path.regex-pattern"), REG_EXTENDED | REG_NOSUB);
-    if (rc == 0) {
-        regfree(&regex);
-        return 0;
+    if (regex_new(slice_cstr(conf_string(o, "source.path.regex-pattern")), &r, &why) < 0) {
+        return table_option_invalid(t, "source.path.regex-pattern", err, "%s", why.message);
     }
-    (void)regerror(rc, &regex, text, sizeof(text));
-    return table_option_invalid(t, "source.path.regex-pattern", err, "%s", text);
+    regex_free(r);
+    return 0;
 }
 
 static int filesystem_validate(const struct table *t, struct error *err)
@@ -265,11 +291,12 @@ static const struct table_source filesystem_source = {
     .plan = filesystem_plan_source,
 };
 static const struct table_sink filesystem_sink = {
-    .abilities = TABLE_PARTITIONS,
+    .abilities = TABLE_PARTITIONS | TABLE_OVERWRITE,
     .reads_watermarks = filesystem_reads_watermarks,
     .plan = filesystem_plan_sink,
 };
-static const struct operator_desc *const filesystem_operators[] = {&operator_table_filesystem};
+static const struct operator_desc *const filesystem_operators[] = {&operator_table_filesystem,
+                                                                   &operator_table_committer};
 
 const struct table_connector connector_filesystem = {
     .struct_size = sizeof(struct table_connector),

@@ -8,6 +8,7 @@
 
 extern const struct table_connector connector_filesystem;
 extern const struct operator_desc operator_table_filesystem;
+extern const struct operator_desc operator_table_committer;
 
 /* sink.partition-commit.trigger */
 enum filesystem_trigger { FILESYSTEM_BY_PROCESS_TIME, FILESYSTEM_BY_PARTITION_TIME };

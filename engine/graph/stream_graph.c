@@ -172,6 +172,12 @@ static Flinc__Partitioner *copy_partitioner(struct stream_graph *g, const Flinc_
     return copy;
 }
 
+void stream_node_set_partitioner(struct stream_graph *g, struct stream_node *n,
+                                 const Flinc__Partitioner *partitioner)
+{
+    n->partitioner = copy_partitioner(g, partitioner);
+}
+
 void stream_graph_connect(struct stream_graph *g, uint32_t source, uint32_t source_output,
                           uint32_t target, uint32_t target_input,
                           const Flinc__Partitioner *partitioner, const char *location)
@@ -187,6 +193,9 @@ void stream_graph_connect(struct stream_graph *g, uint32_t source, uint32_t sour
     e->target = target;
     e->target_input = target_input;
     e->location = arena_strdup(&g->arena, location);
+    if (partitioner == NULL) {
+        partitioner = to->partitioner;
+    }
     if (partitioner != NULL) {
         e->has_partitioner = true;
         e->partitioner = copy_partitioner(g, partitioner);

@@ -75,6 +75,9 @@ struct stream_node {
     bool is_sink;
     const char *coordinator; /* kind of its coordinator half, or NULL */
     bool holds_sources;      /* must be in one vertex with its source, also when chaining is off */
+    Flinc__Partitioner *partitioner; /* of edges into it that say none; NULL: none */
+    struct stream_node
+        *behind; /* a sink of two operators: the second, already connected; NULL: it is one */
 };
 
 /* A slot sharing group whose slots are worth something of their own.  Flink: SlotSharingGroup. */
@@ -121,6 +124,9 @@ uint32_t stream_node_add_output(struct stream_graph *g, struct stream_node *n, c
                                 const struct schema *schema);
 void stream_node_set_config(struct stream_graph *g, struct stream_node *n, const uint8_t *data,
                             size_t size);
+/* Edges that will be made into the node without a partitioner have this one; copied. */
+void stream_node_set_partitioner(struct stream_graph *g, struct stream_node *n,
+                                 const Flinc__Partitioner *partitioner);
 /* Copies the reference. */
 void stream_node_add_function(struct stream_graph *g, struct stream_node *n,
                               const Flinc__FunctionRef *fn);

@@ -302,7 +302,29 @@ struct stream_node *table_node_add(struct stream_graph *g, const struct table_no
     node->parallelism = n->parallelism;
     node->parallelism_limit = n->parallelism_limit;
     node->bounded = n->bounded;
+    if (n->n_hash_columns > 0) {
+        Flinc__Partitioner p = FLINC__PARTITIONER__INIT;
+        p.kind = FLINC__PARTITIONER_KIND__PARTITION_HASH;
+        p.n_key_columns = n->n_hash_columns;
+        p.key_columns = (uint32_t *)(uintptr_t)n->hash_columns; /* copied */
+        stream_node_set_partitioner(g, node, &p);
+    }
     return node;
+}
+
+/* Behind a sink's writers: one subtask, to which all that they emit goes. */
+static void add_behind(struct stream_graph *g, struct stream_node *writers,
+                       const struct table_node *n)
+{
+    Flinc__Partitioner all = FLINC__PARTITIONER__INIT;
+    struct stream_node *node = table_node_add(g, n);
+
+    all.kind = FLINC__PARTITIONER_KIND__PARTITION_GLOBAL;
+    node->parallelism = 1;
+    node->parallelism_limit = 1;
+    node->is_sink = true;
+    stream_graph_connect(g, writers->index, 0, node->index, 0, &all, NULL);
+    writers->behind = node;
 }
 
 int table_add_source(struct stream_graph *g, const struct table *t, const struct table_scan *scan,
@@ -323,7 +345,10 @@ int table_add_sink(struct stream_graph *g, const struct table *t, const struct t
 
     TRY(table_plan_sink(t, write, &g->arena, &n, err));
     *ret_node = table_node_add(g, &n);
-    (*ret_node)->is_sink = true;
+    (*ret_node)->is_sink = n.behind == NULL;
+    if (n.behind != NULL) {
+        add_behind(g, *ret_node, n.behind);
+    }
     table_node_fini(&n);
     return 0;
 }

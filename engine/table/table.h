@@ -160,6 +160,11 @@ struct table_node {
     uint32_t parallelism_limit; /* 0: none */
     bool bounded;
     const char *coordinator; /* NULL: none */
+    /* Sinks: rows with the same values in these columns go to one subtask. */
+    const uint32_t *hash_columns;
+    uint32_t n_hash_columns;
+    /* Sinks: a second operator, of one subtask, that takes what this one emits (`schema`); NULL: none. */
+    struct table_node *behind;
 };
 void table_node_fini(struct table_node *n); /* drops the schema */
 /* The message as the node's configuration, in the arena. */
@@ -250,7 +255,7 @@ const struct coordinator_desc *table_coordinator_find(const char *kind);
  * the table: "Unable to create a source for reading table '...'". */
 int table_add_source(struct stream_graph *g, const struct table *t, const struct table_scan *scan,
                      struct stream_node **ret_node, struct error *err) MUST_CHECK;
-/* The caller connects the input. */
+/* The caller connects the input: to *ret_node, whose `behind` is there when the sink has two operators. */
 int table_add_sink(struct stream_graph *g, const struct table *t, const struct table_write *write,
                    struct stream_node **ret_node, struct error *err) MUST_CHECK;
 /* The two steps of those, for planners that keep nodes. */
@@ -259,7 +264,7 @@ int table_plan_source(const struct table *t, const struct table_scan *scan, stru
 int table_plan_sink(const struct table *t, const struct table_write *write, struct arena *arena,
                     struct table_node *ret, struct error *err) MUST_CHECK;
 
-/* A planned node into the graph; without is_sink. */
+/* A planned node into the graph; without is_sink, and without what is behind it. */
 struct stream_node *table_node_add(struct stream_graph *g, const struct table_node *n);
 
 /* The type at a path; NULL: there is no such field.  Nullable when anything above it is. */

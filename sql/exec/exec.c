@@ -84,6 +84,11 @@ static void name_node(struct exec_translation *x, const struct rel *r, struct ex
     exec_describe(r, &text);
     n->description = arena_strdup(x->arena, str_cstr(&text));
     n->uid = arena_printf(x->arena, "%u_%s", v->number, kinds[r->kind].uid);
+    if (n->behind != NULL) {
+        n->behind->uid = arena_printf(x->arena, "%u_committer", v->number);
+        n->behind->name = arena_printf(x->arena, "Committer: %s", r->sink.table->id.name);
+        n->behind->description = n->behind->name;
+    }
     if (r->kind == REL_COLLECT) {
         n->name = "Sink: Collect table sink";
     } else if (x->short_names) {

@@ -5,10 +5,12 @@
 #include "common/base/log.h"
 #include "common/fs/recoverable.h"
 #include "engine/operators/files/compact.h"
+#include "engine/operators/files/hand_over.h"
 #include "engine/operators/files/packer.h"
 #include "engine/operators/io/list_state.h"
 
 struct pending_file {
+    char *bucket;           /* Owns */
     struct str handle;      /* Owns; commits it */
     struct vec sources;     /* char *, Owns: hidden files that go then */
     uint64_t checkpoint_id; /* the first that has it; 0: none yet */
@@ -18,6 +20,7 @@ struct pending_file {
 static void pending_fini(struct pending_file *p)
 {
     str_fini(&p->handle);
+    mem_free(p->bucket);
     for (size_t i = 0; i < p->sources.len; i++) {
         mem_free(vec_ptr(&p->sources, i));
     }
@@ -33,6 +36,7 @@ void file_commits_init(struct file_commits *c, struct op_context *ctx,
                                .uid = uid,
                                .compactor = compactor,
                                .pending = VEC_INIT(struct pending_file)};
+    map_init(&c->restored, NULL);
 }
 
 void file_commits_name(struct file_commits *c, const char *front, struct str *out)
@@ -53,14 +57,16 @@ void file_commits_fini(struct file_commits *c)
         pending_fini(p);
     }
     vec_fini(&c->pending);
+    map_fini(&c->restored);
     leftovers_fini(&c->leftovers);
 }
 
-void file_commits_add(struct file_commits *c, struct str take_handle, struct vec *take_sources,
-                      uint32_t flags)
+void file_commits_add(struct file_commits *c, const char *bucket, struct str take_handle,
+                      struct vec *take_sources, uint32_t flags)
 {
     struct pending_file *p = VEC_PUSH(&c->pending, struct pending_file);
 
+    p->bucket = mem_strdup(bucket);
     p->handle = take_handle;
     p->flags = flags;
     vec_init(&p->sources, sizeof(char *));
@@ -171,7 +177,7 @@ static int mark_savepoint(const struct file_commits *c, struct error *err)
     return fs_output_close(&out, err);
 }
 
-static int save_pending(struct file_commits *c, const struct pending_file *p, struct error *err)
+static Flinc__FileSinkCommittable message_of(const struct pending_file *p)
 {
     Flinc__FileSinkCommittable m = FLINC__FILE_SINK_COMMITTABLE__INIT;
 
@@ -180,7 +186,33 @@ static int save_pending(struct file_commits *c, const struct pending_file *p, st
     m.checkpoint_id = p->checkpoint_id;
     m.n_sources = p->sources.len;
     m.sources = p->sources.data;
+    return m;
+}
+
+static int save_pending(struct file_commits *c, const struct pending_file *p, struct error *err)
+{
+    Flinc__FileSinkCommittable m = message_of(p);
     return list_state_add(c->parts, &m.base, err);
+}
+
+int file_commits_hand_over(struct file_commits *c, struct file_hand_over *to, struct error *err)
+{
+    MAP_FOREACH (&c->restored, e) {
+        TRY(file_hand_over_file(to, e->key, NULL, err));
+        (void)map_remove(&c->restored, e->key);
+    }
+    c->has_handed_over |= c->pending.len > 0;
+    for (size_t i = 0; i < c->pending.len; i++) {
+        const struct pending_file *p = VEC_AT(&c->pending, struct pending_file, i);
+        Flinc__FileSinkCommittable m = message_of(p);
+        TRY(FAILPOINT(err, "sink.file.hand_over"));
+        TRY(file_hand_over_file(to, p->bucket, &m, err));
+    }
+    for (size_t i = 0; i < c->pending.len; i++) {
+        pending_fini(VEC_AT(&c->pending, struct pending_file, i));
+    }
+    c->pending.len = 0;
+    return 0;
 }
 
 int file_commits_save_persisted(struct file_commits *c, struct slice handle, const char *bucket,
@@ -215,7 +247,7 @@ int file_commits_snapshot(struct file_commits *c, const struct op_checkpoint *ch
     }
     TRY(FAILPOINT(err, "sink.file.snapshot"));
     if (file_commits_is_savepoint(checkpoint) &&
-        (c->pending.len > 0 || file_compactor_has_files(c->compactor))) {
+        (c->pending.len > 0 || c->has_handed_over || file_compactor_has_files(c->compactor))) {
         TRY(mark_savepoint(c, err));
     }
     operator_list_clear(c->parts);
@@ -281,6 +313,9 @@ static int restore_files(struct file_commits *c, struct error *err)
                              "a finished file of the file sink in the checkpoint is damaged");
         }
         int rc = commit_restored(m, err);
+        if (m->persisted && !m->hidden && c->config->hand_over != NULL) {
+            map_put(&c->restored, m->bucket, c);
+        }
         if (rc == 0 && m->hidden) {
             rc = compact_restored(c, m, err);
         }

@@ -19,6 +19,7 @@
 
 struct operator_list;
 struct file_compactor;
+struct file_hand_over;
 
 struct file_commits {
     struct op_context *ctx;              /* Borrows */
@@ -27,6 +28,8 @@ struct file_commits {
     struct operator_list *parts;         /* Borrows; NULL: no state */
     struct operator_list *counters;      /* Borrows; NULL: no state */
     struct vec pending;                  /* struct pending_file */
+    struct map restored;                 /* buckets of files that were open in the checkpoint */
+    bool has_handed_over; /* a checkpoint may have files that are not here any more */
     struct leftovers leftovers;
     const char *uid;      /* Borrows: of the names of this attempt */
     uint64_t next_number; /* of the next file of this attempt, with numbered names subtask */
@@ -45,9 +48,12 @@ void file_commits_fini(struct file_commits *c); /* safe on a zeroed struct */
 enum file_commit_flags {
     FILE_COMMIT_PERSISTED = 1u << 0, /* a checkpoint may have it, as it was before it was closed */
 };
-/* A closed file waits.  `take_sources` (char *, Owned; may be NULL) go when it has appeared. */
-void file_commits_add(struct file_commits *c, struct str take_handle, struct vec *take_sources,
-                      uint32_t flags);
+/* A closed file of a bucket waits.  `take_sources` (char *, Owned; may be NULL) go when it has appeared. */
+void file_commits_add(struct file_commits *c, const char *bucket, struct str take_handle,
+                      struct vec *take_sources, uint32_t flags);
+/* All that wait go to the committer, and what was restored is told. */
+int file_commits_hand_over(struct file_commits *c, struct file_hand_over *to,
+                           struct error *err) MUST_CHECK;
 /* All that wait appear: the job does without checkpoints. */
 int file_commits_all(struct file_commits *c, struct error *err) MUST_CHECK;
 /* What waits; then file_commits_save_persisted() for each file that is open. */

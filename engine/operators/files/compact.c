@@ -4,6 +4,7 @@
 #include "common/base/failpoint.h"
 #include "common/fs/fs.h"
 #include "engine/operators/files/commits.h"
+#include "engine/operators/files/hand_over.h"
 #include "engine/operators/files/merge.h"
 #include "engine/operators/io/list_state.h"
 
@@ -118,7 +119,7 @@ static int take_in(struct file_compactor *c, struct merge *m, struct error *err)
     TRY(merge_result(m, &handle, &sources, err));
     TRY(FAILPOINT(err, "sink.file.compact.end"));
     if (handle.len > 0) {
-        file_commits_add(c->commits, handle, &sources, 0);
+        file_commits_add(c->commits, merge_bucket(m), handle, &sources, 0);
     }
     merge_paths_fini(&sources);
     return 0;
@@ -188,6 +189,20 @@ int file_compactor_flush(struct file_compactor *c, struct error *err)
         int rc = take_in(c, m, err);
         merge_give_up(m);
         TRY(rc);
+    }
+    return 0;
+}
+
+int file_compactor_tell(const struct file_compactor *c, struct file_hand_over *to,
+                        struct error *err)
+{
+    for (size_t i = 0; i < COMPACT_THREADS_MAX; i++) {
+        if (c->merges[i] != NULL) {
+            TRY(file_hand_over_open_bucket(to, merge_bucket(c->merges[i]), err));
+        }
+    }
+    MAP_FOREACH (&c->waiting, e) {
+        TRY(file_hand_over_open_bucket(to, e->key, err));
     }
     return 0;
 }

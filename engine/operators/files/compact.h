@@ -18,6 +18,7 @@ enum { COMPACT_THREADS_MAX = 16, COMPACT_FILES_MAX = 1000, COMPACT_CHUNK_BYTES =
 
 struct operator_list;
 struct file_commits;
+struct file_hand_over;
 struct merge;
 
 struct file_compactor {
@@ -49,6 +50,9 @@ void file_compactor_add_restored(struct file_compactor *c, const char *bucket, c
 int file_compactor_poll(struct file_compactor *c, struct error *err) MUST_CHECK;
 /* All that waits is merged, on the task's thread. */
 int file_compactor_flush(struct file_compactor *c, struct error *err) MUST_CHECK;
+/* Tells which buckets have files that wait or are being merged. */
+int file_compactor_tell(const struct file_compactor *c, struct file_hand_over *to,
+                        struct error *err) MUST_CHECK;
 int file_compactor_snapshot(struct file_compactor *c, struct error *err) MUST_CHECK;
 /* Puts the names of all hidden files that are wanted, of all subtasks. */
 void file_compactor_names(const struct file_compactor *c, struct map *names);

@@ -7,7 +7,8 @@
 
 struct table_encoder {
     struct file_encoder base;
-    struct schema *schema; /* Owns a ref: of what is written */
+    struct buffer_pool *pool; /* Borrows: the task's */
+    struct schema *schema;    /* Owns a ref: of what is written */
     struct format_options *options;
     struct format_encoder *encoder;
     struct str header;
@@ -58,6 +59,7 @@ static int table_open(struct file_encoder *base, const struct file_encoder_conte
     struct table_encoder *e = CONTAINER_OF(base, struct table_encoder, base);
     const flinc_format *format = NULL;
 
+    e->pool = c->pool;
     TRY(read_columns(e, c, err));
     TRY(read_options(c->config->table_format, &format, &e->options, err));
     struct format_encoder_config config = {
@@ -89,7 +91,7 @@ static int table_encode(struct file_encoder *base, void *part, const struct batc
         return format_encode(e->encoder, b, out, err);
     }
     struct batch *written =
-        batch_project(b->self->pool, (struct batch *)b, e->schema, e->columns); /* shares */
+        batch_project(e->pool, (struct batch *)b, e->schema, e->columns); /* shares */
     int rc = format_encode(e->encoder, written, out, err);
     batch_unref(written);
     return rc;

@@ -17,6 +17,7 @@ struct user_function;
 /* What a format is opened with; Borrows, all of it lives longer than the encoder. */
 struct file_encoder_context {
     const struct schema *schema;
+    struct buffer_pool *pool; /* of the task; batches that come may be of others */
     const Flinc__FileSinkConfig *config;
     struct user_function *function; /* of the job, resolved; NULL: it has none */
 };

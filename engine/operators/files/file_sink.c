@@ -48,7 +48,7 @@ static int open_functions(struct file_sink *s, struct op_context *ctx, struct er
         n > 0 && kinds[n - 1] == FLINC_FN_BUCKET ? &s->functions.items[n - 1] : NULL;
     TRY(file_buckets_open(&s->buckets, ctx, c, bucket, err));
     struct file_encoder_context of = {
-        .schema = ctx->input_schemas[0], .config = c, .function = encoder};
+        .schema = ctx->input_schemas[0], .pool = ctx->pool, .config = c, .function = encoder};
     s->format.compression = c->compression;
     return file_encoder_new(&of, &s->format.encoder, err);
 }
@@ -64,6 +64,7 @@ int file_sink_start(struct file_sink *s, struct op_context *ctx, Flinc__FileSink
     file_compactor_init(&s->compactor, ctx, config, &s->commits);
     make_uid(s, ctx);
     file_commits_init(&s->commits, ctx, config, s->uid, &s->compactor);
+    TRY(file_hand_over_open(&s->hand_over, ctx, config, err));
     TRY(open_functions(s, ctx, err));
     s->compactor.header = s->format.encoder->header;
     TRY_CTX(err, fs_mkdirs(config->path, err), "making the output folder %s", config->path);
@@ -87,6 +88,7 @@ void file_sink_stop(struct file_sink *s)
     }
     file_compactor_fini(&s->compactor);
     file_commits_fini(&s->commits);
+    file_hand_over_fini(&s->hand_over);
     file_buckets_fini(&s->buckets);
     part_format_fini(&s->format);
     file_encoder_free(s->format.encoder);
@@ -137,6 +139,12 @@ static int write_staged(struct file_sink *s, struct file_bucket *k, struct error
     return 0;
 }
 
+/* Nothing else says when a file is complete. */
+static bool shows_at_once(const struct file_sink *s)
+{
+    return !s->bounded && !s->checkpointed && !file_hand_over_is_on(&s->hand_over);
+}
+
 /* A closed file that is to be compacted can be read at once, under a name that readers leave out. */
 static int hide(struct file_sink *s, const struct file_bucket *k, const char *path, uint64_t size,
                 struct slice handle, struct error *err)
@@ -180,10 +188,10 @@ static int finish_part(struct file_sink *s, struct file_bucket *k, struct error 
         str_fini(&handle);
         TRY(rc);
     } else {
-        file_commits_add(&s->commits, handle, NULL, flags);
+        file_commits_add(&s->commits, k->id, handle, NULL, flags);
     }
     TRY(FAILPOINT(err, "sink.file.close.after"));
-    return s->bounded || s->checkpointed ? 0 : file_commits_all(&s->commits, err);
+    return shows_at_once(s) ? file_commits_all(&s->commits, err) : 0;
 }
 
 static int finish_all(struct file_sink *s, struct error *err)
@@ -340,6 +348,10 @@ int file_sink_process(struct operator* op, struct op_context *ctx, uint32_t inpu
     batch_unref(b);
     TRY(rc);
     metric_counter_add(s->records_send, n);
+    if (file_hand_over_is_on(&s->hand_over) && s->commits.pending.len >= FILE_HAND_OVER_WAITING) {
+        TRY(file_commits_hand_over(&s->commits, &s->hand_over, err));
+        file_hand_over_emit(&s->hand_over);
+    }
     file_buckets_sweep(&s->buckets);
     set_timer(s, ctx);
     return OP_DONE;
@@ -363,7 +375,7 @@ int file_sink_resume(struct operator* op, struct op_context *ctx, struct error *
 
     (void)ctx;
     TRY(file_compactor_poll(&s->compactor, err));
-    if (!s->bounded && !s->checkpointed) {
+    if (shows_at_once(s)) {
         TRY(file_commits_all(&s->commits, err));
     }
     return OP_DONE;
@@ -377,13 +389,52 @@ int file_sink_end(struct operator* op, struct op_context *ctx, uint32_t input, s
     TRY(finish_all(s, err));
     TRY(file_compactor_flush(&s->compactor, err));
     leftovers_finish(&s->commits.leftovers, ctx);
-    if (!s->checkpointed) { /* else the last checkpoint of the job does it */
+    if (file_hand_over_is_on(&s->hand_over)) {
+        TRY(file_commits_hand_over(&s->commits, &s->hand_over, err));
+        file_hand_over_emit(&s->hand_over);
+    } else if (!s->checkpointed) { /* else the last checkpoint of the job does it */
         TRY(file_commits_all(&s->commits, err));
     }
     return OP_DONE;
 }
 
 /* ---- checkpoints ------------------------------------------------------------------------------------------ */
+
+/* Files of partitions that are complete are closed, whatever their size: their rows are waited for. */
+static int finish_due(struct file_sink *s, const struct op_context *ctx, struct error *err)
+{
+    MAP_FOREACH (&s->buckets.by_id, e) {
+        struct file_bucket *k = e->value;
+        struct partition_age age = {k->part.begun_ms, clock_monotonic_ms(ctx->clock),
+                                    op_watermark(ctx)};
+        bool due = false;
+        if (k->part.is_begun) {
+            TRY(partition_trigger_is_due(s->hand_over.trigger, k->id, &age, &due, err));
+        }
+        if (due) {
+            TRY(finish_part(s, k, err));
+        }
+    }
+    return 0;
+}
+
+/* Before the barrier: files that are closed, then which buckets have more to come. */
+static int hand_over(struct file_sink *s, struct error *err)
+{
+    if (!file_hand_over_is_on(&s->hand_over)) {
+        return 0;
+    }
+    TRY(file_commits_hand_over(&s->commits, &s->hand_over, err));
+    MAP_FOREACH (&s->buckets.by_id, e) {
+        struct file_bucket *k = e->value;
+        if (k->part.is_begun) {
+            TRY(file_hand_over_open_bucket(&s->hand_over, k->id, err));
+        }
+    }
+    TRY(file_compactor_tell(&s->compactor, &s->hand_over, err));
+    file_hand_over_emit(&s->hand_over);
+    return 0;
+}
 
 /* Behind a stop nothing of this job is written any more: what there is is finished.  What a savepoint has is finished,
  * too, as it may be restored when the job has long gone on with its files. */
@@ -396,8 +447,11 @@ int file_sink_prepare_barrier(struct operator* op, struct op_context *ctx,
     TRY(file_sink_flush(op, ctx, err));
     if (rolls_on_checkpoint(s) || stops || file_commits_is_savepoint(checkpoint)) {
         TRY(finish_all(s, err));
+    } else if (s->hand_over.trigger != NULL) {
+        TRY(finish_due(s, ctx, err));
     }
     TRY(stops ? file_compactor_flush(&s->compactor, err) : file_compactor_poll(&s->compactor, err));
+    TRY(hand_over(s, err));
     return OP_DONE;
 }
 

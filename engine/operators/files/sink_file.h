@@ -7,6 +7,7 @@
 #include "engine/operators/files/bucket.h"
 #include "engine/operators/files/commits.h"
 #include "engine/operators/files/compact.h"
+#include "engine/operators/files/hand_over.h"
 
 enum {
     FILE_OPEN_MAX_DEFAULT = 128,
@@ -23,6 +24,7 @@ struct file_sink {
     struct file_buckets buckets;
     struct file_commits commits;     /* files that wait */
     struct file_compactor compactor; /* hidden files */
+    struct file_hand_over hand_over; /* to a committer; off: the sink commits by itself */
     uint32_t n_open;                 /* files that are begun */
     bool bounded, checkpointed;
     int64_t next_check_ms; /* of the wall clock; 0: no timer is set */

@@ -2,7 +2,7 @@
 #include "engine/operators/io/text_splits.h"
 
 #include "common/fs/stream.h"
-#include <regex.h>
+#include "engine/patterns/regex.h"
 #include <stdio.h>
 
 /* Where a search stands. */
@@ -175,31 +175,39 @@ int text_files_find(char *const *paths, size_t n_paths, uint32_t flags, const st
     return rc;
 }
 
+/* Of a location the path alone, without scheme and bucket, as Flink has it. */
+static int matches_path(struct regex *r, const char *uri, bool *ret, struct error *err)
+{
+    struct fs_location location;
+
+    TRY(fs_location_parse(uri, &location, err));
+    int rc = regex_find(r, slice_cstr(location.path), 0, ret, err);
+    fs_location_fini(&location);
+    return rc;
+}
+
 int text_files_match(struct vec *files, const char *pattern, struct error *err)
 {
     STR_AUTO whole = STR_INIT;
-    regex_t regex;
-    char text[256];
+    struct regex *r = NULL;
     size_t kept = 0;
+    int rc = 0;
 
-    str_printf(&whole, "^(%s)$", pattern);
-    int rc = regcomp(&regex, str_cstr(&whole), REG_EXTENDED | REG_NOSUB);
-    if (rc != 0) {
-        (void)regerror(rc, &regex, text, sizeof(text));
-        return error_set(err, ERR_INVALID_ARGUMENT, "the pattern of paths '%s' is wrong: %s",
-                         pattern, text);
-    }
+    str_printf(&whole, "\\A(?:%s)\\z", pattern);
+    TRY_CTX(err, regex_new(str_slice(&whole), &r, err), "the pattern of paths '%s'", pattern);
     for (size_t i = 0; i < files->len; i++) {
         struct text_file *f = VEC_AT(files, struct text_file, i);
-        if (regexec(&regex, f->path, 0, NULL, 0) == 0) {
+        bool matches = false;
+        rc = rc < 0 ? rc : matches_path(r, f->path, &matches, err);
+        if (matches) {
             *VEC_AT(files, struct text_file, kept++) = *f;
         } else {
             mem_free(f->path);
         }
     }
     files->len = kept;
-    regfree(&regex);
-    return 0;
+    regex_free(r);
+    return rc;
 }
 
 void text_files_remember(const struct vec *files, struct map *seen)

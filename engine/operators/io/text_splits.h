@@ -30,7 +30,7 @@ enum text_find_flags {
  * file that several paths lead to is found once.  `seen` is only read. */
 int text_files_find(char *const *paths, size_t n_paths, uint32_t flags, const struct map *seen,
                     struct vec *ret_files, struct error *err) MUST_CHECK;
-/* Drops files whose whole path does not match a POSIX extended expression.  ERR_INVALID_ARGUMENT: it is none. */
+/* Drops files whose whole path does not match the expression (engine/patterns/regex.h).  ERR_PARSE: it is none. */
 int text_files_match(struct vec *files, const char *pattern, struct error *err) MUST_CHECK;
 /* Adds what was found to the files that later searches leave out. */
 void text_files_remember(const struct vec *files, struct map *seen);

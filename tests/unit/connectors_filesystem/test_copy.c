@@ -154,6 +154,8 @@ struct job {
     struct side from, to;
     struct table_scan scan;
     bool streaming;
+    bool overwrite;
+    const struct text_map *partition; /* static */
     int32_t parallelism;
     const char *settings[5];
 };
@@ -163,10 +165,12 @@ static int build(const struct job *j, Flinc__JobGraph **ret, struct error *err)
     struct table_fixture from, to;
     struct stream_graph g;
     struct stream_node *source = NULL, *sink = NULL;
-    struct table_write write = {.kinds = TABLE_INSERT};
+    struct table_write write = {
+        .kinds = TABLE_INSERT, .overwrite = j->overwrite, .partition = j->partition};
     struct rng rng;
     open_side(&from, &j->from);
     open_side(&to, &j->to);
+    from.table.batch = to.table.batch = !j->streaming;
     stream_graph_init(&g);
     int rc = table_add_source(&g, &from.table, &j->scan, &source, err);
     rc = rc == 0 ? table_add_sink(&g, &to.table, &write, &sink, err) : rc;
@@ -386,6 +390,149 @@ static void streaming_with_checkpoints(void **state)
     expect_lines("out", "b=x: 1\nb=x: 3\nb=y: 2\n");
 }
 
+static size_t visible_files(const char *folder)
+{
+    char path[256];
+    size_t n = 0;
+    snprintf(path, sizeof(path), "%s/%s", base, folder);
+    DIR *dir = opendir(path);
+    struct dirent *e;
+    while (dir != NULL && (e = readdir(dir)) != NULL) {
+        n += e->d_name[0] != '.' && e->d_name[0] != '_';
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return n;
+}
+
+static bool has_file(const char *name)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/%s", base, name);
+    return access(path, F_OK) == 0;
+}
+
+static void complete_partitions(void **state)
+{
+    struct job j = {.from = {ABD, "in", "csv"},
+                    .to = {.schema = ABD,
+                           .folder = "out",
+                           .format = "csv",
+                           .extra = {"sink.partition-commit.policy.kind", "success-file",
+                                     "sink.partition-commit.trigger", "partition-time",
+                                     "sink.partition-commit.success-file.name", "_DONE"},
+                           .keys = {2},
+                           .n_keys = 1},
+                    .scan = TABLE_SCAN_ALL,
+                    .streaming = true,
+                    .parallelism = 2,
+                    .settings = {"execution.checkpointing.interval", "20 ms"}};
+    (void)state;
+    put_file("in/one", "1,x,2020-01-01\n2,y,2020-01-02\n");
+    put_file("in/two", "3,z,2020-01-01\n");
+    must_run(&j);
+    expect_lines("out", "dt=2020-01-01: 1,x\ndt=2020-01-01: 3,z\ndt=2020-01-02: 2,y\n");
+    assert_true(has_file("out/dt=2020-01-01/_DONE"));
+    assert_true(has_file("out/dt=2020-01-02/_DONE"));
+    j.streaming = false; /* another run, that adds to it */
+    j.settings[0] = NULL;
+    j.to.extra[5] = "_ALSO";
+    must_run(&j);
+    expect_lines("out", "dt=2020-01-01: 1,x\ndt=2020-01-01: 1,x\ndt=2020-01-01: 3,z\n"
+                        "dt=2020-01-01: 3,z\ndt=2020-01-02: 2,y\ndt=2020-01-02: 2,y\n");
+    assert_true(has_file("out/dt=2020-01-01/_ALSO"));
+}
+
+static void overwritten(void **state)
+{
+    struct job j = {
+        .from = {ABD, "in", "csv"},
+        .to = {.schema = ABD, .folder = "out", .format = "csv", .keys = {2}, .n_keys = 1},
+        .scan = TABLE_SCAN_ALL,
+        .overwrite = true};
+    struct text_map gone = pairs_of(PAIRS("dt", "c"));
+    struct error err = ERROR_INIT;
+    (void)state;
+    put_file("in/one", "1,x,a\n");
+    put_file("out/dt=a/old", "8,old\n");
+    put_file("out/dt=b/old", "9,old\n");
+    put_file("out/dt=c/old", "7,old\n");
+    must_run(&j);
+    expect_lines("out", "dt=a: 1,x\ndt=b: 9,old\ndt=c: 7,old\n");
+    put_file("in/one", "");
+    j.partition = &gone;
+    must_run(&j);
+    expect_lines("out", "dt=a: 1,x\ndt=b: 9,old\n");
+    j.streaming = true;
+    assert_true(run(&j, &err) < 0);
+    assert_non_null(strstr(err.message, "execution.runtime-mode"));
+    text_map_fini(&gone);
+}
+
+static void a_failing_batch_job_shows_nothing(void **state)
+{
+    struct job j = {.from = {AB, "in", "csv"},
+                    .to = {AB, "out", "csv"},
+                    .scan = TABLE_SCAN_ALL,
+                    .parallelism = 2,
+                    .settings = {"restart-strategy.type", "none"}};
+    struct error err = ERROR_INIT;
+    (void)state;
+    put_file("in/one", "1,x\n");
+    put_file("in/two", "zwei,y\n");
+    put_file("out/old", "0,old\n");
+    assert_true(run(&j, &err) < 0);
+    expect_lines("out", "0,old\n");
+}
+
+static void joined_files(void **state)
+{
+    struct job j = {.from = {AB, "in", "csv"},
+                    .to = {.schema = AB,
+                           .folder = "out",
+                           .format = "csv",
+                           .extra = {"auto-compaction", "true", "sink.rolling-policy.file-size",
+                                     "64 kb", "compaction.file-size", "10 mb"},
+                           .keys = {1},
+                           .n_keys = 1},
+                    .scan = TABLE_SCAN_ALL};
+    STR_AUTO text = STR_INIT;
+    (void)state;
+    for (int i = 0; i < 100000; i++) {
+        str_printf(&text, "%d,x\n", i);
+    }
+    put_file("in/one", str_cstr(&text));
+    must_run(&j);
+    assert_int_equal(visible_files("out/b=x"), 1);
+    j.to.folder = "plain";
+    j.to.extra[1] = "false";
+    must_run(&j);
+    assert_true(visible_files("plain/b=x") > 1);
+}
+
+static void one_writer_per_partition(void **state)
+{
+    struct job j = {.from = {AB, "in", "csv"},
+                    .to = {.schema = AB,
+                           .folder = "out",
+                           .format = "csv",
+                           .extra = {"sink.shuffle-by-partition.enable", "true"},
+                           .keys = {1},
+                           .n_keys = 1},
+                    .scan = TABLE_SCAN_ALL,
+                    .parallelism = 4};
+    char name[32];
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof(name), "in/%d", i);
+        put_file(name, "1,x\n2,y\n");
+    }
+    must_run(&j);
+    assert_int_equal(visible_files("out/b=x"), 1);
+    assert_int_equal(visible_files("out/b=y"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +545,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_input, set_up, tear_down),
         cmocka_unit_test_setup_teardown(partitioned_and_read_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(streaming_with_checkpoints, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(complete_partitions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(overwritten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_failing_batch_job_shows_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(joined_files, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_writer_per_partition, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

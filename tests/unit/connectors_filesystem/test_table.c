@@ -73,24 +73,40 @@ static void who_reads_watermarks(void **state)
                                        "sink.partition-commit.trigger", "partition-time")));
 }
 
-static void what_is_not_there_yet(void **state)
+static void expect_bad_sink(const char *const *options, int code, const char *part)
 {
+    static const uint32_t keys[] = {2};
     struct error err = ERROR_INIT;
     struct table_fixture f;
-    struct table_node node;
+    struct table_node node = {.kind = NULL};
     struct arena arena;
     struct table_write write = {.kinds = TABLE_INSERT};
-    (void)state;
-    expect_ok(table_fixture_open(&f, SCHEMA,
-                                 PAIRS("connector", "filesystem", "path", "/tmp/x", "format",
-                                       "json", "sink.partition-commit.policy.kind", "success-file"),
-                                 &err),
-              &err);
+    expect_ok(table_fixture_open(&f, SCHEMA, options, &err), &err);
+    f.table.partition_keys = keys;
+    f.table.n_partition_keys = 1;
     arena_init(&arena, 0);
-    expect_error(table_plan_sink(&f.table, &write, &arena, &node, &err), ERR_UNSUPPORTED, &err,
-                 "not supported yet: 'sink.partition-commit.policy.kind'");
+    expect_error(table_plan_sink(&f.table, &write, &arena, &node, &err), code, &err, part);
     arena_fini(&arena);
     table_fixture_fini(&f);
+}
+
+#define SINK "connector", "filesystem", "path", "/tmp/x", "format", "json"
+#define POLICY "sink.partition-commit.policy.kind"
+
+static void bad_sinks(void **state)
+{
+    (void)state;
+    expect_bad_sink(PAIRS(SINK, POLICY, "metastore,success-file"), ERR_INVALID_CONFIG, "Hive");
+    expect_bad_sink(PAIRS(SINK, POLICY, "custom"), ERR_INVALID_CONFIG, "Java class");
+    expect_bad_sink(PAIRS(SINK, POLICY, "success"), ERR_INVALID_CONFIG, "'success' is no policy");
+    expect_bad_sink(
+        PAIRS(SINK, POLICY, "success-file", "sink.partition-commit.success-file.name", "a/b"),
+        ERR_INVALID_CONFIG, "success-file.name");
+    expect_bad_sink(PAIRS(SINK, POLICY, "success-file", "partition.time-extractor.kind", "custom"),
+                    ERR_INVALID_CONFIG, "partition.time-extractor.kind");
+    expect_bad_sink(PAIRS(SINK, POLICY, "success-file", "sink.partition-commit.trigger",
+                          "partition-time", "sink.partition-commit.watermark-time-zone", "Nowhere"),
+                    ERR_NOT_FOUND, "sink.partition-commit.watermark-time-zone");
 }
 
 int main(void)
@@ -99,7 +115,7 @@ int main(void)
         cmocka_unit_test(good_tables),
         cmocka_unit_test(bad_tables),
         cmocka_unit_test(who_reads_watermarks),
-        cmocka_unit_test(what_is_not_there_yet),
+        cmocka_unit_test(bad_sinks),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
