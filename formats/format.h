@@ -33,6 +33,8 @@ enum {
 
 /* ---- which there are ---------------------------------------------------------------------------------- */
 
+/* A type as third parties see it, in the arena. */
+const flinc_type *format_type_show(struct arena *arena, const struct data_type *t);
 /* NULL when there is none of the name. */
 const flinc_format *format_find(struct slice name);
 /* ERR_NOT_FOUND in Flink's words, with those that there are and the nearest one. */

@@ -8,7 +8,7 @@ _Static_assert((int)FLINC_TYPE_NULL == (int)TYPE_NULL && (int)FLINC_TYPE_RAW == 
                    (int)FLINC_TYPE_DECIMAL == (int)TYPE_DECIMAL,
                "kinds of types are numbered alike");
 
-static const flinc_type *make_type(struct arena *a, const struct data_type *t)
+const flinc_type *format_type_show(struct arena *a, const struct data_type *t)
 {
     flinc_type *type = arena_zalloc(a, sizeof(*type));
     const flinc_type **children = arena_zalloc(a, sizeof(*children) * (t->n_children + 1));
@@ -16,7 +16,7 @@ static const flinc_type *make_type(struct arena *a, const struct data_type *t)
 
     type_print(t, &text);
     for (uint32_t i = 0; i < t->n_children; i++) {
-        children[i] = make_type(a, t->children[i]);
+        children[i] = format_type_show(a, t->children[i]);
     }
     *type = (flinc_type){.struct_size = sizeof(*type),
                          .kind = (enum flinc_type_kind)t->id,
@@ -39,7 +39,7 @@ void format_schema_init(struct format_schema *f, const struct schema *schema)
     const flinc_type **types = arena_zalloc(&f->arena, sizeof(*types) * (schema->n_fields + 1));
     for (uint32_t i = 0; i < schema->n_fields; i++) {
         names[i] = schema->fields[i].name;
-        types[i] = make_type(&f->arena, schema->fields[i].type);
+        types[i] = format_type_show(&f->arena, schema->fields[i].type);
     }
     f->face = (flinc_format_schema){.struct_size = sizeof(f->face),
                                     .n_columns = schema->n_fields,

@@ -95,6 +95,7 @@ int aggregate_new(const struct aggregate_options *options, struct aggregate **re
     a->arg = value != NULL ? type_ref(value) : NULL;
     a->result = type_ref(options->result);
     a->n_args = options->n_args;
+    a->arg_types = options->args;
     a->n_strict = MIN(options->n_args, 1u);
     a->is_merging = options->is_merging;
     a->pool = options->pool;
@@ -103,6 +104,7 @@ int aggregate_new(const struct aggregate_options *options, struct aggregate **re
     if (rc == 0 && a->is_merging) {
         rc = check_merging(a, options, err);
     }
+    a->arg_types = NULL;
     if (rc < 0) {
         aggregate_free(a);
         return rc;
@@ -112,9 +114,20 @@ int aggregate_new(const struct aggregate_options *options, struct aggregate **re
     return 0;
 }
 
+static void drop_groups(struct aggregate *a, uint32_t from, uint32_t n)
+{
+    if (n > 0 && a->kernels != NULL && a->kernels->drop != NULL) {
+        a->kernels->drop(a, from, n);
+    }
+}
+
 struct aggregate *aggregate_free(struct aggregate *a)
 {
     if (a != NULL) {
+        drop_groups(a, 0, a->n_groups);
+        if (a->free_user != NULL) {
+            a->free_user(a->user);
+        }
         heap_clear(&a->heap);
         mem_free(a->heap.blocks);
         buffer_unref(a->states);
@@ -189,11 +202,13 @@ void aggregate_reserve(struct aggregate *a, uint32_t n_groups)
 void aggregate_reset(struct aggregate *a, uint32_t from, uint32_t n)
 {
     ASSERT(from + n <= a->n_groups);
+    drop_groups(a, from, n);
     memset(a->states->data + (size_t)from * a->state_bytes, 0, (size_t)n * a->state_bytes);
 }
 
 void aggregate_clear(struct aggregate *a)
 {
+    drop_groups(a, 0, a->n_groups);
     a->n_groups = 0;
     heap_clear(&a->heap);
 }

@@ -30,6 +30,8 @@ struct aggregate_kernels {
                       struct buffer_pool *pool, struct column *ret, struct error *err);
     int (*result)(struct aggregate *a, const uint32_t *groups, uint32_t n, struct buffer_pool *pool,
                   struct column *ret, struct error *err);
+    /* Groups [from, from + n) end; NULL: their states are nothing but bytes. */
+    void (*drop)(struct aggregate *a, uint32_t from, uint32_t n);
 };
 
 struct aggregate {
@@ -48,6 +50,9 @@ struct aggregate {
     struct buffer *states;    /* Owns */
     uint32_t n_groups, cap_groups;
     struct aggregate_heap heap;
+    const struct data_type *const *arg_types; /* Borrows: n_args, for bind() */
+    void *user; /* Owns; the kernels' own; free_user() */
+    void (*free_user)(void *user);
     uint64_t setting;    /* the kernels' own */
     char *text;          /* Owns; the kernels' own */
     uint16_t *kept_rows; /* Owns: scratch of rows without NULLs */

@@ -83,6 +83,28 @@ const struct expr_function *expr_function_get(const char *name)
     return f;
 }
 
+static int (*read_user)(const char *wire_name, const struct expr_function **ret,
+                        struct error *err);
+
+void expr_functions_set_reader(int (*read)(const char *wire_name, const struct expr_function **ret,
+                                           struct error *err))
+{
+    read_user = read;
+}
+
+int expr_function_read(const char *wire_name, const struct expr_function **ret, struct error *err)
+{
+    if (cstr_starts_with(wire_name, EXPR_USER_FUNCTION_PREFIX) && read_user != NULL) {
+        return read_user(wire_name, ret, err);
+    }
+    *ret = expr_function_find(slice_cstr(wire_name));
+    if (*ret == NULL || strcmp((*ret)->name, wire_name) != 0) {
+        return error_set(err, ERR_NOT_FOUND, "'%s' is a function that this build does not have",
+                         wire_name);
+    }
+    return 0;
+}
+
 const char *expr_function_nearest(const char *name)
 {
     char upper[64];
@@ -171,7 +193,8 @@ static const struct {
     {"COLLECTION", is_collection, SIGNATURE_NO_GROUP, "COLLECTION"},
 };
 
-static void set_family(struct slice word, struct signature_argument *ret)
+/* False: it is no family. */
+static bool find_family(struct slice word, struct signature_argument *ret)
 {
     for (size_t i = 0; i < ARRAY_LEN(families); i++) {
         if (slice_eq_cstr(word, families[i].name)) {
@@ -179,12 +202,20 @@ static void set_family(struct slice word, struct signature_argument *ret)
             ret->group = families[i].group;
             ret->shown = slice_cstr(families[i].shown);
             ret->is_array = slice_ends_with(word, "[]");
-            return;
+            return true;
         }
+    }
+    return false;
+}
+
+static void set_family(struct slice word, struct signature_argument *ret)
+{
+    if (find_family(word, ret)) {
+        return;
     }
     struct error err = ERROR_INIT;
     int rc = type_parse(word, &ret->type, &err);
-    ASSERT(rc == 0); /* tables are right: each is parsed by a test */
+    ASSERT(rc == 0); /* tables are right: each is parsed by a test; others are checked */
     ret->shown = word;
 }
 
@@ -209,24 +240,62 @@ static bool next_part(struct slice *rest, char separator, struct slice *ret)
     return true;
 }
 
+/* The word without what stands around it: ..., ?, quotes. */
+static struct slice bare_word(struct slice word, bool *ret_varying, bool *ret_optional,
+                              bool *ret_literal)
+{
+    *ret_varying = slice_ends_with(word, "...");
+    *ret_optional = !*ret_varying && slice_ends_with(word, "?");
+    word.len -= *ret_varying ? 3 : *ret_optional ? 1 : 0;
+    word = slice_trim(word);
+    *ret_literal = word.len > 2 && word.data[0] == '\'';
+    return *ret_literal ? slice_make(word.data + 1, word.len - 2) : word;
+}
+
 static void parse_argument(struct slice word, struct signature *s)
 {
     struct signature_argument *a = &s->args[s->n];
-    *a = (struct signature_argument){.group = SIGNATURE_NO_GROUP};
+    bool varying, optional;
     ASSERT(s->n < SIGNATURE_ARGS_MAX);
-    if (slice_ends_with(word, "...")) {
-        word = slice_trim(slice_make(word.data, word.len - 3));
-        s->is_varying = true;
-    } else if (slice_ends_with(word, "?")) {
-        word = slice_trim(slice_make(word.data, word.len - 1));
-        s->least = MIN(s->least, s->n);
-    }
-    if (word.len > 2 && word.data[0] == '\'') {
-        word = slice_make(word.data + 1, word.len - 2);
-        a->is_literal = true;
-    }
+    *a = (struct signature_argument){.group = SIGNATURE_NO_GROUP};
+    word = bare_word(word, &varying, &optional, &a->is_literal);
+    s->is_varying |= varying;
+    s->least = optional ? MIN(s->least, s->n) : s->least;
     set_family(word, a);
     s->n++;
+}
+
+static int check_word(struct slice word, bool is_behind_varying, struct error *err)
+{
+    struct signature_argument a = {.group = SIGNATURE_NO_GROUP};
+    bool varying, optional, literal;
+    const struct slice bare = bare_word(word, &varying, &optional, &literal);
+    if (is_behind_varying) {
+        return error_set(err, ERR_INVALID_ARGUMENT, "'...' stands behind the last argument only");
+    }
+    if (!find_family(bare, &a)) {
+        TRY(type_parse(bare, &a.type, err));
+        type_unref(a.type);
+    }
+    return 0;
+}
+
+int expr_signatures_check(const char *signatures, struct error *err)
+{
+    struct slice rest = slice_cstr(signatures), alternative, word;
+    while (next_part(&rest, '|', &alternative)) {
+        bool is_varying = false;
+        for (uint32_t n = 0; alternative.len > 0 && next_part(&alternative, ',', &word); n++) {
+            if (n == SIGNATURE_ARGS_MAX) {
+                return error_set(err, ERR_TOO_LARGE, "at most %d arguments can be declared",
+                                 SIGNATURE_ARGS_MAX);
+            }
+            TRY_CTX(err, check_word(word, is_varying, err), "reading the arguments '%s'",
+                    signatures);
+            is_varying = slice_ends_with(word, "...");
+        }
+    }
+    return 0;
 }
 
 bool signature_next(struct slice *rest, struct signature *ret)

@@ -66,7 +66,7 @@ struct expr_binding {
 };
 
 struct expr_function {
-    const char *name;       /* upper case */
+    const char *name;       /* upper case; of user functions as they were called */
     const char *aliases;    /* "SUBSTR", with commas; NULL: none */
     const char *signatures; /* NULL: infer() checks the arguments too */
     const char *result;     /* NULL: infer() */
@@ -84,6 +84,7 @@ struct expr_function {
     const char *text;                       /* one or two sentences of Markdown */
     const char
         *example; /* "UPPER('abc') -- ABC": SQL, and what it prints; more with newlines between */
+    const char *wire_name; /* of user functions: in job graphs; NULL: its name */
 };
 
 /* A family of rows; tables of tables end with NULL. */
@@ -100,6 +101,19 @@ void expr_functions_register(const struct expr_functions *const *tables, uint32_
 const struct expr_function *expr_function_find(struct slice name);
 /* The row with the name, which exists. */
 const struct expr_function *expr_function_get(const char *name);
+/* The row that a job graph names: by its name, or by what finds user functions.  ERR_NOT_FOUND: this process does not have it. */
+int expr_function_read(const char *wire_name, const struct expr_function **ret,
+                       struct error *err) MUST_CHECK;
+static inline const char *expr_function_wire_name(const struct expr_function *f)
+{
+    return f->wire_name != NULL ? f->wire_name : f->name;
+}
+/* Wire names of user functions begin so; `read` finds them.  Once per process, before threads. */
+#define EXPR_USER_FUNCTION_PREFIX "user:"
+void expr_functions_set_reader(int (*read)(const char *wire_name, const struct expr_function **ret,
+                                           struct error *err));
+/* Is `signatures` text that this file explains?  ERR_INVALID_ARGUMENT: for rows that come from outside. */
+int expr_signatures_check(const char *signatures, struct error *err) MUST_CHECK;
 /* The name nearest to a slip, or NULL. */
 const char *expr_function_nearest(const char *name);
 uint32_t expr_function_count(void);

@@ -128,6 +128,21 @@ void expr_end_bytes(struct expr_frame *f, uint32_t row, size_t len)
     h->block->size += len;
 }
 
+void expr_open_room(struct expr_frame *f, size_t size, struct expr_room *ret)
+{
+    char *at = expr_begin_bytes(f, 0, MAX(size, (size_t)1));
+    const struct buffer *block = f->heap->block;
+    *ret = (struct expr_room){.at = at,
+                              .left = block->capacity - block->size,
+                              .number = f->heap->number,
+                              .offset = (int32_t)block->size};
+}
+
+void expr_close_room(struct expr_frame *f, size_t written)
+{
+    f->heap->block->size += written;
+}
+
 void expr_put_bytes(struct expr_frame *f, uint32_t row, struct slice value)
 {
     if (value.len == 0) { /* whose data may be NULL */

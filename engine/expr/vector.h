@@ -125,6 +125,15 @@ void expr_put_bytes(struct expr_frame *f, uint32_t row, struct slice value);
 /* Room for a result of up to `max_len` bytes, to be filled in place, then closed with its length. */
 char *expr_begin_bytes(struct expr_frame *f, uint32_t row, size_t max_len);
 void expr_end_bytes(struct expr_frame *f, uint32_t row, size_t len);
+/* For code that writes views itself: a place for `size` bytes of long ones, which have its number and offset.  What was opened
+ * before is closed first, with the bytes that were written there. */
+struct expr_room {
+    char *at;
+    size_t left;
+    int32_t number, offset;
+};
+void expr_open_room(struct expr_frame *f, size_t size, struct expr_room *ret);
+void expr_close_room(struct expr_frame *f, size_t written);
 /* A part of argument k's own bytes at this row, without a copy: the result shares the argument's buffers. */
 void expr_put_part(struct expr_frame *f, uint32_t row, uint32_t k, struct slice part);
 /* The cell of argument k (of the result's type) at this row, of any type. */

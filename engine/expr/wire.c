@@ -145,7 +145,7 @@ static int write_node(struct expr_writer *w, const struct expr *e, Flinc__ExprNo
         return write_literal(w, e, node);
     case EXPR_CALL:
         node->kind = FLINC__EXPR_NODE_KIND__EXPR_NODE_CALL;
-        node->function = (char *)e->function->name;
+        node->function = (char *)(uintptr_t)expr_function_wire_name(e->function);
         return write_args(w, e, node, err);
     case EXPR_FIELD:
         node->kind = FLINC__EXPR_NODE_KIND__EXPR_NODE_FIELD;
@@ -338,15 +338,17 @@ static int read_call(struct expr_reader *r, const Flinc__ExprNode *node,
                      const struct expr *const *args, struct data_type *type,
                      const struct expr **ret, struct error *err)
 {
-    const struct expr_function *f = expr_function_find(slice_cstr(node->function));
+    const struct expr_function *f;
     const uint32_t n_args = (uint32_t)node->n_args;
     const struct expr *e;
-    if (f == NULL || strcmp(f->name, node->function) != 0) {
+    int rc = expr_function_read(node->function, &f, err);
+    if (rc == ERR_NOT_FOUND) {
         return error_set(err, ERR_CORRUPT,
                          "expression node %" PRIu32 " of a job graph calls '%s', which this build "
                          "does not have",
                          r->at, node->function);
     }
+    TRY_CTX(err, rc, "reading expression node %" PRIu32 " of a job graph", r->at);
     if (f->kind != EXPR_SCALAR) {
         return damaged(r, "a call of what is not a scalar function", err);
     }

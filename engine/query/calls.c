@@ -27,8 +27,11 @@ static int check_call(const struct op_context *ctx, const Flinc__AggregateCall *
 static int find_function(const struct op_context *ctx, const char *name,
                          const struct expr_function **ret, struct error *err)
 {
-    *ret = expr_function_find(slice_cstr(name));
-    if (*ret == NULL || (*ret)->kind != EXPR_AGGREGATE) {
+    int rc = expr_function_read(name, ret, err);
+    if (rc < 0 && rc != ERR_NOT_FOUND) {
+        return rc;
+    }
+    if (rc < 0 || (*ret)->kind != EXPR_AGGREGATE) {
         return error_set(err, ERR_CORRUPT,
                          "operator '%s' (%s): there is no aggregate function '%s' in this build",
                          ctx->spec->name, ctx->spec->kind, name);

@@ -4,6 +4,7 @@
 #include "engine/functions/functions.h"
 #include "engine/query/collect.h"
 #include "engine/table/table.h"
+#include "engine/userfunctions/userfunctions.h"
 
 #include <pthread.h>
 
@@ -16,6 +17,7 @@ static const struct operator_desc *const operators[] = {
 static void register_all(void)
 {
     functions_register_builtin();
+    user_functions_register();
     for (size_t i = 0; i < ARRAY_LEN(operators); i++) {
         int rc = table_operator_register(operators[i], NULL);
         ASSERT(rc == 0);

@@ -239,6 +239,9 @@ int sql_manager_add_jar(struct sql_manager *m, const char *path, struct error *e
         return error_set(err, ERR_TOO_LARGE, "The session has %d jars, which is the limit.",
                          SQL_JARS_MAX);
     }
+    if (m->resolver != NULL && m->resolver->check_jar != NULL) {
+        TRY(m->resolver->check_jar(m->resolver->arg, path, err));
+    }
     text_list_add(&m->jars, slice_cstr(path));
     return 0;
 }

@@ -33,6 +33,8 @@ struct sql_resolver {
                  struct sql_table *view, struct sql_error_place *place, struct error *err);
     /* Are the options those of a connector, and are its columns what it takes? */
     int (*check_table)(void *arg, const struct sql_table *table, struct error *err);
+    /* The file of ADD JAR: is it there, and is it a library that can be loaded? */
+    int (*check_jar)(void *arg, const char *address, struct error *err);
     /* Names of built-in functions, as SHOW FUNCTIONS lists them. */
     void (*functions)(void *arg, struct text_list *ret);
     /* An option of a session that DDL looks at (table.*); NULL: not set. */

@@ -22,7 +22,7 @@ static Flinc__AggregateCall *make_call(struct exec_translation *x,
     STR_AUTO type = STR_INIT;
     flinc__aggregate_call__init(c);
     type_print(call->type, &type);
-    c->function = arena_strdup(x->arena, call->function->name);
+    c->function = arena_strdup(x->arena, expr_function_wire_name(call->function));
     c->n_args = call->args.n;
     c->args = exec_copy_columns(x, &call->args);
     c->distinct = call->distinct;

@@ -312,12 +312,16 @@ int convert_call(struct convert *c, struct block *b, const struct sql_expr *e,
                  const struct expr **ret, struct error *err)
 {
     const struct sql_call *s = e->call;
-    if (s->name.n != 1) {
+    const struct expr_function *f = NULL;
+    int rc = plan_user_function(c->p, &s->name, &f, err);
+    TRY(rc);
+    if (rc == 0 && s->name.n != 1) {
         return 0;
     }
     const struct slice name = s->name.parts[0].text;
-    const struct expr_function *f = expr_function_find(name);
-    if (is_word(name, "GROUPING") || is_word(name, "GROUPING_ID") || is_word(name, "GROUP_ID")) {
+    f = rc == 0 ? expr_function_find(name) : f;
+    if (rc == 0 && (is_word(name, "GROUPING") || is_word(name, "GROUPING_ID") ||
+                    is_word(name, "GROUP_ID"))) {
         TRY(convert_grouping(c, b, e, ret, err));
         return 1;
     }

@@ -120,6 +120,12 @@ static int on_other(void *arg, struct sql_validator *v, const struct sql_scope *
     return rc < 0 ? rc : 1;
 }
 
+static int on_function(void *arg, const struct sql_path *name, const struct expr_function **ret,
+                       struct error *err)
+{
+    return plan_user_function(((struct convert *)arg)->p, name, ret, err);
+}
+
 static void validator_init(struct convert *c, struct sql_validator *v)
 {
     *v = (struct sql_validator){
@@ -127,6 +133,7 @@ static void validator_init(struct convert *c, struct sql_validator *v)
         .zone = c->p->options.zone,
         .other = on_other,
         .outer = on_outer,
+        .function = on_function,
         .arg = c,
     };
 }

@@ -108,6 +108,12 @@ bool plan_has_external(const struct expr *e, enum plan_external kind);
 /* The type with another nullability, of the pool. */
 struct data_type *plan_nullable(const struct data_type *t, bool nullable);
 
+/* ---- functions.c ---------------------------------------------------------------------------------------- */
+
+/* 1: a user's function of the name; 0: there is none, it may be a built-in one. */
+int plan_user_function(struct sql_plan *p, const struct sql_path *name,
+                       const struct expr_function **ret, struct error *err) MUST_CHECK;
+
 /* ---- tables ------------------------------------------------------------------------------------------- */
 
 /* The table of the definition (a ref is taken), opened once per plan; `hints` may be NULL. */

@@ -221,6 +221,10 @@ struct sql_plan_options {
     const struct time_zone *zone; /* Borrows: table.local-time-zone */
     bool is_batch;
     int64_t query_start_ms;
+    /* What CREATE FUNCTION made, loaded and checked; `name` is that of SQL.  NULL: functions of users are refused. */
+    int (*user_function)(void *arg, const char *name, const struct sql_entity *function,
+                         const struct expr_function **ret, struct error *err);
+    void *user_function_arg;
 };
 
 /* Owner of everything that trees of one statement consist of. */

@@ -299,10 +299,17 @@ int plan_scan_table(struct sql_plan *p, const struct rel_table *table, const str
 
 /* ---- expressions of definitions ----------------------------------------------------------------------- */
 
+static int on_function(void *arg, const struct sql_path *name, const struct expr_function **ret,
+                       struct error *err)
+{
+    return plan_user_function(arg, name, ret, err);
+}
+
 int plan_resolve_plain(struct sql_plan *p, const struct sql_scope *scope, const struct sql_expr *e,
                        const struct expr **ret, struct sql_error_place *place, struct error *err)
 {
-    struct sql_validator v = {.pool = p->pool, .zone = p->options.zone};
+    struct sql_validator v = {
+        .pool = p->pool, .zone = p->options.zone, .function = on_function, .arg = p};
     int rc = sql_resolve(&v, scope, e, ret, err);
     if (rc < 0 && place != NULL) {
         place->span = v.has_place ? v.place : e->span;

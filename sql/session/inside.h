@@ -2,10 +2,28 @@
 #ifndef FLINC_SQL_SESSION_INSIDE_H
 #define FLINC_SQL_SESSION_INSIDE_H
 
+#include "common/fs/artifact/artifact.h"
 #include "common/text/time_zone.h"
 #include "sql/catalog/execute.h"
 #include "sql/plan/rel.h"
 #include "sql/session/session.h"
+
+/* A file of ADD JAR or USING JAR, copied beside the session: what changes the file later changes no job. */
+struct sql_library {
+    char *address; /* Owns; as it was written */
+    char *name;    /* Owns; in job graphs: "<hash of its bytes>-udf.so" */
+    char *path;    /* Owns; of the copy */
+    struct sql_library_version {
+        uint64_t inode, size;
+        int64_t modified_ns;
+    } version; /* of a local file; zeros: of another file system, which is fetched once */
+};
+
+struct sql_libraries {
+    struct owned_dir own;
+    const char *dir;  /* Borrows; NULL: not made */
+    struct vec items; /* Owns: struct sql_library *; a file that has changed has several */
+};
 
 struct sql_session {
     struct sql_session_options options; /* conf: not kept */
@@ -18,6 +36,7 @@ struct sql_session {
     struct rng rng;              /* of job ids */
     bool in_set;
     struct text_list set; /* inserts since BEGIN STATEMENT SET */
+    struct sql_libraries libraries;
 };
 
 /* One statement being executed. */
@@ -43,6 +62,15 @@ void sql_session_resolver_init(struct sql_session *s);
 int sql_session_expand(struct sql_session *s, const struct sql_query *query, struct slice text,
                        struct str *out, struct error *err) MUST_CHECK;
 
+/* ---- functions.c: libraries of functions ---- */
+void sql_libraries_init(struct sql_libraries *l);
+void sql_libraries_fini(struct sql_libraries *l);
+/* The address is a library, here and now: ADD JAR. */
+int sql_session_check_jar(void *arg, const char *address, struct error *err) MUST_CHECK;
+/* What a plan asks for; arg: struct sql_planned, which notes the library. */
+int sql_session_user_function(void *arg, const char *name, const struct sql_entity *function,
+                              const struct expr_function **ret, struct error *err) MUST_CHECK;
+
 /* ---- settings.c ---- */
 int sql_run_set(struct sql_run *r) MUST_CHECK;
 int sql_run_reset(struct sql_run *r) MUST_CHECK;
@@ -64,6 +92,7 @@ struct sql_planned {
     struct sql_session *s;
     struct sql_plan *plan; /* Owns */
     struct vec logical;    /* const struct rel *: roots */
+    struct vec libraries;  /* Borrows: const struct sql_library *, of functions that were met */
 };
 int sql_planned_open(struct sql_session *s, struct sql_planned *ret, struct error *err) MUST_CHECK;
 void sql_planned_close(struct sql_planned *p);

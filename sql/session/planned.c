@@ -11,17 +11,21 @@ int sql_planned_open(struct sql_session *s, struct sql_planned *ret, struct erro
         .zone = s->zone,
         .is_batch = mode != NULL && strcasecmp(mode, "BATCH") == 0,
         .query_start_ms = clock_now_ms(&clock_system),
+        .user_function = sql_session_user_function,
+        .user_function_arg = ret,
     };
     (void)err;
     ret->s = s;
     ret->plan = sql_plan_new(&o);
     vec_init(&ret->logical, sizeof(void *));
+    vec_init(&ret->libraries, sizeof(void *));
     return 0;
 }
 
 void sql_planned_close(struct sql_planned *p)
 {
     vec_fini(&p->logical);
+    vec_fini(&p->libraries);
     p->plan = sql_plan_free(p->plan);
 }
 
@@ -126,6 +130,22 @@ static void job_settings(const struct conf *conf, struct arena *arena, struct ve
     }
 }
 
+/* The libraries that the job's functions are in, for its workers. */
+static void job_libraries(struct sql_planned *p, struct arena *arena, struct translate_options *o)
+{
+    const Flinc__Library **all = arena_alloc(arena, (p->libraries.len + 1) * sizeof(*all));
+    for (size_t i = 0; i < p->libraries.len; i++) {
+        const struct sql_library *from = vec_ptr(&p->libraries, i);
+        Flinc__Library *l = arena_alloc(arena, sizeof(*l));
+        flinc__library__init(l);
+        l->name = from->name;
+        l->path = from->path;
+        all[i] = l;
+    }
+    o->libraries = all;
+    o->n_libraries = p->libraries.len;
+}
+
 static int translate_graph(struct sql_planned *p, struct stream_graph *graph,
                            struct sql_job_graph *ret, struct error *err)
 {
@@ -142,6 +162,7 @@ static int translate_graph(struct sql_planned *p, struct stream_graph *graph,
     };
     TRY(sql_session_is_batch(p->s, &o.batch, err));
     job_settings(conf, &graph->arena, &settings);
+    job_libraries(p, &graph->arena, &o);
     o.config = settings.data;
     o.n_config = settings.len;
     id_random(&o.job_id, &p->s->rng);

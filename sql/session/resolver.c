@@ -151,6 +151,7 @@ void sql_session_resolver_init(struct sql_session *s)
                                         .expression = resolve_expression,
                                         .query = resolve_query,
                                         .check_table = check_table,
+                                        .check_jar = sql_session_check_jar,
                                         .functions = list_functions,
                                         .option = option};
 }

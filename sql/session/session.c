@@ -80,6 +80,7 @@ int sql_session_new(const struct sql_session_options *options, struct sql_sessio
     }
     s->pool = buffer_pool_new(&(struct buffer_pool_options){.name = "sql-session"});
     rng_init_system(&s->rng);
+    sql_libraries_init(&s->libraries);
     sql_session_resolver_init(s);
     int rc = sql_session_open_zone(s, err);
     rc = rc < 0 ? rc : open_manager(s, err);
@@ -97,6 +98,7 @@ struct sql_session *sql_session_free(struct sql_session *s)
         sql_manager_free(s->manager);
         time_zone_free(s->zone);
         text_list_fini(&s->set);
+        sql_libraries_fini(&s->libraries);
         conf_fini(&s->base);
         conf_fini(&s->conf);
         buffer_pool_close(s->pool);

@@ -66,7 +66,8 @@ int sql_resolve_call(struct sql_validator *v, const struct sql_scope *scope,
     const struct sql_call *c = e->call;
     const struct expr_function *f = NULL;
     if (v->function != NULL) {
-        f = v->function(v->arg, &c->name);
+        int rc = v->function(v->arg, &c->name, &f, err);
+        TRY(sql_at_place(v, c->name.span, MIN(rc, 0)));
     }
     if (f == NULL && c->name.n == 1) {
         f = expr_function_find(c->name.parts[0].text);

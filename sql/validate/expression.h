@@ -35,8 +35,9 @@ struct sql_validator {
                  const struct sql_expr *e, const struct expr **ret, struct error *err);
     int (*outer)(void *arg, struct sql_validator *v, uint32_t level, const struct expr *column,
                  const struct expr **ret, struct error *err);
-    /* A function that is not built in (may be NULL): what CREATE FUNCTION made; NULL when there is none. */
-    const struct expr_function *(*function)(void *arg, const struct sql_path *name);
+    /* A function that is not built in (may be NULL): 1 and what CREATE FUNCTION made; 0 when there is none of the name. */
+    int (*function)(void *arg, const struct sql_path *name, const struct expr_function **ret,
+                    struct error *err);
     void *arg;
 };
 

@@ -2,6 +2,7 @@
 #include "taskmanager/worker/job_code.h"
 #include "common/plugin/code_library.h"
 #include "common/plugin/shared_object.h"
+#include "engine/userfunctions/userfunctions.h"
 
 /* Where the library lies.  ERR_INVALID_ARGUMENT: a hash that is none. */
 static int library_path(const struct job_code *c, const Flinc__Library *l, struct str *ret_path,
@@ -56,7 +57,7 @@ static int load_library(struct job_code *c, const Flinc__Library *l, struct erro
     TRY(library_path(c, l, &path, err));
     TRY_CTX(err, open_library(c, l, str_cstr(&path), err), "loading library '%s' of the job",
             l->name);
-    return 0;
+    return user_library_add(l->name, str_cstr(&path), err);
 }
 
 static int code_load(struct code_resolver *resolver, Flinc__Library *const *libraries,
