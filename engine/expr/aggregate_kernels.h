@@ -51,7 +51,7 @@ struct aggregate {
     uint32_t n_groups, cap_groups;
     struct aggregate_heap heap;
     const struct data_type *const *arg_types; /* Borrows: n_args, for bind() */
-    void *user; /* Owns; the kernels' own; free_user() */
+    void *user;                               /* Owns; the kernels' own; free_user() */
     void (*free_user)(void *user);
     uint64_t setting;    /* the kernels' own */
     char *text;          /* Owns; the kernels' own */

@@ -83,8 +83,7 @@ const struct expr_function *expr_function_get(const char *name)
     return f;
 }
 
-static int (*read_user)(const char *wire_name, const struct expr_function **ret,
-                        struct error *err);
+static int (*read_user)(const char *wire_name, const struct expr_function **ret, struct error *err);
 
 void expr_functions_set_reader(int (*read)(const char *wire_name, const struct expr_function **ret,
                                            struct error *err))

@@ -195,10 +195,10 @@ static int save_state(const struct user_aggregate *u, const struct aggregate *a,
         return 0;
     }
     TRY(told(u, u->f->udf.save(u->instance, state, &s.face, &why), &why, "saving a state", err));
-    return s.too_large ? error_set(err, ERR_TOO_LARGE,
-                                   "user function '%s': a state has more than %d bytes", u->f->name,
-                                   FLINC_UDF_SAVED_MAX)
-                       : 0;
+    return s.too_large
+               ? error_set(err, ERR_TOO_LARGE, "user function '%s': a state has more than %d bytes",
+                           u->f->name, FLINC_UDF_SAVED_MAX)
+               : 0;
 }
 
 struct saved_states {

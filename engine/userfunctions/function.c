@@ -141,11 +141,11 @@ static int check_parts(const struct user_function *f, struct error *err)
     default:
         fault = "it is of an unknown kind";
     }
-    fault = fault != NULL                              ? fault
-            : u->arguments == NULL                     ? "it declares no arguments"
-            : u->result == NULL && u->infer == NULL    ? "it has neither result nor infer()"
-            : (u->open == NULL) != (u->close == NULL)  ? "open() and close() come together"
-                                                       : NULL;
+    fault = fault != NULL                             ? fault
+            : u->arguments == NULL                    ? "it declares no arguments"
+            : u->result == NULL && u->infer == NULL   ? "it has neither result nor infer()"
+            : (u->open == NULL) != (u->close == NULL) ? "open() and close() come together"
+                                                      : NULL;
     return fault == NULL ? 0 : misdeclared(f, fault, err);
 }
 

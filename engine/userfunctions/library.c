@@ -85,7 +85,8 @@ static int find_symbol(const char *library, const char *symbol, const void **ret
     struct library *l = libraries.is_made ? map_find(&libraries.by_name, library) : NULL;
     if (l == NULL) {
         return error_set(err, ERR_NOT_FOUND,
-                         "the library '%s' of a user's function did not come with the job", library);
+                         "the library '%s' of a user's function did not come with the job",
+                         library);
     }
     if (l->so.handle == NULL) {
         TRY(shared_object_open(&l->so, l->path, err));

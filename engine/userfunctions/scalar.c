@@ -87,11 +87,8 @@ int user_scalar_kernel(struct expr_frame *f, struct error *err)
         const struct expr_vector *v = f->args[i];
         user_column_show(arena, &v->column, c->call.args[i], v->is_constant ? 0 : 1, &args[i]);
     }
-    const flinc_udf_batch in = {.struct_size = sizeof(in),
-                                .n = f->n,
-                                .rows = f->rows,
-                                .n_args = f->n_args,
-                                .args = args};
+    const flinc_udf_batch in = {
+        .struct_size = sizeof(in), .n = f->n, .rows = f->rows, .n_args = f->n_args, .args = args};
     clear_values(f);
     struct scalar_result r = {
         .face = {.struct_size = sizeof(r.face),

@@ -94,10 +94,10 @@ static int split_call(void *instance, const flinc_udf_batch *in, flinc_udf_rows 
                                   separator.len);
         }
         for (size_t start = 0, end; start <= text.len; start = end + 1) {
-            const char *at = text.len > start ? (const char *)memchr(text.data + start,
-                                                                     separator.data[0],
-                                                                     text.len - start)
-                                              : NULL;
+            const char *at =
+                text.len > start
+                    ? (const char *)memchr(text.data + start, separator.data[0], text.len - start)
+                    : NULL;
             end = at != NULL ? (size_t)(at - text.data) : text.len;
             part.data = text.data + start;
             part.len = end - start;

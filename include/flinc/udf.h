@@ -274,7 +274,8 @@ enum flinc_udf_kind { FLINC_UDF_SCALAR = 1, FLINC_UDF_TABLE = 2, FLINC_UDF_AGGRE
 
 enum flinc_udf_flags {
     FLINC_UDF_CALLED_ON_NULL = 1, /* gets rows with NULLs, too */
-    FLINC_UDF_NULLABLE = 2, /* the result may be NULL though no argument is (aggregates: always so) */
+    FLINC_UDF_NULLABLE =
+        2, /* the result may be NULL though no argument is (aggregates: always so) */
     /* Another value each time, or something happens: called once for each place in the query, and never for conditions
      * that are moved.  Flink: isDeterministic(). */
     FLINC_UDF_NOT_DETERMINISTIC = 4
@@ -332,14 +333,13 @@ typedef struct flinc_udf {
 #define FLINC_UDF_EXTERN extern
 #endif
 /* Exports a function under the name that CREATE FUNCTION ... AS 'symbol' gives. */
-#define FLINC_UDF_OF_(symbol, of_kind, ...)          \
-    FLINC_UDF_EXTERN FLINC_API const flinc_udf symbol; \
-    const flinc_udf symbol = {                       \
-        .magic = FLINC_UDF_MAGIC,                    \
-        .struct_size = (uint32_t)sizeof(flinc_udf),  \
-        .abi_version = FLINC_UDF_ABI_VERSION,        \
-        .kind = (of_kind),                           \
-        __VA_ARGS__};                                \
+#define FLINC_UDF_OF_(symbol, of_kind, ...)                               \
+    FLINC_UDF_EXTERN FLINC_API const flinc_udf symbol;                    \
+    const flinc_udf symbol = {.magic = FLINC_UDF_MAGIC,                   \
+                              .struct_size = (uint32_t)sizeof(flinc_udf), \
+                              .abi_version = FLINC_UDF_ABI_VERSION,       \
+                              .kind = (of_kind),                          \
+                              __VA_ARGS__};                               \
     typedef int symbol##_needs_semicolon_
 #define FLINC_SCALAR_FUNCTION(symbol, ...) FLINC_UDF_OF_(symbol, FLINC_UDF_SCALAR, __VA_ARGS__)
 #define FLINC_TABLE_FUNCTION(symbol, ...) FLINC_UDF_OF_(symbol, FLINC_UDF_TABLE, __VA_ARGS__)

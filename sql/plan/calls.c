@@ -320,8 +320,8 @@ int convert_call(struct convert *c, struct block *b, const struct sql_expr *e,
     }
     const struct slice name = s->name.parts[0].text;
     f = rc == 0 ? expr_function_find(name) : f;
-    if (rc == 0 && (is_word(name, "GROUPING") || is_word(name, "GROUPING_ID") ||
-                    is_word(name, "GROUP_ID"))) {
+    if (rc == 0 &&
+        (is_word(name, "GROUPING") || is_word(name, "GROUPING_ID") || is_word(name, "GROUP_ID"))) {
         TRY(convert_grouping(c, b, e, ret, err));
         return 1;
     }

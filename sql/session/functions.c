@@ -46,10 +46,10 @@ static int local_version(const char *path, struct sql_library_version *ret, stru
     if (!S_ISREG(st.st_mode)) {
         return error_set(err, ERR_INVALID_ARGUMENT, "%s is no file", path);
     }
-    *ret = (struct sql_library_version){
-        .inode = st.st_ino,
-        .size = (uint64_t)st.st_size,
-        .modified_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec};
+    *ret = (struct sql_library_version){.inode = st.st_ino,
+                                        .size = (uint64_t)st.st_size,
+                                        .modified_ns = st.st_mtim.tv_sec * INT64_C(1000000000) +
+                                                       st.st_mtim.tv_nsec};
     return 0;
 }
 
@@ -99,7 +99,8 @@ static void append_file_name(const char *source, struct str *out)
     const char *slash = strrchr(source, '/');
     const char *name = slash != NULL ? slash + 1 : source;
     for (size_t i = 0; name[i] != '\0' && i < 100; i++) {
-        const bool keep = (name[i] >= '0' && name[i] <= '9') || (name[i] >= 'a' && name[i] <= 'z') ||
+        const bool keep = (name[i] >= '0' && name[i] <= '9') ||
+                          (name[i] >= 'a' && name[i] <= 'z') ||
                           (name[i] >= 'A' && name[i] <= 'Z') || strchr("._-", name[i]) != NULL;
         str_append_char(out, keep ? name[i] : '_');
     }
@@ -217,8 +218,8 @@ static void note_library(struct sql_planned *p, const struct sql_library *l)
     vec_push_ptr(&p->libraries, (void *)(uintptr_t)l);
 }
 
-static int find_in(struct sql_planned *p, const char *address, const char *name,
-                   const char *symbol, const struct expr_function **ret, struct error *err)
+static int find_in(struct sql_planned *p, const char *address, const char *name, const char *symbol,
+                   const struct expr_function **ret, struct error *err)
 {
     const struct sql_library *l;
     TRY(find_library(p->s, address, &l, err));
@@ -228,9 +229,8 @@ static int find_in(struct sql_planned *p, const char *address, const char *name,
 }
 
 /* In its own libraries, else in those of ADD JAR, the newest first. */
-static int find_anywhere(struct sql_planned *p, const char *name,
-                         const struct sql_entity *function, const struct expr_function **ret,
-                         struct error *err)
+static int find_anywhere(struct sql_planned *p, const char *name, const struct sql_entity *function,
+                         const struct expr_function **ret, struct error *err)
 {
     const struct text_list *jars = sql_manager_jars(p->s->manager);
     struct error why = ERROR_INIT;

@@ -245,16 +245,19 @@ class Terminal:
         os.close(self.fd)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
+    def kill(self):
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
 
 @pytest.fixture
 def terminal(flinc, home):
     t = Terminal(flinc, home)
     t.wait_for("Flink SQL> ")
     yield t
-    try:
-        os.kill(t.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+    t.kill()
 
 
 def test_typed_statements(terminal, tmp_path):
