@@ -8,7 +8,8 @@ usage() {
 usage: scripts/fuzz.sh TARGET|all [--seconds N] [--list]
 
 Runs tests/fuzz/fuzz_TARGET.c (or each of them) for N seconds (default 60), starting from
-tests/fuzz/corpus/TARGET and from what earlier runs found (kept in build/fuzz/found/TARGET).
+tests/fuzz/corpus/TARGET and from what earlier runs found (kept in build/fuzz/found/TARGET); those of SQL
+start from the golden statements of tests/sql, too.  Tells how many edges of the program were seen.
 An input that breaks a target is left in build/fuzz/crashes; give it to build/fuzz/tests/fuzz/fuzz_TARGET
 to repeat it.
 END
@@ -56,6 +57,13 @@ if [ "$target" != all ]; then
 fi
 [ ${#targets[@]} -gt 0 ] || fail "no tests/fuzz/fuzz_*.c in this tree"
 
+# edges LOG: those seen, of those that there are.
+edges() {
+    awk '{ for (i = 1; i < NF; i++) if ($i == "cov:" && $(i + 1) > seen) seen = $(i + 1) }
+        /^INFO: Loaded [0-9]+ modules/ { all = substr($5, 2) }
+        END { print seen + 0 " of " all }' "$1"
+}
+
 scripts/deps.sh --test
 scripts/build.sh fuzz --compiler clang --quiet --target fuzz-targets
 
@@ -66,10 +74,13 @@ for name in "${targets[@]}"; do
     mkdir -p "$found"
     corpus=("$found")
     [ ! -d "tests/fuzz/corpus/$name" ] || corpus+=("tests/fuzz/corpus/$name")
+    case $name in
+    sql_*) corpus+=(tests/sql/ddl tests/sql/plans tests/sql/queries) ;;
+    esac
     log=build/fuzz/$name.log
     if "build/fuzz/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
         -print_final_stats=1 -artifact_prefix="build/fuzz/crashes/$name-" "${corpus[@]}" >"$log" 2>&1; then
-        echo "fuzz: $name: $(awk '/number_of_executed_units/ { print $2 }' "$log") inputs, fine"
+        echo "fuzz: $name: $(awk '/number_of_executed_units/ { print $2 }' "$log") inputs, $(edges "$log") edges, fine"
     else
         failed=$((failed + 1))
         echo "fuzz: $name: FAILED ($log)"

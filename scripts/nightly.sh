@@ -10,7 +10,7 @@ usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N] [--only TEXT]
   1. clang: everything by clang, with warnings as errors, and its unit tests
   2. tsan: a ThreadSanitizer build and its unit tests, with 10,000 random cancels and failures
   3. cluster tsan: the suites of a cluster's threads and connections under ThreadSanitizer, five times more
-  4. fuzz: every fuzz target by libFuzzer, N minutes altogether (default 10)
+  4. fuzz: every fuzz target by libFuzzer, N minutes altogether (default 10); SQL's parser and planner for an hour
   5. random rounds: the random tests (those that use tests/unit/seeds.h), N rounds (default 20) of ten times
      their usual length, with other seeds each time; a failing round is repeated by the FLINC_TEST_SEED that
      its log names
@@ -20,8 +20,9 @@ usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N] [--only TEXT]
   9. faults: every workload under every fault, 170 rounds of three faults, and each step of completing a checkpoint
      three times (scripts/chaos.sh --workload all --faults all; --finalisation)
   10. abuse: 100,000 generated requests to the REST server of a cluster (scripts/abuse.sh)
-  11. minio: the tests of state on S3 on a third server (built by Go once, which takes minutes), and on Swift
-The numbers of 2, 3, 6, 7, 8, 9 and 10 are those of 20 rounds; --rounds N makes them more or fewer.
+  11. tpch: the queries of TPC-H at scale factor 1 against SQLite (tests/tpch)
+  12. minio: the tests of state on S3 on a third server (built by Go once, which takes minutes), and on Swift
+The numbers of 2, 3, 6, 7, 8, 9 and 10, and the hour of 4, are those of 20 rounds; --rounds N makes them more or fewer.
 --only TEXT runs only the steps whose name contains TEXT.
 Goes on after a failure; closes with one line per step, and fails when one of them did.
 END
@@ -123,6 +124,10 @@ fuzz_step() {
     scripts/fuzz.sh all --seconds $((minutes * 60 / targets + 1)) # of 0 there would be no end
 }
 
+sql_fuzz_step() {
+    scripts/fuzz.sh sql_parser --seconds "$(scaled 1800)" && scripts/fuzz.sh sql_plan --seconds "$(scaled 1800)"
+}
+
 rounds_step() {
     local round rc=0 tests
     mapfile -t tests < <(grep -l 'tests/unit/seeds.h' tests/unit/*/test_*.c | sed 's|.*/test_\(.*\)\.c|\1|')
@@ -167,6 +172,12 @@ abuse_step() {
     scripts/dist.sh "$FLINC_HOME" && scripts/abuse.sh --rounds "$(scaled 100000)" --seed "$seed"
 }
 
+tpch_step() {
+    FLINC_HOME=$PWD/build/dist/flinc
+    export FLINC_HOME
+    scripts/dist.sh "$FLINC_HOME" && FLINC_TPCH_SCALE=1 /usr/bin/python3 -m pytest -q --durations=22 tests/system/test_tpch.py
+}
+
 minio_step() {
     local rc=0 server
     FLINC_HOME=$PWD/build/dist/flinc
@@ -182,12 +193,14 @@ step "clang" clang_step
 step "tsan" tsan_step
 step "cluster tsan" cluster_tsan_step
 step "fuzz" fuzz_step
+step "sql fuzz" sql_fuzz_step
 step "random rounds from seed $seed" rounds_step
 step "simulation from seed $seed" simulation_step
 step "losses from seed $seed" losses_step
 step "checker from seed $seed" checker_step
 step "faults from seed $seed" faults_step
 step "abuse from seed $seed" abuse_step
+step "tpch" tpch_step
 step "minio" minio_step
 
 [ ${#summary[@]} -gt 0 ] || fail "no step's name contains '$only'"

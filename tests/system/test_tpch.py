@@ -25,7 +25,7 @@ def data(tmp_path_factory):
     """(folder of the tables, what SQLite knows of them)"""
     folder = str(tmp_path_factory.mktemp("tpch"))
     generate.generate(folder, SCALE)
-    return folder, oracle.Oracle(folder)
+    return folder, oracle.Oracle(folder, SCALE)
 
 
 def cells(line):
@@ -36,7 +36,7 @@ def cells(line):
 def test_query(flinc, data, tmp_path, name):
     folder, expected = data
     statements = [f"SET '{key}' = '{value}'" for key, value in SETTINGS.items()]
-    statements += [*tables.flink_ddl(folder), oracle.query(name)]
+    statements += [*tables.flink_ddl(folder), oracle.query(name, SCALE)]
     script = tmp_path / "script.sql"
     script.write_text(";\n".join(statements) + ";\n", encoding="utf-8")
     done = subprocess.run([os.path.join(flinc.home, "bin", "flink"), "sql", "-f", str(script)], capture_output=True, text=True,

@@ -23,10 +23,11 @@ def query_names():
     return sorted(name[:-4] for name in os.listdir(os.path.join(HERE, "queries")))
 
 
-def query(name):
+def query(name, scale):
     """The query's text as Flink's dialect has it, without comments."""
     with open(os.path.join(HERE, "queries", name + ".sql"), encoding="utf-8") as file:
-        return "".join(line for line in file if not line.startswith("--")).strip()
+        text = "".join(line for line in file if not line.startswith("--")).strip()
+    return text.replace("$FRACTION", f"{0.0001 / scale:.10f}".rstrip("0"))
 
 
 def affinity(sql_type):
@@ -36,7 +37,8 @@ def affinity(sql_type):
 class Oracle:
     """A database in memory with tpch_generate.py's files."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, scale):
+        self.scale = scale
         self.db = sqlite3.connect(":memory:")
         self.db.execute("PRAGMA case_sensitive_like = ON")
         for name, columns in tables.TABLES.items():
@@ -50,7 +52,7 @@ class Oracle:
         self.db.execute("ANALYZE")
 
     def rows(self, name):
-        text = query(name)
+        text = query(name, self.scale)
         for pattern, by in REWRITES:
             text = re.sub(pattern, by, text)
         return [list(row) for row in self.db.execute(text)]
@@ -67,12 +69,6 @@ def same_cell(expected, actual):
     except ValueError:
         return False
     return abs(expected - actual) <= 1e-5 + 1e-9 * abs(expected)
-
-
-def order_columns(name):
-    """Which results the query is sorted by, as (name, ...); for reports."""
-    found = re.search(r"ORDER BY (.*?)(\s+LIMIT|$)", query(name), re.S)
-    return found[1] if found else ""
 
 
 def difference(expected, actual):
