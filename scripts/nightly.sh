@@ -21,8 +21,9 @@ usage: scripts/nightly.sh [--minutes N] [--rounds N] [--seed N] [--only TEXT]
      three times (scripts/chaos.sh --workload all --faults all; --finalisation)
   10. abuse: 100,000 generated requests to the REST server of a cluster (scripts/abuse.sh)
   11. tpch: the queries of TPC-H at scale factor 1 against SQLite (tests/tpch)
-  12. minio: the tests of state on S3 on a third server (built by Go once, which takes minutes), and on Swift
-The numbers of 2, 3, 6, 7, 8, 9 and 10, and the hour of 4, are those of 20 rounds; --rounds N makes them more or fewer.
+  12. expressions: 1,000,000 random expressions against the reference interpreter (scripts/expressions.sh)
+  13. minio: the tests of state on S3 on a third server (built by Go once, which takes minutes), and on Swift
+The numbers of 2, 3, 6, 7, 8, 9, 10 and 12, and the hour of 4, are those of 20 rounds; --rounds N makes them more or fewer.
 --only TEXT runs only the steps whose name contains TEXT.
 Goes on after a failure; closes with one line per step, and fails when one of them did.
 END
@@ -178,6 +179,10 @@ tpch_step() {
     scripts/dist.sh "$FLINC_HOME" && FLINC_TPCH_SCALE=1 /usr/bin/python3 -m pytest -q --durations=22 tests/system/test_tpch.py
 }
 
+expressions_step() {
+    scripts/expressions.sh --rounds "$(scaled 500000)" --seed "$seed" --jobs "$(nproc)"
+}
+
 minio_step() {
     local rc=0 server
     FLINC_HOME=$PWD/build/dist/flinc
@@ -201,6 +206,7 @@ step "checker from seed $seed" checker_step
 step "faults from seed $seed" faults_step
 step "abuse from seed $seed" abuse_step
 step "tpch" tpch_step
+step "expressions from seed $seed" expressions_step
 step "minio" minio_step
 
 [ ${#summary[@]} -gt 0 ] || fail "no step's name contains '$only'"

@@ -35,7 +35,9 @@ void expr_prepare(struct expr_program *p, struct expr_vector *out, const struct 
     const uint64_t bytes = column_values_bytes(type, n_rows);
     c->values = buffer_get(p->context.pool, bytes + 8);
     c->values->size = bytes;
-    if (type->layout == LAYOUT_BIT || type->layout == LAYOUT_VIEW) {
+    /* Cells that no kernel writes have to be legal ones. */
+    if (type->layout == LAYOUT_BIT || type->layout == LAYOUT_VIEW ||
+        type->layout == LAYOUT_TS_NANO) {
         memset(c->values->data, 0, bytes);
     }
 }

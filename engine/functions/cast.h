@@ -19,6 +19,13 @@ void functions_bind_cast_parse(struct expr_binding *b, const struct cast_state *
 int functions_bind_cast_nested(struct expr_binding *b, const struct cast_state *s,
                                struct error *err) MUST_CHECK;
 
+/* Milliseconds of the last digit that a TIME has. */
+static inline int32_t cast_time_unit(const struct data_type *time)
+{
+    static const int32_t units[] = {1000, 100, 10, 1};
+    return units[MIN(time->precision, 3)];
+}
+
 /* "Cannot parse 'abc' as INT", or NULL for TRY_CAST: what a kernel returns for a value that cannot be cast. */
 int cast_failed(struct expr_frame *f, uint32_t row, struct slice value, struct error *err);
 

@@ -134,12 +134,15 @@ static int run_to_boolean(struct expr_frame *f, struct error *err)
 static int run_from_boolean(struct expr_frame *f, struct error *err)
 {
     const struct cast_state *s = f->state;
-    const __int128 one = s->to->id == TYPE_DECIMAL ? decimal_power(s->to->scale) : 1;
+    const bool is_decimal = s->to->id == TYPE_DECIMAL;
+    const __int128 one = is_decimal ? decimal_power(s->to->scale) : 1;
     for (EXPR_ROWS(f, row)) {
         const __int128 v = expr_bool(f, 0, row) ? one : 0;
-        if (type_is_approximate(s->to)) {
+        if (is_decimal && v != 0 && s->to->precision == s->to->scale) {
+            expr_set_null(f, row); /* there is no 1 among these decimals */
+        } else if (type_is_approximate(s->to)) {
             expr_put_real(f, row, (double)v);
-        } else if (s->to->id == TYPE_DECIMAL) {
+        } else if (is_decimal) {
             expr_put_wide(f, row, v);
         } else {
             expr_put_int(f, row, (int64_t)v);

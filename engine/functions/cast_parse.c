@@ -203,7 +203,7 @@ static bool put_datetime(struct expr_frame *f, uint32_t row, struct slice text,
         if (calendar_parse_time(text, &millis) < 0) {
             return false;
         }
-        expr_put_int(f, row, millis);
+        expr_put_int(f, row, millis - millis % cast_time_unit(s->to));
         return true;
     default:
         if (calendar_parse_timestamp(text, s->to->precision, &t) < 0) {

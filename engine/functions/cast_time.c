@@ -36,15 +36,18 @@ static int run_datetime(struct expr_frame *f, struct error *err)
 {
     const struct cast_state *s = f->state;
     const bool stays = s->from->id == TYPE_TIMESTAMP_LTZ && s->to->id == TYPE_TIMESTAMP_LTZ;
+    const int32_t unit = cast_time_unit(s->to);
     for (EXPR_ROWS(f, row)) {
         struct ts_nano t = stays ? expr_timestamp(f, 0, row) : local_of(f, row, s);
         switch (s->to->id) {
         case TYPE_DATE:
             expr_put_int(f, row, day_of(t.millis));
             break;
-        case TYPE_TIME:
-            expr_put_int(f, row, t.millis - day_of(t.millis) * CALENDAR_DAY_MS);
+        case TYPE_TIME: {
+            const int64_t at = t.millis - day_of(t.millis) * CALENDAR_DAY_MS;
+            expr_put_int(f, row, at - at % unit);
             break;
+        }
         case TYPE_TIMESTAMP_LTZ:
             t.millis = stays ? t.millis : zone_to_utc(s->zone, t.millis);
             expr_put_timestamp(f, row, t);

@@ -1,6 +1,8 @@
 /* Dates, times and intervals under + - * /. */
 #include "engine/functions/datetime.h"
 
+#include "engine/functions/cast.h"
+
 #include "engine/values/calendar.h"
 #include "engine/values/decimal.h"
 
@@ -89,8 +91,10 @@ static void put_moved(struct expr_frame *f, uint32_t row, uint32_t k, int64_t by
         break;
     }
     case TYPE_TIME: {
-        const int64_t at = is_months ? expr_int(f, k, row) : expr_int(f, k, row) + by;
-        expr_put_int(f, row, (at % CALENDAR_DAY_MS + CALENDAR_DAY_MS) % CALENDAR_DAY_MS);
+        const int64_t at =
+            is_months ? expr_int(f, k, row) : expr_int(f, k, row) + by % CALENDAR_DAY_MS;
+        const int64_t ms = (at % CALENDAR_DAY_MS + CALENDAR_DAY_MS) % CALENDAR_DAY_MS;
+        expr_put_int(f, row, ms - ms % cast_time_unit(t)); /* no finer than the type */
         break;
     }
     default: {

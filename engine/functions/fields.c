@@ -352,7 +352,9 @@ static int bind_difference(struct expr_binding *b, struct error *err)
 {
     struct difference_state *s = arena_zalloc(b->arena, sizeof(*s));
     const struct slice name = b->call->args[0]->value.bytes;
-    s->zone = b->zone;
+    const bool are_instants = b->call->args[1]->type->id == TYPE_TIMESTAMP_LTZ &&
+                              b->call->args[2]->type->id == TYPE_TIMESTAMP_LTZ;
+    s->zone = are_instants ? NULL : b->zone; /* as + and - of instants: no hours lost or gained */
     for (size_t i = 0; i < ARRAY_LEN(units); i++) {
         if (slice_eq_cstr(name, units[i].name)) {
             s->unit = units[i].unit;

@@ -113,7 +113,9 @@ static int run_sign(struct expr_frame *f, struct error *err)
         }
         const __int128 v = expr_wide(f, 0, row);
         const __int128 sign = v > 0 ? one : v < 0 ? -one : 0;
-        if (t->id == TYPE_DECIMAL) {
+        if (t->id == TYPE_DECIMAL && sign != 0 && t->precision == t->scale) {
+            expr_set_null(f, row); /* there is no 1 among these decimals */
+        } else if (t->id == TYPE_DECIMAL) {
             expr_put_wide(f, row, sign);
         } else {
             expr_put_int(f, row, (int64_t)sign);
@@ -191,6 +193,7 @@ static const struct expr_function rows[] = {
      .text = "The absolute value.",
      .example = "ABS(-5) -- 5\nABS(-1.5) -- 1.5"},
     {.name = "SIGN",
+     .flags = EXPR_FN_NULLABLE,
      .signatures = "NUMERIC",
      .result = "=1",
      .kernel = run_sign,

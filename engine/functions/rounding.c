@@ -21,17 +21,29 @@ struct data_type *functions_rounded_decimal(const struct data_type *t, int64_t d
                               nullable);
 }
 
+/* The digits of a literal, which may have a minus in front; false for anything else. */
+static bool literal_digits(const struct expr *e, int64_t *ret)
+{
+    const bool is_minus = e->kind == EXPR_CALL && strcmp(e->function->name, "MINUS") == 0;
+    const struct expr *number = is_minus ? e->args[0] : e;
+    if (number->kind != EXPR_LITERAL || number->value.is_null) {
+        return false;
+    }
+    *ret = is_minus ? -number->value.integer : number->value.integer;
+    return true;
+}
+
 int functions_infer_rounded(const struct expr_function *function, struct expr_pool *pool,
                             const struct expr *const *args, uint32_t n_args, struct data_type **ret,
                             struct error *err)
 {
     const bool nullable = args[0]->type->nullable || (n_args > 1 && args[1]->type->nullable);
     const struct data_type *t = args[0]->type;
-    if (t->id != TYPE_DECIMAL ||
-        (n_args > 1 && (args[1]->kind != EXPR_LITERAL || args[1]->value.is_null))) {
+    int64_t digits = 0;
+    if (t->id != TYPE_DECIMAL || (n_args > 1 && !literal_digits(args[1], &digits))) {
         *ret = type_with_nullable(t, nullable);
     } else {
-        *ret = functions_rounded_decimal(t, n_args > 1 ? args[1]->value.integer : 0, nullable);
+        *ret = functions_rounded_decimal(t, digits, nullable);
     }
     return 0;
 }

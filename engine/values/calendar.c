@@ -79,18 +79,16 @@ int64_t calendar_add_months(int64_t days, int64_t months)
 
 int64_t calendar_months_between(int64_t a_ms, int64_t b_ms)
 {
+    if (b_ms < a_ms) {
+        return -calendar_months_between(b_ms, a_ms); /* as many as forwards */
+    }
     int64_t a_days = civil_floor_divide(a_ms, CALENDAR_DAY_MS),
             b_days = civil_floor_divide(b_ms, CALENDAR_DAY_MS);
     struct calendar_date a = calendar_date_of(a_days), b = calendar_date_of(b_days);
     int64_t months = ((int64_t)b.year - a.year) * 12 + b.month - a.month;
     int64_t reached =
         calendar_add_months(a_days, months) * CALENDAR_DAY_MS + floor_mod(a_ms, CALENDAR_DAY_MS);
-    if (months > 0 && reached > b_ms) {
-        months--;
-    } else if (months < 0 && reached < b_ms) {
-        months++;
-    }
-    return months;
+    return months > 0 && reached > b_ms ? months - 1 : months;
 }
 
 /* ---- units ------------------------------------------------------------------------------------------ */

@@ -276,8 +276,9 @@ int sql_resolve_literal(struct sql_validator *v, const struct sql_expr *e, const
         *ret = expr_string(v->pool, l->text);
         return 0;
     case SQL_LITERAL_BINARY:
-        *ret = expr_literal(v->pool, type_new_sized(TYPE_BINARY, (int32_t)l->text.len, false),
-                            (struct expr_value){.bytes = l->text});
+        *ret = expr_literal(
+            v->pool, type_new_sized(TYPE_BINARY, (int32_t)MAX(l->text.len, (size_t)1), false),
+            (struct expr_value){.bytes = l->text});
         return 0;
     case SQL_LITERAL_INTERVAL:
         return interval(v, l, ret, err);
