@@ -6,7 +6,7 @@ set -euo pipefail
 build_packages=(
     meson ninja-build pkgconf gcc libc6-dev ccache mold
     libcmocka-dev libjansson-dev libyaml-dev libprotobuf-c-dev protobuf-c-compiler
-    libzstd-dev zlib1g-dev libxxhash-dev liblz4-dev libssl-dev
+    libzstd-dev zlib1g-dev libbz2-dev liblzma-dev libxxhash-dev liblz4-dev libssl-dev
     libgrpc-dev libmicrohttpd-dev libcurl4-openssl-dev curl libexpat1-dev librocksdb-dev libzookeeper-mt-dev libpcre2-dev libedit-dev
 )
 test_packages=(

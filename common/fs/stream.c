@@ -17,7 +17,8 @@ static const struct compression_row compressions[] = {
     [FS_COMPRESSION_GZIP] = {"gzip", &stream_filter_zlib},
     [FS_COMPRESSION_DEFLATE] = {"deflate", &stream_filter_zlib},
     [FS_COMPRESSION_ZSTD] = {"zstd", &stream_filter_zstd},
-    [FS_COMPRESSION_UNSUPPORTED] = {"unsupported", NULL},
+    [FS_COMPRESSION_BZIP2] = {"bzip2", &stream_filter_bz2},
+    [FS_COMPRESSION_XZ] = {"xz", &stream_filter_xz},
 };
 
 static const struct {
@@ -26,8 +27,8 @@ static const struct {
 } extensions[] = {
     {".gz", FS_COMPRESSION_GZIP},         {".gzip", FS_COMPRESSION_GZIP},
     {".deflate", FS_COMPRESSION_DEFLATE}, {".zst", FS_COMPRESSION_ZSTD},
-    {".zstd", FS_COMPRESSION_ZSTD},       {".bz2", FS_COMPRESSION_UNSUPPORTED},
-    {".xz", FS_COMPRESSION_UNSUPPORTED},
+    {".zstd", FS_COMPRESSION_ZSTD},       {".bz2", FS_COMPRESSION_BZIP2},
+    {".xz", FS_COMPRESSION_XZ},
 };
 
 const char *fs_compression_name(enum fs_compression compression)
@@ -56,13 +57,6 @@ int fs_stream_open(const char *uri, struct fs_stream **ret_stream, struct error 
 int fs_stream_open_as(const char *uri, enum fs_compression compression,
                       struct fs_stream **ret_stream, struct error *err)
 {
-    if (compression == FS_COMPRESSION_UNSUPPORTED) {
-        return error_set(
-            err, ERR_UNSUPPORTED,
-            "opening %s: this compression is not built in; unpack the file, or pack it "
-            "by gzip or zstd",
-            uri);
-    }
     struct fs_input *input;
     TRY(fs_open(uri, FS_ACCESS_SEQUENTIAL, &input, err));
     struct fs_stream *s = MEM_NEW(struct fs_stream);

@@ -1,6 +1,6 @@
 /* Reading a file from front to back, decompressed on the way: plain files, gzip (several members too),
- * deflate (zlib) and zstd (several frames too), chosen by the name's extension as Flink does (.gz .gzip
- * .deflate .zst .zstd; .bz2 and .xz are refused with a sentence).
+ * deflate (zlib), zstd (several frames too), bzip2 and xz (several streams too), chosen by the name's
+ * extension as Flink does (.gz .gzip .deflate .zst .zstd .bz2 .xz).
  * A compressed file that ends early or is damaged is ERR_CORRUPT with its name and offset, never a
  * silent end.
  *
@@ -15,7 +15,8 @@ enum fs_compression {
     FS_COMPRESSION_GZIP,
     FS_COMPRESSION_DEFLATE,
     FS_COMPRESSION_ZSTD,
-    FS_COMPRESSION_UNSUPPORTED, /* known, but not built in: opening is ERR_UNSUPPORTED */
+    FS_COMPRESSION_BZIP2,
+    FS_COMPRESSION_XZ,
 };
 const char *fs_compression_name(enum fs_compression compression);
 enum fs_compression fs_compression_of(const char *path); /* by extension, case ignored */
@@ -23,6 +24,7 @@ enum fs_compression fs_compression_of(const char *path); /* by extension, case i
 enum {
     FS_STREAM_BUFFER_BYTES = 128 * 1024, /* compressed bytes read at once */
     FS_STREAM_ZSTD_WINDOW_LOG_MAX = 27,  /* 128 MiB: larger windows are refused, not allocated */
+    FS_STREAM_XZ_MEMORY = 128 << 20,     /* to unpack a file; what needs more is refused */
 };
 
 struct fs_stream;

@@ -12,6 +12,8 @@ struct stream_filter {
 };
 extern const struct stream_filter stream_filter_zlib; /* gzip and deflate */
 extern const struct stream_filter stream_filter_zstd;
+extern const struct stream_filter stream_filter_bz2;
+extern const struct stream_filter stream_filter_xz;
 
 struct fs_stream {
     const struct stream_filter *filter; /* NULL: none */

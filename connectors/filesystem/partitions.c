@@ -118,15 +118,26 @@ static int tell(struct partitions *p, const char *partition, struct error *err)
     return 0;
 }
 
+/* A writer had more of it to come, which is worth to wait for. */
+static bool is_held(const struct partitions *p, const struct waiting_partition *w,
+                    const struct partitions_mark *at)
+{
+    const Flinc__PartitionTrigger *t = p->config->trigger;
+    bool by_clock = t->kind == FLINC__PARTITION_TRIGGER_KIND__PARTITION_TRIGGER_PROCESS_TIME;
+
+    return w->open_at >= at->checkpoint_id &&
+           !(by_clock && !p->config->joins && at->now_ms >= w->since_ms + 2 * t->delay_ms);
+}
+
 /* By what was known at the checkpoint. */
 static int is_due(const struct partitions *p, const char *partition,
                   const struct waiting_partition *w, const struct partitions_mark *at, bool *ret,
                   struct error *err)
 {
-    struct partition_age age = {w->since_ms, clock_now_ms(p->ctx->clock), at->watermark_ms};
+    struct partition_age age = {w->since_ms, at->now_ms, at->watermark_ms};
 
     *ret = false;
-    if (w->first == 0 || w->first > at->checkpoint_id || w->open_at >= at->checkpoint_id) {
+    if (w->first == 0 || w->first > at->checkpoint_id || is_held(p, w, at)) {
         return 0;
     }
     if (at->is_last) {
@@ -175,7 +186,8 @@ static void add_mark(struct partitions *p, uint64_t checkpoint_id, bool ended)
         memmove(p->marks, p->marks + 1, (p->n_marks - 1) * sizeof(p->marks[0]));
         p->n_marks--;
     }
-    p->marks[p->n_marks++] = (struct partitions_mark){checkpoint_id, op_watermark(p->ctx), ended};
+    p->marks[p->n_marks++] = (struct partitions_mark){checkpoint_id, op_watermark(p->ctx),
+                                                      clock_now_ms(p->ctx->clock), ended};
 }
 
 int partitions_snapshot(struct partitions *p, uint64_t checkpoint_id, bool ended, struct error *err)

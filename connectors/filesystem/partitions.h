@@ -2,6 +2,8 @@
  *
  * A partition is complete at checkpoint n when its trigger says so by the time and the watermark of n, all files of it that
  * n has are visible, and no writer had more of it to come at n.  What comes later makes it incomplete again: it is told a second time.
+ * Rows that never pause would hold it back for ever by process time: a writer closes each file when its delay is over, so that behind
+ * twice the delay all rows of the first are visible, and it is told whoever has more.  (Where writers join files it waits for a pause.)
  *
  * Thread: the task's.  Flink: PartitionCommitTrigger, PartitionCommitter, SuccessFileCommitPolicy. */
 #ifndef FLINC_CONNECTORS_FILESYSTEM_PARTITIONS_H
@@ -21,8 +23,8 @@ struct operator_list;
 /* What was known at the barrier of a checkpoint. */
 struct partitions_mark {
     uint64_t checkpoint_id;
-    int64_t watermark_ms;
-    bool is_last; /* the input had ended */
+    int64_t watermark_ms, now_ms; /* wall clock */
+    bool is_last;                 /* the input had ended */
 };
 
 struct partitions {

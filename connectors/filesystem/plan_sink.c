@@ -238,6 +238,7 @@ static void plan_committer(const struct table *t, const struct table_write *writ
     c.success_file =
         (char *)conf_string(&t->options->conf, "sink.partition-commit.success-file.name");
     c.overwrite = write->overwrite;
+    c.joins = sink->compaction != NULL;
     c.has_target = static_folder(t, write->partition, &folder);
     c.target = (char *)str_cstr(&folder);
     ret->kind = operator_table_committer.kind;

@@ -1,8 +1,10 @@
-/* Streams: plain, gzip, deflate and zstd; several members and frames; every truncation and many
- * damages; skipping. */
+/* Streams: plain, gzip, deflate, zstd, bzip2 and xz; several members, frames and streams; every truncation
+ * and many damages; skipping. */
 #include "fs_fixture.h"
 
 #include "common/fs/stream.h"
+#include <bzlib.h>
+#include <lzma.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -42,10 +44,37 @@ static void pack_zstd(struct str *out, struct slice data)
     mem_free(buf);
 }
 
+static void pack_bz2(struct str *out, struct slice data)
+{
+    unsigned room = (unsigned)data.len + (unsigned)data.len / 100 + 600;
+    char *buf = mem_alloc(room);
+    assert_int_equal(BZ2_bzBuffToBuffCompress(buf, &room,
+                                              (char *)(uintptr_t)(data.len > 0 ? data.data : ""),
+                                              (unsigned)data.len, 1, 0, 0),
+                     BZ_OK);
+    str_append(out, buf, room);
+    mem_free(buf);
+}
+
+static void pack_xz(struct str *out, struct slice data)
+{
+    size_t room = lzma_stream_buffer_bound(data.len), n = 0;
+    uint8_t *buf = mem_alloc(room);
+    assert_int_equal(lzma_easy_buffer_encode(1, LZMA_CHECK_CRC64, NULL, (const uint8_t *)data.data,
+                                             data.len, buf, &n, room),
+                     LZMA_OK);
+    str_append(out, (char *)buf, n);
+    mem_free(buf);
+}
+
 static void pack(struct str *out, struct slice data, enum fs_compression compression)
 {
     if (compression == FS_COMPRESSION_ZSTD) {
         pack_zstd(out, data);
+    } else if (compression == FS_COMPRESSION_BZIP2) {
+        pack_bz2(out, data);
+    } else if (compression == FS_COMPRESSION_XZ) {
+        pack_xz(out, data);
     } else {
         pack_zlib(out, data, compression == FS_COMPRESSION_GZIP ? 15 + 16 : 15);
     }
@@ -53,7 +82,7 @@ static void pack(struct str *out, struct slice data, enum fs_compression compres
 
 static const char *name_of(enum fs_compression compression)
 {
-    static const char *const names[] = {"t.txt", "t.gz", "t.deflate", "t.zst"};
+    static const char *const names[] = {"t.txt", "t.gz", "t.deflate", "t.zst", "t.bz2", "t.xz"};
     return in_dir(names[compression]);
 }
 
@@ -101,7 +130,7 @@ static void test_round_trips(void **state)
     make_text(&text, TEXT_BYTES, 1);
     put_file(name_of(FS_COMPRESSION_NONE), text.data, text.len);
     check_reads(name_of(FS_COMPRESSION_NONE), str_slice(&text));
-    for (int c = FS_COMPRESSION_GZIP; c <= FS_COMPRESSION_ZSTD; c++) {
+    for (int c = FS_COMPRESSION_GZIP; c <= FS_COMPRESSION_XZ; c++) {
         STR_AUTO packed = STR_INIT;
         pack(&packed, str_slice(&text), (enum fs_compression)c);
         put_file(name_of((enum fs_compression)c), packed.data, packed.len);
@@ -112,7 +141,8 @@ static void test_round_trips(void **state)
 /* Members and frames one after the other, empty ones too. */
 static void test_several_parts(void **state)
 {
-    const enum fs_compression all[] = {FS_COMPRESSION_GZIP, FS_COMPRESSION_ZSTD};
+    const enum fs_compression all[] = {FS_COMPRESSION_GZIP, FS_COMPRESSION_ZSTD,
+                                       FS_COMPRESSION_BZIP2, FS_COMPRESSION_XZ};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         STR_AUTO packed = STR_INIT;
         STR_AUTO want = STR_INIT;
@@ -162,7 +192,7 @@ static void test_truncated(void **state)
 {
     STR_AUTO text = STR_INIT;
     make_text(&text, 700, 5);
-    for (int c = FS_COMPRESSION_GZIP; c <= FS_COMPRESSION_ZSTD; c++) {
+    for (int c = FS_COMPRESSION_GZIP; c <= FS_COMPRESSION_XZ; c++) {
         STR_AUTO packed = STR_INIT;
         pack(&packed, str_slice(&text), (enum fs_compression)c);
         for (size_t n = 0; n < packed.len; n++) {
@@ -201,12 +231,17 @@ static void test_damaged(void **state)
     check_corrupt(in_dir("t.zst"), "damaged zstd data near byte");
     put_text(in_dir("t.deflate"), "this is no zlib file at all, but text");
     check_corrupt(in_dir("t.deflate"), "damaged deflate data near byte");
+    put_text(in_dir("t.bz2"), "this is no bzip2 file at all, but text");
+    check_corrupt(in_dir("t.bz2"), "damaged bzip2 data near byte");
+    put_text(in_dir("t.xz"), "this is no xz file at all, but text");
+    check_corrupt(in_dir("t.xz"), "damaged xz data near byte");
 }
 
 static void test_other_data_behind_the_end(void **state)
 {
     const enum fs_compression all[] = {FS_COMPRESSION_GZIP, FS_COMPRESSION_DEFLATE,
-                                       FS_COMPRESSION_ZSTD};
+                                       FS_COMPRESSION_ZSTD, FS_COMPRESSION_BZIP2,
+                                       FS_COMPRESSION_XZ};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         STR_AUTO packed = STR_INIT;
         pack(&packed, SLICE_LIT("text"), all[i]);
@@ -242,7 +277,7 @@ static void test_skip(void **state)
 {
     STR_AUTO text = STR_INIT;
     make_text(&text, TEXT_BYTES, 9);
-    for (int c = FS_COMPRESSION_NONE; c <= FS_COMPRESSION_ZSTD; c++) {
+    for (int c = FS_COMPRESSION_NONE; c <= FS_COMPRESSION_XZ; c++) {
         const char *path = name_of((enum fs_compression)c);
         STR_AUTO packed = STR_INIT;
         if (c == FS_COMPRESSION_NONE) {
@@ -281,8 +316,8 @@ static void test_choice_by_name(void **state)
     assert_string_equal(fs_compression_name((enum fs_compression)44), "unknown");
     struct fs_stream *s = NULL;
     struct error err = ERROR_INIT;
-    assert_int_equal(fs_stream_open(in_dir("a.bz2"), &s, &err), ERR_UNSUPPORTED);
-    check_error(&err, ERR_UNSUPPORTED, "a.bz2", "gzip or zstd");
+    assert_int_equal(fs_compression_of("b.bz2"), FS_COMPRESSION_BZIP2);
+    assert_int_equal(fs_compression_of("b.xz"), FS_COMPRESSION_XZ);
     assert_int_equal(fs_stream_open(in_dir("a.gz"), &s, &err), ERR_NOT_FOUND);
     assert_null(fs_stream_close(NULL));
     put_text(in_dir("plain.gz"), "not packed");

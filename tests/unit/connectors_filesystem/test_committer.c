@@ -225,10 +225,12 @@ static void open_files_hold_it_back(void **state)
     struct bed b;
     (void)state;
     bed_init(&b);
+    b.trigger.delay_ms = 1000;
     bed_open(&b);
     push_file(&b, "dt=1", "part-1");
     push_open(&b, "dt=1");
     push_file(&b, "dt=2", "part-2");
+    clock_manual_advance_ms(&b.clock, 1000);
     checkpoint(&b, 1);
     assert_false(is_there("dt=1/_SUCCESS"));
     assert_true(is_there("dt=2/_SUCCESS"));
@@ -236,6 +238,33 @@ static void open_files_hold_it_back(void **state)
     checkpoint(&b, 2);
     assert_true(is_there("dt=1/_SUCCESS"));
     bed_end(&b);
+}
+
+/* Rows never pause: it is told when all rows of the first delay are there. */
+static void not_for_ever(void **state)
+{
+    struct bed b;
+    (void)state;
+    for (int joins = 0; joins < 2; joins++) {
+        bed_init(&b);
+        b.config.joins = joins == 1;
+        b.trigger.delay_ms = 1000;
+        bed_open(&b);
+        for (uint64_t id = 1; id <= 2; id++) {
+            char name[32];
+            snprintf(name, sizeof(name), "part-%d-%d", joins, (int)id);
+            push_file(&b, "dt=1", name);
+            push_open(&b, "dt=1");
+            clock_manual_advance_ms(&b.clock, 1000);
+            checkpoint(&b, id);
+            assert_int_equal(is_there("dt=1/_SUCCESS"), id == 2 && joins == 0);
+        }
+        push_file(&b, "dt=1", joins == 1 ? "part-1-3" : "part-0-3");
+        clock_manual_advance_ms(&b.clock, 1000);
+        checkpoint(&b, 3);
+        forget("dt=1/_SUCCESS"); /* once more, or at last */
+        bed_end(&b);
+    }
 }
 
 static void goes_on_after_a_failure(void **state)
@@ -324,6 +353,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(told_behind_a_delay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(told_by_the_watermark_of_the_checkpoint, set_up, tear_down),
         cmocka_unit_test_setup_teardown(open_files_hold_it_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(not_for_ever, set_up, tear_down),
         cmocka_unit_test_setup_teardown(goes_on_after_a_failure, set_up, tear_down),
         cmocka_unit_test_setup_teardown(batch_overwrites_at_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_refused, set_up, tear_down),
