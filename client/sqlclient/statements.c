@@ -19,8 +19,9 @@ static bool becomes_job(const struct shell *sh, const struct sql_statement *s)
     case SQL_STATEMENT_INSERT:
         return !sql_session_is_in_set(sh->session);
     case SQL_STATEMENT_STATEMENT_SET:
-    case SQL_STATEMENT_END_SET:
         return true;
+    case SQL_STATEMENT_END_SET:
+        return sql_session_is_in_set(sh->session);
     case SQL_STATEMENT_CREATE:
         return s->create->object == SQL_OBJECT_TABLE && s->create->query != NULL;
     default:

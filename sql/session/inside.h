@@ -25,6 +25,8 @@ struct sql_libraries {
     struct vec items; /* Owns: struct sql_library *; a file that has changed has several */
 };
 
+struct sql_planned;
+
 struct sql_session {
     struct sql_session_options options; /* conf: not kept */
     struct conf base;                   /* Owns: what RESET goes back to */
@@ -86,6 +88,17 @@ int sql_run_set_of_inserts(struct sql_run *r) MUST_CHECK;
 int sql_run_begin_set(struct sql_run *r) MUST_CHECK;
 int sql_run_end_set(struct sql_run *r) MUST_CHECK;
 int sql_run_create_as(struct sql_run *r) MUST_CHECK;
+
+/* Adds what fills the table that CREATE TABLE AS has made. */
+int sql_run_add_created(struct sql_run *r, const struct sql_created *created,
+                        struct sql_planned *p) MUST_CHECK;
+void sql_run_drop_created(struct sql_run *r, const struct sql_created *created);
+
+/* ---- modify.c: UPDATE, DELETE, TRUNCATE, ANALYZE, CALL ---- */
+int sql_run_update(struct sql_run *r) MUST_CHECK; /* DELETE, too */
+int sql_run_truncate(struct sql_run *r) MUST_CHECK;
+int sql_run_analyze(struct sql_run *r) MUST_CHECK;
+int sql_run_call(struct sql_run *r) MUST_CHECK;
 
 /* ---- planned.c: the plan of one job ---- */
 struct sql_planned {

@@ -122,6 +122,9 @@ static int check_table(void *arg, const struct sql_table *t, struct error *err)
         table_options_fini(&options);
     }
     text_map_fini(&given);
+    if (rc < 0 && err != NULL) {
+        err->frames[0] = '\0'; /* it is the table of the statement, at its place */
+    }
     return rc;
 }
 

@@ -171,22 +171,26 @@ int sql_run_end_set(struct sql_run *r)
 
 /* ---- CREATE TABLE AS ----------------------------------------------------------------------------------------------- */
 
+int sql_run_add_created(struct sql_run *r, const struct sql_created *created, struct sql_planned *p)
+{
+    const struct rel *query = NULL, *sink = NULL;
+    TRY(sql_plan_query(p->plan, r->statement->create->query, r->text, &query, r->place, r->err));
+    TRY(sql_plan_insert_into(p->plan, &created->id, query, &sink, r->err));
+    vec_push_ptr(&p->logical, sink);
+    return 0;
+}
+
 static int write_created(struct sql_run *r, const struct sql_created *created)
 {
     struct sql_planned p;
-    const struct rel *query = NULL, *sink = NULL;
     TRY(sql_planned_open(r->s, &p, r->err));
-    int rc = sql_plan_query(p.plan, r->statement->create->query, r->text, &query, r->place, r->err);
-    rc = rc < 0 ? rc : sql_plan_insert_into(p.plan, &created->id, query, &sink, r->err);
-    if (rc == 0) {
-        vec_push_ptr(&p.logical, sink);
-        rc = run_writing(r, &p);
-    }
+    int rc = sql_run_add_created(r, created, &p);
+    rc = rc < 0 ? rc : run_writing(r, &p);
     sql_planned_close(&p);
     return rc;
 }
 
-static void drop_created(struct sql_run *r, const struct sql_created *created)
+void sql_run_drop_created(struct sql_run *r, const struct sql_created *created)
 {
     struct sql_catalog *catalog = NULL;
     if (sql_manager_get_catalog(r->s->manager, created->id.catalog, &catalog, NULL) == 0) {
@@ -206,7 +210,7 @@ int sql_run_create_as(struct sql_run *r)
     } else {
         rc = write_created(r, &created);
         if (rc < 0) {
-            drop_created(r, &created);
+            sql_run_drop_created(r, &created);
         }
     }
     sql_created_fini(&created);

@@ -110,6 +110,10 @@ static int set_one(struct sql_run *r, const char *key, const char *value)
     mem_free(old_value);
     if (rc < 0) {
         r->place->span = r->statement->span;
+        if (r->err != NULL && cstr_starts_with(r->err->message, by_program)) {
+            char *text = r->err->message;
+            memmove(text, text + sizeof(by_program) - 1, strlen(text) - sizeof(by_program) + 2);
+        }
         return rc;
     }
     *r->ret = sql_answer_of_ok(r->s);
