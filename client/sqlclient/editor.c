@@ -272,6 +272,11 @@ struct editor *editor_free(struct editor *e)
     return NULL;
 }
 
+int editor_input(const struct editor *e)
+{
+    return e->input;
+}
+
 void editor_add_history(struct editor *e, const char *statement)
 {
     HistEvent event;

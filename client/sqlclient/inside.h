@@ -92,13 +92,28 @@ void tableau_header(const struct tableau *t, struct str *out);
 /* A row of a batch of strings. */
 void tableau_row(const struct tableau *t, const struct batch *strings, uint32_t row,
                  struct str *out);
+/* A row by its cells, data NULL: NULL. */
+void tableau_cells(const struct tableau *t, enum row_kind kind, const struct slice *cells,
+                   struct str *out);
+/* The names of the columns, as a row has its cells; no line end. */
+void tableau_names(const struct tableau *t, struct str *out);
+uint32_t tableau_width(const struct tableau *t); /* columns of a terminal that a row takes */
 /* Columns of a terminal that a text takes. */
 uint32_t text_width(struct slice text);
+/* What of a text stands in the columns from `from` on, `n` at most. */
+struct slice text_columns(struct slice text, uint32_t from, uint32_t n);
+
+/* ---- view.c: results that fill the screen ---- */
+/* Is there a screen, and does sql-client.execution.result-mode say so? */
+bool view_is_wanted(const struct shell *sh, const struct sql_answer *a);
+/* Until a person leaves it.  0, or negative: the job failed. */
+int view_run(struct shell *sh, struct sql_answer *a, struct error *err) MUST_CHECK;
 
 /* ---- editor.c: lines that are typed ---- */
 /* NULL: there is no terminal. */
 struct editor *editor_new(struct shell *sh, const char *history);
 struct editor *editor_free(struct editor *e);
+int editor_input(const struct editor *e); /* the terminal, to be read without blocking */
 /* The next line with its line end, valid until the next call.  0: there is one, 1: Ctrl-C, 2: the end. */
 int editor_read(struct editor *e, const char *prompt, struct slice *ret);
 void editor_add_history(struct editor *e, const char *statement);

@@ -275,6 +275,6 @@ int shell_print_answer(struct shell *sh, const struct sql_statement *statement,
         }
         return print_rows(sh, a, started_ns, err);
     default:
-        return print_rows(sh, a, started_ns, err);
+        return view_is_wanted(sh, a) ? view_run(sh, a, err) : print_rows(sh, a, started_ns, err);
     }
 }

@@ -120,19 +120,28 @@ static void fill(struct str *out, char c, uint32_t n)
     }
 }
 
-/* As many characters as fit. */
-static struct slice fitting(struct slice text, uint32_t width)
+/* Where the character is that has a column. */
+static size_t byte_at(struct slice text, uint32_t column)
 {
     size_t end = 0;
+    uint32_t width = 0;
     while (end < text.len) {
         uint32_t point = 0;
         size_t n = decode(slice_make(text.data + end, text.len - end), &point);
-        if (text_width(slice_make(text.data, end + n)) > width) {
+        width += text_width(slice_make(text.data + end, n));
+        if (width > column) {
             break;
         }
         end += n;
     }
-    return slice_make(text.data, end);
+    return end;
+}
+
+struct slice text_columns(struct slice text, uint32_t from, uint32_t n)
+{
+    size_t start = from > 0 ? byte_at(text, from) : 0;
+    struct slice rest = slice_make(text.data + start, text.len - start);
+    return slice_make(rest.data, byte_at(rest, n));
 }
 
 static void append_cell(const struct tableau *t, struct slice text, uint32_t width, struct str *out)
@@ -140,7 +149,7 @@ static void append_cell(const struct tableau *t, struct slice text, uint32_t wid
     uint32_t has = text_width(text);
     bool is_cut = has > width && t->ellipsis && width > sizeof(more) - 1;
     if (is_cut) {
-        text = fitting(text, width - (uint32_t)(sizeof(more) - 1));
+        text = text_columns(text, 0, width - (uint32_t)(sizeof(more) - 1));
         has = text_width(text) + (uint32_t)(sizeof(more) - 1);
     }
     str_append_char(out, ' ');
@@ -160,15 +169,42 @@ void tableau_line(const struct tableau *t, struct str *out)
     str_append_char(out, '\n');
 }
 
-void tableau_header(const struct tableau *t, struct str *out)
+void tableau_names(const struct tableau *t, struct str *out)
 {
-    tableau_line(t, out);
     str_append_cstr(out, t->has_kinds ? "| op |" : "|");
     for (uint32_t i = 0; i < t->n; i++) {
         append_cell(t, slice_cstr(t->schema->fields[i].name), t->widths[i], out);
     }
+}
+
+void tableau_header(const struct tableau *t, struct str *out)
+{
+    tableau_line(t, out);
+    tableau_names(t, out);
     str_append_char(out, '\n');
     tableau_line(t, out);
+}
+
+uint32_t tableau_width(const struct tableau *t)
+{
+    uint32_t width = t->has_kinds ? 6 : 1;
+    for (uint32_t i = 0; i < t->n; i++) {
+        width += t->widths[i] + 3;
+    }
+    return width;
+}
+
+void tableau_cells(const struct tableau *t, enum row_kind kind, const struct slice *cells,
+                   struct str *out)
+{
+    if (t->has_kinds) {
+        str_printf(out, "| %s |", row_kind_name(kind));
+    } else {
+        str_append_char(out, '|');
+    }
+    for (uint32_t i = 0; i < t->n; i++) {
+        append_cell(t, cells[i].data != NULL ? cells[i] : slice_cstr(null_text), t->widths[i], out);
+    }
 }
 
 void tableau_row(const struct tableau *t, const struct batch *strings, uint32_t row,

@@ -1,12 +1,15 @@
 """The SQL shell: statements of the command line, of files, of standard input and typed ones; in its process and on a cluster."""
 
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -252,12 +255,27 @@ class Terminal:
             pass
 
 
-@pytest.fixture
-def terminal(flinc, home):
-    t = Terminal(flinc, home)
+def terminal_of(flinc, home, *args):
+    t = Terminal(flinc, home, *args)
     t.wait_for("Flink SQL> ")
     yield t
     t.kill()
+
+
+@pytest.fixture
+def terminal(flinc, home):
+    yield from terminal_of(flinc, home, "-D", "sql-client.execution.result-mode=tableau")
+
+
+@pytest.fixture
+def screen(flinc, home):
+    """A terminal of 12 lines, with a table of 20 rows."""
+    for t in terminal_of(flinc, home):
+        fcntl.ioctl(t.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 100, 0, 0))
+        t.type(DATAGEN.replace("1000", "20").replace("\n", " ") + "\r")
+        t.wait_for("succeeded.")
+        t.wait_for("Flink SQL> ")
+        yield t
 
 
 def test_typed_statements(terminal, tmp_path):
@@ -327,6 +345,74 @@ def test_a_reader_that_goes_away_ends_the_query(flinc):
     assert process.wait(timeout=LONGEST) == 1
     assert "Broken pipe" in process.stderr.read()
     process.stderr.close()
+
+
+def test_results_fill_the_screen(screen):
+    """Five rows fit on a page."""
+    screen.type("SELECT i, i * 10 AS tens FROM numbers;\r")
+    screen.wait_for("SQL Query Result (Table)")
+    screen.wait_for("finished    Page: Last of 4    Rows: 20")
+    screen.wait_for("|                   16 |")
+    screen.type("p")
+    screen.wait_for("Page: 3 of 4")
+    screen.wait_for("|                   11 |                  110 |")
+    screen.type("g")
+    screen.wait_for("Enter page number: ")
+    screen.type("1\r")
+    screen.wait_for("Page: 1 of 4")
+    screen.type("n")
+    screen.wait_for("Page: 2 of 4")
+    screen.type("\x1b[B\x1b[B")  # down, to the second row
+    screen.wait_for("\x1b[7m|                    7 |")
+    screen.type("o")
+    screen.wait_for("Row Viewer")
+    screen.wait_for("tens (BIGINT):")
+    screen.wait_for("  70")
+    screen.type("q")
+    screen.wait_for("SQL Query Result (Table)")
+    screen.type("/")
+    screen.wait_for("Search: ")
+    screen.type("170\r")
+    screen.wait_for("\x1b[7m|                   17 |")
+    screen.type("/nothing\r")
+    screen.wait_for("Not found.")
+    screen.type("q")
+    screen.wait_for("Result retrieval finished.")
+    screen.wait_for("Flink SQL> ")
+    screen.type("SELECT CAST(i - 1 AS INT) / CAST(i - 20 AS INT) FROM numbers;\r")
+    screen.wait_for("\x1b[?1049l")  # a failure gives the screen back
+    screen.wait_for("Division by zero")
+    screen.wait_for("Flink SQL> ")
+    screen.type("\x04")
+    assert screen.end() == 0
+
+
+def test_changes_fill_the_screen(screen):
+    screen.type("SET 'sql-client.execution.result-mode' = 'changelog';\r")
+    screen.wait_for("succeeded.")
+    screen.type(ENDLESS.replace("\n", "\r"))
+    screen.wait_for("succeeded.")
+    screen.type("SELECT i FROM endless;\r")
+    screen.wait_for("SQL Query Result (Changelog)")
+    screen.wait_for("| op |           i |")
+    screen.wait_for("| +I |")
+    screen.type("+")
+    screen.wait_for("Refresh: 5 s")
+    screen.type("--")
+    screen.wait_for("Refresh: 500 ms")
+    screen.type("q")
+    screen.wait_for("Result retrieval cancelled.")
+    screen.wait_for("Flink SQL> ")
+    screen.type("SELECT i FROM endless;\r")
+    screen.wait_for("| +I |")
+    screen.type("\x03")
+    screen.wait_for("Result retrieval cancelled.")
+    screen.wait_for("Flink SQL> ")
+    screen.type("SET 'execution.runtime-mode' = 'batch'; SELECT i FROM numbers;\r")
+    screen.wait_for("Results of batch queries can only be served in table or tableau mode.")
+    screen.wait_for("Flink SQL> ")
+    screen.type("quit\r")
+    assert screen.end() == 0
 
 
 # ---- a cluster ---------------------------------------------------------------------------------------------
