@@ -95,7 +95,7 @@ static void test_refused(void **state)
     } rows[] = {
         {"SHOW JARS\n", "a statement has no end"},
         {"SHOW JARS\n----\njars STRING\n", ":2: ---- before the end of a statement"},
-        {"SHOW JARS;\n---- sortd\n", "neither ---- nor ---- sorted"},
+        {"SHOW JARS;\n---- sortd\n", "behind ---- stand sorted and untyped"},
         {"SHOW JARS;\n----\n\n", "nothing is expected"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
