@@ -269,12 +269,44 @@ static void append_partition(struct file_buckets *b, const struct batch *batch, 
     }
 }
 
+static bool is_same_cell(const struct column *c, uint32_t row, uint32_t other)
+{
+    uint32_t width = c->type->width;
+
+    if (column_is_null(c, row) || column_is_null(c, other)) {
+        return column_is_null(c, row) && column_is_null(c, other);
+    }
+    if (c->type->layout == LAYOUT_VIEW) {
+        return slice_eq(column_get_bytes(c, row), column_get_bytes(c, other));
+    }
+    return width > 0 && memcmp(c->values->data + (size_t)row * width,
+                               c->values->data + (size_t)other * width, width) == 0;
+}
+
+/* Rows of a partition often follow each other. */
+static bool is_same_partition(const struct file_buckets *b, const struct batch *batch, uint32_t row,
+                              uint32_t other)
+{
+    const Flinc__FilePartitions *p = b->config->buckets->partitions;
+
+    for (size_t i = 0; i < p->n_columns; i++) {
+        if (!is_same_cell(&batch->columns[p->columns[i]], row, other)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int group_by_partition(struct file_buckets *b, const struct batch *batch, struct error *err)
 {
+    struct file_bucket *k = NULL;
+
     for (uint32_t i = 0; i < batch->n_sel; i++) {
-        struct file_bucket *k = NULL;
-        append_partition(b, batch, batch_row(batch, i));
-        TRY(bucket_of(b, str_slice(&b->text.str), &k, err));
+        uint32_t row = batch_row(batch, i);
+        if (k == NULL || !is_same_partition(b, batch, row, batch_row(batch, i - 1))) {
+            append_partition(b, batch, row);
+            TRY(bucket_of(b, str_slice(&b->text.str), &k, err));
+        }
         b->group_of[i] = group_of(b, k);
     }
     return 0;

@@ -1,20 +1,27 @@
 /* Names in paths; see path_escape.h. */
 #include "engine/operators/files/path_escape.h"
 
-static bool is_special(unsigned char c)
-{
-    return c < 0x20 || c == 0x7f || strchr("\"#%'*/:=?\\{[]^", c) != NULL;
-}
+static const bool is_special[256] = {
+    [0x00 ... 0x1f] = true, [0x7f] = true, ['"'] = true, ['#'] = true, ['%'] = true, ['\''] = true,
+    ['*'] = true,           ['/'] = true,  [':'] = true, ['='] = true, ['?'] = true, ['\\'] = true,
+    ['{'] = true,           ['['] = true,  [']'] = true, ['^'] = true,
+};
 
 void path_escape(struct slice text, struct str *out)
 {
+    static const char digits[] = "0123456789ABCDEF";
+    size_t plain = 0; /* where the run that needs no escape begins */
+
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.data[i];
-        if (is_special(c)) {
-            str_printf(out, "%%%02X", c);
-        } else {
-            str_append_char(out, (char)c);
+        if (is_special[c]) {
+            str_append(out, text.data + plain, i - plain);
+            str_append(out, (const char[]){'%', digits[c >> 4], digits[c & 15]}, 3);
+            plain = i + 1;
         }
+    }
+    if (plain < text.len) {
+        str_append(out, text.data + plain, text.len - plain);
     }
 }
 
