@@ -3,6 +3,7 @@
 #include "common/base/str.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 enum { STR_FIRST_CAP = 32 };
 
@@ -234,6 +235,9 @@ const char *cstr_nearest(const char *name, const char *const *names, size_t n)
     int best_distance = MAX(len / 3, 1) + 1;
     const char *best = NULL;
     for (size_t i = 0; i < n; i++) {
+        if (strcasecmp(name, names[i]) == 0) {
+            return names[i];
+        }
         int distance = cstr_distance(name, names[i], best_distance - 1);
         /* A hint must keep something of what was typed. */
         if (distance < best_distance && distance < len) {

@@ -323,7 +323,10 @@ static int parse_arguments(struct sql_parser *p, struct sql_call *call, struct v
     }
     do {
         TRY(parse_argument(p, args));
-        rc = sql_accept(p, SQL_TOKEN_COMMA);
+        const struct sql_expr *last =
+            VEC_AT(args, struct sql_argument, args->len - 1)->expr; /* nothing stands beside * */
+        rc =
+            last->kind == SQL_EXPR_STAR && last->column.n == 0 ? 0 : sql_accept(p, SQL_TOKEN_COMMA);
         TRY(rc);
     } while (rc > 0);
     TRY(parse_nulls(p, call));

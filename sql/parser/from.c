@@ -12,6 +12,7 @@ int sql_parse_alias(struct sql_parser *p, struct sql_alias *ret)
     if (rc == 0 && !sql_is_name(p->tokens[0])) {
         return 0;
     }
+    p->alias = rc > 0 ? p->alias : p->tokens[0];
     TRY(sql_parse_name(p, &ret->name));
     return p->tokens[0].kind == SQL_TOKEN_LEFT_PAREN ? sql_parse_paren_names(p, &ret->columns) : 0;
 }

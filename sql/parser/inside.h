@@ -10,6 +10,7 @@
 enum {
     SQL_AHEAD = 4,     /* tokens that may be looked at, the current one included */
     SQL_EXPECTED = 48, /* of what is noted at one token */
+    SQL_SECONDS = 4,
 };
 
 struct sql_parser {
@@ -23,6 +24,12 @@ struct sql_parser {
     struct sql_error_place *place;
     uint16_t expected[SQL_EXPECTED]; /* keyword, or EXPECTED_KIND + token kind */
     uint32_t n_expected;
+    /* The current token is the first word of GROUP BY and its like, and these are the second ones that did not follow. */
+    enum sql_keyword seconds[SQL_SECONDS];
+    uint32_t n_seconds;
+    enum sql_keyword missed[SQL_SECONDS]; /* those of the token before: IF EXIST */
+    uint32_t n_missed;
+    struct sql_token alias; /* the last one without AS: perhaps a keyword was meant */
 };
 
 /* ---- parser.c: tokens --------------------------------------------------------------------------- */

@@ -216,6 +216,9 @@ static int next_sign(struct sql_lexer *l, struct sql_token *ret, struct error *e
         l->in_hint = false;
         return 0;
     }
+    if (slice_starts_with(rest, "==")) {
+        return fail_at(l, start, ret, err, "\"==\" is written = in this dialect,");
+    }
     for (size_t i = 0; i < ARRAY_LEN(signs); i++) {
         if (slice_starts_with(rest, signs[i].text)) {
             uint32_t end = start + (uint32_t)strlen(signs[i].text);

@@ -23,7 +23,9 @@ static int parser_init(struct sql_parser *p, struct slice text, struct arena *ar
 
 int sql_next(struct sql_parser *p)
 {
-    p->n_expected = 0;
+    memcpy(p->missed, p->seconds, sizeof(p->missed));
+    p->n_missed = p->n_seconds;
+    p->n_expected = p->n_seconds = 0;
     if (p->n_tokens > 0) {
         p->last_end = p->tokens[0].span.end;
         p->n_tokens--;
@@ -95,7 +97,13 @@ bool sql_ahead_is(struct sql_parser *p, uint32_t n, enum sql_token_kind kind)
 
 bool sql_at_kws(struct sql_parser *p, enum sql_keyword first, enum sql_keyword second)
 {
-    return sql_at_kw(p, first) && sql_ahead_kw(p, 1, second);
+    if (!sql_at_kw(p, first) || sql_ahead_kw(p, 1, second)) {
+        return p->tokens[0].keyword == first;
+    }
+    if (p->n_seconds < SQL_SECONDS) {
+        p->seconds[p->n_seconds++] = second;
+    }
+    return false;
 }
 
 int sql_accept(struct sql_parser *p, enum sql_token_kind kind)
@@ -208,9 +216,10 @@ static void print_expected(const struct sql_parser *p, struct str *out)
     }
 }
 
-const char *sql_nearest(const struct sql_parser *p, const char *const *names, size_t n)
+static const char *nearest_to(const struct sql_parser *p, struct sql_token token,
+                              const char *const *names, size_t n)
 {
-    struct slice word = token_text(p, p->tokens[0]);
+    struct slice word = token_text(p, token);
     char upper[TOKEN_SHOWN];
     if (word.len >= sizeof(upper)) {
         return NULL;
@@ -223,16 +232,32 @@ const char *sql_nearest(const struct sql_parser *p, const char *const *names, si
     return cstr_nearest(upper, names, n);
 }
 
+const char *sql_nearest(const struct sql_parser *p, const char *const *names, size_t n)
+{
+    return nearest_to(p, p->tokens[0], names, n);
+}
+
+/* FORM t, GROUPBY a: the word before was taken for an alias. */
+static void print_alias_hint(const struct sql_parser *p, const char *const *names, size_t n,
+                             struct str *out)
+{
+    const struct sql_token alias = p->alias;
+    const bool is_before = alias.kind == SQL_TOKEN_WORD && alias.span.end == p->last_end;
+    const char *nearest = is_before ? nearest_to(p, alias, names, n) : NULL;
+    if (nearest != NULL) {
+        struct slice word = token_text(p, alias);
+        str_printf(out, " Did you mean \"%s\" instead of \"%.*s\"?", nearest, (int)word.len,
+                   word.data);
+    }
+}
+
 /* The keyword that a misspelt word was meant to be. */
 static void print_hint(const struct sql_parser *p, struct str *out)
 {
     struct sql_token token = p->tokens[0];
-    if (token.kind != SQL_TOKEN_WORD) {
-        return;
-    }
     struct slice word = token_text(p, token);
     bool wants_name = false, wants_string = false;
-    const char *names[SQL_EXPECTED];
+    const char *names[SQL_EXPECTED + SQL_SECONDS];
     size_t n = 0;
     for (uint32_t i = 0; i < p->n_expected; i++) {
         if ((p->expected[i] & EXPECTED_KIND) == 0) {
@@ -241,6 +266,10 @@ static void print_hint(const struct sql_parser *p, struct str *out)
             wants_name = wants_name || p->expected[i] == EXPECTED_KIND + SQL_TOKEN_WORD;
             wants_string = wants_string || p->expected[i] == EXPECTED_KIND + SQL_TOKEN_STRING;
         }
+    }
+    if (token.kind != SQL_TOKEN_WORD) {
+        print_alias_hint(p, names, n, out);
+        return;
     }
     if (wants_string && !wants_name && n == 0) {
         str_printf(out, " Keys and values are strings: '%.*s'.", (int)word.len, word.data);
@@ -251,10 +280,15 @@ static void print_hint(const struct sql_parser *p, struct str *out)
                    (int)word.len, word.data, (int)word.len, word.data);
         return;
     }
+    for (uint32_t i = 0; i < p->n_missed; i++) {
+        names[n++] = sql_keyword_name(p->missed[i]);
+    }
     const char *nearest = sql_nearest(p, names, n);
     if (nearest != NULL) {
         str_printf(out, " Did you mean \"%s\"?", nearest);
+        return;
     }
+    print_alias_hint(p, names, n, out);
 }
 
 static void set_place(struct sql_parser *p, struct sql_span span)
@@ -264,8 +298,24 @@ static void set_place(struct sql_parser *p, struct sql_span span)
     }
 }
 
+/* GROUP without BY: what is wrong is the word behind. */
+static int step_to_second(struct sql_parser *p)
+{
+    enum sql_keyword seconds[SQL_SECONDS];
+    const uint32_t n = p->n_seconds;
+    memcpy(seconds, p->seconds, sizeof(seconds));
+    TRY(sql_next(p));
+    for (uint32_t i = 0; i < n; i++) {
+        note_expected(p, (uint16_t)seconds[i]);
+    }
+    return 0;
+}
+
 int sql_fail(struct sql_parser *p)
 {
+    if (p->n_seconds > 0) {
+        TRY(step_to_second(p));
+    }
     struct sql_token token = p->tokens[0];
     struct slice text = token_text(p, token);
     struct sql_position at = sql_position_of(p->lexer.text, token.span.start);

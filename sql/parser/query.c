@@ -23,7 +23,13 @@ static int parse_item(struct sql_parser *p, struct vec *items)
     TRY(sql_parse_expr(p, &item.expr));
     int rc = sql_accept_kw(p, SQL_KW_AS);
     TRY(rc);
-    if (rc > 0 || sql_at_name(p)) {
+    const bool is_star = item.expr->kind == SQL_EXPR_STAR ||
+                         (item.expr->kind == SQL_EXPR_FIELD && item.expr->field.text.data == NULL);
+    if (rc > 0 && is_star) {
+        return sql_fail_because(p, "* is of several columns: it has no name of its own");
+    }
+    if (rc > 0 || (!is_star && sql_at_name(p))) {
+        p->alias = rc > 0 ? p->alias : p->tokens[0];
         TRY(sql_parse_name(p, &item.alias));
     }
     TRY(sql_push(p, items, &slot));

@@ -527,6 +527,24 @@ static const struct sql_expr *find_column(const struct sql_expr *e, struct slice
     return found;
 }
 
+/* In SELECT, HAVING, ORDER BY; of t.* that is the star. */
+static const struct sql_expr *find_place(const struct block *b, struct slice name)
+{
+    const struct sql_select *s = b->select;
+    const struct sql_expr *found = NULL;
+    for (uint32_t i = 0; i < s->n_items && found == NULL; i++) {
+        const struct sql_expr *e = s->items[i].expr;
+        found = e->kind == SQL_EXPR_STAR ? e : find_column(e, name);
+    }
+    if (found == NULL && s->having != NULL) {
+        found = find_column(s->having, name);
+    }
+    for (uint32_t i = 0; b->query != NULL && i < b->query->n_order && found == NULL; i++) {
+        found = find_column(b->query->order[i].expr, name);
+    }
+    return found;
+}
+
 static int not_grouped(struct aggregating *a, struct error *err)
 {
     const char *name = "";
@@ -537,13 +555,9 @@ static int not_grouped(struct aggregating *a, struct error *err)
                                  scope->columns[i].name.len);
         }
     }
-    const struct sql_select *s = a->block->select;
-    for (uint32_t i = 0; i < s->n_items; i++) {
-        const struct sql_expr *place = find_column(s->items[i].expr, slice_cstr(name));
-        if (place != NULL) {
-            convert_at(a->c, place->span, ERR_INVALID_ARGUMENT);
-            break;
-        }
+    const struct sql_expr *place = find_place(a->block, slice_cstr(name));
+    if (place != NULL) {
+        convert_at(a->c, place->span, ERR_INVALID_ARGUMENT);
     }
     return error_set(err, ERR_INVALID_ARGUMENT, "Expression '%s' is not being grouped", name);
 }
@@ -632,9 +646,13 @@ int convert_grouping(struct convert *c, struct block *b, const struct sql_expr *
                          "GROUPING operator may only occur in SELECT, HAVING or ORDER BY clause of "
                          "a query with GROUP BY");
     }
+    if (s->n_args == 0 && slice_eq_cstr(s->name.parts[0].text, "GROUP_ID")) {
+        return plan_unsupported(err, "GROUP_ID");
+    }
     if (s->n_args > 63 || s->n_args == 0) {
         return s->n_args == 0
-                   ? plan_unsupported(err, "GROUP_ID")
+                   ? error_set(err, ERR_INVALID_ARGUMENT,
+                               "Invalid number of arguments to function 'GROUPING': 0")
                    : error_set(err, ERR_INVALID_ARGUMENT, "GROUPING has at most 63 arguments");
     }
     b->phase = PLAN_PHASE_ARGUMENTS;

@@ -70,6 +70,11 @@ static int convert_args(struct convert *c, struct block *b, const struct sql_exp
         n++;
     }
     const struct expr *resolved;
+    if (s->n_args == 0 && strcmp(call->function->name, "COUNT") == 0) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "Invalid number of arguments to function 'COUNT': 0. Supported form(s): "
+                         "'COUNT(<ANY>...)', 'COUNT(*)'");
+    }
     if (n == 0 && s->n_args > 0 && strcmp(call->function->name, "COUNT") != 0) {
         return error_set(err, ERR_INVALID_ARGUMENT, "%s(*) is not valid: only COUNT(*) is",
                          call->function->name);
@@ -256,10 +261,93 @@ static int convert_frame(struct convert *c, struct block *b, const struct sql_wi
     return 0;
 }
 
+/* What the operator can add to and subtract from the key. */
+static bool has_range(const struct data_type *key, const struct data_type *offset)
+{
+    if (type_is_numeric(key)) {
+        return type_is_numeric(offset) && (type_is_approximate(key) || type_is_exact(offset));
+    }
+    return (key->id == TYPE_DATE || key->id == TYPE_TIME || key->id == TYPE_TIMESTAMP ||
+            key->id == TYPE_TIMESTAMP_LTZ) &&
+           type_is_interval(offset);
+}
+
+static int check_range(struct convert *c, const struct sql_window *w, const struct plan_call *call,
+                       struct error *err)
+{
+    const struct expr *const bounds[] = {call->lower_value, call->upper_value};
+    for (size_t i = 0; w->frame == SQL_FRAME_RANGE && i < ARRAY_LEN(bounds); i++) {
+        STR_AUTO types = STR_INIT;
+        if (bounds[i] == NULL) {
+            continue;
+        }
+        const struct data_type *key = call->order[0]->type, *offset = bounds[i]->type;
+        type_print(key, &types);
+        str_append_cstr(&types, " by ");
+        type_print(offset, &types);
+        if (!has_range(key, offset)) {
+            return convert_at(c, w->span,
+                              error_set(err, ERR_INVALID_ARGUMENT,
+                                        "Data type of ORDER BY prohibits use of RANGE clause: %s",
+                                        str_cstr(&types)));
+        }
+        if (offset->id == TYPE_INTERVAL_YEAR_MONTH) {
+            STR_AUTO what = STR_INIT;
+            str_printf(&what, "RANGE of %s", str_cstr(&types));
+            return convert_at(c, w->span, plan_unsupported(err, str_cstr(&what)));
+        }
+    }
+    return 0;
+}
+
+static int check_window_names(struct convert *c, const struct sql_select *s, struct error *err)
+{
+    for (uint32_t i = 1; s != NULL && i < s->n_windows; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            if (slice_eq(s->windows[i].name.text, s->windows[k].name.text)) {
+                return convert_at(
+                    c, s->windows[i].name.span,
+                    error_set(err, ERR_INVALID_ARGUMENT, "Duplicate window names not allowed"));
+            }
+        }
+    }
+    return 0;
+}
+
+static bool is_one_of(const char *name, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a window function wants of its window and its literals. */
+static int check_window_function(struct convert *c, const struct plan_call *call, struct error *err)
+{
+    static const char *const ranks[] = {"RANK", "DENSE_RANK", "PERCENT_RANK", "CUME_DIST"};
+    const char *name = call->function->name;
+    if (call->n_order == 0 && is_one_of(name, ranks, ARRAY_LEN(ranks))) {
+        return error_set(err, ERR_INVALID_ARGUMENT,
+                         "%s requires an ORDER BY clause in its window specification", name);
+    }
+    if (strcmp(name, "NTILE") == 0 && call->args.n == 1) {
+        const struct expr *n = expr_fold(c->p->pool, call->args.items[0], c->p->options.zone);
+        if (n->kind == EXPR_LITERAL && (n->value.is_null || n->value.integer <= 0)) {
+            return error_set(err, ERR_INVALID_ARGUMENT,
+                             "Argument to function 'NTILE' must be a positive integer literal");
+        }
+    }
+    return 0;
+}
+
 static int convert_over_parts(struct convert *c, struct block *b, const struct sql_expr *e,
                               struct plan_call *call, struct error *err)
 {
     struct sql_window w;
+    TRY(check_window_names(c, b->select, err));
     TRY(convert_args(c, b, e, call, err));
     TRY(convert_filter(c, b, e->call, call, err));
     TRY(whole_window(c, b, e->call->over, &w, err));
@@ -270,7 +358,9 @@ static int convert_over_parts(struct convert *c, struct block *b, const struct s
     }
     call->partition = (struct rel_exprs){partition, w.n_partition};
     TRY(convert_order_items(c, b, w.order, w.n_order, call, err));
-    return convert_frame(c, b, &w, call, err);
+    TRY(check_window_function(c, call, err));
+    TRY(convert_frame(c, b, &w, call, err));
+    return check_range(c, &w, call, err);
 }
 
 static int convert_over(struct convert *c, struct block *b, const struct sql_expr *e,

@@ -58,6 +58,7 @@ struct block {
     enum plan_phase phase;
     const char *clause;              /* being resolved, for messages */
     const struct sql_select *select; /* NULL: none */
+    const struct sql_query *query;   /* with the ORDER BY of the block; NULL: none */
     const struct rel_exprs *items;   /* ORDER BY: what aliases stand for; NULL: no aliases */
     const struct sql_name *item_names;
     bool is_aggregate;
@@ -87,6 +88,12 @@ struct plan_subquery {
     struct block *block; /* that it stands in */
 };
 
+/* Views whose text is being converted, the inner one first. */
+struct expanding_view {
+    const struct sql_table *view;
+    const struct expanding_view *around;
+};
+
 struct convert {
     struct sql_plan *p;
     struct slice text;
@@ -95,6 +102,7 @@ struct convert {
     const struct cte *ctes;
     struct block *block;
     uint32_t nesting;
+    const struct expanding_view *views;
 };
 
 /* A relation and the names that it shows: struct sql_scope_column. */
@@ -113,6 +121,12 @@ struct result {
 
 /* Notes the place of the first error; returns rc. */
 int convert_at(struct convert *c, struct sql_span span, int rc);
+/* Names that no hint has are refused. */
+int convert_check_hints(struct convert *c, const struct sql_hints *hints,
+                        struct error *err) MUST_CHECK;
+/* "Duplicate name 'a' in <what>", at its place. */
+int convert_unique_names(struct convert *c, const struct sql_names *names, const char *what,
+                         struct error *err) MUST_CHECK;
 
 /* query.c */
 int plan_convert(struct sql_plan *p, const struct sql_query *query, struct slice text,

@@ -1,6 +1,8 @@
 /* FROM: tables, views, WITH, subqueries, joins, UNNEST. */
 #include "sql/plan/calls.h"
 
+#include <strings.h>
+
 void source_fini(struct source *s)
 {
     vec_fini(&s->columns);
@@ -20,6 +22,25 @@ static void show_all(struct convert *c, struct source *s, struct slice table)
     }
 }
 
+int convert_unique_names(struct convert *c, const struct sql_names *names, const char *what,
+                         struct error *err)
+{
+    struct map seen;
+    int rc = 0;
+    map_init(&seen, NULL);
+    for (uint32_t i = 0; i < names->n && rc == 0; i++) {
+        const struct sql_name *name = &names->items[i];
+        if (map_find_bytes(&seen, name->text.data, name->text.len) != NULL) {
+            rc = convert_at(c, name->span,
+                            error_set(err, ERR_INVALID_ARGUMENT, "Duplicate name '%.*s' in %s",
+                                      (int)name->text.len, name->text.data, what));
+        }
+        map_put_bytes(&seen, name->text.data, name->text.len, (void *)(uintptr_t)name);
+    }
+    map_fini(&seen);
+    return rc;
+}
+
 static int rename_columns(struct convert *c, const struct sql_alias *alias, struct source *s,
                           struct sql_span span, struct error *err)
 {
@@ -33,6 +54,7 @@ static int rename_columns(struct convert *c, const struct sql_alias *alias, stru
                                     "has %zu columns, whereas alias list has %u columns",
                                     s->columns.len, alias->columns.n));
     }
+    TRY(convert_unique_names(c, &alias->columns, "column alias list", err));
     for (uint32_t i = 0; i < alias->columns.n; i++) {
         VEC_AT(&s->columns, struct sql_scope_column, i)->name = alias->columns.items[i].text;
     }
@@ -59,6 +81,7 @@ static int convert_cte(struct convert *c, const struct cte *cte, const struct sq
         return 0;
     }
     const struct rel *r = *ret;
+    TRY(convert_unique_names(c, columns, "column list", err));
     if (columns->n != r->schema->n_fields) {
         return convert_at(c, cte->definition->name.span,
                           error_set(err, ERR_INVALID_ARGUMENT,
@@ -91,7 +114,9 @@ static int convert_view(struct convert *c, const struct sql_table *view, const s
 {
     struct sql_statement *statement;
     const char *text = view->expanded_query != NULL ? view->expanded_query : view->original_query;
-    struct convert own = {.p = c->p, .text = slice_cstr(text), .nesting = c->nesting};
+    const struct expanding_view self = {view, c->views};
+    struct convert own = {
+        .p = c->p, .text = slice_cstr(text), .nesting = c->nesting, .views = &self};
     const uint32_t n = view->n_columns;
     TRY(sql_parse_statement(own.text, &c->p->arena, &statement, NULL, err));
     if (statement->kind != SQL_STATEMENT_QUERY) {
@@ -112,6 +137,34 @@ static int convert_view(struct convert *c, const struct sql_table *view, const s
         names[i] = view->columns[i].name;
     }
     *ret = plan_project(c->p, *ret, outputs, names, n);
+    return 0;
+}
+
+int convert_check_hints(struct convert *c, const struct sql_hints *hints, struct error *err)
+{
+    static const char *const known[] = {"OPTIONS",       "BROADCAST",  "SHUFFLE_HASH",
+                                        "SHUFFLE_MERGE", "NEST_LOOP",  "LOOKUP",
+                                        "STATE_TTL",     "MULTI_JOIN", "EARLY_FIRE"};
+    for (uint32_t i = 0; hints != NULL && i < hints->n; i++) {
+        const struct sql_name *name = &hints->items[i].name;
+        bool is_known = false;
+        for (size_t k = 0; k < ARRAY_LEN(known); k++) {
+            is_known |= name->text.len == strlen(known[k]) &&
+                        strncasecmp(name->text.data, known[k], name->text.len) == 0;
+        }
+        if (!is_known) {
+            char *text = mem_strndup(name->text.data, name->text.len);
+            const char *near = cstr_nearest(text, known, ARRAY_LEN(known));
+            mem_free(text);
+            return convert_at(c, name->span,
+                              error_set(err, ERR_INVALID_ARGUMENT,
+                                        "Hint: %.*s should be registered in the "
+                                        "HintStrategyTable%s%s%s",
+                                        (int)name->text.len, name->text.data,
+                                        near != NULL ? "; did you mean " : "",
+                                        near != NULL ? near : "", near != NULL ? "?" : ""));
+        }
+    }
     return 0;
 }
 
@@ -138,6 +191,12 @@ static int convert_found(struct convert *c, const struct sql_found_table *found,
                              "View '%s' cannot be enriched with new options. Hints can only be "
                              "applied to tables.",
                              str_cstr(&name));
+        }
+        for (const struct expanding_view *v = c->views; v != NULL; v = v->around) {
+            if (v->view == found->table) {
+                return error_set(err, ERR_INVALID_ARGUMENT, "View '%s' reads itself",
+                                 str_cstr(&name));
+            }
         }
         TRY_CTX(err, convert_view(c, found->table, ret, err), "expanding view '%s'",
                 str_cstr(&name));
@@ -175,6 +234,7 @@ static int convert_named(struct convert *c, const struct sql_relation *r, struct
     if (r->sample != NULL) {
         return convert_at(c, r->span, plan_unsupported(err, "TABLESAMPLE"));
     }
+    TRY(convert_check_hints(c, &r->hints, err));
     TRY(convert_table(c, &r->name, &r->hints, parent, &ret->rel, err));
     show_all(c, ret, table_name(&r->alias, r->name.parts[r->name.n - 1].text));
     return rename_columns(c, &r->alias, ret, r->span, err);
@@ -489,6 +549,32 @@ static const struct rel *inner_join(struct convert *c, const struct rel *l, cons
     return plan_join(c->p, l, r, &j);
 }
 
+/* Is column i the first one of its table? */
+static bool is_first(const struct source *s, size_t i)
+{
+    const struct slice name = VEC_AT(&s->columns, struct sql_scope_column, i)->table;
+    return name.data != NULL &&
+           (i == 0 || !slice_eq(name, VEC_AT(&s->columns, struct sql_scope_column, i - 1)->table));
+}
+
+static int check_table_names(struct convert *c, const struct sql_join *j, const struct source *left,
+                             const struct source *right, struct error *err)
+{
+    for (size_t i = 0; i < right->columns.len; i++) {
+        const struct slice name = VEC_AT(&right->columns, struct sql_scope_column, i)->table;
+        for (size_t k = 0; is_first(right, i) && k < left->columns.len; k++) {
+            if (is_first(left, k) &&
+                slice_eq(name, VEC_AT(&left->columns, struct sql_scope_column, k)->table)) {
+                return convert_at(c, j->right->span,
+                                  error_set(err, ERR_INVALID_ARGUMENT,
+                                            "Duplicate relation name '%.*s' in FROM clause",
+                                            (int)name.len, name.data));
+            }
+        }
+    }
+    return 0;
+}
+
 static int finish_join(struct convert *c, const struct sql_join *j, struct block *parent,
                        const struct source *left, const struct source *right, struct source *ret,
                        struct error *err)
@@ -574,6 +660,7 @@ static int join_sides(struct convert *c, const struct sql_join *j, struct block 
         return convert_lateral(c, j, parent, left, ret, err);
     }
     int rc = convert_relation(c, j->right, parent, &right, err);
+    rc = rc == 0 ? check_table_names(c, j, left, &right, err) : rc;
     rc = rc == 0 ? finish_join(c, j, parent, left, &right, ret, err) : rc;
     source_fini(&right);
     return rc;

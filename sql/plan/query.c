@@ -87,7 +87,7 @@ static const char *set_name(enum sql_set_op op)
 }
 
 /* Casts all inputs to their common types. */
-static int unify(struct convert *c, enum sql_set_op op, struct sql_span span,
+static int unify(struct convert *c, enum sql_set_op op, const struct sql_span *spans,
                  const struct rel **inputs, uint32_t n, struct error *err)
 {
     const uint32_t width = inputs[0]->schema->n_fields;
@@ -97,7 +97,7 @@ static int unify(struct convert *c, enum sql_set_op op, struct sql_span span,
     for (uint32_t k = 1; k < n && rc == 0; k++) {
         if (inputs[k]->schema->n_fields != width) {
             rc = convert_at(
-                c, span,
+                c, spans[k],
                 error_set(err, ERR_INVALID_ARGUMENT, "Column count mismatch in %s", set_name(op)));
         }
     }
@@ -106,7 +106,13 @@ static int unify(struct convert *c, enum sql_set_op op, struct sql_span span,
             types[k] = inputs[k]->schema->fields[i].type;
         }
         if (type_of_all(types, n, &common[i], NULL) < 0) {
-            rc = convert_at(c, span,
+            uint32_t at = 1; /* the first that does not fit those before */
+            struct data_type *fits = NULL;
+            while (at + 1 < n && type_of_all(types, at + 1, &fits, NULL) == 0) {
+                type_unref(fits);
+                at++;
+            }
+            rc = convert_at(c, spans[at],
                             error_set(err, ERR_INVALID_ARGUMENT, "Type mismatch in column %u of %s",
                                       i + 1, set_name(op)));
         }
@@ -152,10 +158,13 @@ static int convert_set(struct convert *c, const struct sql_body *b, struct block
     gather(b, &bodies);
     const uint32_t n = (uint32_t)bodies.len;
     const struct rel **inputs = arena_alloc(&c->p->arena, (n + 1) * sizeof(*inputs));
+    struct sql_span *spans = arena_alloc(&c->p->arena, (n + 1) * sizeof(*spans));
     for (uint32_t i = 0; i < n; i++) {
-        TRY(convert_body(c, vec_ptr(&bodies, n - 1 - i), parent, &inputs[i], err));
+        const struct sql_body *body = vec_ptr(&bodies, n - 1 - i);
+        spans[i] = body->span;
+        TRY(convert_body(c, body, parent, &inputs[i], err));
     }
-    TRY(unify(c, b->set_op, b->span, inputs, n, err));
+    TRY(unify(c, b->set_op, spans, inputs, n, err));
     const enum rel_kind kind = b->set_op == SQL_SET_UNION       ? REL_UNION
                                : b->set_op == SQL_SET_INTERSECT ? REL_INTERSECT
                                                                 : REL_EXCEPT;
@@ -271,6 +280,14 @@ static int convert_cells(struct convert *c, struct block *b, const struct sql_bo
         }
         for (uint32_t i = 0; i < n; i++) {
             const struct expr **cell = &cells[(size_t)r * n + i];
+            /* Those of INSERT get the types of the columns. */
+            if (row[i]->kind == SQL_EXPR_LITERAL && row[i]->literal.kind == SQL_LITERAL_NULL &&
+                c->nesting > 1) {
+                return convert_at(c, row[i]->span,
+                                  error_set(err, ERR_INVALID_ARGUMENT,
+                                            "Illegal use of 'NULL': it needs a type, as in "
+                                            "CAST(NULL AS INT)"));
+            }
             TRY(convert_expr(c, b, row[i], cell, err));
             if (plan_has_external(*cell, PLAN_SUBQUERY)) {
                 return convert_at(c, row[i]->span, plan_unsupported(err, "a subquery in VALUES"));

@@ -25,6 +25,20 @@ static void add_item(struct convert *c, struct items *i, const struct expr *e, s
 
 /* ---- items -------------------------------------------------------------------------------------------- */
 
+static int add_fields(struct convert *c, struct block *b, const struct sql_expr *e,
+                      const struct sql_expr *of, struct items *items, struct error *err);
+
+/* Is there a column of the name? */
+static bool has_column(const struct block *b, const struct sql_name *name)
+{
+    for (uint32_t i = 0; i < b->scope.n; i++) {
+        if (slice_eq(b->scope.columns[i].name, name->text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int add_star(struct convert *c, struct block *b, const struct sql_expr *star,
                     struct items *items, struct error *err)
 {
@@ -40,6 +54,13 @@ static int add_star(struct convert *c, struct block *b, const struct sql_expr *s
         add_item(c, items, col->expr, col->name, (struct sql_name){.text = col->name});
         n++;
     }
+    if (n == 0 && path->n > 0 &&
+        (has_column(b, &path->parts[0]) || (path->n > 1 && has_column(b, &path->parts[1])))) {
+        struct sql_expr *column = arena_zalloc(&c->p->arena, sizeof(*column));
+        *column =
+            (struct sql_expr){.kind = SQL_EXPR_COLUMN, .span = star->span, .column = star->column};
+        return add_fields(c, b, star, column, items, err);
+    }
     if (n == 0) {
         return convert_at(c, star->span,
                           path->n == 0
@@ -51,12 +72,12 @@ static int add_star(struct convert *c, struct block *b, const struct sql_expr *s
     return plan_check_width(c->p, items->exprs.len, err);
 }
 
-/* (row).* */
+/* (row).* and column.* */
 static int add_fields(struct convert *c, struct block *b, const struct sql_expr *e,
-                      struct items *items, struct error *err)
+                      const struct sql_expr *of, struct items *items, struct error *err)
 {
     const struct expr *row;
-    TRY(convert_expr(c, b, e->operands[0], &row, err));
+    TRY(convert_expr(c, b, of, &row, err));
     if (row->type->id != TYPE_ROW) {
         return convert_at(c, e->span,
                           error_set(err, ERR_INVALID_ARGUMENT, "Only a ROW has fields"));
@@ -78,7 +99,7 @@ static int convert_item(struct convert *c, struct block *b, const struct sql_sel
         return add_star(c, b, e, items, err);
     }
     if (e->kind == SQL_EXPR_FIELD && e->field.text.data == NULL) {
-        return add_fields(c, b, e, items, err);
+        return add_fields(c, b, e, e->operands[0], items, err);
     }
     TRY(convert_expr(c, b, e, &made, err));
     if (name.text.data == NULL && e->kind == SQL_EXPR_COLUMN) {
@@ -323,6 +344,8 @@ static int select_clauses(struct convert *c, struct selecting *s, const struct s
                           struct error *err)
 {
     s->block.select = select;
+    s->block.query = order;
+    TRY(convert_check_hints(c, &select->hints, err));
     TRY(convert_where(c, &s->block, select->where, err));
     TRY(convert_groups(c, &s->block, select, &s->grouping, err));
     s->block.group_keys = &s->grouping.keys;

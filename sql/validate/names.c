@@ -76,6 +76,28 @@ static int not_found(struct sql_validator *v, const struct sql_scope *scope,
     return sql_at_place(v, name->span, rc);
 }
 
+static int table_not_found(struct sql_validator *v, const struct sql_scope *scope,
+                           const struct sql_name *table, struct error *err)
+{
+    STR_AUTO hint = STR_INIT;
+    struct arena arena;
+    CLEANUP(vec_fini) struct vec names = VEC_INIT(const char *);
+    arena_init(&arena, 0);
+    for (const struct sql_scope *s = scope; s != NULL; s = s->parent) {
+        for (uint32_t i = 0; i < s->n; i++) {
+            const struct slice name = s->columns[i].table;
+            if (name.data != NULL && (i == 0 || !slice_eq(name, s->columns[i - 1].table))) {
+                vec_push_ptr(&names, arena_strndup(&arena, name.data, name.len));
+            }
+        }
+    }
+    const char *text = arena_strndup(&arena, table->text.data, table->text.len);
+    add_nearest((const char *const *)names.data, names.len, text, &hint);
+    int rc = error_set(err, ERR_NOT_FOUND, "Table '%s' not found%s", text, str_cstr(&hint));
+    arena_fini(&arena);
+    return sql_at_place(v, table->span, rc);
+}
+
 /* The fields behind a column: .f.g */
 static int fields(struct sql_validator *v, const struct sql_path *path, uint32_t from,
                   const struct expr **e, struct error *err)
@@ -152,14 +174,13 @@ int sql_resolve_column(struct sql_validator *v, const struct sql_scope *scope,
         }
     }
     static const struct sql_scope nothing;
-    const struct sql_scope *own = scope != NULL ? scope : &nothing;
     if (path->n == 1) {
-        return not_found(v, own, NULL, &path->parts[0], err);
+        return not_found(v, scope != NULL ? scope : &nothing, NULL, &path->parts[0], err);
     }
-    if (has_table(own, &path->parts[0])) {
-        return not_found(v, own, &path->parts[0], &path->parts[1], err);
+    for (const struct sql_scope *s = scope; s != NULL; s = s->parent) {
+        if (has_table(s, &path->parts[0])) {
+            return not_found(v, s, &path->parts[0], &path->parts[1], err);
+        }
     }
-    return sql_at_place(v, path->parts[0].span,
-                        error_set(err, ERR_NOT_FOUND, "Table '%.*s' not found",
-                                  (int)path->parts[0].text.len, path->parts[0].text.data));
+    return table_not_found(v, scope, &path->parts[0], err);
 }
