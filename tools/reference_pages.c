@@ -12,6 +12,7 @@
 #include "common/conf/conf.h"
 #include "common/metrics/metric_names.h"
 #include "connectors/registry/registry.h"
+#include "engine/functions/functions.h"
 #include "engine/operators/registry.h"
 #include "engine/query/query.h"
 #include "engine/table/table.h"
@@ -210,6 +211,104 @@ static void write_rest(struct str *out)
     }
 }
 
+/* ---- functions -------------------------------------------------------------------------------------- */
+
+/* =1, [1] and their like, in words. */
+static void write_result(const struct expr_function *f, struct str *out)
+{
+    static const char *const ordinals[] = {"first", "second", "third", "fourth"};
+    struct slice text = slice_cstr(f->result != NULL ? f->result : "");
+    const bool is_never_null = slice_ends_with(text, " NOT NULL");
+    if (is_never_null) {
+        text.len -= strlen(" NOT NULL");
+    }
+    if (f->result == NULL) {
+        str_append_cstr(out, "a type that follows from the arguments");
+    } else if (slice_eq_cstr(text, "=T")) {
+        str_append_cstr(out, "the common type of the arguments");
+    } else if (text.data[0] == '=' || text.data[0] == '[') {
+        str_printf(out, "the type of the %s argument%s", ordinals[(text.data[1] - '1') & 3],
+                   text.data[0] == '[' ? "'s items" : "");
+    } else {
+        str_printf(out, "`%.*s`", (int)text.len, text.data);
+    }
+    if (is_never_null) {
+        str_append_cstr(out, ", never NULL");
+    } else if ((f->flags & EXPR_FN_OWN_NULLS) == 0 && f->control == EXPR_CONTROL_NONE) {
+        str_append_cstr(out, f->kind == EXPR_SCALAR ? ", NULL when an argument is" : "");
+    }
+    str_append_cstr(out, (f->flags & EXPR_FN_VOLATILE) != 0 ? "; another value each time"
+                         : (f->flags & EXPR_FN_DYNAMIC) != 0
+                             ? "; depends on the clock or the session"
+                             : "");
+}
+
+static void write_function(const struct expr_function *f, struct str *out)
+{
+    struct slice rest = slice_cstr(f->signatures != NULL ? f->signatures : ""), form, line;
+    str_printf(out, "\n### %s\n\n", f->name);
+    if (f->aliases != NULL) {
+        str_printf(out, "Also %s.\n\n", f->aliases);
+    }
+    str_printf(out, "%s\n\n", f->text);
+    if (f->signatures != NULL) {
+        str_append_cstr(out, "Arguments: ");
+        for (bool is_first = true; slice_next(&rest, '|', &form); is_first = false) {
+            form = slice_trim(form);
+            str_printf(out, "%s`(%.*s)`", is_first ? "" : " or ", (int)form.len, form.data);
+        }
+        str_append_cstr(out, ".\n\n");
+    }
+    str_append_cstr(out, "Result: ");
+    write_result(f, out);
+    str_append_cstr(out, ".\n\n```sql\n");
+    for (rest = slice_cstr(f->example); slice_next(&rest, '\n', &line);) {
+        str_printf(out, "%.*s\n", (int)line.len, line.data);
+    }
+    str_append_cstr(out, "```\n");
+}
+
+static bool is_shown(const struct expr_function *f)
+{
+    return (f->flags & EXPR_FN_HIDDEN) == 0;
+}
+
+/* Categories in the order of their first function by name. */
+static void write_functions(struct str *out)
+{
+    functions_register_builtin();
+    const uint32_t n = expr_function_count();
+    str_append_cstr(
+        out,
+        "# Functions\n\n"
+        "<!-- Generated from the tables of engine/functions by tools/check_reference --write; do "
+        "not edit. -->\n\n"
+        "Built-in functions and operators. An example shows what it prints behind `--`, in the "
+        "zone Europe/Berlin; each is a test.\n\n"
+        "Arguments: `T` and `U` are types that arguments have in common; `COMPARABLE` and "
+        "`ORDERED` likewise, of what `=` and `<` compare; `?` may be left out, `...` comes once "
+        "or more; in quotes: a literal. Where a type stands, what casts to it by itself is "
+        "cast.\n");
+    for (uint32_t i = 0; i < n; i++) {
+        const char *category = expr_function_at(i)->category;
+        bool is_known = !is_shown(expr_function_at(i));
+        for (uint32_t k = 0; k < i && !is_known; k++) {
+            is_known = is_shown(expr_function_at(k)) &&
+                       strcmp(expr_function_at(k)->category, category) == 0;
+        }
+        if (is_known) {
+            continue;
+        }
+        str_printf(out, "\n## %c%s\n", (char)(category[0] - 'a' + 'A'), category + 1);
+        for (uint32_t k = i; k < n; k++) {
+            const struct expr_function *f = expr_function_at(k);
+            if (is_shown(f) && strcmp(f->category, category) == 0) {
+                write_function(f, out);
+            }
+        }
+    }
+}
+
 static const struct {
     const char *name;
     void (*write)(struct str *out);
@@ -219,6 +318,7 @@ static const struct {
     {"errors", write_errors},
     {"failpoints", write_failpoints},
     {"formats", format_write_reference},
+    {"functions", write_functions},
     {"metrics", metric_names_write_reference},
     {"operators", write_operators},
     {"rest", write_rest},

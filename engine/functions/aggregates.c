@@ -265,6 +265,7 @@ static const struct expr_function rows[] = {
          "A bit per argument, the last one lowest: 1 when the row's grouping set is without it.",
      .example = "SELECT GROUPING(v) FROM (VALUES (1)) AS t(v) GROUP BY v -- 0"},
     {.name = "GROUP_ID",
+     .flags = EXPR_FN_HIDDEN, /* refused by the planner so far */
      .signatures = "",
      .result = "BIGINT NOT NULL",
      .kind = EXPR_AGGREGATE,

@@ -11,6 +11,9 @@
 /* Makes all built-in functions known.  The same again is fine. */
 void functions_register_builtin(void);
 
+/* What a function of Flink's waits for that is not there yet; NULL: there is none of the name, or there is a row. */
+const char *functions_absent(struct slice name);
+
 extern const struct expr_functions functions_aggregates;
 extern const struct expr_functions functions_arithmetic;
 extern const struct expr_functions functions_cast;

@@ -1,6 +1,8 @@
 /* Calls of functions by name. */
 #include "sql/validate/inside.h"
 
+#include "engine/functions/functions.h"
+
 #include <strings.h>
 
 static bool slice_is_word(struct slice s, const char *word)
@@ -12,7 +14,12 @@ static int no_function(struct sql_validator *v, const struct sql_path *name, str
 {
     const struct slice last = name->parts[name->n - 1].text;
     char *text = mem_strndup(last.data, last.len);
-    const char *near = expr_function_nearest(text);
+    const char *near = expr_function_nearest(text), *feature = functions_absent(last);
+    if (feature != NULL) {
+        int rc = error_set(err, ERR_UNSUPPORTED, "not supported yet: %s (%s)", text, feature);
+        mem_free(text);
+        return sql_at_place(v, name->span, rc);
+    }
     int rc = error_set(err, ERR_NOT_FOUND, "No match found for function signature %s%s%s%s", text,
                        near != NULL ? "; did you mean " : "", near != NULL ? near : "",
                        near != NULL ? "?" : "");
