@@ -22,7 +22,8 @@ static void __attribute__((constructor)) fill_identity(void)
 
 void *aggregate_heap_get(struct aggregate_heap *h, uint64_t size)
 {
-    size = (size + 7) & ~UINT64_C(7);
+    size = (MAX(size, UINT64_C(1)) + 7) &
+           ~UINT64_C(7); /* of nothing as well: the first block may not be there */
     if (size > h->left) {
         struct buffer *block = buffer_get(h->pool, MAX(size, (uint64_t)HEAP_BLOCK_BYTES));
         if (h->n_blocks == h->cap_blocks) {
