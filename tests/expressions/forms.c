@@ -340,7 +340,8 @@ static void compare_constant(struct forms *f, const char *form, uint32_t k, uint
     }
     if (rc < 0 && !cased->is_error[row]) {
         fails(f, form, f->c->exprs[k], &err);
-    } else if (rc == 0) {
+    } else if (rc == 0 && !(cased->is_error[row] && strcmp(form, "folded") == 0)) {
+        /* What is simplified (x AND FALSE) may leave out the part that fails. */
         cell_print(&out->columns[0], out->n_rows - 1, &text);
         if (!slice_eq(str_slice(&text), str_slice(&cased->values[row]))) {
             differs(f, form, f->c->exprs[k], row, str_slice(&cased->values[row]), str_slice(&text));
