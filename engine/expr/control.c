@@ -131,6 +131,25 @@ static void choose_fixed(struct expr_frame *f, uint32_t k, uint32_t width, const
     }
 }
 
+/* Short ones are their views. */
+static void choose_views(struct expr_frame *f, uint32_t k, const uint16_t *rows, uint32_t n)
+{
+    const struct expr_vector *v = f->args[k];
+    const struct view *from = EXPR_VALUES(v, const struct view);
+    struct view *to = EXPR_VALUES(f->out, struct view);
+    const bool is_plain = v->column.validity == NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t row = rows[i], at = v->is_constant ? 0 : row;
+        if (!is_plain && column_is_null(&v->column, at)) {
+            expr_set_null(f, row);
+        } else if (view_is_inline(&from[at])) {
+            to[row] = from[at];
+        } else {
+            expr_put_arg(f, row, k);
+        }
+    }
+}
+
 /* The value of argument k becomes that of the rows. */
 static void choose(struct choice *c, uint32_t k, const uint16_t *rows, uint32_t n)
 {
@@ -147,10 +166,12 @@ static void choose(struct choice *c, uint32_t k, const uint16_t *rows, uint32_t 
     case LAYOUT_NULL:
         break;
     case LAYOUT_BIT:
-    case LAYOUT_VIEW:
         for (uint32_t i = 0; i < n; i++) {
             expr_put_arg(f, rows[i], k);
         }
+        break;
+    case LAYOUT_VIEW:
+        choose_views(f, k, rows, n);
         break;
     default:
         choose_fixed(f, k, type->width, rows, n);
@@ -172,34 +193,46 @@ static int put_nested(struct choice *c, struct error *err)
     return 0;
 }
 
-/* Rows (any number of them, in order) without those of `without`, which is part of them. */
-static uint32_t subtract(const uint16_t *rows, uint32_t n, const uint16_t *without,
-                         uint32_t n_without, uint16_t *ret)
+/* Those of `rest` whose bit is set go to `ret_taken`, and the others move together, in order and without branches.  Returns how many
+ * were taken. */
+static uint32_t split_by_bits(const uint8_t *bits, uint16_t *rest, uint32_t n, uint16_t *ret_taken)
 {
-    uint32_t left = 0, k = 0;
+    uint32_t taken = 0, left = 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (k < n_without && rows[i] == without[k]) {
-            k++;
-        } else {
-            ret[left++] = rows[i];
-        }
+        const uint16_t row = rest[i];
+        const uint32_t yes = bits[row >> 3] >> (row & 7) & 1;
+        ret_taken[taken] = row;
+        rest[left] = row;
+        taken += yes;
+        left += 1 - yes;
     }
-    return left;
+    return taken;
 }
 
-static uint32_t rows_that_are(const struct expr_vector *v, bool is_known, const uint16_t *rows,
-                              uint32_t n, uint16_t *ret)
+/* The same of rows for which a condition is TRUE, or a value (`is_known`) is not NULL. */
+static uint32_t take_rows(const struct expr_vector *v, bool is_known, uint16_t *rest, uint32_t n,
+                          uint16_t *ret_taken)
 {
-    uint32_t found = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t at = expr_at(v, rows[i]);
-        const bool yes = is_known
-                             ? !column_is_null(&v->column, at)
-                             : !column_is_null(&v->column, at) && column_get_bool(&v->column, at);
-        ret[found] = rows[i];
-        found += yes;
+    const struct column *c = &v->column;
+    const uint8_t *valid = c->validity != NULL ? c->validity->data : NULL;
+    if (v->is_constant || (is_known && valid == NULL)) {
+        const bool yes = !column_is_null(c, 0) && (is_known || column_get_bool(c, 0));
+        memcpy(ret_taken, rest, yes ? n * sizeof(*rest) : 0);
+        return yes ? n : 0;
     }
-    return found;
+    if (is_known || valid == NULL) {
+        return split_by_bits(is_known ? valid : c->values->data, rest, n, ret_taken);
+    }
+    uint32_t taken = 0, left = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint16_t row = rest[i];
+        const uint32_t yes = (valid[row >> 3] & c->values->data[row >> 3]) >> (row & 7) & 1;
+        ret_taken[taken] = row;
+        rest[left] = row;
+        taken += yes;
+        left += 1 - yes;
+    }
+    return taken;
 }
 
 static int run_arms(struct choice *c, uint16_t *rest, uint32_t n, uint32_t n_rows,
@@ -213,7 +246,7 @@ static int run_arms(struct choice *c, uint16_t *rest, uint32_t n, uint32_t n_row
     uint32_t k = 0;
     for (; k + (is_case ? 1 : 0) < in->n_args && n > 0; k += step) {
         TRY(expr_run_block(p, &in->blocks[k], rest, n, n_rows, err));
-        const uint32_t n_taken = rows_that_are(in->vectors[k], !is_case, rest, n, taken);
+        const uint32_t n_taken = take_rows(in->vectors[k], !is_case, rest, n, taken);
         if (n_taken == 0) {
             continue;
         }
@@ -221,7 +254,7 @@ static int run_arms(struct choice *c, uint16_t *rest, uint32_t n, uint32_t n_row
             TRY(expr_run_block(p, &in->blocks[k + 1], taken, n_taken, n_rows, err));
         }
         choose(c, is_case ? k + 1 : k, taken, n_taken);
-        n = subtract(rest, n, taken, n_taken, rest);
+        n -= n_taken;
     }
     if (n > 0 && is_case) {
         TRY(expr_run_block(p, &in->blocks[k], rest, n, n_rows, err));

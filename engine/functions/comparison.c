@@ -93,12 +93,38 @@ static ALWAYS_INLINE bool holds(enum comparison c, int order)
     }
 }
 
+/* = and <> of strings and a short constant: two words of a view tell. */
+static void compare_short(struct expr_frame *f, const struct view *x, struct view y, bool wanted)
+{
+    uint8_t *bits = f->out->column.values->data;
+    const uint64_t y0 = (uint64_t)y.word0 << 32 | (uint32_t)y.len, y1 = y.word1;
+    if (f->rows == NULL) {
+        uint8_t bytes[BATCH_ROWS_MAX];
+        for (uint32_t i = 0; i < f->n; i++) {
+            const uint64_t x0 = (uint64_t)x[i].word0 << 32 | (uint32_t)x[i].len;
+            bytes[i] = (uint8_t)((((x0 ^ y0) | (x[i].word1 ^ y1)) == 0) == wanted);
+        }
+        expr_pack_bits(bits, bytes, f->n);
+        return;
+    }
+    for (uint32_t k = 0; k < f->n; k++) {
+        const uint32_t i = f->rows[k];
+        const uint64_t x0 = (uint64_t)x[i].word0 << 32 | (uint32_t)x[i].len;
+        const bool same = ((x0 ^ y0) | (x[i].word1 ^ y1)) == 0;
+        bits[i >> 3] |= (uint8_t)((same == wanted) << (i & 7));
+    }
+}
+
 /* Strings: views of equal length and prefix are looked at further. */
 static ALWAYS_INLINE int compare_bytes(struct expr_frame *f, enum comparison c)
 {
     const struct expr_vector *a = f->args[0], *b = f->args[1];
     const struct view *x = EXPR_VALUES(a, const struct view),
                       *y = EXPR_VALUES(b, const struct view);
+    if ((c == EQUAL || c == NOT_EQUAL) && !a->is_constant && b->is_constant && view_is_inline(y)) {
+        compare_short(f, x, *y, c == EQUAL);
+        return 0;
+    }
     for (EXPR_ROWS(f, row)) {
         const uint32_t i = expr_at(a, row), k = expr_at(b, row);
         bool result;

@@ -44,12 +44,14 @@ static int run_regexp(struct expr_frame *f, struct error *err)
 
 static int run_extract(struct expr_frame *f, struct error *err)
 {
+    const bool is_constant = f->args[1]->is_constant;
+    struct regex *regex = NULL;
+    TRY(is_constant && f->n > 0 ? pattern_at(f, 0, &regex, err) : 0);
     for (EXPR_ROWS(f, row)) {
         const struct slice s = expr_bytes(f, 0, row);
         const int64_t group = f->n_args > 2 ? expr_int(f, 2, row) : 0;
-        struct regex *regex;
         bool is_found = false;
-        TRY(pattern_at(f, row, &regex, err));
+        TRY(is_constant ? 0 : pattern_at(f, row, &regex, err));
         if (regex != NULL && group >= 0 && group <= regex_groups(regex)) {
             TRY(regex_find(regex, s, 0, &is_found, err));
         }

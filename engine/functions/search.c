@@ -193,8 +193,72 @@ static struct slice separator_at(const struct expr_frame *f, uint32_t row, char 
     return slice_make(ret_char, 2);
 }
 
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
+
+/* 0x80 at each byte that is `one`, of up to eight; exact, so that the n-th can be taken. */
+static ALWAYS_INLINE uint64_t bytes_equal(const char *at, size_t n, char one)
+{
+    uint64_t x = 0;
+    if (LIKELY(n >= 8)) {
+        memcpy(&x, at, 8);
+    } else {
+        memcpy(&x, at, n);
+    }
+    x ^= EACH_BYTE((unsigned char)one);
+    const uint64_t low = EACH_BYTE(0x7fu);
+    const uint64_t found = ~(((x & low) + low) | x | low);
+    return n >= 8 ? found : found & ((UINT64_C(1) << (8 * n)) - 1);
+}
+
+/* The part with this number, between separators of one byte; false: there is none. */
+static ALWAYS_INLINE bool part_at(struct slice s, char separator, int64_t index, struct slice *ret)
+{
+    size_t start = 0;
+    for (size_t at = 0; at < s.len; at += 8) {
+        uint64_t found = bytes_equal(s.data + at, s.len - at, separator);
+        const int n = __builtin_popcountll(found);
+        if (n < index) {
+            index -= n;
+            continue;
+        }
+        for (; found != 0; found &= found - 1) {
+            const size_t place = at + ((size_t)__builtin_ctzll(found) >> 3);
+            if (index == 0) {
+                *ret = slice_make(s.data + start, place - start);
+                return true;
+            }
+            start = place + 1;
+            index--;
+        }
+    }
+    *ret = slice_make(s.data + start, s.len - start);
+    return index == 0;
+}
+
+/* Separator and number are constants, as nearly always. */
+static void split_by_byte(struct expr_frame *f, char separator, int64_t index)
+{
+    for (EXPR_ROWS(f, row)) {
+        const struct slice s = expr_bytes(f, 0, row);
+        struct slice part;
+        if (s.len > 0 && part_at(s, separator, index, &part)) {
+            expr_put_part(f, row, 0, part);
+        } else {
+            expr_set_null(f, row);
+        }
+    }
+}
+
 static int run_split_index(struct expr_frame *f, struct error *err)
 {
+    if (f->n > 0 && f->args[1]->is_constant && f->args[2]->is_constant) {
+        char one[2];
+        const struct slice separator = separator_at(f, 0, one);
+        if (separator.len == 1 && expr_int(f, 2, 0) >= 0) {
+            split_by_byte(f, separator.data[0], expr_int(f, 2, 0));
+            return 0;
+        }
+    }
     for (EXPR_ROWS(f, row)) {
         char one[2];
         const struct slice s = expr_bytes(f, 0, row), separator = separator_at(f, row, one);

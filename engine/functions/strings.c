@@ -142,9 +142,35 @@ static int infer_trim(const struct expr_function *function, struct expr_pool *po
 
 /* ---- case ------------------------------------------------------------------------------------------- */
 
-static int run_case(struct expr_frame *f, bool is_upper)
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
+
+/* Eight bytes of ASCII with the letters from `first` (a or A) on changed. */
+static ALWAYS_INLINE uint64_t change_eight(uint64_t x, unsigned char first)
 {
+    const uint64_t from = x + EACH_BYTE(0x80u - first), behind = x + EACH_BYTE(0x80u - first - 26);
+    return x ^ ((from & ~behind & EACH_BYTE(0x80u)) >> 2);
+}
+
+/* A short string, in its view; false: it is not of ASCII alone, or long. */
+static ALWAYS_INLINE bool change_short(const struct view *v, unsigned char first, struct view *ret)
+{
+    if (!view_is_inline(v) || ((v->word0 | v->word1) & EACH_BYTE(0x80u)) != 0) {
+        return false;
+    }
+    *ret = (struct view){.len = v->len};
+    ret->word0 = (uint32_t)change_eight(v->word0, first);
+    ret->word1 = change_eight(v->word1, first);
+    return true;
+}
+
+static ALWAYS_INLINE int run_case(struct expr_frame *f, bool is_upper)
+{
+    const struct view *from = EXPR_VALUES(f->args[0], const struct view);
+    struct view *out = EXPR_VALUES(f->out, struct view);
     for (EXPR_ROWS(f, row)) {
+        if (change_short(&from[expr_at(f->args[0], row)], is_upper ? 'a' : 'A', &out[row])) {
+            continue;
+        }
         const struct slice s = expr_bytes(f, 0, row);
         if (!text_is_ascii(s)) {
             STR_AUTO changed = STR_INIT;

@@ -158,8 +158,14 @@ int regex_find(struct regex *r, struct slice text, size_t from, bool *ret_found,
         *ret_found = find_literal(r, text, from);
         return 0;
     }
-    const int rc = pcre2_match(r->code, (PCRE2_SPTR)(text.data != NULL ? text.data : ""), text.len,
-                               from, 0, r->match, r->context);
+    PCRE2_SPTR subject = (PCRE2_SPTR)(text.data != NULL ? text.data : "");
+    int rc = PCRE2_ERROR_JIT_BADOPTION;
+    if (r->stack != NULL) { /* straight to the machine code, which looks at UTF-8 itself */
+        rc = pcre2_jit_match(r->code, subject, text.len, from, 0, r->match, r->context);
+    }
+    if (rc == PCRE2_ERROR_JIT_BADOPTION) {
+        rc = pcre2_match(r->code, subject, text.len, from, 0, r->match, r->context);
+    }
     if (rc < 0 && rc != PCRE2_ERROR_NOMATCH) {
         PCRE2_UCHAR why[200];
         pcre2_get_error_message(rc, why, sizeof(why));

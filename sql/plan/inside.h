@@ -97,6 +97,9 @@ int plan_replace(struct sql_plan *p, const struct expr *e,
                  const struct expr **ret, struct error *err) MUST_CHECK;
 /* Appends the conjuncts of a condition to a vector of pointers; TRUE is none. */
 void plan_conjuncts(const struct expr *e, struct vec *out);
+/* The same, and what all operands of an OR have in common taken out of it: (a AND b) OR (a AND c) is a, and b OR c. */
+int plan_factors(struct sql_plan *p, const struct expr *e, struct vec *out,
+                 struct error *err) MUST_CHECK;
 /* One condition of all; NULL when there is none. */
 int plan_and(struct sql_plan *p, const struct expr *const *conds, uint32_t n,
              const struct expr **ret, struct error *err) MUST_CHECK;

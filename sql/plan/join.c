@@ -209,7 +209,13 @@ static int move_rest(struct joining *j, const struct rel *left, const struct rel
         inputs[i] = expr_input(p->pool, at, type_ref(side->schema->fields[own].type));
     }
     const struct rel_exprs rest = plan_exprs(p, &j->rest);
-    return plan_map_all(p, rest, inputs, ret, err);
+    TRY(plan_map_all(p, rest, inputs, ret, err));
+    const struct expr **folded = arena_alloc(&p->arena, (ret->n + 1) * sizeof(*folded));
+    for (uint32_t i = 0; i < ret->n; i++) {
+        folded[i] = expr_fold(p->pool, ret->items[i], p->options.zone);
+    }
+    ret->items = folded;
+    return 0;
 }
 
 static int join_sides(struct joining *j, const struct rel *r, const struct rel **ret,

@@ -8,16 +8,18 @@ static int push(struct optimizer *o, const struct rel *r, struct rel_exprs conds
 
 /* ---- lists of conditions ------------------------------------------------------------------------------ */
 
-static struct rel_exprs both(struct sql_plan *p, struct rel_exprs a, struct rel_exprs b)
+static int both(struct sql_plan *p, struct rel_exprs a, struct rel_exprs b, struct rel_exprs *ret,
+                struct error *err)
 {
     CLEANUP(vec_fini) struct vec all = VEC_INIT(void *);
     for (uint32_t i = 0; i < a.n; i++) {
-        plan_conjuncts(a.items[i], &all);
+        TRY(plan_factors(p, a.items[i], &all, err));
     }
     for (uint32_t i = 0; i < b.n; i++) {
-        plan_conjuncts(b.items[i], &all);
+        TRY(plan_factors(p, b.items[i], &all, err));
     }
-    return plan_exprs(p, &all);
+    *ret = plan_exprs(p, &all);
+    return 0;
 }
 
 /* Those that stay here, and those that go below. */
@@ -304,6 +306,7 @@ static int push_join(struct optimizer *o, const struct rel *r, struct rel_exprs 
     struct sides s = {VEC_INIT(void *), VEC_INIT(void *), VEC_INIT(void *), VEC_INIT(void *)};
     struct rel_join join = r->join;
     const uint32_t n_left = r->inputs[0]->schema->n_fields;
+    TRY(both(o->p, join.conditions, (struct rel_exprs){NULL, 0}, &join.conditions, err));
     make_inner(r, conds, &join);
     split_where(&s, conds, join.type, n_left);
     split_on(&s, &join, n_left);
@@ -415,7 +418,8 @@ static int push_plain(struct optimizer *o, const struct rel *r, struct rel_exprs
 static int push_filter(struct optimizer *o, const struct rel *r, struct rel_exprs conds,
                        const struct rel **ret, struct error *err)
 {
-    return push(o, r->inputs[0], both(o->p, r->conditions, conds), ret, err);
+    TRY(both(o->p, r->conditions, conds, &conds, err));
+    return push(o, r->inputs[0], conds, ret, err);
 }
 
 static int push(struct optimizer *o, const struct rel *r, struct rel_exprs conds,
