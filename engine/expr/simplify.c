@@ -6,6 +6,32 @@ static bool is_literal(const struct expr *e, bool value)
     return e->kind == EXPR_LITERAL && !e->value.is_null && e->value.boolean == value;
 }
 
+enum { LOOKED_AT_MAX = 256 }; /* nodes of an operand; larger ones may fail */
+
+static bool may_fail(const struct expr *e, uint32_t *looked_at)
+{
+    if (++*looked_at > LOOKED_AT_MAX ||
+        (e->kind == EXPR_CALL && (e->function->flags & EXPR_FN_CAN_FAIL) != 0)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < e->n_args; i++) {
+        if (may_fail(e->args[i], looked_at)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool one_may_fail(const struct expr *const *args, uint32_t n)
+{
+    bool may = false;
+    for (uint32_t i = 0; i < n && !may; i++) {
+        uint32_t looked_at = 0;
+        may = may_fail(args[i], &looked_at);
+    }
+    return may;
+}
+
 /* The expression with a type that may differ in nullability; NULL: only a cast could do it. */
 static const struct expr *with_type(struct expr_pool *pool, const struct expr *e,
                                     const struct data_type *type)
@@ -55,14 +81,18 @@ static const struct expr *simplify_case(struct expr_pool *pool, const struct exp
                   : with_some_args(pool, e, args, n);
 }
 
-/* `decisive`: the value that decides all of it, FALSE for AND. */
+/* `decisive`: the value that decides all of it, FALSE for AND.  Operands before it stay when they may fail, as they do without it. */
 static const struct expr *simplify_logic(struct expr_pool *pool, const struct expr *e,
                                          bool decisive, const struct expr **args)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < e->n_args; i++) {
         if (is_literal(e->args[i], decisive)) {
-            return or_itself(with_type(pool, e->args[i], e->type), e);
+            if (!one_may_fail(args, n)) {
+                return or_itself(with_type(pool, e->args[i], e->type), e);
+            }
+            args[n++] = e->args[i];
+            break;
         }
         if (!is_literal(e->args[i], !decisive)) {
             args[n++] = e->args[i];
