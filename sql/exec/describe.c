@@ -118,8 +118,9 @@ static void describe_aggregate(const struct rel *r, struct str *out)
         print_columns(&a->keys, input, out);
         str_append_cstr(out, "], ");
     }
-    if (a->phase == FLINC__AGGREGATE_PHASE__AGGREGATE_GLOBAL) {
-        str_append_cstr(out, "isMerge=[true], select=[");
+    if (a->phase != FLINC__AGGREGATE_PHASE__AGGREGATE_SINGLE) {
+        const bool is_merge = a->phase == FLINC__AGGREGATE_PHASE__AGGREGATE_GLOBAL;
+        str_append_cstr(out, is_merge ? "isMerge=[true], select=[" : "select=[");
         print_fields(r->schema, out);
         str_append_cstr(out, "]");
         return;

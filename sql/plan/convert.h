@@ -103,6 +103,7 @@ struct convert {
     struct block *block;
     uint32_t nesting;
     const struct expanding_view *views;
+    const struct sql_hints *hints; /* of the SELECT whose FROM is converted */
 };
 
 /* A relation and the names that it shows: struct sql_scope_column. */
@@ -119,6 +120,10 @@ struct result {
     uint32_t n;
 };
 
+/* hints.c: the names in hints are those of the FROM.  What they want of a join, and of which side. */
+int convert_hints(struct convert *c, const struct sql_select *s, struct error *err) MUST_CHECK;
+enum rel_join_hint convert_join_hint(const struct convert *c, const struct sql_join *j,
+                                     bool *ret_left);
 /* Notes the place of the first error; returns rc. */
 int convert_at(struct convert *c, struct sql_span span, int rc);
 /* Names that no hint has are refused. */

@@ -279,6 +279,7 @@ static void print_join(struct explaining *x, const struct rel *r)
     }
     str_append_cstr(x->out, parts > 1 ? ")], select=[" : "], select=[");
     print_names(r->schema, x->out);
+    str_append_cstr(x->out, j->is_broadcast ? "], isBroadcast=[true" : "");
     str_printf(x->out, "], build=[%s]", j->build_left ? "left" : "right");
     if (j->null_aware) {
         str_append_cstr(x->out, ", nullAware=[true]");
@@ -305,6 +306,9 @@ static void print_aggregate(struct explaining *x, const struct rel *r)
         }
         return;
     }
+    const bool is_local = a->phase == FLINC__AGGREGATE_PHASE__AGGREGATE_LOCAL;
+    const bool is_merge = a->phase == FLINC__AGGREGATE_PHASE__AGGREGATE_GLOBAL;
+    str_append_cstr(x->out, is_merge ? "isMerge=[true], " : "");
     if (a->keys.n > 0) {
         str_append_cstr(x->out, "groupBy=[");
         print_columns(in, a->keys, x->out);
@@ -312,10 +316,16 @@ static void print_aggregate(struct explaining *x, const struct rel *r)
     }
     str_append_cstr(x->out, "select=[");
     print_columns(in, a->keys, x->out);
-    for (uint32_t i = 0; i < a->n_calls; i++) {
+    for (uint32_t i = 0, at = a->keys.n; i < a->n_calls; i++) {
+        const uint32_t n = is_local ? a->n_parts[i] : 1;
         str_append_cstr(x->out, i + a->keys.n > 0 ? ", " : "");
+        str_append_cstr(x->out, is_local ? "Partial_" : is_merge ? "Final_" : "");
         print_call(&a->calls[i], in, x->out);
-        str_printf(x->out, " AS %s", r->schema->fields[a->keys.n + i].name);
+        str_append_cstr(x->out, n > 1 ? " AS (" : " AS ");
+        for (uint32_t k = 0; k < n; k++, at++) {
+            str_printf(x->out, "%s%s", k > 0 ? ", " : "", r->schema->fields[at].name);
+        }
+        str_append_cstr(x->out, n > 1 ? ")" : "");
     }
     str_append_char(x->out, ']');
 }

@@ -585,6 +585,7 @@ static int finish_join(struct convert *c, const struct sql_join *j, struct block
     TRY(plan_check_width(c->p, (uint64_t)n_left + right->rel->schema->n_fields, err));
     both.rel = inner_join(c, left->rel, right->rel);
     struct rel_join join = {.type = join_types[j->kind].type};
+    join.hint = convert_join_hint(c, j, &join.hint_left);
     int rc = show_side(c, left, 0, &both, err);
     rc = rc == 0 ? show_side(c, right, n_left, &both, err) : rc;
     rc = rc == 0 ? join_on(c, j, parent, &both, &u.conds, err) : rc;

@@ -95,12 +95,16 @@ static int over_right(struct joining *j, const struct expr *e, const struct expr
     return plan_map(j->o->p, e, inputs, ret, err);
 }
 
-static int take_apart(struct joining *j, struct rel_exprs conds, struct error *err)
+static bool wants(const struct rel_join *join, enum rel_join_hint hint);
+
+static int take_apart(struct joining *j, const struct rel_join *join, struct rel_exprs conds,
+                      struct error *err)
 {
+    const bool by_loops = wants(join, REL_JOIN_NEST_LOOP);
     for (uint32_t i = 0; i < conds.n; i++) {
         const struct expr *left, *right;
         bool null_equal;
-        if (!join_is_equi(conds.items[i], j->n_left, &left, &right, &null_equal)) {
+        if (by_loops || !join_is_equi(conds.items[i], j->n_left, &left, &right, &null_equal)) {
             vec_push_ptr(&j->rest, conds.items[i]);
             continue;
         }
@@ -135,6 +139,36 @@ static int with_exprs(struct joining *j, const struct rel *side, const struct ve
 
 /* ---- distribution ------------------------------------------------------------------------------------- */
 
+/* May the side that the hint names be the one that is kept?  Of outer joins it is the one whose rows may be missing. */
+static bool can_build(const struct rel_join *join)
+{
+    switch (join->type) {
+    case FLINC__QUERY_JOIN_TYPE__QUERY_JOIN_INNER:
+        return true;
+    case FLINC__QUERY_JOIN_TYPE__QUERY_JOIN_RIGHT:
+        return join->hint_left;
+    default:
+        return !join->hint_left;
+    }
+}
+
+static bool wants(const struct rel_join *join, enum rel_join_hint hint)
+{
+    return join->hint == hint && can_build(join) && !join->null_aware;
+}
+
+static void follow_hint(struct rel_join *join)
+{
+    const bool is_full = join->type == FLINC__QUERY_JOIN_TYPE__QUERY_JOIN_FULL;
+    const bool has_keys = join->left_keys.n > 0;
+    if (wants(join, REL_JOIN_NEST_LOOP) || (has_keys && wants(join, REL_JOIN_SHUFFLE_HASH))) {
+        join->build_left = join->hint_left;
+    } else if (has_keys && !is_full && wants(join, REL_JOIN_BROADCAST)) {
+        join->build_left = join->hint_left;
+        join->is_broadcast = true;
+    }
+}
+
 static void choose_build(struct joining *j, struct rel_join *join)
 {
     switch (join->type) {
@@ -148,6 +182,7 @@ static void choose_build(struct joining *j, struct rel_join *join)
         join->build_left = false;
         break;
     }
+    follow_hint(join);
 }
 
 static void distribute(struct joining *j, const struct rel_join *join, const struct rel **left,
@@ -157,7 +192,7 @@ static void distribute(struct joining *j, const struct rel_join *join, const str
     const struct rel_columns none = {NULL, 0};
     if (join->null_aware) {
         *right = plan_exchange(p, *right, REL_DISTRIBUTION_BROADCAST, none);
-    } else if (join->left_keys.n > 0) {
+    } else if (join->left_keys.n > 0 && !join->is_broadcast) {
         *left = plan_exchange(p, *left, REL_DISTRIBUTION_HASH, join->left_keys);
         *right = plan_exchange(p, *right, REL_DISTRIBUTION_HASH, join->right_keys);
     } else if (join->type == FLINC__QUERY_JOIN_TYPE__QUERY_JOIN_FULL) {
@@ -224,7 +259,7 @@ static int join_sides(struct joining *j, const struct rel *r, const struct rel *
     struct rel_join join = r->join;
     struct sql_plan *p = j->o->p;
     const struct rel *left, *right;
-    TRY(take_apart(j, r->join.conditions, err));
+    TRY(take_apart(j, &join, r->join.conditions, err));
     if (join.null_aware && (j->rest.len > 0 || j->left_keys.len != 1)) {
         return plan_unsupported(err, "NOT IN with several columns or further conditions");
     }

@@ -26,7 +26,8 @@ struct part {
 
 static bool is_inner(const struct rel *r)
 {
-    return r->kind == REL_JOIN && r->join.type == FLINC__QUERY_JOIN_TYPE__QUERY_JOIN_INNER;
+    return r->kind == REL_JOIN && r->join.type == FLINC__QUERY_JOIN_TYPE__QUERY_JOIN_INNER &&
+           r->join.hint == REL_JOIN_NO_HINT;
 }
 
 static int add_conditions(struct cluster *c, const struct rel *join, uint32_t base,

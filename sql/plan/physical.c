@@ -198,6 +198,9 @@ static int physical_aggregate(struct optimizer *o, const struct rel *r, const st
 {
     struct rel_aggregate a = r->aggregate;
     a.phase = FLINC__AGGREGATE_PHASE__AGGREGATE_SINGLE;
+    if (aggregate_has_phases(o, input, &r->aggregate)) {
+        input = aggregate_locally(o, input, &r->aggregate, &a);
+    }
     *ret = plan_aggregate(o->p, by_keys(o, input, a.keys), &a);
     return 0;
 }

@@ -264,6 +264,20 @@ static int values_of(struct convert *c, const struct expr **cells, uint32_t n, u
     return 0;
 }
 
+/* Of a column, in all rows that are wide enough: no other row says its type. */
+static bool has_only_nulls(const struct sql_body *body, uint32_t column)
+{
+    for (uint32_t r = 0; r < body->n_rows; r++) {
+        uint32_t n = 0;
+        struct sql_expr *const *row = row_cells(&body->rows[r], &n);
+        if (column < n && (row[column]->kind != SQL_EXPR_LITERAL ||
+                           row[column]->literal.kind != SQL_LITERAL_NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int convert_cells(struct convert *c, struct block *b, const struct sql_body *body,
                          uint32_t n, const struct expr **cells, struct error *err)
 {
@@ -281,8 +295,7 @@ static int convert_cells(struct convert *c, struct block *b, const struct sql_bo
         for (uint32_t i = 0; i < n; i++) {
             const struct expr **cell = &cells[(size_t)r * n + i];
             /* Those of INSERT get the types of the columns. */
-            if (row[i]->kind == SQL_EXPR_LITERAL && row[i]->literal.kind == SQL_LITERAL_NULL &&
-                c->nesting > 1) {
+            if (r == 0 && c->nesting > 1 && has_only_nulls(body, i)) {
                 return convert_at(c, row[i]->span,
                                   error_set(err, ERR_INVALID_ARGUMENT,
                                             "Illegal use of 'NULL': it needs a type, as in "

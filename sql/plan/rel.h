@@ -88,15 +88,26 @@ struct rel_values {
     uint32_t n_rows;
 };
 
+/* What a hint wants of a join. */
+enum rel_join_hint {
+    REL_JOIN_NO_HINT,
+    REL_JOIN_BROADCAST,
+    REL_JOIN_SHUFFLE_HASH,
+    REL_JOIN_SHUFFLE_MERGE, /* there is no such operator: a hash join does it */
+    REL_JOIN_NEST_LOOP,
+};
+
 struct rel_join {
     Flinc__QueryJoinType type;
     struct rel_columns left_keys,
-        right_keys;                /* physical: equal pairs taken out of the conditions */
-    const bool *null_equal;        /* by key */
-    struct rel_exprs conditions;   /* all that must hold beside the keys */
-    bool null_aware;               /* ANTI: NOT IN */
-    bool build_left;               /* physical */
-    const struct sql_hints *hints; /* NULL: none */
+        right_keys;              /* physical: equal pairs taken out of the conditions */
+    const bool *null_equal;      /* by key */
+    struct rel_exprs conditions; /* all that must hold beside the keys */
+    bool null_aware;             /* ANTI: NOT IN */
+    bool build_left;             /* physical */
+    bool is_broadcast;           /* physical: every subtask has all of the side that is kept */
+    enum rel_join_hint hint;
+    bool hint_left; /* it names the left side */
 };
 
 struct rel_aggregate_call {
@@ -118,6 +129,7 @@ struct rel_aggregate {
     const struct rel_aggregate_call *calls;
     uint32_t n_calls;
     Flinc__AggregatePhase phase; /* physical */
+    const uint32_t *n_parts;     /* LOCAL: accumulators of each call, columns behind the keys */
 };
 
 struct rel_over_call {

@@ -44,6 +44,12 @@ int make_calc(struct optimizer *o, const struct rel *input, struct rel_exprs con
 /* facts.c: conditions as literals where they, or columns that they fix, stand elsewhere.  `*ret_never`: no row meets them. */
 int apply_facts(struct optimizer *o, struct rel_exprs *inout_conds, struct rel_exprs *inout_outputs,
                 bool *ret_never, struct error *err) MUST_CHECK;
+/* phases.c: can the aggregate be computed in two phases?  The first one of both, and what the other is over its exchanged rows. */
+bool aggregate_has_phases(const struct optimizer *o, const struct rel *input,
+                          const struct rel_aggregate *a);
+const struct rel *aggregate_locally(struct optimizer *o, const struct rel *input,
+                                    const struct rel_aggregate *a,
+                                    struct rel_aggregate *ret_global);
 /* join.c */
 int physical_join(struct optimizer *o, const struct rel *r, const struct rel *left,
                   const struct rel *right, const struct rel **ret, struct error *err) MUST_CHECK;

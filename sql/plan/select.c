@@ -364,12 +364,16 @@ int convert_select(struct convert *c, const struct sql_select *select,
         .qualify = VEC_INIT(void *),
         .sort = VEC_INIT(void *),
     };
+    const struct sql_hints *around = c->hints;
+    TRY(convert_hints(c, select, err));
+    c->hints = &select->hints;
     int rc = 0;
     if (select->from != NULL) {
         rc = convert_relation(c, select->from, parent, &from, err);
     } else {
         from.rel = plan_one_row(c->p);
     }
+    c->hints = around;
     if (rc == 0) {
         grouping_init(&s.grouping);
         block_init(&s.block, parent, &from);

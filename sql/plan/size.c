@@ -61,6 +61,9 @@ double plan_row_count(const struct rel *r)
     case REL_CALC:
         return rows * selectivity(r->conditions);
     case REL_AGGREGATE:
+        if (r->aggregate.phase == FLINC__AGGREGATE_PHASE__AGGREGATE_GLOBAL) {
+            return rows; /* the other phase brought them down */
+        }
         return r->aggregate.keys.n == 0 ? 1 : fmax(1, rows * 0.2);
     case REL_SORT:
         return r->sort.has_fetch ? fmin(rows, (double)r->sort.fetch) : rows;
