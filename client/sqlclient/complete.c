@@ -1,7 +1,6 @@
-/* What may follow: keywords, catalogs, databases, tables and their columns, functions, keys behind SET '.
+/* What may follow: keywords, catalogs, databases, tables and their columns, functions; between quotes see complete_options.c.
  * Names are offered in the case that they have, keywords in that of what was typed. */
-#include "client/sqlclient/inside.h"
-#include "common/conf/options.h"
+#include "client/sqlclient/complete.h"
 #include "engine/expr/function.h"
 #include "sql/parser/token.h"
 #include <ctype.h>
@@ -9,24 +8,39 @@
 
 enum { WORDS_MAX = 2000, TABLES_MAX = 50 };
 
-struct completion {
-    struct shell *sh;
-    const char *prefix;
-    size_t len;
-    bool is_lower; /* keywords are offered in lower case */
-    struct text_list *words;
-};
+enum { OTHERS_MAX = 10, DISTANCE_MAX = 4 };
 
-static bool fits(const struct completion *c, const char *word)
+/* Words of a list that do not fit: those that contain what was typed, else one that is near to it. */
+static void keep_other(struct completion *c, const char *word)
 {
-    return c->words->n < WORDS_MAX && strncasecmp(word, c->prefix, c->len) == 0;
+    char typed[128];
+    if (c->len < 3 || c->len >= sizeof(typed) || c->others.n >= OTHERS_MAX) {
+        return;
+    }
+    memcpy(typed, c->prefix, c->len);
+    typed[c->len] = '\0';
+    int most = MIN((int)c->len / 3, (int)DISTANCE_MAX);
+    if ((strcasestr(word, typed) != NULL || cstr_distance(typed, word, most) <= most) &&
+        !text_list_has(&c->others, word)) {
+        text_list_add(&c->others, slice_cstr(word));
+    }
+}
+
+void completion_offer(struct completion *c, const char *word)
+{
+    if (c->words.n >= WORDS_MAX || text_list_has(&c->words, word)) {
+        return;
+    }
+    if (strncasecmp(word, c->prefix, c->len) == 0) {
+        text_list_add(&c->words, slice_cstr(word));
+    } else {
+        keep_other(c, word);
+    }
 }
 
 static void offer(struct completion *c, const char *word)
 {
-    if (fits(c, word) && !text_list_has(c->words, word)) {
-        text_list_add(c->words, slice_cstr(word));
-    }
+    completion_offer(c, word);
 }
 
 static void offer_all(struct completion *c, const struct text_list *words)
@@ -100,39 +114,11 @@ static void offer_names(struct completion *c)
     text_list_fini(&catalogs);
 }
 
-static void offer_keys(struct completion *c)
-{
-    struct conf_schema *schema = conf_schema_cluster();
-    for (size_t g = 0; g < schema->n_groups; g++) {
-        const struct conf_group *group = schema->groups[g];
-        for (size_t i = 0; i < group->n_options; i++) {
-            const struct conf_option *o = &group->options[i];
-            if ((o->flags & CONF_FLAG_INTERNAL) == 0 && strpbrk(o->name, "<#") == NULL) {
-                offer(c, o->name);
-            }
-        }
-    }
-}
-
 /* ---- the word -------------------------------------------------------------------------------------------------------- */
 
-static bool is_word_char(char ch, bool in_quotes)
+static bool is_word_char(char ch)
 {
-    return isalnum((unsigned char)ch) || ch == '_' || ch == '$' ||
-           ((unsigned char)ch & 0x80) != 0 || (in_quotes && (ch == '.' || ch == '-'));
-}
-
-/* Is there a quote open, and does the line set something? */
-static bool is_key(struct slice text, size_t cursor)
-{
-    struct slice line = slice_trim(slice_make(text.data, cursor));
-    size_t quotes = 0;
-    for (size_t i = 0; i < cursor; i++) {
-        quotes += text.data[i] == '\'';
-    }
-    return quotes == 1 && line.len >= 3 &&
-           (strncasecmp(line.data, "SET", 3) == 0 ||
-            (line.len >= 5 && strncasecmp(line.data, "RESET", 5) == 0));
+    return isalnum((unsigned char)ch) || ch == '_' || ch == '$' || ((unsigned char)ch & 0x80) != 0;
 }
 
 /* Behind FROM, JOIN, INTO, ... stands a name and nothing else. */
@@ -163,27 +149,34 @@ static bool has_lower(const char *text, size_t len)
     return false;
 }
 
-void complete_word(struct shell *sh, struct slice text, size_t cursor, size_t *ret_start,
-                   struct text_list *ret)
+/* Outside of quotes. */
+static void complete_names(struct slice before, struct completion *c)
 {
-    bool keys = is_key(text, cursor);
-    size_t start = cursor;
-    while (start > 0 && is_word_char(text.data[start - 1], keys)) {
+    size_t start = before.len;
+    while (start > 0 && is_word_char(before.data[start - 1])) {
         start--;
     }
-    struct completion c = {.sh = sh,
-                           .prefix = text.data + start,
-                           .len = cursor - start,
-                           .is_lower = has_lower(text.data + start, cursor - start),
-                           .words = ret};
-    *ret_start = start;
-    if (keys) {
-        offer_keys(&c);
-        return;
+    c->prefix = before.data + start;
+    c->len = before.len - start;
+    c->is_lower = has_lower(c->prefix, c->len);
+    offer_names(c);
+    if (c->len > 0 && !is_name(before, start)) { /* nothing typed: the names of the session alone */
+        offer_keywords(c);
+        offer_functions(c);
     }
-    offer_names(&c);
-    if (c.len > 0 && !is_name(text, start)) { /* nothing typed: the names of the session alone */
-        offer_keywords(&c);
-        offer_functions(&c);
+}
+
+void completion_find(struct shell *sh, struct slice before, struct completion *ret)
+{
+    *ret = (struct completion){
+        .sh = sh, .tail = " ", .words = TEXT_LIST_INIT, .others = TEXT_LIST_INIT};
+    if (!complete_quoted(before, ret)) {
+        complete_names(before, ret);
     }
+}
+
+void completion_fini(struct completion *c)
+{
+    text_list_fini(&c->words);
+    text_list_fini(&c->others);
 }

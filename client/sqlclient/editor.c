@@ -1,7 +1,7 @@
 /* Lines that are typed, by libedit: editing, history, completion.  The library is loaded when a person sits at a terminal and
  * never otherwise, so that nothing else depends on it; without it lines are read as the terminal gives them.
  * Thread: the shell's. */
-#include "client/sqlclient/inside.h"
+#include "client/sqlclient/complete.h"
 #include "common/text/utf8.h"
 #include <dlfcn.h>
 #include <errno.h>
@@ -153,30 +153,41 @@ static void show_words(const struct text_list *words)
     (void)fflush(stdout);
 }
 
+static unsigned char offer(struct editor *e, EditLine *el, const struct completion *c)
+{
+    if (c->words.n == 0) {
+        if (c->others.n > 0) {
+            show_words(&c->others);
+            return CC_REDISPLAY;
+        }
+        return CC_ERROR;
+    }
+    size_t n = common_prefix(&c->words);
+    if (n <= c->len && c->words.n > 1) {
+        show_words(&c->words);
+        return CC_REDISPLAY;
+    }
+    char *more = mem_strndup(c->words.items[0] + MIN(c->len, n), n - MIN(c->len, n));
+    (void)e->lib.el_insertstr(el, more);
+    (void)(c->words.n == 1 ? e->lib.el_insertstr(el, c->tail) : 0);
+    mem_free(more);
+    return CC_REFRESH;
+}
+
 static unsigned char complete(EditLine *el, int key)
 {
     struct editor *e = the_editor;
     const LineInfo *info = e->lib.el_line(el);
-    struct text_list words = TEXT_LIST_INIT;
-    struct slice text = {info->buffer, (size_t)(info->lastchar - info->buffer)};
-    size_t cursor = (size_t)(info->cursor - info->buffer), start = 0;
-    unsigned char rc = CC_ERROR;
+    struct completion c;
+    STR_AUTO before = STR_INIT;
     (void)key;
-    complete_word(e->sh, text, cursor, &start, &words);
-    if (words.n > 0) {
-        size_t typed = cursor - start, n = common_prefix(&words);
-        rc = CC_REFRESH;
-        if (n > typed || words.n == 1) {
-            char *more = mem_strndup(words.items[0] + MIN(typed, n), n - MIN(typed, n));
-            (void)e->lib.el_insertstr(el, more);
-            (void)(words.n == 1 ? e->lib.el_insertstr(el, " ") : 0);
-            mem_free(more);
-        } else {
-            show_words(&words);
-            rc = CC_REDISPLAY;
-        }
+    if (e->sh->typed != NULL) {
+        str_append_slice(&before, str_slice(e->sh->typed));
     }
-    text_list_fini(&words);
+    str_append(&before, info->buffer, (size_t)(info->cursor - info->buffer));
+    completion_find(e->sh, str_slice(&before), &c);
+    unsigned char rc = offer(e, el, &c);
+    completion_fini(&c);
     return rc;
 }
 

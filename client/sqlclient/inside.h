@@ -44,10 +44,13 @@ struct shell {
     struct embedded *embedded;   /* Owns; NULL: remote */
     struct remote *remote;       /* Owns; NULL: embedded */
     struct editor *editor;       /* Owns; NULL: nobody types */
-    struct buffer_pool *pool;    /* Owns; of what is printed */
-    bool is_interactive;         /* a person types: errors do not end it */
+    const struct str
+        *typed; /* Borrows: earlier lines of the statement that is being typed; NULL: none */
+    struct buffer_pool *pool; /* Owns; of what is printed */
+    bool is_interactive;      /* a person types: errors do not end it */
     bool has_colours;
-    bool is_over; /* QUIT */
+    bool shows_progress; /* standard error is a terminal */
+    bool is_over;        /* QUIT */
     uint32_t source_depth;
 };
 
@@ -70,6 +73,17 @@ void shell_help(void);
 /* results.c: what a statement answered, until it ends or is interrupted.  0, or negative: the job failed. */
 int shell_print_answer(struct shell *sh, const struct sql_statement *statement,
                        struct sql_answer *a, int64_t started_ns, struct error *err) MUST_CHECK;
+
+/* ---- progress.c: how far a long statement is ---- */
+struct query_progress {
+    int64_t started_ns, told_ns;
+    bool is_on, is_shown;
+};
+void query_progress_start(struct query_progress *p, const struct shell *sh, int64_t started_ns);
+/* "job runs, 12 s", or without `what` the rows so far; seldom enough to be called often. */
+void query_progress_tell(struct query_progress *p, const char *what, uint64_t n_rows);
+/* Before something else is printed. */
+void query_progress_clear(struct query_progress *p);
 
 /* ---- tableau.c: tables with borders ---- */
 struct tableau {
@@ -117,10 +131,5 @@ int editor_input(const struct editor *e); /* the terminal, to be read without bl
 /* The next line with its line end, valid until the next call.  0: there is one, 1: Ctrl-C, 2: the end. */
 int editor_read(struct editor *e, const char *prompt, struct slice *ret);
 void editor_add_history(struct editor *e, const char *statement);
-
-/* ---- complete.c: what may follow ---- */
-/* Words that complete the one before `cursor`; *ret_start is where it begins. */
-void complete_word(struct shell *sh, struct slice text, size_t cursor, size_t *ret_start,
-                   struct text_list *ret);
 
 #endif

@@ -47,6 +47,7 @@ struct printing {
     bool measures; /* widths by the rows: all are read first */
     bool has_header;
     struct str out;
+    struct query_progress progress;
 };
 
 static void print_strings(struct printing *p, const struct batch *strings)
@@ -89,6 +90,7 @@ static int take_page(struct printing *p, struct batch *take_page, struct error *
     }
     p->n_rows += strings->n_sel;
     if (!p->measures) {
+        query_progress_clear(&p->progress);
         print_header(p);
         print_strings(p, strings);
         (void)batch_unref(strings);
@@ -99,6 +101,7 @@ static int take_page(struct printing *p, struct batch *take_page, struct error *
     vec_push_ptr(&p->held, strings);
     if (p->held_bytes > HELD_BYTES_MAX) {
         p->tableau.ellipsis = true;
+        query_progress_clear(&p->progress);
         print_held(p);
     }
     return 0;
@@ -113,6 +116,9 @@ static int take_all(struct printing *p, struct error *err)
             return SQL_FETCHED_NOTHING;
         }
         int rc = sql_answer_next(p->a, FETCH_MS, &page, err);
+        if (p->measures || p->n_rows == 0) { /* nothing is seen yet */
+            query_progress_tell(&p->progress, NULL, p->n_rows);
+        }
         if (rc == SQL_FETCHED_ROWS) {
             rc = take_page(p, page, err);
             rc = rc == 0 && ferror(stdout) != 0 ? flush_out(err) : rc;
@@ -186,7 +192,9 @@ static int print_rows(struct shell *sh, struct sql_answer *a, int64_t started_ns
     if (rc == 0 && streams) {
         print_header(&p);
     }
+    query_progress_start(&p.progress, sh, started_ns);
     rc = rc < 0 ? rc : take_all(&p, err);
+    query_progress_clear(&p.progress);
     if (p.held.len > 0) {
         print_held(&p);
     }
@@ -233,10 +241,14 @@ static int print_job(struct shell *sh, struct sql_answer *a, struct error *err)
     if (!conf_bool(sql_session_conf(sh->session), "table.dml-sync")) {
         return 0;
     }
+    struct query_progress progress;
     int rc = 0;
+    query_progress_start(&progress, sh, clock_monotonic_ns(&clock_system));
     while (rc == 0 && !interrupt_came()) {
         rc = sql_answer_wait(a, FETCH_MS, err);
+        query_progress_tell(&progress, "The job runs", 0);
     }
+    query_progress_clear(&progress);
     if (rc == 0) {
         (void)!a->executor->cancel(a->executor->arg, a->job, NULL);
         return error_set(err, ERR_CANCELLED, "job %s was cancelled", a->job);

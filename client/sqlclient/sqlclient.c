@@ -46,6 +46,7 @@ static void shell_init(struct shell *sh, const struct sqlclient_options *options
     }
     sh->has_colours = isatty(STDOUT_FILENO) == 1 && isatty(STDERR_FILENO) == 1 &&
                       getenv("NO_COLOR") == NULL && term != NULL && strcmp(term, "dumb") != 0;
+    sh->shows_progress = isatty(STDERR_FILENO) == 1 && term != NULL && strcmp(term, "dumb") != 0;
     sh->pool = buffer_pool_new(&(struct buffer_pool_options){.name = "sql-client"});
 }
 
@@ -110,6 +111,7 @@ static int type_statements(struct shell *sh)
     struct slice line;
     printf("Flinc SQL %s, %s. HELP; shows the commands, QUIT; ends.\n\n", FLINC_VERSION,
            sh->remote != NULL ? "jobs run on a cluster" : "jobs run in this process");
+    sh->typed = &text;
     while (!sh->is_over && !interrupt_is_final()) {
         interrupt_clear();
         int rc = editor_read(sh->editor, text.len == 0 ? "Flink SQL> " : "> ", &line);
@@ -128,6 +130,7 @@ static int type_statements(struct shell *sh)
         }
         run_whole(sh, &text);
     }
+    sh->typed = NULL;
     return 0;
 }
 

@@ -347,6 +347,45 @@ def test_a_reader_that_goes_away_ends_the_query(flinc):
     process.stderr.close()
 
 
+def test_options_are_completed(terminal):
+    terminal.type("CREATE TABLE d (i INT) WITH (\r")
+    terminal.wait_for("> ")
+    terminal.type("'conn\tdatag\t, 'number\t3');\r")
+    terminal.wait_for("succeeded.")
+    terminal.wait_for("Flink SQL> ")
+    terminal.type("SHOW CREATE TABLE d;\r")
+    terminal.wait_for("'connector' = 'datagen'")
+    terminal.wait_for("'number-of-rows' = '3'")
+    terminal.wait_for("Flink SQL> ")
+    terminal.type("SET 'execution.runtime-m\tbat\t;\r")
+    terminal.wait_for("succeeded.")
+    terminal.wait_for("Flink SQL> ")
+    terminal.type("SET 'parallelism.defualt\t")
+    terminal.wait_for("parallelism.default")  # shown, being near
+    terminal.type("\x03")
+    terminal.wait_for("Flink SQL> ")
+    terminal.type("quit\r")
+    assert terminal.end() == 0
+
+
+def test_progress_of_long_statements(terminal):
+    terminal.type("SET 'execution.runtime-mode' = 'batch'; CREATE TABLE slow (i INT) WITH ('connector' = 'datagen', "
+                  "'rows-per-second' = '5', 'number-of-rows' = '15');\r")
+    terminal.wait_for("succeeded.")
+    terminal.wait_for("succeeded.")
+    terminal.type("SELECT i FROM slow;\r")
+    terminal.wait_for(" rows/s")
+    terminal.wait_for("15 rows in set")
+    terminal.wait_for("Flink SQL> ")
+    terminal.type("CREATE TABLE b (i INT) WITH ('connector' = 'blackhole'); SET 'table.dml-sync' = 'true';"
+                  "INSERT INTO b SELECT i FROM slow;\r")
+    terminal.wait_for("The job runs, ")
+    terminal.wait_for("Complete execution of the SQL update statement.")
+    terminal.wait_for("Flink SQL> ")
+    terminal.type("quit\r")
+    assert terminal.end() == 0
+
+
 def test_results_fill_the_screen(screen):
     """Five rows fit on a page."""
     screen.type("SELECT i, i * 10 AS tens FROM numbers;\r")
