@@ -12,6 +12,7 @@ extern const struct operator_desc query_limit;
 extern const struct operator_desc query_nested_loop_join;
 extern const struct operator_desc query_over;
 extern const struct operator_desc query_sort;
+extern const struct operator_desc query_table_function;
 extern const struct operator_desc query_unnest;
 extern const struct operator_desc query_watermark;
 

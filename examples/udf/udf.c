@@ -3,11 +3,11 @@
  *   cc -O2 -fPIC -shared $(bin/flinc-config --cflags) examples/udf/udf.c -o udf.so
  *
  *   CREATE FUNCTION count_char AS 'count_char' LANGUAGE C USING JAR '/path/udf.so';
- *   CREATE FUNCTION split AS 'split' LANGUAGE C USING JAR '/path/udf.so';
+ *   CREATE FUNCTION split_words AS 'split' LANGUAGE C USING JAR '/path/udf.so';
  *   CREATE FUNCTION weighted_avg AS 'weighted_avg' LANGUAGE C USING JAR '/path/udf.so';
  *
  *   SELECT count_char(line, 'a') FROM lines;
- *   SELECT word, length FROM lines, LATERAL TABLE(split(line, ' '));
+ *   SELECT word, length FROM lines, LATERAL TABLE(split_words(line, ' '));
  *   SELECT weighted_avg(price, amount) FROM sales;
  *
  * docs/guide/user-functions.md explains them. */

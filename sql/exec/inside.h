@@ -61,6 +61,9 @@ int exec_add_calc(struct exec_translation *x, const struct rel *r, struct stream
 int exec_add_expand(struct exec_translation *x, const struct rel *r, struct stream_node **ret);
 int exec_add_join(struct exec_translation *x, const struct rel *r, struct stream_node **ret);
 int exec_add_unnest(struct exec_translation *x, const struct rel *r, struct stream_node **ret);
+bool exec_is_table_function(const struct rel *r); /* of an UNNEST: correlate.c */
+int exec_add_table_function(struct exec_translation *x, const struct rel *r,
+                            struct stream_node **ret);
 int exec_add_watermark(struct exec_translation *x, const struct rel *r, struct stream_node **ret);
 int exec_add_aggregate(struct exec_translation *x, const struct rel *r, struct stream_node **ret);
 int exec_add_over(struct exec_translation *x, const struct rel *r, struct stream_node **ret);

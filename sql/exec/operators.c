@@ -130,6 +130,9 @@ static int write_unnest(struct exec_translation *x, struct expr_writer *w,
 
 int exec_add_unnest(struct exec_translation *x, const struct rel *r, struct stream_node **ret)
 {
+    if (exec_is_table_function(r)) {
+        return exec_add_table_function(x, r, ret);
+    }
     Flinc__UnnestConfig c = FLINC__UNNEST_CONFIG__INIT;
     struct expr_writer *w = expr_writer_new(x->arena);
     int rc = write_unnest(x, w, &r->unnest, &c);

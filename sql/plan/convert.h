@@ -153,6 +153,9 @@ int convert_relation(struct convert *c, const struct sql_relation *r, struct blo
                      struct source *ret, struct error *err) MUST_CHECK;
 int convert_table(struct convert *c, const struct sql_path *name, const struct sql_hints *hints,
                   struct block *parent, const struct rel **ret, struct error *err) MUST_CHECK;
+/* correlate.c: a table function over the columns of `left`: the result's are those of both. */
+int convert_table_function(struct convert *c, const struct sql_relation *r, struct block *left,
+                           bool is_left, const struct rel **ret, struct error *err) MUST_CHECK;
 /* expressions.c */
 void block_init(struct block *b, struct block *parent, const struct source *s);
 void block_fini(struct block *b);

@@ -311,9 +311,8 @@ static int make_unnest(struct convert *c, const struct sql_relation *r, const st
     return 0;
 }
 
-/* UNNEST over the columns of `left`: the result's are those of both. */
-static int convert_unnest(struct convert *c, const struct sql_relation *r, struct block *left,
-                          bool is_left, struct source *ret, struct error *err)
+static int convert_collection(struct convert *c, const struct sql_relation *r, struct block *left,
+                              bool is_left, const struct rel **ret, struct error *err)
 {
     const struct expr *collection;
     if (r->n_operands != 1) {
@@ -325,8 +324,17 @@ static int convert_unnest(struct convert *c, const struct sql_relation *r, struc
         plan_has_external(collection, PLAN_CORRELATED)) {
         return convert_at(c, r->span, plan_unsupported(err, "UNNEST of a subquery"));
     }
-    TRY(convert_at(c, r->operands[0]->span,
-                   make_unnest(c, r, left->rel, collection, is_left, &ret->rel, err)));
+    return convert_at(c, r->operands[0]->span,
+                      make_unnest(c, r, left->rel, collection, is_left, ret, err));
+}
+
+/* UNNEST, or a table function, over the columns of `left`: the result's are those of both. */
+static int convert_unnest(struct convert *c, const struct sql_relation *r, struct block *left,
+                          bool is_left, struct source *ret, struct error *err)
+{
+    TRY(r->kind == SQL_RELATION_FUNCTION
+            ? convert_table_function(c, r, left, is_left, &ret->rel, err)
+            : convert_collection(c, r, left, is_left, &ret->rel, err));
     const uint32_t own = left->rel->schema->n_fields;
     struct source element = {ret->rel, VEC_INIT(struct sql_scope_column)};
     const struct slice none = {NULL, 0};
@@ -363,7 +371,6 @@ static int convert_join(struct convert *c, const struct sql_relation *r, struct 
                         struct source *ret, struct error *err);
 
 static const char *const kind_names[SQL_RELATION_KIND_COUNT] = {
-    [SQL_RELATION_FUNCTION] = "table functions in FROM",
     [SQL_RELATION_MATCH] = "MATCH_RECOGNIZE",
 };
 
@@ -386,6 +393,7 @@ int convert_relation(struct convert *c, const struct sql_relation *r, struct blo
     case SQL_RELATION_QUERY:
         return convert_derived(c, r, parent, ret, err);
     case SQL_RELATION_UNNEST:
+    case SQL_RELATION_FUNCTION:
         return convert_unnest_alone(c, r, parent, ret, err);
     case SQL_RELATION_JOIN:
         return convert_join(c, r, parent, ret, err);
@@ -612,7 +620,7 @@ static int finish_join(struct convert *c, const struct sql_join *j, struct block
     return rc;
 }
 
-/* UNNEST on the right reads the left. */
+/* UNNEST, and a table function, on the right read the left. */
 static int join_unnest(struct convert *c, const struct sql_join *j, struct block *parent,
                        const struct source *left, struct source *ret, struct error *err)
 {
@@ -620,7 +628,10 @@ static int join_unnest(struct convert *c, const struct sql_join *j, struct block
     const bool is_left = j->kind == SQL_JOIN_LEFT;
     if (j->kind == SQL_JOIN_RIGHT || j->kind == SQL_JOIN_FULL || j->is_natural ||
         j->using_columns.n > 0) {
-        return convert_at(c, j->right->span, plan_unsupported(err, "UNNEST in this kind of join"));
+        return convert_at(c, j->right->span,
+                          plan_unsupported(err, j->right->kind == SQL_RELATION_UNNEST
+                                                    ? "UNNEST in this kind of join"
+                                                    : "a table function in this kind of join"));
     }
     block_init(&b, parent, left);
     struct source made = {NULL, VEC_INIT(struct sql_scope_column)};
@@ -654,7 +665,7 @@ static int join_sides(struct convert *c, const struct sql_join *j, struct block 
                       const struct source *left, struct source *ret, struct error *err)
 {
     struct source right = {NULL, VEC_INIT(struct sql_scope_column)};
-    if (j->right->kind == SQL_RELATION_UNNEST) {
+    if (j->right->kind == SQL_RELATION_UNNEST || j->right->kind == SQL_RELATION_FUNCTION) {
         return join_unnest(c, j, parent, left, ret, err);
     }
     if (j->right->is_lateral) {
