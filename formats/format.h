@@ -44,6 +44,9 @@ void format_names(struct str *out);
 /* One of a third party; lives for ever.  ERR_ALREADY_EXISTS, ERR_UNSUPPORTED (another version), ERR_INVALID_ARGUMENT (its table is
  * incomplete); messages begin with `path`.  Thread: main, before others. */
 int format_register(const flinc_format *theirs, const char *path, struct error *err) MUST_CHECK;
+/* Registers all of <dir>/<name>/<file>.so that are formats (dir NULL: where plug-ins lie).  What does not load is logged, and the
+ * others are loaded.  A second call does nothing. */
+void format_plugins_load(const char *dir);
 
 /* ---- options ---------------------------------------------------------------------------------------------- */
 

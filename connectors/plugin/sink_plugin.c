@@ -7,6 +7,9 @@
 
 enum { COMMITTABLES_AT_ONCE_MAX = 10000 };
 
+/* Of what is prepared at the end of the input: behind it there are snapshots, but no barriers. */
+#define AT_NEXT_SNAPSHOT UINT64_MAX
+
 struct committable {
     struct str bytes; /* Owns */
     uint64_t checkpoint_id;
@@ -181,7 +184,10 @@ static int plugin_sink_snapshot(struct operator* op, struct op_context *ctx,
     struct plugin_sink *s = (struct plugin_sink *)op;
 
     (void)ctx;
-    (void)checkpoint;
+    for (size_t i = 0; i < s->pending.len; i++) {
+        struct committable *c = vec_ptr(&s->pending, i);
+        c->checkpoint_id = c->checkpoint_id == AT_NEXT_SNAPSHOT ? checkpoint->id : c->checkpoint_id;
+    }
     if (s->list == NULL) {
         return 0;
     }
@@ -213,7 +219,9 @@ static int plugin_sink_end_of_input(struct operator* op, struct op_context *ctx,
 
     (void)input;
     if ((ctx->flags & OP_FLAG_CHECKPOINTS) != 0) {
-        return OP_DONE; /* the last checkpoint is still to come */
+        /* The last checkpoint is still to come; one that is on its way has nothing of it. */
+        TRY(prepare(s, AT_NEXT_SNAPSHOT, err));
+        return OP_DONE;
     }
     TRY(prepare(s, 0, err));
     TRY(commit_up_to(s, UINT64_MAX, err));

@@ -9,9 +9,9 @@
 #include <pthread.h>
 
 static const struct operator_desc *const operators[] = {
-    &query_calc,      &query_collect, &query_expand,           &query_hash_aggregate,
-    &query_hash_join, &query_limit,   &query_nested_loop_join, &query_over,
-    &query_sort,      &query_table_function, &query_unnest,  &query_watermark,
+    &query_calc,      &query_collect,        &query_expand,           &query_hash_aggregate,
+    &query_hash_join, &query_limit,          &query_nested_loop_join, &query_over,
+    &query_sort,      &query_table_function, &query_unnest,           &query_watermark,
 };
 
 static void register_all(void)

@@ -13,10 +13,10 @@ enum { SLICE_ROWS = 256 };
 
 struct table_function {
     struct operator base;
-    struct op_context *ctx;              /* Borrows */
-    Flinc__TableFunctionConfig *config;  /* Owns */
-    struct schema *args_schema;          /* Owns a ref; NULL: no arguments */
-    struct schema *made_schema;          /* Owns a ref: the function's columns */
+    struct op_context *ctx;             /* Borrows */
+    Flinc__TableFunctionConfig *config; /* Owns */
+    struct schema *args_schema;         /* Owns a ref; NULL: no arguments */
+    struct schema *made_schema;         /* Owns a ref: the function's columns */
     struct query_program args, conditions;
     struct user_call *call; /* Owns */
     struct builder builder; /* rows of the function */
@@ -28,7 +28,7 @@ struct table_function {
     struct batch *values; /* Owns: its arguments; NULL: none */
     uint16_t *rows;       /* Owns: rows of the input that count, n_rows of them */
     uint32_t n_rows, next;
-    uint8_t *met; /* Owns: by physical row */
+    uint8_t *met;      /* Owns: by physical row */
     struct error *err; /* Borrows: of the call that runs */
 };
 

@@ -6,8 +6,9 @@
 
 static bool is_built_in(struct slice name)
 {
-    static const char *const words[] = {"TUMBLE",     "HOP",         "CUMULATE",      "SESSION",
-                                        "ML_PREDICT", "ML_EVALUATE", "VECTOR_SEARCH", "TO_CHANGELOG"};
+    static const char *const words[] = {"TUMBLE",        "HOP",         "CUMULATE",
+                                        "SESSION",       "ML_PREDICT",  "ML_EVALUATE",
+                                        "VECTOR_SEARCH", "TO_CHANGELOG"};
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if (name.len == strlen(words[i]) && strncasecmp(name.data, words[i], name.len) == 0) {
             return true;

@@ -407,8 +407,8 @@ static void print_unnest(struct explaining *x, const struct rel *r)
     const bool is_function = e->kind == EXPR_CALL && e->function->kind == EXPR_TABLE_FUNCTION;
     str_append_cstr(x->out, is_function ? "invocation=[" : "invocation=[UNNEST(");
     expr_print(e, x->is_logical ? NULL : r->inputs[0]->schema, x->out);
-    str_printf(x->out, "%s%s], joinType=[%s], select=[",
-               is_function ? "" : ")", r->unnest.with_ordinality ? " WITH ORDINALITY" : "",
+    str_printf(x->out, "%s%s], joinType=[%s], select=[", is_function ? "" : ")",
+               r->unnest.with_ordinality ? " WITH ORDINALITY" : "",
                r->unnest.is_left ? "LEFT" : "INNER");
     print_names(r->schema, x->out);
     str_append_char(x->out, ']');

@@ -1,7 +1,9 @@
 /* The session: opening it, and the way of a statement to who executes it.  See session.h. */
+#include "connectors/plugin/plugin.h"
 #include "connectors/registry/registry.h"
 #include "engine/functions/functions.h"
 #include "engine/query/query.h"
+#include "formats/format.h"
 #include "sql/session/inside.h"
 #include <pthread.h>
 
@@ -10,6 +12,8 @@
 static void register_all(void)
 {
     connectors_register();
+    connector_plugins_load(NULL);
+    format_plugins_load(NULL);
     functions_register_builtin();
     query_operators_register();
 }

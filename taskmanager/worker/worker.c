@@ -7,6 +7,7 @@
 #include "connectors/registry/registry.h"
 #include "engine/snapshot/merging.h"
 #include "engine/table/table.h"
+#include "formats/format.h"
 #include "taskmanager/worker/state_disk.h"
 #include "taskmanager/worker/worker_internal.h"
 
@@ -175,6 +176,7 @@ struct worker *worker_new(const struct worker_options *options)
     struct worker *w = MEM_NEW(struct worker);
     connectors_register();
     connector_plugins_load(NULL);
+    format_plugins_load(NULL);
     w->options = *options;
     w->name = mem_strdup(options->name);
     if (w->options.clock == NULL) {

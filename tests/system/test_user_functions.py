@@ -155,6 +155,46 @@ def test_aggregate_of_many_groups_in_two_steps(flinc, udf):
     assert rows(result) == [("10000", "5.0", "5.0")]
 
 
+# ---- table functions ------------------------------------------------------------------------------------
+
+
+TEXTS = "(VALUES (1, 'a bb ccc'), (2, ''), (3, CAST(NULL AS STRING)), (4, 'x a-word-that-is-long')) AS t(i, s)"
+ALL = [("1", "a", "1"), ("1", "bb", "2"), ("1", "ccc", "3"), ("4", "a-word-that-is-long", "19"), ("4", "x", "1")]
+
+
+@pytest.mark.parametrize("mode", ["BATCH", "STREAMING"])
+def test_table_function(flinc, udf, mode):
+    made = create(udf, "words", symbol="split")
+    def ask(query):
+        return sorted(cells[-3:] for cells in rows(sql(flinc, made + query, "-D", f"execution.runtime-mode={mode}")))
+    assert ask(f"SELECT i AS head, w, l FROM {TEXTS}, LATERAL TABLE(words(s, ' ')) AS f(w, l)") == ALL
+    assert ask(f"SELECT i AS head, word, length FROM {TEXTS} CROSS JOIN LATERAL TABLE(words(s, ' ')) WHERE length > 2") == [
+        row for row in ALL if int(row[2]) > 2]
+    assert ask(f"SELECT i AS head, w, l FROM {TEXTS} LEFT JOIN LATERAL TABLE(words(s, ' ')) AS f(w, l) ON TRUE") == sorted(
+        ALL + [("2", "<NULL>", "<NULL>"), ("3", "<NULL>", "<NULL>")])
+    assert ask("SELECT 0 AS head, word, length FROM TABLE(words('x yy', ' '))") == [("0", "x", "1"), ("0", "yy", "2")]
+
+
+def test_table_function_of_many_rows(flinc, udf):
+    """More than a batch of each row, and of all."""
+    result = sql(flinc, create(udf, "words", symbol="split") + """
+        CREATE TABLE numbers (i BIGINT) WITH ('connector' = 'datagen', 'number-of-rows' = '300', 'fields.i.kind' = 'sequence',
+          'fields.i.start' = '1', 'fields.i.end' = '300');
+        SELECT COUNT(*) AS head, SUM(i), COUNT(DISTINCT i) FROM numbers, LATERAL TABLE(words(REPEAT('ab ', 5000), ' '))""")
+    assert rows(result) == [("1500000", str(5000 * sum(range(301))), "300")]
+
+
+def test_wrong_table_functions(flinc, udf):
+    made = create(udf, "words", symbol="split") + create(udf, "count_char")
+    refused(flinc, made + "SELECT words('a', 'b')", "words is a table function: it stands in FROM")
+    refused(flinc, made + "SELECT * FROM TABLE(count_char('a', 'b'))", "count_char is no table function")
+    refused(flinc, made + "SELECT * FROM TABLE(words(1, 'b'))", "Cannot apply 'words' to arguments")
+    refused(flinc, made + "SELECT * FROM TABLE(wordz('a', 'b'))", "No match found for function signature wordz")
+    refused(flinc, made + f"SELECT * FROM {TEXTS} RIGHT JOIN LATERAL TABLE(words(s, ' ')) ON TRUE", "a table function in this kind of join")
+    refused(flinc, made + f"SELECT * FROM {TEXTS}, LATERAL TABLE(words(s, ' ')) AS f(w)", "column aliases")
+    refused(flinc, made + f"SELECT * FROM {TEXTS}, LATERAL TABLE(words(s, 'ab'))", "user function 'words'", "the separator is one byte, not 2")
+
+
 # ---- on a cluster ---------------------------------------------------------------------------------------
 
 

@@ -422,6 +422,27 @@ static void test_sink_without_checkpoints(void **state)
     close_table(&o);
 }
 
+/* Behind the end there are no barriers: what was written last belongs to the next snapshot, and to none before. */
+static void test_sink_at_its_end(void **state)
+{
+    struct error e = ERROR_INIT;
+    struct opened o;
+
+    open_table(&o, "1", true);
+    struct harness *h = harness_of(&o, (struct harness_options){.flags = OP_FLAG_CHECKPOINTS});
+    flinc__operator_subtask_state__free_unpacked(checkpoint(h, 1), NULL);
+    expect_ok(harness_push_rows(h, 0, "5\n7", &e), &e);
+    expect_ok(harness_end_of_input(h, 0, &e), &e);
+    expect_ok(harness_notify(h, OP_NOTICE_COMPLETE, 1, &e), &e);
+    expect_journal("commit 0\n");
+    flinc__operator_subtask_state__free_unpacked(checkpoint(h, 2), NULL);
+    expect_ok(harness_notify(h, OP_NOTICE_COMPLETE, 2, &e), &e);
+    expect_journal("commit 12\ncommit 0\n");
+    harness_free(h);
+    expect_journal("");
+    close_table(&o);
+}
+
 static void test_missing_plugin(void **state)
 {
     struct error e = ERROR_INIT;
@@ -467,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_source_restarts),
         cmocka_unit_test(test_sink),
         cmocka_unit_test(test_sink_without_checkpoints),
+        cmocka_unit_test(test_sink_at_its_end),
         cmocka_unit_test(test_missing_plugin),
     };
     return cmocka_run_group_tests(tests, add_sample, end);
