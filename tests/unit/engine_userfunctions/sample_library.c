@@ -32,7 +32,10 @@ void expect_refused(const char *symbol, int rc, const char *text)
     const struct expr_function *f = NULL;
     struct error err = ERROR_INIT;
     char all[ERROR_MESSAGE_MAX + ERROR_FRAMES_MAX];
-    assert_int_equal(user_function_find("sample.so", symbol, "f", &f, &err), rc);
+    const int got = user_function_find("sample.so", symbol, "f", &f, &err);
+    if (got != rc) {
+        fail_msg("%s: %d, not %d: %s", symbol, got, rc, err.message);
+    }
     assert_null(f);
     (void)error_format(&err, all, sizeof(all));
     if (strstr(all, text) == NULL) {

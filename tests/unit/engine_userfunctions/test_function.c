@@ -29,7 +29,7 @@ static void test_refused(void **state)
     expect_refused("save_alone", ERR_INVALID_ARGUMENT, "come together");
     expect_refused("bad_arguments", ERR_PARSE, "NUMBER");
     expect_refused("varying_first", ERR_INVALID_ARGUMENT, "'...'");
-    expect_refused("bad_result", ERR_PARSE, "DECIMAL(99, 1)");
+    expect_refused("bad_result", ERR_INVALID_ARGUMENT, "DECIMAL(99, 1)");
 }
 
 static void test_libraries(void **state)
