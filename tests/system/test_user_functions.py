@@ -117,7 +117,7 @@ def test_a_library_that_is_built_anew(flinc, tmp_path):
     FLINC_SCALAR_FUNCTION(version, .arguments = "INT", .result = "INT", .eval = eval);
     """
     source.write_text(text)
-    shell = Terminal(flinc, {"HOME": str(tmp_path), "TZ": "UTC", "TERM": "xterm"}, *BATCH)
+    shell = Terminal(flinc, {"HOME": str(tmp_path), "TZ": "UTC", "TERM": "xterm"}, *BATCH, "-D", "sql-client.execution.result-mode=TABLEAU")
     try:
         shell.wait_for("Flink SQL> ")
         shell.type(create(target, "version").replace("\n", "\r"))
