@@ -110,7 +110,7 @@ struct keeper {
     token mine[SUBTASK_MAX * TOKENS];
     size_t n_mine;
     uint64_t turn;
-    int64_t counted;  /* by this subtask; the first one goes on from what all had counted */
+    int64_t counted;  /* by this subtask, and by those before a restore that it goes on for */
     int64_t fired_ms; /* processing-time timers up to this have fired in this attempt */
     bool told;
     char text[TEXT_MAX];
@@ -192,13 +192,16 @@ static int take_shares(flinc_ctx *ctx, struct keeper *k)
         seen[s->subtask] = true;
         tokens += s->tokens;
         all_tokens = s->all_tokens;
-        counted += s->counted;
+        /* With the same parallelism each goes on for itself: some have told theirs when a checkpoint is cut
+         * between the ends of subtasks. */
+        counted +=
+            s->subtask % flinc_ctx_parallelism(ctx) == flinc_ctx_subtask(ctx) ? s->counted : 0;
     }
     if (tokens != all_tokens) {
         return flinc_ctx_fail(ctx, "VIOLATION: list state: there were %lld items, not %lld",
                               (long long)tokens, (long long)all_tokens);
     }
-    k->counted = flinc_ctx_subtask(ctx) == 0 ? counted : 0;
+    k->counted = counted;
     return 0;
 }
 
