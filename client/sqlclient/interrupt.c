@@ -59,10 +59,15 @@ bool interrupt_is_final(void)
     return terminated;
 }
 
-void interrupt_clear(void)
+static void drain(void)
 {
     uint64_t count;
     (void)!read(wake_fd, &count, sizeof(count));
+}
+
+void interrupt_clear(void)
+{
+    drain();
     interrupted = false;
 }
 
@@ -78,7 +83,7 @@ int interrupt_poll(int fd, int64_t timeout_ms)
             return -1;
         }
         if (n > 0 && fds[1].revents != 0 && !interrupt_came()) {
-            interrupt_clear(); /* of one that was forgotten */
+            drain(); /* of one that was forgotten: the flag may be set by now */
         } else if (n > 0 && fds[0].revents != 0 && !interrupt_came()) {
             return 1;
         } else if (n == 0) {
