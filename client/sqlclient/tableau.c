@@ -139,6 +139,9 @@ static size_t byte_at(struct slice text, uint32_t column)
 
 struct slice text_columns(struct slice text, uint32_t from, uint32_t n)
 {
+    if (text.len == 0) {
+        return text;
+    }
     size_t start = from > 0 ? byte_at(text, from) : 0;
     struct slice rest = slice_make(text.data + start, text.len - start);
     return slice_make(rest.data, byte_at(rest, n));

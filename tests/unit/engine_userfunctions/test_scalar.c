@@ -138,15 +138,16 @@ static void test_open_fails(void **state)
 {
     struct bench b;
     const struct expr *args[2];
+    struct data_type *type = type_new(TYPE_INTEGER, true);
     (void)state;
     bench_init(&b);
     args[0] = b.columns[1];
-    assert_int_equal(
-        expr_cast(b.pool, b.columns[0], type_new(TYPE_INTEGER, true), false, &args[1], &b.err), 0);
+    assert_int_equal(expr_cast(b.pool, b.columns[0], type, false, &args[1], &b.err), 0);
     assert_int_equal(run(&b, "repeat_text", args, 2, NULL), ERR_INVALID_ARGUMENT);
     assert_string_equal(b.err.message,
                         "user function 'repeat_text' (symbol 'repeat_text' of sample.so), opening "
                         "it: how often is a constant");
+    type_unref(type);
     bench_fini(&b);
 }
 
