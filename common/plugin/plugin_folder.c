@@ -1,10 +1,14 @@
 /* Files of the plug-in folder; see plugin_folder.h. */
 #include "common/plugin/plugin_folder.h"
 
+#include "common/base/log.h"
 #include "common/base/vec.h"
+#include "common/plugin/shared_object.h"
 #include <dirent.h>
 #include <dlfcn.h>
 #include <stdlib.h>
+
+static const char topic[] = "flinc.plugins";
 
 static int compare_names(const void *a, const void *b)
 {
@@ -78,4 +82,53 @@ void plugin_folder_find(struct str *ret_dir)
     }
     str_printf(ret_dir, "%s/plugins", real != NULL ? real : "");
     free(real);
+}
+
+/* ---- those of one kind ----------------------------------------------------------------------------- */
+
+/* 1: it is of the kind and registered; 0: it is something else. */
+static int load_file(const struct plugin_folder_kind *k, const char *path, struct error *err)
+{
+    struct shared_object so = SHARED_OBJECT_INIT;
+    struct error none = ERROR_INIT;
+    void *entry;
+    TRY(shared_object_open(&so, path, err));
+    if (shared_object_symbol(&so, k->symbol, k->what, &entry, &none) < 0) {
+        shared_object_close(&so); /* others say whether it is anything */
+        return 0;
+    }
+    int rc = k->add(entry, path, err);
+    if (rc < 0) {
+        shared_object_close(&so);
+        return rc;
+    }
+    mem_free(STEAL(so.path)); /* its code stays */
+    return 1;
+}
+
+static void load_or_tell(void *arg, const char *path)
+{
+    const struct plugin_folder_kind *k = arg;
+    struct error err = ERROR_INIT;
+    char text[ERROR_MESSAGE_MAX + ERROR_FRAMES_MAX];
+    int rc = load_file(k, path, &err);
+    if (rc < 0) {
+        LOG_WARN(topic, "A plug-in is left out: %s", error_format(&err, text, sizeof(text)));
+    } else if (rc > 0) {
+        LOG_INFO(topic, "A %s is loaded from %s.", k->what, path);
+    }
+}
+
+void plugin_folder_load(struct plugin_folder_kind *k, const char *dir)
+{
+    STR_AUTO found = STR_INIT;
+    if (dir == NULL) {
+        plugin_folder_find(&found);
+    }
+    pthread_mutex_lock(&k->loading); /* who comes second must find what the first loads */
+    if (!k->is_loaded) {
+        plugin_folder_each(dir != NULL ? dir : str_cstr(&found), load_or_tell, k);
+        k->is_loaded = true;
+    }
+    pthread_mutex_unlock(&k->loading);
 }
