@@ -4,9 +4,9 @@
  * Expressions of conditions count columns of the output.  Flink: Correlate of a TableFunction.  Thread: the task's. */
 #include "engine/expr/wire.h"
 #include "engine/operators/emit_queue.h"
+#include "engine/query/correlate.h"
 #include "engine/query/inside.h"
 #include "engine/query/query.h"
-#include "engine/query/rows.h"
 #include "engine/userfunctions/userfunctions.h"
 
 enum { SLICE_ROWS = 256 };
@@ -17,7 +17,8 @@ struct table_function {
     Flinc__TableFunctionConfig *config; /* Owns */
     struct schema *args_schema;         /* Owns a ref; NULL: no arguments */
     struct schema *made_schema;         /* Owns a ref: the function's columns */
-    struct query_program args, conditions;
+    struct query_program args;
+    struct query_correlate correlate;
     struct user_call *call; /* Owns */
     struct builder builder; /* rows of the function */
     bool has_builder;
@@ -28,7 +29,6 @@ struct table_function {
     struct batch *values; /* Owns: its arguments; NULL: none */
     uint16_t *rows;       /* Owns: rows of the input that count, n_rows of them */
     uint32_t n_rows, next;
-    uint8_t *met;      /* Owns: by physical row */
     struct error *err; /* Borrows: of the call that runs */
 };
 
@@ -126,7 +126,7 @@ static int open_programs(struct table_function *t, const struct op_context *ctx,
     if (c->n_args > 0) {
         TRY(query_program_open(&t->args, ctx, &args, err));
     }
-    return c->n_conditions > 0 ? query_program_open(&t->conditions, ctx, &conditions, err) : 0;
+    return query_correlate_open(&t->correlate, ctx, &conditions, err);
 }
 
 static int on_full(void *arg, struct builder *b);
@@ -164,7 +164,6 @@ static int table_function_open(struct operator* op, struct op_context *ctx, stru
     t->has_builder = true;
     t->of = mem_zalloc_array(BATCH_ROWS_MAX, sizeof(*t->of));
     t->rows = mem_zalloc_array(BATCH_ROWS_MAX, sizeof(*t->rows));
-    t->met = mem_alloc(BATCH_ROWS_MAX);
     return 0;
 }
 
@@ -177,7 +176,7 @@ static void table_function_close(struct operator* op, struct op_context *ctx)
     batch_unref(t->input);
     batch_unref(t->values);
     query_program_close(&t->args);
-    query_program_close(&t->conditions);
+    query_correlate_close(&t->correlate);
     if (t->has_builder) {
         builder_fini(&t->builder);
     }
@@ -185,7 +184,6 @@ static void table_function_close(struct operator* op, struct op_context *ctx)
     schema_unref(t->made_schema);
     mem_free(t->of);
     mem_free(t->rows);
-    mem_free(t->met);
     query_config_free(t->config);
 }
 
@@ -196,7 +194,6 @@ static int join_input(struct table_function *t, const struct batch *made, struct
 {
     const struct batch *in = t->input;
     const uint32_t n = made->n_rows;
-    out->n_rows = out->n_sel = n;
     for (uint32_t i = 0; i < n; i++) {
         if (t->of[i] >= in->n_rows) {
             return error_set(err, ERR_INVALID_ARGUMENT,
@@ -205,41 +202,10 @@ static int join_input(struct table_function *t, const struct batch *made, struct
                              t->ctx->spec->name, t->of[i], in->n_rows);
         }
     }
-    for (uint32_t i = 0; i < in->n_columns; i++) {
-        TRY(query_column_gather(&in->columns[i], t->of, n, t->ctx->pool, &out->columns[i], err));
-    }
+    TRY(query_correlate_gather(t->ctx, in, t->of, n, out, err));
     for (uint32_t i = 0; i < made->n_columns; i++) {
         column_share(t->ctx->pool, &out->columns[in->n_columns + i], &made->columns[i]);
     }
-    if (in->row_kinds != NULL) {
-        out->row_kinds = buffer_get(t->ctx->pool, n);
-        out->row_kinds->size = n;
-        for (uint32_t i = 0; i < n; i++) {
-            out->row_kinds->data[i] = in->row_kinds->data[t->of[i]];
-        }
-    }
-    return 0;
-}
-
-/* Rows that meet the conditions go out. */
-static int queue_rows(struct table_function *t, struct batch *take_out, struct error *err)
-{
-    struct batch *passed = NULL;
-    if (t->conditions.program != NULL) {
-        const int rc = query_program_run(&t->conditions, t->ctx, take_out, &passed, err);
-        if (rc < 0 || passed == NULL) {
-            batch_unref(take_out);
-            return rc;
-        }
-        if (passed->sel != NULL) {
-            batch_set_selection(take_out, buffer_ref(passed->sel), passed->n_sel);
-        }
-        batch_unref(passed);
-    }
-    for (uint32_t i = 0; i < take_out->n_sel; i++) {
-        t->met[t->of[batch_row(take_out, i)]] = 1;
-    }
-    emit_queue_push(&t->queue, 0, take_out);
     return 0;
 }
 
@@ -257,33 +223,11 @@ static int on_full(void *arg, struct builder *b)
         batch_unref(out);
         return rc;
     }
-    return queue_rows(t, out, t->err);
-}
-
-/* LEFT: the rows of which nothing went out, with NULLs. */
-static void queue_unmet(struct table_function *t)
-{
-    struct op_context *ctx = t->ctx;
-    const uint32_t n_out = ctx->output_schemas[0]->n_fields;
-    int32_t *map = mem_zalloc_array(n_out, sizeof(*map));
-    struct buffer *sel = buffer_get(ctx->pool, ((uint64_t)t->n_rows + 1) * sizeof(uint16_t));
-    uint16_t *rows = (uint16_t *)(void *)sel->data;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < n_out; i++) {
-        map[i] = i < t->input->n_columns ? (int32_t)i : -1;
+    TRY(query_correlate_filter(&t->correlate, t->ctx, t->of, &out, t->err));
+    if (out != NULL) {
+        emit_queue_push(&t->queue, 0, out);
     }
-    for (uint32_t i = 0; i < t->n_rows; i++) {
-        rows[n] = t->rows[i];
-        n += !t->met[t->rows[i]];
-    }
-    struct batch *out = batch_project(ctx->pool, t->input, ctx->output_schemas[0], map);
-    for (uint32_t i = t->input->n_columns; i < n_out; i++) {
-        column_fill_nulls(ctx->pool, &out->columns[i], out->n_rows);
-    }
-    sel->size = n * sizeof(uint16_t);
-    batch_set_selection(out, sel, n);
-    mem_free(map);
-    emit_queue_push(&t->queue, 0, out);
+    return 0;
 }
 
 /* ---- batches ---------------------------------------------------------------------------------------- */
@@ -308,7 +252,7 @@ static int run_slice(struct table_function *t, struct error *err)
 static void end_batch(struct table_function *t)
 {
     if (t->config->left) {
-        queue_unmet(t);
+        emit_queue_push(&t->queue, 0, query_correlate_unmet(&t->correlate, t->ctx, t->input));
     }
     t->input = batch_unref(t->input);
     t->values = batch_unref(t->values);
@@ -339,7 +283,7 @@ static int table_function_process(struct operator* op, struct op_context *ctx, u
     for (uint32_t i = 0; i < t->n_rows; i++) {
         t->rows[i] = (uint16_t)batch_row(take_batch, i);
     }
-    memset(t->met, 0, BATCH_ROWS_MAX);
+    query_correlate_begin(&t->correlate);
     if (t->args.program != NULL) {
         TRY(query_program_run(&t->args, ctx, take_batch, &t->values, err));
     }

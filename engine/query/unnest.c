@@ -3,6 +3,7 @@
  *
  * Expressions count columns of the output, the first of which are the input's.  Flink: Correlate of UNNEST_ROWS.
  * Thread: the task's. */
+#include "engine/query/correlate.h"
 #include "engine/query/inside.h"
 #include "engine/query/query.h"
 #include "engine/query/rows.h"
@@ -12,7 +13,7 @@ struct unnest_operator {
     Flinc__UnnestConfig *config;      /* Owns */
     struct schema *collection_schema; /* Owns a ref: of one column */
     struct query_program collection;
-    struct query_program conditions;
+    struct query_correlate correlate;
     uint32_t n_values; /* columns of an element */
 
     struct batch *input; /* Owns: at hand; NULL: none */
@@ -21,7 +22,6 @@ struct unnest_operator {
     uint32_t element;    /* of the row */
     uint32_t repeat;     /* of the element: MULTISET */
     int32_t ordinal;     /* of the last one that went out, in its row */
-    uint8_t *met;        /* Owns: by physical row */
     uint16_t *rows;      /* Owns: of a chunk: physical row, */
     uint32_t *elements;  /* row of the children, */
     int32_t *numbers;    /* ordinality */
@@ -100,13 +100,9 @@ static int unnest_open(struct operator* op, struct op_context *ctx, struct error
     }
     TRY(open_collection(u, ctx, err));
     TRY(check_output(u, ctx, err));
-    u->met = mem_alloc(BATCH_ROWS_MAX);
     u->rows = mem_alloc(BATCH_ROWS_TARGET * sizeof(*u->rows));
     u->elements = mem_alloc(BATCH_ROWS_TARGET * sizeof(*u->elements));
     u->numbers = mem_alloc(BATCH_ROWS_TARGET * sizeof(*u->numbers));
-    if (u->config->n_conditions == 0) {
-        return 0;
-    }
     const struct query_program_spec spec = {
         .context = u->config->context,
         .exprs = u->config->exprs,
@@ -114,7 +110,7 @@ static int unnest_open(struct operator* op, struct op_context *ctx, struct error
         .n_conditions = u->config->n_conditions,
         .input = ctx->output_schemas[0],
     };
-    return query_program_open(&u->conditions, ctx, &spec, err);
+    return query_correlate_open(&u->correlate, ctx, &spec, err);
 }
 
 static void unnest_close(struct operator* op, struct op_context *ctx)
@@ -123,9 +119,8 @@ static void unnest_close(struct operator* op, struct op_context *ctx)
     u->input = batch_unref(u->input);
     u->lists = batch_unref(u->lists);
     query_program_close(&u->collection);
-    query_program_close(&u->conditions);
+    query_correlate_close(&u->correlate);
     schema_unref(u->collection_schema);
-    mem_free(u->met);
     mem_free(u->rows);
     mem_free(u->elements);
     mem_free(u->numbers);
@@ -133,19 +128,6 @@ static void unnest_close(struct operator* op, struct op_context *ctx)
 }
 
 /* ---- chunks ----------------------------------------------------------------------------------------- */
-
-/* The batch by the output's schema, the columns behind its own empty. */
-static struct batch *widened(struct op_context *ctx, struct batch *b)
-{
-    const uint32_t n = ctx->output_schemas[0]->n_fields;
-    int32_t *map = mem_alloc((n + 1) * sizeof(*map));
-    for (uint32_t i = 0; i < n; i++) {
-        map[i] = i < b->n_columns ? (int32_t)i : -1;
-    }
-    struct batch *wide = batch_project(ctx->pool, b, ctx->output_schemas[0], map);
-    mem_free(map);
-    return wide;
-}
 
 /* Elements from where the last chunk ended. */
 static uint32_t find_elements(struct unnest_operator *u)
@@ -206,11 +188,7 @@ static int fill(struct unnest_operator *u, struct op_context *ctx, uint32_t n, s
                 struct error *err)
 {
     const uint32_t n_input = u->input->n_columns;
-    out->n_rows = out->n_sel = n;
-    for (uint32_t i = 0; i < n_input; i++) {
-        TRY(query_column_gather(&u->input->columns[i], u->rows, n, ctx->pool, &out->columns[i],
-                                err));
-    }
+    TRY(query_correlate_gather(ctx, u->input, u->rows, n, out, err));
     TRY(gather_element(u, ctx, n, &out->columns[n_input], err));
     if (u->config->with_ordinality) {
         struct buffer *values = buffer_get(ctx->pool, n * sizeof(int32_t));
@@ -218,36 +196,6 @@ static int fill(struct unnest_operator *u, struct op_context *ctx, uint32_t n, s
         values->size = n * sizeof(int32_t);
         column_set_values(&out->columns[n_input + u->n_values], values);
     }
-    if (u->input->row_kinds != NULL) {
-        out->row_kinds = buffer_get(ctx->pool, n);
-        out->row_kinds->size = n;
-        for (uint32_t i = 0; i < n; i++) {
-            out->row_kinds->data[i] = u->input->row_kinds->data[u->rows[i]];
-        }
-    }
-    return 0;
-}
-
-/* Rows that meet the conditions go out. */
-static int emit_chunk(struct unnest_operator *u, struct op_context *ctx, struct batch *take_out,
-                      struct error *err)
-{
-    struct batch *passed = NULL;
-    if (u->conditions.program != NULL) {
-        const int rc = query_program_run(&u->conditions, ctx, take_out, &passed, err);
-        if (rc < 0 || passed == NULL) {
-            batch_unref(take_out);
-            return rc;
-        }
-        if (passed->sel != NULL) {
-            batch_set_selection(take_out, buffer_ref(passed->sel), passed->n_sel);
-        }
-        batch_unref(passed);
-    }
-    for (uint32_t i = 0; i < take_out->n_sel; i++) {
-        u->met[u->rows[batch_row(take_out, i)]] = 1;
-    }
-    op_emit(ctx, 0, take_out);
     return 0;
 }
 
@@ -257,20 +205,8 @@ static void end_batch(struct unnest_operator *u, struct op_context *ctx)
     struct batch *b = STEAL(u->input);
     u->lists = batch_unref(u->lists);
     if (u->config->left) {
-        struct batch *out = widened(ctx, b);
-        struct buffer *sel = buffer_get(ctx->pool, ((uint64_t)b->n_sel + 1) * sizeof(uint16_t));
-        uint16_t *rows = (uint16_t *)(void *)sel->data;
-        uint32_t n = 0;
-        for (uint32_t i = 0; i < b->n_sel; i++) {
-            rows[n] = (uint16_t)batch_row(b, i);
-            n += !u->met[rows[n]];
-        }
-        sel->size = n * sizeof(uint16_t);
-        for (uint32_t i = b->n_columns; i < out->n_columns; i++) {
-            column_fill_nulls(ctx->pool, &out->columns[i], out->n_rows);
-        }
-        batch_set_selection(out, sel, n);
-        op_emit(ctx, 0, out); /* dropped when it is empty */
+        /* dropped when it is empty */
+        op_emit(ctx, 0, query_correlate_unmet(&u->correlate, ctx, b));
     }
     batch_unref(b);
 }
@@ -289,7 +225,10 @@ static int unnest_resume(struct operator* op, struct op_context *ctx, struct err
             batch_unref(out);
             return rc;
         }
-        TRY(emit_chunk(u, ctx, out, err));
+        TRY(query_correlate_filter(&u->correlate, ctx, u->rows, &out, err));
+        if (out != NULL) {
+            op_emit(ctx, 0, out);
+        }
     }
     if (u->lists != NULL && u->row < u->input->n_sel) {
         return OP_MORE;
@@ -302,11 +241,11 @@ static int unnest_process(struct operator* op, struct op_context *ctx, uint32_t 
                           struct batch *take_batch, struct error *err)
 {
     struct unnest_operator *u = (struct unnest_operator *)op;
-    struct batch *wide = widened(ctx, take_batch);
+    struct batch *wide = query_correlate_widen(ctx, take_batch);
     u->input = take_batch;
     u->row = u->element = u->repeat = 0;
     u->ordinal = 0;
-    memset(u->met, 0, BATCH_ROWS_MAX);
+    query_correlate_begin(&u->correlate);
     const int rc = query_program_run(&u->collection, ctx, wide, &u->lists, err);
     batch_unref(wide);
     return rc < 0 ? rc : unnest_resume(op, ctx, err);
