@@ -210,6 +210,28 @@ struct batch *builder_finish(struct builder *b)
     return batch;
 }
 
+void builder_init_column(struct builder *b, struct buffer_pool *pool, const struct data_type *type,
+                         bool nullable)
+{
+    const char *name = "v";
+    struct data_type *own = type_with_nullable(type, nullable || type->nullable);
+    struct schema *schema = schema_new(&name, &own, 1);
+    builder_init(b, pool, schema, BATCH_ROWS_MAX);
+    b->target_bytes = UINT64_MAX;
+    schema_unref(schema);
+}
+
+int builder_fini_column(struct builder *b, int rc, struct column *ret)
+{
+    struct batch *made = builder_finish(b);
+    if (rc >= 0 && made != NULL) {
+        column_share(b->pool, ret, &made->columns[0]);
+    }
+    batch_unref(made);
+    builder_fini(b);
+    return rc;
+}
+
 static void builder_drop(struct builder *b)
 {
     b->batch = batch_unref(b->batch);

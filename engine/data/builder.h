@@ -55,6 +55,12 @@ static inline uint32_t builder_room(const struct builder *b)
 bool builder_is_full(const struct builder *b);
 /* The batch made so far (NULL when it has no rows); the builder is empty afterwards. */
 struct batch *builder_finish(struct builder *b);
+
+/* For the cells of a single column, whatever their bytes: of `type`, nullable or as it is. */
+void builder_init_column(struct builder *b, struct buffer_pool *pool, const struct data_type *type,
+                         bool nullable);
+/* `ret` shares what was made, nothing when there are no rows or `rc` is negative; the builder is gone.  Returns `rc`. */
+int builder_fini_column(struct builder *b, int rc, struct column *ret);
 /* out.status as an error that names the column; 0 when there is none. */
 int builder_check(const struct builder *b, struct error *err) MUST_CHECK;
 

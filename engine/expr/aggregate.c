@@ -335,13 +335,9 @@ int aggregate_put_encoded(struct buffer_pool *pool, struct column *ret, uint32_t
                           bool (*cell)(const void *arg, uint32_t i, struct slice *ret),
                           const void *arg, struct error *err)
 {
-    const char *name = "v";
-    struct data_type *type = type_with_nullable(ret->type, true);
-    struct schema *schema = schema_new(&name, &type, 1);
     struct builder b;
     int rc = 0;
-    builder_init(&b, pool, schema, BATCH_ROWS_MAX);
-    b.target_bytes = UINT64_MAX;
+    builder_init_column(&b, pool, ret->type, true);
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
         struct slice bytes;
         builder_begin(&b);
@@ -354,12 +350,5 @@ int aggregate_put_encoded(struct buffer_pool *pool, struct column *ret, uint32_t
         }
         builder_end_row(&b);
     }
-    struct batch *made = builder_finish(&b);
-    if (rc == 0 && made != NULL) {
-        column_share(pool, ret, &made->columns[0]);
-    }
-    batch_unref(made);
-    builder_fini(&b);
-    schema_unref(schema);
-    return rc;
+    return builder_fini_column(&b, rc, ret);
 }

@@ -301,23 +301,17 @@ void expr_next(struct expr_frame *f, uint32_t row)
 static void spread_nested(struct buffer_pool *pool, const struct column *from, uint32_t n,
                           struct column *to)
 {
-    const char *name = "v";
-    struct data_type *type = type_ref(to->type);
-    struct schema *schema = schema_new(&name, &type, 1);
     struct error err = ERROR_INIT;
     struct builder b;
-    builder_init(&b, pool, schema, BATCH_ROWS_MAX);
-    b.target_bytes = UINT64_MAX;
+    int rc = 0;
+    builder_init_column(&b, pool, to->type, false);
     for (uint32_t i = 0; i < n; i++) {
-        int rc = builder_put_cell(&b, 0, from, 0, &err);
+        rc = builder_put_cell(&b, 0, from, 0, &err);
         ASSERT(rc == 0); /* it was a cell of a batch */
         builder_end_row(&b);
     }
-    struct batch *made = builder_finish(&b);
-    column_share(pool, to, &made->columns[0]);
-    batch_unref(made);
-    builder_fini(&b);
-    schema_unref(schema);
+    rc = builder_fini_column(&b, rc, to);
+    ASSERT(rc == 0);
 }
 
 void expr_spread(struct buffer_pool *pool, const struct column *from, uint32_t n, struct column *to)

@@ -137,29 +137,18 @@ static int build(struct aggregate *a, const uint32_t *groups, uint32_t n, struct
                  struct error *err)
 {
     const struct chain *s = AGGREGATE_STATES(a, const struct chain);
-    const char *name = "v";
-    struct data_type *type = type_ref(ret->type);
-    struct schema *schema = schema_new(&name, &type, 1);
     struct unpacking u;
     struct builder b;
     int rc = 0;
     unpacking_init(&u, pool, element);
-    builder_init(&b, pool, schema, BATCH_ROWS_MAX);
-    b.target_bytes = UINT64_MAX;
+    builder_init_column(&b, pool, ret->type, false);
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
         builder_begin(&b);
         rc = put(a, &s[groups[i]], &u, &b, err);
         builder_end_row(&b);
     }
-    struct batch *made = builder_finish(&b);
-    if (rc == 0 && made != NULL) {
-        column_share(pool, ret, &made->columns[0]);
-    }
-    batch_unref(made);
-    builder_fini(&b);
     unpacking_fini(&u);
-    schema_unref(schema);
-    return rc;
+    return builder_fini_column(&b, rc, ret);
 }
 
 static int put_array(struct aggregate *a, const struct chain *c, struct unpacking *u,

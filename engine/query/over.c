@@ -392,16 +392,12 @@ static int fill_neighbours(struct over_operator *o, struct op_context *ctx,
                            uint32_t n, struct column *ret, struct error *err)
 {
     const Flinc__AggregateCall *call = c->config->call;
-    const char *name = "v";
     if (call->n_args < 3) {
         return query_rows_gather(&o->rows, call->args[0], ids, n, ctx->pool, ret, err);
     }
-    struct data_type *type = type_with_nullable(ret->type, true);
-    struct schema *schema = schema_new(&name, &type, 1);
     struct builder b;
     int rc = 0;
-    builder_init(&b, ctx->pool, schema, BATCH_ROWS_MAX);
-    b.target_bytes = UINT64_MAX;
+    builder_init_column(&b, ctx->pool, ret->type, true);
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
         const bool is_there = ids[i] != QUERY_NO_ROW;
         const uint32_t id = is_there ? ids[i] : own[i];
@@ -414,14 +410,7 @@ static int fill_neighbours(struct over_operator *o, struct op_context *ctx,
         }
         builder_end_row(&b);
     }
-    struct batch *made = builder_finish(&b);
-    if (rc == 0 && made != NULL) {
-        column_share(ctx->pool, ret, &made->columns[0]);
-    }
-    batch_unref(made);
-    builder_fini(&b);
-    schema_unref(schema);
-    return rc;
+    return builder_fini_column(&b, rc, ret);
 }
 
 /* ---- chunks ----------------------------------------------------------------------------------------- */

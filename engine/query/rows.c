@@ -168,14 +168,10 @@ static int gather_strings_of(const struct source *s, uint32_t n, struct buffer_p
 static int gather_nested(const struct source *s, uint32_t n, struct buffer_pool *pool,
                          struct column *ret, struct error *err)
 {
-    const char *name = "v";
-    struct data_type *type = type_with_nullable(ret->type, true);
-    struct schema *schema = schema_new(&name, &type, 1);
     struct builder b;
     uint32_t row = 0;
     int rc = 0;
-    builder_init(&b, pool, schema, BATCH_ROWS_MAX);
-    b.target_bytes = UINT64_MAX;
+    builder_init_column(&b, pool, ret->type, true);
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
         const struct column *c = pick(s, i, &row);
         builder_begin(&b);
@@ -186,14 +182,7 @@ static int gather_nested(const struct source *s, uint32_t n, struct buffer_pool 
         }
         builder_end_row(&b);
     }
-    struct batch *made = builder_finish(&b);
-    if (rc == 0 && made != NULL) {
-        column_share(pool, ret, &made->columns[0]);
-    }
-    batch_unref(made);
-    builder_fini(&b);
-    schema_unref(schema);
-    return rc;
+    return builder_fini_column(&b, rc, ret);
 }
 
 static void gather_validity(const struct source *s, uint32_t n, struct buffer_pool *pool,
